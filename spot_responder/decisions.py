@@ -1,0 +1,201 @@
+"""The heart: what to do about one VM, and why. Pure: facts, time and chance are arguments.
+
+``decide`` goes through the rules of DESIGN.md §4 in their order; the first that has an answer wins.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from spot_responder import pools
+from spot_responder.evidence import Evidence, Verdict
+from spot_responder.policy import (
+    ANSWER_PATIENCE,
+    EVICTION_PATIENCE,
+    FLAPPING,
+    INTENT_GRACE,
+    START_PATIENCE,
+    Policy,
+    RestartWhen,
+)
+from spot_responder.pools import Held, Pool
+from spot_responder.recoveries import Attempt, AttemptState, Outcome
+from spot_responder.refusals import decide_after_failure
+from spot_responder.situations import (
+    Close,
+    Decision,
+    Ignore,
+    OperationState,
+    Situation,
+    Start,
+    Wait,
+)
+from spot_responder.vms import PowerState, Vm
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def decide(situation: Situation, policy: Policy, now: datetime, roll: float) -> Decision:
+    """Decide what to do about one VM. ``roll`` (0 to 1) spreads retries in time."""
+    if situation.vm is None:
+        reason = "Azure has no such VM: it was deleted, or its eviction policy is Delete"
+        return _end(situation, Outcome.GONE, reason, remember=False)
+    rules: tuple[Callable[[Situation, Vm, Policy, datetime, float], Decision | None], ...] = (
+        _not_covered,
+        _up_or_on_its_way,
+        _stopped_by_its_owner,
+        _start_under_way,
+        _too_little_evidence,
+        _brake,
+    )
+    for rule in rules:
+        decision = rule(situation, situation.vm, policy, now, roll)
+        if decision is not None:
+            return decision
+    return _start_if_the_pool_admits(situation, situation.vm, policy, now, roll)
+
+
+def _end(situation: Situation, outcome: Outcome, reason: str, *, remember: bool = True) -> Close | Ignore:
+    """Close the case where one is open; where none is, there is nothing to close."""
+    return Close(outcome, reason) if situation.open_recovery else Ignore(reason, remember)
+
+
+def _not_covered(situation: Situation, vm: Vm, policy: Policy, _now: datetime, _roll: float) -> Decision | None:
+    if not vm.is_spot:
+        outcome, reason = Outcome.NOT_SPOT, f"not a Spot VM (priority {vm.priority or 'Regular'})"
+    elif not vm.has_tag(policy.restart_tag):
+        outcome, reason = Outcome.OPTED_OUT, f"its owner did not ask for it: no tag {policy.restart_tag}=true"
+    elif vm.restored_by_scale_set:
+        outcome = Outcome.OWNED_BY_SCALE_SET
+        reason = f"its scale set restores it by itself (spotRestorePolicy of {vm.scale_set_id})"
+    else:
+        return None
+    return _end(situation, outcome, reason, remember=False)
+
+
+def _up_or_on_its_way(situation: Situation, vm: Vm, policy: Policy, now: datetime, _roll: float) -> Decision | None:
+    match vm.power_state:
+        case PowerState.RUNNING:
+            return _running(situation, vm, policy, now)
+        case PowerState.STOPPED:
+            return _stopped_inside(situation, policy, now)
+        case PowerState.STARTING | PowerState.CREATING:
+            if situation.open_recovery is None:
+                return Ignore(f"it is {vm.power_state}: somebody is starting it")
+            return Wait(now + policy.look_again, f"it is {vm.power_state}")
+        case PowerState.DEALLOCATING | PowerState.STOPPING:
+            if situation.evidence.verdict is Verdict.STOPPED_BY_OWNER:
+                return None
+            return Wait(now + policy.look_again, f"it is still {vm.power_state}: it can be started when that is over")
+        case PowerState.UNKNOWN:
+            return Wait(now + policy.look_again, "Azure does not tell its power state at the moment")
+        case PowerState.DEALLOCATED:
+            return None
+
+
+def _running(situation: Situation, vm: Vm, policy: Policy, now: datetime) -> Decision:
+    if _eviction_is_fresh(situation, now):
+        return Wait(now + policy.look_again, "Azure told of an eviction, and it still runs: it may be about to go down")
+    recovery = situation.open_recovery
+    if recovery is None:
+        return Ignore("it runs")
+    pool = pools.restored(situation.pool, vm.vm_id.key) if situation.pool and recovery.attempts else None
+    down_since = situation.evidence.evicted_at or recovery.opened_at
+    if not recovery.attempts:
+        return Close(Outcome.RUNS_WITHOUT_US, "it runs: it did not go down after all, or somebody else started it")
+    starts = "1 start request" if recovery.attempts == 1 else f"{recovery.attempts} start requests"
+    return Close(Outcome.RESTORED, f"it runs again, {_spoken(now - down_since)} after it went down, {starts}", pool)
+
+
+def _stopped_inside(situation: Situation, policy: Policy, now: datetime) -> Decision:
+    # Azure shows "stopped" for a moment on the way down and on the way up too (facts/arm.md §3).
+    if situation.attempt or _eviction_is_fresh(situation, now):
+        return Wait(now + policy.look_again, "it is stopped but not deallocated yet")
+    return _end(situation, Outcome.SHUT_DOWN_INSIDE, "stopped but not deallocated: it was shut down from inside")
+
+
+def _eviction_is_fresh(situation: Situation, now: datetime) -> bool:
+    evicted_at = situation.evidence.evicted_at
+    if evicted_at is None or now - evicted_at > EVICTION_PATIENCE:
+        return False
+    attempt = situation.open_recovery.attempt if situation.open_recovery else None
+    return attempt is None or _went_down_after(attempt, situation.evidence)
+
+
+def _stopped_by_its_owner(
+    situation: Situation, _vm: Vm, _policy: Policy, _now: datetime, _roll: float
+) -> Decision | None:
+    if situation.evidence.verdict is not Verdict.STOPPED_BY_OWNER:
+        return None
+    at = situation.evidence.owner_stopped_at
+    return _end(situation, Outcome.STOPPED_BY_OWNER, f"its owner stopped it at {_clock(at)}")
+
+
+def _start_under_way(situation: Situation, vm: Vm, policy: Policy, now: datetime, roll: float) -> Decision | None:
+    recovery, attempt, operation = situation.open_recovery, situation.attempt, situation.operation
+    if recovery is None or attempt is None:
+        return None
+    look_again = now + policy.look_again
+    age = now - attempt.asked_at
+    if operation and operation.failure:
+        return decide_after_failure(operation.failure, vm, recovery, situation.pool, policy, now, roll)
+    if attempt.state is AttemptState.ASKED and age < ANSWER_PATIENCE:
+        until = max(attempt.asked_at + ANSWER_PATIENCE, look_again)
+        return Wait(until, f"a start was asked for at {_clock(attempt.asked_at)}, and its answer is not known yet")
+    if operation and operation.state is OperationState.SUCCEEDED and _went_down_after(attempt, situation.evidence):
+        return None
+    if attempt.state is AttemptState.ACCEPTED and age < START_PATIENCE:
+        state = operation.state if operation else OperationState.IN_PROGRESS
+        return Wait(look_again, f"the start accepted at {_clock(attempt.asked_at)} is {state}; it does not run yet")
+    return None
+
+
+def _went_down_after(attempt: Attempt, evidence: Evidence) -> bool:
+    return evidence.evicted_at is not None and evidence.evicted_at > attempt.asked_at
+
+
+def _too_little_evidence(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _roll: float) -> Decision | None:
+    if situation.evidence.verdict is Verdict.EVICTED:
+        return None
+    if policy.restart_when is RestartWhen.EVICTED:
+        return _end(situation, Outcome.NOT_EVICTED, "nothing says that it was evicted, and RESTART_WHEN=evicted")
+    since = situation.open_recovery.opened_at if situation.open_recovery else now
+    if now - since < INTENT_GRACE:
+        return Wait(since + INTENT_GRACE, "it is down and nothing says why yet: its owner's stop may still be told")
+    return None
+
+
+def _brake(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _roll: float) -> Decision | None:
+    restarts = situation.recovery.restarts if situation.recovery else ()
+    today = [time for time in restarts if now - time < timedelta(days=1)]
+    if len(today) >= policy.restarts_per_day:
+        until = min(today) + timedelta(days=1)
+        return Wait(until, f"the brake: restarted {len(today)} times within a day, the most that is allowed")
+    count, span, pause = FLAPPING
+    lately = [time for time in today if now - time < span]
+    if len(lately) >= count and now < max(lately) + pause:
+        return Wait(max(lately) + pause, f"the brake: evicted again and again, {len(lately)} restarts within an hour")
+    return None
+
+
+def _start_if_the_pool_admits(situation: Situation, vm: Vm, policy: Policy, now: datetime, roll: float) -> Decision:
+    pool = situation.pool or Pool(pools.pool_of(vm))
+    answer = pools.ask(pool, vm.vm_id.key, now, turn=policy.look_again * roll)
+    if isinstance(answer, Held):
+        return Wait(answer.until, f"waits for capacity: {pool.pool_id} refused {pool.refusals} times in a row")
+    return Start(vm, f"a tagged Spot VM, deallocated, {situation.evidence.verdict}", answer.pool)
+
+
+def _clock(time: datetime | None) -> str:
+    return f"{time:%H:%M:%S}Z" if time else "an unknown time"
+
+
+def _spoken(duration: timedelta) -> str:
+    seconds = round(duration.total_seconds())
+    if seconds < 60:  # noqa: PLR2004 - a minute
+        return f"{seconds} s"
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"

@@ -1,0 +1,110 @@
+"""What a recovery rests on: was the VM evicted, or did its owner stop it?
+
+Nothing in a VM says "evicted" (facts/arm.md §0.4), so what was told about it is kept, each with its own time, and
+weighed whenever a decision is due. Order of arrival means nothing; time of occurrence does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.signals import Signal, SignalKind, Source, kind_of_annotation
+
+if TYPE_CHECKING:
+    from spot_responder.vms import Annotation
+
+WEAK_STOP_WINDOW: Final = timedelta(minutes=10)
+"""Nobody knows whether Azure annotates an eviction with a deallocation too (facts/events.md §2.3): within this long of
+an eviction, such an annotation is taken as a part of it."""
+
+
+class Verdict(StrEnum):
+    """What the evidence says."""
+
+    EVICTED = "evicted"
+    STOPPED_BY_OWNER = "stopped by its owner"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The newest of each thing that was told about one VM.
+
+    ``stopped_firmly_at``: an ARM operation that somebody sent. ``stopped_weakly_at``: only Resource Health says so.
+    ``settled_at``: the VM was seen running after all that happened up to then; older news, told late, is over.
+    """
+
+    evicted_at: datetime | None = None
+    stopped_firmly_at: datetime | None = None
+    stopped_weakly_at: datetime | None = None
+    settled_at: datetime | None = None
+
+    def with_signal(self, signal: Signal) -> Evidence:
+        """Add what a signal says; one without a time says nothing that could be weighed."""
+        if signal.occurred_at is None:
+            return self
+        firm = signal.source is Source.ARM_OPERATION and signal.has_caller
+        return self._with(signal.kind, signal.occurred_at, firm=firm)
+
+    def with_annotation(self, annotation: Annotation | None) -> Evidence:
+        """Add what the newest health annotation says, read from Resource Graph: an event may have been lost."""
+        kind = kind_of_annotation(annotation.name) if annotation else None
+        if annotation is None or kind is None:
+            return self
+        return self._with(kind, annotation.occurred_at, firm=False)
+
+    def settled(self, at: datetime) -> Evidence:
+        """Forget what happened up to ``at``: the VM was seen running after all that."""
+        return replace(
+            Evidence(settled_at=_newest(self.settled_at, at)),
+            evicted_at=_if_after(self.evicted_at, at),
+            stopped_firmly_at=_if_after(self.stopped_firmly_at, at),
+            stopped_weakly_at=_if_after(self.stopped_weakly_at, at),
+        )
+
+    @property
+    def verdict(self) -> Verdict:
+        """Weigh it: an owner's stop counts when it came after the eviction; a weak one, only well after it."""
+        if self.stopped_firmly_at and (not self.evicted_at or self.stopped_firmly_at > self.evicted_at):
+            return Verdict.STOPPED_BY_OWNER
+        if self.stopped_weakly_at and (
+            not self.evicted_at or self.stopped_weakly_at > self.evicted_at + WEAK_STOP_WINDOW
+        ):
+            return Verdict.STOPPED_BY_OWNER
+        return Verdict.EVICTED if self.evicted_at else Verdict.UNKNOWN
+
+    @property
+    def owner_stopped_at(self) -> datetime | None:
+        """When its owner stopped it, as far as was told."""
+        return _newest(self.stopped_firmly_at, self.stopped_weakly_at)
+
+    def _with(self, kind: SignalKind, occurred_at: datetime, *, firm: bool) -> Evidence:
+        if self.settled_at and occurred_at <= self.settled_at:
+            return self
+        match kind:
+            case SignalKind.EVICTED:
+                return replace(self, evicted_at=_newest(self.evicted_at, occurred_at))
+            case SignalKind.STOPPED_BY_OWNER if firm:
+                return replace(self, stopped_firmly_at=_newest(self.stopped_firmly_at, occurred_at))
+            case SignalKind.STOPPED_BY_OWNER:
+                return replace(self, stopped_weakly_at=_newest(self.stopped_weakly_at, occurred_at))
+            case SignalKind.STARTED:
+                return replace(
+                    self,
+                    stopped_firmly_at=_if_after(self.stopped_firmly_at, occurred_at),
+                    stopped_weakly_at=_if_after(self.stopped_weakly_at, occurred_at),
+                )
+            case _:
+                return self
+
+
+def _newest(one: datetime | None, other: datetime | None) -> datetime | None:
+    times = [time for time in (one, other) if time]
+    return max(times, default=None)
+
+
+def _if_after(time: datetime | None, limit: datetime) -> datetime | None:
+    return time if time and time > limit else None

@@ -1,0 +1,41 @@
+"""Our own messages: what we put on the queue for ourselves, as CloudEvents 1.0."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from spot_responder.vms import VmId
+
+FOLLOW_UP_TYPE: Final = "SpotResponder.FollowUp"
+SWEEP_FOUND_TYPE: Final = "SpotResponder.SweepFound"
+
+
+def follow_up_event(vm_id: VmId, sequence: int, due_at: datetime, event_id: str) -> dict[str, object]:
+    """Make the CloudEvent by which we tell ourselves to look at a recovery again at ``due_at`` (aware)."""
+    data: dict[str, object] = {"vmId": str(vm_id), "sequence": sequence}
+    return _own_event(FOLLOW_UP_TYPE, vm_id, due_at, event_id, data)
+
+
+def sweep_found_event(vm_id: VmId, found_at: datetime, event_id: str) -> dict[str, object]:
+    """Make the CloudEvent by which the sweep hands in a VM that it found at ``found_at`` (aware)."""
+    return _own_event(SWEEP_FOUND_TYPE, vm_id, found_at, event_id, {"vmId": str(vm_id)})
+
+
+def _own_event(type_name: str, vm_id: VmId, at: datetime, event_id: str, data: dict[str, object]) -> dict[str, object]:
+    if at.tzinfo is None:
+        message = f"the time of a {type_name} event needs a time zone: {at}"
+        raise ValueError(message)
+    return {
+        "specversion": "1.0",
+        "id": event_id,
+        "type": type_name,
+        "source": "/spot-responder",
+        "subject": str(vm_id),
+        "time": at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "datacontenttype": "application/json",
+        "data": data,
+    }

@@ -1,0 +1,44 @@
+"""What an operator may set about decisions, and how patient we are where there is nothing to set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final
+
+ANSWER_PATIENCE: Final = timedelta(minutes=2)
+"""A start request whose answer we never saw is asked again after this long: we died, or the network did."""
+
+START_PATIENCE: Final = timedelta(minutes=10)
+"""How long an accepted start may take to show in the power state before it counts as gone astray."""
+
+EVICTION_PATIENCE: Final = timedelta(minutes=5)
+"""The event comes at the beginning of an eviction (facts/events.md §2.4), so a VM that still runs is looked at again."""
+
+INTENT_GRACE: Final = timedelta(minutes=1)
+"""A VM that is down for a reason nobody told yet is left alone this long: its owner's stop may still be on its way."""
+
+FLAPPING: Final = (3, timedelta(hours=1), timedelta(minutes=30))
+"""So many restarts within so long, and the next waits for so long: capacity that comes and goes costs start-up each time."""
+
+
+class RestartWhen(StrEnum):
+    """What it takes to restart a VM that is down."""
+
+    UNLESS_STOPPED = "unless-stopped"
+    EVICTED = "evicted"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the operator may set; ``settings.py`` says what each is for."""
+
+    restart_tag: str = "AttemptRestartAfterEviction"
+    restart_when: RestartWhen = RestartWhen.UNLESS_STOPPED
+    restarts_per_day: int = 10
+    look_again: timedelta = timedelta(seconds=15)
+    capacity_retry: timedelta = timedelta(minutes=1)
+    capacity_retry_max: timedelta = timedelta(minutes=15)
+    price_retry: timedelta = timedelta(hours=1)
+    slow_retry: timedelta = timedelta(hours=1)

@@ -1,0 +1,198 @@
+"""A recovery: the case kept for one VM from the first signal until it is closed, and its lawful moves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.evidence import Evidence
+
+if TYPE_CHECKING:
+    from spot_responder.failures import Failure
+    from spot_responder.signals import SignalKind
+    from spot_responder.vms import VmId
+
+RESTARTS_REMEMBERED: Final = timedelta(days=1)
+"""How far back the brake looks, so how long a closed recovery is worth remembering."""
+
+
+class UnlawfulMoveError(RuntimeError):
+    """A recovery was asked to do what its state does not allow: a bug of ours, never of Azure's."""
+
+
+class Outcome(StrEnum):
+    """Why a recovery was closed."""
+
+    RESTORED = "restored"
+    STOPPED_BY_OWNER = "stopped-by-owner"
+    GONE = "gone"
+    OPTED_OUT = "opted-out"
+    NOT_SPOT = "not-spot"
+    OWNED_BY_SCALE_SET = "owned-by-scale-set"
+    SHUT_DOWN_INSIDE = "shut-down-inside"
+    NOT_EVICTED = "not-evicted"
+    RUNS_WITHOUT_US = "runs-without-us"
+
+
+class AttemptState(StrEnum):
+    """What is known of one start request."""
+
+    ASKED = "asked"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One start request and what came of it.
+
+    ``operation_url`` is the address of Azure's long-running operation: signed, over 4 KB, to be kept whole and never
+    logged (facts/arm.md §1).
+    """
+
+    number: int
+    asked_at: datetime
+    state: AttemptState = AttemptState.ASKED
+    operation_url: str | None = field(default=None, repr=False)
+    failure: Failure | None = None
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether Azure may still be working on it."""
+        return self.state in {AttemptState.ASKED, AttemptState.ACCEPTED}
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """Everything we know of one VM's case; all of it can be shown to an operator.
+
+    Attributes:
+        recovery_id: joins log lines, history and outcome of one case.
+        opened_by: the kind of the first signal.
+        outcome: ``None`` while the recovery is open. A closed one is kept for what it remembers: the owner's wish,
+            and the restarts of the last day.
+        sequence: the number of the one valid follow-up; any other is stale.
+        wake_at: when that follow-up is due.
+        attempts: how many start requests were sent. Throttled ones are not counted.
+        failures_in_a_row: for growing delays.
+        restarts: when this VM came back through us, within the last day.
+        reason: the latest decision's sentence.
+    """
+
+    vm_id: VmId
+    recovery_id: str
+    opened_at: datetime
+    opened_by: SignalKind
+    evidence: Evidence = field(default_factory=Evidence)
+    outcome: Outcome | None = None
+    closed_at: datetime | None = None
+    sequence: int = 0
+    wake_at: datetime | None = None
+    attempts: int = 0
+    attempt: Attempt | None = None
+    failures_in_a_row: int = 0
+    restarts: tuple[datetime, ...] = ()
+    reason: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether we are still busy with the VM."""
+        return self.outcome is None
+
+    @property
+    def attempt_under_way(self) -> Attempt | None:
+        """The start request that Azure may still be working on."""
+        return self.attempt if self.attempt and self.attempt.is_under_way else None
+
+    def waiting(self, until: datetime, reason: str) -> Recovery:
+        """Wait for the next follow-up, which makes all earlier ones stale."""
+        self._must_be_open("wait")
+        return replace(self, sequence=self.sequence + 1, wake_at=until, reason=reason)
+
+    def asking(self, now: datetime, answer_by: datetime, reason: str) -> Recovery:
+        """Send a start request. Saved before it is sent, so that a crash in between is noticed."""
+        self._must_be_open("ask for a start")
+        attempt = Attempt(self.attempts + 1, now)
+        return replace(self.waiting(answer_by, reason), attempts=attempt.number, attempt=attempt)
+
+    def accepted(self, operation_url: str | None) -> Recovery:
+        """Azure took the request and is working on it."""
+        return self._attempt_becomes(AttemptState.ACCEPTED, operation_url=operation_url)
+
+    def finished(self) -> Recovery:
+        """Azure's operation ended, or cannot be asked about any more; the power state tells the rest."""
+        return self._attempt_becomes(AttemptState.FINISHED)
+
+    def refused(self, failure: Failure, *, counts: bool) -> Recovery:
+        """Azure said no, at once or inside the operation. ``counts`` is false where nothing was tried (throttled)."""
+        refused = self._attempt_becomes(AttemptState.REFUSED, failure=failure)
+        if not counts:
+            return replace(refused, attempts=self.attempts - 1)
+        return replace(refused, failures_in_a_row=self.failures_in_a_row + 1)
+
+    def closed(self, outcome: Outcome, now: datetime, reason: str) -> Recovery:
+        """End the case. What is over is forgotten; the owner's wish and the restarts are remembered."""
+        self._must_be_open("close")
+        restarts = tuple(time for time in self.restarts if now - time < RESTARTS_REMEMBERED)
+        if outcome is Outcome.RESTORED and self.attempts:
+            restarts = (*restarts, now)
+        return replace(
+            self,
+            outcome=outcome,
+            closed_at=now,
+            reason=reason,
+            restarts=restarts,
+            wake_at=None,
+            sequence=self.sequence + 1,
+            evidence=self._evidence_after(outcome),
+        )
+
+    def reopened(self, recovery_id: str, now: datetime, opened_by: SignalKind) -> Recovery:
+        """Open a new case for a VM that we remember."""
+        if self.is_open:
+            message = f"recovery {self.recovery_id} is open: it cannot be opened again"
+            raise UnlawfulMoveError(message)
+        return Recovery(
+            self.vm_id,
+            recovery_id,
+            now,
+            opened_by,
+            evidence=self.evidence,
+            sequence=self.sequence,
+            restarts=self.restarts,
+        )
+
+    def is_worth_remembering(self, now: datetime) -> bool:
+        """Whether a closed recovery still says something that a later decision needs."""
+        recent = any(now - time < RESTARTS_REMEMBERED for time in self.restarts)
+        young = self.closed_at is None or now - self.closed_at < RESTARTS_REMEMBERED
+        return self.is_open or recent or young or self.evidence.owner_stopped_at is not None
+
+    def _evidence_after(self, outcome: Outcome) -> Evidence:
+        if outcome not in {Outcome.RESTORED, Outcome.RUNS_WITHOUT_US}:
+            return self.evidence
+        # A start that we asked for proves that the VM was down until then; without one, only what was told is over.
+        over_until = self.attempt.asked_at if self.attempt else self.evidence.evicted_at
+        return self.evidence.settled(over_until) if over_until else self.evidence
+
+    def _attempt_becomes(
+        self, state: AttemptState, *, operation_url: str | None = None, failure: Failure | None = None
+    ) -> Recovery:
+        if self.attempt_under_way is None:
+            message = f"recovery {self.recovery_id} has no start under way that could become {state}"
+            raise UnlawfulMoveError(message)
+        attempt = replace(
+            self.attempt_under_way,
+            state=state,
+            operation_url=operation_url if state is AttemptState.ACCEPTED else None,
+            failure=failure,
+        )
+        return replace(self, attempt=attempt)
+
+    def _must_be_open(self, what: str) -> None:
+        if not self.is_open:
+            message = f"recovery {self.recovery_id} is closed ({self.outcome}): it cannot {what}"
+            raise UnlawfulMoveError(message)

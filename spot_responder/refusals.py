@@ -1,0 +1,67 @@
+"""How to go on after Azure refused a start: a delay for each failure kind, with its reason beside it. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from spot_responder import pools
+from spot_responder.failures import Failure, FailureKind
+from spot_responder.pools import Pool
+from spot_responder.recoveries import Outcome, Recovery
+from spot_responder.situations import Close, Wait
+
+if TYPE_CHECKING:
+    from spot_responder.policy import Policy
+    from spot_responder.vms import Vm
+
+
+def decide_after_failure(
+    failure: Failure, vm: Vm, recovery: Recovery, pool: Pool | None, policy: Policy, now: datetime, roll: float
+) -> Wait | Close:
+    """Decide how to go on after Azure refused a start, at once or inside the operation.
+
+    The delay is the failure kind's own, and never shorter than what Azure asked for.
+    """
+    pool = pool or Pool(pools.pool_of(vm))
+    told = f"{failure.code}: {failure.message}"
+    if failure.kind is FailureKind.GONE:
+        return Close(Outcome.GONE, f"Azure says that the VM is gone ({told})", pools.left(pool, vm.vm_id.key))
+    if failure.kind is FailureKind.CAPACITY:
+        closed = pools.refused(pool, now, policy.capacity_retry, policy.capacity_retry_max, roll)
+        until = max(closed.closed_until or now, _earliest(failure, now))
+        return Wait(until, f"no capacity for {closed.pool_id} ({told})", failure, closed)
+    delay, why = _delay_after(failure, recovery.failures_in_a_row, policy)
+    until = max(now + delay * (1 + 0.2 * roll), _earliest(failure, now))
+    return Wait(until, f"{why} ({told})", failure, pools.left(pool, vm.vm_id.key))
+
+
+def counts_as_attempt(failure: Failure) -> bool:
+    """Whether a refusal counts: a throttled request was never tried."""
+    return failure.kind is not FailureKind.THROTTLED
+
+
+def _delay_after(failure: Failure, failures_in_a_row: int, policy: Policy) -> tuple[timedelta, str]:
+    growth = 2 ** min(failures_in_a_row, 30)
+    match failure.kind:
+        case FailureKind.PRICE:
+            # Spot prices move by the hour or slower; asking sooner only costs requests.
+            return policy.price_retry, "the VM's max price is below the current Spot price"
+        case FailureKind.QUOTA:
+            # Ends when other Spot VMs stop or somebody raises the quota: neither happens within seconds.
+            return policy.slow_retry, "the subscription's Spot quota is used up: raise it, or stop other Spot VMs"
+        case FailureKind.DENIED:
+            # A role, a lock or a policy: somebody must mend it, and then within the hour all goes on by itself.
+            return policy.slow_retry, "Azure does not let us start this VM: mend its access, lock or configuration"
+        case FailureKind.THROTTLED:
+            return policy.capacity_retry, "Azure asked us to slow down"
+        case FailureKind.CONFLICT:
+            # Another operation is at work on the VM; that takes seconds to minutes.
+            return min(policy.look_again * growth, policy.capacity_retry_max), "another operation is at work on the VM"
+        case _:
+            # Not known: soon the first times, then slowly, and the code stays on the record.
+            return min(policy.capacity_retry * growth, policy.slow_retry), "Azure refused for a reason we do not know"
+
+
+def _earliest(failure: Failure, now: datetime) -> datetime:
+    return now + (failure.retry_after or timedelta())

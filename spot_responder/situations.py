@@ -1,0 +1,103 @@
+"""What a decision rests on, and what it can be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from spot_responder.evidence import Evidence
+    from spot_responder.failures import Failure
+    from spot_responder.pools import Pool
+    from spot_responder.recoveries import Attempt, Outcome, Recovery
+    from spot_responder.signals import Signal
+    from spot_responder.vms import Vm
+
+
+class OperationState(StrEnum):
+    """What Azure says about the long-running operation behind an accepted start."""
+
+    IN_PROGRESS = "in progress"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """The operation's state; ``failure`` is set where it failed."""
+
+    state: OperationState
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that a decision rests on.
+
+    Attributes:
+        vm: what Azure says now; ``None`` where there is no such VM.
+        recovery: the row that is kept for the VM, open or closed; ``None`` where there is none.
+        evidence: the row's, with the signal and the newest annotation added.
+        pool: the gate of the VM's pool.
+        operation: of the start that is under way, where it was asked about.
+    """
+
+    signal: Signal
+    vm: Vm | None
+    recovery: Recovery | None
+    evidence: Evidence
+    pool: Pool | None = None
+    operation: Operation | None = None
+
+    @property
+    def open_recovery(self) -> Recovery | None:
+        """The recovery, where it is open."""
+        return self.recovery if self.recovery and self.recovery.is_open else None
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """The start request that Azure may still be working on."""
+        return self.open_recovery.attempt_under_way if self.open_recovery else None
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Ask Azure to start the VM. ``pool`` is its gate with the VM's place taken."""
+
+    vm: Vm
+    reason: str
+    pool: Pool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Look again at ``until``. ``failure`` is why the start under way has failed, if it has."""
+
+    until: datetime
+    reason: str
+    failure: Failure | None = None
+    pool: Pool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The case is over."""
+
+    outcome: Outcome
+    reason: str
+    pool: Pool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """Nothing is to be done, and no case is open. ``remember`` what was told, unless the VM is none of our business."""
+
+    reason: str
+    remember: bool = True
+
+
+type Decision = Start | Wait | Close | Ignore

@@ -1,0 +1,1 @@
+"""Tests: stories in the user's words."""

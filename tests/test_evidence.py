@@ -1,0 +1,148 @@
+"""Evicted, or stopped by its owner? What was told is weighed by when it happened, not by when it arrived."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from itertools import permutations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spot_responder.evidence import WEAK_STOP_WINDOW, Evidence, Verdict
+from spot_responder.signals import Signal, SignalKind, Source
+from spot_responder.vms import Annotation
+from tests.makers import TEN, at, evicted, signal
+
+OWNER_STOPPED = SignalKind.STOPPED_BY_OWNER
+
+
+def firm_stop(clock: str) -> Signal:
+    """Make the event of a deallocation that somebody sent to ARM."""
+    return signal(OWNER_STOPPED, at(clock), source=Source.ARM_OPERATION, has_caller=True)
+
+
+def told(*signals: Signal) -> Evidence:
+    """Tell all of it."""
+    evidence = Evidence()
+    for each in signals:
+        evidence = evidence.with_signal(each)
+    return evidence
+
+
+def test_nothing_told_is_unknown() -> None:
+    """A VM of which nothing was told is down for an unknown reason."""
+    assert Evidence().verdict is Verdict.UNKNOWN
+
+
+def test_an_eviction_is_an_eviction() -> None:
+    """Azure says evicted, nobody says otherwise."""
+    assert told(evicted()).verdict is Verdict.EVICTED
+
+
+def test_unavailable_and_our_own_signals_prove_nothing() -> None:
+    """Unavailable alone is ambiguous: an owner's stop makes a VM unavailable too."""
+    for kind in (SignalKind.UNAVAILABLE, SignalKind.FOLLOW_UP, SignalKind.SWEEP_FOUND, SignalKind.EVICTION_NOTICED):
+        assert told(signal(kind)).verdict is Verdict.UNKNOWN
+
+
+def test_what_has_no_time_cannot_be_weighed() -> None:
+    """The responder gives such a signal the time of its arrival; without one it says nothing."""
+    assert told(replace(evicted(), occurred_at=None)).verdict is Verdict.UNKNOWN
+
+
+def test_an_owner_who_stops_an_evicted_vm_has_the_last_word() -> None:
+    """Evicted at 10:00, stopped by its owner at 10:01: stopped."""
+    evidence = told(evicted(at("10:00")), firm_stop("10:01"))
+    assert evidence.verdict is Verdict.STOPPED_BY_OWNER
+    assert evidence.owner_stopped_at == at("10:01")
+
+
+def test_an_eviction_after_the_owners_stop_means_that_it_had_run_again() -> None:
+    """Stopped at 9:00, evicted at 10:00: it was started in between, or it could not have been evicted."""
+    assert told(firm_stop("9:00"), evicted(at("10:00"))).verdict is Verdict.EVICTED
+
+
+@pytest.mark.parametrize(
+    ("minutes", "verdict"),
+    [
+        (-30, Verdict.EVICTED),
+        (-1, Verdict.EVICTED),
+        (1, Verdict.EVICTED),
+        (10, Verdict.EVICTED),
+        (11, Verdict.STOPPED_BY_OWNER),
+    ],
+)
+def test_a_deallocation_annotation_near_an_eviction_is_part_of_it(minutes: int, verdict: Verdict) -> None:
+    """Nobody knows whether Azure annotates an eviction as a deallocation too, so a weak stop near it does not count."""
+    weak_stop = signal(OWNER_STOPPED, TEN + timedelta(minutes=minutes))
+    assert told(evicted(), weak_stop).verdict is verdict
+
+
+def test_a_deallocation_annotation_alone_is_an_owners_stop() -> None:
+    """Only Resource Health says that it was stopped, and nothing speaks against it."""
+    assert told(signal(OWNER_STOPPED)).verdict is Verdict.STOPPED_BY_OWNER
+
+
+def test_an_arm_operation_without_a_caller_is_weak() -> None:
+    """A deallocation that nobody sent may be Azure's own."""
+    platform = signal(OWNER_STOPPED, at("10:01"), source=Source.ARM_OPERATION, has_caller=False)
+    assert told(evicted(at("10:00")), platform).verdict is Verdict.EVICTED
+
+
+def test_a_start_clears_the_owners_stop() -> None:
+    """Stopped at 9:00, started at 9:30: the wish is over."""
+    evidence = told(firm_stop("9:00"), signal(OWNER_STOPPED, at("9:00")), signal(SignalKind.STARTED, at("9:30")))
+    assert evidence.verdict is Verdict.UNKNOWN
+
+
+def test_a_start_before_the_stop_clears_nothing() -> None:
+    """Started at 9:00, stopped at 9:30, told the other way round: stopped."""
+    assert told(firm_stop("9:30"), signal(SignalKind.STARTED, at("9:00"))).verdict is Verdict.STOPPED_BY_OWNER
+
+
+def test_the_graphs_annotation_counts_as_the_lost_event_would() -> None:
+    """The eviction's event is lost, but Resource Graph still shows its annotation."""
+    assert Evidence().with_annotation(Annotation("VirtualMachinePreempted", TEN)).verdict is Verdict.EVICTED
+
+
+def test_other_annotations_and_none_change_nothing() -> None:
+    """A live migration has nothing to do with evictions."""
+    evidence = told(evicted())
+    assert evidence.with_annotation(Annotation("LiveMigrationSucceeded", TEN)) == evidence
+    assert evidence.with_annotation(None) == evidence
+
+
+def test_news_of_what_is_over_is_no_news() -> None:
+    """Restored at 10:05; at 10:06 the eviction of 10:00 is told once more, and an owner's stop at 10:07 counts."""
+    evidence = told(evicted(at("10:00"))).settled(at("10:05")).with_signal(evicted(at("10:00")))
+    assert evidence.verdict is Verdict.UNKNOWN
+    assert evidence.with_signal(signal(OWNER_STOPPED, at("10:07"))).verdict is Verdict.STOPPED_BY_OWNER
+
+
+def test_settling_keeps_what_happened_since() -> None:
+    """A start asked for at 10:05 settles what was before; the eviction of 10:06 stays."""
+    assert told(evicted(at("10:06"))).settled(at("10:05")).verdict is Verdict.EVICTED
+
+
+KINDS = st.sampled_from([SignalKind.EVICTED, OWNER_STOPPED, SignalKind.UNAVAILABLE])
+SIGNALS = st.builds(
+    lambda kind, seconds, caller: signal(
+        kind,
+        TEN + timedelta(seconds=seconds),
+        source=Source.ARM_OPERATION if caller else Source.HEALTH_ANNOTATION,
+        has_caller=caller,
+    ),
+    KINDS,
+    st.integers(0, int(3 * WEAK_STOP_WINDOW.total_seconds())),
+    st.booleans(),
+)
+
+
+@given(st.lists(SIGNALS, max_size=4))
+def test_the_order_of_arrival_does_not_matter(signals: list[Signal]) -> None:
+    """Whatever order and however often signals arrive, the same is known in the end."""
+    expected = told(*signals)
+    for order in permutations(signals):
+        assert told(*order, *order) == expected
