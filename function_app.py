@@ -1,0 +1,50 @@
+"""Spot Responder's triggers. The product is in ``spot_responder``; here it is put together, and nothing else."""
+
+import json
+import os
+import random
+import uuid
+from datetime import UTC, datetime
+from functools import cache
+
+import azure.functions as func
+
+from spot_responder.responder import Responder
+from spot_responder.settings import Settings
+
+# How the Functions library spells the Event Grid schema's fields, and how Event Grid does.
+ENVELOPE = {"event_type": "eventType", "event_time": "eventTime", "data_version": "dataVersion"}
+SETTINGS = Settings.from_env(os.environ)
+app = func.FunctionApp()
+
+
+@cache
+def responder() -> Responder:
+    """Put the responder together when the first signal needs it: Azure's SDKs take their time to import."""
+    from spot_responder.clients.connections import connect  # noqa: PLC0415 - see above
+
+    return Responder(
+        clients=connect(SETTINGS),
+        settings=SETTINGS,
+        clock=lambda: datetime.now(UTC),
+        roll=random.random,
+        new_id=lambda: str(uuid.uuid4()),
+    )
+
+
+@app.queue_trigger(arg_name="message", queue_name="signals", connection="AzureWebJobsStorage")
+async def on_signal(message: func.QueueMessage) -> None:
+    """Answer one message of the queue: an event, a follow-up or a find of the sweep."""
+    await responder().handle(message.get_body(), delivery=message.dequeue_count or 1)
+
+
+@app.event_grid_trigger(arg_name="event")
+async def on_event(event: func.EventGridEvent) -> None:
+    """Answer one event that Event Grid pushed: for those who chose push over the queue."""
+    await responder().handle(json.dumps({ENVELOPE.get(name, name): value for name, value in event.to_dict().items()}))
+
+
+@app.timer_trigger(arg_name="timer", schedule="%SWEEP_SCHEDULE%")
+async def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host insists on it
+    """Raise a hand for every VM that needs us and that no event told of."""
+    await responder().sweep()

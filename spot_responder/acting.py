@@ -1,0 +1,190 @@
+"""Act: carry out a decision about one VM.
+
+The order is what makes a crash at any line harmless: save (with the ETag of what was decided on), then put the
+follow-up on the queue, then ask Azure, then save the answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, Clients
+from spot_responder.evidence import Evidence
+from spot_responder.log_lines import log_attempt, log_untold
+from spot_responder.policy import ANSWER_PATIENCE, Policy
+from spot_responder.pools import pool_of
+from spot_responder.recoveries import Outcome, Recovery
+from spot_responder.refusals import counts_as_attempt, decide_after_failure
+from spot_responder.messages import follow_up_event
+from spot_responder.signals import SignalKind
+from spot_responder.situations import Close, Decision, Ignore, Situation, Start, Wait
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from spot_responder.failures import Failure
+    from spot_responder.gathering import Gathered
+    from spot_responder.pools import Pool
+    from spot_responder.vms import Vm
+
+TRIES: Final = 5
+"""How often something is tried anew when somebody else changed the row meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Carries out decisions. ``clock`` gives the time in UTC, ``new_id`` a fresh id."""
+
+    clients: Clients
+    policy: Policy
+    clock: Callable[[], datetime]
+    new_id: Callable[[], str]
+
+    async def act(self, gathered: Gathered, decision: Decision, now: datetime, roll: float) -> None:
+        """Carry out one decision.
+
+        Raises:
+            ChangedMeanwhileError: if a row it rests on was changed by somebody else; nothing was started then.
+        """
+        match decision:
+            case Ignore():
+                await self._remember(gathered, decision, now)
+            case Wait():
+                await self._wait(gathered, decision, now)
+            case Close():
+                await self._save_pool(gathered, decision.pool)
+                await self._close(self._opened(gathered.situation, now), gathered.etag, decision, now)
+            case Start():
+                await self._start(gathered, decision, now, roll)
+
+    def _opened(self, situation: Situation, now: datetime) -> Recovery:
+        """Give the open recovery, with all the evidence in it; open one where none is."""
+        recovery = situation.recovery
+        if recovery is None:
+            recovery = Recovery(situation.signal.vm_id, self.new_id(), now, situation.signal.kind)
+        elif not recovery.is_open:
+            recovery = recovery.reopened(self.new_id(), now, situation.signal.kind)
+        return replace(recovery, evidence=situation.evidence)
+
+    async def _remember(self, gathered: Gathered, decision: Ignore, now: datetime) -> None:
+        """Keep an owner's wish, though no case is open."""
+        situation = gathered.situation
+        known = situation.recovery.evidence if situation.recovery else Evidence()
+        if not decision.remember or situation.evidence.owner_stopped_at == known.owner_stopped_at:
+            return
+        wish = self._opened(situation, now).closed(Outcome.STOPPED_BY_OWNER, now, decision.reason)
+        await self.clients.store.save(wish, gathered.etag)
+
+    async def _wait(self, gathered: Gathered, decision: Wait, now: datetime) -> None:
+        await self._save_pool(gathered, decision.pool)
+        recovery = self._opened(gathered.situation, now)
+        if decision.failure:
+            recovery = recovery.refused(decision.failure, counts=counts_as_attempt(decision.failure))
+            log_attempt(gathered.situation.signal, recovery, decision.failure)
+        elif _follow_up_serves(gathered.situation, decision, now):
+            if recovery != gathered.situation.recovery:
+                await self.clients.store.save(recovery, gathered.etag)
+            return
+        await self._wait_until(recovery, gathered.etag, decision, now)
+
+    async def _wait_until(self, recovery: Recovery, etag: str | None, decision: Wait, now: datetime) -> None:
+        waiting = recovery.waiting(decision.until, decision.reason)
+        await self.clients.store.save(waiting, etag)
+        await self._follow_up(waiting, decision.until, now)
+
+    async def _follow_up(self, recovery: Recovery, due_at: datetime, now: datetime) -> None:
+        event = follow_up_event(recovery.vm_id, recovery.sequence, due_at, self.new_id())
+        await self.clients.queue.put(event, max(due_at - now, timedelta()))
+
+    async def _close(self, recovery: Recovery, etag: str | None, decision: Close, now: datetime) -> None:
+        closed = recovery.closed(decision.outcome, now, decision.reason)
+        await self.clients.store.save(closed, etag)
+        told = replace(closed, evidence=recovery.evidence)
+        await self.clients.store.write_history(told)
+        try:
+            await self.clients.outcomes.publish(told)
+        except AzureRefusedError as refusal:
+            # The VM's case is over whoever hears of it: a broken topic must not keep recoveries open.
+            log_untold(told, str(refusal))
+
+    async def _start(self, gathered: Gathered, decision: Start, now: datetime, roll: float) -> None:
+        await self._save_pool(gathered, decision.pool)
+        answer_by = now + ANSWER_PATIENCE
+        asking = self._opened(gathered.situation, now).asking(now, answer_by, decision.reason)
+        etag = await self.clients.store.save(asking, gathered.etag)
+        await self._follow_up(asking, answer_by, now)
+        signal = gathered.situation.signal
+        try:
+            operation_url = await self.clients.compute.start(asking.vm_id)
+        except AzureRefusedError as refusal:
+            log_attempt(signal, asking, refusal.failure)
+            await self._start_refused(decision.vm, asking, etag, refusal.failure, roll)
+        else:
+            log_attempt(signal, asking, None)
+            await self._start_accepted(asking, etag, operation_url)
+
+    async def _start_accepted(self, asking: Recovery, etag: str, operation_url: str | None) -> None:
+        now = self.clock()
+        look_again = Wait(now + self.policy.look_again, f"start request {asking.attempts} accepted")
+        await self._record_answer(asking, etag, lambda row: row.accepted(operation_url), look_again, now)
+
+    async def _start_refused(self, vm: Vm, asking: Recovery, etag: str, failure: Failure, roll: float) -> None:
+        now = self.clock()
+        decision = await self._pool_after(failure, vm, asking, now, roll)
+        counts = counts_as_attempt(failure)
+        await self._record_answer(asking, etag, lambda row: row.refused(failure, counts=counts), decision, now)
+
+    async def _record_answer(
+        self,
+        asking: Recovery,
+        etag: str,
+        answered: Callable[[Recovery], Recovery],
+        decision: Wait | Close,
+        now: datetime,
+    ) -> None:
+        """Save Azure's answer, also where somebody added evidence to the row while we were asking."""
+        row, row_etag = asking, etag
+        for _ in range(TRIES):
+            try:
+                if isinstance(decision, Wait):
+                    await self._wait_until(answered(row), row_etag, decision, now)
+                else:
+                    await self._close(answered(row), row_etag, decision, now)
+            except ChangedMeanwhileError:
+                stored = await self.clients.store.load(asking.vm_id)
+                if stored.value is None or stored.etag is None or not _is_same_attempt(stored.value, asking):
+                    return
+                row, row_etag = stored.value, stored.etag
+            else:
+                return
+
+    async def _pool_after(self, failure: Failure, vm: Vm, asking: Recovery, now: datetime, roll: float) -> Wait | Close:
+        """Decide how to go on after a refusal, and save what it says about the pool."""
+        while True:
+            stored = await self.clients.store.load_pool(pool_of(vm))
+            decision = decide_after_failure(failure, vm, asking, stored.value, self.policy, now, roll)
+            if decision.pool is None or decision.pool == stored.value:
+                return decision
+            try:
+                await self.clients.store.save_pool(decision.pool, stored.etag)
+            except ChangedMeanwhileError:
+                continue
+            return decision
+
+    async def _save_pool(self, gathered: Gathered, pool: Pool | None) -> None:
+        if pool is not None and pool != gathered.situation.pool:
+            await self.clients.store.save_pool(pool, gathered.pool_etag)
+
+
+def _is_same_attempt(recovery: Recovery, asking: Recovery) -> bool:
+    return recovery.recovery_id == asking.recovery_id and recovery.attempt == asking.attempt
+
+
+def _follow_up_serves(situation: Situation, decision: Wait, now: datetime) -> bool:
+    """Whether the follow-up that is on the queue already comes in time."""
+    recovery = situation.open_recovery
+    if recovery is None or recovery.wake_at is None or situation.signal.kind is SignalKind.FOLLOW_UP:
+        return False
+    return now < recovery.wake_at <= decision.until

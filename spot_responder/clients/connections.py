@@ -1,0 +1,48 @@
+"""Opens all doors: one credential and one client of each kind for the whole process."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from azure.data.tables.aio import TableClient
+from azure.eventgrid.aio import EventGridPublisherClient
+from azure.identity.aio import DefaultAzureCredential
+from azure.mgmt.compute.aio import ComputeManagementClient
+from azure.mgmt.resourcegraph.aio import ResourceGraphClient
+from azure.storage.queue import TextBase64EncodePolicy
+from azure.storage.queue.aio import QueueClient
+
+from spot_responder.clients.compute import Compute
+from spot_responder.clients.graph import ResourceGraph
+from spot_responder.clients.outcomes import OutcomesTopic
+from spot_responder.clients.queue import SignalQueue
+from spot_responder.clients.store import Tables
+from spot_responder.doors import Clients
+from spot_responder.settings import Settings
+
+# The SDKs' own retries sleep as long as Azure says, up to 20 minutes (facts/arm.md §2): our follow-ups wait instead.
+_PATIENCE: Final[dict[str, Any]] = {"retry_total": 0, "connection_timeout": 10, "read_timeout": 30}
+
+
+def connect(settings: Settings) -> Clients:
+    """Open the doors. Nothing is sent before the first request."""
+    credential = DefaultAzureCredential()
+    arm: dict[str, Any] = {"credential_scopes": [f"{settings.arm_endpoint}/.default"], **_PATIENCE}
+
+    def new_compute_client(subscription_id: str) -> ComputeManagementClient:
+        return ComputeManagementClient(credential, subscription_id, settings.arm_endpoint, **arm)
+
+    def table(name: str) -> TableClient:
+        return TableClient(settings.table_endpoint, name, credential=credential, **_PATIENCE)
+
+    queue = QueueClient(
+        settings.queue_endpoint, "signals", credential, message_encode_policy=TextBase64EncodePolicy(), **_PATIENCE
+    )
+    topic = settings.outcomes_endpoint
+    return Clients(
+        graph=ResourceGraph(ResourceGraphClient(credential, settings.arm_endpoint, **arm)),
+        compute=Compute(settings.arm_endpoint, new_compute_client),
+        store=Tables(table("recoveries"), table("history"), table("pools")),
+        queue=SignalQueue(queue),
+        outcomes=OutcomesTopic(EventGridPublisherClient(topic, credential, **_PATIENCE) if topic else None),
+    )

@@ -1,0 +1,29 @@
+"""The queue ``signals``, where we put messages to ourselves."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from math import ceil
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from azure.storage.queue.aio import QueueClient
+
+LONGEST_DELAY: Final = timedelta(days=6)
+"""A message can be hidden for seven days at most, and must live a little longer than that."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignalQueue:
+    """The door to the queue. The client encodes messages in base64, as the Functions host expects them."""
+
+    client: QueueClient
+
+    async def put(self, event: Mapping[str, object], delay: timedelta) -> None:
+        """Put an event on the queue, to be seen after ``delay``; it never expires, so nothing is lost in an outage."""
+        hidden_s = ceil(min(delay, LONGEST_DELAY).total_seconds())
+        await self.client.send_message(json.dumps(event), visibility_timeout=hidden_s, time_to_live=-1)

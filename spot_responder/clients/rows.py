@@ -1,0 +1,162 @@
+"""How recoveries and pools are written into table rows, and read from them.
+
+Every column can be shown to an operator; only the operation's address, which is signed, is not for eyes.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from spot_responder.evidence import Evidence
+from spot_responder.failures import Failure, FailureKind
+from spot_responder.pools import Pool, PoolId
+from spot_responder.recoveries import Attempt, AttemptState, Outcome, Recovery
+from spot_responder.signals import SignalKind
+from spot_responder.vms import VmId
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+type Key = tuple[str, str]
+type Row = dict[str, Any]
+
+
+def recovery_key(vm_id: VmId) -> Key:
+    """Give partition and row key of a VM: by subscription; ids hold nothing that a key must not, but slashes."""
+    return vm_id.subscription_id.lower(), f"{vm_id.resource_group}|{vm_id.name}".lower()
+
+
+def recovery_row(recovery: Recovery) -> Row:
+    """Write a recovery."""
+    partition, row = recovery_key(recovery.vm_id)
+    return {
+        "PartitionKey": partition,
+        "RowKey": row,
+        "vm_id": str(recovery.vm_id),
+        "recovery_id": recovery.recovery_id,
+        "opened_at": _iso(recovery.opened_at),
+        "opened_by": str(recovery.opened_by),
+        "outcome": str(recovery.outcome or ""),
+        "closed_at": _iso(recovery.closed_at),
+        "sequence": recovery.sequence,
+        "wake_at": _iso(recovery.wake_at),
+        "attempts": recovery.attempts,
+        "failures_in_a_row": recovery.failures_in_a_row,
+        "reason": recovery.reason,
+        "evidence": json.dumps(_evidence(recovery.evidence)),
+        "attempt": json.dumps(_attempt(recovery.attempt) if recovery.attempt else None),
+        "restarts": json.dumps([_iso(time) for time in recovery.restarts]),
+    }
+
+
+def recovery_from_row(row: Mapping[str, Any]) -> Recovery:
+    """Read a recovery."""
+    attempt = json.loads(row["attempt"])
+    return Recovery(
+        vm_id=VmId.parse(row["vm_id"]),
+        recovery_id=row["recovery_id"],
+        opened_at=datetime.fromisoformat(row["opened_at"]),
+        opened_by=SignalKind(row["opened_by"]),
+        evidence=Evidence(**{name: _time(text) for name, text in json.loads(row["evidence"]).items()}),
+        outcome=Outcome(row["outcome"]) if row["outcome"] else None,
+        closed_at=_time(row["closed_at"]),
+        sequence=row["sequence"],
+        wake_at=_time(row["wake_at"]),
+        attempts=row["attempts"],
+        attempt=_attempt_of(attempt) if attempt else None,
+        failures_in_a_row=row["failures_in_a_row"],
+        restarts=tuple(datetime.fromisoformat(text) for text in json.loads(row["restarts"])),
+        reason=row["reason"],
+    )
+
+
+def history_row(recovery: Recovery) -> Row:
+    """Write a closed recovery into the day on which it ended."""
+    row = recovery_row(recovery)
+    day = (recovery.closed_at or recovery.opened_at).strftime("%Y-%m-%d")
+    return row | {"PartitionKey": day, "RowKey": recovery.recovery_id}
+
+
+def pool_key(pool_id: PoolId) -> Key:
+    """Give partition and row key of a pool."""
+    return pool_id.subscription_id, f"{pool_id.location}|{pool_id.zone}|{pool_id.size}"
+
+
+def pool_row(pool: Pool) -> Row:
+    """Write a pool's gate."""
+    partition, row = pool_key(pool.pool_id)
+    return {
+        "PartitionKey": partition,
+        "RowKey": row,
+        "refusals": pool.refusals,
+        "closed_until": _iso(pool.closed_until),
+        "width": pool.width if pool.width is not None else 0,
+        "under_way": json.dumps({key: _iso(until) for key, until in pool.under_way.items()}),
+    }
+
+
+def pool_from_row(row: Mapping[str, Any]) -> Pool:
+    """Read a pool's gate. A width of 0 stands for none: open."""
+    location, zone, size = row["RowKey"].split("|")
+    return Pool(
+        PoolId(row["PartitionKey"], location, zone, size),
+        refusals=row["refusals"],
+        closed_until=_time(row["closed_until"]),
+        width=row["width"] or None,
+        under_way={key: datetime.fromisoformat(text) for key, text in json.loads(row["under_way"]).items()},
+    )
+
+
+def _evidence(evidence: Evidence) -> dict[str, str]:
+    return {
+        "evicted_at": _iso(evidence.evicted_at),
+        "stopped_firmly_at": _iso(evidence.stopped_firmly_at),
+        "stopped_weakly_at": _iso(evidence.stopped_weakly_at),
+        "settled_at": _iso(evidence.settled_at),
+    }
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "number": attempt.number,
+        "asked_at": _iso(attempt.asked_at),
+        "state": str(attempt.state),
+        "operation_url": attempt.operation_url,
+        "failure": _failure(attempt.failure) if attempt.failure else None,
+    }
+
+
+def _attempt_of(cell: Mapping[str, Any]) -> Attempt:
+    return Attempt(
+        number=cell["number"],
+        asked_at=datetime.fromisoformat(cell["asked_at"]),
+        state=AttemptState(cell["state"]),
+        operation_url=cell["operation_url"],
+        failure=_failure_of(cell["failure"]) if cell["failure"] else None,
+    )
+
+
+def _failure(failure: Failure) -> dict[str, Any]:
+    retry_after = failure.retry_after
+    return {
+        "kind": str(failure.kind),
+        "code": failure.code,
+        "message": failure.message,
+        "retry_after_s": retry_after.total_seconds() if retry_after else None,
+    }
+
+
+def _failure_of(cell: Mapping[str, Any]) -> Failure:
+    seconds = cell["retry_after_s"]
+    retry_after = timedelta(seconds=seconds) if seconds is not None else None
+    return Failure(FailureKind(cell["kind"]), cell["code"], cell["message"], retry_after)
+
+
+def _iso(time: datetime | None) -> str:
+    return time.isoformat() if time else ""
+
+
+def _time(text: str) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

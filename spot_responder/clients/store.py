@@ -1,0 +1,111 @@
+"""Azure Tables: ``recoveries`` (one row for each VM), ``history`` (closed ones, by day) and ``pools`` (gates)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from azure.core import MatchConditions
+from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
+from azure.data.tables import UpdateMode
+
+from spot_responder.clients.rows import (
+    history_row,
+    pool_from_row,
+    pool_key,
+    pool_row,
+    recovery_from_row,
+    recovery_key,
+    recovery_row,
+)
+from spot_responder.doors import ChangedMeanwhileError, Stored
+from spot_responder.pools import Pool, PoolId
+
+if TYPE_CHECKING:
+    from azure.data.tables import TableEntity
+    from azure.data.tables.aio import TableClient
+
+    from spot_responder.clients.rows import Key, Row
+    from spot_responder.recoveries import Recovery
+    from spot_responder.vms import VmId
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The door to the three tables, which the deployment creates."""
+
+    recoveries: TableClient
+    history: TableClient
+    pools: TableClient
+
+    async def load(self, vm_id: VmId) -> Stored[Recovery | None]:
+        """Load the VM's row; without one, there is no value and no ETag."""
+        entity = await _read(self.recoveries, recovery_key(vm_id))
+        return Stored(recovery_from_row(entity), _etag(entity)) if entity else Stored(None, None)
+
+    async def save(self, recovery: Recovery, etag: str | None) -> str:
+        """Save the row if it still is what was loaded; give its new ETag.
+
+        Raises:
+            ChangedMeanwhileError: if it is not.
+        """
+        return await _write(self.recoveries, recovery_row(recovery), etag)
+
+    async def load_pool(self, pool_id: PoolId) -> Stored[Pool]:
+        """Load a pool's gate; a pool without a row is open."""
+        entity = await _read(self.pools, pool_key(pool_id))
+        return Stored(pool_from_row(entity), _etag(entity)) if entity else Stored(Pool(pool_id), None)
+
+    async def save_pool(self, pool: Pool, etag: str | None) -> None:
+        """Save a pool's gate if it still is what was loaded.
+
+        Raises:
+            ChangedMeanwhileError: if it is not.
+        """
+        await _write(self.pools, pool_row(pool), etag)
+
+    async def all_recoveries(self) -> list[Stored[Recovery]]:
+        """Load every row, open or remembered."""
+        return [Stored(recovery_from_row(row), _etag(row)) async for row in self.recoveries.list_entities()]
+
+    async def forget(self, stored: Stored[Recovery]) -> None:
+        """Delete a row; one that changed meanwhile is not to be forgotten any more, and stays."""
+        partition, row = recovery_key(stored.value.vm_id)
+        try:
+            await self.recoveries.delete_entity(
+                partition, row, etag=stored.etag, match_condition=MatchConditions.IfNotModified
+            )
+        except ResourceModifiedError:
+            return
+
+    async def write_history(self, recovery: Recovery) -> None:
+        """Write a closed recovery into the history; writing it twice is writing it once."""
+        await self.history.upsert_entity(history_row(recovery), mode=UpdateMode.REPLACE)
+
+
+async def _read(table: TableClient, key: Key) -> TableEntity | None:
+    try:
+        return await table.get_entity(*key)
+    except ResourceNotFoundError as error:
+        if error.error_code == "TableNotFound":  # type: ignore[attr-defined]  # set by azure-data-tables
+            raise
+        return None
+
+
+async def _write(table: TableClient, row: Row, etag: str | None) -> str:
+    try:
+        if etag is None:
+            written = await table.create_entity(row)
+        else:
+            written = await table.update_entity(
+                row, mode=UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
+            )
+    except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError) as error:
+        if getattr(error, "error_code", None) == "TableNotFound":
+            raise
+        raise ChangedMeanwhileError(str(row["RowKey"])) from error
+    return str(written["etag"])
+
+
+def _etag(entity: TableEntity) -> str:
+    return str(entity.metadata["etag"])

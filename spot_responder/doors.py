@@ -1,0 +1,113 @@
+"""The doors to Azure that the responder goes through, as it wants them to be.
+
+``spot_responder.clients`` opens them with Azure's SDKs; the tests open them onto a world with a virtual clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import timedelta
+
+    from spot_responder.situations import Operation
+    from spot_responder.failures import Failure
+    from spot_responder.pools import Pool, PoolId
+    from spot_responder.recoveries import Recovery
+    from spot_responder.vms import Vm, VmId
+
+
+class AzureRefusedError(Exception):
+    """Azure said no, or nothing at all, to a request of ours; ``failure`` says why and when to come back."""
+
+    def __init__(self, failure: Failure, what: str) -> None:
+        """Say what was asked for: ``what`` completes the sentence "Azure refused to …"."""
+        super().__init__(f"Azure refused to {what}: {failure.code} ({failure.kind}): {failure.message}")
+        self.failure = failure
+
+
+class ChangedMeanwhileError(Exception):
+    """Somebody else saved the row since it was loaded: look again before acting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored[T]:
+    """What is kept in a row, and the row's ETag; no ETag, no row yet."""
+
+    value: T
+    etag: str | None
+
+
+class Graph(Protocol):
+    """Azure Resource Graph."""
+
+    async def confirm(self, vm_id: VmId) -> Vm | None:
+        """Give the VM's facts, which may be minutes old; ``None`` if the graph has no such VM, or may not show it."""
+
+    async def deallocated_spot_vms(self, restart_tag: str) -> Sequence[VmId]:
+        """Give all Spot VMs that are deallocated and carry the tag, as far as the graph knows."""
+
+
+class Compute(Protocol):
+    """Azure Resource Manager's Compute provider: the truth of this moment."""
+
+    async def current(self, vm_id: VmId) -> Vm | None:
+        """Give the VM as it is now, or ``None`` if there is none."""
+
+    async def start(self, vm_id: VmId) -> str | None:
+        """Ask for a start and return once it is accepted, with the operation's address where Azure gave one."""
+
+    async def operation(self, operation_url: str) -> Operation:
+        """Tell how the operation behind an accepted start is doing."""
+
+
+class Store(Protocol):
+    """The tables ``recoveries``, ``history`` and ``pools``."""
+
+    async def load(self, vm_id: VmId) -> Stored[Recovery | None]:
+        """Load the VM's row."""
+
+    async def save(self, recovery: Recovery, etag: str | None) -> str:
+        """Save the row as it was loaded and changed; give its new ETag. Raises ``ChangedMeanwhileError``."""
+
+    async def load_pool(self, pool_id: PoolId) -> Stored[Pool]:
+        """Load a pool's gate; a pool without a row is open."""
+
+    async def save_pool(self, pool: Pool, etag: str | None) -> None:
+        """Save a pool's gate. Raises ``ChangedMeanwhileError``."""
+
+    async def all_recoveries(self) -> Sequence[Stored[Recovery]]:
+        """Load every row, open or remembered."""
+
+    async def forget(self, stored: Stored[Recovery]) -> None:
+        """Delete a row, unless it changed meanwhile."""
+
+    async def write_history(self, recovery: Recovery) -> None:
+        """Write a closed recovery into the history; twice is once."""
+
+
+class Queue(Protocol):
+    """The queue ``signals``."""
+
+    async def put(self, event: Mapping[str, object], delay: timedelta) -> None:
+        """Put an event on the queue, to be seen after ``delay``."""
+
+
+class Outcomes(Protocol):
+    """Whoever wants to be told."""
+
+    async def publish(self, recovery: Recovery) -> None:
+        """Publish a closed recovery's outcome."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """The five doors to Azure."""
+
+    graph: Graph
+    compute: Compute
+    store: Store
+    queue: Queue
+    outcomes: Outcomes

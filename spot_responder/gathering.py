@@ -1,0 +1,78 @@
+"""Gather: find out what is true about one VM before anything is decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from spot_responder.evidence import Evidence
+from spot_responder.pools import pool_of
+from spot_responder.signals import Signal, SignalKind
+from spot_responder.situations import Operation, Situation
+from spot_responder.vms import PowerState
+
+if TYPE_CHECKING:
+    from spot_responder.doors import Clients
+    from spot_responder.recoveries import Recovery
+    from spot_responder.vms import Vm, VmId
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """A situation, and the ETags of the rows it was gathered from."""
+
+    situation: Situation
+    etag: str | None
+    pool_etag: str | None = None
+
+
+async def gather(signal: Signal, clients: Clients, restart_tag: str) -> Gathered | None:
+    """Give the situation of the signal's VM; ``None`` for a follow-up that is stale.
+
+    Raises:
+        AzureRefusedError: if Azure did not let us look.
+    """
+    stored = await clients.store.load(signal.vm_id)
+    recovery = stored.value
+    if signal.kind is SignalKind.FOLLOW_UP and not _is_valid_follow_up(signal, recovery):
+        return None
+    vm = await _look_at(signal.vm_id, recovery, clients, restart_tag)
+    evidence = (recovery.evidence if recovery else Evidence()).with_signal(signal)
+    if vm is None:
+        return Gathered(Situation(signal, None, recovery, evidence), stored.etag)
+    situation = Situation(signal, vm, recovery, evidence.with_annotation(vm.annotation))
+    situation = replace(situation, operation=await _operation(situation, vm, clients))
+    if not _concerns_the_pool(situation, vm):
+        return Gathered(situation, stored.etag)
+    pool = await clients.store.load_pool(pool_of(vm))
+    return Gathered(replace(situation, pool=pool.value), stored.etag, pool.etag)
+
+
+async def _look_at(vm_id: VmId, recovery: Recovery | None, clients: Clients, restart_tag: str) -> Vm | None:
+    """Ask Resource Graph and, where anything may rest on it, ARM: the graph may be minutes old."""
+    known = await clients.graph.confirm(vm_id)
+    is_open = recovery is not None and recovery.is_open
+    if known and not is_open and not _may_be_ours(known, restart_tag):
+        return known
+    current = await clients.compute.current(vm_id)
+    return known.with_current(current) if known and current else current
+
+
+async def _operation(situation: Situation, vm: Vm, clients: Clients) -> Operation | None:
+    attempt = situation.attempt
+    if attempt is None or attempt.operation_url is None or vm.power_state is PowerState.RUNNING:
+        return None
+    return await clients.compute.operation(attempt.operation_url)
+
+
+def _is_valid_follow_up(signal: Signal, recovery: Recovery | None) -> bool:
+    return recovery is not None and recovery.is_open and signal.sequence == recovery.sequence
+
+
+def _may_be_ours(vm: Vm, restart_tag: str) -> bool:
+    return vm.is_spot and vm.has_tag(restart_tag) and not vm.restored_by_scale_set
+
+
+def _concerns_the_pool(situation: Situation, vm: Vm) -> bool:
+    started = situation.open_recovery is not None and situation.open_recovery.attempts > 0
+    return vm.power_state is PowerState.DEALLOCATED or (vm.power_state is PowerState.RUNNING and started)

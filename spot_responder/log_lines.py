@@ -1,0 +1,101 @@
+"""The log: one line for each decision, as one JSON object, so that an operator can read it and a query can count it.
+
+No token, claim, address or operation URL is ever among the fields.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.situations import Close, Wait
+
+if TYPE_CHECKING:
+    from spot_responder.situations import Decision, Situation
+    from spot_responder.failures import Failure
+    from spot_responder.recoveries import Recovery
+    from spot_responder.signals import Signal
+
+LOG: Final = logging.getLogger("spot_responder")
+
+
+def log_decision(situation: Situation, decision: Decision, *, dry_run: bool) -> None:
+    """Log what was decided about one VM, and why. Waits and endings that need a person are warnings."""
+    recovery = situation.open_recovery
+    fields = _of_signal(situation.signal) | {
+        "decision": type(decision).__name__.lower(),
+        "reason": decision.reason,
+        "power_state": str(situation.vm.power_state) if situation.vm else None,
+        "evidence": str(situation.evidence.verdict),
+        "recovery": recovery.recovery_id if recovery else None,
+        "attempts": recovery.attempts if recovery else None,
+        "dry_run": dry_run or None,
+    }
+    if isinstance(decision, Wait):
+        fields |= {"until": decision.until.isoformat()} | _of_failure(decision.failure)
+    if isinstance(decision, Close):
+        fields |= {"outcome": str(decision.outcome)}
+    _write(logging.INFO, "decision", fields)
+
+
+def log_attempt(signal: Signal, recovery: Recovery, failure: Failure | None) -> None:
+    """Log what Azure answered to a start request."""
+    fields = _of_signal(signal) | {
+        "recovery": recovery.recovery_id,
+        "attempts": recovery.attempts,
+        "reason": recovery.reason,
+    }
+    if failure is None:
+        _write(logging.INFO, "start accepted", fields)
+    else:
+        _write(logging.WARNING, "start refused", fields | _of_failure(failure))
+
+
+def log_put_back(signal: Signal, reason: str) -> None:
+    """Log that a signal could not be looked into and comes back later."""
+    _write(logging.WARNING, "put back", _of_signal(signal) | {"reason": reason})
+
+
+def log_not_ours(reason: str) -> None:
+    """Log that an event has nothing to tell us."""
+    _write(logging.INFO, "not ours", {"reason": reason})
+
+
+def log_unreadable(problem: str) -> None:
+    """Log that a message is no event, and what to do about it."""
+    what_to_do = (
+        "the host tries it again and then moves it to signals-poison; look who writes such messages to the queue, "
+        "and try a copy with: python -m spot_responder read-event FILE"
+    )
+    _write(logging.ERROR, "unreadable", {"reason": problem, "what_to_do": what_to_do})
+
+
+def log_sweep(found: int, overdue: int, busy: int) -> None:
+    """Log what a sweep found."""
+    _write(logging.INFO, "sweep", {"found": found, "overdue": overdue, "busy": busy})
+
+
+def log_untold(recovery: Recovery, problem: str) -> None:
+    """Log that an outcome could not be published; the history has it all the same."""
+    reason = f"the outcome {recovery.outcome} was not published: {problem}; check OUTCOMES_TOPIC_ENDPOINT and its role"
+    _write(logging.ERROR, "untold", {"vm": str(recovery.vm_id), "recovery": recovery.recovery_id, "reason": reason})
+
+
+def _of_signal(signal: Signal) -> dict[str, object]:
+    return {
+        "vm": str(signal.vm_id),
+        "signal": str(signal.kind),
+        "source": str(signal.source),
+        "detail": signal.detail or None,
+        "occurred_at": signal.occurred_at.isoformat() if signal.occurred_at else None,
+    }
+
+
+def _of_failure(failure: Failure | None) -> dict[str, object]:
+    return {"failure": str(failure.kind), "code": failure.code} if failure else {}
+
+
+def _write(level: int, event: str, fields: dict[str, object]) -> None:
+    told = {"event": event} | {name: value for name, value in fields.items() if value is not None}
+    LOG.log(level, "%s", json.dumps(told, ensure_ascii=False))

@@ -1,0 +1,108 @@
+"""Gather, decide, act: the one way that every signal goes, whoever raised the hand.
+
+Delivery is at least once, late, out of order or never: each step may be repeated, and what somebody else changed
+meanwhile is looked at again before anything is done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.acting import TRIES, Actor
+from spot_responder.decisions import decide
+from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, Clients
+from spot_responder.failures import FailureKind
+from spot_responder.gathering import gather
+from spot_responder.log_lines import log_decision, log_not_ours, log_put_back, log_sweep, log_unreadable
+from spot_responder.messages import sweep_found_event
+from spot_responder.signals import NotOurs, Signal, UnreadableEvent, parse_body, read_event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from spot_responder.recoveries import Recovery
+    from spot_responder.settings import Settings
+
+PUT_BACK: Final = timedelta(minutes=1)
+"""A signal that could not be looked into comes back after this long, where Azure does not say when."""
+
+OVERDUE: Final = timedelta(minutes=2)
+"""A follow-up so late is taken as lost, and the sweep raises a hand in its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Responder:
+    """Answers signals. ``clock`` gives the time in UTC, ``roll`` a number from 0 to 1, ``new_id`` a fresh id."""
+
+    clients: Clients
+    settings: Settings
+    clock: Callable[[], datetime]
+    roll: Callable[[], float]
+    new_id: Callable[[], str]
+
+    async def handle(self, body: str | bytes, *, delivery: int = 1) -> None:
+        """Answer one message; ``delivery`` counts how often the host has brought it.
+
+        Raises:
+            UnreadableEvent: if it is no event. The host tries again and then puts it on the poison queue.
+            AzureRefusedError: if Azure denied us a look at the VM, which somebody has to mend.
+        """
+        try:
+            event = parse_body(body)
+            signal = read_event(event)
+        except UnreadableEvent as problem:
+            if delivery == 1:
+                log_unreadable(str(problem))
+            raise
+        if isinstance(signal, NotOurs):
+            log_not_ours(signal.reason)
+            return
+        try:
+            await self._respond(replace(signal, occurred_at=signal.occurred_at or self.clock()))
+        except AzureRefusedError as refusal:
+            if refusal.failure.kind is FailureKind.DENIED:
+                raise
+            delay = refusal.failure.retry_after or PUT_BACK * (1 + self.roll())
+            log_put_back(signal, f"{refusal}; looking again in {delay.total_seconds():.0f} s")
+            await self.clients.queue.put(event, delay)
+
+    async def sweep(self) -> int:
+        """Raise a hand for every VM that needs us and that nothing told of; give how many. Forget what is over."""
+        now, store = self.clock(), self.clients.store
+        rows = await store.all_recoveries()
+        overdue = {row.value.vm_id for row in rows if _is_overdue(row.value, now)}
+        busy = {row.value.vm_id for row in rows if row.value.is_open} - overdue
+        candidates = await self.clients.graph.deallocated_spot_vms(self.settings.policy.restart_tag)
+        found = {*candidates, *overdue} - busy
+        for vm_id in sorted(found, key=str):
+            await self.clients.queue.put(sweep_found_event(vm_id, now, self.new_id()), timedelta())
+        for row in rows:
+            if not row.value.is_worth_remembering(now):
+                await store.forget(row)
+        log_sweep(len(found), len(overdue), len(busy))
+        return len(found)
+
+    async def _respond(self, signal: Signal) -> None:
+        policy, dry_run = self.settings.policy, self.settings.dry_run
+        actor = Actor(self.clients, policy, self.clock, self.new_id)
+        for _ in range(TRIES):
+            try:
+                gathered = await gather(signal, self.clients, policy.restart_tag)
+                if gathered is None:
+                    return
+                now, roll = self.clock(), self.roll()
+                decision = decide(gathered.situation, policy, now, roll)
+                log_decision(gathered.situation, decision, dry_run=dry_run)
+                if not dry_run:
+                    await actor.act(gathered, decision, now, roll)
+            except ChangedMeanwhileError:
+                continue
+            return
+        message = f"the row of {signal.vm_id} changed {TRIES} times while we looked at it; the message comes back"
+        raise ChangedMeanwhileError(message)
+
+
+def _is_overdue(recovery: Recovery, now: datetime) -> bool:
+    return recovery.is_open and (recovery.wake_at is None or now - recovery.wake_at > OVERDUE)

@@ -1,0 +1,154 @@
+"""The app's settings, read once from the environment. What is missing or makes no sense stops the app at its start."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from spot_responder.policy import Policy, RestartWhen
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TAG_NAME: Final = re.compile(r"[^<>%&\\?/'\"\x00-\x1f\x7f]{1,512}")
+"""What Azure allows in a tag name, less the quotes, which have no place in a query either."""
+
+_LONGEST_DELAY: Final = timedelta(days=6)
+"""A queue message can be hidden for seven days at most."""
+
+
+class InvalidSettingError(ValueError):
+    """A setting is missing or makes no sense; the message names the variable, the value and what is expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an operator may set. Each field says its variable, unit and default.
+
+    Attributes:
+        queue_endpoint: ``AzureWebJobsStorage__queueServiceUri``, required: where the queue ``signals`` is. The
+            same variable tells the Functions host.
+        table_endpoint: ``AzureWebJobsStorage__tableServiceUri``, required: where recoveries, history and pools are.
+        arm_endpoint: ``ARM_ENDPOINT``, default ``https://management.azure.com``: Azure Resource Manager of the cloud.
+        outcomes_endpoint: ``OUTCOMES_TOPIC_ENDPOINT``, default none: an Event Grid custom topic to be told outcomes.
+        dry_run: ``DRY_RUN``, default ``false``: decide and log, and start nothing.
+        policy: what decisions are made by:
+            ``RESTART_TAG`` (default ``AttemptRestartAfterEviction``): the tag that asks for a restart;
+            ``RESTART_WHEN`` (``unless-stopped``, or ``evicted``, which demands evidence of an eviction);
+            ``RESTARTS_PER_DAY`` (10): the brake, for each VM;
+            ``LOOK_AGAIN_SECONDS`` (15): between looks at a VM that is on its way up or down;
+            ``CAPACITY_RETRY_SECONDS`` (60): a pool's first pause after "no capacity", doubled each time, up to
+            ``CAPACITY_RETRY_MAX_SECONDS`` (900);
+            ``PRICE_RETRY_SECONDS`` (3600): while the price is above the VM's max price;
+            ``SLOW_RETRY_SECONDS`` (3600): quota used up, access denied, and what we do not know.
+    """
+
+    queue_endpoint: str
+    table_endpoint: str
+    arm_endpoint: str
+    outcomes_endpoint: str | None
+    dry_run: bool
+    policy: Policy
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Settings:
+        """Read and check all settings.
+
+        Raises:
+            InvalidSettingError: for the first one that is missing or makes no sense.
+        """
+        _required(env, "SWEEP_SCHEDULE", "a six-field NCRONTAB schedule such as '0 */15 * * * *'")
+        return cls(
+            queue_endpoint=_endpoint("AzureWebJobsStorage__queueServiceUri", env),
+            table_endpoint=_endpoint("AzureWebJobsStorage__tableServiceUri", env),
+            arm_endpoint=_endpoint("ARM_ENDPOINT", env, "https://management.azure.com"),
+            outcomes_endpoint=_endpoint("OUTCOMES_TOPIC_ENDPOINT", env) if env.get("OUTCOMES_TOPIC_ENDPOINT") else None,
+            dry_run=_flag("DRY_RUN", env),
+            policy=_policy(env),
+        )
+
+
+def _policy(env: Mapping[str, str]) -> Policy:
+    default = Policy()
+    policy = Policy(
+        restart_tag=_tag_name("RESTART_TAG", env, default.restart_tag),
+        restart_when=_restart_when("RESTART_WHEN", env, default.restart_when),
+        restarts_per_day=_count("RESTARTS_PER_DAY", env, default.restarts_per_day),
+        look_again=_seconds("LOOK_AGAIN_SECONDS", env, default.look_again),
+        capacity_retry=_seconds("CAPACITY_RETRY_SECONDS", env, default.capacity_retry),
+        capacity_retry_max=_seconds("CAPACITY_RETRY_MAX_SECONDS", env, default.capacity_retry_max),
+        price_retry=_seconds("PRICE_RETRY_SECONDS", env, default.price_retry),
+        slow_retry=_seconds("SLOW_RETRY_SECONDS", env, default.slow_retry),
+    )
+    if policy.capacity_retry_max < policy.capacity_retry:
+        raise _invalid(
+            "CAPACITY_RETRY_MAX_SECONDS",
+            f"{policy.capacity_retry_max.total_seconds():g}",
+            "no less than CAPACITY_RETRY_SECONDS",
+        )
+    return policy
+
+
+def _required(env: Mapping[str, str], name: str, expected: str) -> str:
+    value = env.get(name, "").strip()
+    if not value:
+        message = f"setting {name} is missing: expected {expected}"
+        raise InvalidSettingError(message)
+    return value
+
+
+def _invalid(name: str, value: str, expected: str) -> InvalidSettingError:
+    return InvalidSettingError(f"setting {name} is {value!r}: expected {expected}")
+
+
+def _endpoint(name: str, env: Mapping[str, str], default: str = "") -> str:
+    expected = "an https address"
+    value = env.get(name, "").strip() or default or _required(env, name, expected)
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018 - reading the port checks it
+    except ValueError:
+        raise _invalid(name, value, expected) from None
+    # Azure's SDKs send tokens over TLS only; an address with credentials or a query is some other thing.
+    if parts.scheme != "https" or not parts.hostname or parts.query or parts.username:
+        raise _invalid(name, value.partition("?")[0], expected)
+    return value.rstrip("/")
+
+
+def _flag(name: str, env: Mapping[str, str]) -> bool:
+    value = env.get(name, "").strip().lower() or "false"
+    if value not in {"true", "false"}:
+        raise _invalid(name, env[name], "true or false")
+    return value == "true"
+
+
+def _tag_name(name: str, env: Mapping[str, str], default: str) -> str:
+    value = env.get(name, "").strip() or default
+    if not _TAG_NAME.fullmatch(value):
+        raise _invalid(name, value, "a tag name as Azure allows it, without quotes")
+    return value
+
+
+def _restart_when(name: str, env: Mapping[str, str], default: RestartWhen) -> RestartWhen:
+    value = env.get(name, "").strip().lower() or default
+    if value not in RestartWhen:
+        raise _invalid(name, env[name], " or ".join(RestartWhen))
+    return RestartWhen(value)
+
+
+def _count(name: str, env: Mapping[str, str], default: int) -> int:
+    value = env.get(name, "").strip() or str(default)
+    if not re.fullmatch(r"[0-9]{1,6}", value) or int(value) < 1:
+        raise _invalid(name, value, "a whole number from 1 up")
+    return int(value)
+
+
+def _seconds(name: str, env: Mapping[str, str], default: timedelta) -> timedelta:
+    value = env.get(name, "").strip() or f"{default.total_seconds():g}"
+    limit = _LONGEST_DELAY.total_seconds()
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", value) or not 0 < float(value) <= limit:
+        raise _invalid(name, value, f"seconds, more than 0 and at most {limit:g}")
+    return timedelta(seconds=float(value))
