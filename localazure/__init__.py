@@ -1,0 +1,1 @@
+"""Azure on a laptop: for rehearsal, tests and benchmarks. Never deployed."""

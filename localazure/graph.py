@@ -1,0 +1,221 @@
+"""The Resource Graph front: KQL over HTTP, late and stale as the real one can be."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from localazure.graph_rows import (
+    READ_ACTIONS,
+    annotation_rows,
+    availability_row,
+    scale_set_row,
+    vm_row,
+)
+from localazure.graph_tables import GraphTables, InvalidQueryError, Result
+from localazure.operations import Call
+from localazure.refusals import Refused
+from localazure.timestamps import offset_time
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from localazure.access import Access
+    from localazure.graph_rows import Row
+    from localazure.machines import Condition, Machine
+    from localazure.world import ScaleSet
+
+QUERY: Final = "Microsoft.ResourceGraph/resources/read"
+API_VERSIONS: Final = frozenset({"2021-03-01", "2024-04-01"})
+MAX_TOP: Final = 1000
+DEFAULT_TOP: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A request's body, read."""
+
+    kql: str
+    subscriptions: frozenset[str] | None
+    top: int
+    skip: int
+    table_format: bool
+
+
+class Graph:
+    """Resource Graph. ``lag`` makes it show the world as it was so long ago."""
+
+    def __init__(self, access: Access, lag: timedelta = timedelta()) -> None:
+        """Show the world of ``access``, without delay unless told otherwise."""
+        self.lag = lag
+        self._access = access
+        self._tables = GraphTables()
+        self._frozen: dict[Machine, Condition | None] = {}
+
+    def freeze(self, name: str) -> None:
+        """Go on showing this VM as it is shown at this moment, whatever becomes of it."""
+        machine = self._access.world.machine(name)
+        self._frozen[machine] = self._condition(machine)
+
+    def thaw(self, name: str) -> None:
+        """Show this VM again as the others."""
+        self._frozen.pop(self._access.world.machine(name), None)
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """Answer ``POST /providers/Microsoft.ResourceGraph/resources``."""
+        raw = await request.read()
+        return self._access.respond(request, lambda principal: self._answer(request, raw, principal))
+
+    def _answer(self, request: web.Request, raw: bytes, principal: str) -> web.Response:
+        call = Call(self._access.world.now, principal, request.method, QUERY, None)
+        return self._access.record(call, lambda: self._run(request, raw, principal))
+
+    def _run(self, request: web.Request, raw: bytes, principal: str) -> web.Response:
+        readable = frozenset(kind for kind, action in READ_ACTIONS.items() if self._access.allows(principal, action))
+        if not readable:
+            self._access.authorize(principal, QUERY, "/")
+        quota = self._access.limits.take_graph(principal, self._access.world.now)
+        try:
+            query = _read_query(request, raw)
+            self._show(readable, query.subscriptions)
+            body = _body(self._tables.query(query.kql, self._access.world.now), query)
+        except InvalidQueryError as error:
+            raise _invalid(str(error), self._access.world.now, quota) from error
+        return web.json_response(body, headers=quota)
+
+    def _show(self, readable: frozenset[str], subscriptions: frozenset[str] | None) -> None:
+        machines = [
+            (machine, condition)
+            for machine in self._access.world.machines()
+            if _among(machine, subscriptions) and (condition := self._condition(machine)) is not None
+        ]
+        scale_sets = [one for one in self._access.world.scale_sets if _among(one, subscriptions)]
+        # Conditions are kept in the machines' histories, so their identity says whether anything changed.
+        what = (readable, tuple(scale_sets), tuple((machine, id(condition)) for machine, condition in machines))
+        self._tables.show(what, lambda: _rows(machines, scale_sets, readable))
+
+    def _condition(self, machine: Machine) -> Condition | None:
+        if machine in self._frozen:
+            return self._frozen[machine]
+        return machine.condition_at(self._access.world.now - self.lag)
+
+
+def _among(place: Machine | ScaleSet, subscriptions: frozenset[str] | None) -> bool:
+    return subscriptions is None or place.subscription_id.lower() in subscriptions
+
+
+def _rows(
+    machines: list[tuple[Machine, Condition]], scale_sets: list[ScaleSet], readable: frozenset[str]
+) -> dict[str, list[Row]]:
+    resources = [vm_row(machine, condition) for machine, condition in machines]
+    resources += [scale_set_row(scale_set) for scale_set in scale_sets]
+    health = [row for machine, condition in machines for row in annotation_rows(machine, condition)]
+    health += [availability_row(machine, condition) for machine, condition in machines]
+    return {
+        "resources": [row for row in resources if row["type"] in readable],
+        "healthresources": [row for row in health if row["type"] in readable],
+    }
+
+
+def _read_query(request: web.Request, raw: bytes) -> Query:
+    """Read the request; raises ``InvalidQueryError``, or ``Refused`` where Azure has an answer of its own."""
+    if request.query["api-version"] not in API_VERSIONS:
+        known = ", ".join(sorted(API_VERSIONS))
+        raise Refused(400, "InvalidApiVersionParameter", f"The api-version is invalid. The supported ones are {known}.")
+    if request.content_type != "application/json":
+        # Documented to be a 500, of all things: facts/arm.md §4.
+        raise Refused(500, "InternalServerError", "Content-Type must be application/json.")
+    try:
+        body = json.loads(raw)
+    except ValueError as error:
+        message = f"the body is no JSON: {error}"
+        raise InvalidQueryError(message) from error
+    if not isinstance(body, dict) or not isinstance(body.get("query"), str):
+        message = "the body must be an object with a text 'query'"
+        raise InvalidQueryError(message)
+    return _query(body, body["query"], body.get("options") or {})
+
+
+def _query(body: Mapping[str, object], kql: str, options: Mapping[str, object]) -> Query:
+    subscriptions = body.get("subscriptions")
+    top = _number(options, "$top", DEFAULT_TOP)
+    if not 1 <= top <= MAX_TOP:
+        message = f"$top must be between 1 and {MAX_TOP}, not {top}"
+        raise InvalidQueryError(message)
+    token = options.get("$skipToken")
+    return Query(
+        kql=kql,
+        subscriptions=frozenset(str(one).lower() for one in subscriptions) if isinstance(subscriptions, list) else None,
+        top=top,
+        skip=_number(options, "$skip", 0) if token is None else _offset(str(token), kql),
+        table_format=str(options.get("resultFormat", "objectArray")).lower() == "table",
+    )
+
+
+def _number(options: Mapping[str, object], name: str, default: int) -> int:
+    value = options.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        message = f"{name} must be a whole number, not {value!r}"
+        raise InvalidQueryError(message)
+    return value
+
+
+def _body(result: Result, query: Query) -> dict[str, object]:
+    names = [name for name, _ in result.columns]
+    page = result.rows[query.skip : query.skip + query.top]
+    more = query.skip + len(page) < len(result.rows)
+    # Without an id there is nothing to go on from: facts/arm.md §4.
+    pages = more and "id" in names
+    data: object = [dict(zip(names, row, strict=True)) for row in page]
+    if query.table_format:
+        data = {"columns": [{"name": name, "type": kind} for name, kind in result.columns], "rows": page}
+    body: dict[str, object] = {
+        "totalRecords": len(result.rows),
+        "count": len(page),
+        "data": data,
+        "facets": [],
+        "resultTruncated": "true" if more and not pages else "false",
+    }
+    return body | ({"$skipToken": _token(query.skip + len(page), query.kql)} if pages else {})
+
+
+def _token(offset: int, kql: str) -> str:
+    return base64.urlsafe_b64encode(json.dumps([offset, _digest(kql)]).encode()).decode()
+
+
+def _offset(token: str, kql: str) -> int:
+    try:
+        offset, digest = json.loads(base64.urlsafe_b64decode(token))
+    except (ValueError, TypeError) as error:
+        message = "$skipToken is not one that this service gave"
+        raise InvalidQueryError(message) from error
+    if digest != _digest(kql) or not isinstance(offset, int):
+        message = "$skipToken belongs to another query"
+        raise InvalidQueryError(message)
+    return offset
+
+
+def _digest(kql: str) -> str:
+    return hashlib.sha256(kql.encode()).hexdigest()[:16]
+
+
+def _invalid(problem: str, now: datetime, quota: dict[str, str]) -> Refused:
+    return Refused(
+        400,
+        "BadRequest",
+        f"Please provide below info when asking for support: timestamp = {offset_time(now)}.",
+        headers=quota,
+        details=[
+            {"code": "InvalidQuery", "message": "Query is invalid. Please refer to the documentation for KQL."},
+            {"code": "ParserFailure", "message": problem[:1000]},
+        ],
+    )

@@ -1,0 +1,435 @@
+"""What happens to a VM, told as stories: the real responder, a world with a virtual clock."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+import pytest
+
+from localazure.happenings import Annotated, AvailabilityChanged
+from spot_responder.clients.rows import recovery_key
+from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError
+from spot_responder.failures import FailureKind
+from spot_responder.policy import Policy, RestartWhen
+from spot_responder.recoveries import Outcome, Recovery
+from spot_responder.signals import UnreadableEvent
+from spot_responder.vms import VmId
+from tests.makers import TEN, at, failure
+from tests.virtual_azure import VirtualAzure, run
+
+MINUTE = timedelta(minutes=1)
+
+
+def starts(azure: VirtualAzure, name: str = "render-1") -> list[str]:
+    """Give the times at which starts were asked for, accepted or not."""
+    return [f"{call.at:%H:%M:%S}" for call in azure.world.machine(name).start_calls]
+
+
+def outcomes(azure: VirtualAzure) -> list[Outcome | None]:
+    """Give the outcomes that were told."""
+    return [recovery.outcome for recovery in azure.outcomes.told]
+
+
+def test_an_evicted_vm_comes_back_after_one_start() -> None:
+    """Evicted at 10:00, down 15 s later, asked for at its end, running within the minute."""
+    azure = VirtualAzure()
+    vm = azure.add_vm()
+    azure.world.evict("render-1")
+    azure.run_until(at("10:05"))
+    assert vm.power_state == "running"
+    assert starts(azure) == ["10:00:16"]
+    assert outcomes(azure) == [Outcome.RESTORED]
+    assert azure.tables.history[0].reason.startswith("it runs again, 37 s after it went down")
+    assert azure.tables.history[0].evidence.evicted_at == TEN
+
+
+def test_while_there_is_no_capacity_it_is_asked_seldom_and_it_comes_back_when_there_is() -> None:
+    """No capacity from 10:00 to 10:20: a handful of starts with growing pauses, and it runs before 10:31."""
+    azure = VirtualAzure()
+    vm = azure.add_vm()
+    azure.world.set_capacity(azure.pool_key(), 0)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:20"))
+    azure.world.set_capacity(azure.pool_key(), None)
+    azure.run_until(at("10:35"))
+    assert vm.power_state == "running"
+    assert len(starts(azure)) <= 7
+    assert outcomes(azure) == [Outcome.RESTORED]
+
+
+def test_a_refusal_at_once_is_no_different_from_one_inside_the_operation() -> None:
+    """Azure says 409 SkuNotAvailable at once, one time: the next start is a minute later."""
+    azure = VirtualAzure()
+    azure.add_vm()
+    azure.world.refuse_next_start("render-1", "SkuNotAvailable", "not available")
+    azure.world.evict("render-1")
+    azure.run_until(at("10:05"))
+    first, second = starts(azure)
+    assert first == "10:00:16"
+    assert "10:01:16" <= second <= "10:01:30"
+    assert outcomes(azure) == [Outcome.RESTORED]
+
+
+def test_a_vm_that_no_event_told_of_is_found_by_the_sweep() -> None:
+    """All events are lost; the sweep of 10:15 finds it."""
+    azure = VirtualAzure()
+    vm = azure.add_vm()
+    azure.lost = lambda _: True
+    azure.world.evict("render-1")
+    azure.run_until(at("10:20"))
+    assert vm.power_state == "running"
+    assert starts(azure) == ["10:15:00"]
+
+
+def test_an_eviction_told_many_times_is_one_start() -> None:
+    """The same events again, and again later, while it starts and after it runs."""
+    azure = VirtualAzure()
+    azure.add_vm()
+    azure.world.evict("render-1")
+    for after in (0, 1, 16, 17, 40, 90):
+        azure.queue.put_now(preempted("render-1"), timedelta(seconds=after))
+    azure.run_until(at("10:20"))
+    assert len(starts(azure)) == 1
+    assert outcomes(azure) == [Outcome.RESTORED]
+
+
+def preempted(name: str) -> dict[str, object]:
+    """Make the event that says that a VM of the world was preempted at ten."""
+    vm_id = VirtualAzure().add_vm(name).vm_id
+    properties = {
+        "targetResourceId": vm_id,
+        "annotationName": "VirtualMachinePreempted",
+        "occurredTime": "2026-03-02T10:00:00Z",
+    }
+    return {
+        "specversion": "1.0",
+        "id": "again",
+        "source": "/subscriptions/s",
+        "type": "Microsoft.ResourceNotifications.HealthResources.ResourceAnnotated",
+        "time": "2026-03-02T10:00:00Z",
+        "data": {"resourceInfo": {"properties": properties}},
+    }
+
+
+@pytest.mark.parametrize(
+    "fields", [{"tags": {}}, {"tags": {"AttemptRestartAfterEviction": "yes"}}, {"priority": "Regular"}]
+)
+def test_what_is_not_covered_is_never_started(fields: dict[str, object]) -> None:
+    """No tag, a tag that is not true, no Spot VM: whatever is told, nothing is started and nothing is written."""
+    azure = VirtualAzure()
+    azure.add_vm(**fields, power_state="deallocated")
+    azure.queue.put_now(preempted("render-1"))
+    azure.run_until(at("11:00"))
+    assert starts(azure) == []
+    assert azure.tables.rows == {}
+
+
+def test_a_vm_that_its_owner_stopped_stays_down() -> None:
+    """Stopped by its owner: its events come, the sweeps come, for a day; nothing is started."""
+    azure = VirtualAzure()
+    azure.add_vm()
+    azure.world.stop_by_owner("render-1")
+    azure.run_until(TEN + timedelta(days=1))
+    assert starts(azure) == []
+
+
+def test_an_owners_stop_is_remembered_when_only_the_start_of_it_was_told() -> None:
+    """The annotation comes while it still runs; what follows is lost, and so is the graph's annotation."""
+    azure = VirtualAzure()
+    azure.add_vm()
+    azure.lost = lambda happening: not isinstance(happening, Annotated)
+    azure.world.stop_by_owner("render-1")
+    azure.run_until(at("10:00:05"))
+    assert azure.recovery().evidence.owner_stopped_at is not None
+
+
+def test_an_owner_who_gives_up_waiting_is_obeyed() -> None:
+    """Evicted without capacity; at 10:30 its owner deallocates it for good; capacity comes back at 11:00."""
+    azure = VirtualAzure()
+    azure.add_vm()
+    azure.world.set_capacity(azure.pool_key(), 0)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:29:50"))
+    asked = len(starts(azure))
+    azure.world.stop_by_owner("render-1")
+    azure.run_until(at("11:00"))
+    azure.world.set_capacity(azure.pool_key(), None)
+    azure.run_until(at("14:00"))
+    assert len(starts(azure)) <= asked + 1
+    assert azure.world.machine("render-1").power_state == "deallocated"
+    assert outcomes(azure) == [Outcome.STOPPED_BY_OWNER]
+
+
+def test_its_owners_start_clears_the_wish() -> None:
+    """Stopped, started again by its owner, then evicted: it comes back."""
+    azure = VirtualAzure()
+    vm = azure.add_vm()
+    azure.world.stop_by_owner("render-1")
+    azure.run_until(at("10:30"))
+    azure.world.start(vm, caller="owner@example.com")
+    azure.run_until(at("11:00"))
+    azure.world.evict("render-1")
+    azure.run_until(at("11:05"))
+    assert vm.power_state == "running"
+    assert outcomes(azure) == [Outcome.RESTORED]
+
+
+def test_a_graph_that_lags_behind_misleads_nobody() -> None:
+    """Resource Graph shows it running for five minutes more; ARM is asked, and it comes back all the same."""
+    azure = VirtualAzure()
+    vm = azure.add_vm()
+    azure.graph.lag = timedelta(minutes=5)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:02"))
+    assert vm.power_state == "running"
+
+
+def test_a_tag_taken_off_while_we_wait_ends_it() -> None:
+    """No capacity; its owner takes the tag off; nothing is started any more."""
+    azure = VirtualAzure()
+    azure.add_vm()
+    azure.world.set_capacity(azure.pool_key(), 0)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:03"))
+    azure.world.retag("render-1", {})
+    asked = len(starts(azure))
+    azure.run_until(at("12:00"))
+    assert len(starts(azure)) == asked
+    assert outcomes(azure) == [Outcome.OPTED_OUT]
+
+
+def test_a_price_above_the_max_price_is_waited_for() -> None:
+    """Evicted at 10:00 as the price rose to 0.09; it falls at 11:30; the start of 12:00 or so succeeds."""
+    azure = VirtualAzure()
+    vm = azure.add_vm(max_price=0.05)
+    azure.world.set_price(vm.size, vm.location, 0.09)
+    azure.world.evict("render-1")
+    azure.run_until(at("11:30"))
+    assert azure.recovery().reason.startswith("the VM's max price is below the current Spot price")
+    azure.world.set_price(vm.size, vm.location, 0.04)
+    azure.run_until(at("12:30"))
+    assert vm.power_state == "running"
+    assert len(starts(azure)) == 3
+
+
+def test_a_deleted_vm_is_let_go() -> None:
+    """No capacity, and then its owner deletes it."""
+    azure = VirtualAzure()
+    azure.add_vm()
+    azure.world.set_capacity(azure.pool_key(), 0)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:03"))
+    azure.world.delete("render-1")
+    azure.run_until(at("11:00"))
+    assert outcomes(azure) == [Outcome.GONE]
+
+
+def test_a_scale_set_that_restores_its_vms_is_left_alone() -> None:
+    """Two restorers would fight; the scale set's own was there first."""
+    azure = VirtualAzure()
+    scale_set_id = azure.world.add_scale_set("farm", restore_policy=True)
+    azure.add_vm(scale_set_id=scale_set_id)
+    azure.world.evict("render-1")
+    azure.run_until(at("11:00"))
+    assert starts(azure) == []
+
+
+def test_a_hundred_vms_in_an_outage_cost_a_handful_of_starts_and_all_come_back() -> None:
+    """A pool of 100 loses its capacity for an hour; one VM probes for all, and then the rest follow."""
+    azure = VirtualAzure()
+    names = [f"render-{number}" for number in range(100)]
+    for name in names:
+        azure.add_vm(name)
+    azure.world.set_capacity(azure.pool_key(), 0)
+    for name in names:
+        azure.world.evict(name)
+    azure.run_until(at("10:02"))
+    at_once = sum(len(starts(azure, name)) for name in names)
+    azure.run_until(at("11:00"))
+    during = sum(len(starts(azure, name)) for name in names) - at_once
+    azure.world.set_capacity(azure.pool_key(), None)
+    azure.run_until(at("11:35"))
+    assert during <= 8
+    assert {azure.world.machine(name).power_state for name in names} == {"running"}
+    assert outcomes(azure) == [Outcome.RESTORED] * 100
+
+
+def test_a_vm_evicted_again_and_again_meets_the_brake() -> None:
+    """It is evicted as soon as it runs, all day: at most ten restarts."""
+    azure = VirtualAzure()
+    vm = azure.add_vm()
+    for minute in range(0, 24 * 60, 5):
+        azure.run_until(TEN + minute * MINUTE)
+        if vm.power_state == "running":
+            azure.world.evict("render-1")
+    assert 4 <= len(starts(azure)) <= 10
+
+
+def test_restart_when_evicted_demands_evidence() -> None:
+    """RESTART_WHEN=evicted, all events lost and no annotation: it stays down. With the default it comes back."""
+    for restart_when, expected in ((RestartWhen.EVICTED, []), (RestartWhen.UNLESS_STOPPED, ["10:16:00"])):
+        azure = VirtualAzure(Policy(restart_when=restart_when))
+        azure.add_vm(power_state="deallocated")
+        azure.run_until(at("10:40"))
+        assert starts(azure) == expected
+
+
+def test_dry_run_decides_and_logs_and_does_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """DRY_RUN=true: the log says what would be done; nothing is started, written or put on the queue."""
+    caplog.set_level(logging.INFO)
+    azure = VirtualAzure(dry_run=True)
+    azure.add_vm()
+    azure.lost = lambda happening: not isinstance(happening, AvailabilityChanged)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:10"))
+    azure.queue.put_now(preempted("render-1"))
+    azure.run_until(at("10:14"))
+    assert starts(azure) == []
+    assert azure.tables.rows == {}
+    assert azure.queue.messages == []
+    assert any('"decision": "start"' in line and '"dry_run": true' in line for line in caplog.messages)
+
+
+def test_a_crash_between_request_and_answer_is_noticed_and_nothing_is_started_twice() -> None:
+    """We die after Azure took the request: the follow-up put before it finds the VM running."""
+    azure = VirtualAzure()
+    vm = azure.add_vm()
+    azure.compute.answers_lost = 1
+    azure.world.evict("render-1")
+    azure.run_until(at("10:05"))
+    assert vm.power_state == "running"
+    assert len(starts(azure)) == 1
+    assert outcomes(azure) == [Outcome.RESTORED]
+
+
+def test_a_lost_follow_up_is_replaced_by_the_sweep() -> None:
+    """No capacity, and the queue loses the follow-up: the next sweeps raise a hand."""
+    azure = VirtualAzure()
+    vm = azure.add_vm()
+    azure.world.refuse_next_start("render-1", "AllocationFailed", "none")
+    azure.world.evict("render-1")
+    azure.run_until(at("10:00:30"))
+    azure.queue.messages.clear()
+    azure.run_until(at("10:20"))
+    assert vm.power_state == "running"
+
+
+def test_evidence_told_while_we_ask_does_not_cost_us_the_answer() -> None:
+    """Between request and answer another worker adds evidence to the row: the answer is recorded all the same."""
+    azure = VirtualAzure()
+    azure.add_vm()
+    vm_id = VmId.parse(azure.world.machine("render-1").vm_id)
+
+    def meddle(recovery: Recovery) -> None:
+        if recovery.attempt_under_way and recovery.attempt_under_way.operation_url:
+            azure.tables.before_save = None
+            row, _ = azure.tables.rows[recovery_key(vm_id)]
+            azure.tables.rows[recovery_key(vm_id)] = (row, "etag of another worker")
+
+    azure.tables.before_save = meddle
+    azure.world.evict("render-1")
+    azure.world.set_capacity(azure.pool_key(), 0)
+    azure.run_until(at("10:01"))
+    assert azure.recovery().attempt is not None
+    assert azure.recovery().attempt.failure is not None
+    assert azure.recovery().attempt.failure.code == "AllocationFailed"
+
+
+def test_a_signal_without_a_time_counts_as_of_its_arrival() -> None:
+    """CloudEvents need not carry a time: an eviction told without one is an eviction."""
+    azure = VirtualAzure(Policy(restart_when=RestartWhen.EVICTED))
+    azure.add_vm(power_state="deallocated")
+    event = preempted("render-1")
+    del event["time"], event["data"]["resourceInfo"]["properties"]["occurredTime"]  # type: ignore[index]
+    azure.queue.put_now(event)
+    azure.run_until(at("10:05"))
+    assert len(starts(azure)) == 1
+
+
+def test_a_look_that_azure_throttles_is_taken_later_and_nothing_is_lost() -> None:
+    """Resource Graph says 429, come back in 40 s: the signal is put back for so long."""
+    azure = VirtualAzure()
+    azure.add_vm(power_state="deallocated")
+    throttled = failure(FailureKind.THROTTLED, retry_after=timedelta(seconds=40))
+    azure.graph.failing.append(AzureRefusedError(throttled, "answer"))
+    azure.queue.put_now(preempted("render-1"))
+    azure.run_until(at("10:05"))
+    assert starts(azure) == ["10:00:40"]
+
+
+def test_a_look_that_gets_no_answer_is_taken_again_within_two_minutes() -> None:
+    """ARM does not answer, twice: the signal is put back each time."""
+    azure = VirtualAzure()
+    azure.add_vm(power_state="deallocated")
+    azure.compute.failing.extend([AzureRefusedError(failure(FailureKind.UNKNOWN), "show")] * 2)
+    azure.queue.put_now(preempted("render-1"))
+    azure.run_until(at("10:05"))
+    assert starts(azure) == ["10:03:00"]
+
+
+def test_a_look_that_azure_denies_is_told_loudly() -> None:
+    """The role is missing: the message goes the way of poison, where an alarm is."""
+    azure = VirtualAzure()
+    azure.add_vm()
+    azure.compute.failing.append(AzureRefusedError(failure(FailureKind.DENIED, "AuthorizationFailed"), "show the VM"))
+    with pytest.raises(AzureRefusedError, match="Azure refused to show the VM: AuthorizationFailed"):
+        azure.handle(preempted("render-1"))
+
+
+def test_a_message_that_is_no_event_is_told_once_and_refused_each_time(caplog: pytest.LogCaptureFixture) -> None:
+    """One line says why and what to do, at the first delivery; the host's later tries add none."""
+    azure = VirtualAzure()
+    for delivery in (1, 2, 3):
+        with pytest.raises(UnreadableEvent):
+            run(azure.responder.handle("garbage", delivery=delivery))
+    (line,) = caplog.messages
+    assert "the text is not JSON" in line
+    assert "signals-poison" in line
+    assert "read-event" in line
+
+
+def test_an_outcome_that_cannot_be_told_keeps_no_case_open(caplog: pytest.LogCaptureFixture) -> None:
+    """The topic is gone: the recovery closes, the history has it, and the log says what to check."""
+    azure = VirtualAzure()
+    azure.add_vm()
+    azure.outcomes.failing.append(AzureRefusedError(failure(FailureKind.GONE), "publish an outcome"))
+    azure.world.evict("render-1")
+    azure.run_until(at("10:05"))
+    assert azure.recovery().outcome is Outcome.RESTORED
+    assert [closed.outcome for closed in azure.tables.history] == [Outcome.RESTORED]
+    assert any("OUTCOMES_TOPIC_ENDPOINT" in line for line in caplog.messages)
+
+
+def test_a_row_that_never_holds_still_brings_the_message_back() -> None:
+    """Others change the row each time before we save: nothing is started, and the host brings the message again."""
+    azure = VirtualAzure()
+    vm = azure.add_vm(power_state="deallocated")
+    key = recovery_key(VmId.parse(vm.vm_id))
+    azure.handle(preempted("render-1") | {"type": "SpotResponder.SweepFound", "data": {"vmId": vm.vm_id}})
+
+    def meddle(_: Recovery) -> None:
+        row, _etag = azure.tables.rows[key]
+        azure.tables.rows[key] = (row, f"etag of another worker {next(azure.tables.etags)}")
+
+    azure.tables.before_save = meddle
+    with pytest.raises(ChangedMeanwhileError, match="changed 5 times"):
+        azure.handle(preempted("render-1"))
+    assert starts(azure) == []
+
+
+def test_the_sweep_forgets_what_is_over_and_leaves_the_busy_alone() -> None:
+    """A day after it came back its row is deleted; a VM that waits for its follow-up is not signalled again."""
+    azure = VirtualAzure()
+    azure.add_vm()
+    azure.world.evict("render-1")
+    azure.run_until(at("10:05"))
+    assert len(azure.tables.rows) == 1
+    azure.run_until(TEN + timedelta(days=1, minutes=30))
+    assert azure.tables.rows == {}
+    azure.world.set_capacity(azure.pool_key(), 0)
+    azure.world.evict("render-1")
+    azure.run_until(azure.world.now + 2 * MINUTE)
+    before = len(azure.queue.messages)
+    run(azure.responder.sweep())
+    assert len(azure.queue.messages) == before
