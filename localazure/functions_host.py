@@ -1,0 +1,211 @@
+"""The Functions host on a laptop: what in Azure loads the app, watches its triggers and runs its functions.
+
+``python -m localazure.functions_host --app-directory DIR --port N`` runs one, with the app settings in its
+environment; ``functions_host(…)`` does that in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from localazure.event_grid_webhook import LARGEST_BODY, event_grid_routes
+from localazure.host_settings import HostSettingsError, read_queue_settings
+from localazure.processes import StartError, bare_environment, stop
+from localazure.triggers import Surroundings, Triggers, make_triggers
+from localazure.worker import AppDidNotLoadError, load_app
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+_REPOSITORY: Final = Path(__file__).resolve().parents[1]
+_RUNNING: Final = "the function app runs at "
+_LOOPBACK: Final = "127.0.0.1"
+_START_PATIENCE_S: Final = 60.0
+_LOG_LOOK_S: Final = 0.05
+# Shorter than what `processes.stop` allows, so that the host ends by itself.
+_FINISH_PATIENCE_S: Final = 10.0
+_PARENT_LOOK_S: Final = 0.5
+_LINES_TOLD: Final = 20
+
+logger = logging.getLogger("localazure.functions_host")
+
+
+@dataclass(frozen=True, slots=True)
+class RunningHost:
+    """A host in a process of its own."""
+
+    url: str
+    """Its address on loopback, without a slash behind: ``<url>/runtime/webhooks/EventGrid`` takes events."""
+    process_id: int
+
+
+@asynccontextmanager
+async def functions_host(
+    app_directory: Path, environment: Mapping[str, str], log_path: Path
+) -> AsyncIterator[RunningHost]:
+    """Run a host for the app in ``app_directory``, with ``environment`` as its app settings; end it with SIGTERM.
+
+    ``app_directory`` is an absolute path. What host and app say goes to ``log_path``.
+
+    Raises:
+        StartError: the app did not start; with the end of the log.
+    """
+    words = ["-m", "localazure.functions_host", "--app-directory", str(app_directory), "--port", "0"]
+    with log_path.open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *words,
+            env=bare_environment(environment),
+            cwd=_REPOSITORY,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        yield RunningHost(await _url(process, log_path), process.pid)
+    finally:
+        await stop(process)
+
+
+async def _url(process: asyncio.subprocess.Process, log_path: Path) -> str:
+    """Wait until the log says where the host runs. It takes a free port by itself, so nobody can be there first."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_START_PATIENCE_S):
+            while process.returncode is None:
+                told = _read(log_path).partition(_RUNNING)[2]
+                if "\n" in told:
+                    return told.split()[0]
+                await asyncio.sleep(_LOG_LOOK_S)
+    lines = _read(log_path).splitlines()[-_LINES_TOLD:]
+    message = f"the Functions host did not start. Its log ({log_path}) ends with: {' / '.join(lines) or 'nothing'}"
+    raise StartError(message)
+
+
+def _read(log_path: Path) -> str:
+    return log_path.read_text("utf-8", "replace")
+
+
+async def serve(app_directory: Path, port: int, settings: Mapping[str, str], stopping: asyncio.Event) -> None:
+    """Load the app and run its functions until ``stopping`` is set, then finish what runs.
+
+    Raises:
+        AppDidNotLoadError, HostSettingsError: the app cannot run; the message says why.
+    """
+    functions = await load_app(app_directory)
+    _let_the_worker_speak()
+    surroundings = Surroundings(
+        settings,
+        read_queue_settings(app_directory / "host.json"),
+        lambda: datetime.now(UTC),
+        lambda moment: _wait_until(moment, stopping),
+    )
+    async with AsyncExitStack() as stack:
+        triggers = await make_triggers(functions, surroundings, stack)
+        url = await _open_web(triggers, port, stopping, stack)
+        # Told before the first message is taken: who waits for this line sees it first in the log.
+        logger.info("%s%s", _RUNNING, url)
+        await _run_until(triggers, stopping)
+        logger.info("the function app has stopped")
+
+
+async def _run_until(triggers: Triggers, stopping: asyncio.Event) -> None:
+    stopped = asyncio.create_task(stopping.wait())
+    jobs = {asyncio.create_task(queue.listen(stopping)) for queue in triggers.queues}
+    jobs |= {asyncio.create_task(timer.run()) for timer in triggers.timers}
+    done, _ = await asyncio.wait({stopped, *jobs}, return_when=asyncio.FIRST_COMPLETED)
+    for job in done - {stopped}:
+        # A listener ends before the host only by an error of its own, which must not pass unseen.
+        job.result()
+    unfinished = (await asyncio.wait(jobs, timeout=_FINISH_PATIENCE_S))[1] if jobs else set()
+    for job in unfinished:
+        job.cancel()
+    if unfinished:
+        logger.warning("stopped before all was finished; Azure shows unfinished messages again when their lease ends")
+
+
+async def _open_web(triggers: Triggers, port: int, stopping: asyncio.Event, stack: AsyncExitStack) -> str:
+    async def status(_request: web.Request) -> web.Response:
+        return web.json_response({"state": "Stopping" if stopping.is_set() else "Running"})
+
+    application = web.Application(client_max_size=LARGEST_BODY)
+    application.add_routes([web.get("/admin/host/status", status), *event_grid_routes(triggers.event_grid)])
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=_FINISH_PATIENCE_S)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.TCPSite(runner, _LOOPBACK, port).start()
+    return f"http://{_LOOPBACK}:{runner.addresses[0][1]}"
+
+
+async def _wait_until(moment: datetime, stopping: asyncio.Event) -> bool:
+    """Wait for a time of day. Gives ``False`` where the host stops first."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stopping.wait(), max(0.0, (moment - datetime.now(UTC)).total_seconds()))
+    return not stopping.is_set()
+
+
+async def _stop_with_parent(stopping: asyncio.Event) -> None:
+    parent = os.getppid()
+    while os.getppid() == parent:  # noqa: ASYNC110  nothing tells that a parent has ended
+        await asyncio.sleep(_PARENT_LOOK_S)
+    stopping.set()
+
+
+async def _run(app_directory: Path, port: int) -> int:
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    watch = asyncio.create_task(_stop_with_parent(stopping))
+    try:
+        await serve(app_directory, port, os.environ, stopping)
+    except (AppDidNotLoadError, HostSettingsError) as error:
+        logger.critical("the function app in %s did not start: %s", app_directory, error)
+        return 1
+    finally:
+        watch.cancel()
+    return 0
+
+
+def _set_up_logging() -> None:
+    formatter = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    formatter.converter = time.gmtime
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    # The SDKs tell every request at INFO.
+    logging.getLogger("azure").setLevel(logging.WARNING)
+    # The worker library logs an app's import error with its traceback, and hands it to us as well: told once is enough.
+    logging.getLogger("azure.functions").setLevel(logging.CRITICAL)
+
+
+def _let_the_worker_speak() -> None:
+    logging.getLogger("azure.functions").setLevel(logging.WARNING)
+
+
+def main() -> int:
+    """Run a host from the command line. Exit code 0 after SIGTERM, 1 where the app cannot start."""
+    parser = argparse.ArgumentParser(prog="python -m localazure.functions_host", description="Run a function app.")
+    parser.add_argument("--app-directory", type=Path, required=True, help="where function_app.py and host.json are")
+    parser.add_argument("--port", type=int, required=True, help="of loopback; 0 takes a free one")
+    arguments = parser.parse_args()
+    _set_up_logging()
+    directory = arguments.app_directory.resolve()
+    # As in Azure, where the worker's working directory is the app's.
+    os.chdir(directory)
+    return asyncio.run(_run(directory, arguments.port))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
