@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, Clients
 from spot_responder.evidence import Evidence
-from spot_responder.log_lines import log_attempt, log_untold
+from spot_responder.log_lines import log_decision, log_start_accepted, log_start_failed, log_start_refused, log_untold
 from spot_responder.policy import ANSWER_PATIENCE, Policy
 from spot_responder.pools import pool_of
 from spot_responder.recoveries import Outcome, Recovery
@@ -55,7 +55,10 @@ class Actor:
                 await self._wait(gathered, decision, now)
             case Close():
                 await self._save_pool(gathered, decision.pool)
-                await self._close(self._opened(gathered.situation, now), gathered.etag, decision, now)
+                recovery = self._opened(gathered.situation, now)
+                closed = recovery.closed(decision.outcome, now, decision.reason)
+                await self._save(closed, gathered, decision)
+                await self._tell(recovery, closed)
             case Start():
                 await self._start(gathered, decision, now, roll)
 
@@ -73,34 +76,38 @@ class Actor:
         situation = gathered.situation
         known = situation.recovery.evidence if situation.recovery else Evidence()
         if not decision.remember or situation.evidence.owner_stopped_at == known.owner_stopped_at:
+            log_decision(situation, decision)
             return
         wish = self._opened(situation, now).closed(Outcome.STOPPED_BY_OWNER, now, decision.reason)
-        await self.clients.store.save(wish, gathered.etag)
+        await self._save(wish, gathered, decision)
 
     async def _wait(self, gathered: Gathered, decision: Wait, now: datetime) -> None:
         await self._save_pool(gathered, decision.pool)
         recovery = self._opened(gathered.situation, now)
         if decision.failure:
+            log_start_failed(gathered.situation.signal, recovery, decision.failure)
             recovery = recovery.refused(decision.failure, counts=counts_as_attempt(decision.failure))
-            log_attempt(gathered.situation.signal, recovery, decision.failure)
         elif _follow_up_serves(gathered.situation, decision, now):
-            if recovery != gathered.situation.recovery:
-                await self.clients.store.save(recovery, gathered.etag)
+            await self._save(recovery, gathered, decision)
             return
-        await self._wait_until(recovery, gathered.etag, decision, now)
-
-    async def _wait_until(self, recovery: Recovery, etag: str | None, decision: Wait, now: datetime) -> None:
         waiting = recovery.waiting(decision.until, decision.reason)
-        await self.clients.store.save(waiting, etag)
+        await self._save(waiting, gathered, decision)
         await self._follow_up(waiting, decision.until, now)
+
+    async def _save(self, recovery: Recovery, gathered: Gathered, decision: Decision) -> str | None:
+        """Save the row, if that is needed, and log the decision that now holds; give the row's ETag."""
+        etag = gathered.etag
+        if recovery != gathered.situation.recovery:
+            etag = await self.clients.store.save(recovery, gathered.etag)
+        log_decision(gathered.situation, decision)
+        return etag
 
     async def _follow_up(self, recovery: Recovery, due_at: datetime, now: datetime) -> None:
         event = follow_up_event(recovery.vm_id, recovery.sequence, due_at, self.new_id())
         await self.clients.queue.put(event, max(due_at - now, timedelta()))
 
-    async def _close(self, recovery: Recovery, etag: str | None, decision: Close, now: datetime) -> None:
-        closed = recovery.closed(decision.outcome, now, decision.reason)
-        await self.clients.store.save(closed, etag)
+    async def _tell(self, recovery: Recovery, closed: Recovery) -> None:
+        """Write the ended case into the history and publish it, with the evidence that it was decided on."""
         told = replace(closed, evidence=recovery.evidence)
         await self.clients.store.write_history(told)
         try:
@@ -113,24 +120,24 @@ class Actor:
         await self._save_pool(gathered, decision.pool)
         answer_by = now + ANSWER_PATIENCE
         asking = self._opened(gathered.situation, now).asking(now, answer_by, decision.reason)
-        etag = await self.clients.store.save(asking, gathered.etag)
+        etag = await self._save(asking, gathered, decision)
         await self._follow_up(asking, answer_by, now)
         signal = gathered.situation.signal
         try:
             operation_url = await self.clients.compute.start(asking.vm_id)
         except AzureRefusedError as refusal:
-            log_attempt(signal, asking, refusal.failure)
+            log_start_refused(signal, asking, refusal.failure)
             await self._start_refused(decision.vm, asking, etag, refusal.failure, roll)
         else:
-            log_attempt(signal, asking, None)
+            log_start_accepted(signal, asking)
             await self._start_accepted(asking, etag, operation_url)
 
-    async def _start_accepted(self, asking: Recovery, etag: str, operation_url: str | None) -> None:
+    async def _start_accepted(self, asking: Recovery, etag: str | None, operation_url: str | None) -> None:
         now = self.clock()
         look_again = Wait(now + self.policy.look_again, f"start request {asking.attempts} accepted")
         await self._record_answer(asking, etag, lambda row: row.accepted(operation_url), look_again, now)
 
-    async def _start_refused(self, vm: Vm, asking: Recovery, etag: str, failure: Failure, roll: float) -> None:
+    async def _start_refused(self, vm: Vm, asking: Recovery, etag: str | None, failure: Failure, roll: float) -> None:
         now = self.clock()
         decision = await self._pool_after(failure, vm, asking, now, roll)
         counts = counts_as_attempt(failure)
@@ -139,7 +146,7 @@ class Actor:
     async def _record_answer(
         self,
         asking: Recovery,
-        etag: str,
+        etag: str | None,
         answered: Callable[[Recovery], Recovery],
         decision: Wait | Close,
         now: datetime,
@@ -148,10 +155,7 @@ class Actor:
         row, row_etag = asking, etag
         for _ in range(TRIES):
             try:
-                if isinstance(decision, Wait):
-                    await self._wait_until(answered(row), row_etag, decision, now)
-                else:
-                    await self._close(answered(row), row_etag, decision, now)
+                await self._save_answer(answered(row), row_etag, decision, now)
             except ChangedMeanwhileError:
                 stored = await self.clients.store.load(asking.vm_id)
                 if stored.value is None or stored.etag is None or not _is_same_attempt(stored.value, asking):
@@ -159,6 +163,16 @@ class Actor:
                 row, row_etag = stored.value, stored.etag
             else:
                 return
+
+    async def _save_answer(self, recovery: Recovery, etag: str | None, decision: Wait | Close, now: datetime) -> None:
+        if isinstance(decision, Wait):
+            waiting = recovery.waiting(decision.until, decision.reason)
+            await self.clients.store.save(waiting, etag)
+            await self._follow_up(waiting, decision.until, now)
+        else:
+            closed = recovery.closed(decision.outcome, now, decision.reason)
+            await self.clients.store.save(closed, etag)
+            await self._tell(recovery, closed)
 
     async def _pool_after(self, failure: Failure, vm: Vm, asking: Recovery, now: datetime, roll: float) -> Wait | Close:
         """Decide how to go on after a refusal, and save what it says about the pool."""

@@ -47,6 +47,7 @@ def decide(situation: Situation, policy: Policy, now: datetime, roll: float) -> 
         _up_or_on_its_way,
         _stopped_by_its_owner,
         _start_under_way,
+        _still_waiting_after_a_refusal,
         _too_little_evidence,
         _brake,
     )
@@ -152,6 +153,18 @@ def _start_under_way(situation: Situation, vm: Vm, policy: Policy, now: datetime
     return None
 
 
+def _still_waiting_after_a_refusal(
+    situation: Situation, _vm: Vm, _policy: Policy, now: datetime, _roll: float
+) -> Decision | None:
+    """Whatever else is told meanwhile, Azure is not asked again before the time that its refusal set."""
+    recovery = situation.open_recovery
+    if recovery is None or recovery.attempt is None or recovery.attempt.state is not AttemptState.REFUSED:
+        return None
+    if recovery.wake_at is None or now >= recovery.wake_at:
+        return None
+    return Wait(recovery.wake_at, recovery.reason)
+
+
 def _went_down_after(attempt: Attempt, evidence: Evidence) -> bool:
     return evidence.evicted_at is not None and evidence.evicted_at > attempt.asked_at
 
@@ -182,7 +195,8 @@ def _brake(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _roll: 
 
 def _start_if_the_pool_admits(situation: Situation, vm: Vm, policy: Policy, now: datetime, roll: float) -> Decision:
     pool = situation.pool or Pool(pools.pool_of(vm))
-    answer = pools.ask(pool, vm.vm_id.key, now, turn=policy.look_again * roll)
+    # Half a look at least: with a turn of nothing, a VM that is held would be back at once.
+    answer = pools.ask(pool, vm.vm_id.key, now, turn=policy.look_again * (0.5 + roll))
     if isinstance(answer, Held):
         return Wait(answer.until, f"waits for capacity: {pool.pool_id} refused {pool.refusals} times in a row")
     return Start(vm, f"a tagged Spot VM, deallocated, {situation.evidence.verdict}", answer.pool)

@@ -140,7 +140,7 @@ def classify(status: int | None, body: object, headers: Mapping[str, str]) -> Fa
     kind, entry = _decide(status, entries)
     code = entry.code if entry else "NoAnswer" if status is None else f"Http{status}"
     message = (entry.message if entry else "") or next((each.message for each in entries if each.message), "")
-    return Failure(kind, code[:_CODE_CHARACTERS], _plain(message), _retry_after(headers, kind))
+    return Failure(kind, _plain(code)[:_CODE_CHARACTERS], _plain(message), _retry_after(headers, kind))
 
 
 def _decide(status: int | None, entries: list[_Entry]) -> tuple[FailureKind, _Entry | None]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 LOG: Final = logging.getLogger("spot_responder")
 
 
-def log_decision(situation: Situation, decision: Decision, *, dry_run: bool) -> None:
+def log_decision(situation: Situation, decision: Decision, *, dry_run: bool = False) -> None:
     """Log what was decided about one VM, and why. Waits and endings that need a person are warnings."""
     recovery = situation.open_recovery
     fields = _of_signal(situation.signal) | {
@@ -39,17 +39,19 @@ def log_decision(situation: Situation, decision: Decision, *, dry_run: bool) -> 
     _write(logging.INFO, "decision", fields)
 
 
-def log_attempt(signal: Signal, recovery: Recovery, failure: Failure | None) -> None:
-    """Log what Azure answered to a start request."""
-    fields = _of_signal(signal) | {
-        "recovery": recovery.recovery_id,
-        "attempts": recovery.attempts,
-        "reason": recovery.reason,
-    }
-    if failure is None:
-        _write(logging.INFO, "start accepted", fields)
-    else:
-        _write(logging.WARNING, "start refused", fields | _of_failure(failure))
+def log_start_accepted(signal: Signal, recovery: Recovery) -> None:
+    """Log that Azure took a start request."""
+    _write(logging.INFO, "start accepted", _of_attempt(signal, recovery))
+
+
+def log_start_refused(signal: Signal, recovery: Recovery, failure: Failure) -> None:
+    """Log that Azure refused a start request at once."""
+    _write(logging.WARNING, "start refused", _of_attempt(signal, recovery) | _of_failure(failure))
+
+
+def log_start_failed(signal: Signal, recovery: Recovery, failure: Failure) -> None:
+    """Log that a start which Azure had taken came to nothing."""
+    _write(logging.WARNING, "start failed", _of_attempt(signal, recovery) | _of_failure(failure))
 
 
 def log_put_back(signal: Signal, reason: str) -> None:
@@ -92,8 +94,12 @@ def _of_signal(signal: Signal) -> dict[str, object]:
     }
 
 
+def _of_attempt(signal: Signal, recovery: Recovery) -> dict[str, object]:
+    return _of_signal(signal) | {"recovery": recovery.recovery_id, "attempts": recovery.attempts}
+
+
 def _of_failure(failure: Failure | None) -> dict[str, object]:
-    return {"failure": str(failure.kind), "code": failure.code} if failure else {}
+    return {"failure": str(failure.kind), "code": failure.code, "message": failure.message} if failure else {}
 
 
 def _write(level: int, event: str, fields: dict[str, object]) -> None:

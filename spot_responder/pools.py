@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 OPEN_AT_WIDTH: Final = 32
 """A pool that let this many starts be under way at once, and refused none, is open again."""
 
+MOST_DOUBLINGS: Final = 24
+"""No delay is doubled more often: six days, the longest that can be set, doubled so often still is a timedelta."""
+
 PLACE_KEPT: Final = timedelta(minutes=5)
 """How long a VM keeps its place in a pool without news of it, so that a lost start blocks nobody for long."""
 
@@ -95,7 +98,7 @@ def refused(pool: Pool, now: datetime, first: timedelta, longest: timedelta, rol
     """
     if pool.closed_until is not None and now < pool.closed_until:
         return pool
-    doublings = min(pool.refusals, 30)
+    doublings = min(pool.refusals, MOST_DOUBLINGS)
     delay = min(first * 2**doublings, longest) * (0.9 + 0.2 * roll)
     return Pool(pool.pool_id, refusals=pool.refusals + 1, closed_until=now + delay, width=1)
 

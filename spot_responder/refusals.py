@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from spot_responder import pools
 from spot_responder.failures import Failure, FailureKind
-from spot_responder.pools import Pool
+from spot_responder.pools import MOST_DOUBLINGS, Pool
 from spot_responder.recoveries import Outcome, Recovery
 from spot_responder.situations import Close, Wait
 
@@ -24,7 +24,7 @@ def decide_after_failure(
     The delay is the failure kind's own, and never shorter than what Azure asked for.
     """
     pool = pool or Pool(pools.pool_of(vm))
-    told = f"{failure.code}: {failure.message}"
+    told = failure.code
     if failure.kind is FailureKind.GONE:
         return Close(Outcome.GONE, f"Azure says that the VM is gone ({told})", pools.left(pool, vm.vm_id.key))
     if failure.kind is FailureKind.CAPACITY:
@@ -42,7 +42,7 @@ def counts_as_attempt(failure: Failure) -> bool:
 
 
 def _delay_after(failure: Failure, failures_in_a_row: int, policy: Policy) -> tuple[timedelta, str]:
-    growth = 2 ** min(failures_in_a_row, 30)
+    growth = 2 ** min(failures_in_a_row, MOST_DOUBLINGS)
     match failure.kind:
         case FailureKind.PRICE:
             # Spot prices move by the hour or slower; asking sooner only costs requests.

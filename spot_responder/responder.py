@@ -85,7 +85,7 @@ class Responder:
         return len(found)
 
     async def _respond(self, signal: Signal) -> None:
-        policy, dry_run = self.settings.policy, self.settings.dry_run
+        policy = self.settings.policy
         actor = Actor(self.clients, policy, self.clock, self.new_id)
         for _ in range(TRIES):
             try:
@@ -94,8 +94,9 @@ class Responder:
                     return
                 now, roll = self.clock(), self.roll()
                 decision = decide(gathered.situation, policy, now, roll)
-                log_decision(gathered.situation, decision, dry_run=dry_run)
-                if not dry_run:
+                if self.settings.dry_run:
+                    log_decision(gathered.situation, decision, dry_run=True)
+                else:
                     await actor.act(gathered, decision, now, roll)
             except ChangedMeanwhileError:
                 continue

@@ -111,11 +111,17 @@ def _endpoint(name: str, env: Mapping[str, str], default: str = "") -> str:
         parts = urlsplit(value)
         parts.port  # noqa: B018 - reading the port checks it
     except ValueError:
-        raise _invalid(name, value, expected) from None
+        raise _invalid(name, _without_secrets(value), expected) from None
     # Azure's SDKs send tokens over TLS only; an address with credentials or a query is some other thing.
-    if parts.scheme != "https" or not parts.hostname or parts.query or parts.username:
-        raise _invalid(name, value.partition("?")[0], expected)
+    has_more = parts.query or parts.fragment or "@" in parts.netloc
+    if parts.scheme != "https" or not parts.hostname or has_more:
+        raise _invalid(name, _without_secrets(value), expected)
     return value.rstrip("/")
+
+
+def _without_secrets(value: str) -> str:
+    """Cut credentials, signatures and what follows the first name of a connection string."""
+    return re.split(r"[?#;=&]", re.sub(r"//.*@", "//", value), maxsplit=1)[0]
 
 
 def _flag(name: str, env: Mapping[str, str]) -> bool:

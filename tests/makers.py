@@ -6,18 +6,19 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Unpack
 
+from hypothesis import strategies as st
+
 from spot_responder.evidence import Evidence
-from spot_responder.failures import Failure, FailureKind
-from spot_responder.recoveries import Recovery
+from spot_responder.failures import Failure, FailureKind, classify
+from spot_responder.policy import ANSWER_PATIENCE, Policy, RestartWhen
+from spot_responder.pools import OPEN_AT_WIDTH, Pool, PoolId
+from spot_responder.recoveries import Attempt, AttemptState, Outcome, Recovery
 from spot_responder.signals import Signal, SignalKind, Source
-from spot_responder.situations import Situation
+from spot_responder.situations import Operation, OperationState, Situation
 from spot_responder.vms import PowerState, Vm, VmId
 
 if TYPE_CHECKING:
     from typing import TypedDict
-
-    from spot_responder.pools import Pool
-    from spot_responder.situations import Operation
 
     class SignalFields(TypedDict, total=False):
         """What a test may want to set of a signal."""
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 TEN = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 """Ten o'clock, when the stories begin."""
+
+DAYS = timedelta(days=3)
 
 VM_ID = VmId("11111111-1111-1111-1111-111111111111", "rg-batch", "render-1")
 
@@ -86,3 +89,130 @@ def situation(
     if vm:
         evidence = evidence.with_annotation(vm.annotation)
     return Situation(signal, vm, recovery, evidence, pool, operation)
+
+
+def asking(now: str = "10:00:10") -> Recovery:
+    """Make a recovery that asked for a start at this time of the day and has no answer yet."""
+    return recovery().asking(at(now), at(now) + ANSWER_PATIENCE, "evicted")
+
+
+def accepted(now: str = "10:00:10") -> Recovery:
+    """Make a recovery whose start request Azure accepted."""
+    return asking(now).accepted("https://arm.example/subscriptions/s/operations/1?c=signed")
+
+
+# Arbitrary ones, for rules that are general. Times are within some days of the stories' day.
+
+NAMES = st.text("abcXYZ019-_()", min_size=1, max_size=20)
+TIMES = st.datetimes(TEN.replace(tzinfo=None) - DAYS, TEN.replace(tzinfo=None) + DAYS, timezones=st.just(UTC))
+ROLLS = st.floats(0, 1)
+VM_IDS = st.builds(VmId, NAMES, NAMES, NAMES)
+ONE_LINE = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=30)
+CODES = st.sampled_from(
+    [
+        "AllocationFailed",
+        "SpotPriceGreaterThanProvidedMaxPrice",
+        "QuotaExceeded",
+        "TooManyRequests",
+        "AnotherOperationInProgress",
+        "ResourceNotFound",
+        "AuthorizationFailed",
+        "VMStartTimedOut",
+    ]
+)
+FAILURES = st.builds(
+    lambda status, code, message, seconds: classify(
+        status, {"error": {"code": code, "message": message}}, {"Retry-After": seconds} if seconds else {}
+    ),
+    st.sampled_from([None, 200, 403, 404, 409, 429, 500]),
+    CODES | st.text(),
+    st.text(),
+    st.none() | st.integers(0, 90_000).map(str),
+)
+ATTEMPTS = st.builds(
+    Attempt,
+    number=st.integers(1, 50),
+    asked_at=TIMES,
+    state=st.sampled_from(AttemptState),
+    operation_url=st.none() | ONE_LINE,
+    failure=st.none() | FAILURES,
+)
+EVIDENCE = st.builds(Evidence, *(4 * [st.none() | TIMES]))
+RECOVERIES = st.builds(
+    Recovery,
+    vm_id=VM_IDS,
+    recovery_id=NAMES,
+    opened_at=TIMES,
+    opened_by=st.sampled_from(SignalKind),
+    evidence=EVIDENCE,
+    outcome=st.none() | st.sampled_from(Outcome),
+    closed_at=st.none() | TIMES,
+    sequence=st.integers(0, 9999),
+    wake_at=st.none() | TIMES,
+    attempts=st.integers(0, 50),
+    attempt=st.none() | ATTEMPTS,
+    failures_in_a_row=st.integers(0, 2000),
+    restarts=st.lists(TIMES, max_size=4).map(tuple),
+    reason=ONE_LINE,
+)
+POOLS = st.builds(
+    Pool,
+    st.builds(PoolId, *(4 * [NAMES])),
+    refusals=st.integers(0, 2000),
+    closed_until=st.none() | TIMES,
+    width=st.none() | st.integers(1, OPEN_AT_WIDTH),
+    under_way=st.dictionaries(NAMES, TIMES, max_size=4),
+)
+VMS = st.builds(
+    Vm,
+    vm_id=VM_IDS,
+    location=NAMES,
+    size=NAMES,
+    priority=st.sampled_from(["Spot", "Low", "SpotPlus", "Regular", ""]),
+    tags=st.sampled_from([{"AttemptRestartAfterEviction": "true"}, {"attemptrestartaftereviction": "True"}, {}]),
+    power_state=st.sampled_from([*PowerState, *(4 * [PowerState.DEALLOCATED])]),
+    zone=st.none() | st.just("1"),
+    scale_set_id=st.none() | NAMES,
+    restored_by_scale_set=st.sampled_from([False, False, False, True]),
+)
+OPERATIONS = st.builds(
+    lambda state, failure: Operation(state, failure if state is OperationState.FAILED else None),
+    st.sampled_from(OperationState),
+    FAILURES,
+)
+ANY_SITUATIONS = st.builds(
+    Situation,
+    signal=st.builds(signal, st.sampled_from(SignalKind), TIMES),
+    vm=st.none() | VMS,
+    recovery=st.none() | RECOVERIES,
+    evidence=EVIDENCE,
+    pool=st.none() | POOLS,
+    operation=st.none() | OPERATIONS,
+)
+# A case of ours, open and evicted: what arbitrary situations seldom are.
+OUR_SITUATIONS = st.builds(
+    lambda given, recovery, evicted_at: replace(
+        given,
+        vm=spot_vm(),
+        recovery=recovery and replace(recovery, outcome=None),
+        evidence=Evidence(evicted_at=evicted_at),
+    ),
+    ANY_SITUATIONS,
+    st.none() | RECOVERIES,
+    TIMES,
+)
+SITUATIONS = ANY_SITUATIONS | OUR_SITUATIONS
+DELAYS = st.sampled_from([0.001, 0.5, 15, 60, 3600, 86_400, 6 * 86_400]).map(lambda seconds: timedelta(seconds=seconds))
+POLICIES = st.builds(
+    lambda policy, delays: replace(policy, capacity_retry=min(delays), capacity_retry_max=max(delays)),
+    st.builds(
+        Policy,
+        restart_tag=st.just("AttemptRestartAfterEviction"),
+        restart_when=st.sampled_from(RestartWhen),
+        restarts_per_day=st.integers(1, 10),
+        look_again=DELAYS,
+        price_retry=DELAYS,
+        slow_retry=DELAYS,
+    ),
+    st.tuples(DELAYS, DELAYS),
+)

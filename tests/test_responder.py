@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -115,7 +116,7 @@ def preempted(name: str) -> dict[str, object]:
 @pytest.mark.parametrize(
     "fields", [{"tags": {}}, {"tags": {"AttemptRestartAfterEviction": "yes"}}, {"priority": "Regular"}]
 )
-def test_what_is_not_covered_is_never_started(fields: dict[str, object]) -> None:
+def test_what_is_not_covered_is_never_started(fields: dict[str, Any]) -> None:
     """No tag, a tag that is not true, no Spot VM: whatever is told, nothing is started and nothing is written."""
     azure = VirtualAzure()
     azure.add_vm(**fields, power_state="deallocated")
@@ -211,6 +212,18 @@ def test_a_price_above_the_max_price_is_waited_for() -> None:
     azure.run_until(at("12:30"))
     assert vm.power_state == "running"
     assert len(starts(azure)) == 3
+
+
+def test_what_else_is_told_meanwhile_does_not_cut_a_wait_short() -> None:
+    """The price is too high; the same eviction is told again and again: Azure is asked once."""
+    azure = VirtualAzure()
+    vm = azure.add_vm(max_price=0.05)
+    azure.world.set_price(vm.size, vm.location, 0.09)
+    azure.world.evict("render-1")
+    for after in (20, 40, 60, 600):
+        azure.queue.put_now(preempted("render-1"), timedelta(seconds=after))
+    azure.run_until(at("10:50"))
+    assert len(starts(azure)) == 1
 
 
 def test_a_deleted_vm_is_let_go() -> None:
@@ -331,9 +344,10 @@ def test_evidence_told_while_we_ask_does_not_cost_us_the_answer() -> None:
     azure.world.evict("render-1")
     azure.world.set_capacity(azure.pool_key(), 0)
     azure.run_until(at("10:01"))
-    assert azure.recovery().attempt is not None
-    assert azure.recovery().attempt.failure is not None
-    assert azure.recovery().attempt.failure.code == "AllocationFailed"
+    attempt = azure.recovery().attempt
+    assert attempt is not None
+    assert attempt.failure is not None
+    assert attempt.failure.code == "AllocationFailed"
 
 
 def test_a_signal_without_a_time_counts_as_of_its_arrival() -> None:

@@ -12,7 +12,7 @@ from typing import Final
 
 QUERIES: Final = Path(__file__).resolve().parents[2] / "queries"
 _PARAMETER: Final = re.compile(r"'\{(\w+)\}'")
-_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
+_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class QueryParameterError(ValueError):

@@ -144,7 +144,7 @@ def _failure(failure: Failure) -> dict[str, Any]:
         "kind": str(failure.kind),
         "code": failure.code,
         "message": failure.message,
-        "retry_after_s": retry_after.total_seconds() if retry_after else None,
+        "retry_after_s": retry_after.total_seconds() if retry_after is not None else None,
     }
 
 

@@ -1,0 +1,54 @@
+"""The laptop Azure's commands: ``python -m localazure demo``, ``run``, and moves for a world that is running."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Final
+
+from localazure import demo, stay
+from localazure.control import ControlError, ask
+from localazure.laptop import REPOSITORY
+from localazure.processes import StartError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FOLDER: Final = REPOSITORY / ".local"
+_MOVES: Final = {
+    "evict": ("VM", "let Azure take a VM away"),
+    "stop": ("VM", "let its owner stop a VM"),
+    "empty": ("POOL", "let a pool, named by its size, run out of capacity"),
+    "fill": ("POOL", "give a pool plenty of capacity"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; give the process's exit code: 0, 1 where it did not come out well, 2 where it was misused."""
+    arguments = _parser().parse_args(argv)
+    try:
+        match arguments.command:
+            case "demo":
+                return demo.run(FOLDER)
+            case "run":
+                return stay.run(FOLDER)
+            case move:
+                sys.stdout.write(f"{ask(FOLDER, move, arguments.name)}\n")
+                return 0
+    except (StartError, ControlError) as problem:
+        sys.stderr.write(f"{problem}\n")
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m localazure", description="Azure on a laptop.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands.add_parser("demo", help="play all scenarios and end")
+    commands.add_parser("run", help="run a world that stays, to be moved by hand")
+    for move, (metavar, what) in _MOVES.items():
+        commands.add_parser(move, help=what).add_argument("name", metavar=metavar)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

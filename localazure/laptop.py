@@ -1,0 +1,232 @@
+"""The whole of Azure on a laptop: puts its pieces together and runs the app in it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+from azure.data.tables.aio import TableServiceClient
+from azure.storage.queue import TextBase64DecodePolicy, TextBase64EncodePolicy
+from azure.storage.queue.aio import QueueClient
+
+from localazure.access import Access
+from localazure.arm import arm_application
+from localazure.azurite import azurite
+from localazure.certificate import write_certificate
+from localazure.event_delivery import QueueDelivery
+from localazure.event_filters import read_topics
+from localazure.event_grid import EventGrid, Wiring
+from localazure.functions_host import functions_host
+from localazure.graph import Graph
+from localazure.identity import PrincipalCredential, TokenIssuer, identity_endpoint
+from localazure.outcomes_topic import PATH as OUTCOMES_PATH
+from localazure.outcomes_topic import TOPIC_RESOURCE, OutcomesTopic, outcomes_application
+from localazure.roles import roles_of_principals
+from localazure.world import Durations, World
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from localazure.azure_events import JsonObject
+    from localazure.azurite import Storage
+    from localazure.certificate import Certificate
+    from localazure.functions_host import RunningHost
+
+REPOSITORY: Final = Path(__file__).resolve().parents[1]
+EVENT_FILTERS: Final = REPOSITORY / "infra" / "event-filters.json"
+SIGNALS: Final = "signals"
+TABLES: Final = ("recoveries", "history", "pools")
+MESSAGE_LIFETIME: Final = timedelta(days=1)
+WORLD_STEP_S: Final = 0.02
+"""The world's moves may be late by so much: small against anything that is measured here."""
+
+HOST_LOG: Final = "host.log"
+
+
+class WallClock:
+    """Real time."""
+
+    def now(self) -> datetime:
+        """Give the time."""
+        return datetime.now(UTC)
+
+    async def sleep_until(self, moment: datetime) -> None:
+        """Come back at a moment; at once where it has passed."""
+        await asyncio.sleep(max(0.0, (moment - self.now()).total_seconds()))
+
+
+@dataclass(frozen=True, slots=True)
+class Laptop:
+    """A running laptop Azure: everything that a scenario or a test may want to touch or look at."""
+
+    world: World
+    graph: Graph
+    event_grid: EventGrid
+    outcomes: OutcomesTopic
+    queue: QueueClient
+    poison: QueueClient
+    tables: TableServiceClient
+    clock: WallClock
+    host: RunningHost
+    host_log: Path
+    dead_letters: list[JsonObject]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What every piece stands on."""
+
+    clock: WallClock
+    certificate: Certificate
+    issuer: TokenIssuer
+    stack: AsyncExitStack
+
+
+@asynccontextmanager
+async def laptop_azure(
+    folder: Path,
+    app_settings: Mapping[str, str],
+    durations: Durations | None = None,
+    app_directory: Path = REPOSITORY,
+) -> AsyncIterator[Laptop]:
+    """Run everything, with the app in it; what it leaves behind (logs, certificates) goes into ``folder``.
+
+    ``app_settings`` are the app's own, added to those by which it finds the laptop Azure.
+
+    Raises:
+        StartError: if Azurite or the app did not come up, with what they said.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    host_log = folder / HOST_LOG
+    async with AsyncExitStack() as stack:
+        clock = WallClock()
+        certificate = write_certificate(folder / "certificates")
+        ground = _Ground(clock, certificate, TokenIssuer(secrets.token_bytes(32), clock.now), stack)
+        world = World(clock.now(), durations or Durations())
+        graph, arm_address = await _open_arm(ground, world)
+        outcomes, outcomes_address = await _open_outcomes(ground)
+        storage = await stack.enter_async_context(azurite(None, certificate, secrets.token_bytes(64)))
+        queue, poison, tables = await _deployed_storage(ground, storage)
+        dead_letters: list[JsonObject] = []
+        event_grid = await _open_event_grid(ground, storage, dead_letters.append)
+        world.listen(event_grid.publish)
+        stack.push_async_callback(_cancel, asyncio.create_task(_let_time_pass(world, clock)))
+        settings = await _app_environment(ground, storage, arm_address, outcomes_address) | dict(app_settings)
+        host = await stack.enter_async_context(functions_host(app_directory, settings, host_log))
+        yield Laptop(
+            world=world,
+            graph=graph,
+            event_grid=event_grid,
+            outcomes=outcomes,
+            queue=queue,
+            poison=poison,
+            tables=tables,
+            clock=clock,
+            host=host,
+            host_log=host_log,
+            dead_letters=dead_letters,
+        )
+
+
+async def _open_arm(ground: _Ground, world: World) -> tuple[Graph, str]:
+    def principal_of(token: str) -> str | None:
+        # As in Azure, a token that was made for another service is none here.
+        return ground.issuer.principal_of(token, address)
+
+    access = Access(
+        world=world,
+        clock=ground.clock.now,
+        principal_of=principal_of,
+        roles=roles_of_principals(),
+        signing_key=secrets.token_bytes(32),
+    )
+    graph = Graph(access)
+    address = await _serve(ground, arm_application(access, graph))
+    return graph, address
+
+
+async def _open_outcomes(ground: _Ground) -> tuple[OutcomesTopic, str]:
+    topic = OutcomesTopic()
+
+    def principal_of(token: str) -> str | None:
+        return ground.issuer.principal_of(token, TOPIC_RESOURCE)
+
+    address = await _serve(ground, outcomes_application(topic, principal_of))
+    return topic, f"{address}{OUTCOMES_PATH}"
+
+
+async def _serve(ground: _Ground, application: web.Application) -> str:
+    """Serve over TLS on a free port of loopback; give the address."""
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    ground.stack.push_async_callback(runner.cleanup)
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=ground.certificate.server_context()).start()
+    return f"https://127.0.0.1:{runner.addresses[0][1]}"
+
+
+async def _deployed_storage(ground: _Ground, storage: Storage) -> tuple[QueueClient, QueueClient, TableServiceClient]:
+    """Make queues and tables, as the deployment does."""
+    owner = PrincipalCredential(ground.issuer, "owner")
+    authority = str(ground.certificate.authority)
+    queues = []
+    for name in (SIGNALS, f"{SIGNALS}-poison"):
+        queue = QueueClient(
+            storage.queue_uri,
+            name,
+            credential=owner,
+            connection_verify=authority,
+            message_encode_policy=TextBase64EncodePolicy(),
+            message_decode_policy=TextBase64DecodePolicy(),
+        )
+        await ground.stack.enter_async_context(queue)
+        await queue.create_queue()
+        queues.append(queue)
+    tables = TableServiceClient(storage.table_uri, credential=owner, connection_verify=authority)
+    await ground.stack.enter_async_context(tables)
+    for name in TABLES:
+        await tables.create_table(name)
+    return queues[0], queues[1], tables
+
+
+async def _open_event_grid(ground: _Ground, storage: Storage, dead_letter: Callable[[JsonObject], None]) -> EventGrid:
+    """Let the system topics deliver into the queue, by an identity of their own."""
+    identity = PrincipalCredential(ground.issuer, "event-grid")
+    delivery = QueueDelivery(storage.queue_uri, SIGNALS, identity, MESSAGE_LIFETIME, ground.certificate.authority)
+    await ground.stack.enter_async_context(delivery)
+    wiring = Wiring(read_topics(EVENT_FILTERS), delivery, dead_letter)
+    # The same faults shuffle the same way each time.
+    return await ground.stack.enter_async_context(EventGrid(wiring, ground.clock, Random(0)))  # noqa: S311 - no secret
+
+
+async def _app_environment(
+    ground: _Ground, storage: Storage, arm_address: str, outcomes_address: str
+) -> dict[str, str]:
+    """Give the app settings by which the app finds the laptop Azure, as the deployment would set them for Azure."""
+    identity = await ground.stack.enter_async_context(
+        identity_endpoint(ground.issuer, {"": "responder"}, secrets.token_hex(16))
+    )
+    return {
+        **storage.environment(),
+        **identity.environment(),
+        "ARM_ENDPOINT": arm_address,
+        "OUTCOMES_TOPIC_ENDPOINT": outcomes_address,
+        "SSL_CERT_FILE": str(ground.certificate.authority),
+    }
+
+
+async def _let_time_pass(world: World, clock: WallClock) -> None:
+    while True:
+        world.advance(clock.now())
+        await asyncio.sleep(WORLD_STEP_S)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

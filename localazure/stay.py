@@ -1,0 +1,80 @@
+"""The world that stays: a handful of VMs, moved by a person from another terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from contextlib import suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from localazure.control import ADDRESS_FILE, control_application
+from localazure.laptop import laptop_azure
+from localazure.scenarios import TAG
+from localazure.timeline import Timeline
+from localazure.world import Durations
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from localazure.laptop import Laptop
+
+SECOND: Final = timedelta(seconds=1)
+DURATIONS: Final = Durations(
+    until_unavailable=SECOND, deallocation=5 * SECOND, start=8 * SECOND, failed_start=4 * SECOND
+)
+APP_SETTINGS: Final = {
+    "SWEEP_SCHEDULE": "0 * * * * *",
+    "LOOK_AGAIN_SECONDS": "3",
+    "CAPACITY_RETRY_SECONDS": "10",
+    "CAPACITY_RETRY_MAX_SECONDS": "60",
+    "PRICE_RETRY_SECONDS": "30",
+}
+SIZES: Final = ("Standard_D2s_v5", "Standard_D2s_v5", "Standard_D2s_v5", "Standard_F4s_v2", "Standard_F4s_v2")
+
+
+def run(folder: Path) -> int:
+    """Run until a person presses Ctrl-C; the timeline goes to standard output."""
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_stay(folder))
+    return 0
+
+
+async def _stay(folder: Path) -> None:
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    async with laptop_azure(folder, APP_SETTINGS, DURATIONS) as laptop:
+        names = [laptop.world.add_vm(f"vm-{number}", size=size, tags=TAG).name for number, size in enumerate(SIZES, 1)]
+        laptop.world.add_vm("untagged-1", size="Standard_B2s")
+        timeline = Timeline(laptop.clock.now())
+        laptop.world.listen(timeline.happened)
+        laptop.event_grid.log.listen(timeline.event)
+        follow = asyncio.create_task(timeline.follow(laptop))
+        await _listen(laptop, folder)
+        sys.stdout.write(_WELCOME.format(names=", ".join([*names, "untagged-1 (without the tag)"])))
+        sys.stdout.flush()
+        await ended.wait()
+        follow.cancel()
+        (folder / ADDRESS_FILE).unlink()
+
+
+async def _listen(laptop: Laptop, folder: Path) -> None:
+    runner = web.AppRunner(control_application(laptop), access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    (folder / ADDRESS_FILE).write_text(f"http://127.0.0.1:{runner.addresses[0][1]}\n", encoding="utf-8")
+
+
+_WELCOME: Final = """\
+The laptop Azure is running, with the app in it. VMs: {names}.
+In another terminal:
+  make evict VM=vm-1                 Azure takes it away
+  make stop VM=vm-1                  its owner stops it
+  make empty POOL=Standard_D2s_v5    no capacity for that size any more
+  make fill POOL=Standard_D2s_v5     plenty of it again
+The app's log is .local/host.log. Ctrl-C ends it all.
+"""

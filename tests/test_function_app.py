@@ -1,0 +1,101 @@
+"""The app's triggers, as the Functions host finds them, and what stops the app at its start."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+SETTINGS = {
+    "AzureWebJobsStorage__queueServiceUri": "https://account.queue.core.windows.net",
+    "AzureWebJobsStorage__tableServiceUri": "https://account.table.core.windows.net",
+    "SWEEP_SCHEDULE": "0 */15 * * * *",
+}
+OURS = {"ARM_ENDPOINT", "OUTCOMES_TOPIC_ENDPOINT", "DRY_RUN", "RESTART_TAG", "RESTART_WHEN", "RESTARTS_PER_DAY"}
+LOOK = """
+import json, sys
+import function_app
+functions = {f.get_function_name(): json.loads(f.get_function_json())["bindings"] for f in function_app.app.get_functions()}
+azure = sorted(name for name in sys.modules if name.split(".")[0] in ("azure", "aiohttp", "msal", "cryptography"))
+print(json.dumps({"functions": functions, "azure": azure}))
+"""
+
+
+def start(settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Import the app in a process of its own, as the host does, and look at it."""
+    inherited = {key: value for key, value in os.environ.items() if key not in {*SETTINGS, *OURS}}
+    command = [sys.executable, "-c", LOOK]
+    return subprocess.run(  # noqa: S603 - our own interpreter
+        command, env=inherited | settings, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+@pytest.fixture(scope="module")
+def app() -> dict[str, dict[str, list[dict[str, object]]]]:
+    """Start the app with the required settings, once."""
+    done = start(SETTINGS)
+    assert done.returncode == 0, done.stderr
+    seen: dict[str, dict[str, list[dict[str, object]]]] = json.loads(done.stdout)
+    return seen
+
+
+def trigger(app: dict[str, dict[str, list[dict[str, object]]]], name: str) -> dict[str, object]:
+    """Give the one binding of a function."""
+    (binding,) = app["functions"][name]
+    return binding
+
+
+def test_there_are_three_functions(app: dict[str, dict[str, list[dict[str, object]]]]) -> None:
+    """Their names are in logs, alerts and templates."""
+    assert app["functions"].keys() == {"on_signal", "on_event", "sweep"}
+
+
+def test_signals_come_from_the_queue(app: dict[str, dict[str, list[dict[str, object]]]]) -> None:
+    """From the queue ``signals`` of the app's own storage."""
+    binding = trigger(app, "on_signal")
+    assert (binding["type"], binding["direction"]) == ("queueTrigger", "IN")
+    assert (binding["queueName"], binding["connection"]) == ("signals", "AzureWebJobsStorage")
+
+
+def test_events_may_be_pushed(app: dict[str, dict[str, list[dict[str, object]]]]) -> None:
+    """For those who chose push."""
+    assert trigger(app, "on_event")["type"] == "eventGridTrigger"
+
+
+def test_the_sweep_is_as_often_as_the_operator_says(app: dict[str, dict[str, list[dict[str, object]]]]) -> None:
+    """The host itself reads SWEEP_SCHEDULE."""
+    binding = trigger(app, "sweep")
+    assert (binding["type"], binding["schedule"]) == ("timerTrigger", "%SWEEP_SCHEDULE%")
+
+
+def test_the_start_imports_nothing_of_azure_but_the_triggers(
+    app: dict[str, dict[str, list[dict[str, object]]]],
+) -> None:
+    """The SDKs take their time to import; the first signal pays for it, and nobody else."""
+    assert "azure.functions" in app["azure"]
+    strangers = [name for name in app["azure"] if name != "azure" and not f"{name}.".startswith("azure.functions.")]
+    assert strangers == []
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_missing_setting_stops_the_app_and_is_named(name: str) -> None:
+    """An operator reads the last line of the log and knows what to do."""
+    done = start({key: value for key, value in SETTINGS.items() if key != name})
+    assert done.returncode != 0
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith(f"spot_responder.settings.InvalidSettingError: setting {name} is missing: expected ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("RESTARTS_PER_DAY", "many"), ("DRY_RUN", "yes"), ("ARM_ENDPOINT", "http://arm")]
+)
+def test_a_senseless_setting_stops_the_app_and_is_named(name: str, value: str) -> None:
+    """With its value."""
+    done = start(SETTINGS | {name: value})
+    assert done.returncode != 0
+    assert f"InvalidSettingError: setting {name} is {value!r}: expected " in done.stderr.strip().splitlines()[-1]
