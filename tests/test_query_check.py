@@ -105,7 +105,7 @@ def test_every_word_that_resource_graph_knows_may_be_used(tmp_path: Path) -> Non
 
 @pytest.fixture(scope="module")
 def refused(tmp_path_factory: pytest.TempPathFactory) -> Check:
-    """What the check says of all the queries of REFUSED, each in a file of its own."""
+    """Check all the queries of REFUSED at once, each in a file of its own."""
     folder = tmp_path_factory.mktemp("refused")
     for name, (query, _) in REFUSED.items():
         (folder / f"{name}.kql").write_text(HEAD + query, encoding="utf-8")
@@ -116,7 +116,8 @@ def refused(tmp_path_factory: pytest.TempPathFactory) -> Check:
 def test_what_resource_graph_would_refuse_is_told_with_its_place(refused: Check, name: str) -> None:
     """A query that Resource Graph would refuse fails the check, which says file, line, column and what is wrong."""
     _, problem = REFUSED[name]
-    assert [line for line in refused.lines if line.startswith(f"{name}.kql:")] == [f"{name}.kql:{problem}"]
+    told = [line for line in refused.lines if line.startswith(f"{name}.kql:")]
+    assert told[:1] == [f"{name}.kql:{problem}"]
     assert refused.exit_code == 1
 
 

@@ -1,0 +1,88 @@
+# Everything that a person or CI does with this repository. `make` alone lists it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON := .venv/bin/python
+PYTHON_SET_UP := .venv/.set-up
+NODE_SET_UP := node_modules/.set-up
+PURE_ROOMS := decisions evidence failures messages payloads policy pools recoveries refusals signals situations vms
+COMMA := ,
+EMPTY :=
+SPACE := $(EMPTY) $(EMPTY)
+PURE_FILES := $(subst $(SPACE),$(COMMA),$(PURE_ROOMS:%=spot_responder/%.py))
+
+.PHONY: help setup demo run evict stop empty fill test check clean
+
+help: ## list what make can do
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: $(PYTHON_SET_UP) $(NODE_SET_UP) ## make .venv and node_modules; a second call installs nothing
+	@:
+
+demo: setup ## play every scenario in a laptop Azure, with a live timeline; ends by itself
+	@$(PYTHON) -m localazure demo
+
+run: setup ## start the laptop Azure and the app, and stay; Ctrl-C ends it
+	@$(PYTHON) -m localazure run
+
+evict: ## in the world of `make run`: evict a VM, VM=name
+	@$(if $(VM),$(MAKE) setup,echo 'usage: make evict VM=name' >&2; exit 2)
+	@$(PYTHON) -m localazure evict '$(VM)'
+
+stop: ## in the world of `make run`: let its owner stop a VM, VM=name
+	@$(if $(VM),$(MAKE) setup,echo 'usage: make stop VM=name' >&2; exit 2)
+	@$(PYTHON) -m localazure stop '$(VM)'
+
+empty: ## in the world of `make run`: take all capacity from a pool, POOL=name
+	@$(if $(POOL),$(MAKE) setup,echo 'usage: make empty POOL=name' >&2; exit 2)
+	@$(PYTHON) -m localazure empty '$(POOL)'
+
+fill: ## in the world of `make run`: give a pool its capacity back, POOL=name
+	@$(if $(POOL),$(MAKE) setup,echo 'usage: make fill POOL=name' >&2; exit 2)
+	@$(PYTHON) -m localazure fill '$(POOL)'
+
+test: setup ## run all tests; the pure rooms must be covered, every branch
+	@$(PYTHON) -m coverage run -m pytest
+	@$(PYTHON) -m coverage report --include='$(PURE_FILES)' --fail-under=100
+
+check: setup ## ruff, mypy, import-linter, and Microsoft's Kusto parser over the queries
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+	@node tools/check_queries.mjs
+
+clean: ## remove what make set up and what runs left behind
+	rm -rf .venv node_modules .local .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A python is taken only if it runs, is 3.13 and can make an environment: a pyenv shim may exist and do nothing.
+.venv/bin/python:
+	@for python in python3.13 "$$HOME"/.pyenv/versions/3.13*/bin/python3.13 python3 python; do \
+	  if "$$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info[:2] != (3, 13))' >/dev/null 2>&1; then \
+	    echo "setup: a virtual environment in .venv, with $$("$$python" --version)"; \
+	    exec "$$python" -m venv --clear .venv; \
+	  fi; \
+	done; \
+	if command -v uv >/dev/null; then \
+	  echo 'setup: a virtual environment in .venv, with the Python 3.13 that uv gets'; \
+	  exec uv venv --quiet --clear --seed --python 3.13 .venv; \
+	fi; \
+	echo 'setup: Python 3.13 is missing: install python3.13 (with its venv module) or uv, then try again' >&2; \
+	exit 1
+
+$(PYTHON_SET_UP): requirements.txt requirements-dev.txt | .venv/bin/python
+	@echo 'setup: the packages of requirements-dev.txt, into .venv'
+	@$(PYTHON) -m pip install -qq --disable-pip-version-check --no-input -r requirements-dev.txt
+	@touch $@
+
+$(NODE_SET_UP): package-lock.json
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || \
+	  { echo 'setup: node 20 or newer is missing: install Node.js (with npm), then try again' >&2; exit 1; }
+	@echo 'setup: the packages of package-lock.json, into node_modules'
+	@npm ci --loglevel=error --no-progress >/dev/null
+	@touch $@
