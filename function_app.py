@@ -10,7 +10,7 @@ from functools import cache
 import azure.functions as func
 
 from spot_responder.responder import Responder
-from spot_responder.settings import Settings
+from spot_responder.settings import DEFAULT_SCHEDULE, Settings
 
 # How the Functions library spells the Event Grid schema's fields, and how Event Grid does.
 ENVELOPE = {"event_type": "eventType", "event_time": "eventTime", "data_version": "dataVersion"}
@@ -44,7 +44,9 @@ async def on_event(event: func.EventGridEvent) -> None:
     await responder().handle(json.dumps({ENVELOPE.get(name, name): value for name, value in event.to_dict().items()}))
 
 
-@app.timer_trigger(arg_name="timer", schedule="%SWEEP_SCHEDULE%")
+@app.timer_trigger(
+    arg_name="timer", schedule="%SWEEP_SCHEDULE%" if os.environ.get("SWEEP_SCHEDULE", "").strip() else DEFAULT_SCHEDULE
+)
 async def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host insists on it
     """Raise a hand for every VM that needs us and that no event told of."""
     await responder().sweep()

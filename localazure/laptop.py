@@ -103,7 +103,7 @@ async def laptop_azure(
     Raises:
         StartError: if Azurite or the app did not come up, with what they said.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - once, before anything runs
     host_log = folder / HOST_LOG
     async with AsyncExitStack() as stack:
         clock = WallClock()

@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 TAG: Final = {"AttemptRestartAfterEviction": "true"}
 SKU_NOT_AVAILABLE: Final = (
     "SkuNotAvailable",
-    "The requested VM size for resource 'Following SKUs have failed for Capacity Restrictions: Standard_D4s_v5' is "
-    "currently not available in location 'westeurope'. Please try another size or deploy to a different location or "
-    "different zone. See https://aka.ms/azureskunotavailable for details.",
+    (
+        "The requested VM size for resource 'Following SKUs have failed for Capacity Restrictions: Standard_D4s_v5' is "
+        "currently not available in location 'westeurope'. Please try another size or deploy to a different location "
+        "or different zone. See https://aka.ms/azureskunotavailable for details."
+    ),
 )
 EVICT_SPOT_VM: Final = "Microsoft.Compute/virtualMachines/evictSpotVM/action"
 

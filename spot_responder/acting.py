@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Final
 from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, Clients
 from spot_responder.evidence import Evidence
 from spot_responder.log_lines import log_decision, log_start_accepted, log_start_failed, log_start_refused, log_untold
+from spot_responder.messages import follow_up_event
 from spot_responder.policy import ANSWER_PATIENCE, Policy
 from spot_responder.pools import pool_of
 from spot_responder.recoveries import Outcome, Recovery
 from spot_responder.refusals import counts_as_attempt, decide_after_failure
-from spot_responder.messages import follow_up_event
 from spot_responder.signals import SignalKind
 from spot_responder.situations import Close, Decision, Ignore, Situation, Start, Wait
 

@@ -63,7 +63,7 @@ def _end(situation: Situation, outcome: Outcome, reason: str, *, remember: bool 
     return Close(outcome, reason) if situation.open_recovery else Ignore(reason, remember)
 
 
-def _not_covered(situation: Situation, vm: Vm, policy: Policy, _now: datetime, _roll: float) -> Decision | None:
+def _not_covered(situation: Situation, vm: Vm, policy: Policy, now: datetime, _roll: float) -> Decision | None:
     if not vm.is_spot:
         outcome, reason = Outcome.NOT_SPOT, f"not a Spot VM (priority {vm.priority or 'Regular'})"
     elif not vm.has_tag(policy.restart_tag):
@@ -71,6 +71,8 @@ def _not_covered(situation: Situation, vm: Vm, policy: Policy, _now: datetime, _
     elif vm.restored_by_scale_set:
         outcome = Outcome.OWNED_BY_SCALE_SET
         reason = f"its scale set restores it by itself (spotRestorePolicy of {vm.scale_set_id})"
+    elif vm.scale_set_id and vm.restored_by_scale_set is None:
+        return Wait(now + policy.capacity_retry, "Resource Graph does not show yet whether its scale set restores it")
     else:
         return None
     return _end(situation, outcome, reason, remember=False)
@@ -85,20 +87,24 @@ def _up_or_on_its_way(situation: Situation, vm: Vm, policy: Policy, now: datetim
         case PowerState.STARTING | PowerState.CREATING:
             if situation.open_recovery is None:
                 return Ignore(f"it is {vm.power_state}: somebody is starting it")
-            return Wait(now + policy.look_again, f"it is {vm.power_state}")
+            return Wait(_next_look(situation, policy, now), f"it is {vm.power_state}")
         case PowerState.DEALLOCATING | PowerState.STOPPING:
             if situation.evidence.verdict is Verdict.STOPPED_BY_OWNER:
                 return None
-            return Wait(now + policy.look_again, f"it is still {vm.power_state}: it can be started when that is over")
+            return Wait(
+                _next_look(situation, policy, now), f"it is still {vm.power_state}: it can be started when that is over"
+            )
         case PowerState.UNKNOWN:
-            return Wait(now + policy.look_again, "Azure does not tell its power state at the moment")
-        case PowerState.DEALLOCATED:
-            return None
+            return Wait(_next_look(situation, policy, now), "Azure does not tell its power state at the moment")
+    return None
 
 
 def _running(situation: Situation, vm: Vm, policy: Policy, now: datetime) -> Decision:
     if _eviction_is_fresh(situation, now):
-        return Wait(now + policy.look_again, "Azure told of an eviction, and it still runs: it may be about to go down")
+        return Wait(
+            _next_look(situation, policy, now),
+            "Azure told of an eviction, and it still runs: it may be about to go down",
+        )
     recovery = situation.open_recovery
     if recovery is None:
         return Ignore("it runs")
@@ -112,9 +118,17 @@ def _running(situation: Situation, vm: Vm, policy: Policy, now: datetime) -> Dec
 
 def _stopped_inside(situation: Situation, policy: Policy, now: datetime) -> Decision:
     # Azure shows "stopped" for a moment on the way down and on the way up too (facts/arm.md §3).
-    if situation.attempt or _eviction_is_fresh(situation, now):
-        return Wait(now + policy.look_again, "it is stopped but not deallocated yet")
+    coming_up = situation.attempt is not None and now - situation.attempt.asked_at < START_PATIENCE
+    if coming_up or _eviction_is_fresh(situation, now):
+        return Wait(_next_look(situation, policy, now), "it is stopped but not deallocated yet")
     return _end(situation, Outcome.SHUT_DOWN_INSIDE, "stopped but not deallocated: it was shut down from inside")
+
+
+def _next_look(situation: Situation, policy: Policy, now: datetime) -> datetime:
+    """Look again soon at first, and ever more seldom at what takes long: each time a tenth of how long it has taken."""
+    recovery = situation.open_recovery
+    since = situation.attempt.asked_at if situation.attempt else recovery.opened_at if recovery else now
+    return now + min(max(policy.look_again, (now - since) / 10), policy.slow_retry)
 
 
 def _eviction_is_fresh(situation: Situation, now: datetime) -> bool:
@@ -138,7 +152,7 @@ def _start_under_way(situation: Situation, vm: Vm, policy: Policy, now: datetime
     recovery, attempt, operation = situation.open_recovery, situation.attempt, situation.operation
     if recovery is None or attempt is None:
         return None
-    look_again = now + policy.look_again
+    look_again = _next_look(situation, policy, now)
     age = now - attempt.asked_at
     if operation and operation.failure:
         return decide_after_failure(operation.failure, vm, recovery, situation.pool, policy, now, roll)

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
-    from spot_responder.situations import Operation
     from spot_responder.failures import Failure
     from spot_responder.pools import Pool, PoolId
     from spot_responder.recoveries import Recovery
+    from spot_responder.situations import Operation
     from spot_responder.vms import Vm, VmId
 
 

@@ -1,4 +1,4 @@
-"""What a recovery rests on: was the VM evicted, or did its owner stop it?
+"""What a recovery rests on: whether the VM was evicted, or its owner stopped it.
 
 Nothing in a VM says "evicted" (facts/arm.md §0.4), so what was told about it is kept, each with its own time, and
 weighed whenever a decision is due. Order of arrival means nothing; time of occurrence does.
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from spot_responder.vms import Annotation
 
 WEAK_STOP_WINDOW: Final = timedelta(minutes=10)
-"""Nobody knows whether Azure annotates an eviction with a deallocation too (facts/events.md §2.3): within this long of
-an eviction, such an annotation is taken as a part of it."""
+"""Nobody knows whether Azure annotates an eviction with a deallocation too (facts/events.md §2.3), or a start that came
+to nothing: within this long of either, such an annotation is taken as a part of it."""
 
 
 class Verdict(StrEnum):
@@ -34,6 +34,7 @@ class Evidence:
     """The newest of each thing that was told about one VM.
 
     ``stopped_firmly_at``: an ARM operation that somebody sent. ``stopped_weakly_at``: only Resource Health says so.
+    ``start_asked_at``: our own latest start request, of which Azure may say something in words of its own.
     ``settled_at``: the VM was seen running after all that happened up to then; older news, told late, is over.
     """
 
@@ -41,6 +42,7 @@ class Evidence:
     stopped_firmly_at: datetime | None = None
     stopped_weakly_at: datetime | None = None
     settled_at: datetime | None = None
+    start_asked_at: datetime | None = None
 
     def with_signal(self, signal: Signal) -> Evidence:
         """Add what a signal says; one without a time says nothing that could be weighed."""
@@ -70,9 +72,8 @@ class Evidence:
         """Weigh it: an owner's stop counts when it came after the eviction; a weak one, only well after it."""
         if self.stopped_firmly_at and (not self.evicted_at or self.stopped_firmly_at > self.evicted_at):
             return Verdict.STOPPED_BY_OWNER
-        if self.stopped_weakly_at and (
-            not self.evicted_at or self.stopped_weakly_at > self.evicted_at + WEAK_STOP_WINDOW
-        ):
+        explained_by = _newest(self.evicted_at, self.start_asked_at)
+        if self.stopped_weakly_at and (not explained_by or self.stopped_weakly_at > explained_by + WEAK_STOP_WINDOW):
             return Verdict.STOPPED_BY_OWNER
         return Verdict.EVICTED if self.evicted_at else Verdict.UNKNOWN
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final
 from spot_responder.situations import Close, Wait
 
 if TYPE_CHECKING:
-    from spot_responder.situations import Decision, Situation
     from spot_responder.failures import Failure
     from spot_responder.recoveries import Recovery
     from spot_responder.signals import Signal
+    from spot_responder.situations import Decision, Situation
 
 LOG: Final = logging.getLogger("spot_responder")
 
@@ -104,4 +104,5 @@ def _of_failure(failure: Failure | None) -> dict[str, object]:
 
 def _write(level: int, event: str, fields: dict[str, object]) -> None:
     told = {"event": event} | {name: value for name, value in fields.items() if value is not None}
-    LOG.log(level, "%s", json.dumps(told, ensure_ascii=False))
+    # In ASCII: some readers break lines at U+2028, and half a surrogate pair would cost the whole line.
+    LOG.log(level, "%s", json.dumps(told))

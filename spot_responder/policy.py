@@ -14,13 +14,13 @@ START_PATIENCE: Final = timedelta(minutes=10)
 """How long an accepted start may take to show in the power state before it counts as gone astray."""
 
 EVICTION_PATIENCE: Final = timedelta(minutes=5)
-"""The event comes at the beginning of an eviction (facts/events.md §2.4), so a VM that still runs is looked at again."""
+"""An event comes as an eviction begins (facts/events.md §2.4), so a VM that still runs is looked at again."""
 
 INTENT_GRACE: Final = timedelta(minutes=1)
 """A VM that is down for a reason nobody told yet is left alone this long: its owner's stop may still be on its way."""
 
 FLAPPING: Final = (3, timedelta(hours=1), timedelta(minutes=30))
-"""So many restarts within so long, and the next waits for so long: capacity that comes and goes costs start-up each time."""
+"""So many restarts within so long, and the next waits for so long: each start-up costs, and may be for nothing."""
 
 
 class RestartWhen(StrEnum):

@@ -42,7 +42,6 @@ class AttemptState(StrEnum):
     ASKED = "asked"
     ACCEPTED = "accepted"
     REFUSED = "refused"
-    FINISHED = "finished"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +115,12 @@ class Recovery:
         """Send a start request. Saved before it is sent, so that a crash in between is noticed."""
         self._must_be_open("ask for a start")
         attempt = Attempt(self.attempts + 1, now)
-        return replace(self.waiting(answer_by, reason), attempts=attempt.number, attempt=attempt)
+        evidence = replace(self.evidence, start_asked_at=now)
+        return replace(self.waiting(answer_by, reason), attempts=attempt.number, attempt=attempt, evidence=evidence)
 
     def accepted(self, operation_url: str | None) -> Recovery:
         """Azure took the request and is working on it."""
         return self._attempt_becomes(AttemptState.ACCEPTED, operation_url=operation_url)
-
-    def finished(self) -> Recovery:
-        """Azure's operation ended, or cannot be asked about any more; the power state tells the rest."""
-        return self._attempt_becomes(AttemptState.FINISHED)
 
     def refused(self, failure: Failure, *, counts: bool) -> Recovery:
         """Azure said no, at once or inside the operation. ``counts`` is false where nothing was tried (throttled)."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from spot_responder.vms import Vm
 
 
-def decide_after_failure(
+def decide_after_failure(  # noqa: PLR0913, PLR0917 - all that such a decision rests on
     failure: Failure, vm: Vm, recovery: Recovery, pool: Pool | None, policy: Policy, now: datetime, roll: float
 ) -> Wait | Close:
     """Decide how to go on after Azure refused a start, at once or inside the operation.

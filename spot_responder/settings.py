@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 _TAG_NAME: Final = re.compile(r"[^<>%&\\?/'\"\x00-\x1f\x7f]{1,512}")
 """What Azure allows in a tag name, less the quotes, which have no place in a query either."""
 
+DEFAULT_SCHEDULE: Final = "0 */15 * * * *"
+"""The sweep is a safety net: what no event told of is found within a quarter of an hour."""
+
+NCRONTAB_FIELDS: Final = 6
+
 _LONGEST_DELAY: Final = timedelta(days=6)
 """A queue message can be hidden for seven days at most."""
 
@@ -60,12 +65,13 @@ class Settings:
         Raises:
             InvalidSettingError: for the first one that is missing or makes no sense.
         """
-        _required(env, "SWEEP_SCHEDULE", "a six-field NCRONTAB schedule such as '0 */15 * * * *'")
+        _check_schedule("SWEEP_SCHEDULE", env)
+        has_topic = env.get("OUTCOMES_TOPIC_ENDPOINT", "").strip()
         return cls(
             queue_endpoint=_endpoint("AzureWebJobsStorage__queueServiceUri", env),
             table_endpoint=_endpoint("AzureWebJobsStorage__tableServiceUri", env),
             arm_endpoint=_endpoint("ARM_ENDPOINT", env, "https://management.azure.com"),
-            outcomes_endpoint=_endpoint("OUTCOMES_TOPIC_ENDPOINT", env) if env.get("OUTCOMES_TOPIC_ENDPOINT") else None,
+            outcomes_endpoint=_endpoint("OUTCOMES_TOPIC_ENDPOINT", env) if has_topic else None,
             dry_run=_flag("DRY_RUN", env),
             policy=_policy(env),
         )
@@ -84,20 +90,10 @@ def _policy(env: Mapping[str, str]) -> Policy:
         slow_retry=_seconds("SLOW_RETRY_SECONDS", env, default.slow_retry),
     )
     if policy.capacity_retry_max < policy.capacity_retry:
-        raise _invalid(
-            "CAPACITY_RETRY_MAX_SECONDS",
-            f"{policy.capacity_retry_max.total_seconds():g}",
-            "no less than CAPACITY_RETRY_SECONDS",
-        )
+        name = "CAPACITY_RETRY_MAX_SECONDS"
+        longest = f"{policy.capacity_retry_max.total_seconds():g}"
+        raise _invalid(name, longest, "no less than CAPACITY_RETRY_SECONDS")
     return policy
-
-
-def _required(env: Mapping[str, str], name: str, expected: str) -> str:
-    value = env.get(name, "").strip()
-    if not value:
-        message = f"setting {name} is missing: expected {expected}"
-        raise InvalidSettingError(message)
-    return value
 
 
 def _invalid(name: str, value: str, expected: str) -> InvalidSettingError:
@@ -106,7 +102,10 @@ def _invalid(name: str, value: str, expected: str) -> InvalidSettingError:
 
 def _endpoint(name: str, env: Mapping[str, str], default: str = "") -> str:
     expected = "an https address"
-    value = env.get(name, "").strip() or default or _required(env, name, expected)
+    value = env.get(name, "").strip() or default
+    if not value:
+        message = f"setting {name} is missing: expected {expected}"
+        raise InvalidSettingError(message)
     try:
         parts = urlsplit(value)
         parts.port  # noqa: B018 - reading the port checks it
@@ -122,6 +121,13 @@ def _endpoint(name: str, env: Mapping[str, str], default: str = "") -> str:
 def _without_secrets(value: str) -> str:
     """Cut credentials, signatures and what follows the first name of a connection string."""
     return re.split(r"[?#;=&]", re.sub(r"//.*@", "//", value), maxsplit=1)[0]
+
+
+def _check_schedule(name: str, env: Mapping[str, str]) -> None:
+    """Check what the Functions host will read; it is the host that knows the whole grammar."""
+    value = env.get(name, "").strip()
+    if value and len(value.split()) != NCRONTAB_FIELDS:
+        raise _invalid(name, value, f"a six-field NCRONTAB schedule such as '{DEFAULT_SCHEDULE}'")
 
 
 def _flag(name: str, env: Mapping[str, str]) -> bool:

@@ -80,8 +80,8 @@ class Signal:
     """A hint that a VM may need us.
 
     ``occurred_at`` is in UTC, and ``None`` where the event does not say: CloudEvents need not carry a time, and an
-    eviction is one without it too. ``detail`` is Azure's own word (annotation, operation, state, event type; empty for our
-    own messages). ``has_caller``: an ARM operation that somebody sent. ``sequence``: of a follow-up only.
+    eviction is one without it too. ``detail`` is Azure's own word (annotation, operation, state, event type; empty for
+    our own messages). ``has_caller``: an ARM operation that somebody sent. ``sequence``: of a follow-up only.
     """
 
     vm_id: VmId

@@ -109,7 +109,11 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class Vm:
-    """What Azure says about one VM now. ``max_price`` is in USD an hour; ``None`` or -1 means no price limit."""
+    """What Azure says about one VM now.
+
+    ``max_price`` is in USD an hour; ``None`` or -1 means no price limit. ``restored_by_scale_set`` is ``None`` where
+    only ARM was asked, which does not tell.
+    """
 
     vm_id: VmId
     location: str
@@ -121,7 +125,7 @@ class Vm:
     max_price: float | None = None
     annotation: Annotation | None = None
     scale_set_id: str | None = None
-    restored_by_scale_set: bool = False
+    restored_by_scale_set: bool | None = False
 
     @property
     def is_spot(self) -> bool:

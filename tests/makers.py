@@ -153,7 +153,7 @@ RECOVERIES = st.builds(
     attempt=st.none() | ATTEMPTS,
     failures_in_a_row=st.integers(0, 2000),
     restarts=st.lists(TIMES, max_size=4).map(tuple),
-    reason=ONE_LINE,
+    reason=ONE_LINE.map(lambda text: f"because {text}"),
 )
 POOLS = st.builds(
     Pool,
@@ -173,7 +173,7 @@ VMS = st.builds(
     power_state=st.sampled_from([*PowerState, *(4 * [PowerState.DEALLOCATED])]),
     zone=st.none() | st.just("1"),
     scale_set_id=st.none() | NAMES,
-    restored_by_scale_set=st.sampled_from([False, False, False, True]),
+    restored_by_scale_set=st.sampled_from([False, False, False, None, True]),
 )
 OPERATIONS = st.builds(
     lambda state, failure: Operation(state, failure if state is OperationState.FAILED else None),

@@ -148,6 +148,16 @@ def test_a_flexible_scale_set_that_restores_nothing_does_not_matter() -> None:
     assert isinstance(decided(situation(evicted(), replace(spot_vm(), scale_set_id="/scaleSets/s"))), Start)
 
 
+def test_a_scale_set_that_resource_graph_does_not_show_yet_is_waited_for() -> None:
+    """ARM names the scale set, but not whether it restores its VMs: we do not compete with it on a guess."""
+    unknown = replace(spot_vm(), scale_set_id="/scaleSets/s", restored_by_scale_set=None)
+    decision = decided(situation(evicted(), unknown))
+    assert isinstance(decision, Wait)
+    assert decision.until == at("10:01:05")
+    assert "does not show yet whether its scale set restores it" in decision.reason
+    assert isinstance(decided(situation(evicted(), replace(unknown, scale_set_id=None))), Start)
+
+
 # 5: up, or on its way up or down
 
 
@@ -289,9 +299,7 @@ def test_an_owners_stop_without_a_case_is_remembered() -> None:
 
 def test_an_eviction_after_the_owners_stop_is_an_eviction() -> None:
     """Stopped at 9:00 and evicted at 10:00: it was started in between."""
-    stopped = replace(
-        recovery(), outcome=Outcome.STOPPED_BY_OWNER, evidence=Evidence(stopped_firmly_at=at("9:00"))
-    )
+    stopped = replace(recovery(), outcome=Outcome.STOPPED_BY_OWNER, evidence=Evidence(stopped_firmly_at=at("9:00")))
     assert isinstance(decided(situation(evicted(), spot_vm(), stopped)), Start)
 
 
@@ -364,15 +372,35 @@ def test_an_accepted_start_is_given_ten_minutes(operation: Operation | None, wor
     given = situation(FOLLOW_UP, spot_vm(), accepted("10:00:10"), operation=operation)
     decision = decided(given, "10:10:09")
     assert isinstance(decision, Wait)
-    assert decision.until == at("10:10:24")
     assert decision.reason == f"the start accepted at 10:00:10Z is {word}; it does not run yet"
     assert isinstance(decided(given, "10:10:10"), Start)
+
+
+@pytest.mark.parametrize(
+    ("now", "next_look"),
+    [("10:00:10", "10:00:25"), ("10:02:40", "10:02:55"), ("10:05:10", "10:05:40"), ("10:08:30", "10:09:20")],
+)
+def test_what_takes_long_is_looked_at_ever_more_seldom(now: str, next_look: str) -> None:
+    """Every 15 s at first, and then each time a tenth of how long the start has taken."""
+    decision = decided(situation(FOLLOW_UP, spot_vm(), accepted("10:00:10")), now)
+    assert isinstance(decision, Wait)
+    assert decision.until == at(next_look)
+
+
+def test_what_never_ends_is_looked_at_by_the_hour() -> None:
+    """Deallocating since yesterday: an hour between looks, and no more."""
+    old = replace(recovery(), opened_at=at("10:00") - timedelta(days=1))
+    decision = decided(situation(FOLLOW_UP, spot_vm(PowerState.DEALLOCATING), old), "10:00")
+    assert isinstance(decision, Wait)
+    assert decision.until == at("11:00")
 
 
 def test_a_vm_that_came_up_and_was_evicted_at_once_is_started_again() -> None:
     """The start of 10:00:10 succeeded, and at 10:03 it was evicted again: no ten minutes to wait."""
     done = Operation(OperationState.SUCCEEDED)
-    assert isinstance(decided(situation(evicted(at("10:03")), spot_vm(), accepted(), operation=done), "10:03:05"), Start)
+    assert isinstance(
+        decided(situation(evicted(at("10:03")), spot_vm(), accepted(), operation=done), "10:03:05"), Start
+    )
     in_progress = Operation(OperationState.IN_PROGRESS)
     again = situation(evicted(at("10:03")), spot_vm(), accepted(), operation=in_progress)
     assert isinstance(decided(again, "10:03:05"), Wait)
@@ -388,6 +416,34 @@ def test_a_start_that_failed_inside_the_operation_closes_the_pool() -> None:
     assert decision.pool is not None
     assert decision.until == decision.pool.closed_until == at("10:01:30")
     assert decision.reason.startswith("no capacity for standard_d2s_v5 in westeurope (AllocationFailed")
+
+
+def refused(clock: str, until: str) -> Recovery:
+    """Make a case whose start was refused, to be tried again at a time of the day."""
+    case = asking(clock).refused(failure(FailureKind.PRICE), counts=True)
+    return case.waiting(at(until), "the price is too high")
+
+
+def test_no_news_makes_us_ask_sooner_than_a_refusal_said() -> None:
+    """Refused for its price until 11:00; at 10:20 another event of the eviction comes: still 11:00, still the price."""
+    case = refused("10:00:10", until="11:00")
+    expected = Wait(at("11:00"), "the price is too high")
+    assert decided(situation(evicted(), spot_vm(), case), "10:20") == expected
+    assert decided(situation(evicted(), spot_vm(), case), "10:59:59") == expected
+    assert isinstance(decided(situation(FOLLOW_UP, spot_vm(), case), "11:00"), Start)
+
+
+def test_a_refusal_without_a_follow_up_holds_nobody() -> None:
+    """We died before the answer was saved whole: there is no time to wait for."""
+    case = replace(refused("10:00:10", until="11:00"), wake_at=None)
+    assert isinstance(decided(situation(SWEEP, spot_vm(), case), "10:20"), Start)
+
+
+def test_a_vm_that_runs_or_is_stopped_on_purpose_waits_for_no_refusal() -> None:
+    """Refused until 11:00, and at 10:20 somebody else has started it, or its owner stopped it: the case is over."""
+    case = refused("10:00:10", until="11:00")
+    assert isinstance(decided(situation(SWEEP, spot_vm(RUNNING), case), "10:20"), Close)
+    assert isinstance(decided(situation(owner_stopped("10:20"), spot_vm(), case), "10:20"), Close)
 
 
 def test_the_owners_stop_outranks_a_start_under_way() -> None:
@@ -467,6 +523,7 @@ def test_the_first_to_come_after_the_pause_takes_the_place() -> None:
     """It probes for everybody, and its place is kept for some minutes."""
     decision = decided(situation(evicted(at("10:29")), spot_vm(), pool=CLOSED_POOL), "10:31")
     assert isinstance(decision, Start)
+    assert decision.pool is not None
     assert decision.pool.under_way == {VM_ID.key: at("10:31") + PLACE_KEPT}
 
 
@@ -480,12 +537,13 @@ def is_allowed(vm: Vm | None, policy: Policy, evidence: Evidence) -> bool:
         and vm.priority.lower() in {"spot", "low", "spotplus"}
         and vm.has_tag(policy.restart_tag)
         and not vm.restored_by_scale_set
+        and (vm.scale_set_id is None or vm.restored_by_scale_set is False)
         and vm.power_state is DOWN
         and evidence.verdict is not Verdict.STOPPED_BY_OWNER
     )
 
 
-@settings(max_examples=250)
+@settings(deadline=None, max_examples=150)
 @given(SITUATIONS, POLICIES, TIMES, ROLLS)
 def test_nothing_is_started_that_must_not_be(given: Situation, policy: Policy, now: datetime, roll: float) -> None:
     """A start is only for a tagged Spot VM that is down, that nobody else restores and its owner did not stop."""
@@ -496,7 +554,7 @@ def test_nothing_is_started_that_must_not_be(given: Situation, policy: Policy, n
         assert decision.vm is given.vm
 
 
-@settings(max_examples=250)
+@settings(deadline=None, max_examples=150)
 @given(SITUATIONS, POLICIES, TIMES, ROLLS)
 def test_every_wait_has_an_end_that_is_to_come(given: Situation, policy: Policy, now: datetime, roll: float) -> None:
     """No wait ends at once: that would be a tight loop."""
@@ -504,7 +562,7 @@ def test_every_wait_has_an_end_that_is_to_come(given: Situation, policy: Policy,
     assert not isinstance(decision, Wait) or decision.until > now
 
 
-@settings(max_examples=250)
+@settings(deadline=None, max_examples=150)
 @given(SITUATIONS, POLICIES, TIMES, ROLLS)
 def test_every_decision_has_its_reason_in_one_line(
     given: Situation, policy: Policy, now: datetime, roll: float
@@ -516,7 +574,7 @@ def test_every_decision_has_its_reason_in_one_line(
     assert decide(given, policy, now, roll) == decision
 
 
-@settings(max_examples=250)
+@settings(deadline=None, max_examples=150)
 @given(SITUATIONS, POLICIES, TIMES, ROLLS)
 def test_only_an_open_case_is_closed(given: Situation, policy: Policy, now: datetime, roll: float) -> None:
     """Where no case is open, there is nothing to close; and an open one is never just ignored."""

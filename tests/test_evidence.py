@@ -80,6 +80,13 @@ def test_a_deallocation_annotation_near_an_eviction_is_part_of_it(minutes: int, 
     assert told(evicted(), weak_stop).verdict is verdict
 
 
+def test_a_deallocation_annotation_after_our_own_start_is_a_part_of_that() -> None:
+    """A start that came to nothing may be annotated as a deallocation: nobody knows, so it does not count."""
+    asked = replace(told(evicted(at("9:00"))), start_asked_at=at("10:00"))
+    assert asked.with_signal(signal(OWNER_STOPPED, at("10:05"))).verdict is Verdict.EVICTED
+    assert asked.with_signal(signal(OWNER_STOPPED, at("10:11"))).verdict is Verdict.STOPPED_BY_OWNER
+
+
 def test_a_deallocation_annotation_alone_is_an_owners_stop() -> None:
     """Only Resource Health says that it was stopped, and nothing speaks against it."""
     assert told(signal(OWNER_STOPPED)).verdict is Verdict.STOPPED_BY_OWNER

@@ -14,13 +14,21 @@ REPOSITORY = Path(__file__).parents[1]
 SETTINGS = {
     "AzureWebJobsStorage__queueServiceUri": "https://account.queue.core.windows.net",
     "AzureWebJobsStorage__tableServiceUri": "https://account.table.core.windows.net",
-    "SWEEP_SCHEDULE": "0 */15 * * * *",
 }
-OURS = {"ARM_ENDPOINT", "OUTCOMES_TOPIC_ENDPOINT", "DRY_RUN", "RESTART_TAG", "RESTART_WHEN", "RESTARTS_PER_DAY"}
+OURS = {
+    "SWEEP_SCHEDULE",
+    "ARM_ENDPOINT",
+    "OUTCOMES_TOPIC_ENDPOINT",
+    "DRY_RUN",
+    "RESTART_TAG",
+    "RESTART_WHEN",
+    "RESTARTS_PER_DAY",
+}
 LOOK = """
 import json, sys
 import function_app
-functions = {f.get_function_name(): json.loads(f.get_function_json())["bindings"] for f in function_app.app.get_functions()}
+found = function_app.app.get_functions()
+functions = {each.get_function_name(): json.loads(each.get_function_json())["bindings"] for each in found}
 azure = sorted(name for name in sys.modules if name.split(".")[0] in ("azure", "aiohttp", "msal", "cryptography"))
 print(json.dumps({"functions": functions, "azure": azure}))
 """
@@ -67,10 +75,24 @@ def test_events_may_be_pushed(app: dict[str, dict[str, list[dict[str, object]]]]
     assert trigger(app, "on_event")["type"] == "eventGridTrigger"
 
 
-def test_the_sweep_is_as_often_as_the_operator_says(app: dict[str, dict[str, list[dict[str, object]]]]) -> None:
-    """The host itself reads SWEEP_SCHEDULE."""
+def test_the_sweep_is_every_quarter_of_an_hour_by_default(app: dict[str, dict[str, list[dict[str, object]]]]) -> None:
+    """Nobody has to set anything for the safety net to be there."""
     binding = trigger(app, "sweep")
-    assert (binding["type"], binding["schedule"]) == ("timerTrigger", "%SWEEP_SCHEDULE%")
+    assert (binding["type"], binding["schedule"]) == ("timerTrigger", "0 */15 * * * *")
+
+
+def test_the_sweep_is_as_often_as_the_operator_says() -> None:
+    """The host itself reads SWEEP_SCHEDULE, so that it is the one place to set it."""
+    done = start(SETTINGS | {"SWEEP_SCHEDULE": "0 0 * * * *"})
+    assert done.returncode == 0, done.stderr
+    assert trigger(json.loads(done.stdout), "sweep")["schedule"] == "%SWEEP_SCHEDULE%"
+
+
+def test_a_blank_schedule_is_as_good_as_none() -> None:
+    """A template leaves the parameter empty: the host is not told to read it."""
+    done = start(SETTINGS | {"SWEEP_SCHEDULE": "  "})
+    assert done.returncode == 0, done.stderr
+    assert trigger(json.loads(done.stdout), "sweep")["schedule"] == "0 */15 * * * *"
 
 
 def test_the_start_imports_nothing_of_azure_but_the_triggers(
@@ -92,7 +114,8 @@ def test_a_missing_setting_stops_the_app_and_is_named(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("RESTARTS_PER_DAY", "many"), ("DRY_RUN", "yes"), ("ARM_ENDPOINT", "http://arm")]
+    ("name", "value"),
+    [("RESTARTS_PER_DAY", "many"), ("DRY_RUN", "yes"), ("ARM_ENDPOINT", "http://arm"), ("SWEEP_SCHEDULE", "hourly")],
 )
 def test_a_senseless_setting_stops_the_app_and_is_named(name: str, value: str) -> None:
     """With its value."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +13,9 @@ from spot_responder.failures import FailureKind
 from spot_responder.recoveries import AttemptState, Outcome, Recovery, UnlawfulMoveError
 from spot_responder.signals import SignalKind
 from tests.makers import TEN, at, failure, recovery
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NO_CAPACITY = failure(FailureKind.CAPACITY)
 

@@ -248,6 +248,31 @@ def test_a_scale_set_that_restores_its_vms_is_left_alone() -> None:
     assert starts(azure) == []
 
 
+def test_a_scale_set_that_only_arm_shows_is_waited_for() -> None:
+    """Resource Graph does not know the VM yet, so nothing says who restores it: it waits until something does."""
+    azure = VirtualAzure()
+    scale_set_id = azure.world.add_scale_set("farm", restore_policy=False)
+    azure.add_vm(scale_set_id=scale_set_id)
+    azure.graph.blind = True
+    azure.world.evict("render-1")
+    azure.run_until(at("10:05"))
+    assert starts(azure) == []
+    azure.graph.blind = False
+    azure.run_until(at("10:10"))
+    assert len(starts(azure)) == 1
+
+
+def test_a_vm_whose_power_state_is_not_told_is_looked_at_ever_more_seldom() -> None:
+    """Azure leaves the power state out for a day: no start, and some dozens of looks, not thousands."""
+    azure = VirtualAzure()
+    azure.add_vm(power_state="deallocated")
+    azure.compute.tells_power_state = False
+    azure.queue.put_now(preempted("render-1"))
+    azure.run_until(TEN + timedelta(days=1))
+    assert starts(azure) == []
+    assert azure.recovery().sequence < 100
+
+
 def test_a_hundred_vms_in_an_outage_cost_a_handful_of_starts_and_all_come_back() -> None:
     """A pool of 100 loses its capacity for an hour; one VM probes for all, and then the rest follow."""
     azure = VirtualAzure()

@@ -16,7 +16,6 @@ SCHEDULE = "SWEEP_SCHEDULE"
 REQUIRED = {
     QUEUE: "https://account.queue.core.windows.net",
     TABLE: "https://account.table.core.windows.net",
-    SCHEDULE: "0 */15 * * * *",
 }
 SECONDS = {
     "LOOK_AGAIN_SECONDS": "look_again",
@@ -25,6 +24,16 @@ SECONDS = {
     "PRICE_RETRY_SECONDS": "price_retry",
     "SLOW_RETRY_SECONDS": "slow_retry",
 }
+OPTIONAL = [
+    SCHEDULE,
+    "ARM_ENDPOINT",
+    "OUTCOMES_TOPIC_ENDPOINT",
+    "DRY_RUN",
+    "RESTART_TAG",
+    "RESTART_WHEN",
+    "RESTARTS_PER_DAY",
+    *SECONDS,
+]
 ENDPOINTS = [QUEUE, TABLE, "ARM_ENDPOINT", "OUTCOMES_TOPIC_ENDPOINT"]
 
 
@@ -102,20 +111,33 @@ def test_everything_can_be_set() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["ARM_ENDPOINT", "OUTCOMES_TOPIC_ENDPOINT", "DRY_RUN", "RESTART_TAG", *SECONDS])
-def test_an_empty_setting_is_as_good_as_none(name: str) -> None:
+@pytest.mark.parametrize("name", OPTIONAL)
+@pytest.mark.parametrize("blank", ["", "  "])
+def test_an_empty_setting_is_as_good_as_none(name: str, blank: str) -> None:
     """A template leaves a parameter empty: the default holds."""
-    assert read(**{name: ""}) == read()
+    assert read(**{name: blank}) == read()
 
 
-@pytest.mark.parametrize("name", [QUEUE, TABLE, SCHEDULE])
+@pytest.mark.parametrize("name", REQUIRED)
 @pytest.mark.parametrize("absent", [None, "", "  "])
 def test_a_missing_setting_stops_the_app_by_name(name: str, absent: str | None) -> None:
     """What is missing is named, with what is expected of it."""
     given = {key: value for key, value in REQUIRED.items() if key != name} | ({name: absent} if absent else {})
-    with pytest.raises(InvalidSettingError, match=f"^setting {name} is missing: expected an? ") as refusal:
+    with pytest.raises(InvalidSettingError, match=f"^setting {name} is missing: expected an https address$"):
         Settings.from_env(given)
-    assert ("'0 */15 * * * *'" if name == SCHEDULE else "an https address") in str(refusal.value)
+
+
+@pytest.mark.parametrize("value", ["0 */15 * * * *", " 30 0 3 * * Mon-Fri "])
+def test_a_schedule_has_six_fields(value: str) -> None:
+    """With the seconds first, as the Functions host wants it."""
+    assert read(SWEEP_SCHEDULE=value) == read()
+
+
+@pytest.mark.parametrize("value", ["*/15 * * * *", "hourly", "0 */15 * * * * 2026"])
+def test_a_schedule_of_another_kind_is_shown_with_an_example(value: str) -> None:
+    """Five fields, as cron has them, are the usual mistake."""
+    expected = "expected a six-field NCRONTAB schedule such as '0 */15 * * * *'"
+    assert refused(SWEEP_SCHEDULE=value) == f"setting SWEEP_SCHEDULE is {value!r}: {expected}"
 
 
 @pytest.mark.parametrize("name", ENDPOINTS)
@@ -205,7 +227,9 @@ def test_the_brake_is_a_whole_number(value: str) -> None:
 
 
 @pytest.mark.parametrize("name", SECONDS)
-@pytest.mark.parametrize("value", ["0", "0.0", "-5", "soon", "1e3", "inf", "nan", "518401", "518400.001", "0.0001", "1:00"])
+@pytest.mark.parametrize(
+    "value", ["0", "0.0", "-5", "soon", "1e3", "inf", "nan", "518401", "518400.001", "0.0001", "1:00"]
+)
 def test_a_delay_is_some_seconds(name: str, value: str) -> None:
     """Nothing that would hammer Azure, and nothing longer than a message can be hidden."""
     expected = "expected seconds, more than 0 and at most 518400"

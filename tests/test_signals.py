@@ -357,8 +357,9 @@ def test_the_time_of_the_fact_is_preferred_to_the_time_of_the_message(text: str,
     """Azure's own forms of a time are read as UTC; where it is none, the envelope's time is taken."""
     event = load("annotated_preempted_cloudevent")
     properties(event)["occurredTime"] = text
-    assert signal(event).occurred_at == expected
-    assert signal(event).occurred_at.tzinfo is UTC
+    occurred_at = signal(event).occurred_at
+    assert occurred_at == expected
+    assert occurred_at.tzinfo is UTC
 
 
 @pytest.mark.parametrize("version", ["1", "1.0", "`1.0", None])
@@ -484,7 +485,7 @@ def test_nothing_but_a_refusal_comes_of_rubbish(event: dict[str, Any], type_name
         read = read_event(event | ({"type": type_name, "specversion": "1.0"} if type_name else {}))
     except UnreadableEvent:
         return
-    assert isinstance(read, NotOurs) or read.occurred_at.tzinfo is UTC
+    assert isinstance(read, NotOurs) or read.occurred_at is None or read.occurred_at.tzinfo is UTC
 
 
 @given(st.sampled_from(sorted({*SIGNALS, *REASONS})), st.data())

@@ -1,4 +1,4 @@
-"""Each scenario through the whole: world, Event Grid, Azurite, Microsoft's worker library, the SDKs, and the world again.
+"""Each scenario through the whole: world, Event Grid, Azurite, Microsoft's worker library, the SDKs, the world again.
 
 Nothing is patched. The demo is played once; what is asked of it is asked here.
 """
@@ -9,6 +9,7 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -70,7 +71,7 @@ def test_no_capacity_is_met_with_pauses(played: Played) -> None:
     assert {line["code"] for line in failed} == {"AllocationFailed"}
     times = [call.at for call in played.endings["ci-runner-1"].machine.start_calls]
     shortest_pause = timedelta(seconds=0.9 * float(demo.APP_SETTINGS["CAPACITY_RETRY_SECONDS"]))
-    assert all(later - earlier >= shortest_pause for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later - earlier >= shortest_pause for earlier, later in pairwise(times))
 
 
 def test_a_lost_event_is_made_up_for_by_the_sweep(played: Played) -> None:

@@ -10,12 +10,11 @@ import asyncio
 import heapq
 import itertools
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from localazure.azure_events import azure_event
-from localazure.azure_events import DeliverySchema
+from localazure.azure_events import DeliverySchema, azure_event
 from localazure.refusals import Refused
 from localazure.world import Durations, World
 from spot_responder.clients.compute import operation_of_answer
@@ -49,11 +48,14 @@ class VirtualGraph:
     world: World
     lag: timedelta = timedelta()
     failing: list[AzureRefusedError] = field(default_factory=list)
+    blind: bool = False
 
     async def confirm(self, vm_id: VmId) -> Vm | None:
         """Show the VM as it was ``lag`` ago."""
         if self.failing:
             raise self.failing.pop(0)
+        if self.blind:
+            return None
         machine = self.world.find(str(vm_id))
         condition = machine.condition_at(self.world.now - self.lag) if machine else None
         return self._vm(machine, condition) if machine and condition else None
@@ -89,12 +91,17 @@ class VirtualCompute:
     world: World
     failing: list[AzureRefusedError] = field(default_factory=list)
     answers_lost: int = 0
+    tells_power_state: bool = True
 
     async def current(self, vm_id: VmId) -> Vm | None:
-        """Show the VM as it is."""
+        """Show the VM as it is; ARM does not tell of scale sets' policies."""
         if self.failing:
             raise self.failing.pop(0)
-        return await VirtualGraph(self.world).confirm(vm_id)
+        vm = await VirtualGraph(self.world).confirm(vm_id)
+        if vm is None:
+            return None
+        power_state = vm.power_state if self.tells_power_state else PowerState.UNKNOWN
+        return replace(vm, power_state=power_state, annotation=None, restored_by_scale_set=None)
 
     async def start(self, vm_id: VmId) -> str | None:
         """Start it, or say why not; an answer may get lost on the way back."""

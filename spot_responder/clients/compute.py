@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 from azure.core.rest import HttpRequest
-from azure.mgmt.compute.aio import ComputeManagementClient
 
 from spot_responder.clients.refusals import refusal
 from spot_responder.failures import FailureKind, classify
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from azure.core.pipeline import PipelineResponse
+    from azure.mgmt.compute.aio import ComputeManagementClient
     from azure.mgmt.compute.models import VirtualMachine
 
     from spot_responder.vms import VmId
@@ -93,7 +93,9 @@ class Compute:
             if refused.failure.kind in _NOT_TO_BE_ASKED:
                 return Operation(OperationState.LOST)
             raise refused from error
-        return operation_of_answer(response.json(), dict(response.headers))
+        # While it runs, an address taken from "Location" answers 202 and nothing else (facts/arm.md §1).
+        body = response.json() if response.text() else None
+        return operation_of_answer(body, dict(response.headers))
 
     def _client(self, subscription_id: str) -> ComputeManagementClient:
         key = subscription_id.lower()
@@ -117,6 +119,7 @@ def vm_of_answer(vm_id: VmId, answer: VirtualMachine) -> Vm:
         zone=answer.zones[0] if answer.zones else None,
         max_price=answer.billing_profile.max_price if answer.billing_profile else None,
         scale_set_id=answer.virtual_machine_scale_set.id if answer.virtual_machine_scale_set else None,
+        restored_by_scale_set=None,
     )
 
 

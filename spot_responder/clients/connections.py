@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from azure.data.tables.aio import TableClient
 from azure.eventgrid.aio import EventGridPublisherClient
@@ -18,7 +18,9 @@ from spot_responder.clients.outcomes import OutcomesTopic
 from spot_responder.clients.queue import SignalQueue
 from spot_responder.clients.store import Tables
 from spot_responder.doors import Clients
-from spot_responder.settings import Settings
+
+if TYPE_CHECKING:
+    from spot_responder.settings import Settings
 
 # The SDKs' own retries sleep as long as Azure says, up to 20 minutes (facts/arm.md §2): our follow-ups wait instead.
 _PATIENCE: Final[dict[str, Any]] = {"retry_total": 0, "connection_timeout": 10, "read_timeout": 30}

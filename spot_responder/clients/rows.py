@@ -115,6 +115,7 @@ def _evidence(evidence: Evidence) -> dict[str, str]:
         "stopped_firmly_at": _iso(evidence.stopped_firmly_at),
         "stopped_weakly_at": _iso(evidence.stopped_weakly_at),
         "settled_at": _iso(evidence.settled_at),
+        "start_asked_at": _iso(evidence.start_asked_at),
     }
 
 
