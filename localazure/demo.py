@@ -77,8 +77,13 @@ class Ending:
 
 async def play(folder: Path) -> list[Ending]:
     """Play all scenarios and give every VM's end; the timeline goes to standard output."""
+    sys.stdout.write("Starting the laptop Azure, with the app in it …\n")
+    sys.stdout.flush()
     async with laptop_azure(folder, APP_SETTINGS, DURATIONS) as laptop:
         laptop.graph.lag = GRAPH_LAG
+        sys.stdout.write(
+            f"{len(SCENARIOS)} scenarios at once; what takes minutes and hours in Azure takes seconds here.\n"
+        )
         timeline = Timeline(laptop.clock.now())
         laptop.world.listen(timeline.happened)
         laptop.event_grid.log.listen(timeline.event)

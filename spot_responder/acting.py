@@ -57,7 +57,7 @@ class Actor:
                 await self._save_pool(gathered, decision.pool)
                 recovery = self._opened(gathered.situation, now)
                 closed = recovery.closed(decision.outcome, now, decision.reason)
-                await self._save(closed, gathered, decision)
+                await self._save(closed, gathered, decision, now)
                 await self._tell(recovery, closed)
             case Start():
                 await self._start(gathered, decision, now, roll)
@@ -76,10 +76,10 @@ class Actor:
         situation = gathered.situation
         known = situation.recovery.evidence if situation.recovery else Evidence()
         if not decision.remember or situation.evidence.owner_stopped_at == known.owner_stopped_at:
-            log_decision(situation, decision)
+            log_decision(situation, decision, now)
             return
         wish = self._opened(situation, now).closed(Outcome.STOPPED_BY_OWNER, now, decision.reason)
-        await self._save(wish, gathered, decision)
+        await self._save(wish, gathered, decision, now)
 
     async def _wait(self, gathered: Gathered, decision: Wait, now: datetime) -> None:
         await self._save_pool(gathered, decision.pool)
@@ -88,18 +88,18 @@ class Actor:
             log_start_failed(gathered.situation.signal, recovery, decision.failure)
             recovery = recovery.refused(decision.failure, counts=counts_as_attempt(decision.failure))
         elif _follow_up_serves(gathered.situation, decision, now):
-            await self._save(recovery, gathered, decision)
+            await self._save(recovery, gathered, decision, now)
             return
         waiting = recovery.waiting(decision.until, decision.reason)
-        await self._save(waiting, gathered, decision)
+        await self._save(waiting, gathered, decision, now)
         await self._follow_up(waiting, decision.until, now)
 
-    async def _save(self, recovery: Recovery, gathered: Gathered, decision: Decision) -> str | None:
+    async def _save(self, recovery: Recovery, gathered: Gathered, decision: Decision, now: datetime) -> str | None:
         """Save the row, if that is needed, and log the decision that now holds; give the row's ETag."""
         etag = gathered.etag
         if recovery != gathered.situation.recovery:
             etag = await self.clients.store.save(recovery, gathered.etag)
-        log_decision(gathered.situation, decision)
+        log_decision(gathered.situation, decision, now)
         return etag
 
     async def _follow_up(self, recovery: Recovery, due_at: datetime, now: datetime) -> None:
@@ -120,7 +120,7 @@ class Actor:
         await self._save_pool(gathered, decision.pool)
         answer_by = now + ANSWER_PATIENCE
         asking = self._opened(gathered.situation, now).asking(now, answer_by, decision.reason)
-        etag = await self._save(asking, gathered, decision)
+        etag = await self._save(asking, gathered, decision, now)
         await self._follow_up(asking, answer_by, now)
         signal = gathered.situation.signal
         try:

@@ -48,6 +48,7 @@ def decide(situation: Situation, policy: Policy, now: datetime, roll: float) -> 
         _stopped_by_its_owner,
         _start_under_way,
         _still_waiting_after_a_refusal,
+        _owner_unknown,
         _too_little_evidence,
         _brake,
     )
@@ -63,7 +64,7 @@ def _end(situation: Situation, outcome: Outcome, reason: str, *, remember: bool 
     return Close(outcome, reason) if situation.open_recovery else Ignore(reason, remember)
 
 
-def _not_covered(situation: Situation, vm: Vm, policy: Policy, now: datetime, _roll: float) -> Decision | None:
+def _not_covered(situation: Situation, vm: Vm, policy: Policy, _now: datetime, _roll: float) -> Decision | None:
     if not vm.is_spot:
         outcome, reason = Outcome.NOT_SPOT, f"not a Spot VM (priority {vm.priority or 'Regular'})"
     elif not vm.has_tag(policy.restart_tag):
@@ -71,8 +72,6 @@ def _not_covered(situation: Situation, vm: Vm, policy: Policy, now: datetime, _r
     elif vm.restored_by_scale_set:
         outcome = Outcome.OWNED_BY_SCALE_SET
         reason = f"its scale set restores it by itself (spotRestorePolicy of {vm.scale_set_id})"
-    elif vm.scale_set_id and vm.restored_by_scale_set is None:
-        return Wait(now + policy.capacity_retry, "Resource Graph does not show yet whether its scale set restores it")
     else:
         return None
     return _end(situation, outcome, reason, remember=False)
@@ -109,11 +108,11 @@ def _running(situation: Situation, vm: Vm, policy: Policy, now: datetime) -> Dec
     if recovery is None:
         return Ignore("it runs")
     pool = pools.restored(situation.pool, vm.vm_id.key) if situation.pool and recovery.attempts else None
-    down_since = situation.evidence.evicted_at or recovery.opened_at
     if not recovery.attempts:
         return Close(Outcome.RUNS_WITHOUT_US, "it runs: it did not go down after all, or somebody else started it")
     starts = "1 start request" if recovery.attempts == 1 else f"{recovery.attempts} start requests"
-    return Close(Outcome.RESTORED, f"it runs again, {_spoken(now - down_since)} after it went down, {starts}", pool)
+    down_for = _spoken(now - (situation.down_since or now))
+    return Close(Outcome.RESTORED, f"it runs again, {down_for} after it went down, {starts}", pool)
 
 
 def _stopped_inside(situation: Situation, policy: Policy, now: datetime) -> Decision:
@@ -177,6 +176,13 @@ def _still_waiting_after_a_refusal(
     if recovery.wake_at is None or now >= recovery.wake_at:
         return None
     return Wait(recovery.wake_at, recovery.reason)
+
+
+def _owner_unknown(situation: Situation, vm: Vm, policy: Policy, now: datetime, _roll: float) -> Decision | None:
+    if vm.scale_set_id is None or vm.restored_by_scale_set is not None:
+        return None
+    reason = "Resource Graph does not show yet whether its scale set restores it"
+    return Wait(_next_look(situation, policy, now), reason)
 
 
 def _went_down_after(attempt: Attempt, evidence: Evidence) -> bool:

@@ -9,9 +9,12 @@ import json
 import logging
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.pools import pool_of
 from spot_responder.situations import Close, Wait
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from spot_responder.failures import Failure
     from spot_responder.recoveries import Recovery
     from spot_responder.signals import Signal
@@ -20,8 +23,8 @@ if TYPE_CHECKING:
 LOG: Final = logging.getLogger("spot_responder")
 
 
-def log_decision(situation: Situation, decision: Decision, *, dry_run: bool = False) -> None:
-    """Log what was decided about one VM, and why. Waits and endings that need a person are warnings."""
+def log_decision(situation: Situation, decision: Decision, now: datetime, *, dry_run: bool = False) -> None:
+    """Log what was decided about one VM, and why."""
     recovery = situation.open_recovery
     fields = _of_signal(situation.signal) | {
         "decision": type(decision).__name__.lower(),
@@ -30,12 +33,13 @@ def log_decision(situation: Situation, decision: Decision, *, dry_run: bool = Fa
         "evidence": str(situation.evidence.verdict),
         "recovery": recovery.recovery_id if recovery else None,
         "attempts": recovery.attempts if recovery else None,
+        "pool": str(pool_of(situation.vm)) if situation.vm else None,
         "dry_run": dry_run or None,
     }
     if isinstance(decision, Wait):
         fields |= {"until": decision.until.isoformat()} | _of_failure(decision.failure)
     if isinstance(decision, Close):
-        fields |= {"outcome": str(decision.outcome)}
+        fields |= {"outcome": str(decision.outcome)} | _of_case(situation, now)
     _write(logging.INFO, "decision", fields)
 
 
@@ -73,6 +77,11 @@ def log_unreadable(problem: str) -> None:
     _write(logging.ERROR, "unreadable", {"reason": problem, "what_to_do": what_to_do})
 
 
+def log_odd_row(query: str, problem: str) -> None:
+    """Log that a row of a query's result is left out, so that it does not stop the others."""
+    _write(logging.WARNING, "odd row", {"reason": f"queries/{query}.kql: {problem}"})
+
+
 def log_sweep(found: int, overdue: int, busy: int) -> None:
     """Log what a sweep found."""
     _write(logging.INFO, "sweep", {"found": found, "overdue": overdue, "busy": busy})
@@ -92,6 +101,14 @@ def _of_signal(signal: Signal) -> dict[str, object]:
         "detail": signal.detail or None,
         "occurred_at": signal.occurred_at.isoformat() if signal.occurred_at else None,
     }
+
+
+def _of_case(situation: Situation, now: datetime) -> dict[str, object]:
+    """Give what a closed case is counted by: who opened it, and how long the VM was down, in seconds."""
+    recovery, down_since = situation.open_recovery, situation.down_since
+    if recovery is None or down_since is None:
+        return {}
+    return {"opened_by": str(recovery.opened_by), "down_s": round((now - down_since).total_seconds(), 3)}
 
 
 def _of_attempt(signal: Signal, recovery: Recovery) -> dict[str, object]:

@@ -104,8 +104,11 @@ def refused(pool: Pool, now: datetime, first: timedelta, longest: timedelta, rol
 
 
 def restored(pool: Pool, vm_key: str) -> Pool:
-    """Widen the pool after a VM came up in it; at ``OPEN_AT_WIDTH`` it is open again."""
-    if pool.width is None:
+    """Widen the pool after a VM that held a place in it came up; at ``OPEN_AT_WIDTH`` it is open again.
+
+    A VM that was let in before the pool closed says nothing about the capacity since then.
+    """
+    if pool.width is None or vm_key not in pool.under_way:
         return pool
     width = pool.width * 2
     if width >= OPEN_AT_WIDTH:

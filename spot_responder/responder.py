@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from spot_responder.recoveries import Recovery
     from spot_responder.settings import Settings
+    from spot_responder.vms import VmId
 
 PUT_BACK: Final = timedelta(minutes=1)
 """A signal that could not be looked into comes back after this long, where Azure does not say when."""
@@ -60,7 +61,7 @@ class Responder:
             log_not_ours(signal.reason)
             return
         try:
-            await self._respond(replace(signal, occurred_at=signal.occurred_at or self.clock()))
+            await self._respond(_not_after(self.clock(), signal))
         except AzureRefusedError as refusal:
             if refusal.failure.kind is FailureKind.DENIED:
                 raise
@@ -74,15 +75,20 @@ class Responder:
         rows = await store.all_recoveries()
         overdue = {row.value.vm_id for row in rows if _is_overdue(row.value, now)}
         busy = {row.value.vm_id for row in rows if row.value.is_open} - overdue
-        candidates = await self.clients.graph.deallocated_spot_vms(self.settings.policy.restart_tag)
-        found = {*candidates, *overdue} - busy
-        for vm_id in sorted(found, key=str):
-            await self.clients.queue.put(sweep_found_event(vm_id, now, self.new_id()), timedelta())
+        await self._raise_hands(overdue, now)
         for row in rows:
             if not row.value.is_worth_remembering(now):
                 await store.forget(row)
+        # Last, since it may be throttled: what we know ourselves must not wait for that.
+        candidates = await self.clients.graph.deallocated_spot_vms(self.settings.policy.restart_tag)
+        found = set(candidates) - overdue - busy
+        await self._raise_hands(found, now)
         log_sweep(len(found), len(overdue), len(busy))
-        return len(found)
+        return len(found) + len(overdue)
+
+    async def _raise_hands(self, vm_ids: set[VmId], now: datetime) -> None:
+        for vm_id in sorted(vm_ids, key=str):
+            await self.clients.queue.put(sweep_found_event(vm_id, now, self.new_id()), timedelta())
 
     async def _respond(self, signal: Signal) -> None:
         policy = self.settings.policy
@@ -95,7 +101,7 @@ class Responder:
                 now, roll = self.clock(), self.roll()
                 decision = decide(gathered.situation, policy, now, roll)
                 if self.settings.dry_run:
-                    log_decision(gathered.situation, decision, dry_run=True)
+                    log_decision(gathered.situation, decision, now, dry_run=True)
                 else:
                     await actor.act(gathered, decision, now, roll)
             except ChangedMeanwhileError:
@@ -103,6 +109,11 @@ class Responder:
             return
         message = f"the row of {signal.vm_id} changed {TRIES} times while we looked at it; the message comes back"
         raise ChangedMeanwhileError(message)
+
+
+def _not_after(now: datetime, signal: Signal) -> Signal:
+    """Give a signal without a time the present one, and let none come from the future: it would outweigh all others."""
+    return replace(signal, occurred_at=min(signal.occurred_at or now, now))
 
 
 def _is_overdue(recovery: Recovery, now: datetime) -> bool:

@@ -153,7 +153,7 @@ def test_a_scale_set_that_resource_graph_does_not_show_yet_is_waited_for() -> No
     unknown = replace(spot_vm(), scale_set_id="/scaleSets/s", restored_by_scale_set=None)
     decision = decided(situation(evicted(), unknown))
     assert isinstance(decision, Wait)
-    assert decision.until == at("10:01:05")
+    assert decision.until == at("10:00:20")
     assert "does not show yet whether its scale set restores it" in decision.reason
     assert isinstance(decided(situation(evicted(), replace(unknown, scale_set_id=None))), Start)
 

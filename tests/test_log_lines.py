@@ -79,7 +79,7 @@ def test_a_start_is_told_with_all_it_rests_on() -> None:
     """Which VM, what was told and by whom, what was decided and why."""
     given_ = situation(evicted(), spot_vm())
     decision = Start(spot_vm(), "a tagged Spot VM", Pool(pool_of(spot_vm())))
-    assert logged(lambda: log_decision(given_, decision, dry_run=False)) == (
+    assert logged(lambda: log_decision(given_, decision, at("10:04"), dry_run=False)) == (
         "INFO",
         {
             "event": "decision",
@@ -88,6 +88,7 @@ def test_a_start_is_told_with_all_it_rests_on() -> None:
             "reason": "a tagged Spot VM",
             "power_state": "deallocated",
             "evidence": "evicted",
+            "pool": "standard_d2s_v5 in westeurope",
         },
     )
 
@@ -95,7 +96,9 @@ def test_a_start_is_told_with_all_it_rests_on() -> None:
 def test_a_wait_is_told_with_its_end_and_the_refusal_behind_it() -> None:
     """And with the case that it belongs to."""
     given_ = situation(evicted(), spot_vm(), accepted())
-    _, fields = logged(lambda: log_decision(given_, Wait(at("10:04"), "no capacity", NO_CAPACITY), dry_run=False))
+    _, fields = logged(
+        lambda: log_decision(given_, Wait(at("10:04"), "no capacity", NO_CAPACITY), at("10:04"), dry_run=False)
+    )
     expected = {
         "decision": "wait",
         "until": "2026-03-02T10:04:00+00:00",
@@ -110,14 +113,16 @@ def test_a_wait_is_told_with_its_end_and_the_refusal_behind_it() -> None:
 def test_a_wait_without_a_refusal_tells_none() -> None:
     """A VM that is still going down was refused nothing."""
     given_ = situation(evicted(), spot_vm(PowerState.DEALLOCATING))
-    _, fields = logged(lambda: log_decision(given_, Wait(at("10:04"), "still deallocating"), dry_run=False))
+    _, fields = logged(
+        lambda: log_decision(given_, Wait(at("10:04"), "still deallocating"), at("10:04"), dry_run=False)
+    )
     assert not fields.keys() & {"failure", "code", "recovery", "attempts", "dry_run"}
 
 
 def test_an_end_is_told_with_its_outcome() -> None:
     """So that outcomes can be counted."""
     given_ = situation(evicted(), None, recovery())
-    _, fields = logged(lambda: log_decision(given_, Close(Outcome.GONE, "no such VM"), dry_run=False))
+    _, fields = logged(lambda: log_decision(given_, Close(Outcome.GONE, "no such VM"), at("10:04"), dry_run=False))
     assert (fields["decision"], fields["outcome"]) == ("close", "gone")
     assert "power_state" not in fields
 
@@ -125,14 +130,14 @@ def test_an_end_is_told_with_its_outcome() -> None:
 def test_what_is_ignored_is_told_with_its_reason() -> None:
     """An operator asks why this VM was not started, and reads it here."""
     given_ = situation(evicted(), replace(spot_vm(), tags={}))
-    _, fields = logged(lambda: log_decision(given_, Ignore("no tag"), dry_run=False))
+    _, fields = logged(lambda: log_decision(given_, Ignore("no tag"), at("10:04"), dry_run=False))
     assert (fields["decision"], fields["reason"]) == ("ignore", "no tag")
 
 
 def test_a_dry_run_is_told_as_one() -> None:
     """Nobody takes it for a start that happened."""
     given_ = situation(evicted(), spot_vm())
-    _, fields = logged(lambda: log_decision(given_, Ignore("it runs"), dry_run=True))
+    _, fields = logged(lambda: log_decision(given_, Ignore("it runs"), at("10:04"), dry_run=True))
     assert fields["dry_run"] is True
 
 
@@ -173,7 +178,7 @@ def test_whatever_a_text_holds_it_stays_one_line_of_json(text: str) -> None:
     refusal = replace(failure(FailureKind.UNKNOWN, text), message=text)
     given_ = situation(replace(evicted(), detail=text), spot_vm())
     writes: tuple[Callable[[], None], ...] = (
-        lambda: log_decision(given_, Wait(at("10:04"), text, refusal), dry_run=False),
+        lambda: log_decision(given_, Wait(at("10:04"), text, refusal), at("10:04"), dry_run=False),
         lambda: log_start_refused(given_.signal, replace(asking(), reason=text), refusal),
         lambda: log_put_back(given_.signal, text),
         lambda: log_not_ours(text),
@@ -194,7 +199,9 @@ def test_the_address_of_an_operation_is_in_no_line() -> None:
     case = asking().accepted(SIGNED)
     given_ = situation(evicted(), spot_vm(), case)
     with listening() as stream:
-        log_decision(given_, Wait(at("10:04"), f"in progress ({refusal.code}: {refusal.message})", refusal))
+        log_decision(
+            given_, Wait(at("10:04"), f"in progress ({refusal.code}: {refusal.message})", refusal), at("10:01")
+        )
         log_start_accepted(evicted(), case)
         log_start_failed(evicted(), case, refusal)
         log_untold(case.closed(Outcome.RESTORED, at("10:01") + timedelta(minutes=1), "runs"), refusal.message)
@@ -208,7 +215,7 @@ def test_nothing_of_the_caller_is_in_a_line(name: str) -> None:
     read = read_event(parse_body((EVENTS / f"{name}.json").read_bytes()))
     assert isinstance(read, Signal)
     with listening() as stream:
-        log_decision(situation(read, replace(spot_vm(), vm_id=read.vm_id)), Ignore("it runs"), dry_run=False)
+        log_decision(situation(read, replace(spot_vm(), vm_id=read.vm_id)), Ignore("it runs"), at("10:01"))
         log_put_back(read, "throttled")
     text = stream.getvalue()
     assert str(read.vm_id) in text

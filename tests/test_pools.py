@@ -81,6 +81,12 @@ def test_a_vm_that_comes_up_in_an_open_pool_changes_nothing() -> None:
     assert restored(POOL, "a") is POOL
 
 
+def test_a_late_success_does_not_open_a_pool_that_closed_since() -> None:
+    """Ten were let in while the pool was open; three were refused and closed it; the seven that come up say nothing."""
+    closed = refused(POOL, TEN, MINUTE, QUARTER, roll=0.5)
+    assert restored(closed, "one of the seven") is closed
+
+
 def test_each_refusal_doubles_the_pause_up_to_the_longest() -> None:
     """1, 2, 4, 8, 15, 15 minutes."""
     pool, now, pauses = POOL, TEN, []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from datetime import timedelta
 from typing import Any
@@ -384,6 +385,19 @@ def test_a_signal_without_a_time_counts_as_of_its_arrival() -> None:
     azure.queue.put_now(event)
     azure.run_until(at("10:05"))
     assert len(starts(azure)) == 1
+
+
+def test_a_signal_from_the_future_counts_as_of_now() -> None:
+    """An eviction of the year 2099, forged or from a clock that is wrong, does not outweigh its owner's later stop."""
+    azure = VirtualAzure()
+    azure.add_vm()
+    event = json.loads(json.dumps(preempted("render-1")).replace("2026-03-02T", "2099-03-02T"))
+    azure.handle(event)
+    azure.run_until(at("10:20"))
+    azure.world.stop_by_owner("render-1")
+    azure.run_until(at("14:00"))
+    assert starts(azure) == []
+    assert outcomes(azure) == [Outcome.RUNS_WITHOUT_US]
 
 
 def test_a_look_that_azure_throttles_is_taken_later_and_nothing_is_lost() -> None:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 from azure.core.rest import HttpRequest
 
-from spot_responder.clients.refusals import refusal
+from spot_responder.clients.sdk_errors import refusal
 from spot_responder.failures import FailureKind, classify
 from spot_responder.situations import Operation, OperationState
 from spot_responder.vms import PowerState, Vm

@@ -10,7 +10,8 @@ from azure.core.exceptions import AzureError
 from azure.mgmt.resourcegraph.models import QueryRequest, QueryRequestOptions
 
 from spot_responder.clients.kql import fill, read_query
-from spot_responder.clients.refusals import refusal
+from spot_responder.clients.sdk_errors import refusal
+from spot_responder.log_lines import log_odd_row
 from spot_responder.payloads import moment
 from spot_responder.vms import Annotation, NotAVmIdError, PowerState, Vm, VmId, says_true
 
@@ -78,8 +79,7 @@ class ResourceGraph:
         """Page through all Spot VMs that are deallocated, and give those that carry the tag."""
         query = fill("sweep", read_query("sweep"), restart_tag=restart_tag)
         rows = await self._rows("sweep", query)
-        tagged = [row for row in rows if says_true(_tags(row), restart_tag)]
-        return [VmId.parse(str(row["id"])) for row in tagged]
+        return [vm_id for row in rows if says_true(_tags(row), restart_tag) for vm_id in _vm_ids(row)]
 
     def _begin_batch(self) -> None:
         task = asyncio.create_task(self._confirm_all())
@@ -153,6 +153,15 @@ def _checked(name: str, row: Row) -> Row:
         message = f"queries/{name}.kql: the result lacks the column {', '.join(missing)}"
         raise QueryResultError(message)
     return row
+
+
+def _vm_ids(row: Row) -> list[VmId]:
+    """Read the id of a row of ``sweep.kql``; one that is odd must not stop the sweep for all others."""
+    try:
+        return [VmId.parse(str(row["id"]))]
+    except NotAVmIdError as error:
+        log_odd_row("sweep", str(error))
+        return []
 
 
 def _vm_id(row: Row) -> VmId:

@@ -7,6 +7,7 @@ such as ``'{vm_ids}'``, which stands alone or as the only item of a list.
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,7 @@ class QueryParameterError(ValueError):
     """A parameter is missing, unknown, empty or not fit for a query; the message names file and parameter."""
 
 
+@cache
 def read_query(name: str) -> str:
     """Give the text of ``queries/NAME.kql``."""
     return (QUERIES / f"{name}.kql").read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from azure.core.exceptions import AzureError
 from azure.core.messaging import CloudEvent
 
-from spot_responder.clients.refusals import refusal
+from spot_responder.clients.sdk_errors import refusal
 
 if TYPE_CHECKING:
     from datetime import datetime
