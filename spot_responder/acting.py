@@ -72,14 +72,17 @@ class Actor:
         return replace(recovery, evidence=situation.evidence)
 
     async def _remember(self, gathered: Gathered, decision: Ignore, now: datetime) -> None:
-        """Keep an owner's wish, though no case is open."""
+        """Keep an owner's wish, or that it is over, though no case is open."""
         situation = gathered.situation
         known = situation.recovery.evidence if situation.recovery else Evidence()
         if not decision.remember or situation.evidence.owner_stopped_at == known.owner_stopped_at:
             log_decision(situation, decision, now)
             return
-        wish = self._opened(situation, now).closed(Outcome.STOPPED_BY_OWNER, now, decision.reason)
-        await self._save(wish, gathered, decision, now)
+        if situation.recovery is None:
+            remembered = self._opened(situation, now).closed(Outcome.STOPPED_BY_OWNER, now, decision.reason)
+        else:
+            remembered = replace(situation.recovery, evidence=situation.evidence)
+        await self._save(remembered, gathered, decision, now)
 
     async def _wait(self, gathered: Gathered, decision: Wait, now: datetime) -> None:
         await self._save_pool(gathered, decision.pool)
@@ -151,7 +154,10 @@ class Actor:
         decision: Wait | Close,
         now: datetime,
     ) -> None:
-        """Save Azure's answer, also where somebody added evidence to the row while we were asking."""
+        """Save Azure's answer, also where somebody added evidence to the row while we were asking.
+
+        Where that does not succeed, the follow-up that was put before the request finds out what came of it.
+        """
         row, row_etag = asking, etag
         for _ in range(TRIES):
             try:
@@ -176,16 +182,17 @@ class Actor:
 
     async def _pool_after(self, failure: Failure, vm: Vm, asking: Recovery, now: datetime, roll: float) -> Wait | Close:
         """Decide how to go on after a refusal, and save what it says about the pool."""
-        while True:
+        for _ in range(TRIES):
             stored = await self.clients.store.load_pool(pool_of(vm))
             decision = decide_after_failure(failure, vm, asking, stored.value, self.policy, now, roll)
-            if decision.pool is None or decision.pool == stored.value:
-                return decision
             try:
-                await self.clients.store.save_pool(decision.pool, stored.etag)
+                if decision.pool is not None and decision.pool != stored.value:
+                    await self.clients.store.save_pool(decision.pool, stored.etag)
             except ChangedMeanwhileError:
                 continue
-            return decision
+            break
+        # When others change the gate all the time, they know as well as we do how the pool stands.
+        return decision
 
     async def _save_pool(self, gathered: Gathered, pool: Pool | None) -> None:
         if pool is not None and pool != gathered.situation.pool:

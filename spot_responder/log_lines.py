@@ -63,6 +63,12 @@ def log_put_back(signal: Signal, reason: str) -> None:
     _write(logging.WARNING, "put back", _of_signal(signal) | {"reason": reason})
 
 
+def log_denied(signal: Signal, problem: str) -> None:
+    """Log that we may not look at a VM, and what to do about it."""
+    what_to_do = "assign the role of infra/responder-role.json on its subscription or resource group"
+    _write(logging.ERROR, "denied", _of_signal(signal) | {"reason": problem, "what_to_do": what_to_do})
+
+
 def log_not_ours(reason: str) -> None:
     """Log that an event has nothing to tell us."""
     _write(logging.INFO, "not ours", {"reason": reason})

@@ -15,12 +15,12 @@ from spot_responder.decisions import decide
 from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, Clients
 from spot_responder.failures import FailureKind
 from spot_responder.gathering import gather
-from spot_responder.log_lines import log_decision, log_not_ours, log_put_back, log_sweep, log_unreadable
+from spot_responder.log_lines import log_decision, log_denied, log_not_ours, log_put_back, log_sweep, log_unreadable
 from spot_responder.messages import sweep_found_event
-from spot_responder.signals import NotOurs, Signal, UnreadableEvent, parse_body, read_event
+from spot_responder.signals import NotOurs, Signal, SignalKind, UnreadableEvent, parse_body, read_event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from spot_responder.recoveries import Recovery
     from spot_responder.settings import Settings
@@ -48,7 +48,6 @@ class Responder:
 
         Raises:
             UnreadableEvent: if it is no event. The host tries again and then puts it on the poison queue.
-            AzureRefusedError: if Azure denied us a look at the VM, which somebody has to mend.
         """
         try:
             event = parse_body(body)
@@ -63,11 +62,7 @@ class Responder:
         try:
             await self._respond(_not_after(self.clock(), signal))
         except AzureRefusedError as refusal:
-            if refusal.failure.kind is FailureKind.DENIED:
-                raise
-            delay = refusal.failure.retry_after or PUT_BACK * (1 + self.roll())
-            log_put_back(signal, f"{refusal}; looking again in {delay.total_seconds():.0f} s")
-            await self.clients.queue.put(event, delay)
+            await self._look_later(signal, event, refusal)
 
     async def sweep(self) -> int:
         """Raise a hand for every VM that needs us and that nothing told of; give how many. Forget what is over."""
@@ -89,6 +84,22 @@ class Responder:
     async def _raise_hands(self, vm_ids: set[VmId], now: datetime) -> None:
         for vm_id in sorted(vm_ids, key=str):
             await self.clients.queue.put(sweep_found_event(vm_id, now, self.new_id()), timedelta())
+
+    async def _look_later(self, signal: Signal, event: Mapping[str, object], refusal: AzureRefusedError) -> None:
+        """Put a signal back that could not be looked into.
+
+        Where we may not look, somebody has to mend that: an open case waits for it, and what is only a hint is let go,
+        since the sweep raises a hand for the VM again as soon as it can be seen.
+        """
+        denied = refusal.failure.kind is FailureKind.DENIED
+        if denied:
+            log_denied(signal, str(refusal))
+        if denied and signal.kind is not SignalKind.FOLLOW_UP:
+            return
+        soon = self.settings.policy.slow_retry if denied else PUT_BACK * (1 + self.roll())
+        delay = refusal.failure.retry_after or soon
+        log_put_back(signal, f"{refusal}; looking again in {delay.total_seconds():.0f} s")
+        await self.clients.queue.put(event, delay)
 
     async def _respond(self, signal: Signal) -> None:
         policy = self.settings.policy

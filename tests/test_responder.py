@@ -421,13 +421,38 @@ def test_a_look_that_gets_no_answer_is_taken_again_within_two_minutes() -> None:
     assert starts(azure) == ["10:03:00"]
 
 
-def test_a_look_that_azure_denies_is_told_loudly() -> None:
-    """The role is missing: the message goes the way of poison, where an alarm is."""
+def denied_looks(count: int) -> list[AzureRefusedError]:
+    """Make ARM deny so many looks at a VM."""
+    return [AzureRefusedError(failure(FailureKind.DENIED, "AuthorizationFailed"), "show the VM")] * count
+
+
+def test_a_look_that_azure_denies_is_told_and_the_sweep_finds_the_vm_when_it_is_allowed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The role is missing at 10:00: one line says what to do; it is there at 10:15, and the sweep's find is started."""
     azure = VirtualAzure()
-    azure.add_vm()
-    azure.compute.failing.append(AzureRefusedError(failure(FailureKind.DENIED, "AuthorizationFailed"), "show the VM"))
-    with pytest.raises(AzureRefusedError, match="Azure refused to show the VM: AuthorizationFailed"):
-        azure.handle(preempted("render-1"))
+    azure.add_vm(power_state="deallocated")
+    azure.compute.failing = denied_looks(1)
+    azure.queue.put_now(preempted("render-1"))
+    azure.run_until(at("10:14"))
+    assert azure.queue.messages == []
+    assert [line for line in caplog.messages if "infra/responder-role.json" in line and "AuthorizationFailed" in line]
+    azure.lost = lambda _: True
+    azure.run_until(at("10:20"))
+    assert len(starts(azure)) == 1
+
+
+def test_an_open_case_that_we_may_not_look_at_any_more_waits_slowly() -> None:
+    """The role is taken away while we wait for capacity, and given back within the hour: the case goes on by itself."""
+    azure = VirtualAzure()
+    vm = azure.add_vm()
+    azure.world.refuse_next_start("render-1", "SkuNotAvailable", "not available")
+    azure.world.evict("render-1")
+    azure.run_until(at("10:00:30"))
+    azure.compute.failing = denied_looks(1)
+    azure.run_until(at("11:05"))
+    assert vm.power_state == "running"
+    assert len(starts(azure)) == 2
 
 
 def test_a_message_that_is_no_event_is_told_once_and_refused_each_time(caplog: pytest.LogCaptureFixture) -> None:
