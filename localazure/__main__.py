@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from localazure import demo, stay
 from localazure.control import ControlError, ask
 from localazure.laptop import REPOSITORY
-from localazure.processes import StartError
+from localazure.processes import NotAloneError, StartError, alone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,13 +29,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         match arguments.command:
             case "demo":
-                return demo.run(FOLDER)
+                with alone(FOLDER):
+                    return demo.run(FOLDER)
             case "run":
-                return stay.run(FOLDER)
+                with alone(FOLDER):
+                    return stay.run(FOLDER)
             case move:
                 sys.stdout.write(f"{ask(FOLDER, move, arguments.name)}\n")
                 return 0
-    except (StartError, ControlError) as problem:
+    except (StartError, ControlError, NotAloneError) as problem:
         sys.stderr.write(f"{problem}\n")
         return 1
 

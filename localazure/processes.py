@@ -3,18 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 _PATIENCE_S: Final = 20.0
 
 
 class StartError(RuntimeError):
     """A process of the laptop Azure did not come up. The message says which, and what it said."""
+
+
+class NotAloneError(RuntimeError):
+    """Another laptop Azure runs in the same folder."""
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep the folder to one run at a time, until this process ends, however it ends.
+
+    Raises:
+        NotAloneError: if another run has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            message = "another `make run` or `make demo` is running here: end it first"
+            raise NotAloneError(message) from None
+        yield
 
 
 def bare_environment(settings: Mapping[str, str]) -> dict[str, str]:

@@ -59,7 +59,7 @@ async def _stay(folder: Path) -> None:
         sys.stdout.flush()
         await ended.wait()
         follow.cancel()
-        (folder / ADDRESS_FILE).unlink()
+        (folder / ADDRESS_FILE).unlink(missing_ok=True)
 
 
 async def _listen(laptop: Laptop, folder: Path) -> None:

@@ -77,8 +77,8 @@ class Timeline:
             case "start refused" | "start failed" as what:
                 self.tell(at, vm, f"-> {what}: {line['code']} ({line['failure']})")
             case "sweep" if line["found"]:
-                self.tell(at, "sweep", f"-> looks at {line['found']} that are down and that nobody is busy with")
-            case "put back" | "unreadable" | "untold":
+                self.tell(at, "sweep", f"-> VMs that are down and that nobody is busy with: {line['found']}")
+            case "put back" | "let go" | "denied" | "unreadable" | "untold":
                 self.tell(at, vm or "-", f"-> {line['event']}: {line['reason']}")
 
     async def follow(self, laptop: Laptop) -> None:

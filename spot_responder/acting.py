@@ -1,7 +1,8 @@
 """Act: carry out a decision about one VM.
 
-The order is what makes a crash at any line harmless: save (with the ETag of what was decided on), then put the
-follow-up on the queue, then ask Azure, then save the answer.
+The order is what makes a crash at any line harmless: put the follow-up on the queue, save the row that waits for it
+(with the ETag of what was decided on), ask Azure, put the next follow-up, save the answer. A follow-up whose row was
+never saved is one look too many; a row whose follow-up was never put would wait for the sweep.
 """
 
 from __future__ import annotations
@@ -12,7 +13,15 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, Clients
 from spot_responder.evidence import Evidence
-from spot_responder.log_lines import log_decision, log_start_accepted, log_start_failed, log_start_refused, log_untold
+from spot_responder.failures import NO_ANSWER
+from spot_responder.log_lines import (
+    log_closed,
+    log_decision,
+    log_start_accepted,
+    log_start_failed,
+    log_start_refused,
+    log_untold,
+)
 from spot_responder.messages import follow_up_event
 from spot_responder.policy import ANSWER_PATIENCE, Policy
 from spot_responder.pools import pool_of
@@ -50,15 +59,15 @@ class Actor:
         """
         match decision:
             case Ignore():
-                await self._remember(gathered, decision, now)
+                await self.remember(gathered, decision, now)
+                log_decision(gathered.situation, decision, now)
             case Wait():
                 await self._wait(gathered, decision, now)
             case Close():
                 await self._save_pool(gathered, decision.pool)
                 recovery = self._opened(gathered.situation, now)
                 closed = recovery.closed(decision.outcome, now, decision.reason)
-                await self._save(closed, gathered, decision, now)
-                await self._tell(recovery, closed)
+                await self.tell(closed, await self._save(closed, gathered, decision, now))
             case Start():
                 await self._start(gathered, decision, now, roll)
 
@@ -71,18 +80,22 @@ class Actor:
             recovery = recovery.reopened(self.new_id(), now, situation.signal.kind)
         return replace(recovery, evidence=situation.evidence)
 
-    async def _remember(self, gathered: Gathered, decision: Ignore, now: datetime) -> None:
-        """Keep an owner's wish, or that it is over, though no case is open."""
+    async def remember(self, gathered: Gathered, decision: Decision, now: datetime) -> None:
+        """Keep what was told of an owner's wish, whatever else is done or not. Writes only what is new."""
         situation = gathered.situation
-        known = situation.recovery.evidence if situation.recovery else Evidence()
-        if not decision.remember or situation.evidence.owner_stopped_at == known.owner_stopped_at:
-            log_decision(situation, decision, now)
+        is_covered = not isinstance(decision, Ignore) or decision.remember
+        if situation.recovery is not None:
+            # A VM of this name that is made anew knows nothing of the old one's owner.
+            evidence = situation.evidence if situation.vm else Evidence()
+            row = replace(situation.recovery, evidence=evidence)
+        elif not is_covered:
             return
-        if situation.recovery is None:
-            remembered = self._opened(situation, now).closed(Outcome.STOPPED_BY_OWNER, now, decision.reason)
+        elif situation.evidence.owner_stopped_at is not None:
+            row = self._opened(situation, now).closed(Outcome.STOPPED_BY_OWNER, now, decision.reason).told_of()
         else:
-            remembered = replace(situation.recovery, evidence=situation.evidence)
-        await self._save(remembered, gathered, decision, now)
+            return
+        if row != situation.recovery:
+            await self.clients.store.save(row, gathered.etag)
 
     async def _wait(self, gathered: Gathered, decision: Wait, now: datetime) -> None:
         await self._save_pool(gathered, decision.pool)
@@ -94,43 +107,49 @@ class Actor:
             await self._save(recovery, gathered, decision, now)
             return
         waiting = recovery.waiting(decision.until, decision.reason)
-        await self._save(waiting, gathered, decision, now)
         await self._follow_up(waiting, decision.until, now)
+        await self._save(waiting, gathered, decision, now)
 
     async def _save(self, recovery: Recovery, gathered: Gathered, decision: Decision, now: datetime) -> str | None:
         """Save the row, if that is needed, and log the decision that now holds; give the row's ETag."""
         etag = gathered.etag
         if recovery != gathered.situation.recovery:
             etag = await self.clients.store.save(recovery, gathered.etag)
-        log_decision(gathered.situation, decision, now)
+        log_decision(gathered.situation, decision, now, recovery)
         return etag
 
     async def _follow_up(self, recovery: Recovery, due_at: datetime, now: datetime) -> None:
         event = follow_up_event(recovery.vm_id, recovery.sequence, due_at, self.new_id())
         await self.clients.queue.put(event, max(due_at - now, timedelta()))
 
-    async def _tell(self, recovery: Recovery, closed: Recovery) -> None:
-        """Write the ended case into the history and publish it, with the evidence that it was decided on."""
-        told = replace(closed, evidence=recovery.evidence)
-        await self.clients.store.write_history(told)
+    async def tell(self, closed: Recovery, etag: str | None) -> None:
+        """Write a closed case into the history and publish its outcome; where that fails, the sweep does it again.
+
+        Both may happen twice, and count once: by the recovery's id.
+        """
+        await self.clients.store.write_history(closed)
         try:
-            await self.clients.outcomes.publish(told)
+            await self.clients.outcomes.publish(closed)
+            await self.clients.store.save(closed.told_of(), etag)
         except AzureRefusedError as refusal:
-            # The VM's case is over whoever hears of it: a broken topic must not keep recoveries open.
-            log_untold(told, str(refusal))
+            log_untold(closed, str(refusal))
+        except ChangedMeanwhileError:
+            # A new case was opened for the VM just now, and the old one is told.
+            return
 
     async def _start(self, gathered: Gathered, decision: Start, now: datetime, roll: float) -> None:
         await self._save_pool(gathered, decision.pool)
         answer_by = now + ANSWER_PATIENCE
         asking = self._opened(gathered.situation, now).asking(now, answer_by, decision.reason)
-        etag = await self._save(asking, gathered, decision, now)
         await self._follow_up(asking, answer_by, now)
+        etag = await self._save(asking, gathered, decision, now)
         signal = gathered.situation.signal
         try:
             operation_url = await self.clients.compute.start(asking.vm_id)
         except AzureRefusedError as refusal:
             log_start_refused(signal, asking, refusal.failure)
-            await self._start_refused(decision.vm, asking, etag, refusal.failure, roll)
+            if refusal.failure.code != NO_ANSWER:
+                await self._start_refused(decision.vm, asking, etag, refusal.failure, roll)
         else:
             log_start_accepted(signal, asking)
             await self._start_accepted(asking, etag, operation_url)
@@ -173,12 +192,13 @@ class Actor:
     async def _save_answer(self, recovery: Recovery, etag: str | None, decision: Wait | Close, now: datetime) -> None:
         if isinstance(decision, Wait):
             waiting = recovery.waiting(decision.until, decision.reason)
-            await self.clients.store.save(waiting, etag)
             await self._follow_up(waiting, decision.until, now)
+            await self.clients.store.save(waiting, etag)
         else:
             closed = recovery.closed(decision.outcome, now, decision.reason)
-            await self.clients.store.save(closed, etag)
-            await self._tell(recovery, closed)
+            etag = await self.clients.store.save(closed, etag)
+            log_closed(closed, now)
+            await self.tell(closed, etag)
 
     async def _pool_after(self, failure: Failure, vm: Vm, asking: Recovery, now: datetime, roll: float) -> Wait | Close:
         """Decide how to go on after a refusal, and save what it says about the pool."""
@@ -200,7 +220,8 @@ class Actor:
 
 
 def _is_same_attempt(recovery: Recovery, asking: Recovery) -> bool:
-    return recovery.recovery_id == asking.recovery_id and recovery.attempt == asking.attempt
+    same_case = recovery.is_open and recovery.recovery_id == asking.recovery_id
+    return same_case and recovery.attempt == asking.attempt
 
 
 def _follow_up_serves(situation: Situation, decision: Wait, now: datetime) -> bool:

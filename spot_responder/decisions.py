@@ -1,6 +1,6 @@
 """The heart: what to do about one VM, and why. Pure: facts, time and chance are arguments.
 
-``decide`` goes through the rules of DESIGN.md §4 in their order; the first that has an answer wins.
+``decide`` goes through its rules in their order; the first that has an answer wins.
 """
 
 from __future__ import annotations
@@ -107,8 +107,8 @@ def _running(situation: Situation, vm: Vm, policy: Policy, now: datetime) -> Dec
     recovery = situation.open_recovery
     if recovery is None:
         return Ignore("it runs")
-    pool = pools.restored(situation.pool, vm.vm_id.key) if situation.pool and recovery.attempts else None
-    if not recovery.attempts:
+    pool = pools.restored(situation.pool, vm.vm_id.key) if situation.pool else None
+    if not recovery.may_have_started_it:
         return Close(Outcome.RUNS_WITHOUT_US, "it runs: it did not go down after all, or somebody else started it")
     starts = "1 start request" if recovery.attempts == 1 else f"{recovery.attempts} start requests"
     down_for = _spoken(now - (situation.down_since or now))
@@ -116,6 +116,8 @@ def _running(situation: Situation, vm: Vm, policy: Policy, now: datetime) -> Dec
 
 
 def _stopped_inside(situation: Situation, policy: Policy, now: datetime) -> Decision:
+    if situation.evidence.verdict is Verdict.STOPPED_BY_OWNER:
+        return _stopped(situation)
     # Azure shows "stopped" for a moment on the way down and on the way up too (facts/arm.md §3).
     coming_up = situation.attempt is not None and now - situation.attempt.asked_at < START_PATIENCE
     if coming_up or _eviction_is_fresh(situation, now):
@@ -141,8 +143,10 @@ def _eviction_is_fresh(situation: Situation, now: datetime) -> bool:
 def _stopped_by_its_owner(
     situation: Situation, _vm: Vm, _policy: Policy, _now: datetime, _roll: float
 ) -> Decision | None:
-    if situation.evidence.verdict is not Verdict.STOPPED_BY_OWNER:
-        return None
+    return _stopped(situation) if situation.evidence.verdict is Verdict.STOPPED_BY_OWNER else None
+
+
+def _stopped(situation: Situation) -> Decision:
     at = situation.evidence.owner_stopped_at
     return _end(situation, Outcome.STOPPED_BY_OWNER, f"its owner stopped it at {_clock(at)}")
 
@@ -218,8 +222,12 @@ def _start_if_the_pool_admits(situation: Situation, vm: Vm, policy: Policy, now:
     # Half a look at least: with a turn of nothing, a VM that is held would be back at once.
     answer = pools.ask(pool, vm.vm_id.key, now, turn=policy.look_again * (0.5 + roll))
     if isinstance(answer, Held):
-        return Wait(answer.until, f"waits for capacity: {pool.pool_id} refused {pool.refusals} times in a row")
+        return Wait(answer.until, f"waits for capacity: {pool.pool_id} refused {_times(pool.refusals)}")
     return Start(vm, f"a tagged Spot VM, deallocated, {situation.evidence.verdict}", answer.pool)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times in a row"
 
 
 def _clock(time: datetime | None) -> str:

@@ -17,8 +17,12 @@ if TYPE_CHECKING:
     from spot_responder.vms import Annotation
 
 WEAK_STOP_WINDOW: Final = timedelta(minutes=10)
-"""Nobody knows whether Azure annotates an eviction with a deallocation too (facts/events.md §2.3), or a start that came
-to nothing: within this long of either, such an annotation is taken as a part of it."""
+"""Nobody knows whether Azure annotates an eviction with a deallocation too (facts/events.md §2.3): within this long of
+an eviction, such an annotation is taken as a part of it."""
+
+FAILED_START_WINDOW: Final = timedelta(minutes=3)
+"""Nor whether it annotates a start that came to nothing so: up to this long after a start of ours, an annotation that
+is told only then is taken as a part of that."""
 
 
 class Verdict(StrEnum):
@@ -34,13 +38,15 @@ class Evidence:
     """The newest of each thing that was told about one VM.
 
     ``stopped_firmly_at``: an ARM operation that somebody sent. ``stopped_weakly_at``: only Resource Health says so.
-    ``start_asked_at``: our own latest start request, of which Azure may say something in words of its own.
-    ``settled_at``: the VM was seen running after all that happened up to then; older news, told late, is over.
+    ``start_asked_at``: our own latest start request, whose echoes are no owner's word.
+    ``started_at``: the newest start that an annotation told of; a weak stop before it is over.
+    ``settled_at``: the VM is known to have run after all that happened up to then; older news, told late, is over.
     """
 
     evicted_at: datetime | None = None
     stopped_firmly_at: datetime | None = None
     stopped_weakly_at: datetime | None = None
+    started_at: datetime | None = None
     settled_at: datetime | None = None
     start_asked_at: datetime | None = None
 
@@ -48,6 +54,8 @@ class Evidence:
         """Add what a signal says; one without a time says nothing that could be weighed."""
         if signal.occurred_at is None:
             return self
+        if signal.kind is SignalKind.STARTED:
+            return self._with_start(signal.occurred_at, signal.source)
         firm = signal.source is Source.ARM_OPERATION and signal.has_caller
         return self._with(signal.kind, signal.occurred_at, firm=firm)
 
@@ -56,24 +64,28 @@ class Evidence:
         kind = kind_of_annotation(annotation.name) if annotation else None
         if annotation is None or kind is None:
             return self
+        if kind is SignalKind.STARTED:
+            return self._with_start(annotation.occurred_at, Source.HEALTH_ANNOTATION)
         return self._with(kind, annotation.occurred_at, firm=False)
 
     def settled(self, at: datetime) -> Evidence:
-        """Forget what happened up to ``at``: the VM was seen running after all that."""
+        """Forget what happened up to ``at``: the VM is known to have run after all that."""
         return replace(
-            Evidence(settled_at=_newest(self.settled_at, at)),
+            self,
+            settled_at=_newest(self.settled_at, at),
             evicted_at=_if_after(self.evicted_at, at),
             stopped_firmly_at=_if_after(self.stopped_firmly_at, at),
             stopped_weakly_at=_if_after(self.stopped_weakly_at, at),
+            start_asked_at=_if_after(self.start_asked_at, at),
         )
 
     @property
     def verdict(self) -> Verdict:
         """Weigh it: an owner's stop counts when it came after the eviction; a weak one, only well after it."""
-        if self.stopped_firmly_at and (not self.evicted_at or self.stopped_firmly_at > self.evicted_at):
+        if self.stopped_firmly_at and (not self.evicted_at or self.stopped_firmly_at >= self.evicted_at):
             return Verdict.STOPPED_BY_OWNER
-        explained_by = _newest(self.evicted_at, self.start_asked_at)
-        if self.stopped_weakly_at and (not explained_by or self.stopped_weakly_at > explained_by + WEAK_STOP_WINDOW):
+        weak, evicted = self.stopped_weakly_at, self.evicted_at
+        if weak and (not evicted or weak > evicted + WEAK_STOP_WINDOW):
             return Verdict.STOPPED_BY_OWNER
         return Verdict.EVICTED if self.evicted_at else Verdict.UNKNOWN
 
@@ -90,16 +102,28 @@ class Evidence:
                 return replace(self, evicted_at=_newest(self.evicted_at, occurred_at))
             case SignalKind.STOPPED_BY_OWNER if firm:
                 return replace(self, stopped_firmly_at=_newest(self.stopped_firmly_at, occurred_at))
-            case SignalKind.STOPPED_BY_OWNER:
+            case SignalKind.STOPPED_BY_OWNER if not self._explains_weak_stop(occurred_at):
                 return replace(self, stopped_weakly_at=_newest(self.stopped_weakly_at, occurred_at))
-            case SignalKind.STARTED:
-                return replace(
-                    self,
-                    stopped_firmly_at=_if_after(self.stopped_firmly_at, occurred_at),
-                    stopped_weakly_at=_if_after(self.stopped_weakly_at, occurred_at),
-                )
             case _:
                 return self
+
+    def _explains_weak_stop(self, occurred_at: datetime) -> bool:
+        if self.started_at and occurred_at <= self.started_at:
+            return True
+        return self.start_asked_at is not None and occurred_at <= self.start_asked_at + FAILED_START_WINDOW
+
+    def _with_start(self, occurred_at: datetime, source: Source) -> Evidence:
+        """Add a start. One that follows our own request is its echo, and takes back nobody's word."""
+        if self.start_asked_at and occurred_at >= self.start_asked_at:
+            return self
+        if source in {Source.ARM_OPERATION, Source.AVAILABILITY_STATUS}:
+            return self.settled(occurred_at)
+        # An annotation says only that somebody began to start it.
+        return replace(
+            self,
+            started_at=_newest(self.started_at, occurred_at),
+            stopped_weakly_at=_if_after(self.stopped_weakly_at, occurred_at),
+        )
 
 
 def _newest(one: datetime | None, other: datetime | None) -> datetime | None:

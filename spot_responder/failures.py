@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+NO_ANSWER: Final = "NoAnswer"
+"""The code where Azure did not answer at all: what was asked for may have been done all the same."""
+
+
 class FailureKind(StrEnum):
     """What a failure calls for."""
 
@@ -138,7 +142,7 @@ def classify(status: int | None, body: object, headers: Mapping[str, str]) -> Fa
     """
     entries = sorted(_entries(body), key=lambda entry: -entry.depth)
     kind, entry = _decide(status, entries)
-    code = entry.code if entry else "NoAnswer" if status is None else f"Http{status}"
+    code = entry.code if entry else NO_ANSWER if status is None else f"Http{status}"
     message = (entry.message if entry else "") or next((each.message for each in entries if each.message), "")
     return Failure(kind, _plain(code)[:_CODE_CHARACTERS], _plain(message), _retry_after(headers, kind))
 

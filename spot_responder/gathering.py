@@ -14,7 +14,7 @@ from spot_responder.vms import PowerState
 if TYPE_CHECKING:
     from spot_responder.doors import Clients
     from spot_responder.recoveries import Recovery
-    from spot_responder.vms import Vm, VmId
+    from spot_responder.vms import Vm
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ async def gather(signal: Signal, clients: Clients, restart_tag: str) -> Gathered
     recovery = stored.value
     if signal.kind is SignalKind.FOLLOW_UP and not _is_valid_follow_up(signal, recovery):
         return None
-    vm = await _look_at(signal.vm_id, recovery, clients, restart_tag)
+    vm = await _look_at(signal, recovery, clients, restart_tag)
     evidence = (recovery.evidence if recovery else Evidence()).with_signal(signal)
     if vm is None:
         return Gathered(Situation(signal, None, recovery, evidence), stored.etag)
@@ -48,13 +48,16 @@ async def gather(signal: Signal, clients: Clients, restart_tag: str) -> Gathered
     return Gathered(replace(situation, pool=pool.value), stored.etag, pool.etag)
 
 
-async def _look_at(vm_id: VmId, recovery: Recovery | None, clients: Clients, restart_tag: str) -> Vm | None:
-    """Ask Resource Graph and, where anything may rest on it, ARM: the graph may be minutes old."""
-    known = await clients.graph.confirm(vm_id)
-    is_open = recovery is not None and recovery.is_open
-    if known and not is_open and not _may_be_ours(known, restart_tag):
+async def _look_at(signal: Signal, recovery: Recovery | None, clients: Clients, restart_tag: str) -> Vm | None:
+    """Ask Resource Graph and, where anything may rest on it, ARM: the graph may be minutes old.
+
+    An owner's stop is not dropped on the graph's word: the tag may be younger than the graph.
+    """
+    known = await clients.graph.confirm(signal.vm_id)
+    matters = (recovery is not None and recovery.is_open) or signal.kind is SignalKind.STOPPED_BY_OWNER
+    if known and not (known.is_spot and matters) and not _may_be_ours(known, restart_tag):
         return known
-    current = await clients.compute.current(vm_id)
+    current = await clients.compute.current(signal.vm_id)
     return known.with_current(current) if known and current else current
 
 
@@ -66,7 +69,10 @@ async def _operation(situation: Situation, vm: Vm, clients: Clients) -> Operatio
 
 
 def _is_valid_follow_up(signal: Signal, recovery: Recovery | None) -> bool:
-    return recovery is not None and recovery.is_open and signal.sequence == recovery.sequence
+    """Whether it is the one that is waited for, or one that was put just before the row was saved, or not saved."""
+    if recovery is None or not recovery.is_open or signal.sequence is None:
+        return False
+    return signal.sequence >= recovery.sequence
 
 
 def _may_be_ours(vm: Vm, restart_tag: str) -> bool:

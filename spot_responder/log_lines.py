@@ -23,15 +23,18 @@ if TYPE_CHECKING:
 LOG: Final = logging.getLogger("spot_responder")
 
 
-def log_decision(situation: Situation, decision: Decision, now: datetime, *, dry_run: bool = False) -> None:
-    """Log what was decided about one VM, and why."""
-    recovery = situation.open_recovery
+def log_decision(
+    situation: Situation, decision: Decision, now: datetime, recovery: Recovery | None = None, *, dry_run: bool = False
+) -> None:
+    """Log what was decided about one VM, and why. ``recovery`` is the case as it is now, where there is one."""
+    recovery = recovery or situation.open_recovery
     fields = _of_signal(situation.signal) | {
         "decision": type(decision).__name__.lower(),
         "reason": decision.reason,
         "power_state": str(situation.vm.power_state) if situation.vm else None,
         "evidence": str(situation.evidence.verdict),
         "recovery": recovery.recovery_id if recovery else None,
+        "opened_by": str(recovery.opened_by) if recovery else None,
         "attempts": recovery.attempts if recovery else None,
         "pool": str(pool_of(situation.vm)) if situation.vm else None,
         "dry_run": dry_run or None,
@@ -39,7 +42,7 @@ def log_decision(situation: Situation, decision: Decision, now: datetime, *, dry
     if isinstance(decision, Wait):
         fields |= {"until": decision.until.isoformat()} | _of_failure(decision.failure)
     if isinstance(decision, Close):
-        fields |= {"outcome": str(decision.outcome)} | _of_case(situation, now)
+        fields |= {"outcome": str(decision.outcome)} | _down(situation.down_since, now)
     _write(logging.INFO, "decision", fields)
 
 
@@ -56,6 +59,18 @@ def log_start_refused(signal: Signal, recovery: Recovery, failure: Failure) -> N
 def log_start_failed(signal: Signal, recovery: Recovery, failure: Failure) -> None:
     """Log that a start which Azure had taken came to nothing."""
     _write(logging.WARNING, "start failed", _of_attempt(signal, recovery) | _of_failure(failure))
+
+
+def log_closed(closed: Recovery, now: datetime) -> None:
+    """Log that a case was closed by Azure's answer to a start request."""
+    fields = {"vm": str(closed.vm_id), "decision": "close", "reason": closed.reason, "outcome": str(closed.outcome)}
+    case = {"recovery": closed.recovery_id, "opened_by": str(closed.opened_by), "attempts": closed.attempts}
+    _write(logging.INFO, "decision", fields | case | _down(closed.down_since, now))
+
+
+def log_let_go(signal: Signal, reason: str) -> None:
+    """Log that a hint could not be looked into, and that the sweep will raise it again."""
+    _write(logging.WARNING, "let go", _of_signal(signal) | {"reason": f"{reason}; the sweep raises it again"})
 
 
 def log_put_back(signal: Signal, reason: str) -> None:
@@ -109,12 +124,9 @@ def _of_signal(signal: Signal) -> dict[str, object]:
     }
 
 
-def _of_case(situation: Situation, now: datetime) -> dict[str, object]:
-    """Give what a closed case is counted by: who opened it, and how long the VM was down, in seconds."""
-    recovery, down_since = situation.open_recovery, situation.down_since
-    if recovery is None or down_since is None:
-        return {}
-    return {"opened_by": str(recovery.opened_by), "down_s": round((now - down_since).total_seconds(), 3)}
+def _down(since: datetime | None, now: datetime) -> dict[str, object]:
+    """Give how long the VM was down, in seconds."""
+    return {"down_s": round((now - since).total_seconds(), 3)} if since else {}
 
 
 def _of_attempt(signal: Signal, recovery: Recovery) -> dict[str, object]:

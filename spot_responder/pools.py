@@ -3,7 +3,7 @@
 A pool is the spare capacity that VMs of one size compete for in one place. While it has some, it is open and nobody
 asks. One "no capacity" closes it for everybody; when the time is over a single VM may probe; if that VM comes up the
 pool lets two through, then four, and is open again at the end. So an outage of hundreds of VMs costs a handful of
-start requests (DESIGN.md §4).
+start requests.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ OPEN_AT_WIDTH: Final = 32
 
 MOST_DOUBLINGS: Final = 24
 """No delay is doubled more often: six days, the longest that can be set, doubled so often still is a timedelta."""
+
+STALE_AFTER: Final = timedelta(hours=1)
+"""A gate that was due so long ago, and that nobody used since, says nothing about the capacity of today."""
 
 PLACE_KEPT: Final = timedelta(minutes=5)
 """How long a VM keeps its place in a pool without news of it, so that a lost start blocks nobody for long."""
@@ -80,6 +83,7 @@ def ask(pool: Pool, vm_key: str, now: datetime, turn: timedelta) -> Admitted | H
     ``turn`` is how much later than the pool's own time this VM comes back, so that those who wait do not all come at
     the same instant.
     """
+    pool = _as_of(now, pool)
     if pool.width is None:
         return Admitted(pool)
     if pool.closed_until is not None and now < pool.closed_until:
@@ -96,6 +100,7 @@ def refused(pool: Pool, now: datetime, first: timedelta, longest: timedelta, rol
     A tenth more or less by ``roll`` (0 to 1). VMs that were let in before the pool closed bring late refusals; they
     say nothing new, so a pool that is closed already stays as it is.
     """
+    pool = _as_of(now, pool)
     if pool.closed_until is not None and now < pool.closed_until:
         return pool
     doublings = min(pool.refusals, MOST_DOUBLINGS)
@@ -114,7 +119,7 @@ def restored(pool: Pool, vm_key: str) -> Pool:
     if width >= OPEN_AT_WIDTH:
         return Pool(pool.pool_id)
     under_way = {key: until for key, until in pool.under_way.items() if key != vm_key}
-    return replace(pool, refusals=0, closed_until=None, width=width, under_way=under_way)
+    return replace(pool, refusals=0, width=width, under_way=under_way)
 
 
 def left(pool: Pool, vm_key: str) -> Pool:
@@ -122,3 +127,11 @@ def left(pool: Pool, vm_key: str) -> Pool:
     if vm_key not in pool.under_way:
         return pool
     return replace(pool, under_way={key: until for key, until in pool.under_way.items() if key != vm_key})
+
+
+def _as_of(now: datetime, pool: Pool) -> Pool:
+    """Give the gate as it counts now: open, where it is a story of long ago."""
+    in_use = any(until > now for until in pool.under_way.values())
+    if pool.closed_until is None or in_use or now - pool.closed_until <= STALE_AFTER:
+        return pool
+    return Pool(pool.pool_id)

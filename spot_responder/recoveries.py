@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.evidence import Evidence
+from spot_responder.failures import FailureKind
 
 if TYPE_CHECKING:
     from spot_responder.failures import Failure
@@ -76,9 +77,11 @@ class Recovery:
         sequence: the number of the one valid follow-up; any other is stale.
         wake_at: when that follow-up is due.
         attempts: how many start requests were sent. Throttled ones are not counted.
-        failures_in_a_row: for growing delays.
+        failing_with: the kind of the latest failure, and ``failures_in_a_row`` how often in a row: for growing delays.
         restarts: when this VM came back through us, within the last day.
         reason: the latest decision's sentence.
+        down_since: set when the case is closed: since when the VM was down.
+        told: whether a closed case was written into the history and published.
     """
 
     vm_id: VmId
@@ -92,9 +95,12 @@ class Recovery:
     wake_at: datetime | None = None
     attempts: int = 0
     attempt: Attempt | None = None
+    failing_with: FailureKind | None = None
     failures_in_a_row: int = 0
     restarts: tuple[datetime, ...] = ()
     reason: str = ""
+    down_since: datetime | None = None
+    told: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -105,6 +111,17 @@ class Recovery:
     def attempt_under_way(self) -> Attempt | None:
         """The start request that Azure may still be working on."""
         return self.attempt if self.attempt and self.attempt.is_under_way else None
+
+    @property
+    def may_have_started_it(self) -> bool:
+        """Whether a VM that runs may do so through us: our latest request was not refused, or nobody knows why."""
+        if self.attempt is None:
+            return False
+        return self.attempt.failure is None or self.attempt.failure.kind is FailureKind.UNKNOWN
+
+    def failures_of(self, kind: FailureKind) -> int:
+        """Give how often in a row it has failed for this reason."""
+        return self.failures_in_a_row if self.failing_with is kind else 0
 
     def waiting(self, until: datetime, reason: str) -> Recovery:
         """Wait for the next follow-up, which makes all earlier ones stale."""
@@ -127,13 +144,14 @@ class Recovery:
         refused = self._attempt_becomes(AttemptState.REFUSED, failure=failure)
         if not counts:
             return replace(refused, attempts=self.attempts - 1)
-        return replace(refused, failures_in_a_row=self.failures_in_a_row + 1)
+        return replace(refused, failing_with=failure.kind, failures_in_a_row=self.failures_of(failure.kind) + 1)
 
     def closed(self, outcome: Outcome, now: datetime, reason: str) -> Recovery:
         """End the case. What is over is forgotten; the owner's wish and the restarts are remembered."""
         self._must_be_open("close")
+        down_since = min(time for time in (self.opened_at, self.evidence.evicted_at) if time)
         restarts = tuple(time for time in self.restarts if now - time < RESTARTS_REMEMBERED)
-        if outcome is Outcome.RESTORED and self.attempts:
+        if outcome is Outcome.RESTORED:
             restarts = (*restarts, now)
         return replace(
             self,
@@ -143,8 +161,13 @@ class Recovery:
             restarts=restarts,
             wake_at=None,
             sequence=self.sequence + 1,
+            down_since=down_since,
             evidence=self._evidence_after(outcome),
         )
+
+    def told_of(self) -> Recovery:
+        """Note that the closed case is in the history and was published."""
+        return replace(self, told=True)
 
     def reopened(self, recovery_id: str, now: datetime, opened_by: SignalKind) -> Recovery:
         """Open a new case for a VM that we remember."""
@@ -168,11 +191,13 @@ class Recovery:
         return self.is_open or recent or young or self.evidence.owner_stopped_at is not None
 
     def _evidence_after(self, outcome: Outcome) -> Evidence:
+        if outcome is Outcome.GONE:
+            return Evidence()
         if outcome not in {Outcome.RESTORED, Outcome.RUNS_WITHOUT_US}:
             return self.evidence
-        # A start that we asked for proves that the VM was down until then; without one, only what was told is over.
-        over_until = self.attempt.asked_at if self.attempt else self.evidence.evicted_at
-        return self.evidence.settled(over_until) if over_until else self.evidence
+        # What was told is over, by Azure's own times: our clock may differ from those.
+        evidence = replace(self.evidence, start_asked_at=None)
+        return evidence.settled(evidence.evicted_at) if evidence.evicted_at else evidence
 
     def _attempt_becomes(
         self, state: AttemptState, *, operation_url: str | None = None, failure: Failure | None = None

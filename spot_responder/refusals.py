@@ -31,7 +31,7 @@ def decide_after_failure(  # noqa: PLR0913, PLR0917 - all that such a decision r
         closed = pools.refused(pool, now, policy.capacity_retry, policy.capacity_retry_max, roll)
         until = max(closed.closed_until or now, _earliest(failure, now))
         return Wait(until, f"no capacity for {closed.pool_id} ({told})", failure, closed)
-    delay, why = _delay_after(failure, recovery.failures_in_a_row, policy)
+    delay, why = _delay_after(failure, recovery.failures_of(failure.kind), vm, policy)
     until = max(now + delay * (1 + 0.2 * roll), _earliest(failure, now))
     return Wait(until, f"{why} ({told})", failure, pools.left(pool, vm.vm_id.key))
 
@@ -41,12 +41,15 @@ def counts_as_attempt(failure: Failure) -> bool:
     return failure.kind is not FailureKind.THROTTLED
 
 
-def _delay_after(failure: Failure, failures_in_a_row: int, policy: Policy) -> tuple[timedelta, str]:
+def _delay_after(failure: Failure, failures_in_a_row: int, vm: Vm, policy: Policy) -> tuple[timedelta, str]:
     growth = 2 ** min(failures_in_a_row, MOST_DOUBLINGS)
     match failure.kind:
         case FailureKind.PRICE:
             # Spot prices move by the hour or slower; asking sooner only costs requests.
-            return policy.price_retry, "the VM's max price is below the current Spot price"
+            return (
+                policy.price_retry,
+                f"the VM's max price, {vm.max_price} USD an hour, is below the current Spot price",
+            )
         case FailureKind.QUOTA:
             # Ends when other Spot VMs stop or somebody raises the quota: neither happens within seconds.
             return policy.slow_retry, "the subscription's Spot quota is used up: raise it, or stop other Spot VMs"

@@ -15,7 +15,15 @@ from spot_responder.decisions import decide
 from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, Clients
 from spot_responder.failures import FailureKind
 from spot_responder.gathering import gather
-from spot_responder.log_lines import log_decision, log_denied, log_not_ours, log_put_back, log_sweep, log_unreadable
+from spot_responder.log_lines import (
+    log_decision,
+    log_denied,
+    log_let_go,
+    log_not_ours,
+    log_put_back,
+    log_sweep,
+    log_unreadable,
+)
 from spot_responder.messages import sweep_found_event
 from spot_responder.signals import NotOurs, Signal, SignalKind, UnreadableEvent, parse_body, read_event
 
@@ -59,8 +67,12 @@ class Responder:
         if isinstance(signal, NotOurs):
             log_not_ours(signal.reason)
             return
+        now = self.clock()
+        if signal.occurred_at is None:
+            # From now on it has the time of its first arrival, however often it is put back.
+            event = {**event, "time": now.isoformat()}
         try:
-            await self._respond(_not_after(self.clock(), signal))
+            await self._respond(_not_after(now, signal))
         except AzureRefusedError as refusal:
             await self._look_later(signal, event, refusal)
 
@@ -72,7 +84,9 @@ class Responder:
         busy = {row.value.vm_id for row in rows if row.value.is_open} - overdue
         await self._raise_hands(overdue, now)
         for row in rows:
-            if not row.value.is_worth_remembering(now):
+            if not row.value.is_open and not row.value.told:
+                await self._actor().tell(row.value, row.etag)
+            elif not row.value.is_worth_remembering(now):
                 await store.forget(row)
         # Last, since it may be throttled: what we know ourselves must not wait for that.
         candidates = await self.clients.graph.deallocated_spot_vms(self.settings.policy.restart_tag)
@@ -81,6 +95,9 @@ class Responder:
         log_sweep(len(found), len(overdue), len(busy))
         return len(found) + len(overdue)
 
+    def _actor(self) -> Actor:
+        return Actor(self.clients, self.settings.policy, self.clock, self.new_id)
+
     async def _raise_hands(self, vm_ids: set[VmId], now: datetime) -> None:
         for vm_id in sorted(vm_ids, key=str):
             await self.clients.queue.put(sweep_found_event(vm_id, now, self.new_id()), timedelta())
@@ -88,13 +105,14 @@ class Responder:
     async def _look_later(self, signal: Signal, event: Mapping[str, object], refusal: AzureRefusedError) -> None:
         """Put a signal back that could not be looked into.
 
-        Where we may not look, somebody has to mend that: an open case waits for it, and what is only a hint is let go,
-        since the sweep raises a hand for the VM again as soon as it can be seen.
+        What the sweep raises anew is let go: its own finds, and, where we may not look, all but an open case. Somebody
+        has to mend that, and a queue full of hints that cannot be looked into would only grow meanwhile.
         """
         denied = refusal.failure.kind is FailureKind.DENIED
         if denied:
             log_denied(signal, str(refusal))
-        if denied and signal.kind is not SignalKind.FOLLOW_UP:
+        if signal.kind is SignalKind.SWEEP_FOUND or (denied and signal.kind is not SignalKind.FOLLOW_UP):
+            log_let_go(signal, str(refusal))
             return
         soon = self.settings.policy.slow_retry if denied else PUT_BACK * (1 + self.roll())
         delay = refusal.failure.retry_after or soon
@@ -102,8 +120,7 @@ class Responder:
         await self.clients.queue.put(event, delay)
 
     async def _respond(self, signal: Signal) -> None:
-        policy = self.settings.policy
-        actor = Actor(self.clients, policy, self.clock, self.new_id)
+        policy, actor = self.settings.policy, self._actor()
         for _ in range(TRIES):
             try:
                 gathered = await gather(signal, self.clients, policy.restart_tag)
@@ -113,6 +130,7 @@ class Responder:
                 decision = decide(gathered.situation, policy, now, roll)
                 if self.settings.dry_run:
                     log_decision(gathered.situation, decision, now, dry_run=True)
+                    await actor.remember(gathered, decision, now)
                 else:
                     await actor.act(gathered, decision, now, roll)
             except ChangedMeanwhileError:

@@ -19,7 +19,8 @@ _TAG_NAME: Final = re.compile(r"[^<>%&\\?/'\"\x00-\x1f\x7f]{1,512}")
 DEFAULT_SCHEDULE: Final = "0 */15 * * * *"
 """The sweep is a safety net: what no event told of is found within a quarter of an hour."""
 
-NCRONTAB_FIELDS: Final = 6
+_SCHEDULE_FIELDS: Final = (59, 59, 23, 31, 12, 7)
+"""The largest number in each field: second, minute, hour, day, month, day of the week."""
 
 _LONGEST_DELAY: Final = timedelta(days=6)
 """A queue message can be hidden for seven days at most."""
@@ -112,8 +113,9 @@ def _endpoint(name: str, env: Mapping[str, str], default: str = "") -> str:
     except ValueError:
         raise _invalid(name, _without_secrets(value), expected) from None
     # Azure's SDKs send tokens over TLS only; an address with credentials or a query is some other thing.
-    has_more = parts.query or parts.fragment or "@" in parts.netloc
-    if parts.scheme != "https" or not parts.hostname or has_more:
+    # A blank or a line break would be sent as it is, or not at all.
+    is_odd = not value.isprintable() or " " in value or parts.query or parts.fragment or "@" in parts.netloc
+    if parts.scheme != "https" or not parts.hostname or is_odd:
         raise _invalid(name, _without_secrets(value), expected)
     return value.rstrip("/")
 
@@ -126,8 +128,17 @@ def _without_secrets(value: str) -> str:
 def _check_schedule(name: str, env: Mapping[str, str]) -> None:
     """Check what the Functions host will read; it is the host that knows the whole grammar."""
     value = env.get(name, "").strip()
-    if value and len(value.split()) != NCRONTAB_FIELDS:
+    fields = value.split()
+    if value and not (len(fields) == len(_SCHEDULE_FIELDS) and all(map(_is_schedule_field, fields, _SCHEDULE_FIELDS))):
         raise _invalid(name, value, f"a six-field NCRONTAB schedule such as '{DEFAULT_SCHEDULE}'")
+
+
+def _is_schedule_field(field: str, largest: int) -> bool:
+    parts = re.split(r"[,/-]", field)
+    return all(
+        part == "*" or (part.isdecimal() and int(part) <= largest) or re.fullmatch("[A-Za-z]{3}", part)
+        for part in parts
+    )
 
 
 def _flag(name: str, env: Mapping[str, str]) -> bool:

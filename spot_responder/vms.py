@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # One path segment of an ARM id. Wider than Azure's own naming rules (Microsoft's samples
 # carry placeholders such as "{vm-name}"), and narrower than what could break a query, a
 # table key, the path of a request ("..") or a log line.
-_SEGMENT: Final = r"(?!\.{1,2}(?:/|$))[^/\\'\"?#%\x00-\x1f\x7f-\x9f\u2028\u2029]{1,128}"
+_SEGMENT: Final = r"(?!\.{1,2}(?:/|$))[^/|\\'\"?#%\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]{1,128}"
 _VM_ID: Final = re.compile(
     rf"/subscriptions/(?P<subscription>{_SEGMENT})"
     rf"/resourcegroups/(?P<group>{_SEGMENT})"

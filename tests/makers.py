@@ -137,7 +137,7 @@ ATTEMPTS = st.builds(
     operation_url=st.none() | ONE_LINE,
     failure=st.none() | FAILURES,
 )
-EVIDENCE = st.builds(Evidence, *(4 * [st.none() | TIMES]))
+EVIDENCE = st.builds(Evidence, *(6 * [st.none() | TIMES]))
 RECOVERIES = st.builds(
     Recovery,
     vm_id=VM_IDS,
@@ -151,6 +151,7 @@ RECOVERIES = st.builds(
     wake_at=st.none() | TIMES,
     attempts=st.integers(0, 50),
     attempt=st.none() | ATTEMPTS,
+    failing_with=st.none() | st.sampled_from(FailureKind),
     failures_in_a_row=st.integers(0, 2000),
     restarts=st.lists(TIMES, max_size=4).map(tuple),
     reason=ONE_LINE.map(lambda text: f"because {text}"),

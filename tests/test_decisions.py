@@ -581,3 +581,19 @@ def test_only_an_open_case_is_closed(given: Situation, policy: Policy, now: date
     decision = decide(given, policy, now, roll)
     assert not isinstance(decision, Close) or given.open_recovery is not None
     assert not isinstance(decision, Ignore) or given.open_recovery is None
+
+
+def test_a_vm_that_its_owner_powers_off_is_stopped_by_its_owner() -> None:
+    """``az vm stop`` leaves it stopped, not deallocated, and an ARM event names who did it."""
+    stop = signal(SignalKind.STOPPED_BY_OWNER, at("10:02"), source=Source.ARM_OPERATION, has_caller=True)
+    decision = decided(situation(stop, spot_vm(PowerState.STOPPED), recovery()), now="10:03")
+    assert isinstance(decision, Close)
+    assert decision.outcome is Outcome.STOPPED_BY_OWNER
+
+
+def test_a_vm_that_somebody_else_started_is_not_our_restart() -> None:
+    """Our only request was refused for its price, and now it runs: no thanks to us."""
+    refused_case = asking().refused(failure(FailureKind.PRICE), counts=True)
+    decision = decided(situation(signal(SignalKind.FOLLOW_UP), spot_vm(PowerState.RUNNING), refused_case), now="11:00")
+    assert isinstance(decision, Close)
+    assert decision.outcome is Outcome.RUNS_WITHOUT_US

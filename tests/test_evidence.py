@@ -83,8 +83,37 @@ def test_a_deallocation_annotation_near_an_eviction_is_part_of_it(minutes: int, 
 def test_a_deallocation_annotation_after_our_own_start_is_a_part_of_that() -> None:
     """A start that came to nothing may be annotated as a deallocation: nobody knows, so it does not count."""
     asked = replace(told(evicted(at("9:00"))), start_asked_at=at("10:00"))
-    assert asked.with_signal(signal(OWNER_STOPPED, at("10:05"))).verdict is Verdict.EVICTED
-    assert asked.with_signal(signal(OWNER_STOPPED, at("10:11"))).verdict is Verdict.STOPPED_BY_OWNER
+    assert asked.with_signal(signal(OWNER_STOPPED, at("10:02"))).verdict is Verdict.EVICTED
+    assert asked.with_signal(signal(OWNER_STOPPED, at("10:04"))).verdict is Verdict.STOPPED_BY_OWNER
+
+
+def test_a_stop_that_was_told_before_our_next_start_is_not_explained_by_that() -> None:
+    """Stopped at 9:58 and told at once: a start that we ask for afterwards takes nothing of it back."""
+    stopped = told(evicted(at("9:00")), signal(OWNER_STOPPED, at("9:58")))
+    assert replace(stopped, start_asked_at=at("10:00")).verdict is Verdict.STOPPED_BY_OWNER
+
+
+def test_the_echo_of_our_own_start_takes_back_nobodys_word() -> None:
+    """Its owner stops it at 9:59:59, we ask at 10:00 before we are told; the start's echoes clear nothing."""
+    asked = replace(told(evicted(at("9:30"))), start_asked_at=at("10:00")).with_signal(firm_stop("9:59:59"))
+    for source in (Source.HEALTH_ANNOTATION, Source.ARM_OPERATION, Source.AVAILABILITY_STATUS):
+        echo = signal(SignalKind.STARTED, at("10:00:01"), source=source)
+        assert asked.with_signal(echo).verdict is Verdict.STOPPED_BY_OWNER
+    assert asked.with_annotation(Annotation("VirtualMachineAllocated", at("10:00:02"))) == asked
+
+
+def test_a_start_that_only_an_annotation_tells_of_clears_weak_stops_alone() -> None:
+    """Somebody began to start it; that is no proof against an owner whom ARM named."""
+    begun = Annotation("VirtualMachineStartInitiatedByControlPlane", at("9:30"))
+    weak = told(signal(OWNER_STOPPED, at("9:00"))).with_annotation(begun)
+    assert weak.verdict is Verdict.UNKNOWN
+    assert weak.with_signal(signal(OWNER_STOPPED, at("9:00"))).verdict is Verdict.UNKNOWN
+    assert told(firm_stop("9:00")).with_annotation(begun).verdict is Verdict.STOPPED_BY_OWNER
+
+
+def test_eviction_and_firm_stop_at_the_same_moment_is_a_stop() -> None:
+    """In doubt the owner is obeyed."""
+    assert told(evicted(at("10:00")), firm_stop("10:00")).verdict is Verdict.STOPPED_BY_OWNER
 
 
 def test_a_deallocation_annotation_alone_is_an_owners_stop() -> None:
@@ -100,8 +129,16 @@ def test_an_arm_operation_without_a_caller_is_weak() -> None:
 
 def test_a_start_clears_the_owners_stop() -> None:
     """Stopped at 9:00, started at 9:30: the wish is over."""
-    evidence = told(firm_stop("9:00"), signal(OWNER_STOPPED, at("9:00")), signal(SignalKind.STARTED, at("9:30")))
+    start = signal(SignalKind.STARTED, at("9:30"), source=Source.ARM_OPERATION, has_caller=True)
+    evidence = told(firm_stop("9:00"), signal(OWNER_STOPPED, at("9:00")), start)
     assert evidence.verdict is Verdict.UNKNOWN
+
+
+def test_a_start_settles_an_eviction_before_it() -> None:
+    """Evicted at 9:00, started by its owner at 9:30: if it is down later, that eviction is not the reason."""
+    start = signal(SignalKind.STARTED, at("9:30"), source=Source.AVAILABILITY_STATUS)
+    assert told(evicted(at("9:00")), start).verdict is Verdict.UNKNOWN
+    assert told(start, evicted(at("9:00"))).verdict is Verdict.UNKNOWN
 
 
 def test_a_start_before_the_stop_clears_nothing() -> None:
@@ -133,7 +170,7 @@ def test_settling_keeps_what_happened_since() -> None:
     assert told(evicted(at("10:06"))).settled(at("10:05")).verdict is Verdict.EVICTED
 
 
-KINDS = st.sampled_from([SignalKind.EVICTED, OWNER_STOPPED, SignalKind.UNAVAILABLE])
+KINDS = st.sampled_from([SignalKind.EVICTED, OWNER_STOPPED, SignalKind.UNAVAILABLE, SignalKind.STARTED])
 SIGNALS = st.builds(
     lambda kind, seconds, caller: signal(
         kind,

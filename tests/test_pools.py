@@ -98,6 +98,20 @@ def test_each_refusal_doubles_the_pause_up_to_the_longest() -> None:
     assert pauses == [1, 2, 4, 8, 15, 15]
 
 
+@pytest.mark.parametrize(("roll", "until"), [(0, "10:00:54"), (0.5, "10:01:00"), (1, "10:01:06")])
+def test_pauses_are_spread(roll: float, until: str) -> None:
+    """Pools that closed at the same moment are not probed at the same moment."""
+    assert refused(POOL, TEN, MINUTE, QUARTER, roll).closed_until == at(until)
+
+
+def test_a_gate_of_long_ago_counts_for_nothing() -> None:
+    """An outage of last month left its gate closed: today everybody is let in, and a refusal is the first again."""
+    old = replace(refused(POOL, TEN, MINUTE, QUARTER, roll=0.5), refusals=9)
+    later = TEN + timedelta(days=30)
+    assert ask(old, "a", later, NO_TURN) == Admitted(POOL)
+    assert refused(old, later, MINUTE, QUARTER, roll=0.5).refusals == 1
+
+
 def test_late_refusals_of_one_outage_count_once() -> None:
     """Ten VMs were let in before the pool closed; their refusals say nothing new."""
     closed = refused(POOL, TEN, MINUTE, QUARTER, roll=0.5)

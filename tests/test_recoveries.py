@@ -59,12 +59,13 @@ def test_a_throttled_request_was_no_attempt() -> None:
 
 
 def test_a_restored_vm_leaves_a_restart_to_remember_and_no_old_evidence() -> None:
-    """Evicted at 10:00, start asked for at 10:00:10, runs at 10:01: the eviction is over."""
+    """Evicted at 10:00, start asked for at 10:00:10, runs at 10:01: the eviction is over, by Azure's own time of it."""
     closed = asking().accepted(None).closed(Outcome.RESTORED, at("10:01"), "runs")
     assert not closed.is_open
     assert (closed.outcome, closed.closed_at, closed.wake_at) == (Outcome.RESTORED, at("10:01"), None)
     assert closed.restarts == (at("10:01"),)
-    assert closed.evidence == Evidence(settled_at=at("10:00:10"))
+    assert closed.evidence == Evidence(settled_at=TEN)
+    assert closed.down_since == TEN
 
 
 def test_a_vm_that_runs_without_us_is_no_restart_of_ours() -> None:

@@ -49,7 +49,7 @@ def after(
     refusal: Failure, failures_in_a_row: int = 0, pool: Pool | None = PROBING, policy: Policy = POLICY, roll: float = 0
 ) -> Wait | Close:
     """Decide at ten o'clock after a refusal, with no chance in it unless told."""
-    case = replace(accepted(), failures_in_a_row=failures_in_a_row)
+    case = replace(accepted(), failing_with=refusal.kind, failures_in_a_row=failures_in_a_row)
     return decide_after_failure(refusal, spot_vm(), case, pool, policy, TEN, roll)
 
 
@@ -95,7 +95,15 @@ def test_a_price_above_the_limit_is_looked_at_by_the_hour() -> None:
     """Spot prices move slowly; how many times it was refused does not matter."""
     too_dear = failure(FailureKind.PRICE)
     assert waited(too_dear) == waited(too_dear, 9) == timedelta(hours=1)
-    assert "max price is below the current Spot price" in after(too_dear).reason
+    assert "is below the current Spot price" in after(too_dear).reason
+
+
+def test_each_reason_has_a_row_of_its_own() -> None:
+    """After nine refusals for want of capacity, another operation at work counts as the first."""
+    case = replace(accepted(), failing_with=FailureKind.CAPACITY, failures_in_a_row=9)
+    decision = decide_after_failure(failure(FailureKind.CONFLICT), spot_vm(), case, PROBING, POLICY, TEN, 0)
+    assert isinstance(decision, Wait)
+    assert decision.until == TEN + POLICY.look_again
 
 
 def test_a_quota_that_is_used_up_is_told_and_waited_for() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from datetime import timedelta
 from typing import Any
@@ -10,27 +9,13 @@ from typing import Any
 import pytest
 
 from localazure.happenings import Annotated, AvailabilityChanged
-from spot_responder.clients.rows import recovery_key
-from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError
-from spot_responder.failures import FailureKind
 from spot_responder.policy import Policy, RestartWhen
-from spot_responder.recoveries import Outcome, Recovery
-from spot_responder.signals import UnreadableEvent
-from spot_responder.vms import VmId
-from tests.makers import TEN, at, failure
-from tests.virtual_azure import VirtualAzure, run
+from spot_responder.recoveries import Outcome
+from tests.makers import TEN, at
+from tests.stories import outcomes, preempted, starts
+from tests.virtual_azure import VirtualAzure
 
 MINUTE = timedelta(minutes=1)
-
-
-def starts(azure: VirtualAzure, name: str = "render-1") -> list[str]:
-    """Give the times at which starts were asked for, accepted or not."""
-    return [f"{call.at:%H:%M:%S}" for call in azure.world.machine(name).start_calls]
-
-
-def outcomes(azure: VirtualAzure) -> list[Outcome | None]:
-    """Give the outcomes that were told."""
-    return [recovery.outcome for recovery in azure.outcomes.told]
 
 
 def test_an_evicted_vm_comes_back_after_one_start() -> None:
@@ -43,7 +28,7 @@ def test_an_evicted_vm_comes_back_after_one_start() -> None:
     assert starts(azure) == ["10:00:16"]
     assert outcomes(azure) == [Outcome.RESTORED]
     assert azure.tables.history[0].reason.startswith("it runs again, 37 s after it went down")
-    assert azure.tables.history[0].evidence.evicted_at == TEN
+    assert azure.tables.history[0].down_since == TEN
 
 
 def test_while_there_is_no_capacity_it_is_asked_seldom_and_it_comes_back_when_there_is() -> None:
@@ -94,24 +79,6 @@ def test_an_eviction_told_many_times_is_one_start() -> None:
     azure.run_until(at("10:20"))
     assert len(starts(azure)) == 1
     assert outcomes(azure) == [Outcome.RESTORED]
-
-
-def preempted(name: str) -> dict[str, object]:
-    """Make the event that says that a VM of the world was preempted at ten."""
-    vm_id = VirtualAzure().add_vm(name).vm_id
-    properties = {
-        "targetResourceId": vm_id,
-        "annotationName": "VirtualMachinePreempted",
-        "occurredTime": "2026-03-02T10:00:00Z",
-    }
-    return {
-        "specversion": "1.0",
-        "id": "again",
-        "source": "/subscriptions/s",
-        "type": "Microsoft.ResourceNotifications.HealthResources.ResourceAnnotated",
-        "time": "2026-03-02T10:00:00Z",
-        "data": {"resourceInfo": {"properties": properties}},
-    }
 
 
 @pytest.mark.parametrize(
@@ -208,7 +175,7 @@ def test_a_price_above_the_max_price_is_waited_for() -> None:
     azure.world.set_price(vm.size, vm.location, 0.09)
     azure.world.evict("render-1")
     azure.run_until(at("11:30"))
-    assert azure.recovery().reason.startswith("the VM's max price is below the current Spot price")
+    assert azure.recovery().reason.startswith("the VM's max price, 0.05 USD an hour, is below the current Spot price")
     azure.world.set_price(vm.size, vm.location, 0.04)
     azure.run_until(at("12:30"))
     assert vm.power_state == "running"
@@ -328,186 +295,3 @@ def test_dry_run_decides_and_logs_and_does_nothing(caplog: pytest.LogCaptureFixt
     assert azure.tables.rows == {}
     assert azure.queue.messages == []
     assert any('"decision": "start"' in line and '"dry_run": true' in line for line in caplog.messages)
-
-
-def test_a_crash_between_request_and_answer_is_noticed_and_nothing_is_started_twice() -> None:
-    """We die after Azure took the request: the follow-up put before it finds the VM running."""
-    azure = VirtualAzure()
-    vm = azure.add_vm()
-    azure.compute.answers_lost = 1
-    azure.world.evict("render-1")
-    azure.run_until(at("10:05"))
-    assert vm.power_state == "running"
-    assert len(starts(azure)) == 1
-    assert outcomes(azure) == [Outcome.RESTORED]
-
-
-def test_a_lost_follow_up_is_replaced_by_the_sweep() -> None:
-    """No capacity, and the queue loses the follow-up: the next sweeps raise a hand."""
-    azure = VirtualAzure()
-    vm = azure.add_vm()
-    azure.world.refuse_next_start("render-1", "AllocationFailed", "none")
-    azure.world.evict("render-1")
-    azure.run_until(at("10:00:30"))
-    azure.queue.messages.clear()
-    azure.run_until(at("10:20"))
-    assert vm.power_state == "running"
-
-
-def test_evidence_told_while_we_ask_does_not_cost_us_the_answer() -> None:
-    """Between request and answer another worker adds evidence to the row: the answer is recorded all the same."""
-    azure = VirtualAzure()
-    azure.add_vm()
-    vm_id = VmId.parse(azure.world.machine("render-1").vm_id)
-
-    def meddle(recovery: Recovery) -> None:
-        if recovery.attempt_under_way and recovery.attempt_under_way.operation_url:
-            azure.tables.before_save = None
-            row, _ = azure.tables.rows[recovery_key(vm_id)]
-            azure.tables.rows[recovery_key(vm_id)] = (row, "etag of another worker")
-
-    azure.tables.before_save = meddle
-    azure.world.evict("render-1")
-    azure.world.set_capacity(azure.pool_key(), 0)
-    azure.run_until(at("10:01"))
-    attempt = azure.recovery().attempt
-    assert attempt is not None
-    assert attempt.failure is not None
-    assert attempt.failure.code == "AllocationFailed"
-
-
-def test_a_signal_without_a_time_counts_as_of_its_arrival() -> None:
-    """CloudEvents need not carry a time: an eviction told without one is an eviction."""
-    azure = VirtualAzure(Policy(restart_when=RestartWhen.EVICTED))
-    azure.add_vm(power_state="deallocated")
-    event = preempted("render-1")
-    del event["time"], event["data"]["resourceInfo"]["properties"]["occurredTime"]  # type: ignore[index]
-    azure.queue.put_now(event)
-    azure.run_until(at("10:05"))
-    assert len(starts(azure)) == 1
-
-
-def test_a_signal_from_the_future_counts_as_of_now() -> None:
-    """An eviction of the year 2099, forged or from a clock that is wrong, does not outweigh its owner's later stop."""
-    azure = VirtualAzure()
-    azure.add_vm()
-    event = json.loads(json.dumps(preempted("render-1")).replace("2026-03-02T", "2099-03-02T"))
-    azure.handle(event)
-    azure.run_until(at("10:20"))
-    azure.world.stop_by_owner("render-1")
-    azure.run_until(at("14:00"))
-    assert starts(azure) == []
-    assert outcomes(azure) == [Outcome.RUNS_WITHOUT_US]
-
-
-def test_a_look_that_azure_throttles_is_taken_later_and_nothing_is_lost() -> None:
-    """Resource Graph says 429, come back in 40 s: the signal is put back for so long."""
-    azure = VirtualAzure()
-    azure.add_vm(power_state="deallocated")
-    throttled = failure(FailureKind.THROTTLED, retry_after=timedelta(seconds=40))
-    azure.graph.failing.append(AzureRefusedError(throttled, "answer"))
-    azure.queue.put_now(preempted("render-1"))
-    azure.run_until(at("10:05"))
-    assert starts(azure) == ["10:00:40"]
-
-
-def test_a_look_that_gets_no_answer_is_taken_again_within_two_minutes() -> None:
-    """ARM does not answer, twice: the signal is put back each time."""
-    azure = VirtualAzure()
-    azure.add_vm(power_state="deallocated")
-    azure.compute.failing.extend([AzureRefusedError(failure(FailureKind.UNKNOWN), "show")] * 2)
-    azure.queue.put_now(preempted("render-1"))
-    azure.run_until(at("10:05"))
-    assert starts(azure) == ["10:03:00"]
-
-
-def denied_looks(count: int) -> list[AzureRefusedError]:
-    """Make ARM deny so many looks at a VM."""
-    return [AzureRefusedError(failure(FailureKind.DENIED, "AuthorizationFailed"), "show the VM")] * count
-
-
-def test_a_look_that_azure_denies_is_told_and_the_sweep_finds_the_vm_when_it_is_allowed(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """The role is missing at 10:00: one line says what to do; it is there at 10:15, and the sweep's find is started."""
-    azure = VirtualAzure()
-    azure.add_vm(power_state="deallocated")
-    azure.compute.failing = denied_looks(1)
-    azure.queue.put_now(preempted("render-1"))
-    azure.run_until(at("10:14"))
-    assert azure.queue.messages == []
-    assert [line for line in caplog.messages if "infra/responder-role.json" in line and "AuthorizationFailed" in line]
-    azure.lost = lambda _: True
-    azure.run_until(at("10:20"))
-    assert len(starts(azure)) == 1
-
-
-def test_an_open_case_that_we_may_not_look_at_any_more_waits_slowly() -> None:
-    """The role is taken away while we wait for capacity, and given back within the hour: the case goes on by itself."""
-    azure = VirtualAzure()
-    vm = azure.add_vm()
-    azure.world.refuse_next_start("render-1", "SkuNotAvailable", "not available")
-    azure.world.evict("render-1")
-    azure.run_until(at("10:00:30"))
-    azure.compute.failing = denied_looks(1)
-    azure.run_until(at("11:05"))
-    assert vm.power_state == "running"
-    assert len(starts(azure)) == 2
-
-
-def test_a_message_that_is_no_event_is_told_once_and_refused_each_time(caplog: pytest.LogCaptureFixture) -> None:
-    """One line says why and what to do, at the first delivery; the host's later tries add none."""
-    azure = VirtualAzure()
-    for delivery in (1, 2, 3):
-        with pytest.raises(UnreadableEvent):
-            run(azure.responder.handle("garbage", delivery=delivery))
-    (line,) = caplog.messages
-    assert "the text is not JSON" in line
-    assert "signals-poison" in line
-    assert "read-event" in line
-
-
-def test_an_outcome_that_cannot_be_told_keeps_no_case_open(caplog: pytest.LogCaptureFixture) -> None:
-    """The topic is gone: the recovery closes, the history has it, and the log says what to check."""
-    azure = VirtualAzure()
-    azure.add_vm()
-    azure.outcomes.failing.append(AzureRefusedError(failure(FailureKind.GONE), "publish an outcome"))
-    azure.world.evict("render-1")
-    azure.run_until(at("10:05"))
-    assert azure.recovery().outcome is Outcome.RESTORED
-    assert [closed.outcome for closed in azure.tables.history] == [Outcome.RESTORED]
-    assert any("OUTCOMES_TOPIC_ENDPOINT" in line for line in caplog.messages)
-
-
-def test_a_row_that_never_holds_still_brings_the_message_back() -> None:
-    """Others change the row each time before we save: nothing is started, and the host brings the message again."""
-    azure = VirtualAzure()
-    vm = azure.add_vm(power_state="deallocated")
-    key = recovery_key(VmId.parse(vm.vm_id))
-    azure.handle(preempted("render-1") | {"type": "SpotResponder.SweepFound", "data": {"vmId": vm.vm_id}})
-
-    def meddle(_: Recovery) -> None:
-        row, _etag = azure.tables.rows[key]
-        azure.tables.rows[key] = (row, f"etag of another worker {next(azure.tables.etags)}")
-
-    azure.tables.before_save = meddle
-    with pytest.raises(ChangedMeanwhileError, match="changed 5 times"):
-        azure.handle(preempted("render-1"))
-    assert starts(azure) == []
-
-
-def test_the_sweep_forgets_what_is_over_and_leaves_the_busy_alone() -> None:
-    """A day after it came back its row is deleted; a VM that waits for its follow-up is not signalled again."""
-    azure = VirtualAzure()
-    azure.add_vm()
-    azure.world.evict("render-1")
-    azure.run_until(at("10:05"))
-    assert len(azure.tables.rows) == 1
-    azure.run_until(TEN + timedelta(days=1, minutes=30))
-    assert azure.tables.rows == {}
-    azure.world.set_capacity(azure.pool_key(), 0)
-    azure.world.evict("render-1")
-    azure.run_until(azure.world.now + 2 * MINUTE)
-    before = len(azure.queue.messages)
-    run(azure.responder.sweep())
-    assert len(azure.queue.messages) == before

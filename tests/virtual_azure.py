@@ -91,6 +91,7 @@ class VirtualCompute:
     world: World
     failing: list[AzureRefusedError] = field(default_factory=list)
     answers_lost: int = 0
+    silences: int = 0
     tells_power_state: bool = True
 
     async def current(self, vm_id: VmId) -> Vm | None:
@@ -113,6 +114,9 @@ class VirtualCompute:
         except Refused as refused:
             failure = classify(refused.status, refused.body(), refused.headers)
             raise AzureRefusedError(failure, f"start {vm_id}") from refused
+        if self.silences:
+            self.silences -= 1
+            raise AzureRefusedError(classify(None, "timed out", {}), f"start {vm_id}")
         if self.answers_lost:
             self.answers_lost -= 1
             raise LostAnswerError
@@ -138,6 +142,7 @@ class VirtualTables:
     history: list[Recovery] = field(default_factory=list)
     etags: itertools.count[int] = field(default_factory=itertools.count)
     before_save: Callable[[Recovery], None] | None = None
+    crashes_before_history: int = 0
 
     async def load(self, vm_id: VmId) -> Stored[Recovery | None]:
         """Load a row."""
@@ -170,12 +175,18 @@ class VirtualTables:
         return [Stored(recovery_from_row(row), etag) for row, etag in self.rows.values()]
 
     async def forget(self, stored: Stored[Recovery]) -> None:
-        """Delete a row."""
-        del self.rows[recovery_key(stored.value.vm_id)]
+        """Delete a row, unless it changed meanwhile."""
+        key = recovery_key(stored.value.vm_id)
+        if self.rows[key][1] == stored.etag:
+            del self.rows[key]
 
     async def write_history(self, recovery: Recovery) -> None:
-        """Write into the history."""
-        self.history.append(recovery)
+        """Write into the history; a process may die before it does."""
+        if self.crashes_before_history:
+            self.crashes_before_history -= 1
+            raise LostAnswerError
+        if recovery.recovery_id not in [known.recovery_id for known in self.history]:
+            self.history.append(recovery)
 
 
 @dataclass
@@ -185,9 +196,18 @@ class VirtualQueue:
     world: World
     messages: list[tuple[datetime, int, str]] = field(default_factory=list)
     order: itertools.count[int] = field(default_factory=itertools.count)
+    crashes_before_put: int = 0
+    crashes_after_put: int = 0
 
     async def put(self, event: Mapping[str, object], delay: timedelta) -> None:
-        """Put a message."""
+        """Put a message; a process may die right before or after it."""
+        if self.crashes_before_put:
+            self.crashes_before_put -= 1
+            raise LostAnswerError
+        if self.crashes_after_put:
+            self.crashes_after_put -= 1
+            self.put_now(event, delay)
+            raise LostAnswerError
         self.put_now(event, delay)
 
     def put_now(self, event: Mapping[str, object], delay: timedelta = timedelta()) -> None:

@@ -22,8 +22,13 @@ from spot_responder.doors import Clients
 if TYPE_CHECKING:
     from spot_responder.settings import Settings
 
+_TIMEOUTS: Final[dict[str, Any]] = {"connection_timeout": 10, "read_timeout": 30}
+
 # The SDKs' own retries sleep as long as Azure says, up to 20 minutes (facts/arm.md §2): our follow-ups wait instead.
-_PATIENCE: Final[dict[str, Any]] = {"retry_total": 0, "connection_timeout": 10, "read_timeout": 30}
+_PATIENCE: Final[dict[str, Any]] = {"retry_total": 0, **_TIMEOUTS}
+
+# Storage answers at once or, once in a while, not at all: two more tries within seconds save a round by the sweep.
+_STORAGE_RETRIES: Final = 2
 
 
 def connect(settings: Settings) -> Clients:
@@ -35,10 +40,25 @@ def connect(settings: Settings) -> Clients:
         return ComputeManagementClient(credential, subscription_id, settings.arm_endpoint, **arm)
 
     def table(name: str) -> TableClient:
-        return TableClient(settings.table_endpoint, name, credential=credential, **_PATIENCE)
+        return TableClient(
+            settings.table_endpoint,
+            name,
+            credential=credential,
+            retry_total=_STORAGE_RETRIES,
+            retry_backoff_factor=0.5,
+            **_TIMEOUTS,
+        )
 
     queue = QueueClient(
-        settings.queue_endpoint, "signals", credential, message_encode_policy=TextBase64EncodePolicy(), **_PATIENCE
+        settings.queue_endpoint,
+        "signals",
+        credential,
+        message_encode_policy=TextBase64EncodePolicy(),
+        retry_total=_STORAGE_RETRIES,
+        initial_backoff=1,
+        increment_base=1,
+        random_jitter_range=1,
+        **_TIMEOUTS,
     )
     topic = settings.outcomes_endpoint
     return Clients(

@@ -54,7 +54,7 @@ def outcome_event(recovery: Recovery) -> CloudEvent[dict[str, object]]:
             "reason": recovery.reason,
             "openedBy": recovery.opened_by,
             "openedAt": _iso(recovery.opened_at),
-            "evictedAt": _iso(recovery.evidence.evicted_at),
+            "downSince": _iso(recovery.down_since),
             "closedAt": _iso(recovery.closed_at),
             "startRequests": recovery.attempts,
         },

@@ -43,11 +43,14 @@ def recovery_row(recovery: Recovery) -> Row:
         "sequence": recovery.sequence,
         "wake_at": _iso(recovery.wake_at),
         "attempts": recovery.attempts,
+        "failing_with": str(recovery.failing_with or ""),
         "failures_in_a_row": recovery.failures_in_a_row,
         "reason": recovery.reason,
         "evidence": json.dumps(_evidence(recovery.evidence)),
         "attempt": json.dumps(_attempt(recovery.attempt) if recovery.attempt else None),
         "restarts": json.dumps([_iso(time) for time in recovery.restarts]),
+        "down_since": _iso(recovery.down_since),
+        "told": recovery.told,
     }
 
 
@@ -66,9 +69,12 @@ def recovery_from_row(row: Mapping[str, Any]) -> Recovery:
         wake_at=_time(row["wake_at"]),
         attempts=row["attempts"],
         attempt=_attempt_of(attempt) if attempt else None,
+        failing_with=FailureKind(row["failing_with"]) if row["failing_with"] else None,
         failures_in_a_row=row["failures_in_a_row"],
         restarts=tuple(datetime.fromisoformat(text) for text in json.loads(row["restarts"])),
         reason=row["reason"],
+        down_since=_time(row["down_since"]),
+        told=row["told"],
     )
 
 
@@ -114,6 +120,7 @@ def _evidence(evidence: Evidence) -> dict[str, str]:
         "evicted_at": _iso(evidence.evicted_at),
         "stopped_firmly_at": _iso(evidence.stopped_firmly_at),
         "stopped_weakly_at": _iso(evidence.stopped_weakly_at),
+        "started_at": _iso(evidence.started_at),
         "settled_at": _iso(evidence.settled_at),
         "start_asked_at": _iso(evidence.start_asked_at),
     }
