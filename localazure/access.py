@@ -29,7 +29,7 @@ class Access:
     """What the fronts need beside the request.
 
     ``clock`` says the present; ``principal_of`` reads a bearer token, ``None`` where it is not good;
-    ``signing_key`` signs the addresses of operations.
+    ``signing_key`` signs the addresses of operations. ``checked`` keeps each principal and action that was asked about.
     """
 
     world: World
@@ -38,6 +38,7 @@ class Access:
     roles: Mapping[str, Role]
     signing_key: bytes
     limits: Limits = field(default_factory=Limits)
+    checked: set[tuple[str, str]] = field(default_factory=set)
 
     def enter(self, request: web.Request) -> str:
         """Bring the world to the present and say who is asking; raises ``Refused`` 401 or 400."""
@@ -66,6 +67,7 @@ class Access:
 
     def allows(self, principal: str, action: str) -> bool:
         """Whether the principal's role allows the action."""
+        self.checked.add((principal, action))
         return self.roles.get(principal, NO_ROLE).allows(action)
 
     def respond(self, request: web.Request, answer: Callable[[str], web.Response]) -> web.Response:

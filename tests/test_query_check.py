@@ -11,6 +11,16 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parent.parent
 CHECK = REPOSITORY / "tools" / "check_queries.mjs"
 HEAD = "// Azure Resource Graph Query\n// What a test asks.\n"
+LOGS_HEAD = "// Log Analytics Query\n// What a test asks.\n"
+LOGS_WORDS = """let failed = AppRequests | where Success == false;
+AppTraces
+| where TimeGenerated > ago(1h) and SeverityLevel >= 2
+| extend line = parse_json(Message)
+| lookup kind=leftouter (failed | project OperationId, DurationMs) on OperationId
+| join kind=fullouter AppExceptions on OperationId
+| summarize count(), percentile(DurationMs, 95) by bin(TimeGenerated, 1h), tostring(line.event)
+| render timechart
+"""
 ALL_THE_WORDS = """resources
 | where type =~ 'microsoft.compute/virtualmachines' and id in~ ('{vm_ids}')
 | extend size = tostring(properties.hardwareProfile.vmSize)
@@ -92,7 +102,7 @@ def check_query(folder: Path, query: str, head: str = HEAD) -> Check:
 
 
 def test_our_own_queries_have_no_problems() -> None:
-    """The queries that we deploy are what Resource Graph understands."""
+    """The queries that we deploy are what Resource Graph and Log Analytics understand."""
     ours = check(REPOSITORY / "queries")
     assert ours.exit_code == 0, ours.lines
     assert ours.lines[-1].endswith("no problems")
@@ -166,15 +176,49 @@ def test_a_query_says_what_it_is_and_what_it_is_for(tmp_path: Path, head: str, p
     assert line.startswith(place)
 
 
-def test_queries_in_folders_are_read_but_not_those_for_log_analytics(tmp_path: Path) -> None:
-    """A query in a folder of its own is checked; those in logs/ are in another dialect and left out."""
-    for folder in ("logs", "more"):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "wrong.kql").write_text(HEAD + "AzureActivity | render timechart", encoding="utf-8")
+def test_queries_in_folders_are_read_too(tmp_path: Path) -> None:
+    """A query in a folder of its own is checked as one for Resource Graph."""
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "wrong.kql").write_text(HEAD + "AppTraces | take 1", encoding="utf-8")
     found = check(tmp_path)
     assert found.exit_code == 1
-    assert found.lines
-    assert all(line.startswith("more/wrong.kql:3:") for line in found.lines)
+    assert [line.rpartition(":")[0] for line in found.lines] == ["more/wrong.kql:3:1"]
+
+
+def check_log_query(folder: Path, query: str, head: str = LOGS_HEAD) -> Check:
+    """Run the check over one query for Log Analytics, in the file logs/q.kql."""
+    (folder / "logs").mkdir()
+    (folder / "logs" / "q.kql").write_text(head + query, encoding="utf-8")
+    return check(folder)
+
+
+def test_a_query_for_log_analytics_may_use_all_of_kusto(tmp_path: Path) -> None:
+    """Names, lookups, charts and as many joins as it likes, over the tables of Application Insights."""
+    assert check_log_query(tmp_path, LOGS_WORDS) == Check(0, ["1 query, no problems"], "")
+
+
+@pytest.mark.parametrize(
+    ("query", "problem"),
+    [
+        pytest.param("AppTraces | wher Message == 'a'", "3:13: Query operator expected.", id="misspelt word"),
+        pytest.param("AppTraces | where Mesage == 'a'", "3:19: The name 'Mesage' does not refer to", id="no column"),
+        pytest.param("AppTraces | where Message > 5", "3:27: The operator '>' is not defined", id="wrong type"),
+        pytest.param("resources | take 1", "3:1: The name 'resources' does not refer to", id="no table"),
+        pytest.param("AppTraces; AppRequests", "3:12: A file holds one query: this is a second one.", id="two queries"),
+        pytest.param("let a = 1;", "1:1: The file holds no query.", id="no query"),
+    ],
+)
+def test_what_log_analytics_would_refuse_is_told_with_its_place(tmp_path: Path, query: str, problem: str) -> None:
+    """A query that fails in the portal fails here first."""
+    found = check_log_query(tmp_path, query)
+    assert found.exit_code == 1
+    assert [line for line in found.lines if line.startswith(f"logs/q.kql:{problem}")], found.lines
+
+
+def test_a_query_for_log_analytics_says_so(tmp_path: Path) -> None:
+    """The mark of the other dialect is refused: somebody put the file into the wrong folder."""
+    [line] = check_log_query(tmp_path, "AppTraces | take 1", HEAD).lines
+    assert line == 'logs/q.kql:1:1: Line 1 must be "// Log Analytics Query".'
 
 
 def test_a_folder_without_queries_is_a_mistake(tmp_path: Path) -> None:

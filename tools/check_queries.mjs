@@ -1,9 +1,9 @@
-// Reads every Resource Graph query with Microsoft's own Kusto parser, and holds it to what Resource Graph knows of Kusto.
+// Reads every query with Microsoft's own Kusto parser: those for Resource Graph, which are held to what it knows of
+// Kusto, and in FOLDER/logs those for Log Analytics, which knows all of Kusto but has other tables.
 //
 //   node tools/check_queries.mjs [FOLDER]     FOLDER is queries/ of this repository where none is given
 //
 // Prints `file:line:column: what` for each problem and ends with 1, or one closing line and 0.
-// FOLDER/logs is left out: its queries are for Log Analytics, which speaks another dialect.
 
 import { readFileSync, readdirSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -11,10 +11,9 @@ import { dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const REPOSITORY = dirname(dirname(fileURLToPath(import.meta.url)));
-const TABLES_FILE = join(REPOSITORY, "tools", "resource_graph_tables.json");
+const LOGS = "logs";
 
 // What Resource Graph knows and allows: facts/arm.md §4 "KQL subset".
-const FIRST_LINE = "// Azure Resource Graph Query";
 const OPERATORS = new Set([
   "count", "distinct", "extend", "join", "limit", "mv-expand", "order", "parse", "project", "project-away", "sort",
   "summarize", "take", "top", "union", "where",
@@ -41,18 +40,38 @@ function loadParser() {
   }
 }
 
-/** Resource Graph's tables as the parser's symbols. */
-function resourceGraph() {
-  const { tables, columns } = JSON.parse(readFileSync(TABLES_FILE, "utf8"));
+/** A file of tools/ that says which tables there are. */
+function tablesOf(file) {
+  return JSON.parse(readFileSync(join(REPOSITORY, "tools", file), "utf8"));
+}
+
+/** Tables as the parser's symbols: `tables` gives each table's name and columns, these with their types. */
+function globalsOf(database, tables) {
   const symbols = Kusto.Language.Symbols;
   // Built by hand: the parser's own schema text, "(id: string, …)", loses a column named `properties`.
-  const columnSymbols = Object.entries(columns).map(
-    ([name, type]) => new symbols.ColumnSymbol(name, symbols.ScalarTypes[type]),
-  );
+  const columnsOf = (columns) =>
+    Object.entries(columns).map(([name, type]) => new symbols.ColumnSymbol(name, symbols.ScalarTypes[type]));
+  const tableSymbols = tables.map(([name, columns]) => new symbols.TableSymbol.$ctor4(name, columnsOf(columns)));
+  return Kusto.Language.GlobalState.Default.WithDatabase(new symbols.DatabaseSymbol.ctor(database, tableSymbols));
+}
+
+function resourceGraph() {
+  const { tables, columns } = tablesOf("resource_graph_tables.json");
   const names = tables.flatMap((name) => [name, name.toLowerCase()]);
-  const tableSymbols = names.map((name) => new symbols.TableSymbol.$ctor4(name, columnSymbols));
-  const database = new symbols.DatabaseSymbol.ctor("ResourceGraph", tableSymbols);
-  return Kusto.Language.GlobalState.Default.WithDatabase(database);
+  return {
+    firstLine: "// Azure Resource Graph Query",
+    globals: globalsOf("ResourceGraph", names.map((name) => [name, columns])),
+    problemsOf: resourceGraphProblems,
+  };
+}
+
+function logAnalytics() {
+  const { tables } = tablesOf("log_analytics_tables.json");
+  return {
+    firstLine: "// Log Analytics Query",
+    globals: globalsOf("LogAnalytics", Object.entries(tables)),
+    problemsOf: (code) => notOneQuery([...nodesOf(code.Syntax)]),
+  };
 }
 
 /** Every node of the syntax tree, a parent before its children. */
@@ -94,18 +113,27 @@ function foreignSources(nodes) {
     .map((node) => complaint(node, `Resource Graph does not know ${OTHER_SOURCES.get(kindOf(node))}: use a table.`));
 }
 
-/** A query is one expression: `let`, `set` and a second query after `;` are refused. */
-function wrongStatements(nodes) {
-  const statements = nodes.filter((node) => kindOf(node).endsWith("Statement"));
-  const isQuery = (node) => kindOf(node) === "ExpressionStatement";
-  const [query, ...more] = statements.filter(isQuery);
+function statementsOf(nodes) {
+  return nodes.filter((node) => kindOf(node).endsWith("Statement"));
+}
+
+function isQuery(statement) {
+  return kindOf(statement) === "ExpressionStatement";
+}
+
+function notOneQuery(nodes) {
+  const [query, ...more] = statementsOf(nodes).filter(isQuery);
   return [
     ...(query === undefined ? [{ offset: 0, what: "The file holds no query." }] : []),
     ...more.map((node) => complaint(node, "A file holds one query: this is a second one.")),
-    ...statements
-      .filter((node) => !isQuery(node))
-      .map((node) => complaint(node, `Resource Graph does not know the statement '${wordOf(node)}'.`)),
   ];
+}
+
+/** To Resource Graph a query is one expression: it refuses `let` and `set`. */
+function unknownStatements(nodes) {
+  return statementsOf(nodes)
+    .filter((node) => !isQuery(node))
+    .map((node) => complaint(node, `Resource Graph does not know the statement '${wordOf(node)}'.`));
 }
 
 function wrongJoinKinds(joins) {
@@ -122,7 +150,7 @@ function tooMany(items, most, name) {
   return [complaint(items[most], `${items.length} ${name}: Resource Graph allows ${most} in a query.`)];
 }
 
-function dialectProblems(code) {
+function resourceGraphProblems(code) {
   const nodes = [...nodesOf(code.Syntax)];
   // The parser itself complains of a word that is no operator at all.
   const operators = nodes.filter((node) => /(?<!Bad\w*)Operator$/.test(kindOf(node)));
@@ -131,7 +159,8 @@ function dialectProblems(code) {
     Array.from({ length: union.Expressions.Count }, (_, index) => union.Expressions.getItem(index).Element),
   );
   return [
-    ...wrongStatements(nodes),
+    ...notOneQuery(nodes),
+    ...unknownStatements(nodes),
     ...foreignSources(nodes),
     ...unknownWords(operators),
     ...wrongJoinKinds(named("join")),
@@ -142,10 +171,10 @@ function dialectProblems(code) {
 }
 
 /** The two lines at the head: whose query this is, and what it is for. */
-function headProblems(text) {
+function headProblems(text, firstLine) {
   const lines = text.split(/\r?\n/);
   const problems = [];
-  if (lines[0] !== FIRST_LINE) problems.push({ line: 1, column: 1, what: `Line 1 must be "${FIRST_LINE}".` });
+  if (lines[0] !== firstLine) problems.push({ line: 1, column: 1, what: `Line 1 must be "${firstLine}".` });
   const purpose = lines[1] ?? "";
   if (!/^\/\/ [A-Z].*\.$/.test(purpose) || /[.!?]\s+[A-Z]/.test(purpose)) {
     problems.push({ line: 2, column: 1, what: 'Line 2 must say in one sentence what the query is for: "// What it finds."' });
@@ -159,28 +188,27 @@ function placeOf(text, { offset, what }) {
   return { line: before.length, column: before.at(-1).length + 1, what };
 }
 
-function problemsOf(text, globals) {
-  const code = Kusto.Language.KustoCode.ParseAndAnalyze(text, globals);
-  const inQuery = [...diagnosticsOf(code), ...dialectProblems(code)].map((problem) => placeOf(text, problem));
-  return [...headProblems(text), ...inQuery].sort((a, b) => a.line - b.line || a.column - b.column);
+function problemsOf(text, dialect) {
+  const code = Kusto.Language.KustoCode.ParseAndAnalyze(text, dialect.globals);
+  const inQuery = [...diagnosticsOf(code), ...dialect.problemsOf(code)].map((problem) => placeOf(text, problem));
+  return [...headProblems(text, dialect.firstLine), ...inQuery].sort((a, b) => a.line - b.line || a.column - b.column);
 }
 
 function queryFiles(folder) {
   return readdirSync(folder, { recursive: true })
-    .filter((path) => path.endsWith(".kql") && path.split(sep)[0] !== "logs")
-    .sort()
-    .map((path) => join(folder, path));
+    .filter((path) => path.endsWith(".kql"))
+    .sort();
 }
 
 /** Checks every query under the folder; gives the exit code. */
 function main(folder) {
   loadParser();
-  const globals = resourceGraph();
+  const [graph, logs] = [resourceGraph(), logAnalytics()];
   const files = queryFiles(folder);
   if (files.length === 0) throw new Error(`no query found: ${folder} holds no *.kql`);
   const lines = files.flatMap((file) =>
-    problemsOf(readFileSync(file, "utf8"), globals).map(
-      ({ line, column, what }) => `${relative(process.cwd(), file)}:${line}:${column}: ${what}`,
+    problemsOf(readFileSync(join(folder, file), "utf8"), file.split(sep)[0] === LOGS ? logs : graph).map(
+      ({ line, column, what }) => `${relative(process.cwd(), join(folder, file))}:${line}:${column}: ${what}`,
     ),
   );
   if (lines.length > 0) {

@@ -66,6 +66,7 @@ class Front:
     world: World
     clock: Clock
     graph: Graph
+    access: Access
     session: ClientSession
     url: str
     ca_file: str
@@ -133,7 +134,7 @@ async def serve(
     trusting = ssl.create_default_context(cafile=str(ca_file))
     try:
         async with ClientSession(connector=TCPConnector(ssl=trusting)) as session:
-            yield Front(world, clock, graph, session, str(server.make_url("")).rstrip("/"), str(ca_file))
+            yield Front(world, clock, graph, access, session, str(server.make_url("")).rstrip("/"), str(ca_file))
     finally:
         await server.close()
 

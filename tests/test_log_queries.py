@@ -1,0 +1,371 @@
+"""The operator's queries, run over the log lines that real stories leave behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from localazure.happenings import Annotated
+from spot_responder.doors import AzureRefusedError
+from spot_responder.failures import FailureKind
+from spot_responder.signals import UnreadableEvent
+from tests.log_analytics import QUERIES, REPOSITORY, Logbook
+from tests.makers import TEN, at, failure
+from tests.virtual_azure import VirtualAzure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WORKBOOK = REPOSITORY / "infra" / "workbook" / "workbook.json"
+NAMES = sorted(path.stem for path in QUERIES.glob("*.kql"))
+SHOWN = ["evictions", "failures-by-kind", "failures-by-pool", "open-recoveries", "time-to-restore"]
+ALARMS = ["alarm-app-failures", "alarm-denied", "alarm-event-path-silent", "alarm-gave-up", "alarm-poison"]
+D2 = "standard_d2s_v5 in westeurope"
+D4 = "standard_d4s_v5 in westeurope"
+DAY = timedelta(days=1)
+
+
+@contextmanager
+def watched(azure: VirtualAzure) -> Iterator[Logbook]:
+    """Keep the log of what the app does in this Azure."""
+    logbook = Logbook()
+    with logbook.written_by_the_app(lambda: azure.world.now):
+        yield logbook
+
+
+def out_of_capacity(azure: VirtualAzure, name: str = "render-1", size: str = "Standard_D2s_v5") -> None:
+    """Evict a VM for which there is no capacity any more."""
+    azure.add_vm(name, size=size)
+    azure.world.set_capacity(azure.pool_key(name), 0)
+    azure.world.evict(name)
+
+
+def names(rows: list[dict[str, Any]]) -> list[str]:
+    """Give the VMs' names of a result."""
+    return [row["vm"].rpartition("/")[2] for row in rows]
+
+
+def test_the_files_are_those_that_the_deployment_names() -> None:
+    """Five for the workbook, five for the alarm rules."""
+    assert sorted(SHOWN + ALARMS) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_quiet_day_shows_nothing_and_alarms_nobody(name: str) -> None:
+    """No line at all is no alarm, and neither are VMs that nobody covers."""
+    assert Logbook().ask(name, TEN) == []
+    azure = VirtualAzure()
+    azure.add_vm("untagged", tags={})
+    azure.add_vm("mine")
+    with watched(azure) as logbook:
+        azure.world.evict("untagged")
+        azure.world.stop_by_owner("mine")
+        azure.run_until(TEN + DAY + DAY)
+    assert logbook.rows["AppTraces"]
+    assert logbook.ask(name, TEN + DAY + DAY) == []
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_eviction_that_ends_well_is_no_alarm(name: str) -> None:
+    """Evicted, no capacity for an hour, restored: that is what the app is for."""
+    azure = VirtualAzure()
+    with watched(azure) as logbook:
+        out_of_capacity(azure)
+        azure.run_until(at("11:00"))
+        azure.world.set_capacity(azure.pool_key(), None)
+        azure.run_until(at("12:00"))
+    assert logbook.ask("time-to-restore", at("12:00"))[0]["restored"] == 1
+    assert logbook.ask(name, at("12:00")) == []
+
+
+def test_an_eviction_counts_once_however_many_signals_tell_of_it() -> None:
+    """By day and pool: two on Monday in one pool, one on Tuesday in another."""
+    azure = VirtualAzure()
+    for name, size in (("a-1", "Standard_D2s_v5"), ("a-2", "Standard_D2s_v5"), ("b-1", "Standard_D4s_v5")):
+        azure.add_vm(name, size=size)
+    with watched(azure) as logbook:
+        azure.world.evict("a-1")
+        azure.world.evict("a-2")
+        azure.run_until(TEN + DAY)
+        azure.world.evict("b-1")
+        azure.run_until(TEN + DAY + DAY)
+    monday = datetime(2026, 3, 2, tzinfo=TEN.tzinfo)
+    assert logbook.ask("evictions", TEN + DAY + DAY) == [
+        {"day": monday, "pool": D2, "evictions": 2},
+        {"day": monday + DAY, "pool": D4, "evictions": 1},
+    ]
+
+
+def test_a_dry_run_counts_nowhere() -> None:
+    """It decides and logs, but nothing happened."""
+    azure = VirtualAzure(dry_run=True)
+    azure.add_vm()
+    with watched(azure) as logbook:
+        azure.world.evict("render-1")
+        azure.run_until(TEN + DAY + DAY)
+    assert {name: rows for name in NAMES if (rows := logbook.ask(name, TEN + DAY + DAY))} == {}
+
+
+def test_time_to_restore_is_from_the_eviction_to_the_vm_seen_running() -> None:
+    """Two back within the minute, one after an hour without capacity."""
+    azure = VirtualAzure()
+    azure.add_vm("quick-1", size="Standard_F2s_v2")
+    azure.add_vm("quick-2", size="Standard_F4s_v2")
+    with watched(azure) as logbook:
+        azure.world.evict("quick-1")
+        azure.world.evict("quick-2")
+        out_of_capacity(azure)
+        azure.run_until(at("11:00"))
+        azure.world.set_capacity(azure.pool_key(), None)
+        azure.run_until(at("12:00"))
+    [row] = logbook.ask("time-to-restore", at("12:00"))
+    assert row["restored"] == 3
+    assert 30 <= row["median_s"] <= 60
+    assert 3600 <= row["longest_s"] <= 4700
+    assert row["median_s"] < row["p95_s"] <= row["longest_s"]
+
+
+def test_open_recoveries_are_shown_with_what_they_wait_for_until_they_end() -> None:
+    """While there is no capacity: since when, why, until when. Once it runs: no more."""
+    azure = VirtualAzure()
+    with watched(azure) as logbook:
+        out_of_capacity(azure)
+        azure.run_until(at("10:30"))
+        [row] = logbook.ask("open-recoveries", at("10:30"))
+        azure.world.set_capacity(azure.pool_key(), None)
+        azure.run_until(at("12:00"))
+    assert names([row]) == ["render-1"]
+    assert (row["pool"], row["decision"]) == (D2, "wait")
+    assert row["reason"].startswith(("no capacity for", "waits for capacity", "it is"))
+    assert row["since"] < at("10:01")
+    assert row["until"] > at("10:30")
+    assert logbook.ask("open-recoveries", at("12:00")) == []
+
+
+def test_an_owners_wish_that_is_remembered_is_no_open_recovery() -> None:
+    """Its row is kept, but nobody works on it."""
+    azure = VirtualAzure()
+    azure.add_vm()
+    with watched(azure) as logbook:
+        azure.world.stop_by_owner("render-1")
+        azure.run_until(at("11:00"))
+    assert logbook.ask("open-recoveries", at("11:00")) == []
+
+
+def test_a_vm_that_is_gone_when_its_start_is_asked_for_leaves_nothing_open() -> None:
+    """Azure's refusal is the last word on it: no open recovery, and no alarm a day later."""
+    azure = VirtualAzure()
+    azure.add_vm()
+    azure.world.refuse_next_start("render-1", "ResourceNotFound", "It is gone.", HTTPStatus.NOT_FOUND)
+    with watched(azure) as logbook:
+        azure.world.evict("render-1")
+        azure.run_until(at("10:00:40"))
+        azure.world.delete("render-1")
+        azure.run_until(TEN + DAY + timedelta(hours=6))
+    assert logbook.ask("open-recoveries", at("10:01")) == []
+    assert logbook.ask("alarm-gave-up", TEN + DAY + timedelta(hours=6)) == []
+
+
+def test_refused_starts_are_counted_by_kind_and_by_pool() -> None:
+    """Capacity in two pools, and a price."""
+    azure = VirtualAzure()
+    with watched(azure) as logbook:
+        out_of_capacity(azure, "a-1")
+        azure.world.evict(azure.add_vm("a-2").name)
+        out_of_capacity(azure, "b-1", "Standard_D4s_v5")
+        vm = azure.add_vm("cheap-1", size="Standard_D16s_v5", max_price=0.05)
+        azure.world.set_price(vm.size, vm.location, 0.09)
+        azure.world.evict("cheap-1")
+        azure.run_until(at("10:50"))
+    kinds = {row["failure"]: row for row in logbook.ask("failures-by-kind", at("10:50"))}
+    assert {kind: row["code"] for kind, row in kinds.items()} == {
+        "capacity": "AllocationFailed",
+        "price": "SpotPriceGreaterThanProvidedMaxPrice",
+    }
+    assert kinds["price"]["failures"] == 1
+    pools = {(row["pool"], row["failure"]): row for row in logbook.ask("failures-by-pool", at("10:50"))}
+    assert pools.keys() == {(D2, "capacity"), (D4, "capacity"), ("standard_d16s_v5 in westeurope", "price")}
+    assert pools[D2, "capacity"]["failures"] + pools[D4, "capacity"]["failures"] == kinds["capacity"]["failures"]
+    assert pools[D4, "capacity"]["vms"] == 1
+
+
+@pytest.mark.parametrize(("hours", "alarmed"), [(23, []), (25, ["render-1"]), (24 * 5, ["render-1"])])
+def test_a_recovery_open_for_longer_than_a_day_is_an_alarm(hours: int, alarmed: list[str]) -> None:
+    """And stays one, though the rule looks two days back and no further."""
+    azure = VirtualAzure()
+    now = TEN + timedelta(hours=hours)
+    with watched(azure) as logbook:
+        out_of_capacity(azure)
+        azure.run_until(now)
+    rows = logbook.ask("alarm-gave-up", now)
+    assert names(rows) == alarmed
+    assert [row["pool"] for row in rows] == [D2] * len(alarmed)
+
+
+def test_a_recovery_that_took_longer_than_a_day_and_ended_is_no_alarm_any_more() -> None:
+    """Capacity came back in the end."""
+    azure = VirtualAzure()
+    with watched(azure) as logbook:
+        out_of_capacity(azure)
+        azure.run_until(TEN + DAY)
+        azure.world.set_capacity(azure.pool_key(), None)
+        azure.run_until(TEN + DAY + timedelta(hours=2))
+    assert logbook.ask("alarm-gave-up", TEN + DAY + timedelta(hours=2)) == []
+
+
+def test_a_denied_start_is_an_alarm_that_says_what_azure_said() -> None:
+    """The owner locked the machine."""
+    azure = VirtualAzure()
+    azure.add_vm()
+    azure.world.refuse_next_start("render-1", "ScopeLocked", "The scope is locked.", HTTPStatus.CONFLICT)
+    with watched(azure) as logbook:
+        azure.world.evict("render-1")
+        azure.run_until(at("10:05"))
+    rows = logbook.ask("alarm-denied", at("10:05"))
+    assert names(rows) == ["render-1"]
+    assert rows[0]["told"] == "ScopeLocked: The scope is locked."
+
+
+def test_a_denied_look_is_an_alarm() -> None:
+    """The role is missing where the VM is."""
+    azure = VirtualAzure()
+    azure.add_vm()
+    azure.compute.failing = [AzureRefusedError(failure(FailureKind.DENIED, "AuthorizationFailed"), "show render-1")]
+    with watched(azure) as logbook:
+        azure.world.evict("render-1")
+        azure.run_until(at("10:05"))
+    [row] = logbook.ask("alarm-denied", at("10:05"))
+    assert names([row]) == ["render-1"]
+    assert row["told"] == "Azure refused to show render-1: AuthorizationFailed (denied): as Azure words it"
+
+
+def test_a_denied_sweep_is_an_alarm_and_no_failure_of_the_app() -> None:
+    """Here the function itself fails, with our own words in the exception."""
+    logbook = Logbook()
+    refusal = AzureRefusedError(failure(FailureKind.DENIED, "AuthorizationFailed"), "answer queries/sweep.kql")
+    fail(logbook, 2, f"Result: Failure\nException: AzureRefusedError: {refusal}", function="sweep")
+    assert len(logbook.ask("alarm-denied", at("10:30"))) == 2
+    assert logbook.ask("alarm-app-failures", at("10:30")) == []
+
+
+def test_the_event_path_is_silent_when_only_the_sweep_finds_evictions() -> None:
+    """All events are lost; the sweep of 10:15 finds the VM, and that it was evicted."""
+    azure = VirtualAzure()
+    azure.add_vm()
+    azure.lost = lambda _: True
+    with watched(azure) as logbook:
+        azure.world.evict("render-1")
+        azure.run_until(at("11:00"))
+    rows = logbook.ask("alarm-event-path-silent", at("11:00"))
+    assert names(rows) == ["render-1"]
+    assert (rows[0]["pool"], rows[0]["TimeGenerated"]) == (D2, at("10:15"))
+
+
+def test_one_event_of_any_kind_shows_that_the_path_is_open() -> None:
+    """The eviction's own events are lost, but another VM's came through: one event lost is what the sweep is for."""
+    azure = VirtualAzure()
+    lost = azure.add_vm().vm_id
+    azure.add_vm("other", tags={})
+    azure.lost = lambda happening: happening.vm_id == lost
+    with watched(azure) as logbook:
+        azure.world.evict("render-1")
+        azure.world.evict("other")
+        azure.run_until(at("11:00"))
+    assert logbook.ask("alarm-event-path-silent", at("11:00")) == []
+
+
+def test_a_vm_down_for_an_unknown_reason_says_nothing_of_the_event_path() -> None:
+    """Somebody tagged a VM that had long been deallocated: no event was due."""
+    azure = VirtualAzure()
+    azure.add_vm(power_state="deallocated")
+    azure.lost = lambda happening: isinstance(happening, Annotated)
+    with watched(azure) as logbook:
+        azure.run_until(at("10:16"))
+    assert azure.recovery().is_open
+    assert logbook.ask("alarm-event-path-silent", at("10:16")) == []
+
+
+def fail(logbook: Logbook, times: int, told: str, *, function: str = "on_signal") -> None:
+    """Write what the host writes when a function fails."""
+    for number in range(times):
+        time, operation = TEN + timedelta(minutes=number), f"{function}-{number}"
+        logbook.add("AppRequests", time, Name=function, Success=False, OperationId=operation)
+        outer = f"Exception while executing function: Functions.{function}"
+        logbook.add("AppExceptions", time, OuterMessage=outer, InnermostMessage=told, OperationId=operation)
+
+
+def test_a_function_that_fails_again_and_again_is_an_alarm_with_its_cause() -> None:
+    """Once may be chance: the queue brings the message again."""
+    told = "Result: Failure\nException: QueryResultError: queries/confirm.kql: the result lacks the column tags"
+    logbook = Logbook()
+    fail(logbook, 1, told)
+    fail(logbook, 2, told, function="sweep")
+    assert logbook.ask("alarm-app-failures", at("11:00")) == [
+        {"TimeGenerated": at("10:01"), "what": "sweep", "failures": 2, "told": told}
+    ]
+
+
+def test_a_host_that_cannot_start_is_an_alarm() -> None:
+    """A setting makes no sense: no function runs, so none fails; the host's own errors are all there is."""
+    logbook = Logbook()
+    logbook.add("AppExceptions", TEN, OuterMessage="A host error has occurred during startup operation")
+    for minute in (1, 2):
+        logbook.add("AppTraces", TEN + timedelta(minutes=minute), Message="Worker failed to index", SeverityLevel=3)
+    [row] = logbook.ask("alarm-app-failures", at("11:00"))
+    assert (row["what"], row["failures"], row["told"]) == ("host", 3, "Worker failed to index")
+
+
+def test_an_outcome_that_nobody_was_told_is_an_alarm() -> None:
+    """The outcomes topic denies us; the VM is restored all the same."""
+    azure = VirtualAzure()
+    azure.add_vm()
+    azure.outcomes.failing = [AzureRefusedError(failure(FailureKind.DENIED), "publish an outcome")]
+    with watched(azure) as logbook:
+        azure.world.evict("render-1")
+        azure.run_until(at("10:05"))
+    [row] = logbook.ask("alarm-app-failures", at("10:05"))
+    assert (row["what"], row["failures"]) == ("outcomes", 1)
+    assert row["told"].startswith("the outcome restored was not published")
+
+
+def test_what_nobody_could_read_is_an_alarm_once_and_no_failure_of_the_app() -> None:
+    """The app says so at the first delivery; the host tries on and says when it moves the message."""
+    azure = VirtualAzure()
+    with watched(azure) as logbook:
+        for delivery in range(1, 6):
+            with pytest.raises(UnreadableEvent):
+                asyncio.run(azure.responder.handle("rubbish", delivery=delivery))
+    told = json.loads(logbook.rows["AppTraces"][0]["Message"])["reason"]
+    fail(logbook, 5, f"Result: Failure\nException: UnreadableEvent: {told}")
+    moved = "Message has reached MaxDequeueCount of 5. Moving message to queue 'signals-poison'."
+    logbook.add("AppTraces", at("10:05"), Message=moved, SeverityLevel=2)
+    assert [row["told"] for row in logbook.ask("alarm-poison", at("10:06"))] == [told, moved]
+    assert logbook.ask("alarm-app-failures", at("10:06")) == []
+
+
+def test_the_workbook_shows_these_very_queries() -> None:
+    """Each part embeds the text of its file, whole, and goes by the time that the reader chose."""
+    workbook = json.loads(WORKBOOK.read_text(encoding="utf-8"))
+    parts = {item["name"]: item["content"] for item in workbook["items"] if item["type"] == 3}
+    assert sorted(parts) == SHOWN
+    times = [one["name"] for item in workbook["items"] if item["type"] == 9 for one in item["content"]["parameters"]]
+    for name, part in parts.items():
+        assert part["query"] == (QUERIES / f"{name}.kql").read_text(encoding="utf-8"), name
+        assert [part["timeContextFromParameter"]] == times
+
+
+def test_the_workbook_holds_no_address_of_anybodys() -> None:
+    """It asks the workspace that the deployment links it to."""
+    assert "/subscriptions/" not in WORKBOOK.read_text(encoding="utf-8").lower()
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_what_the_workbook_shows_leaves_the_time_to_its_reader(name: str) -> None:
+    """A time in the query would silently cut off what the reader asked for."""
+    assert "ago(" not in (QUERIES / f"{name}.kql").read_text(encoding="utf-8")
