@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.policy import START_PATIENCE
 from spot_responder.signals import Signal, SignalKind, Source, kind_of_annotation
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Evidence:
 
     ``stopped_firmly_at``: an ARM operation that somebody sent. ``stopped_weakly_at``: only Resource Health says so.
     ``start_asked_at``: our own latest start request, whose echoes are no owner's word.
-    ``started_at``: the newest start that an annotation told of; a weak stop before it is over.
+    ``started_at``: the newest start by others that an annotation told of; a stop before it is over.
     ``settled_at``: the VM is known to have run after all that happened up to then; older news, told late, is over.
     """
 
@@ -97,31 +98,33 @@ class Evidence:
     def _with(self, kind: SignalKind, occurred_at: datetime, *, firm: bool) -> Evidence:
         if self.settled_at and occurred_at <= self.settled_at:
             return self
+        if kind is SignalKind.STOPPED_BY_OWNER and self.started_at and occurred_at <= self.started_at:
+            return self
         match kind:
             case SignalKind.EVICTED:
                 return replace(self, evicted_at=_newest(self.evicted_at, occurred_at))
             case SignalKind.STOPPED_BY_OWNER if firm:
                 return replace(self, stopped_firmly_at=_newest(self.stopped_firmly_at, occurred_at))
-            case SignalKind.STOPPED_BY_OWNER if not self._explains_weak_stop(occurred_at):
+            case SignalKind.STOPPED_BY_OWNER if not self._is_near_our_start(occurred_at):
                 return replace(self, stopped_weakly_at=_newest(self.stopped_weakly_at, occurred_at))
             case _:
                 return self
 
-    def _explains_weak_stop(self, occurred_at: datetime) -> bool:
-        if self.started_at and occurred_at <= self.started_at:
-            return True
+    def _is_near_our_start(self, occurred_at: datetime) -> bool:
         return self.start_asked_at is not None and occurred_at <= self.start_asked_at + FAILED_START_WINDOW
 
     def _with_start(self, occurred_at: datetime, source: Source) -> Evidence:
         """Add a start. One that follows our own request is its echo, and takes back nobody's word."""
-        if self.start_asked_at and occurred_at >= self.start_asked_at:
+        asked_at = self.start_asked_at
+        if asked_at and asked_at <= occurred_at <= asked_at + START_PATIENCE:
             return self
         if source in {Source.ARM_OPERATION, Source.AVAILABILITY_STATUS}:
             return self.settled(occurred_at)
-        # An annotation says only that somebody began to start it.
+        # An annotation says that somebody began to start it: no longer stopped by its owner, but perhaps not up either.
         return replace(
             self,
             started_at=_newest(self.started_at, occurred_at),
+            stopped_firmly_at=_if_after(self.stopped_firmly_at, occurred_at),
             stopped_weakly_at=_if_after(self.stopped_weakly_at, occurred_at),
         )
 

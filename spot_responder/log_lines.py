@@ -42,7 +42,7 @@ def log_decision(
     if isinstance(decision, Wait):
         fields |= {"until": decision.until.isoformat()} | _of_failure(decision.failure)
     if isinstance(decision, Close):
-        fields |= {"outcome": str(decision.outcome)} | _down(situation.down_since, now)
+        fields |= {"outcome": str(decision.outcome)} | _down(recovery.down_since if recovery else None, now)
     _write(logging.INFO, "decision", fields)
 
 

@@ -41,6 +41,10 @@ OVERDUE: Final = timedelta(minutes=2)
 """A follow-up so late is taken as lost, and the sweep raises a hand in its place."""
 
 
+CLOCKS_DIFFER: Final = timedelta(minutes=15)
+"""Our clock may be so far behind Azure's; what is told from later than that is wrong, or forged."""
+
+
 @dataclass(frozen=True, slots=True)
 class Responder:
     """Answers signals. ``clock`` gives the time in UTC, ``roll`` a number from 0 to 1, ``new_id`` a fresh id."""
@@ -142,7 +146,8 @@ class Responder:
 
 def _not_after(now: datetime, signal: Signal) -> Signal:
     """Give a signal without a time the present one, and let none come from the future: it would outweigh all others."""
-    return replace(signal, occurred_at=min(signal.occurred_at or now, now))
+    occurred_at = signal.occurred_at or now
+    return replace(signal, occurred_at=now if occurred_at > now + CLOCKS_DIFFER else occurred_at)
 
 
 def _is_overdue(recovery: Recovery, now: datetime) -> bool:

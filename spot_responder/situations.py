@@ -59,14 +59,6 @@ class Situation:
         return self.recovery if self.recovery and self.recovery.is_open else None
 
     @property
-    def down_since(self) -> datetime | None:
-        """Since when the VM has been down: its eviction, or the first that we heard of it; ``None`` without a case."""
-        if self.open_recovery is None:
-            return None
-        known = [self.open_recovery.opened_at, self.evidence.evicted_at]
-        return min(time for time in known if time)
-
-    @property
     def attempt(self) -> Attempt | None:
         """The start request that Azure may still be working on."""
         return self.open_recovery.attempt_under_way if self.open_recovery else None

@@ -102,13 +102,22 @@ def test_the_echo_of_our_own_start_takes_back_nobodys_word() -> None:
     assert asked.with_annotation(Annotation("VirtualMachineAllocated", at("10:00:02"))) == asked
 
 
-def test_a_start_that_only_an_annotation_tells_of_clears_weak_stops_alone() -> None:
-    """Somebody began to start it; that is no proof against an owner whom ARM named."""
+def test_a_start_long_after_our_own_request_is_no_echo_of_it() -> None:
+    """We asked at 10:00, its owner stopped it at 10:05, and somebody starts it at 20:00: the wish is over."""
+    stopped = replace(told(evicted(at("9:30"))), start_asked_at=at("10:00")).with_signal(firm_stop("10:05"))
+    begun = Annotation("VirtualMachineStartInitiatedByControlPlane", at("20:00"))
+    assert stopped.with_annotation(begun).verdict is Verdict.EVICTED
+
+
+def test_a_start_by_others_that_only_an_annotation_tells_of_ends_the_wish_and_settles_nothing() -> None:
+    """Somebody began to start it at 9:30, of which ARM's own event is lost: stops before that are over."""
     begun = Annotation("VirtualMachineStartInitiatedByControlPlane", at("9:30"))
     weak = told(signal(OWNER_STOPPED, at("9:00"))).with_annotation(begun)
     assert weak.verdict is Verdict.UNKNOWN
     assert weak.with_signal(signal(OWNER_STOPPED, at("9:00"))).verdict is Verdict.UNKNOWN
-    assert told(firm_stop("9:00")).with_annotation(begun).verdict is Verdict.STOPPED_BY_OWNER
+    assert told(firm_stop("9:00")).with_annotation(begun).verdict is Verdict.UNKNOWN
+    assert weak.with_signal(firm_stop("9:00")).verdict is Verdict.UNKNOWN
+    assert told(evicted(at("9:00"))).with_annotation(begun).verdict is Verdict.EVICTED
 
 
 def test_eviction_and_firm_stop_at_the_same_moment_is_a_stop() -> None:

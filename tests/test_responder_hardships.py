@@ -299,6 +299,22 @@ def test_a_signal_from_the_future_counts_as_of_now() -> None:
     assert outcomes(azure) == [Outcome.RUNS_WITHOUT_US]
 
 
+@pytest.mark.parametrize("minutes", [-5, 5])
+def test_a_clock_that_is_wrong_by_minutes_turns_no_stop_into_an_eviction(minutes: int) -> None:
+    """Evicted at 10:00 without capacity, stopped by its owner at 10:20: obeyed, though our clock is wrong."""
+    azure = VirtualAzure()
+    azure.add_vm()
+    azure.responder = replace(azure.responder, clock=lambda: azure.world.now + minutes * MINUTE)
+    azure.world.set_capacity(azure.pool_key(), 0)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:20"))
+    azure.world.stop_by_owner("render-1")
+    azure.run_until(at("10:21"))
+    azure.world.set_capacity(azure.pool_key(), None)
+    azure.run_until(at("13:00"))
+    assert azure.world.machine("render-1").power_state == "deallocated"
+
+
 def test_a_look_that_azure_throttles_is_taken_later_and_nothing_is_lost() -> None:
     """Resource Graph says 429, come back in 40 s: the signal is put back for so long."""
     azure = VirtualAzure()
