@@ -223,12 +223,15 @@ def _start_if_the_pool_admits(situation: Situation, vm: Vm, policy: Policy, now:
     # Half a look at least: with a turn of nothing, a VM that is held would be back at once.
     answer = pools.ask(pool, vm.vm_id.key, now, turn=policy.look_again * (0.5 + roll))
     if isinstance(answer, Held):
-        return Wait(answer.until, f"waits for capacity: {pool.pool_id} refused {_times(pool.refusals)}")
+        return Wait(answer.until, _why_held(pool))
     return Start(vm, f"a tagged Spot VM, deallocated, {situation.evidence.verdict}", answer.pool)
 
 
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times in a row"
+def _why_held(pool: Pool) -> str:
+    if not pool.refusals:
+        return f"its turn has not come: {pool.pool_id} opens step by step"
+    times = "once" if pool.refusals == 1 else f"{pool.refusals} times in a row"
+    return f"no capacity just now: {pool.pool_id} refused {times}"
 
 
 def _clock(time: datetime | None) -> str:

@@ -502,7 +502,16 @@ def test_a_closed_pool_holds_everybody() -> None:
     decision = decided(situation(evicted(), spot_vm(), pool=CLOSED_POOL))
     assert isinstance(decision, Wait)
     assert at("10:30") < decision.until <= at("10:30") + 2 * POLICY.look_again
-    assert decision.reason == "waits for capacity: standard_d2s_v5 in westeurope refused 3 times in a row"
+    assert decision.reason == "no capacity just now: standard_d2s_v5 in westeurope refused 3 times in a row"
+
+
+def test_a_vm_held_while_its_pool_opens_is_told_so() -> None:
+    """One VM came up, two may be under way, and both places are taken."""
+    pool_id = pool_of(spot_vm())
+    opening = Pool(pool_id, width=2, under_way={"a": at("10:05"), "b": at("10:05")})
+    decision = decided(situation(evicted(), spot_vm(), recovery(), pool=opening))
+    assert isinstance(decision, Wait)
+    assert decision.reason == "its turn has not come: standard_d2s_v5 in westeurope opens step by step"
 
 
 def test_the_vms_that_wait_for_a_pool_do_not_come_back_together() -> None:

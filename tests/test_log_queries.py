@@ -142,7 +142,7 @@ def test_open_recoveries_are_shown_with_what_they_wait_for_until_they_end() -> N
         azure.run_until(at("12:00"))
     assert names([row]) == ["render-1"]
     assert (row["pool"], row["decision"]) == (D2, "wait")
-    assert row["reason"].startswith(("no capacity for", "waits for capacity", "it is"))
+    assert row["reason"].startswith(("no capacity for", "no capacity just now", "its turn", "it is"))
     assert row["since"] < at("10:01")
     assert row["until"] > at("10:30")
     assert logbook.ask("open-recoveries", at("12:00")) == []
