@@ -98,9 +98,9 @@ def log_unreadable(problem: str) -> None:
     _write(logging.ERROR, "unreadable", {"reason": problem, "what_to_do": what_to_do})
 
 
-def log_odd_row(query: str, problem: str) -> None:
-    """Log that a row of a query's result is left out, so that it does not stop the others."""
-    _write(logging.WARNING, "odd row", {"reason": f"queries/{query}.kql: {problem}"})
+def log_odd_row(where: str, problem: str) -> None:
+    """Log that a row of a query's result or of a table is left out, so that it does not stop the others."""
+    _write(logging.WARNING, "odd row", {"reason": f"{where}: {problem}"})
 
 
 def log_sweep(found: int, overdue: int, busy: int) -> None:

@@ -160,7 +160,7 @@ def _vm_ids(row: Row) -> list[VmId]:
     try:
         return [VmId.parse(str(row["id"]))]
     except NotAVmIdError as error:
-        log_odd_row("sweep", str(error))
+        log_odd_row("queries/sweep.kql", str(error))
         return []
 
 

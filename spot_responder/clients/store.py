@@ -19,6 +19,7 @@ from spot_responder.clients.rows import (
     recovery_row,
 )
 from spot_responder.doors import ChangedMeanwhileError, Stored
+from spot_responder.log_lines import log_odd_row
 from spot_responder.pools import Pool, PoolId
 
 if TYPE_CHECKING:
@@ -65,8 +66,8 @@ class Tables:
         await _write(self.pools, pool_row(pool), etag)
 
     async def all_recoveries(self) -> list[Stored[Recovery]]:
-        """Load every row, open or remembered."""
-        return [Stored(recovery_from_row(row), _etag(row)) async for row in self.recoveries.list_entities()]
+        """Load every row, open or remembered; one that another release wrote otherwise must not stop the sweep."""
+        return [stored async for row in self.recoveries.list_entities() for stored in _recoveries(row)]
 
     async def forget(self, stored: Stored[Recovery]) -> None:
         """Delete a row; one that changed meanwhile is not to be forgotten any more, and stays."""
@@ -81,6 +82,14 @@ class Tables:
     async def write_history(self, recovery: Recovery) -> None:
         """Write a closed recovery into the history; writing it twice is writing it once."""
         await self.history.upsert_entity(history_row(recovery), mode=UpdateMode.REPLACE)
+
+
+def _recoveries(row: TableEntity) -> list[Stored[Recovery]]:
+    try:
+        return [Stored(recovery_from_row(row), _etag(row))]
+    except (KeyError, TypeError, ValueError) as error:
+        log_odd_row(f"table recoveries, {row['PartitionKey']}, {row['RowKey']}", repr(error))
+        return []
 
 
 async def _read(table: TableClient, key: Key) -> TableEntity | None:
