@@ -18,6 +18,15 @@ var alarms = [
     query: loadTextContent('../queries/logs/alarm-app-failures.kql')
   }
   {
+    // With a sweep each quarter of an hour; who sets it to less than two an hour has to let go of this alarm.
+    name: 'app-silent'
+    title: 'the app is silent: no sweep for an hour'
+    severity: 1
+    every: 'PT30M'
+    window: 'PT1H'
+    query: loadTextContent('../queries/logs/alarm-app-silent.kql')
+  }
+  {
     name: 'poison'
     title: 'messages that nobody could read or answer'
     severity: 2

@@ -82,19 +82,22 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
     })
   }
 
+  // One after the other: changes of one site at the same time have been seen to refuse each other.
   resource ftpPassword 'basicPublishingCredentialsPolicies' = {
     name: 'ftp'
+    dependsOn: [settings]
     properties: { allow: false }
   }
 
   resource scmPassword 'basicPublishingCredentialsPolicies' = {
     name: 'scm'
+    dependsOn: [ftpPassword]
     properties: { allow: false }
   }
 
   resource code 'extensions' = if (!empty(packageAddress)) {
     name: 'onedeploy'
-    dependsOn: [settings]
+    dependsOn: [scmPassword]
     #disable-next-line BCP187 // documented for Flex Consumption; the published types do not have it
     properties: {
       packageUri: packageAddress

@@ -179,6 +179,8 @@ module app 'app.bicep' = {
       OUTCOMES_TOPIC_ENDPOINT: outcomes.?outputs.endpoint ?? ''
     }
   }
+  // So that the roles, which watch assigns, have the minute that the app takes before listen needs them.
+  dependsOn: [watch]
 }
 
 module watch 'watch.bicep' = [
@@ -211,7 +213,7 @@ module listen 'listen.bicep' = [
       delivery: delivery
       actionGroupId: alarms.outputs.actionGroupId
     }
-    // Event Grid refuses a subscription until its roles have taken effect: making the app gives them a minute.
+    // Event Grid refuses a subscription until its roles have taken effect.
     dependsOn: [app]
   }
 ]

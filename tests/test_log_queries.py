@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 WORKBOOK = REPOSITORY / "infra" / "workbook" / "workbook.json"
 NAMES = sorted(path.stem for path in QUERIES.glob("*.kql"))
 SHOWN = ["evictions", "failures-by-kind", "failures-by-pool", "open-recoveries", "time-to-restore"]
+SILENCE = "alarm-app-silent"
 ALARMS = ["alarm-app-failures", "alarm-denied", "alarm-event-path-silent", "alarm-gave-up", "alarm-poison"]
 D2 = "standard_d2s_v5 in westeurope"
 D4 = "standard_d4s_v5 in westeurope"
@@ -52,11 +53,11 @@ def names(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def test_the_files_are_those_that_the_deployment_names() -> None:
-    """Five for the workbook, five for the alarm rules."""
-    assert sorted(SHOWN + ALARMS) == NAMES
+    """Five for the workbook, six for the alarm rules."""
+    assert sorted([*SHOWN, *ALARMS, SILENCE]) == NAMES
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*SHOWN, *ALARMS])
 def test_a_quiet_day_shows_nothing_and_alarms_nobody(name: str) -> None:
     """No line at all is no alarm, and neither are VMs that nobody covers."""
     assert Logbook().ask(name, TEN) == []
@@ -369,3 +370,13 @@ def test_the_workbook_holds_no_address_of_anybodys() -> None:
 def test_what_the_workbook_shows_leaves_the_time_to_its_reader(name: str) -> None:
     """A time in the query would silently cut off what the reader asked for."""
     assert "ago(" not in (QUERIES / f"{name}.kql").read_text(encoding="utf-8")
+
+
+def test_an_app_that_says_nothing_is_an_alarm_and_one_that_sweeps_is_none() -> None:
+    """Stopped after an hour of sweeps: told an hour later, and also where nothing was ever written."""
+    assert Logbook().ask(SILENCE, TEN) == [{"told": "no sweep for an hour"}]
+    azure = VirtualAzure()
+    with watched(azure) as logbook:
+        azure.run_until(at("11:00"))
+    assert logbook.ask(SILENCE, at("11:10")) == []
+    assert logbook.ask(SILENCE, at("12:10")) == [{"told": "no sweep for an hour"}]

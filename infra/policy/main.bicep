@@ -29,7 +29,8 @@ resource addTag 'Microsoft.Authorization/policyDefinitions@2025-11-01' = {
         allOf: [
           { field: 'type', equals: 'Microsoft.Compute/virtualMachines' }
           { field: 'Microsoft.Compute/virtualMachines/priority', in: ['Spot', 'Low', 'SpotPlus'] }
-          { field: 'Microsoft.Compute/virtualMachines/evictionPolicy', equals: 'Deallocate' }
+          // A request that says nothing of it gets Azure's default, Deallocate.
+          { field: 'Microsoft.Compute/virtualMachines/evictionPolicy', notEquals: 'Delete' }
           { field: '[concat(\'tags[\', parameters(\'tagName\'), \']\')]', exists: 'false' }
         ]
       }

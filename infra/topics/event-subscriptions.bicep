@@ -81,6 +81,8 @@ resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = {
   name: topicName
 }
 
+// One after the other: several at once on one topic have been seen to refuse each other.
+@batchSize(1)
 resource eventSubscriptions 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' = [
   for (one, index) in subscriptions: {
     parent: topic

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from localazure.laptop import SIGNALS, TABLES
 from spot_responder.policy import Policy
 from spot_responder.settings import Settings
-from tests.infra.compiler import REPOSITORY, committed_template
+from tests.infra.compiler import INFRA, REPOSITORY, committed_template, parameters_of, template_of
+from tests.infra.deployment import deploy
 from tests.infra.expressions import Unknown
 from tests.infra.ways import WAYS, deployed, last_names, resources, role_assignments
 
@@ -175,3 +176,34 @@ def test_no_secret_is_in_the_template() -> None:
     assert named == {"APPLICATIONINSIGHTS_CONNECTION_STRING"}
     (settings,) = resources(deployed("queue"), "Web/sites/config")
     assert str(settings.properties["APPLICATIONINSIGHTS_AUTHENTICATION_STRING"]).endswith(";Authorization=AAD")
+
+
+def test_a_package_is_put_in_by_the_template_itself() -> None:
+    """With an address, as the button asks for it: one deployment of that package, built already, after all settings."""
+    given = parameters_of(INFRA / "queue.bicepparam") | {"packageAddress": "https://example.com/app.zip"}
+    (code,) = resources(deploy(committed_template(), given), "Web/sites/extensions")
+    assert code.name.endswith("/onedeploy")
+    assert code.properties == {"packageUri": "https://example.com/app.zip", "remoteBuild": False}
+    assert resources(deployed("queue"), "Web/sites/extensions") == []
+
+
+def test_the_policy_adds_the_tag_to_spot_vms_that_azure_deallocates_and_to_no_others() -> None:
+    """It modifies, by the right to tag alone, Spot VMs that lack the tag and are not deleted when they are evicted."""
+    (rule,) = _policy_rules(template_of(INFRA / "policy" / "main.bicep"))
+    conditions = {one["field"]: one for one in rule["if"]["allOf"]}
+    assert conditions["Microsoft.Compute/virtualMachines/priority"]["in"] == ["Spot", "Low", "SpotPlus"]
+    assert conditions["Microsoft.Compute/virtualMachines/evictionPolicy"]["notEquals"] == "Delete"
+    assert [one for one in conditions.values() if one.get("exists") == "false"]
+    assert rule["then"]["effect"] == "modify"
+    assert len(rule["then"]["details"]["roleDefinitionIds"]) == 1
+    (operation,) = rule["then"]["details"]["operations"]
+    assert (operation["operation"], operation["value"]) == ("add", "true")
+
+
+def _policy_rules(part: Any) -> list[Any]:  # noqa: ANN401 - a template is whatever JSON is
+    if isinstance(part, list):
+        return [rule for one in part for rule in _policy_rules(one)]
+    if isinstance(part, dict):
+        here = [part["policyRule"]] if "policyRule" in part else []
+        return here + [rule for one in part.values() for rule in _policy_rules(one)]
+    return []

@@ -27,6 +27,21 @@ def test_every_alarm_s_question_is_asked(way: str) -> None:
         assert [scope.rsplit("/", 1)[-1] for scope in rule.properties["scopes"]] == [workspace.name]
 
 
+def test_every_alarm_fires_at_the_first_row() -> None:
+    """Enabled, looked at at least as often as its window is long, and told when its query finds anything."""
+    periods = {"PT15M": 15, "PT30M": 30, "PT1H": 60, "P1D": 1440}
+    for rule in resources(deployed("queue"), "Insights/scheduledQueryRules"):
+        (criterion,) = rule.properties["criteria"]["allOf"]
+        assert (criterion["timeAggregation"], criterion["operator"], criterion["threshold"]) == (
+            "Count",
+            "GreaterThan",
+            0,
+        )
+        assert criterion["failingPeriods"] == {"numberOfEvaluationPeriods": 1, "minFailingPeriodsToAlert": 1}
+        assert rule.properties["enabled"] is True
+        assert periods[rule.properties["evaluationFrequency"]] <= periods[rule.properties["windowSize"]]
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_lost_events_are_told_for_every_topic(way: str) -> None:
     """Dead-lettered or dropped: one alarm each, of our own subscriptions only."""
