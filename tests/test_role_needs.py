@@ -276,3 +276,9 @@ def test_without_reading_health_a_vm_is_started_that_its_owner_stopped(tmp_path:
     assert one.starts() == []
     one, _ = play(tmp_path, stopped_by_its_owner_and_untold, without=READ_HEALTH)
     assert len(one.starts()) == 1
+
+
+def test_the_role_reaches_no_data_and_takes_nothing_back() -> None:
+    """Reads and one start: no data of anybody's, and no list of exceptions to think about."""
+    role = json.loads(RESPONDER_ROLE.read_text(encoding="utf-8"))
+    assert role["notActions"] == role["dataActions"] == role["notDataActions"] == []
