@@ -111,8 +111,7 @@ def _running(situation: Situation, vm: Vm, policy: Policy, now: datetime) -> Dec
     if not recovery.may_have_started_it:
         return Close(Outcome.RUNS_WITHOUT_US, "it runs: it did not go down after all, or somebody else started it")
     starts = "1 start request" if recovery.attempts == 1 else f"{recovery.attempts} start requests"
-    down_since = min(time for time in (recovery.opened_at, situation.evidence.evicted_at) if time)
-    down_for = _spoken(now - down_since)
+    down_for = _spoken(now - situation.evidence.down_since(recovery.opened_at))
     return Close(Outcome.RESTORED, f"it runs again, {down_for} after it went down, {starts}", pool)
 
 

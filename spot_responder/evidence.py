@@ -95,6 +95,10 @@ class Evidence:
         """When its owner stopped it, as far as was told."""
         return _newest(self.stopped_firmly_at, self.stopped_weakly_at)
 
+    def down_since(self, heard_at: datetime) -> datetime:
+        """Give since when the VM is down: its eviction, or the first that we heard of it, whichever was sooner."""
+        return min(heard_at, self.evicted_at or heard_at)
+
     def _with(self, kind: SignalKind, occurred_at: datetime, *, firm: bool) -> Evidence:
         if self.settled_at and occurred_at <= self.settled_at:
             return self

@@ -23,6 +23,10 @@ FLAPPING: Final = (3, timedelta(hours=1), timedelta(minutes=30))
 """So many restarts within so long, and the next waits for so long: each start-up costs, and may be for nothing."""
 
 
+LONGEST_DELAY: Final = timedelta(days=6)
+"""A queue message can be hidden for seven days at most; what has to wait longer is decided anew."""
+
+
 class RestartWhen(StrEnum):
     """What it takes to restart a VM that is down."""
 

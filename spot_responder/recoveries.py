@@ -149,7 +149,6 @@ class Recovery:
     def closed(self, outcome: Outcome, now: datetime, reason: str) -> Recovery:
         """End the case. What is over is forgotten; the owner's wish and the restarts are remembered."""
         self._must_be_open("close")
-        down_since = min(time for time in (self.opened_at, self.evidence.evicted_at) if time)
         restarts = tuple(time for time in self.restarts if now - time < RESTARTS_REMEMBERED)
         if outcome is Outcome.RESTORED:
             restarts = (*restarts, now)
@@ -161,7 +160,7 @@ class Recovery:
             restarts=restarts,
             wake_at=None,
             sequence=self.sequence + 1,
-            down_since=down_since,
+            down_since=self.evidence.down_since(self.opened_at),
             evidence=self._evidence_after(outcome),
         )
 

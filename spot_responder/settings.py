@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from spot_responder.policy import Policy, RestartWhen
+from spot_responder.policy import LONGEST_DELAY, Policy, RestartWhen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,9 +21,6 @@ DEFAULT_SCHEDULE: Final = "0 */15 * * * *"
 
 _SCHEDULE_FIELDS: Final = (59, 59, 23, 31, 12, 7)
 """The largest number in each field: second, minute, hour, day, month, day of the week."""
-
-_LONGEST_DELAY: Final = timedelta(days=6)
-"""A queue message can be hidden for seven days at most."""
 
 
 class InvalidSettingError(ValueError):
@@ -171,7 +168,7 @@ def _count(name: str, env: Mapping[str, str], default: int) -> int:
 
 def _seconds(name: str, env: Mapping[str, str], default: timedelta) -> timedelta:
     value = env.get(name, "").strip() or f"{default.total_seconds():g}"
-    limit = _LONGEST_DELAY.total_seconds()
+    limit = LONGEST_DELAY.total_seconds()
     if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", value) or not 0 < float(value) <= limit:
         raise _invalid(name, value, f"seconds, more than 0 and at most {limit:g}")
     return timedelta(seconds=float(value))

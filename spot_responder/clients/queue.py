@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import timedelta
 from math import ceil
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from spot_responder.policy import LONGEST_DELAY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import timedelta
 
     from azure.storage.queue.aio import QueueClient
-
-LONGEST_DELAY: Final = timedelta(days=6)
-"""A message can be hidden for seven days at most, and must live a little longer than that."""
 
 
 @dataclass(frozen=True, slots=True)
