@@ -1,0 +1,269 @@
+"""The app in virtual time: its instances, the queue that they work off, and the timer of the sweep.
+
+The instances run the product's own responder and clients; only the SDKs below those are doubles. What the Functions
+host does with messages is done as in ``queue_listener.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from localazure.queue_listener import LEASE
+from localazure.virtual.compute import ARM, ComputeDouble
+from localazure.virtual.graph import GraphDouble
+from localazure.virtual.storage import QueueDouble, Table, TableDouble, TopicDouble
+from localazure.virtual.wire import Wire
+from spot_responder.clients.compute import Compute
+from spot_responder.clients.graph import ResourceGraph
+from spot_responder.clients.outcomes import OutcomesTopic
+from spot_responder.clients.queue import SignalQueue
+from spot_responder.clients.store import Tables
+from spot_responder.doors import Clients
+from spot_responder.responder import Responder
+from spot_responder.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from random import Random
+
+    from azure.core.messaging import CloudEvent
+
+    from localazure.happenings import Happening
+    from localazure.limits import Limits
+    from localazure.virtual.clock import VirtualClock
+    from localazure.virtual.wire import Passages
+    from localazure.world import World
+    from spot_responder.policy import Policy
+
+POISON_AT: Final = 5
+"""``maxDequeueCount`` of ``host.json``."""
+
+TRY_AGAIN: Final = timedelta(seconds=30)
+"""``visibilityTimeout`` of ``host.json``: when a message whose function failed comes back."""
+
+_POLLING_S: Final = 2.0
+"""``maxPollingInterval`` of ``host.json``."""
+
+
+@dataclass(eq=False, slots=True)
+class Message:
+    """A queue message; ``tells`` is what happened in the world that it tells of, where it is an event of Azure's."""
+
+    body: str
+    visible_at: datetime
+    tells: Happening | None = None
+    dequeue_count: int = 0
+
+
+@dataclass(slots=True)
+class Storage:
+    """What outlives every process: three tables, what the topic heard, and the poison messages with their errors."""
+
+    recoveries: Table = field(default_factory=Table)
+    history: Table = field(default_factory=Table)
+    pools: Table = field(default_factory=Table)
+    heard: list[CloudEvent[dict[str, object]]] = field(default_factory=list)
+    poison: list[tuple[Message, Exception]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """How the app is set up: so many instances, each with room for so many messages at once; its clocks' errors."""
+
+    policy: Policy
+    instances: int = 1
+    room: int = 12
+    sweep_every: timedelta = timedelta(minutes=15)
+    dry_run: bool = False
+    clock_errors: tuple[timedelta, ...] = ()
+
+
+class App:
+    """The app and its host. ``done`` is called for each message that was answered, ``failed`` for each that was not."""
+
+    def __init__(  # noqa: PLR0913 - what an app stands on
+        self,
+        world: World,
+        clock: VirtualClock,
+        deployment: Deployment,
+        passages: Passages,
+        *,
+        chance: Random,
+        limits: Limits | None = None,
+    ) -> None:
+        """Deploy the app; nothing runs yet but its timer."""
+        self.storage = Storage()
+        self.done: Callable[[Message], None] = lambda _: None
+        self.failed: Callable[[Message | None, Exception], None] = lambda _message, _error: None
+        self.handled = 0
+        self._ids = 0
+        self._world, self._clock, self._deployment = world, clock, deployment
+        self._passages, self._chance, self._limits = passages, chance, limits
+        self._waiting: list[Message] = []
+        self._hidden: set[Message] = set()
+        self._instances = [Instance(self, number) for number in range(deployment.instances)]
+        clock.call_after(deployment.sweep_every, self._sweep)
+
+    @property
+    def messages(self) -> list[Message]:
+        """All that is on the queue and not being worked on."""
+        return [*self._waiting, *self._hidden]
+
+    def put(self, body: str, delay: timedelta, tells: Happening | None = None) -> None:
+        """Take a message for the queue."""
+        self._hide(Message(body, self._clock.now() + delay, tells), delay)
+
+    def kill_one(self) -> None:
+        """End an instance in the middle of whatever it does; the platform starts another within seconds."""
+        self._chance.choice(self._instances).die()
+
+    def responder(self, instance: Instance) -> Responder:
+        """Put the product together, for one instance."""
+        world, clock, storage = self._world, self._clock, self.storage
+        wire = Wire(self._passages, clock.settle, instance.die)
+        errors = self._deployment.clock_errors
+        error = errors[instance.number % len(errors)] if errors else timedelta()
+
+        def compute(subscription_id: str) -> Any:  # noqa: ANN401 - a double of the SDK's client
+            return ComputeDouble(subscription_id, world, wire, self._limits)
+
+        def table(table: Table) -> Any:  # noqa: ANN401 - a double of the SDK's client
+            return TableDouble(table, wire)
+
+        return Responder(
+            clients=Clients(
+                graph=ResourceGraph(cast("Any", GraphDouble(world, wire, self._limits))),
+                compute=Compute(ARM, compute),
+                store=Tables(table(storage.recoveries), table(storage.history), table(storage.pools)),
+                queue=SignalQueue(cast("Any", QueueDouble(self, wire))),
+                outcomes=OutcomesTopic(cast("Any", TopicDouble(storage.heard, wire))),
+            ),
+            settings=Settings(
+                queue_endpoint="https://queue",
+                table_endpoint="https://table",
+                arm_endpoint=ARM,
+                outcomes_endpoint="https://topic",
+                dry_run=self._deployment.dry_run,
+                policy=self._deployment.policy,
+            ),
+            clock=lambda: clock.now() + error,
+            roll=self._chance.random,
+            new_id=self._new_id,
+        )
+
+    def come_back(self, message: Message, delay: timedelta) -> None:
+        """Show a message again after a while."""
+        self._hide(message, delay)
+
+    def hand_out(self) -> None:
+        """Give waiting messages to instances that have room."""
+        while self._waiting:
+            free = [instance for instance in self._instances if instance.has_room(self._deployment.room)]
+            if not free:
+                return
+            self._chance.choice(free).begin(self._waiting.pop(0))
+
+    def spawn(self, instance: Instance, message: Message) -> asyncio.Task[None]:
+        """Work on a message."""
+        return self._clock.spawn(self._work(instance, message))
+
+    def start_again(self, instance: Instance) -> None:
+        """Start an instance anew, a few seconds from now."""
+
+        def start() -> None:
+            instance.live()
+            self.hand_out()
+
+        self._clock.call_after(timedelta(seconds=self._chance.uniform(1, 20)), start)
+
+    def _new_id(self) -> str:
+        self._ids += 1
+        return f"id-{self._ids}"
+
+    def _hide(self, message: Message, delay: timedelta) -> None:
+        message.visible_at = self._clock.now() + delay
+        self._hidden.add(message)
+
+        def show() -> None:
+            self._hidden.discard(message)
+            self._waiting.append(message)
+            self.hand_out()
+
+        self._clock.call_after(delay + timedelta(seconds=self._chance.uniform(0, _POLLING_S)), show)
+
+    async def _work(self, instance: Instance, message: Message) -> None:
+        message.dequeue_count += 1
+        try:
+            await instance.responder.handle(message.body, delivery=message.dequeue_count)
+        except asyncio.CancelledError:
+            # The process died: nobody gives the message back, so it is seen again when its lease ends.
+            self.come_back(message, LEASE * self._chance.uniform(0.5, 1))
+            raise
+        except Exception as error:  # noqa: BLE001 - the host takes whatever a function raises
+            self.failed(message, error)
+            if message.dequeue_count >= POISON_AT:
+                self.storage.poison.append((message, error))
+            else:
+                self.come_back(message, TRY_AGAIN)
+        else:
+            self.handled += 1
+            self.done(message)
+        finally:
+            instance.tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+            self._clock.call_after(timedelta(), self.hand_out)
+
+    def _sweep(self) -> None:
+        self._clock.call_after(self._deployment.sweep_every, self._sweep)
+        alive = [instance for instance in self._instances if instance.alive]
+        if alive:
+            instance = self._chance.choice(alive)
+            instance.tasks.add(self._clock.spawn(self._sweep_once(instance)))
+
+    async def _sweep_once(self, instance: Instance) -> None:
+        try:
+            await instance.responder.sweep()
+        except Exception as error:  # noqa: BLE001 - the host takes whatever a function raises
+            self.failed(None, error)
+        finally:
+            instance.tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+
+
+@dataclass(eq=False)
+class Instance:
+    """One process of the app."""
+
+    app: App
+    number: int
+    alive: bool = False
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """Start it."""
+        self.live()
+
+    def live(self) -> None:
+        """Begin with nothing in memory."""
+        self.responder = self.app.responder(self)
+        self.alive = True
+
+    def die(self) -> None:
+        """End at once, as by SIGKILL."""
+        if not self.alive:
+            return
+        self.alive = False
+        tasks, self.tasks = self.tasks, set()
+        for task in tasks:
+            task.cancel()
+        self.app.start_again(self)
+
+    def has_room(self, room: int) -> bool:
+        """Whether it takes another message."""
+        return self.alive and len(self.tasks) < room
+
+    def begin(self, message: Message) -> None:
+        """Work on a message."""
+        self.tasks.add(self.app.spawn(self, message))

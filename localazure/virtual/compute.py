@@ -1,0 +1,114 @@
+"""A double of ``ComputeManagementClient``, over the world."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final
+
+from localazure import moves
+from localazure.arm import operation_body
+from localazure.limits import GET_OPERATION, LOW_COST_GET, UPDATE_VM
+from localazure.refusals import Refused, not_found
+from localazure.virtual.answers import Answer
+from localazure.virtual.wire import Door
+from localazure.vm_bodies import power_status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from azure.core.rest import HttpRequest
+
+    from localazure.limits import Limits, Policy
+    from localazure.machines import Machine
+    from localazure.virtual.wire import Wire
+    from localazure.world import World
+
+ARM: Final = "https://management.azure.com"
+PRINCIPAL: Final = "responder"
+_OPERATIONS: Final = "/providers/Microsoft.Compute/locations/westeurope/operations/"
+
+
+class ComputeDouble:
+    """Answers for one subscription; ``limits`` where requests are counted as Azure counts them."""
+
+    def __init__(self, subscription_id: str, world: World, wire: Wire, limits: Limits | None = None) -> None:
+        """Answer from this world."""
+        self._subscription, self._world, self._wire, self._limits = subscription_id, world, wire, limits
+        self.virtual_machines = self
+
+    async def get(self, resource_group_name: str, vm_name: str, *, expand: str) -> object:
+        """Show a VM with its instance view: what the app reads of the SDK's model, which takes long to build."""
+        vm_id = self._id(resource_group_name, vm_name)
+
+        def shown() -> object:
+            machine = self._machine(vm_id)
+            self._count("GET", LOW_COST_GET, machine)
+            return _model(machine, tells_power_state=not self._wire.passages.hides_power_state(vm_id))
+
+        assert expand == "instanceView", expand  # noqa: S101 - the double knows no other question
+        return await self._wire.send(Door.VM_READ, vm_id, shown)
+
+    async def begin_start(
+        self, resource_group_name: str, vm_name: str, *, polling: bool, raw_response_hook: Callable[[object], None]
+    ) -> None:
+        """Accept or refuse a start."""
+        vm_id = self._id(resource_group_name, vm_name)
+
+        def started() -> dict[str, str]:
+            machine = self._machine(vm_id)
+            self._count("POST", UPDATE_VM, machine)
+            operation = self._world.start(machine, PRINCIPAL)
+            address = f"{ARM}/subscriptions/{self._subscription}{_OPERATIONS}{operation.operation_id}?s=signature"
+            return {"Azure-AsyncOperation": address}
+
+        assert not polling  # noqa: S101 - see above
+        headers = await self._wire.send(Door.VM_START, vm_id, started)
+        raw_response_hook(SimpleNamespace(http_response=Answer(202, None, headers)))
+
+    async def send_request(self, request: HttpRequest) -> Answer:
+        """Tell how an operation is doing."""
+        operation_id = request.url.rpartition("/")[2].partition("?")[0]
+
+        def told() -> Answer:
+            operation = self._world.operations.get(operation_id)
+            if operation is None:
+                raise Refused(404, "NotFound", f"The operation '{operation_id}' was not found.")
+            self._count("GET", GET_OPERATION, self._machine(operation.vm_id))
+            return Answer(200, operation_body(operation))
+
+        return await self._wire.send(Door.OPERATION_READ, operation_id, told)
+
+    def _id(self, group: str, name: str) -> str:
+        return (
+            f"/subscriptions/{self._subscription}/resourceGroups/{group}"
+            f"/providers/Microsoft.Compute/virtualMachines/{name}"
+        )
+
+    def _machine(self, vm_id: str) -> Machine:
+        machine = self._world.find(vm_id)
+        if machine is None:
+            _, _, _, _, group, *_, name = vm_id.split("/")
+            raise not_found(name, group)
+        return machine
+
+    def _count(self, method: str, policy: Policy, machine: Machine) -> None:
+        if self._limits is not None:
+            now, subscription = self._world.now, self._subscription.lower()
+            action = moves.START if method == "POST" else "Microsoft.Compute/virtualMachines/read"
+            self._limits.take_arm(method, PRINCIPAL, subscription, action, now)
+            self._limits.take_compute(policy, machine.vm_id, subscription, machine.location, now)
+
+
+def _model(machine: Machine, *, tells_power_state: bool) -> Any:  # noqa: ANN401 - stands for the SDK's model
+    status = power_status(machine.condition)["code"] if tells_power_state else "ProvisioningState/succeeded"
+    set_id = machine.scale_set_id
+    return SimpleNamespace(
+        instance_view=SimpleNamespace(statuses=[SimpleNamespace(code=status)]),
+        location=machine.location,
+        hardware_profile=SimpleNamespace(vm_size=machine.size),
+        priority=machine.priority if machine.is_spot else None,
+        tags=dict(machine.tags),
+        zones=[machine.zone] if machine.zone else None,
+        billing_profile=SimpleNamespace(max_price=machine.max_price) if machine.is_spot else None,
+        virtual_machine_scale_set=SimpleNamespace(id=set_id) if set_id else None,
+    )

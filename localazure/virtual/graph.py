@@ -1,0 +1,93 @@
+"""A double of ``ResourceGraphClient``: knows the app's two queries, and answers them from the world."""
+
+from __future__ import annotations
+
+import re
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Final
+
+from localazure.machines import PowerState
+from localazure.timestamps import zulu_time
+from localazure.virtual.wire import Door
+from localazure.vm_bodies import power_status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from azure.mgmt.resourcegraph.models import QueryRequest
+
+    from localazure.limits import Limits
+    from localazure.machines import Condition, Machine
+    from localazure.virtual.wire import Wire
+    from localazure.world import World
+
+_PRINCIPAL: Final = "responder"
+LARGEST_PAGE: Final = 1000
+_IDS: Final = re.compile(r"where id in~ \(([^)]*)\)")
+_TAG: Final = re.compile(r"tostring\(tags\) contains '([^']*)'")
+
+type Row = dict[str, object]
+
+
+class GraphDouble:
+    """Answers from the world as it was a while ago; ``limits`` where queries are counted as Azure counts them."""
+
+    def __init__(self, world: World, wire: Wire, limits: Limits | None = None) -> None:
+        """Answer from this world."""
+        self._world, self._wire, self._limits = world, wire, limits
+
+    async def resources(self, query: QueryRequest) -> object:
+        """Answer one page of ``confirm.kql`` or ``sweep.kql``."""
+        return await self._wire.send(Door.GRAPH, "", lambda: self._page(query))
+
+    def _page(self, query: QueryRequest) -> object:
+        if self._limits is not None:
+            self._limits.take_graph(_PRINCIPAL, self._world.now)
+        ids, tag = _IDS.search(query.query), _TAG.search(query.query)
+        assert ids or tag, query.query  # noqa: S101 - the double knows no other query
+        rows = list(self._confirmed(ids[1]) if ids else self._down(tag[1] if tag else ""))
+        options = query.options
+        assert options is not None  # noqa: S101 - see above
+        begin = int(options.skip_token or 0)
+        end = begin + (options.top or LARGEST_PAGE)
+        return SimpleNamespace(
+            data=rows[begin:end], skip_token=str(end) if end < len(rows) else None, result_truncated="false"
+        )
+
+    def _confirmed(self, ids: str) -> Iterator[Row]:
+        for vm_id in re.findall("'([^']*)'", ids):
+            machine = self._world.find(vm_id)
+            condition = self._condition(machine) if machine else None
+            if machine and condition:
+                yield self._row(machine, condition)
+
+    def _down(self, tag: str) -> Iterator[Row]:
+        for machine in sorted(self._world.machines(), key=lambda one: one.vm_id):
+            condition = self._condition(machine) if machine.is_spot and machine.deleted_at is None else None
+            if condition is None or condition.power_state is not PowerState.DEALLOCATED:
+                continue
+            if any(tag.lower() in name.lower() for name in condition.tags):
+                yield {"id": machine.vm_id, "tags": dict(condition.tags)}
+
+    def _condition(self, machine: Machine) -> Condition | None:
+        if self._wire.passages.hides_row(machine.vm_id):
+            return None
+        return machine.condition_at(self._world.now - self._wire.passages.graph_lag())
+
+    def _row(self, machine: Machine, condition: Condition) -> Row:
+        annotation = condition.annotation
+        restoring = {scale_set.scale_set_id for scale_set in self._world.scale_sets if scale_set.restore_policy}
+        return {
+            "id": machine.vm_id,
+            "location": machine.location,
+            "zones": [machine.zone] if machine.zone else None,
+            "tags": dict(condition.tags),
+            "priority": machine.priority if machine.is_spot else None,
+            "size": machine.size,
+            "maxPrice": machine.max_price if machine.is_spot else None,
+            "powerState": power_status(condition)["code"],
+            "scaleSetId": machine.scale_set_id,
+            "restoredByScaleSet": machine.scale_set_id in restoring if machine.scale_set_id else None,
+            "annotation": annotation.name if annotation else None,
+            "annotatedAt": zulu_time(annotation.occurred_at) if annotation else None,
+        }

@@ -1,0 +1,136 @@
+"""Doubles of the SDKs' storage and topic clients: what they hold outlives every process."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Protocol
+
+from azure.data.tables import TableEntity
+
+from localazure.refusals import Refused
+from localazure.virtual.wire import Door
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Mapping
+
+    from azure.core.messaging import CloudEvent
+
+    from localazure.virtual.wire import Wire
+
+    type Key = tuple[str, str]
+
+
+@dataclass(slots=True)
+class Table:
+    """A table: rows by partition and row key, each with its ETag."""
+
+    rows: dict[Key, tuple[dict[str, Any], str]] = field(default_factory=dict)
+    etags: Iterator[int] = field(default_factory=itertools.count)
+
+    def read(self, key: Key) -> TableEntity:
+        """Read a row."""
+        if key not in self.rows:
+            raise Refused(404, "ResourceNotFound", "The specified resource does not exist.")
+        row, etag = self.rows[key]
+        entity = TableEntity(row)
+        entity._metadata = {"etag": etag, "timestamp": None}  # noqa: SLF001 - as the SDK itself sets it
+        return entity
+
+    def write(self, row: Mapping[str, Any]) -> dict[str, str]:
+        """Write a row, whatever was there."""
+        etag = f"etag-{next(self.etags)}"
+        self.rows[row["PartitionKey"], row["RowKey"]] = (dict(row), etag)
+        return {"etag": etag}
+
+    def create(self, row: Mapping[str, Any]) -> dict[str, str]:
+        """Write a row that must not be there yet."""
+        if (row["PartitionKey"], row["RowKey"]) in self.rows:
+            raise Refused(409, "EntityAlreadyExists", "The specified entity already exists.")
+        return self.write(row)
+
+    def check(self, key: Key, etag: str | None) -> None:
+        """Refuse where the row is not the one that was read."""
+        if self.read(key).metadata["etag"] != etag:
+            raise Refused(412, "UpdateConditionNotSatisfied", "The update condition was not satisfied.")
+
+
+@dataclass(frozen=True, slots=True)
+class TableDouble:
+    """A double of ``TableClient`` for one app instance."""
+
+    table: Table
+    wire: Wire
+
+    async def get_entity(self, partition_key: str, row_key: str) -> TableEntity:
+        """Read a row."""
+        key = partition_key, row_key
+        return await self.wire.send(Door.ROW_READ, row_key, lambda: self.table.read(key))
+
+    async def create_entity(self, entity: Mapping[str, Any]) -> dict[str, str]:
+        """Write a row that must not be there yet."""
+        return await self.wire.send(Door.ROW_WRITE, entity["RowKey"], lambda: self.table.create(entity))
+
+    async def update_entity(self, entity: Mapping[str, Any], *, etag: str, **_how: object) -> dict[str, str]:
+        """Write a row that is the one that was read."""
+
+        def updated() -> dict[str, str]:
+            self.table.check((entity["PartitionKey"], entity["RowKey"]), etag)
+            return self.table.write(entity)
+
+        return await self.wire.send(Door.ROW_WRITE, entity["RowKey"], updated)
+
+    async def upsert_entity(self, entity: Mapping[str, Any], **_how: object) -> dict[str, str]:
+        """Write a row, whatever was there."""
+        return await self.wire.send(Door.ROW_WRITE, entity["RowKey"], lambda: self.table.write(entity))
+
+    async def delete_entity(self, partition_key: str, row_key: str, *, etag: str | None, **_how: object) -> None:
+        """Delete a row that is the one that was read; one that is gone already is gone (as the SDK has it)."""
+        key = partition_key, row_key
+
+        def deleted() -> None:
+            if key in self.table.rows:
+                self.table.check(key, etag)
+                del self.table.rows[key]
+
+        await self.wire.send(Door.ROW_WRITE, row_key, deleted)
+
+    async def list_entities(self) -> AsyncIterator[TableEntity]:
+        """Read all rows."""
+        rows = await self.wire.send(Door.ROW_READ, "", lambda: [self.table.read(key) for key in self.table.rows])
+        for row in rows:
+            yield row
+
+
+class Mailbox(Protocol):
+    """Where messages go."""
+
+    def put(self, body: str, delay: timedelta) -> None:
+        """Take a message, to be seen after ``delay``."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDouble:
+    """A double of ``QueueClient`` for one app instance."""
+
+    mailbox: Mailbox
+    wire: Wire
+
+    async def send_message(self, content: str, *, visibility_timeout: int, time_to_live: int) -> None:
+        """Put a message on the queue."""
+        assert time_to_live == -1  # noqa: S101 - the mailbox knows no other
+        delay = timedelta(seconds=visibility_timeout)
+        await self.wire.send(Door.QUEUE_PUT, "", lambda: self.mailbox.put(content, delay))
+
+
+@dataclass(frozen=True, slots=True)
+class TopicDouble:
+    """A double of ``EventGridPublisherClient`` for one app instance; ``heard`` is what the topic took."""
+
+    heard: list[CloudEvent[dict[str, object]]]
+    wire: Wire
+
+    async def send(self, event: CloudEvent[dict[str, object]]) -> None:
+        """Publish an event."""
+        await self.wire.send(Door.OUTCOME, event.id, lambda: self.heard.append(event))

@@ -1,0 +1,135 @@
+"""The wire between one app instance and Azure: every request takes time, may go wrong, or be the instance's last."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final, Protocol
+
+from azure.core.exceptions import ServiceRequestError, ServiceResponseError
+
+from localazure.refusals import Refused
+from localazure.virtual.answers import sdk_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TIMEOUT_S: Final = 30.0
+"""How long a client waits for an answer that does not come (``clients/connections.py``)."""
+
+
+class Door(Enum):
+    """What a request is for."""
+
+    GRAPH = auto()
+    VM_READ = auto()
+    VM_START = auto()
+    OPERATION_READ = auto()
+    ROW_READ = auto()
+    ROW_WRITE = auto()
+    QUEUE_PUT = auto()
+    OUTCOME = auto()
+
+
+class Death(Enum):
+    """When the process dies: with the request not yet sent, or with its answer unread."""
+
+    BEFORE = auto()
+    AFTER = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """How one request fares. ``arrives`` false: it is lost; ``is_answered`` false: done, but nobody is told."""
+
+    seconds: float = 0.05
+    arrives: bool = True
+    is_answered: bool = True
+    refusal: Refused | None = None
+    death: Death | None = None
+
+
+SMOOTH: Final = Passage()
+
+
+class Passages(Protocol):
+    """Decides how requests fare, and how much of the truth their answers show."""
+
+    def of(self, door: Door, target: str) -> Passage:
+        """Say how the next request through this door fares; ``target`` is what it is about: a VM's id, or a row."""
+
+    def graph_lag(self) -> timedelta:
+        """Say how old Resource Graph's next answer is."""
+
+    def hides_row(self, vm_id: str) -> bool:
+        """Whether Resource Graph's next answer lacks this VM."""
+
+    def hides_power_state(self, vm_id: str) -> bool:
+        """Whether ARM's next answer lacks this VM's power state."""
+
+
+class SmoothPassages:
+    """Nothing goes wrong, and every answer is the truth of the moment."""
+
+    def of(self, _door: Door, _target: str) -> Passage:
+        """Let the request through."""
+        return SMOOTH
+
+    def graph_lag(self) -> timedelta:
+        """Be up to date."""
+        return timedelta()
+
+    def hides_row(self, _vm_id: str) -> bool:
+        """Show it."""
+        return False
+
+    def hides_power_state(self, _vm_id: str) -> bool:
+        """Show it."""
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """Carries the requests of one app instance. ``settle`` lets the world catch up, ``die`` ends the instance."""
+
+    passages: Passages
+    settle: Callable[[], None]
+    die: Callable[[], None]
+
+    async def send[T](self, door: Door, target: str, effect: Callable[[], T]) -> T:
+        """Carry one request to where ``effect`` answers it.
+
+        Raises:
+            ServiceRequestError, ServiceResponseError: as the SDKs where nothing is heard.
+            HttpResponseError: where Azure refuses.
+        """
+        passage = self.passages.of(door, target)
+        await asyncio.sleep(passage.seconds)
+        if passage.death is Death.BEFORE:
+            await self._end()
+        if not passage.arrives:
+            await asyncio.sleep(TIMEOUT_S)
+            message = "the request got no connection"
+            raise ServiceRequestError(message)
+        if passage.refusal is not None:
+            raise sdk_error(passage.refusal)
+        self.settle()
+        try:
+            result = effect()
+        except Refused as refused:
+            raise sdk_error(refused) from refused
+        finally:
+            self.settle()
+        if passage.death is Death.AFTER:
+            await self._end()
+        if not passage.is_answered:
+            await asyncio.sleep(TIMEOUT_S)
+            message = "no answer came"
+            raise ServiceResponseError(message)
+        return result
+
+    async def _end(self) -> None:
+        self.die()
+        await asyncio.sleep(TIMEOUT_S)
