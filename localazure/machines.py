@@ -73,7 +73,8 @@ class Machine:
     """One VM, kept after it is gone, for the record.
 
     ``conditions`` holds every condition with the time it began. ``turn`` counts the changes of plan: a move that was
-    planned in an earlier turn no longer happens. ``max_price`` is in USD an hour, -1 is no limit.
+    planned in an earlier turn no longer happens. ``max_price`` is in USD an hour, -1 is no limit. ``stop_calls`` holds
+    when somebody asked for it to be deallocated.
     """
 
     name: str
@@ -90,7 +91,8 @@ class Machine:
     conditions: list[tuple[datetime, Condition]]
     start_calls: list[StartCall] = field(default_factory=list)
     operation_id: str | None = None
-    evicted_at: datetime | None = None
+    evictions: list[datetime] = field(default_factory=list)
+    stop_calls: list[datetime] = field(default_factory=list)
     deleted_at: datetime | None = None
     turn: int = 0
 
@@ -111,6 +113,11 @@ class Machine:
     def is_spot(self) -> bool:
         """Whether Azure may evict it."""
         return self.priority in {"Spot", "Low", "SpotPlus"}
+
+    @property
+    def evicted_at(self) -> datetime | None:
+        """When it was evicted last."""
+        return self.evictions[-1] if self.evictions else None
 
     @property
     def condition(self) -> Condition:

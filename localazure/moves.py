@@ -50,6 +50,11 @@ class Moves:
         """Let the next accepted start fail at its end."""
         self._failures[machine] = CloudError(code, message)
 
+    def spare(self, machine: Machine) -> None:
+        """Take both back."""
+        self._refusals.pop(machine, None)
+        self._failures.pop(machine, None)
+
     def evict(self, machine: Machine) -> None:
         """Begin an eviction. No ARM event comes of it: nobody sent a request (``facts/events.md`` §1.3)."""
         if not machine.is_spot or machine.power_state not in {PowerState.RUNNING, PowerState.STARTING}:
@@ -59,8 +64,9 @@ class Moves:
             )
             raise ValueError(message)
         self._change_plan(machine)
-        machine.evicted_at = self._world.now
-        self._annotate(machine, "VirtualMachinePreempted")
+        machine.evictions.append(self._world.now)
+        for annotation in self._world.eviction_annotations:
+            self._annotate(machine, annotation)
         self._deallocate(machine, lambda: self._evicted(machine))
 
     def simulate_eviction(self, machine: Machine, caller: str) -> None:
@@ -74,6 +80,7 @@ class Moves:
         """Deallocate on somebody's word. A VM that is deallocated already stays so, and the operation succeeds."""
         if machine.power_state is PowerState.DEALLOCATING:
             raise ongoing_operation(machine.name, PowerState.DEALLOCATED, "Deallocate")
+        machine.stop_calls.append(self._world.now)
         if machine.power_state is PowerState.DEALLOCATED:
             return self._succeed(machine, self._open_operation(machine, DEALLOCATE, caller))
         self._change_plan(machine)
@@ -180,8 +187,8 @@ class Moves:
             self.evict(machine)
 
     def _being_evicted(self, machine: Machine) -> bool:
-        annotation = machine.condition.annotation
-        return annotation is not None and annotation.name == "VirtualMachinePreempted"
+        went_down_at, _ = machine.power_history[-1]
+        return machine.evicted_at == went_down_at
 
     def _deallocate(self, machine: Machine, done: Callable[[], None]) -> None:
         machine.become(self._world.now, power_state=PowerState.DEALLOCATING)

@@ -67,6 +67,8 @@ class World:
         self.calls: list[Call] = []
         self.operations: dict[str, Operation] = {}
         self.scale_sets: list[ScaleSet] = []
+        self.eviction_annotations: tuple[str, ...] = ("VirtualMachinePreempted",)
+        """What Resource Health says of an eviction: nobody has seen yet whether it says more, or nothing."""
         self._machines: dict[str, Machine] = {}
         self._agenda = Agenda()
         self._listeners: list[Callable[[Happening], None]] = []
@@ -214,6 +216,10 @@ class World:
     def fail_next_start(self, name: str, code: str, message: str) -> None:
         """Let the next accepted start of this VM fail at its end, one time."""
         self._moves.fail_next_start(self.existing(name), code, message)
+
+    def spare(self, name_or_id: str) -> None:
+        """Take back what ``refuse_next_start`` and ``fail_next_start`` have in store for a VM."""
+        self._moves.spare(self.machine(name_or_id))
 
     def delete(self, name: str) -> None:
         """Remove a VM at once."""

@@ -7,6 +7,7 @@ host does with messages is done as in ``queue_listener.py``.
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -45,6 +46,7 @@ POISON_AT: Final = 5
 TRY_AGAIN: Final = timedelta(seconds=30)
 """``visibilityTimeout`` of ``host.json``: when a message whose function failed comes back."""
 
+_RUNS_IN: Final[ContextVar[Instance]] = ContextVar("the instance that a task runs in")
 _POLLING_S: Final = 2.0
 """``maxPollingInterval`` of ``host.json``."""
 
@@ -171,6 +173,12 @@ class App:
         """Work on a message."""
         return self._clock.spawn(self._work(instance, message))
 
+    def end_what_runs_in(self, instance: Instance) -> None:
+        """End the tasks that the app's own code began in an instance."""
+        for task in self._clock.tasks():
+            if task.get_context().get(_RUNS_IN) is instance:
+                task.cancel()
+
     def start_again(self, instance: Instance) -> None:
         """Start an instance anew, a few seconds from now."""
 
@@ -197,6 +205,7 @@ class App:
 
     async def _work(self, instance: Instance, message: Message) -> None:
         message.dequeue_count += 1
+        _RUNS_IN.set(instance)
         try:
             await instance.responder.handle(message.body, delivery=message.dequeue_count)
         except asyncio.CancelledError:
@@ -213,7 +222,7 @@ class App:
             self.handled += 1
             self.done(message)
         finally:
-            instance.tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+            instance.tasks.pop(cast("asyncio.Task[None]", asyncio.current_task()), None)
             self._clock.call_after(timedelta(), self.hand_out)
 
     def _sweep(self) -> None:
@@ -221,25 +230,26 @@ class App:
         alive = [instance for instance in self._instances if instance.alive]
         if alive:
             instance = self._chance.choice(alive)
-            instance.tasks.add(self._clock.spawn(self._sweep_once(instance)))
+            instance.tasks[self._clock.spawn(self._sweep_once(instance))] = None
 
     async def _sweep_once(self, instance: Instance) -> None:
+        _RUNS_IN.set(instance)
         try:
             await instance.responder.sweep()
         except Exception as error:  # noqa: BLE001 - the host takes whatever a function raises
             self.failed(None, error)
         finally:
-            instance.tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+            instance.tasks.pop(cast("asyncio.Task[None]", asyncio.current_task()), None)
 
 
 @dataclass(eq=False)
 class Instance:
-    """One process of the app."""
+    """One process of the app. Its tasks are kept in the order they began, so that a run can be repeated exactly."""
 
     app: App
     number: int
     alive: bool = False
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    tasks: dict[asyncio.Task[None], None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Start it."""
@@ -255,9 +265,10 @@ class Instance:
         if not self.alive:
             return
         self.alive = False
-        tasks, self.tasks = self.tasks, set()
+        tasks, self.tasks = self.tasks, {}
         for task in tasks:
             task.cancel()
+        self.app.end_what_runs_in(self)
         self.app.start_again(self)
 
     def has_room(self, room: int) -> bool:
@@ -266,4 +277,4 @@ class Instance:
 
     def begin(self, message: Message) -> None:
         """Work on a message."""
-        self.tasks.add(self.app.spawn(self, message))
+        self.tasks[self.app.spawn(self, message)] = None

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import async_solipsism
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Coroutine
-    from typing import Any
-
     from localazure.world import World
 
 
@@ -41,6 +39,10 @@ class VirtualClock:
         """Begin a task."""
         task: asyncio.Task[None] = self._loop.create_task(coroutine)
         return task
+
+    def tasks(self) -> set[asyncio.Task[Any]]:
+        """Give all tasks that are not over."""
+        return asyncio.all_tasks(self._loop)
 
     def settle(self) -> None:
         """Let the worlds catch up with the time, and wake up when they have the next move to make."""

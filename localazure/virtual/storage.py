@@ -13,7 +13,7 @@ from localazure.refusals import Refused
 from localazure.virtual.wire import Door
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from azure.core.messaging import CloudEvent
 
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Table:
-    """A table: rows by partition and row key, each with its ETag."""
+    """A table: rows by partition and row key, each with its ETag. ``written`` hears of every row that is written."""
 
     rows: dict[Key, tuple[dict[str, Any], str]] = field(default_factory=dict)
     etags: Iterator[int] = field(default_factory=itertools.count)
+    written: Callable[[Mapping[str, Any]], None] = lambda _: None
 
     def read(self, key: Key) -> TableEntity:
         """Read a row."""
@@ -41,6 +42,7 @@ class Table:
     def write(self, row: Mapping[str, Any]) -> dict[str, str]:
         """Write a row, whatever was there."""
         etag = f"etag-{next(self.etags)}"
+        self.written(row)
         self.rows[row["PartitionKey"], row["RowKey"]] = (dict(row), etag)
         return {"etag": etag}
 

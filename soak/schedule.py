@@ -1,0 +1,225 @@
+"""One schedule: a small world, hours of chance in it, then calm; drawn from a seed, so that it can be seen again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import TYPE_CHECKING, Final
+
+from localazure.machines import PowerState
+from localazure.refusals import Refused
+from localazure.virtual.app import Deployment
+from localazure.virtual.azure import VirtualAzure
+from localazure.virtual.wire import Door
+from localazure.world import OWNER, Durations
+from soak.promises import Witness
+from soak.weather import REFUSALS, START_CODES, Climate, Outage, Weather
+from spot_responder.policy import Policy, RestartWhen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from localazure.machines import Machine
+    from soak.promises import Findings
+
+TEN: Final = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
+TAG: Final = {"AttemptRestartAfterEviction": "true"}
+_SIZES: Final = ("Standard_D2s_v5", "Standard_D4s_v5")
+_WRONG_TAGS: Final = ({}, {"AttemptRestartAfterEviction": "yes"}, {"AttemptRestart": "true"})
+_STEP: Final = timedelta(minutes=5)
+CALM_AT_MOST: Final = timedelta(hours=26)
+"""After so long of calm everything must be over: the brake holds a VM for a day at most."""
+
+
+def run_schedule(seed: int) -> Findings:
+    """Run one schedule, and say what was found."""
+    chance = Random(seed)  # noqa: S311 - no secret
+    weather = Weather(_climate(chance), chance)
+    deployment = _deployment(chance)
+    with VirtualAzure(
+        TEN, deployment, chance=chance, durations=_durations(chance), passages=weather, carriage=weather
+    ) as azure:
+        weather.tell_time_by(azure.clock)
+        azure.world.eviction_annotations = _eviction_annotations(chance)
+        story = Story(azure, weather, chance)
+        witness = Witness(azure, weather, deployment)
+        story.set_the_scene()
+        story.let_things_happen(TEN + timedelta(minutes=chance.uniform(20, 150)))
+        calm_at = story.calm_down()
+        while not witness.is_all_over(calm_at) and azure.clock.now() - calm_at < CALM_AT_MOST:
+            azure.run_for(_STEP)
+        return witness.findings(seed, calm_at)
+
+
+def _climate(chance: Random) -> Climate:
+    bad = chance.choice((0.0, 0.02, 0.1))
+    events = chance.choice((0.0, 0.1, 0.5))
+    return Climate(
+        refused=bad,
+        lost=bad / 2,
+        slow=bad,
+        death=chance.choice((0.0, 0.0, 0.01, 0.03)),
+        event_lost=events,
+        event_doubled=events,
+        event_late=events,
+        row_hidden=bad / 2,
+        power_state_hidden=bad / 2,
+        longest_graph_lag=timedelta(seconds=chance.choice((0, 30, 900))),
+    )
+
+
+def _deployment(chance: Random) -> Deployment:
+    instances = chance.choice((1, 2, 3))
+    longest_error_s = chance.choice((0, 20, 120))
+    return Deployment(
+        Policy(
+            restart_when=chance.choice((*(4 * [RestartWhen.UNLESS_STOPPED]), RestartWhen.EVICTED)),
+            restarts_per_day=chance.choice((10, 10, 10, 4)),
+        ),
+        instances=instances,
+        dry_run=chance.random() < 0.03,
+        clock_errors=tuple(
+            timedelta(seconds=chance.uniform(-longest_error_s, longest_error_s)) for _ in range(instances)
+        ),
+    )
+
+
+def _durations(chance: Random) -> Durations:
+    return Durations(
+        deallocation=timedelta(seconds=chance.choice((5, 15, 90))),
+        start=timedelta(seconds=chance.choice((8, 20, 90))),
+        failed_start=timedelta(seconds=chance.choice((2, 20, 120))),
+    )
+
+
+def _eviction_annotations(chance: Random) -> tuple[str, ...]:
+    """Draw one of the readings of what nobody has seen yet (docs/azure-assumptions.md E1, E4)."""
+    preempted = ("VirtualMachinePreempted",)
+    return chance.choice((preempted, preempted, preempted, (*preempted, "VirtualMachineDeallocationInitiated"), ()))
+
+
+class Story:
+    """What happens to the VMs of one schedule."""
+
+    def __init__(self, azure: VirtualAzure, weather: Weather, chance: Random) -> None:
+        """Tell a story of this Azure."""
+        self._azure, self._world, self._weather, self._chance = azure, azure.world, weather, chance
+
+    def set_the_scene(self) -> None:
+        """Add VMs: most of them tagged, Spot and in one pool."""
+        count = self._chance.choice((1, 1, 2, 2, 3, 7))
+        zone = self._chance.choice((None, "1"))
+        for number in range(count):
+            self._world.add_vm(
+                f"vm-{number}",
+                size=self._chance.choice((_SIZES[0], _SIZES[0], _SIZES[1])),
+                zone=zone,
+                priority="Spot" if self._rarely_not(0.93) else "Regular",
+                tags=TAG if self._rarely_not(0.9) else self._chance.choice(_WRONG_TAGS),
+                eviction_policy="Deallocate" if self._rarely_not(0.95) else "Delete",
+                max_price=self._chance.choice((-1.0, -1.0, 0.05)),
+                scale_set_id=self._scale_set(number),
+            )
+
+    def let_things_happen(self, until: datetime) -> None:
+        """Let chance act, every few minutes."""
+        for _ in range(self._chance.choice((0, 0, 1, 2))):
+            self._shut_a_door(until)
+        acts = [act for act, weight in self._acts() for _ in range(weight)]
+        while self._azure.clock.now() < until:
+            self._chance.choice(acts)(self._chance.choice(self._world.machines()))
+            self._azure.run_for(timedelta(seconds=self._chance.expovariate(1 / self._chance.choice((20, 200, 500)))))
+
+    def calm_down(self) -> datetime:
+        """End all that is wrong; give when."""
+        self._weather.is_calm = True
+        for machine in self._world.machines():
+            self._world.set_capacity(machine.pool, None)
+            self._world.set_price(machine.size, machine.location, 0.0)
+            self._world.set_quota(machine.subscription_id, machine.location, None)
+            self._world.spare(machine.vm_id)
+        return self._azure.clock.now()
+
+    def _acts(self) -> tuple[tuple[Callable[[Machine], None], int], ...]:
+        return (
+            (self._evict, 14),
+            (self._change_capacity, 6),
+            (self._change_price, 2),
+            (self._change_quota, 1),
+            (self._stop, 3),
+            (self._start, 3),
+            (self._change_tags, 2),
+            (self._resize, 1),
+            (self._delete, 1),
+            (self._let_start_fail, 5),
+            (self._refuse_start, 2),
+            (self._simulate_eviction, 1),
+            (lambda _: self._azure.app.kill_one(), 3),
+        )
+
+    def _evict(self, machine: Machine) -> None:
+        if machine.deleted_at is None and machine.is_spot:
+            if machine.power_state in {PowerState.RUNNING, PowerState.STARTING}:
+                self._world.evict(machine.vm_id)
+
+    def _change_capacity(self, machine: Machine) -> None:
+        self._world.set_capacity(machine.pool, self._chance.choice((0, 0, 1, 2, None)))
+
+    def _change_price(self, machine: Machine) -> None:
+        self._world.set_price(machine.size, machine.location, self._chance.choice((0.01, 0.09)))
+
+    def _change_quota(self, machine: Machine) -> None:
+        self._world.set_quota(machine.subscription_id, machine.location, self._chance.choice((0, None, None)))
+
+    def _stop(self, machine: Machine) -> None:
+        if machine.deleted_at is None:
+            self._as_owner(lambda: self._world.stop_by_owner(machine.vm_id))
+
+    def _start(self, machine: Machine) -> None:
+        if machine.deleted_at is None:
+            self._as_owner(lambda: self._world.start(machine, OWNER))
+
+    def _change_tags(self, machine: Machine) -> None:
+        if machine.deleted_at is None:
+            self._world.retag(machine.vm_id, self._chance.choice((TAG, TAG, *_WRONG_TAGS)))
+
+    def _resize(self, machine: Machine) -> None:
+        """Change the size, as Azure allows while a VM is deallocated: it is in another pool then."""
+        if machine.power_state is PowerState.DEALLOCATED:
+            machine.size = self._chance.choice(_SIZES)
+
+    def _delete(self, machine: Machine) -> None:
+        if machine.deleted_at is None and self._rarely_not(0.3):
+            self._world.delete(machine.vm_id)
+
+    def _let_start_fail(self, machine: Machine) -> None:
+        if machine.deleted_at is None:
+            self._world.fail_next_start(machine.vm_id, *self._chance.choice(START_CODES))
+
+    def _refuse_start(self, machine: Machine) -> None:
+        if machine.deleted_at is None:
+            self._world.refuse_next_start(machine.vm_id, *self._chance.choice(START_CODES))
+
+    def _simulate_eviction(self, machine: Machine) -> None:
+        if machine.deleted_at is None:
+            self._as_owner(lambda: self._world.simulate_eviction(machine.vm_id))
+
+    def _as_owner(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except Refused:
+            return
+
+    def _shut_a_door(self, until: datetime) -> None:
+        door = self._chance.choice(list(Door))
+        begin = self._azure.clock.now() + (until - self._azure.clock.now()) * self._chance.random()
+        end = begin + timedelta(minutes=self._chance.uniform(1, 40))
+        self._weather.outages.append(Outage(door, begin, end, self._chance.choice(REFUSALS[door])))
+
+    def _scale_set(self, number: int) -> str | None:
+        if self._rarely_not(0.9):
+            return None
+        return self._world.add_scale_set(f"set-{number}", restore_policy=self._rarely_not(0.5))
+
+    def _rarely_not(self, chance: float) -> bool:
+        return self._chance.random() < chance

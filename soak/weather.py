@@ -1,0 +1,178 @@
+"""The weather between app and Azure: which requests fail, and how; which events are late, doubled or lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from localazure.happenings import Annotated
+from localazure.refusals import Refused
+from localazure.virtual.wire import Death, Door, Passage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from random import Random
+
+    from localazure.happenings import Happening
+    from localazure.virtual.clock import VirtualClock
+
+_BUSY: Final = "An ongoing operation is changing power state of Virtual Machine vm to starting. Please try later."
+_QUOTA: Final = "Operation could not be completed as it results in exceeding approved LowPriorityCores quota."
+_THROTTLED: Final = "The server rejected the request because too many requests have been received."
+
+START_CODES: Final = (
+    ("SkuNotAvailable", "The requested size is currently not available."),
+    ("AllocationFailed", "Allocation failed."),
+    ("ZonalAllocationFailed", "Allocation failed in this zone."),
+    ("OverconstrainedAllocationRequest", "Allocation failed: constraints."),
+    ("OverconstrainedZonalAllocationRequest", "Allocation failed: constraints in this zone."),
+    ("SpotPriceGreaterThanProvidedMaxPrice", "The provided max price is lower than the current spot price."),
+    ("OperationNotAllowed", _BUSY),
+    ("OperationNotAllowed", _QUOTA),
+    ("OperationNotAllowed", _THROTTLED),
+    ("QuotaExceeded", "Quota exceeded."),
+    ("AttachDiskWhileBeingDetached", "The disk is being detached."),
+    ("AnotherOperationInProgress", "Another operation is in progress."),
+    ("OperationPreempted", "Operation execution has been preempted by a more recent operation."),
+    ("RetryableErrorDueToAnotherOperation", "Try again."),
+    ("VMStartTimedOut", "The VM did not start in time."),
+    ("InternalExecutionError", "An internal execution error occurred."),
+    ("NeverSeenBefore", "Nobody knows."),
+)
+"""What a start may be refused with, at once or inside the operation (``facts/arm.md`` §1, "Decision table")."""
+
+_DENIED: Final = Refused(403, "AuthorizationFailed", "The client does not have authorization to perform the action.")
+_BROKEN: Final = Refused(500, "InternalServerError", "Encountered internal server error.")
+_UNAVAILABLE: Final = Refused(503, "ServerBusy", "The server is busy.")
+_GRAPH_THROTTLED: Final = Refused(
+    429, "RateLimiting", "Too many requests.", {"x-ms-user-quota-remaining": "0", "x-ms-user-quota-resets-after": "00:00:05"}
+)
+
+
+def _slow_down(seconds: int) -> Refused:
+    return Refused(429, "ResourceRequestsThrottled", "Too many requests.", {"Retry-After": str(seconds)})
+
+
+REFUSALS: Final[Mapping[Door, tuple[Refused, ...]]] = {
+    Door.GRAPH: (_GRAPH_THROTTLED, _BROKEN, _UNAVAILABLE),
+    Door.VM_READ: (_slow_down(7), _slow_down(300), _BROKEN, _UNAVAILABLE, _DENIED),
+    Door.VM_START: (
+        *(Refused(409, code, message) for code, message in START_CODES),
+        _slow_down(17),
+        _slow_down(600),
+        _BROKEN,
+        _DENIED,
+        Refused(409, "ScopeLocked", "The scope is locked."),
+    ),
+    Door.OPERATION_READ: (Refused(404, "NotFound", "The operation was not found."), _DENIED, _slow_down(7), _BROKEN),
+    Door.ROW_READ: (_BROKEN, _UNAVAILABLE),
+    Door.ROW_WRITE: (_BROKEN, _UNAVAILABLE),
+    Door.QUEUE_PUT: (_BROKEN, _UNAVAILABLE),
+    Door.OUTCOME: (_DENIED, _BROKEN, Refused(404, "NotFound", "There is no such topic.")),
+}
+"""What each door may answer instead of what it was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Climate:
+    """How bad it is: the chance of each mishap, for each request or event, from 0 to 1."""
+
+    refused: float = 0.0
+    lost: float = 0.0
+    slow: float = 0.0
+    death: float = 0.0
+    event_lost: float = 0.0
+    event_doubled: float = 0.0
+    event_late: float = 0.0
+    row_hidden: float = 0.0
+    power_state_hidden: float = 0.0
+    longest_graph_lag: timedelta = timedelta()
+    loses_evictions: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A door is shut for everybody for a while."""
+
+    door: Door
+    begin: datetime
+    end: datetime
+    refusal: Refused
+
+
+@dataclass(slots=True)
+class Weather:
+    """Decides how each request and each event fares; counts what it did. ``is_calm``: nothing goes wrong any more."""
+
+    climate: Climate
+    chance: Random
+    outages: list[Outage] = field(default_factory=list)
+    is_calm: bool = False
+    faults: int = 0
+    starts: list[tuple[datetime, str]] = field(default_factory=list)
+    """Every start request that left the app, with its time and VM."""
+    _now: Callable[[], datetime] = lambda: datetime.max.replace(tzinfo=UTC)
+
+    def tell_time_by(self, clock: VirtualClock) -> None:
+        """Take the clock that the world goes by."""
+        self._now = clock.now
+
+    def of(self, door: Door, target: str) -> Passage:
+        """Say how a request fares."""
+        passage = self._passage(door)
+        if door is Door.VM_START and passage.death is not Death.BEFORE and passage.arrives:
+            self.starts.append((self._now(), target.lower()))
+        return passage
+
+    def graph_lag(self) -> timedelta:
+        """Say how old the graph's answer is."""
+        return timedelta() if self.is_calm else self.climate.longest_graph_lag * self.chance.random()
+
+    def hides_row(self, _vm_id: str) -> bool:
+        """Whether the graph does not show a VM."""
+        return self._strikes(self.climate.row_hidden)
+
+    def hides_power_state(self, _vm_id: str) -> bool:
+        """Whether ARM does not tell a power state."""
+        return self._strikes(self.climate.power_state_hidden)
+
+    def delays(self, happening: Happening) -> Sequence[timedelta]:
+        """Say how an event fares."""
+        prompt = timedelta(seconds=self.chance.uniform(0.2, 3))
+        if self.is_calm:
+            return (prompt,)
+        is_eviction = isinstance(happening, Annotated) and happening.annotation == "VirtualMachinePreempted"
+        if (self.climate.loses_evictions or not is_eviction) and self._strikes(self.climate.event_lost):
+            return ()
+        first = self._late() if self._strikes(self.climate.event_late) else prompt
+        return (first, first + self._late()) if self._strikes(self.climate.event_doubled) else (first,)
+
+    def _late(self) -> timedelta:
+        return timedelta(seconds=self.chance.choice((5, 40, 300, 1500)) * self.chance.random())
+
+    def _passage(self, door: Door) -> Passage:
+        seconds = self.chance.uniform(0.01, 0.3)
+        if self.is_calm:
+            return Passage(seconds)
+        now = self._now()
+        shut = next((one for one in self.outages if one.door is door and one.begin <= now < one.end), None)
+        if shut is not None:
+            self.faults += 1
+            return Passage(seconds, refusal=shut.refusal)
+        if self._strikes(self.climate.slow):
+            seconds = self.chance.uniform(1, 12)
+        if self._strikes(self.climate.death):
+            return Passage(seconds, death=self.chance.choice(list(Death)))
+        if self._strikes(self.climate.lost):
+            arrives = self.chance.random() < 0.5  # noqa: PLR2004 - as often as not
+            return Passage(seconds, arrives=arrives, is_answered=False)
+        if self._strikes(self.climate.refused):
+            return Passage(seconds, refusal=self.chance.choice(REFUSALS[door]))
+        return Passage(seconds)
+
+    def _strikes(self, chance: float) -> bool:
+        if self.is_calm or self.chance.random() >= chance:
+            return False
+        self.faults += 1
+        return True
