@@ -22,6 +22,7 @@ from spot_responder.policy import (
 from spot_responder.pools import Held, Pool
 from spot_responder.recoveries import Attempt, AttemptState, Outcome
 from spot_responder.refusals import decide_after_failure
+from spot_responder.signals import SignalKind
 from spot_responder.situations import (
     Close,
     Decision,
@@ -47,6 +48,7 @@ def decide(situation: Situation, policy: Policy, now: datetime, roll: float) -> 
         _up_or_on_its_way,
         _stopped_by_its_owner,
         _start_under_way,
+        _held_by_an_operator,
         _still_waiting_after_a_refusal,
         _owner_unknown,
         _too_little_evidence,
@@ -170,11 +172,24 @@ def _start_under_way(situation: Situation, vm: Vm, policy: Policy, now: datetime
     return None
 
 
+def _held_by_an_operator(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _roll: float) -> Decision | None:
+    held_at = situation.recovery.held_at if situation.recovery else None
+    if held_at is None:
+        return None
+    # Looked at all the same, seldom: it may be started by others, or be gone.
+    return Wait(now + policy.slow_retry, f"an operator holds it since {held_at:%Y-%m-%d %H:%M:%S}Z: not started")
+
+
 def _still_waiting_after_a_refusal(
     situation: Situation, _vm: Vm, _policy: Policy, now: datetime, _roll: float
 ) -> Decision | None:
-    """Whatever else is told meanwhile, Azure is not asked again before the time that its refusal set."""
+    """Whatever else is told meanwhile, Azure is not asked again before the time that its refusal set.
+
+    An operator who asks for it may: something was mended, or is to be tried.
+    """
     recovery = situation.open_recovery
+    if situation.signal.kind is SignalKind.OPERATOR_ASKED:
+        return None
     if recovery is None or recovery.attempt is None or recovery.attempt.state is not AttemptState.REFUSED:
         return None
     if recovery.wake_at is None or now >= recovery.wake_at:
@@ -219,6 +234,8 @@ def _brake(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _roll: 
 
 def _start_if_the_pool_admits(situation: Situation, vm: Vm, policy: Policy, now: datetime, roll: float) -> Decision:
     pool = situation.pool or Pool(pools.pool_of(vm))
+    if situation.signal.kind is SignalKind.OPERATOR_ASKED:
+        pool = pools.due(pool, now)
     # Half a look at least: with a turn of nothing, a VM that is held would be back at once.
     answer = pools.ask(pool, vm.vm_id.key, now, turn=policy.look_again * (0.5 + roll))
     if isinstance(answer, Held):

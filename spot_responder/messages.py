@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 FOLLOW_UP_TYPE: Final = "SpotResponder.FollowUp"
 SWEEP_FOUND_TYPE: Final = "SpotResponder.SweepFound"
+OPERATOR_ASKED_TYPE: Final = "SpotResponder.OperatorAsked"
 
 
 def follow_up_event(vm_id: VmId, sequence: int, due_at: datetime, event_id: str) -> dict[str, object]:
@@ -23,6 +24,11 @@ def follow_up_event(vm_id: VmId, sequence: int, due_at: datetime, event_id: str)
 def sweep_found_event(vm_id: VmId, found_at: datetime, event_id: str) -> dict[str, object]:
     """Make the CloudEvent by which the sweep hands in a VM that it found at ``found_at`` (aware)."""
     return _own_event(SWEEP_FOUND_TYPE, vm_id, found_at, event_id, {"vmId": str(vm_id)})
+
+
+def operator_asked_event(vm_id: VmId, asked_at: datetime, event_id: str) -> dict[str, object]:
+    """Make the CloudEvent by which an operator asks at ``asked_at`` (aware) that a VM be looked at now."""
+    return _own_event(OPERATOR_ASKED_TYPE, vm_id, asked_at, event_id, {"vmId": str(vm_id)})
 
 
 def _own_event(type_name: str, vm_id: VmId, at: datetime, event_id: str, data: dict[str, object]) -> dict[str, object]:

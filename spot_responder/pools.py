@@ -129,6 +129,12 @@ def left(pool: Pool, vm_key: str) -> Pool:
     return replace(pool, under_way={key: until for key, until in pool.under_way.items() if key != vm_key})
 
 
+def due(pool: Pool, now: datetime) -> Pool:
+    """End a closed pool's pause at an operator's word: one VM may probe it now."""
+    is_closed = pool.closed_until is not None and now < pool.closed_until
+    return replace(pool, closed_until=now) if is_closed else pool
+
+
 def _as_of(now: datetime, pool: Pool) -> Pool:
     """Give the gate as it counts now: open, where it is a story of long ago."""
     in_use = any(until > now for until in pool.under_way.values())

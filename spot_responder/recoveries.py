@@ -35,6 +35,8 @@ class Outcome(StrEnum):
     SHUT_DOWN_INSIDE = "shut-down-inside"
     NOT_EVICTED = "not-evicted"
     RUNS_WITHOUT_US = "runs-without-us"
+    HELD = "held"
+    """No recovery at all: a row made by an operator's hold of a VM that we were not busy with."""
 
 
 class AttemptState(StrEnum):
@@ -82,6 +84,7 @@ class Recovery:
         reason: the latest decision's sentence.
         down_since: set when the case is closed: since when the VM was down.
         told: whether a closed case was written into the history and published.
+        held_at: since when an operator holds the VM: it is not started until released, in this case or a later one.
     """
 
     vm_id: VmId
@@ -101,6 +104,7 @@ class Recovery:
     reason: str = ""
     down_since: datetime | None = None
     told: bool = False
+    held_at: datetime | None = None
 
     @property
     def is_open(self) -> bool:
@@ -181,13 +185,15 @@ class Recovery:
             evidence=self.evidence,
             sequence=self.sequence,
             restarts=self.restarts,
+            held_at=self.held_at,
         )
 
     def is_worth_remembering(self, now: datetime) -> bool:
         """Whether a closed recovery still says something that a later decision needs."""
         recent = any(now - time < RESTARTS_REMEMBERED for time in self.restarts)
         young = self.closed_at is None or now - self.closed_at < RESTARTS_REMEMBERED
-        return self.is_open or recent or young or self.evidence.owner_stopped_at is not None
+        wish = self.evidence.owner_stopped_at or self.held_at
+        return self.is_open or recent or young or wish is not None
 
     def _evidence_after(self, outcome: Outcome) -> Evidence:
         if outcome is Outcome.GONE:

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from spot_responder.messages import FOLLOW_UP_TYPE, SWEEP_FOUND_TYPE, follow_up_event, sweep_found_event
+from spot_responder.messages import (
+    FOLLOW_UP_TYPE,
+    OPERATOR_ASKED_TYPE,
+    SWEEP_FOUND_TYPE,
+    follow_up_event,
+    sweep_found_event,
+)
 from spot_responder.payloads import (
     NotOurs,
     UnreadableEvent,
@@ -62,6 +68,7 @@ class SignalKind(StrEnum):
     STARTED = "started"
     FOLLOW_UP = "follow_up"
     SWEEP_FOUND = "sweep_found"
+    OPERATOR_ASKED = "operator_asked"
 
 
 class Source(StrEnum):
@@ -73,6 +80,7 @@ class Source(StrEnum):
     SCHEDULED_EVENT = "scheduled_event"
     FOLLOW_UP = "follow_up"
     SWEEP = "sweep"
+    OPERATOR = "operator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,10 +275,20 @@ def _read_sweep_found(event: Mapping[str, object]) -> Signal | NotOurs:
 
     {"type": "SpotResponder.SweepFound", "time": "…", "subject": "…", "data": {"vmId": "…"}}
     """
+    return _hint(event, SignalKind.SWEEP_FOUND, Source.SWEEP)
+
+
+def _read_operator_asked(event: Mapping[str, object]) -> Signal | NotOurs:
+    """Read an operator's message: look at this VM now, whatever you wait for.
+
+    {"type": "SpotResponder.OperatorAsked", "time": "…", "subject": "…", "data": {"vmId": "…"}}
+    """
+    return _hint(event, SignalKind.OPERATOR_ASKED, Source.OPERATOR)
+
+
+def _hint(event: Mapping[str, object], kind: SignalKind, source: Source) -> Signal | NotOurs:
     vm = vm_or_not_ours(text_field(event, "data", "vmId"), text_field(event, "subject"))
-    if isinstance(vm, NotOurs):
-        return vm
-    return Signal(vm, SignalKind.SWEEP_FOUND, envelope_time(event), Source.SWEEP, "")
+    return vm if isinstance(vm, NotOurs) else Signal(vm, kind, envelope_time(event), source, "")
 
 
 def _refuse_other_shapes(event: Mapping[str, object], type_name: str) -> None:
@@ -292,4 +310,5 @@ _READERS: Final[Mapping[str, Callable[[Mapping[str, object]], Signal | NotOurs]]
     "microsoft.resourcenotifications.maintenanceresources.scheduledeventemitted": _read_scheduled_event,
     FOLLOW_UP_TYPE.lower(): _read_follow_up,
     SWEEP_FOUND_TYPE.lower(): _read_sweep_found,
+    OPERATOR_ASKED_TYPE.lower(): _read_operator_asked,
 }

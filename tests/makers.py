@@ -155,6 +155,7 @@ RECOVERIES = st.builds(
     failures_in_a_row=st.integers(0, 2000),
     restarts=st.lists(TIMES, max_size=4).map(tuple),
     reason=ONE_LINE.map(lambda text: f"because {text}"),
+    held_at=st.none() | TIMES,
 )
 POOLS = st.builds(
     Pool,

@@ -96,6 +96,7 @@ SIGNALS = {
     "scheduled_preempt_completed_cloudevent": Signal(VM, SignalKind.EVICTED, TOLD, Source.SCHEDULED_EVENT, "Preempt"),
     "follow_up": Signal(VM, SignalKind.FOLLOW_UP, TOLD, Source.FOLLOW_UP, "", sequence=3),
     "sweep_found": Signal(VM, SignalKind.SWEEP_FOUND, TOLD, Source.SWEEP, ""),
+    "operator_asked": Signal(VM, SignalKind.OPERATOR_ASKED, TOLD, Source.OPERATOR, ""),
 }
 REASONS = {
     "annotated_reboot_cloudevent": "VirtualMachineRebootInitiatedByControlPlane",
@@ -300,7 +301,7 @@ def test_an_id_may_be_written_in_another_style(style: str) -> None:
         "/subscriptions/11111111-aaaa-4bbb-8ccc-222222222222",
     ],
 )
-@pytest.mark.parametrize("name", ["annotated_preempted_cloudevent", "follow_up", "sweep_found"])
+@pytest.mark.parametrize("name", ["annotated_preempted_cloudevent", "follow_up", "sweep_found", "operator_asked"])
 def test_another_resource_is_not_ours(name: str, other: str) -> None:
     """A scale set's instance or a disk is put aside, not taken for a VM and not refused."""
     event = load(name)

@@ -51,6 +51,7 @@ def recovery_row(recovery: Recovery) -> Row:
         "restarts": json.dumps([_iso(time) for time in recovery.restarts]),
         "down_since": _iso(recovery.down_since),
         "told": recovery.told,
+        "held_at": _iso(recovery.held_at),
     }
 
 
@@ -75,6 +76,8 @@ def recovery_from_row(row: Mapping[str, Any]) -> Recovery:
         reason=row["reason"],
         down_since=_time(row["down_since"]),
         told=row["told"],
+        # Rows that an earlier release wrote lack it.
+        held_at=_time(row.get("held_at", "")),
     )
 
 

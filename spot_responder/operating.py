@@ -1,0 +1,79 @@
+"""What an operator does about one VM: hold it, release it, ask for a look now.
+
+A hold is a word in the VM's row, which every path reads before it acts; the row's ETag makes a start that is just
+being decided look again. A look is asked for by a message, so that the app does it, with its own rights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.doors import ChangedMeanwhileError
+from spot_responder.messages import operator_asked_event
+from spot_responder.recoveries import Outcome, Recovery
+from spot_responder.signals import SignalKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from spot_responder.doors import Queue, Store
+    from spot_responder.vms import VmId
+
+TRIES: Final = 5
+"""How often a row is changed anew when the app changed it meanwhile."""
+
+
+async def hold(store: Store, vm_id: VmId, now: datetime, new_id: Callable[[], str]) -> Recovery:
+    """Hold a VM: it is not started until it is released. Give its row; one that is held already stays as it is.
+
+    Raises:
+        ChangedMeanwhileError: if the app changed the row all the time.
+    """
+    for _ in range(TRIES):
+        stored = await store.load(vm_id)
+        held = _held(stored.value, vm_id, now, new_id)
+        try:
+            if held != stored.value:
+                await store.save(held, stored.etag)
+        except ChangedMeanwhileError:
+            continue
+        return held
+    raise _busy(vm_id)
+
+
+async def release(store: Store, queue: Queue, vm_id: VmId, now: datetime, new_id: Callable[[], str]) -> bool:
+    """Release a VM and ask for a look at it; give whether it was held.
+
+    Raises:
+        ChangedMeanwhileError: if the app changed the row all the time.
+    """
+    for _ in range(TRIES):
+        stored = await store.load(vm_id)
+        if stored.value is None or stored.value.held_at is None:
+            return False
+        try:
+            await store.save(replace(stored.value, held_at=None), stored.etag)
+        except ChangedMeanwhileError:
+            continue
+        await retry(queue, vm_id, now, new_id)
+        return True
+    raise _busy(vm_id)
+
+
+async def retry(queue: Queue, vm_id: VmId, now: datetime, new_id: Callable[[], str]) -> None:
+    """Ask that a VM be looked at now, and tried if it may be: no pause after a refusal is waited for."""
+    await queue.put(operator_asked_event(vm_id, now, new_id()), timedelta())
+
+
+def _held(row: Recovery | None, vm_id: VmId, now: datetime, new_id: Callable[[], str]) -> Recovery:
+    if row is None:
+        # No case: a closed one that nobody is told of, only to carry the word.
+        opened = Recovery(vm_id, new_id(), now, SignalKind.OPERATOR_ASKED, held_at=now)
+        return opened.closed(Outcome.HELD, now, "an operator held it; nothing was to be recovered").told_of()
+    return row if row.held_at else replace(row, held_at=now)
+
+
+def _busy(vm_id: VmId) -> ChangedMeanwhileError:
+    return ChangedMeanwhileError(f"the row of {vm_id} changed {TRIES} times while we looked at it: try again")
