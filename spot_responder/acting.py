@@ -78,7 +78,8 @@ class Actor:
             recovery = Recovery(situation.signal.vm_id, self.new_id(), now, situation.signal.kind)
         elif not recovery.is_open:
             recovery = recovery.reopened(self.new_id(), now, situation.signal.kind)
-        return replace(recovery, evidence=situation.evidence)
+        pool = pool_of(situation.vm) if situation.vm else recovery.pool
+        return replace(recovery, evidence=situation.evidence, pool=pool)
 
     async def remember(self, gathered: Gathered, decision: Decision, now: datetime) -> None:
         """Keep what was told of an owner's wish, whatever else is done or not. Writes only what is new."""

@@ -12,6 +12,7 @@ from spot_responder.failures import FailureKind
 
 if TYPE_CHECKING:
     from spot_responder.failures import Failure
+    from spot_responder.pools import PoolId
     from spot_responder.signals import SignalKind
     from spot_responder.vms import VmId
 
@@ -84,6 +85,7 @@ class Recovery:
         reason: the latest decision's sentence.
         down_since: set when the case is closed: since when the VM was down.
         told: whether a closed case was written into the history and published.
+        pool: which capacity the VM competes for, as far as it was seen: the history is counted by it.
         held_at: since when an operator holds the VM: it is not started until released, in this case or a later one.
     """
 
@@ -105,6 +107,7 @@ class Recovery:
     down_since: datetime | None = None
     told: bool = False
     held_at: datetime | None = None
+    pool: PoolId | None = None
 
     @property
     def is_open(self) -> bool:

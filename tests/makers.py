@@ -138,6 +138,7 @@ ATTEMPTS = st.builds(
     failure=st.none() | FAILURES,
 )
 EVIDENCE = st.builds(Evidence, *(6 * [st.none() | TIMES]))
+POOL_IDS = st.builds(PoolId, *(4 * [NAMES]))
 RECOVERIES = st.builds(
     Recovery,
     vm_id=VM_IDS,
@@ -156,10 +157,11 @@ RECOVERIES = st.builds(
     restarts=st.lists(TIMES, max_size=4).map(tuple),
     reason=ONE_LINE.map(lambda text: f"because {text}"),
     held_at=st.none() | TIMES,
+    pool=st.none() | POOL_IDS,
 )
 POOLS = st.builds(
     Pool,
-    st.builds(PoolId, *(4 * [NAMES])),
+    POOL_IDS,
     refusals=st.integers(0, 2000),
     closed_until=st.none() | TIMES,
     width=st.none() | st.integers(1, OPEN_AT_WIDTH),

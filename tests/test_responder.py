@@ -29,6 +29,7 @@ def test_an_evicted_vm_comes_back_after_one_start() -> None:
     assert outcomes(azure) == [Outcome.RESTORED]
     assert azure.tables.history[0].reason.startswith("it runs again, 37 s after it went down")
     assert azure.tables.history[0].down_since == TEN
+    assert str(azure.tables.history[0].pool) == "standard_d2s_v5 in westeurope"
 
 
 def test_while_there_is_no_capacity_it_is_asked_seldom_and_it_comes_back_when_there_is() -> None:

@@ -5,6 +5,7 @@ Every column can be shown to an operator; only the operation's address, which is
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -52,12 +53,14 @@ def recovery_row(recovery: Recovery) -> Row:
         "down_since": _iso(recovery.down_since),
         "told": recovery.told,
         "held_at": _iso(recovery.held_at),
+        "pool": json.dumps(dataclasses.asdict(recovery.pool) if recovery.pool else None),
     }
 
 
 def recovery_from_row(row: Mapping[str, Any]) -> Recovery:
     """Read a recovery."""
     attempt = json.loads(row["attempt"])
+    pool = json.loads(row.get("pool", "null"))
     return Recovery(
         vm_id=VmId.parse(row["vm_id"]),
         recovery_id=row["recovery_id"],
@@ -76,8 +79,9 @@ def recovery_from_row(row: Mapping[str, Any]) -> Recovery:
         reason=row["reason"],
         down_since=_time(row["down_since"]),
         told=row["told"],
-        # Rows that an earlier release wrote lack it.
+        # Rows that an earlier release wrote lack these two.
         held_at=_time(row.get("held_at", "")),
+        pool=PoolId(**pool) if pool else None,
     )
 
 

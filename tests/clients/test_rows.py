@@ -137,3 +137,11 @@ def test_a_closed_case_is_kept_in_the_day_of_its_end() -> None:
 def test_a_case_without_an_end_is_kept_in_the_day_of_its_beginning() -> None:
     """The one date it has."""
     assert history_row(recovery())["PartitionKey"] == "2026-03-02"
+
+
+def test_a_row_of_an_earlier_release_is_read() -> None:
+    """Before holds and pools were kept in it: nobody holds it, and its pool is not known."""
+    row = recovery_row(recovery())
+    del row["held_at"], row["pool"]
+    back = recovery_from_row(row)
+    assert (back.held_at, back.pool) == (None, None)
