@@ -43,7 +43,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _report(seed: int, all_findings: Iterable[Findings]) -> dict[str, int]:
     """Add up, and show the first of what was broken, each with the seed that shows it again."""
     report = dict.fromkeys(
-        ("schedules", "vms", "looks", "faults_injected", "unsafe_starts", "lost_vms", "max_starts_per_vm_hour", "unclosed", "broken"),
+        (
+            "schedules",
+            "vms",
+            "looks",
+            "faults_injected",
+            "unsafe_starts",
+            "lost_vms",
+            "max_starts_per_vm_hour",
+            "unclosed",
+            "broken",
+        ),
         0,
     )
     for found in all_findings:

@@ -1,4 +1,4 @@
-"""What must hold whatever happens, judged by the truth of the world: safe, live, polite, told (``docs/promises.md``)."""
+"""What must hold whatever happens, judged by the truth of the world: safe, live, polite, told."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from azure.core.exceptions import AzureError
 from localazure.happenings import ActionSucceeded, Annotated
 from localazure.machines import PowerState
 from localazure.moves import DEALLOCATE
-from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError
+from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, StoreFailedError
 from spot_responder.evidence import FAILED_START_WINDOW, WEAK_STOP_WINDOW
 from spot_responder.policy import RestartWhen
 
@@ -86,7 +86,7 @@ class Witness:
     def is_all_over(self, calm_at: datetime) -> bool:
         """Whether nothing is to come: every VM that is due runs, every case is closed and told."""
         rows = [row for row, _ in self.azure.app.storage.recoveries.rows.values()]
-        settled = all(row["outcome"] and row["told"] for row in rows)
+        settled = all(row["outcome"] and row["recorded"] for row in rows)
         there = [machine for machine in self.azure.world.machines() if machine.deleted_at is None]
         waits = any(machine.power_state in _ON_THE_WAY or self._is_lost(machine) for machine in there)
         swept_twice = self.azure.clock.now() - calm_at > 2 * self.deployment.sweep_every
@@ -122,7 +122,7 @@ class Witness:
             self._told.append(_Told(self._telling[event["id"]], self.azure.clock.now()))
 
     def _on_failed(self, message: Message | None, error: Exception) -> None:
-        if not isinstance(error, AzureError | AzureRefusedError | ChangedMeanwhileError):
+        if not isinstance(error, AzureError | AzureRefusedError | ChangedMeanwhileError | StoreFailedError):
             what = "a message" if message else "the sweep"
             self._broken.append(f"crash: {what} ended with {error!r}")
 
@@ -148,13 +148,17 @@ class Witness:
             return "not Spot"
         if self._restores_itself(machine):
             return "its scale set restores it"
-        seen = [condition for condition in _conditions(machine, at - LOOK, at)]
+        seen = list(_conditions(machine, at - LOOK, at))
         if not any(_is_tagged(condition.tags) for condition in seen):
             return "not tagged"
         if not any(condition.power_state is PowerState.DEALLOCATED for condition in seen):
             return "not deallocated"
         stop = next((told for told in self._told if self._forbids(told, machine, at)), None)
-        return f"its owner stopped it at {stop.happening.occurred_at:%d %H:%M:%S}, told {stop.at:%H:%M:%S}" if stop else None
+        return (
+            f"its owner stopped it at {stop.happening.occurred_at:%d %H:%M:%S}, told {stop.at:%H:%M:%S}"
+            if stop
+            else None
+        )
 
     def _forbids(self, told: _Told, machine: Machine, at: datetime) -> bool:
         """Whether the app knew of an owner's stop that still held when it started the VM."""
@@ -183,7 +187,7 @@ class Witness:
             if machine.deleted_at is None and self._is_lost(machine):
                 yield f"live: {machine.name} was evicted at {machine.evictions[-1]:%d %H:%M:%S} and is still down"
             elif self._was_late(machine, calm_at):
-                yield f"live: {machine.name} runs only since {machine.running_at:%d %H:%M:%S}, calm was at {calm_at:%H:%M}"
+                yield f"live: {machine.name} runs since {machine.running_at:%d %H:%M:%S} only, calm was at {calm_at:%H:%M}"
 
     def _is_lost(self, machine: Machine) -> bool:
         """Whether it is down and should not be."""
@@ -201,7 +205,11 @@ class Witness:
         if any(at >= evicted_at for at in machine.stop_calls):
             return False
         must_be_told = self.deployment.policy.restart_when is RestartWhen.EVICTED or self._evictions_look_like_stops()
-        return not must_be_told or any(_is_eviction(told.happening, machine.vm_id, evicted_at) for told in self._told)
+        return not must_be_told or any(
+            _is_eviction(told.happening, machine.vm_id, evicted_at)
+            and all(_is_tagged(each.tags) for each in _conditions(machine, told.at - LOOK, told.at))
+            for told in self._told
+        )
 
     def _evictions_look_like_stops(self) -> bool:
         return "VirtualMachineDeallocationInitiated" in self.azure.world.eviction_annotations
@@ -215,7 +223,7 @@ class Witness:
         """Give how long a VM may be down once all is well: longer where the brake holds it."""
         restores = [at for at, state in machine.power_history if state is PowerState.RUNNING and at <= calm_at]
         today = [at for at in restores if calm_at - at < 24 * HOUR]
-        if len(today) > self.deployment.policy.restarts_per_day:
+        if len(today) >= self.deployment.policy.restarts_per_day:
             return 25 * HOUR
         return RESTORED_WITHIN + HOUR
 
@@ -252,7 +260,9 @@ class Witness:
                 )
 
     def _restores_itself(self, machine: Machine) -> bool:
-        return any(one.scale_set_id == machine.scale_set_id and one.restore_policy for one in self.azure.world.scale_sets)
+        return any(
+            one.scale_set_id == machine.scale_set_id and one.restore_policy for one in self.azure.world.scale_sets
+        )
 
 
 def _is_stop(happening: Happening) -> bool:

@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 TEN: Final = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 TAG: Final = {"AttemptRestartAfterEviction": "true"}
 _SIZES: Final = ("Standard_D2s_v5", "Standard_D4s_v5")
-_WRONG_TAGS: Final = ({}, {"AttemptRestartAfterEviction": "yes"}, {"AttemptRestart": "true"})
+_WRONG_TAGS: Final[tuple[dict[str, str], ...]] = (
+    {},
+    {"AttemptRestartAfterEviction": "yes"},
+    {"AttemptRestart": "true"},
+)
 _STEP: Final = timedelta(minutes=5)
 CALM_AT_MOST: Final = timedelta(hours=26)
 """After so long of calm everything must be over: the brake holds a VM for a day at most."""
@@ -77,7 +81,7 @@ def _deployment(chance: Random) -> Deployment:
             restarts_per_day=chance.choice((10, 10, 10, 4)),
         ),
         instances=instances,
-        dry_run=chance.random() < 0.03,
+        dry_run=chance.randrange(30) == 0,
         clock_errors=tuple(
             timedelta(seconds=chance.uniform(-longest_error_s, longest_error_s)) for _ in range(instances)
         ),
@@ -158,9 +162,9 @@ class Story:
         )
 
     def _evict(self, machine: Machine) -> None:
-        if machine.deleted_at is None and machine.is_spot:
-            if machine.power_state in {PowerState.RUNNING, PowerState.STARTING}:
-                self._world.evict(machine.vm_id)
+        is_up = machine.power_state in {PowerState.RUNNING, PowerState.STARTING}
+        if machine.deleted_at is None and machine.is_spot and is_up:
+            self._world.evict(machine.vm_id)
 
     def _change_capacity(self, machine: Machine) -> None:
         self._world.set_capacity(machine.pool, self._chance.choice((0, 0, 1, 2, None)))

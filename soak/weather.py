@@ -46,7 +46,10 @@ _DENIED: Final = Refused(403, "AuthorizationFailed", "The client does not have a
 _BROKEN: Final = Refused(500, "InternalServerError", "Encountered internal server error.")
 _UNAVAILABLE: Final = Refused(503, "ServerBusy", "The server is busy.")
 _GRAPH_THROTTLED: Final = Refused(
-    429, "RateLimiting", "Too many requests.", {"x-ms-user-quota-remaining": "0", "x-ms-user-quota-resets-after": "00:00:05"}
+    429,
+    "RateLimiting",
+    "Too many requests.",
+    {"x-ms-user-quota-remaining": "0", "x-ms-user-quota-resets-after": "00:00:05"},
 )
 
 

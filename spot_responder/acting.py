@@ -7,11 +7,12 @@ never saved is one look too many; a row whose follow-up was never put would wait
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, Clients
+from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, Clients, StoreFailedError
 from spot_responder.evidence import Evidence
 from spot_responder.failures import NO_ANSWER
 from spot_responder.log_lines import (
@@ -23,7 +24,7 @@ from spot_responder.log_lines import (
     log_untold,
 )
 from spot_responder.messages import follow_up_event
-from spot_responder.policy import ANSWER_PATIENCE, Policy
+from spot_responder.policy import ANSWER_PATIENCE, LOOK_HOLDS, Policy
 from spot_responder.pools import pool_of
 from spot_responder.recoveries import Outcome, Recovery
 from spot_responder.refusals import counts_as_attempt, decide_after_failure
@@ -31,7 +32,7 @@ from spot_responder.signals import SignalKind
 from spot_responder.situations import Close, Decision, Ignore, Situation, Start, Wait
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from spot_responder.failures import Failure
     from spot_responder.gathering import Gathered
@@ -57,6 +58,8 @@ class Actor:
         Raises:
             ChangedMeanwhileError: if a row it rests on was changed by somebody else; nothing was started then.
         """
+        if not isinstance(decision, Ignore):
+            await self._record_the_case_before(gathered.situation.recovery)
         match decision:
             case Ignore():
                 await self.remember(gathered, decision, now)
@@ -92,7 +95,7 @@ class Actor:
         elif not is_covered:
             return
         elif situation.evidence.owner_stopped_at is not None:
-            row = self._opened(situation, now).closed(Outcome.STOPPED_BY_OWNER, now, decision.reason).told_of()
+            row = self._opened(situation, now).closed(Outcome.STOPPED_BY_OWNER, now, decision.reason).in_the_history()
         else:
             return
         if row != situation.recovery:
@@ -109,7 +112,8 @@ class Actor:
             return
         waiting = recovery.waiting(decision.until, decision.reason)
         await self._follow_up(waiting, decision.until, now)
-        await self._save(waiting, gathered, decision, now)
+        with _followed_up():
+            await self._save(waiting, gathered, decision, now)
 
     async def _save(self, recovery: Recovery, gathered: Gathered, decision: Decision, now: datetime) -> str | None:
         """Save the row, if that is needed, and log the decision that now holds; give the row's ETag."""
@@ -124,27 +128,45 @@ class Actor:
         await self.clients.queue.put(event, max(due_at - now, timedelta()))
 
     async def tell(self, closed: Recovery, etag: str | None) -> None:
-        """Write a closed case into the history and publish its outcome; where that fails, the sweep does it again.
+        """Write a closed case into the history and publish its outcome.
 
-        Both may happen twice, and count once: by the recovery's id.
+        Both may happen twice, and count once: by the recovery's id. Where we die before the row says so, the sweep
+        does it again; and so does the next case of this VM, whose row takes this one's place.
         """
         await self.clients.store.write_history(closed)
+        await self.publish(closed)
+        try:
+            await self.clients.store.save(closed.in_the_history(), etag)
+        except ChangedMeanwhileError:
+            # A new case was opened for the VM just now; the old one is in the history.
+            return
+
+    async def publish(self, closed: Recovery) -> bool:
+        """Publish an outcome that is in the history, and answer whether it was; the sweep tries again."""
         try:
             await self.clients.outcomes.publish(closed)
-            await self.clients.store.save(closed.told_of(), etag)
         except AzureRefusedError as refusal:
             log_untold(closed, str(refusal))
-        except ChangedMeanwhileError:
-            # A new case was opened for the VM just now, and the old one is told.
-            return
+            return False
+        await self.clients.store.note_published(closed)
+        return True
+
+    async def _record_the_case_before(self, before: Recovery | None) -> None:
+        if before is not None and not before.is_open and not before.recorded:
+            await self.clients.store.write_history(before)
+            await self.publish(before)
 
     async def _start(self, gathered: Gathered, decision: Start, now: datetime, roll: float) -> None:
         await self._save_pool(gathered, decision.pool)
         answer_by = now + ANSWER_PATIENCE
         asking = self._opened(gathered.situation, now).asking(now, answer_by, decision.reason)
         await self._follow_up(asking, answer_by, now)
-        etag = await self._save(asking, gathered, decision, now)
+        with _followed_up():
+            etag = await self._save(asking, gathered, decision, now)
         signal = gathered.situation.signal
+        if self.clock() - gathered.begun_at > LOOK_HOLDS:
+            await self._withdraw(asking, etag)
+            return
         try:
             operation_url = await self.clients.compute.start(asking.vm_id)
         except AzureRefusedError as refusal:
@@ -154,6 +176,11 @@ class Actor:
         else:
             log_start_accepted(signal, asking)
             await self._start_accepted(asking, etag, operation_url)
+
+    async def _withdraw(self, asking: Recovery, etag: str | None) -> None:
+        now = self.clock()
+        look_again = Wait(now, f"what we saw was over {LOOK_HOLDS.seconds} s old before we could ask: looking again")
+        await self._record_answer(asking, etag, Recovery.withdrawn, look_again, now)
 
     async def _start_accepted(self, asking: Recovery, etag: str | None, operation_url: str | None) -> None:
         now = self.clock()
@@ -194,7 +221,8 @@ class Actor:
         if isinstance(decision, Wait):
             waiting = recovery.waiting(decision.until, decision.reason)
             await self._follow_up(waiting, decision.until, now)
-            await self.clients.store.save(waiting, etag)
+            with _followed_up():
+                await self.clients.store.save(waiting, etag)
         else:
             closed = recovery.closed(decision.outcome, now, decision.reason)
             etag = await self.clients.store.save(closed, etag)
@@ -218,6 +246,15 @@ class Actor:
     async def _save_pool(self, gathered: Gathered, pool: Pool | None) -> None:
         if pool is not None and pool != gathered.situation.pool:
             await self.clients.store.save_pool(pool, gathered.pool_etag)
+
+
+@contextmanager
+def _followed_up() -> Iterator[None]:
+    """Note on what fails in here that the follow-up is on the queue: one message more for each try would be many."""
+    try:
+        yield
+    except StoreFailedError as problem:
+        raise StoreFailedError(problem.failure, problem.what, followed_up=True) from problem
 
 
 def _is_same_attempt(recovery: Recovery, asking: Recovery) -> bool:

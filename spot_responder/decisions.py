@@ -13,14 +13,13 @@ from spot_responder.evidence import Evidence, Verdict
 from spot_responder.policy import (
     ANSWER_PATIENCE,
     EVICTION_PATIENCE,
-    FLAPPING,
     INTENT_GRACE,
     START_PATIENCE,
     Policy,
     RestartWhen,
 )
 from spot_responder.pools import Held, Pool
-from spot_responder.recoveries import Attempt, AttemptState, Outcome
+from spot_responder.recoveries import STARTS_REMEMBERED, Attempt, AttemptState, Outcome
 from spot_responder.refusals import decide_after_failure
 from spot_responder.signals import SignalKind
 from spot_responder.situations import (
@@ -53,6 +52,7 @@ def decide(situation: Situation, policy: Policy, now: datetime, roll: float) -> 
         _owner_unknown,
         _too_little_evidence,
         _brake,
+        _budget,
     )
     for rule in rules:
         decision = rule(situation, situation.vm, policy, now, roll)
@@ -225,11 +225,21 @@ def _brake(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _roll: 
     if len(today) >= policy.restarts_per_day:
         until = min(today) + timedelta(days=1)
         return Wait(until, f"the brake: restarted {len(today)} times within a day, the most that is allowed")
-    count, span, pause = FLAPPING
-    lately = [time for time in today if now - time < span]
-    if len(lately) >= count and now < max(lately) + pause:
-        return Wait(max(lately) + pause, f"the brake: evicted again and again, {len(lately)} restarts within an hour")
+    lately = [time for time in today if now - time < timedelta(hours=1)]
+    if len(lately) >= policy.restarts_per_hour and now < max(lately) + policy.brake:
+        until = max(lately) + policy.brake
+        return Wait(until, f"the brake: evicted again and again, {len(lately)} restarts within an hour")
     return None
+
+
+def _budget(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _roll: float) -> Decision | None:
+    """Whatever the failures are, in whatever order: no VM is asked for more often than so within an hour."""
+    starts = situation.recovery.starts if situation.recovery else ()
+    lately = [time for time in starts if now - time < STARTS_REMEMBERED]
+    if len(lately) < policy.starts_per_hour:
+        return None
+    until = lately[-policy.starts_per_hour] + STARTS_REMEMBERED
+    return Wait(until, f"its budget: {len(lately)} start requests within an hour, the most that is allowed")
 
 
 def _start_if_the_pool_admits(situation: Situation, vm: Vm, policy: Policy, now: datetime, roll: float) -> Decision:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from spot_responder.failures import Failure
     from spot_responder.pools import Pool, PoolId
@@ -26,6 +26,18 @@ class AzureRefusedError(Exception):
         """Say what was asked for: ``what`` completes the sentence "Azure refused to …"."""
         super().__init__(f"Azure refused to {what}: {failure.code} ({failure.kind}): {failure.message}")
         self.failure = failure
+
+
+class StoreFailedError(Exception):
+    """Our own tables said no, or nothing at all: what was about to be read or saved was not, as far as we know."""
+
+    def __init__(self, failure: Failure, what: str, *, followed_up: bool = False) -> None:
+        """Say what was asked for: ``what`` completes the sentence "Storage failed to …".
+
+        ``followed_up``: the follow-up that the row was to wait for is on the queue.
+        """
+        super().__init__(f"Storage failed to {what}: {failure.code}: {failure.message}")
+        self.failure, self.what, self.followed_up = failure, what, followed_up
 
 
 class ChangedMeanwhileError(Exception):
@@ -64,7 +76,7 @@ class Compute(Protocol):
 
 
 class Store(Protocol):
-    """The tables ``recoveries``, ``history`` and ``pools``."""
+    """The tables ``recoveries``, ``history`` and ``pools``. Each call raises ``StoreFailedError`` where they fail."""
 
     async def load(self, vm_id: VmId) -> Stored[Recovery | None]:
         """Load the VM's row."""
@@ -85,11 +97,17 @@ class Store(Protocol):
         """Delete a row, unless it changed meanwhile."""
 
     async def write_history(self, recovery: Recovery) -> None:
-        """Write a closed recovery into the history; twice is once."""
+        """Write a closed recovery into the history, its outcome to be published; twice is once."""
+
+    async def unpublished(self, since: datetime) -> Sequence[Recovery]:
+        """Give the recoveries of the history, from the day of ``since`` on, whose outcome was not published yet."""
+
+    async def note_published(self, recovery: Recovery) -> None:
+        """Note in the history that the outcome was published."""
 
 
 class Queue(Protocol):
-    """The queue ``signals``."""
+    """The queue ``signals``. Where it fails, the SDK's own error ends the call: the host brings the message again."""
 
     async def put(self, event: Mapping[str, object], delay: timedelta) -> None:
         """Put an event on the queue, to be seen after ``delay``."""
@@ -99,7 +117,7 @@ class Outcomes(Protocol):
     """Whoever wants to be told."""
 
     async def publish(self, recovery: Recovery) -> None:
-        """Publish a closed recovery's outcome."""
+        """Publish a closed recovery's outcome. Raises ``AzureRefusedError``."""
 
 
 @dataclass(frozen=True, slots=True)

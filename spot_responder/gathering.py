@@ -12,6 +12,8 @@ from spot_responder.situations import Operation, Situation
 from spot_responder.vms import PowerState
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from spot_responder.doors import Clients
     from spot_responder.recoveries import Recovery
     from spot_responder.vms import Vm
@@ -19,14 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """A situation, and the ETags of the rows it was gathered from."""
+    """A situation, when its gathering began, and the ETags of the rows it was gathered from."""
 
     situation: Situation
+    begun_at: datetime
     etag: str | None
     pool_etag: str | None = None
 
 
-async def gather(signal: Signal, clients: Clients, restart_tag: str) -> Gathered | None:
+async def gather(signal: Signal, clients: Clients, restart_tag: str, begun_at: datetime) -> Gathered | None:
     """Give the situation of the signal's VM; ``None`` for a follow-up that is stale.
 
     Raises:
@@ -39,13 +42,13 @@ async def gather(signal: Signal, clients: Clients, restart_tag: str) -> Gathered
     vm = await _look_at(signal, recovery, clients, restart_tag)
     evidence = (recovery.evidence if recovery else Evidence()).with_signal(signal)
     if vm is None:
-        return Gathered(Situation(signal, None, recovery, evidence), stored.etag)
+        return Gathered(Situation(signal, None, recovery, evidence), begun_at, stored.etag)
     situation = Situation(signal, vm, recovery, evidence.with_annotation(vm.annotation))
     situation = replace(situation, operation=await _operation(situation, vm, clients))
     if not _concerns_the_pool(situation, vm):
-        return Gathered(situation, stored.etag)
+        return Gathered(situation, begun_at, stored.etag)
     pool = await clients.store.load_pool(pool_of(vm))
-    return Gathered(replace(situation, pool=pool.value), stored.etag, pool.etag)
+    return Gathered(replace(situation, pool=pool.value), begun_at, stored.etag, pool.etag)
 
 
 async def _look_at(signal: Signal, recovery: Recovery | None, clients: Clients, restart_tag: str) -> Vm | None:

@@ -6,12 +6,14 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from spot_responder.vms import VmId
 
 FOLLOW_UP_TYPE: Final = "SpotResponder.FollowUp"
 SWEEP_FOUND_TYPE: Final = "SpotResponder.SweepFound"
+_PUT_BACK: Final = "putback"
 OPERATOR_ASKED_TYPE: Final = "SpotResponder.OperatorAsked"
 
 
@@ -29,6 +31,17 @@ def sweep_found_event(vm_id: VmId, found_at: datetime, event_id: str) -> dict[st
 def operator_asked_event(vm_id: VmId, asked_at: datetime, event_id: str) -> dict[str, object]:
     """Make the CloudEvent by which an operator asks at ``asked_at`` (aware) that a VM be looked at now."""
     return _own_event(OPERATOR_ASKED_TYPE, vm_id, asked_at, event_id, {"vmId": str(vm_id)})
+
+
+def put_back(event: Mapping[str, object], times: int) -> dict[str, object]:
+    """Make the same event again, noting how often it was put back: an extension attribute, as CloudEvents has it."""
+    return {**event, _PUT_BACK: times}
+
+
+def times_put_back(event: Mapping[str, object]) -> int:
+    """Give how often an event was put back; what somebody else wrote there counts as never."""
+    times = event.get(_PUT_BACK)
+    return times if isinstance(times, int) and not isinstance(times, bool) and times > 0 else 0
 
 
 def _own_event(type_name: str, vm_id: VmId, at: datetime, event_id: str, data: dict[str, object]) -> dict[str, object]:

@@ -71,7 +71,7 @@ def _held(row: Recovery | None, vm_id: VmId, now: datetime, new_id: Callable[[],
     if row is None:
         # No case: a closed one that nobody is told of, only to carry the word.
         opened = Recovery(vm_id, new_id(), now, SignalKind.OPERATOR_ASKED, held_at=now)
-        return opened.closed(Outcome.HELD, now, "an operator held it; nothing was to be recovered").told_of()
+        return opened.closed(Outcome.HELD, now, "an operator held it; nothing was to be recovered").in_the_history()
     return row if row.held_at else replace(row, held_at=now)
 
 

@@ -19,9 +19,8 @@ EVICTION_PATIENCE: Final = timedelta(minutes=5)
 INTENT_GRACE: Final = timedelta(minutes=1)
 """A VM that is down for a reason nobody told yet is left alone this long: its owner's stop may still be on its way."""
 
-FLAPPING: Final = (3, timedelta(hours=1), timedelta(minutes=30))
-"""So many restarts within so long, and the next waits for so long: each start-up costs, and may be for nothing."""
-
+LOOK_HOLDS: Final = timedelta(seconds=30)
+"""A start is sent within so long of the look that it rests on, or not at all: tag and power state may have changed."""
 
 LONGEST_DELAY: Final = timedelta(days=6)
 """A queue message can be hidden for seven days at most; what has to wait longer is decided anew."""
@@ -41,6 +40,9 @@ class Policy:
     restart_tag: str = "AttemptRestartAfterEviction"
     restart_when: RestartWhen = RestartWhen.UNLESS_STOPPED
     restarts_per_day: int = 10
+    restarts_per_hour: int = 3
+    brake: timedelta = timedelta(minutes=30)
+    starts_per_hour: int = 12
     look_again: timedelta = timedelta(seconds=15)
     capacity_retry: timedelta = timedelta(minutes=1)
     capacity_retry_max: timedelta = timedelta(minutes=15)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from spot_responder.signals import SignalKind
     from spot_responder.vms import VmId
 
+STARTS_REMEMBERED: Final = timedelta(hours=1)
+"""How far back the budget looks."""
+
 RESTARTS_REMEMBERED: Final = timedelta(days=1)
 """How far back the brake looks, so how long a closed recovery is worth remembering."""
 
@@ -84,7 +87,8 @@ class Recovery:
         restarts: when this VM came back through us, within the last day.
         reason: the latest decision's sentence.
         down_since: set when the case is closed: since when the VM was down.
-        told: whether a closed case was written into the history and published.
+        starts: when start requests were sent, within the last hour: for the budget.
+        recorded: whether a closed case is in the history, from where its outcome is published.
         pool: which capacity the VM competes for, as far as it was seen: the history is counted by it.
         held_at: since when an operator holds the VM: it is not started until released, in this case or a later one.
     """
@@ -105,7 +109,8 @@ class Recovery:
     restarts: tuple[datetime, ...] = ()
     reason: str = ""
     down_since: datetime | None = None
-    told: bool = False
+    starts: tuple[datetime, ...] = ()
+    recorded: bool = False
     held_at: datetime | None = None
     pool: PoolId | None = None
 
@@ -140,7 +145,16 @@ class Recovery:
         self._must_be_open("ask for a start")
         attempt = Attempt(self.attempts + 1, now)
         evidence = replace(self.evidence, start_asked_at=now)
-        return replace(self.waiting(answer_by, reason), attempts=attempt.number, attempt=attempt, evidence=evidence)
+        starts = (*(time for time in self.starts if now - time < STARTS_REMEMBERED), now)
+        waiting = self.waiting(answer_by, reason)
+        return replace(waiting, attempts=attempt.number, attempt=attempt, evidence=evidence, starts=starts)
+
+    def withdrawn(self) -> Recovery:
+        """Not send the request after all: what it rests on has grown too old since."""
+        if self.attempt_under_way is None:
+            message = f"recovery {self.recovery_id} has no start under way that could be withdrawn"
+            raise UnlawfulMoveError(message)
+        return replace(self, attempt=None, attempts=self.attempts - 1, starts=self.starts[:-1])
 
     def accepted(self, operation_url: str | None) -> Recovery:
         """Azure took the request and is working on it."""
@@ -149,9 +163,12 @@ class Recovery:
     def refused(self, failure: Failure, *, counts: bool) -> Recovery:
         """Azure said no, at once or inside the operation. ``counts`` is false where nothing was tried (throttled)."""
         refused = self._attempt_becomes(AttemptState.REFUSED, failure=failure)
-        if not counts:
-            return replace(refused, attempts=self.attempts - 1)
-        return replace(refused, failing_with=failure.kind, failures_in_a_row=self.failures_of(failure.kind) + 1)
+        return replace(
+            refused,
+            attempts=self.attempts if counts else self.attempts - 1,
+            failing_with=failure.kind,
+            failures_in_a_row=self.failures_of(failure.kind) + 1,
+        )
 
     def closed(self, outcome: Outcome, now: datetime, reason: str) -> Recovery:
         """End the case. What is over is forgotten; the owner's wish and the restarts are remembered."""
@@ -171,9 +188,9 @@ class Recovery:
             evidence=self._evidence_after(outcome),
         )
 
-    def told_of(self) -> Recovery:
-        """Note that the closed case is in the history and was published."""
-        return replace(self, told=True)
+    def in_the_history(self) -> Recovery:
+        """Note that the closed case is in the history."""
+        return replace(self, recorded=True)
 
     def reopened(self, recovery_id: str, now: datetime, opened_by: SignalKind) -> Recovery:
         """Open a new case for a VM that we remember."""
@@ -188,6 +205,7 @@ class Recovery:
             evidence=self.evidence,
             sequence=self.sequence,
             restarts=self.restarts,
+            starts=self.starts,
             held_at=self.held_at,
         )
 

@@ -57,7 +57,8 @@ def _delay_after(failure: Failure, failures_in_a_row: int, vm: Vm, policy: Polic
             # A role, a lock or a policy: somebody must mend it, and then within the hour all goes on by itself.
             return policy.slow_retry, "Azure does not let us start this VM: mend its access, lock or configuration"
         case FailureKind.THROTTLED:
-            return policy.capacity_retry, "Azure asked us to slow down"
+            # Where Azure does not say for how long, ever longer: whoever asks too soon is throttled for longer.
+            return min(policy.capacity_retry * growth, policy.capacity_retry_max), "Azure asked us to slow down"
         case FailureKind.CONFLICT:
             # Another operation is at work on the VM; that takes seconds to minutes.
             return min(policy.look_again * growth, policy.capacity_retry_max), "another operation is at work on the VM"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.acting import TRIES, Actor
 from spot_responder.decisions import decide
-from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, Clients
+from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, Clients, StoreFailedError
 from spot_responder.failures import FailureKind
 from spot_responder.gathering import gather
 from spot_responder.log_lines import (
@@ -24,7 +24,8 @@ from spot_responder.log_lines import (
     log_sweep,
     log_unreadable,
 )
-from spot_responder.messages import sweep_found_event
+from spot_responder.messages import put_back, sweep_found_event, times_put_back
+from spot_responder.pools import MOST_DOUBLINGS
 from spot_responder.signals import NotOurs, Signal, SignalKind, UnreadableEvent, parse_body, read_event
 
 if TYPE_CHECKING:
@@ -36,6 +37,15 @@ if TYPE_CHECKING:
 
 PUT_BACK: Final = timedelta(minutes=1)
 """A signal that could not be looked into comes back after this long, where Azure does not say when."""
+
+PUT_BACK_MAX: Final = timedelta(minutes=15)
+"""A signal that could not be looked into again and again comes back ever later, up to this."""
+
+HINT_HOLDS: Final = timedelta(days=1)
+"""A signal that we may not look into is kept for so long: what it tells may matter once we may."""
+
+UNTOLD_AT_MOST: Final = timedelta(days=2)
+"""An outcome that could not be published for so long is in the history only."""
 
 OVERDUE: Final = timedelta(minutes=2)
 """A follow-up so late is taken as lost, and the sweep raises a hand in its place."""
@@ -79,6 +89,9 @@ class Responder:
             await self._respond(_not_after(now, signal))
         except AzureRefusedError as refusal:
             await self._look_later(signal, event, refusal)
+        except StoreFailedError as problem:
+            if not (problem.followed_up and signal.kind is SignalKind.FOLLOW_UP):
+                await self._put_back(signal, event, problem)
 
     async def sweep(self) -> int:
         """Raise a hand for every VM that needs us and that nothing told of; give how many. Forget what is over."""
@@ -88,16 +101,23 @@ class Responder:
         busy = {row.value.vm_id for row in rows if row.value.is_open} - overdue
         await self._raise_hands(overdue, now)
         for row in rows:
-            if not row.value.is_open and not row.value.told:
+            if not row.value.is_open and not row.value.recorded:
                 await self._actor().tell(row.value, row.etag)
             elif not row.value.is_worth_remembering(now):
                 await store.forget(row)
+        await self._publish_what_is_untold(now)
         # Last, since it may be throttled: what we know ourselves must not wait for that.
         candidates = await self.clients.graph.deallocated_spot_vms(self.settings.policy.restart_tag)
         found = set(candidates) - overdue - busy
         await self._raise_hands(found, now)
         log_sweep(len(found), len(overdue), len(busy))
         return len(found) + len(overdue)
+
+    async def _publish_what_is_untold(self, now: datetime) -> None:
+        for closed in await self.clients.store.unpublished(now - UNTOLD_AT_MOST):
+            if not await self._actor().publish(closed):
+                # The topic does not take it: nor would it take the others.
+                return
 
     def _actor(self) -> Actor:
         return Actor(self.clients, self.settings.policy, self.clock, self.new_id)
@@ -107,27 +127,48 @@ class Responder:
             await self.clients.queue.put(sweep_found_event(vm_id, now, self.new_id()), timedelta())
 
     async def _look_later(self, signal: Signal, event: Mapping[str, object], refusal: AzureRefusedError) -> None:
-        """Put a signal back that could not be looked into.
+        """Put a signal back that could not be looked into, ever later.
 
-        What the sweep raises anew is let go: its own finds, and, where we may not look, all but an open case. Somebody
-        has to mend that, and a queue full of hints that cannot be looked into would only grow meanwhile.
+        What the sweep raises anew is let go: its own finds, and, where we may not look, what says no more than that
+        the VM is down. What tells of an eviction or of an owner's wish is kept for a day: nobody says it twice.
         """
         denied = refusal.failure.kind is FailureKind.DENIED
         if denied:
             log_denied(signal, str(refusal))
-        if signal.kind is SignalKind.SWEEP_FOUND or (denied and signal.kind is not SignalKind.FOLLOW_UP):
+        if signal.kind is SignalKind.SWEEP_FOUND or (denied and self._is_over(signal)):
             log_let_go(signal, str(refusal))
             return
-        soon = self.settings.policy.slow_retry if denied else PUT_BACK * (1 + self.roll())
-        delay = refusal.failure.retry_after or soon
-        log_put_back(signal, f"{refusal}; looking again in {delay.total_seconds():.0f} s")
-        await self.clients.queue.put(event, delay)
+        await self._put_back(signal, event, refusal, self.settings.policy.slow_retry if denied else None)
+
+    async def _put_back(
+        self,
+        signal: Signal,
+        event: Mapping[str, object],
+        problem: AzureRefusedError | StoreFailedError,
+        after: timedelta | None = None,
+    ) -> None:
+        times = times_put_back(event)
+        delay = after or self._delay(times, problem.failure.retry_after)
+        log_put_back(signal, f"{problem}; looking again in {delay.total_seconds():.0f} s")
+        await self.clients.queue.put(put_back(event, times + 1), delay)
+
+    def _delay(self, times: int, retry_after: timedelta | None) -> timedelta:
+        if times == 0 and retry_after is not None:
+            return retry_after
+        growing: timedelta = min(PUT_BACK * 2 ** min(times, MOST_DOUBLINGS), PUT_BACK_MAX) * (1 + self.roll())
+        return max(growing, retry_after or timedelta())
+
+    def _is_over(self, signal: Signal) -> bool:
+        """Whether a signal need not be kept: an open case has its row, whose follow-up the sweep replaces."""
+        if signal.kind is SignalKind.UNAVAILABLE:
+            return True
+        return signal.occurred_at is not None and self.clock() - signal.occurred_at > HINT_HOLDS
 
     async def _respond(self, signal: Signal) -> None:
         policy, actor = self.settings.policy, self._actor()
         for _ in range(TRIES):
             try:
-                gathered = await gather(signal, self.clients, policy.restart_tag)
+                gathered = await gather(signal, self.clients, policy.restart_tag, self.clock())
                 if gathered is None:
                     return
                 now, roll = self.clock(), self.roll()

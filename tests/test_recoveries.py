@@ -55,7 +55,7 @@ def test_a_refused_attempt_counts_and_keeps_its_reason() -> None:
 def test_a_throttled_request_was_no_attempt() -> None:
     """Azure did not even look at it."""
     throttled = asking().refused(failure(FailureKind.THROTTLED), counts=False)
-    assert (throttled.attempts, throttled.failures_in_a_row) == (0, 0)
+    assert (throttled.attempts, throttled.failures_of(FailureKind.THROTTLED)) == (0, 1)
 
 
 def test_a_restored_vm_leaves_a_restart_to_remember_and_no_old_evidence() -> None:

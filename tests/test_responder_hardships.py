@@ -109,7 +109,7 @@ def test_an_answer_that_comes_after_the_case_was_closed_changes_nothing() -> Non
             azure.tables.before_save = None
             row, _ = azure.tables.rows[recovery_key(vm_id)]
             closed = recovery_from_row(row).closed(Outcome.OPTED_OUT, azure.world.now, "by another worker")
-            azure.tables.rows[recovery_key(vm_id)] = (recovery_row(closed.told_of()), "etag of another worker")
+            azure.tables.rows[recovery_key(vm_id)] = (recovery_row(closed.in_the_history()), "etag of another worker")
 
     azure.tables.before_save = close
     azure.handle(preempted("render-1"))
@@ -326,14 +326,14 @@ def test_a_look_that_azure_throttles_is_taken_later_and_nothing_is_lost() -> Non
     assert starts(azure) == ["10:00:40"]
 
 
-def test_a_look_that_gets_no_answer_is_taken_again_within_two_minutes() -> None:
-    """ARM does not answer, twice: the signal is put back each time."""
+def test_a_look_that_gets_no_answer_is_taken_again_each_time_later() -> None:
+    """ARM does not answer, twice: the signal is put back for a minute and a half, then for three."""
     azure = VirtualAzure()
     azure.add_vm(power_state="deallocated")
     azure.compute.failing.extend([AzureRefusedError(failure(FailureKind.UNKNOWN), "show")] * 2)
     azure.queue.put_now(preempted("render-1"))
     azure.run_until(at("10:05"))
-    assert starts(azure) == ["10:03:00"]
+    assert starts(azure) == ["10:04:30"]
 
 
 def denied_looks(count: int) -> list[AzureRefusedError]:
@@ -350,7 +350,8 @@ def test_a_look_that_azure_denies_is_told_and_the_sweep_finds_the_vm_when_it_is_
     azure.compute.failing = denied_looks(1)
     azure.queue.put_now(preempted("render-1"))
     azure.run_until(at("10:14"))
-    assert azure.queue.messages == []
+    ((due_at, _, _),) = azure.queue.messages
+    assert due_at == at("11:00")
     assert [line for line in caplog.messages if "infra/responder-role.json" in line and "AuthorizationFailed" in line]
     azure.lost = lambda _: True
     azure.run_until(at("10:20"))

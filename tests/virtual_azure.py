@@ -140,6 +140,7 @@ class VirtualTables:
     rows: dict[tuple[str, str], tuple[dict[str, Any], str]] = field(default_factory=dict)
     pool_rows: dict[PoolId, tuple[dict[str, Any], str]] = field(default_factory=dict)
     history: list[Recovery] = field(default_factory=list)
+    published: set[str] = field(default_factory=set)
     etags: itertools.count[int] = field(default_factory=itertools.count)
     before_save: Callable[[Recovery], None] | None = None
     crashes_before_history: int = 0
@@ -187,6 +188,14 @@ class VirtualTables:
             raise LostAnswerError
         if recovery.recovery_id not in [known.recovery_id for known in self.history]:
             self.history.append(recovery)
+
+    async def unpublished(self, _since: datetime) -> list[Recovery]:
+        """Give those that nobody noted as published."""
+        return [recovery for recovery in self.history if recovery.recovery_id not in self.published]
+
+    async def note_published(self, recovery: Recovery) -> None:
+        """Note it."""
+        self.published.add(recovery.recovery_id)
 
 
 @dataclass

@@ -10,6 +10,7 @@ import async_solipsism
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+
     from localazure.world import World
 
 

@@ -51,7 +51,8 @@ def recovery_row(recovery: Recovery) -> Row:
         "attempt": json.dumps(_attempt(recovery.attempt) if recovery.attempt else None),
         "restarts": json.dumps([_iso(time) for time in recovery.restarts]),
         "down_since": _iso(recovery.down_since),
-        "told": recovery.told,
+        "starts": json.dumps([_iso(time) for time in recovery.starts]),
+        "recorded": recovery.recorded,
         "held_at": _iso(recovery.held_at),
         "pool": json.dumps(dataclasses.asdict(recovery.pool) if recovery.pool else None),
     }
@@ -78,18 +79,28 @@ def recovery_from_row(row: Mapping[str, Any]) -> Recovery:
         restarts=tuple(datetime.fromisoformat(text) for text in json.loads(row["restarts"])),
         reason=row["reason"],
         down_since=_time(row["down_since"]),
-        told=row["told"],
-        # Rows that an earlier release wrote lack these two.
+        starts=tuple(datetime.fromisoformat(text) for text in json.loads(row.get("starts", "[]"))),
+        recorded=row.get("recorded", False),
+        # Rows that an earlier release wrote lack these, and the two above.
         held_at=_time(row.get("held_at", "")),
         pool=PoolId(**pool) if pool else None,
     )
 
 
 def history_row(recovery: Recovery) -> Row:
-    """Write a closed recovery into the day on which it ended."""
-    row = recovery_row(recovery)
-    day = (recovery.closed_at or recovery.opened_at).strftime("%Y-%m-%d")
-    return row | {"PartitionKey": day, "RowKey": recovery.recovery_id}
+    """Write a closed recovery into the day on which it ended; ``published`` says whether its outcome was told."""
+    partition, row = history_key(recovery)
+    return recovery_row(recovery) | {"PartitionKey": partition, "RowKey": row, "published": False}
+
+
+def history_key(recovery: Recovery) -> Key:
+    """Give partition and row key of a closed recovery: the day on which it ended, and its id."""
+    return day_of(recovery.closed_at or recovery.opened_at), recovery.recovery_id
+
+
+def day_of(time: datetime) -> str:
+    """Give the partition of the history for a time."""
+    return f"{time:%Y-%m-%d}"
 
 
 def pool_key(pool_id: PoolId) -> Key:

@@ -12,13 +12,20 @@ from spot_responder.failures import classify
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from spot_responder.failures import Failure
+
 
 def refusal(error: AzureError, what: str) -> AzureRefusedError:
-    """Classify an SDK error by status, body and headers; the exception's class says nothing (facts/arm.md §0.1).
+    """Say that Azure refused, and why: by status, body and headers; the error's class says nothing (facts/arm.md §0.1).
 
     ``what`` completes the sentence "Azure refused to …".
     """
+    return AzureRefusedError(failure_of(error), what)
+
+
+def failure_of(error: AzureError) -> Failure:
+    """Classify an SDK error."""
     if not isinstance(error, HttpResponseError) or error.response is None:
-        return AzureRefusedError(classify(None, error.message, {}), what)
+        return classify(None, error.message, {})
     headers: Mapping[str, str] = dict(getattr(error.response, "headers", {}))
-    return AzureRefusedError(classify(error.status_code, error.response.text(), headers), what)
+    return classify(error.status_code, error.response.text(), headers)

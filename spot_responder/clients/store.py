@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from azure.core import MatchConditions
-from azure.core.exceptions import ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 from azure.data.tables import UpdateMode
 
 from spot_responder.clients.rows import (
+    day_of,
+    history_key,
     history_row,
     pool_from_row,
     pool_key,
@@ -18,11 +21,15 @@ from spot_responder.clients.rows import (
     recovery_key,
     recovery_row,
 )
-from spot_responder.doors import ChangedMeanwhileError, Stored
+from spot_responder.clients.sdk_errors import failure_of
+from spot_responder.doors import ChangedMeanwhileError, Stored, StoreFailedError
 from spot_responder.log_lines import log_odd_row
 from spot_responder.pools import Pool, PoolId
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
     from azure.data.tables import TableEntity
     from azure.data.tables.aio import TableClient
 
@@ -41,7 +48,8 @@ class Tables:
 
     async def load(self, vm_id: VmId) -> Stored[Recovery | None]:
         """Load the VM's row; without one, there is no value and no ETag."""
-        entity = await _read(self.recoveries, recovery_key(vm_id))
+        with _told("load the row of a VM"):
+            entity = await _read(self.recoveries, recovery_key(vm_id))
         return Stored(recovery_from_row(entity), _etag(entity)) if entity else Stored(None, None)
 
     async def save(self, recovery: Recovery, etag: str | None) -> str:
@@ -50,11 +58,13 @@ class Tables:
         Raises:
             ChangedMeanwhileError: if it is not.
         """
-        return await _write(self.recoveries, recovery_row(recovery), etag)
+        with _told("save the row of a VM"):
+            return await _write(self.recoveries, recovery_row(recovery), etag)
 
     async def load_pool(self, pool_id: PoolId) -> Stored[Pool]:
         """Load a pool's gate; a pool without a row is open."""
-        entity = await _read(self.pools, pool_key(pool_id))
+        with _told("load the gate of a pool"):
+            entity = await _read(self.pools, pool_key(pool_id))
         return Stored(pool_from_row(entity), _etag(entity)) if entity else Stored(Pool(pool_id), None)
 
     async def save_pool(self, pool: Pool, etag: str | None) -> None:
@@ -63,25 +73,50 @@ class Tables:
         Raises:
             ChangedMeanwhileError: if it is not.
         """
-        await _write(self.pools, pool_row(pool), etag)
+        with _told("save the gate of a pool"):
+            await _write(self.pools, pool_row(pool), etag)
 
     async def all_recoveries(self) -> list[Stored[Recovery]]:
         """Load every row, open or remembered; one that another release wrote otherwise must not stop the sweep."""
-        return [stored async for row in self.recoveries.list_entities() for stored in _recoveries(row)]
+        with _told("list all rows"):
+            return [stored async for row in self.recoveries.list_entities() for stored in _recoveries(row)]
 
     async def forget(self, stored: Stored[Recovery]) -> None:
         """Delete a row; one that changed meanwhile is not to be forgotten any more, and stays."""
         partition, row = recovery_key(stored.value.vm_id)
-        try:
+        with _told("delete a row"), suppress(ResourceModifiedError):
             await self.recoveries.delete_entity(
                 partition, row, etag=stored.etag, match_condition=MatchConditions.IfNotModified
             )
-        except ResourceModifiedError:
-            return
 
     async def write_history(self, recovery: Recovery) -> None:
-        """Write a closed recovery into the history; writing it twice is writing it once."""
-        await self.history.upsert_entity(history_row(recovery), mode=UpdateMode.REPLACE)
+        """Write a closed recovery into the history; one that is there already stays, with what is noted in it."""
+        with _told("write the history"), suppress(ResourceExistsError):
+            await self.history.create_entity(history_row(recovery))
+
+    async def unpublished(self, since: datetime) -> list[Recovery]:
+        """Give the recoveries of the history, from the day of ``since`` on, whose outcome was not published yet."""
+        wanted = f"PartitionKey ge '{day_of(since)}' and published eq false"
+        with _told("look for outcomes that were not published"):
+            rows = self.history.query_entities(wanted)
+            return [stored.value async for row in rows for stored in _recoveries(row)]
+
+    async def note_published(self, recovery: Recovery) -> None:
+        """Note in the history that the outcome was published."""
+        partition, row = history_key(recovery)
+        with _told("note that an outcome was published"):
+            await self.history.update_entity(
+                {"PartitionKey": partition, "RowKey": row, "published": True}, mode=UpdateMode.MERGE
+            )
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Turn what the SDK raises into what the responder understands."""
+    try:
+        yield
+    except AzureError as error:
+        raise StoreFailedError(failure_of(error), what) from error
 
 
 def _recoveries(row: TableEntity) -> list[Stored[Recovery]]:
