@@ -66,6 +66,18 @@ param restartWhen 'unless-stopped' | 'evicted' = 'unless-stopped'
 param restartsPerDay int = 10
 
 @minValue(1)
+@description('The brake, for each VM: after so many restarts within an hour it pauses.')
+param restartsPerHour int = 3
+
+@minValue(1)
+@description('How long that pause is.')
+param brakeSeconds int = 1800
+
+@minValue(1)
+@description('The budget, for each VM: start requests within an hour, whatever comes of them.')
+param startsPerHour int = 12
+
+@minValue(1)
 @description('Between looks at a VM that is on its way up or down.')
 param lookAgainSeconds int = 15
 
@@ -171,6 +183,9 @@ module app 'app.bicep' = {
       RESTART_TAG: restartTag
       RESTART_WHEN: restartWhen
       RESTARTS_PER_DAY: string(restartsPerDay)
+      RESTARTS_PER_HOUR: string(restartsPerHour)
+      BRAKE_SECONDS: string(brakeSeconds)
+      STARTS_PER_HOUR: string(startsPerHour)
       LOOK_AGAIN_SECONDS: string(lookAgainSeconds)
       CAPACITY_RETRY_SECONDS: string(capacityRetrySeconds)
       CAPACITY_RETRY_MAX_SECONDS: string(capacityRetryMaxSeconds)

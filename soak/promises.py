@@ -187,7 +187,8 @@ class Witness:
             if machine.deleted_at is None and self._is_lost(machine):
                 yield f"live: {machine.name} was evicted at {machine.evictions[-1]:%d %H:%M:%S} and is still down"
             elif self._was_late(machine, calm_at):
-                yield f"live: {machine.name} runs since {machine.running_at:%d %H:%M:%S} only, calm was at {calm_at:%H:%M}"
+                since = f"{machine.running_at:%d %H:%M:%S}"
+                yield f"live: {machine.name} runs since {since} only, calm was at {calm_at:%H:%M}"
 
     def _is_lost(self, machine: Machine) -> bool:
         """Whether it is down and should not be."""

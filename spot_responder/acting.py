@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, Clients, StoreFailedError
+from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, Clients, GateChangedError, StoreFailedError
 from spot_responder.evidence import Evidence
 from spot_responder.failures import NO_ANSWER
 from spot_responder.log_lines import (
@@ -56,7 +56,8 @@ class Actor:
         """Carry out one decision.
 
         Raises:
-            ChangedMeanwhileError: if a row it rests on was changed by somebody else; nothing was started then.
+            ChangedMeanwhileError, GateChangedError: if row or gate that it rests on was changed by somebody else;
+                nothing was started then.
         """
         if not isinstance(decision, Ignore):
             await self._record_the_case_before(gathered.situation.recovery)
@@ -237,7 +238,7 @@ class Actor:
             try:
                 if decision.pool is not None and decision.pool != stored.value:
                     await self.clients.store.save_pool(decision.pool, stored.etag)
-            except ChangedMeanwhileError:
+            except GateChangedError:
                 continue
             break
         # When others change the gate all the time, they know as well as we do how the pool stands.

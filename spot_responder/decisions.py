@@ -109,7 +109,7 @@ def _running(situation: Situation, vm: Vm, policy: Policy, now: datetime) -> Dec
     recovery = situation.open_recovery
     if recovery is None:
         return Ignore("it runs")
-    pool = pools.restored(situation.pool, vm.vm_id.key) if situation.pool else None
+    pool = pools.restored(situation.pool, vm.vm_id.key, now, policy) if situation.pool else None
     if not recovery.may_have_started_it:
         return Close(Outcome.RUNS_WITHOUT_US, "it runs: it did not go down after all, or somebody else started it")
     starts = "1 start request" if recovery.attempts == 1 else f"{recovery.attempts} start requests"
@@ -246,8 +246,11 @@ def _start_if_the_pool_admits(situation: Situation, vm: Vm, policy: Policy, now:
     pool = situation.pool or Pool(pools.pool_of(vm))
     if situation.signal.kind is SignalKind.OPERATOR_ASKED:
         pool = pools.due(pool, now)
-    # Half a look at least: with a turn of nothing, a VM that is held would be back at once.
-    answer = pools.ask(pool, vm.vm_id.key, now, turn=policy.look_again * (0.5 + roll))
+    down_since = situation.evidence.down_since(situation.open_recovery.opened_at if situation.open_recovery else now)
+    # Soon at first, then a tenth of how long it has waited, up to a first pause: hundreds may be waiting. Half of that
+    # at least: with a turn of nothing, a VM that is held would be back at once.
+    turn = min(max(policy.look_again, (now - down_since) / 10), max(policy.look_again, policy.capacity_retry))
+    answer = pools.ask(pool, vm.vm_id.key, down_since, now, turn * (0.5 + roll))
     if isinstance(answer, Held):
         return Wait(answer.until, _why_held(pool))
     return Start(vm, f"a tagged Spot VM, deallocated, {situation.evidence.verdict}", answer.pool)
@@ -255,7 +258,7 @@ def _start_if_the_pool_admits(situation: Situation, vm: Vm, policy: Policy, now:
 
 def _why_held(pool: Pool) -> str:
     if not pool.refusals:
-        return f"its turn has not come: {pool.pool_id} opens step by step"
+        return f"its turn has not come: {pool.width} at a time are tried for {pool.pool_id}"
     times = "once" if pool.refusals == 1 else f"{pool.refusals} times in a row"
     return f"no capacity just now: {pool.pool_id} refused {times}"
 

@@ -44,6 +44,10 @@ class ChangedMeanwhileError(Exception):
     """Somebody else saved the row since it was loaded: look again before acting."""
 
 
+class GateChangedError(Exception):
+    """Somebody else saved the pool's gate since it was loaded: decide again on what it is now."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stored[T]:
     """What is kept in a row, and the row's ETag; no ETag, no row yet."""
@@ -88,7 +92,7 @@ class Store(Protocol):
         """Load a pool's gate; a pool without a row is open."""
 
     async def save_pool(self, pool: Pool, etag: str | None) -> None:
-        """Save a pool's gate. Raises ``ChangedMeanwhileError``."""
+        """Save a pool's gate. Raises ``GateChangedError``."""
 
     async def all_recoveries(self) -> Sequence[Stored[Recovery]]:
         """Load every row, open or remembered."""

@@ -47,8 +47,16 @@ async def gather(signal: Signal, clients: Clients, restart_tag: str, begun_at: d
     situation = replace(situation, operation=await _operation(situation, vm, clients))
     if not _concerns_the_pool(situation, vm):
         return Gathered(situation, begun_at, stored.etag)
+    return await gather_the_gate(Gathered(situation, begun_at, stored.etag), clients)
+
+
+async def gather_the_gate(gathered: Gathered, clients: Clients) -> Gathered:
+    """Give what was gathered with the pool's gate as it is now."""
+    vm = gathered.situation.vm
+    if vm is None:
+        return gathered
     pool = await clients.store.load_pool(pool_of(vm))
-    return Gathered(replace(situation, pool=pool.value), begun_at, stored.etag, pool.etag)
+    return replace(gathered, situation=replace(gathered.situation, pool=pool.value), pool_etag=pool.etag)
 
 
 async def _look_at(signal: Signal, recovery: Recovery | None, clients: Clients, restart_tag: str) -> Vm | None:

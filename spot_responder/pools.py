@@ -1,9 +1,18 @@
-"""When a pool may be tried again: probe, open, ramp.
+"""When a pool may be tried: probe, open, ramp.
 
-A pool is the spare capacity that VMs of one size compete for in one place. While it has some, it is open and nobody
-asks. One "no capacity" closes it for everybody; when the time is over a single VM may probe; if that VM comes up the
-pool lets two through, then four, and is open again at the end. So an outage of hundreds of VMs costs a handful of
-start requests.
+A pool is the spare capacity that VMs of one size compete for in one place. How many starts may be under way in it at
+once is its width, and the width follows what comes of them, as a TCP sender's window follows its losses (RFC 5681):
+
+- Where nobody has come up since a VM went down, ``FIRST_STARTS`` are tried first. As soon as one comes up the pool is
+  proven for all that went down before, and nobody is held.
+- One "no capacity" closes it for everybody. If nobody came up since the refusal before, one VM probes at the end of
+  the pause, and each pause is twice the one before; else capacity trickles: the pause is a first one, and half as many
+  as were under way are tried after it.
+- Each VM that comes up widens the pool by one, which doubles it from round to round; from where it was refused last,
+  by one a round.
+
+So an outage of hundreds of VMs costs a handful of start requests, and capacity that comes back little by little is
+taken as it comes.
 """
 
 from __future__ import annotations
@@ -15,10 +24,11 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from spot_responder.policy import Policy
     from spot_responder.vms import Vm
 
-OPEN_AT_WIDTH: Final = 32
-"""A pool that let this many starts be under way at once, and refused none, is open again."""
+FIRST_STARTS: Final = 20
+"""So many starts show whether there is capacity; if there is none, they are all that a mass eviction costs at once."""
 
 MOST_DOUBLINGS: Final = 24
 """No delay is doubled more often: six days, the longest that can be set, doubled so often still is a timedelta."""
@@ -46,16 +56,34 @@ class PoolId:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """The gate of one pool. ``width`` is how many starts may be under way at once; ``None`` means open, no limit.
+    """The gate of one pool.
 
-    ``under_way`` gives, for each VM key that holds a place, until when it is kept.
+    Attributes:
+        refusals: how often in a row it refused, nobody having come up in between.
+        closed_until: the end of the pause after the latest refusal; ``None`` where it never refused.
+        width: how many starts may be under way at once.
+        steady_from: the width from which it grows by one a round; ``None``: not refused since it began to grow.
+        round_of: how many came up in this round.
+        proven_at: when a VM last came up here, as long as it never refused.
+        under_way: for each VM key that holds a place, until when it is kept.
     """
 
     pool_id: PoolId
     refusals: int = 0
     closed_until: datetime | None = None
-    width: int | None = None
+    width: int = FIRST_STARTS
+    steady_from: int | None = None
+    round_of: int = 0
+    proven_at: datetime | None = None
     under_way: Mapping[str, datetime] = field(default_factory=dict)
+
+    def is_closed(self, now: datetime) -> bool:
+        """Whether its pause is not over."""
+        return self.closed_until is not None and now < self.closed_until
+
+    def is_proven_for(self, down_since: datetime) -> bool:
+        """Whether a VM came up here after this one went down, and none was refused."""
+        return self.proven_at is not None and down_since < self.proven_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +105,16 @@ def pool_of(vm: Vm) -> PoolId:
     return PoolId(vm.vm_id.subscription_id.lower(), vm.location.lower(), (vm.zone or "").lower(), vm.size.lower())
 
 
-def ask(pool: Pool, vm_key: str, now: datetime, turn: timedelta) -> Admitted | Held:
-    """Answer whether a VM may be started now.
+def ask(pool: Pool, vm_key: str, down_since: datetime, now: datetime, turn: timedelta) -> Admitted | Held:
+    """Answer whether a VM that is down since ``down_since`` may be started now.
 
     ``turn`` is how much later than the pool's own time this VM comes back, so that those who wait do not all come at
     the same instant.
     """
     pool = _as_of(now, pool)
-    if pool.width is None:
+    if pool.is_proven_for(down_since):
         return Admitted(pool)
-    if pool.closed_until is not None and now < pool.closed_until:
+    if pool.closed_until is not None and pool.is_closed(now):
         return Held(pool.closed_until + turn)
     under_way = {key: until for key, until in pool.under_way.items() if until > now}
     if vm_key not in under_way and len(under_way) >= pool.width:
@@ -94,32 +122,46 @@ def ask(pool: Pool, vm_key: str, now: datetime, turn: timedelta) -> Admitted | H
     return Admitted(replace(pool, under_way={**under_way, vm_key: now + PLACE_KEPT}))
 
 
-def refused(pool: Pool, now: datetime, first: timedelta, longest: timedelta, roll: float) -> Pool:
-    """Close the pool after "no capacity": ``first`` long, doubled with each refusal in a row, ``longest`` at most.
+def refused(pool: Pool, vm_key: str, now: datetime, policy: Policy, roll: float) -> Pool:
+    """Close the pool after "no capacity", for a pause that is a tenth more or less by ``roll`` (0 to 1).
 
-    A tenth more or less by ``roll`` (0 to 1). VMs that were let in before the pool closed bring late refusals; they
-    say nothing new, so a pool that is closed already stays as it is.
+    VMs that were let in before the pool closed bring late refusals: they say nothing new.
     """
     pool = _as_of(now, pool)
-    if pool.closed_until is not None and now < pool.closed_until:
-        return pool
+    if pool.is_closed(now):
+        return left(pool, vm_key)
     doublings = min(pool.refusals, MOST_DOUBLINGS)
-    delay = min(first * 2**doublings, longest) * (0.9 + 0.2 * roll)
-    return Pool(pool.pool_id, refusals=pool.refusals + 1, closed_until=now + delay, width=1)
+    pause = min(policy.capacity_retry * 2**doublings, policy.capacity_retry_max) * (0.9 + 0.2 * roll)
+    trickles = pool.proven_at is not None or (pool.closed_until is not None and pool.refusals == 0)
+    width = max(len({*pool.under_way, vm_key}) // 2, 1) if trickles else 1
+    return Pool(
+        pool.pool_id,
+        refusals=pool.refusals + 1,
+        closed_until=now + pause,
+        width=width,
+        steady_from=width if trickles else None,
+        under_way=left(pool, vm_key).under_way,
+    )
 
 
-def restored(pool: Pool, vm_key: str) -> Pool:
-    """Widen the pool after a VM that held a place in it came up; at ``OPEN_AT_WIDTH`` it is open again.
+def restored(pool: Pool, vm_key: str, now: datetime, policy: Policy) -> Pool:
+    """Widen the pool after a VM that held a place in it came up.
 
-    A VM that was let in before the pool closed says nothing about the capacity since then.
+    One that was let in before the pool closed shows that there was some capacity: the pause need be no longer than a
+    first one.
     """
-    if pool.width is None or vm_key not in pool.under_way:
+    if vm_key not in pool.under_way:
         return pool
-    width = pool.width * 2
-    if width >= OPEN_AT_WIDTH:
-        return Pool(pool.pool_id)
-    under_way = {key: until for key, until in pool.under_way.items() if key != vm_key}
-    return replace(pool, refusals=0, width=width, under_way=under_way)
+    freed = left(pool, vm_key)
+    if pool.closed_until is None:
+        return replace(freed, proven_at=now)
+    if pool.is_closed(now):
+        return replace(freed, refusals=0, closed_until=min(pool.closed_until, now + policy.capacity_retry))
+    if pool.steady_from is None or pool.width < pool.steady_from:
+        return replace(freed, refusals=0, width=pool.width + 1)
+    if pool.round_of + 1 < pool.width:
+        return replace(freed, refusals=0, round_of=pool.round_of + 1)
+    return replace(freed, refusals=0, width=pool.width + 1, round_of=0)
 
 
 def left(pool: Pool, vm_key: str) -> Pool:
@@ -131,13 +173,13 @@ def left(pool: Pool, vm_key: str) -> Pool:
 
 def due(pool: Pool, now: datetime) -> Pool:
     """End a closed pool's pause at an operator's word: one VM may probe it now."""
-    is_closed = pool.closed_until is not None and now < pool.closed_until
-    return replace(pool, closed_until=now) if is_closed else pool
+    return replace(pool, closed_until=now) if pool.is_closed(now) else pool
 
 
 def _as_of(now: datetime, pool: Pool) -> Pool:
-    """Give the gate as it counts now: open, where it is a story of long ago."""
+    """Give the gate as it counts now: new, where it is a story of long ago."""
     in_use = any(until > now for until in pool.under_way.values())
-    if pool.closed_until is None or in_use or now - pool.closed_until <= STALE_AFTER:
+    last = max((time for time in (pool.closed_until, pool.proven_at) if time), default=None)
+    if last is None or in_use or now - last <= STALE_AFTER:
         return pool
     return Pool(pool.pool_id)

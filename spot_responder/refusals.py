@@ -28,7 +28,7 @@ def decide_after_failure(  # noqa: PLR0913, PLR0917 - all that such a decision r
     if failure.kind is FailureKind.GONE:
         return Close(Outcome.GONE, f"Azure says that the VM is gone ({told})", pools.left(pool, vm.vm_id.key))
     if failure.kind is FailureKind.CAPACITY:
-        closed = pools.refused(pool, now, policy.capacity_retry, policy.capacity_retry_max, roll)
+        closed = pools.refused(pool, vm.vm_id.key, now, policy, roll)
         until = max(closed.closed_until or now, _earliest(failure, now))
         return Wait(until, f"no capacity for {closed.pool_id} ({told})", failure, closed)
     delay, why = _delay_after(failure, recovery.failures_of(failure.kind), vm, policy)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.acting import TRIES, Actor
 from spot_responder.decisions import decide
-from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, Clients, StoreFailedError
+from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, Clients, GateChangedError, StoreFailedError
 from spot_responder.failures import FailureKind
-from spot_responder.gathering import gather
+from spot_responder.gathering import gather, gather_the_gate
 from spot_responder.log_lines import (
     log_decision,
     log_denied,
@@ -31,6 +31,7 @@ from spot_responder.signals import NotOurs, Signal, SignalKind, UnreadableEvent,
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from spot_responder.gathering import Gathered
     from spot_responder.recoveries import Recovery
     from spot_responder.settings import Settings
     from spot_responder.vms import VmId
@@ -50,6 +51,9 @@ UNTOLD_AT_MOST: Final = timedelta(days=2)
 OVERDUE: Final = timedelta(minutes=2)
 """A follow-up so late is taken as lost, and the sweep raises a hand in its place."""
 
+
+GATE_TRIES: Final = 20
+"""In a mass eviction many change one gate; each time that somebody else was first, there is one less of them."""
 
 CLOCKS_DIFFER: Final = timedelta(minutes=15)
 """Our clock may be so far behind Azure's; what is told from later than that is wrong, or forged."""
@@ -165,23 +169,34 @@ class Responder:
         return signal.occurred_at is not None and self.clock() - signal.occurred_at > HINT_HOLDS
 
     async def _respond(self, signal: Signal) -> None:
-        policy, actor = self.settings.policy, self._actor()
         for _ in range(TRIES):
             try:
-                gathered = await gather(signal, self.clients, policy.restart_tag, self.clock())
-                if gathered is None:
-                    return
-                now, roll = self.clock(), self.roll()
-                decision = decide(gathered.situation, policy, now, roll)
-                if self.settings.dry_run:
-                    log_decision(gathered.situation, decision, now, dry_run=True)
-                    await actor.remember(gathered, decision, now)
-                else:
-                    await actor.act(gathered, decision, now, roll)
+                gathered = await gather(signal, self.clients, self.settings.policy.restart_tag, self.clock())
+                if gathered is not None:
+                    await self._decide_and_act(gathered)
             except ChangedMeanwhileError:
                 continue
             return
         message = f"the row of {signal.vm_id} changed {TRIES} times while we looked at it; the message comes back"
+        raise ChangedMeanwhileError(message)
+
+    async def _decide_and_act(self, gathered: Gathered) -> None:
+        """Decide on what was gathered; where only the pool's gate changed meanwhile, again on what that is now."""
+        actor = self._actor()
+        for _ in range(GATE_TRIES):
+            now, roll = self.clock(), self.roll()
+            decision = decide(gathered.situation, self.settings.policy, now, roll)
+            if self.settings.dry_run:
+                log_decision(gathered.situation, decision, now, dry_run=True)
+                await actor.remember(gathered, decision, now)
+                return
+            try:
+                await actor.act(gathered, decision, now, roll)
+            except GateChangedError:
+                gathered = await gather_the_gate(gathered, self.clients)
+                continue
+            return
+        message = f"the gate of the pool of {gathered.situation.signal.vm_id} changed {GATE_TRIES} times"
         raise ChangedMeanwhileError(message)
 
 

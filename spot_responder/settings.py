@@ -41,7 +41,9 @@ class Settings:
         policy: what decisions are made by:
             ``RESTART_TAG`` (default ``AttemptRestartAfterEviction``): the tag that asks for a restart;
             ``RESTART_WHEN`` (``unless-stopped``, or ``evicted``, which demands evidence of an eviction);
-            ``RESTARTS_PER_DAY`` (10): the brake, for each VM;
+            ``RESTARTS_PER_DAY`` (10) and ``RESTARTS_PER_HOUR`` (3): the brake, for each VM; after the latter it pauses
+            for ``BRAKE_SECONDS`` (1800);
+            ``STARTS_PER_HOUR`` (12): the budget, for each VM: start requests, whatever comes of them;
             ``LOOK_AGAIN_SECONDS`` (15): between looks at a VM that is on its way up or down;
             ``CAPACITY_RETRY_SECONDS`` (60): a pool's first pause after "no capacity", doubled each time, up to
             ``CAPACITY_RETRY_MAX_SECONDS`` (900);
@@ -81,6 +83,9 @@ def _policy(env: Mapping[str, str]) -> Policy:
         restart_tag=_tag_name("RESTART_TAG", env, default.restart_tag),
         restart_when=_restart_when("RESTART_WHEN", env, default.restart_when),
         restarts_per_day=_count("RESTARTS_PER_DAY", env, default.restarts_per_day),
+        restarts_per_hour=_count("RESTARTS_PER_HOUR", env, default.restarts_per_hour),
+        brake=_seconds("BRAKE_SECONDS", env, default.brake),
+        starts_per_hour=_count("STARTS_PER_HOUR", env, default.starts_per_hour),
         look_again=_seconds("LOOK_AGAIN_SECONDS", env, default.look_again),
         capacity_retry=_seconds("CAPACITY_RETRY_SECONDS", env, default.capacity_retry),
         capacity_retry_max=_seconds("CAPACITY_RETRY_MAX_SECONDS", env, default.capacity_retry_max),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from spot_responder.evidence import Evidence
 from spot_responder.failures import Failure, FailureKind, classify
 from spot_responder.policy import ANSWER_PATIENCE, Policy, RestartWhen
-from spot_responder.pools import OPEN_AT_WIDTH, Pool, PoolId
+from spot_responder.pools import FIRST_STARTS, Pool, PoolId
 from spot_responder.recoveries import Attempt, AttemptState, Outcome, Recovery
 from spot_responder.signals import Signal, SignalKind, Source
 from spot_responder.situations import Operation, OperationState, Situation
@@ -155,6 +155,8 @@ RECOVERIES = st.builds(
     failing_with=st.none() | st.sampled_from(FailureKind),
     failures_in_a_row=st.integers(0, 2000),
     restarts=st.lists(TIMES, max_size=4).map(tuple),
+    starts=st.lists(TIMES, max_size=4).map(tuple),
+    recorded=st.booleans(),
     reason=ONE_LINE.map(lambda text: f"because {text}"),
     held_at=st.none() | TIMES,
     pool=st.none() | POOL_IDS,
@@ -164,7 +166,10 @@ POOLS = st.builds(
     POOL_IDS,
     refusals=st.integers(0, 2000),
     closed_until=st.none() | TIMES,
-    width=st.none() | st.integers(1, OPEN_AT_WIDTH),
+    width=st.integers(1, 2 * FIRST_STARTS),
+    steady_from=st.none() | st.integers(1, FIRST_STARTS),
+    round_of=st.integers(0, FIRST_STARTS),
+    proven_at=st.none() | TIMES,
     under_way=st.dictionaries(NAMES, TIMES, max_size=4),
 )
 VMS = st.builds(

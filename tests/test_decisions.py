@@ -47,7 +47,8 @@ SWEEP = signal(SignalKind.SWEEP_FOUND, source=Source.SWEEP)
 DOWN = PowerState.DEALLOCATED
 RUNNING = PowerState.RUNNING
 CLOSED_POOL = Pool(pool_of(spot_vm()), refusals=3, closed_until=at("10:30"), width=1)
-OPEN_POOL = Pool(pool_of(spot_vm()))
+NEW_POOL = Pool(pool_of(spot_vm()))
+PROVEN_POOL = replace(NEW_POOL, proven_at=at("11:00"))
 
 
 def decided(given: Situation, now: str = "10:00:05", policy: Policy = POLICY, roll: float = 0.5) -> Decision:
@@ -73,14 +74,14 @@ def test_an_evicted_spot_vm_with_the_tag_is_started() -> None:
     """It is deallocated, Azure says evicted, and its owner asked for a restart."""
     vm = spot_vm()
     reason = "a tagged Spot VM, deallocated, evicted"
-    assert decided(situation(evicted(), vm, pool=OPEN_POOL)) == Start(vm, reason, OPEN_POOL)
+    assert decided(situation(evicted(), vm, pool=PROVEN_POOL)) == Start(vm, reason, PROVEN_POOL)
 
 
-def test_a_pool_nobody_knows_yet_is_open() -> None:
-    """The first eviction in a pool waits for no gate."""
+def test_the_first_eviction_in_a_pool_waits_for_nobody() -> None:
+    """Nobody knows the pool yet: the VM takes a place in it."""
     decision = decided(situation(evicted(), spot_vm()))
     assert isinstance(decision, Start)
-    assert decision.pool == OPEN_POOL
+    assert decision.pool == replace(NEW_POOL, under_way={VM_ID.key: at("10:00:05") + PLACE_KEPT})
 
 
 # 1 to 4: not ours to start
@@ -199,7 +200,7 @@ def test_a_vm_without_evidence_was_down_since_its_case_was_opened() -> None:
 
 def test_a_restored_vm_widens_its_pool() -> None:
     """The probe came up: the pool lets two through, and its place is free."""
-    probing = replace(CLOSED_POOL, closed_until=None, under_way={VM_ID.key: at("10:35")})
+    probing = replace(CLOSED_POOL, under_way={VM_ID.key: at("10:35")})
     decision = decided(situation(FOLLOW_UP, spot_vm(RUNNING), accepted("10:30"), pool=probing), "10:31")
     assert isinstance(decision, Close)
     assert decision.pool == replace(probing, refusals=0, width=2, under_way={})
@@ -511,7 +512,7 @@ def test_a_vm_held_while_its_pool_opens_is_told_so() -> None:
     opening = Pool(pool_id, width=2, under_way={"a": at("10:05"), "b": at("10:05")})
     decision = decided(situation(evicted(), spot_vm(), recovery(), pool=opening))
     assert isinstance(decision, Wait)
-    assert decision.reason == "its turn has not come: standard_d2s_v5 in westeurope opens step by step"
+    assert decision.reason == "its turn has not come: 2 at a time are tried for standard_d2s_v5 in westeurope"
 
 
 def test_the_vms_that_wait_for_a_pool_do_not_come_back_together() -> None:

@@ -23,6 +23,8 @@ OURS = {
     "RESTART_TAG",
     "RESTART_WHEN",
     "RESTARTS_PER_DAY",
+    "RESTARTS_PER_HOUR",
+    "STARTS_PER_HOUR",
 }
 LOOK = """
 import json, sys

@@ -18,6 +18,7 @@ REQUIRED = {
     TABLE: "https://account.table.core.windows.net",
 }
 SECONDS = {
+    "BRAKE_SECONDS": "brake",
     "LOOK_AGAIN_SECONDS": "look_again",
     "CAPACITY_RETRY_SECONDS": "capacity_retry",
     "CAPACITY_RETRY_MAX_SECONDS": "capacity_retry_max",
@@ -32,6 +33,8 @@ OPTIONAL = [
     "RESTART_TAG",
     "RESTART_WHEN",
     "RESTARTS_PER_DAY",
+    "RESTARTS_PER_HOUR",
+    "STARTS_PER_HOUR",
     *SECONDS,
 ]
 ENDPOINTS = [QUEUE, TABLE, "ARM_ENDPOINT", "OUTCOMES_TOPIC_ENDPOINT"]
@@ -67,6 +70,9 @@ def test_the_defaults_are_those_that_are_told() -> None:
         restart_tag="AttemptRestartAfterEviction",
         restart_when=RestartWhen.UNLESS_STOPPED,
         restarts_per_day=10,
+        restarts_per_hour=3,
+        brake=timedelta(seconds=1800),
+        starts_per_hour=12,
         look_again=timedelta(seconds=15),
         capacity_retry=timedelta(seconds=60),
         capacity_retry_max=timedelta(seconds=900),
@@ -86,6 +92,9 @@ def test_everything_can_be_set() -> None:
         "RESTART_TAG": " Keep Alive ",
         "RESTART_WHEN": "Evicted",
         "RESTARTS_PER_DAY": "3",
+        "RESTARTS_PER_HOUR": "2",
+        "BRAKE_SECONDS": "90",
+        "STARTS_PER_HOUR": "7",
         "LOOK_AGAIN_SECONDS": "0.5",
         "CAPACITY_RETRY_SECONDS": "2",
         "CAPACITY_RETRY_MAX_SECONDS": "2",
@@ -102,6 +111,9 @@ def test_everything_can_be_set() -> None:
             restart_tag="Keep Alive",
             restart_when=RestartWhen.EVICTED,
             restarts_per_day=3,
+            restarts_per_hour=2,
+            brake=timedelta(seconds=90),
+            starts_per_hour=7,
             look_again=timedelta(seconds=0.5),
             capacity_retry=timedelta(seconds=2),
             capacity_retry_max=timedelta(seconds=2),

@@ -19,7 +19,7 @@ from localazure.refusals import Refused
 from localazure.world import Durations, World
 from spot_responder.clients.compute import operation_of_answer
 from spot_responder.clients.rows import pool_from_row, pool_row, recovery_from_row, recovery_key, recovery_row
-from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, Clients, Stored
+from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, Clients, GateChangedError, Stored
 from spot_responder.failures import classify
 from spot_responder.policy import Policy
 from spot_responder.pools import Pool
@@ -168,7 +168,7 @@ class VirtualTables:
     async def save_pool(self, pool: Pool, etag: str | None) -> None:
         """Save a gate, if it is still the one that was loaded."""
         if self.pool_rows.get(pool.pool_id, (None, None))[1] != etag:
-            raise ChangedMeanwhileError(str(pool.pool_id))
+            raise GateChangedError(str(pool.pool_id))
         self.pool_rows[pool.pool_id] = (pool_row(pool), f"etag-{next(self.etags)}")
 
     async def all_recoveries(self) -> list[Stored[Recovery]]:

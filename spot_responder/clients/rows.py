@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from spot_responder.evidence import Evidence
 from spot_responder.failures import Failure, FailureKind
-from spot_responder.pools import Pool, PoolId
+from spot_responder.pools import FIRST_STARTS, Pool, PoolId
 from spot_responder.recoveries import Attempt, AttemptState, Outcome, Recovery
 from spot_responder.signals import SignalKind
 from spot_responder.vms import VmId
@@ -116,19 +116,25 @@ def pool_row(pool: Pool) -> Row:
         "RowKey": row,
         "refusals": pool.refusals,
         "closed_until": _iso(pool.closed_until),
-        "width": pool.width if pool.width is not None else 0,
+        "width": pool.width,
+        "steady_from": pool.steady_from or 0,
+        "round_of": pool.round_of,
+        "proven_at": _iso(pool.proven_at),
         "under_way": json.dumps({key: _iso(until) for key, until in pool.under_way.items()}),
     }
 
 
 def pool_from_row(row: Mapping[str, Any]) -> Pool:
-    """Read a pool's gate. A width of 0 stands for none: open."""
+    """Read a pool's gate. Numbers of 0 stand for none."""
     location, zone, size = row["RowKey"].split("|")
     return Pool(
         PoolId(row["PartitionKey"], location, zone, size),
         refusals=row["refusals"],
         closed_until=_time(row["closed_until"]),
-        width=row["width"] or None,
+        width=row["width"] or FIRST_STARTS,
+        steady_from=row["steady_from"] or None,
+        round_of=row["round_of"],
+        proven_at=_time(row["proven_at"]),
         under_way={key: datetime.fromisoformat(text) for key, text in json.loads(row["under_way"]).items()},
     )
 

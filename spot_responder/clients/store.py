@@ -22,7 +22,7 @@ from spot_responder.clients.rows import (
     recovery_row,
 )
 from spot_responder.clients.sdk_errors import failure_of
-from spot_responder.doors import ChangedMeanwhileError, Stored, StoreFailedError
+from spot_responder.doors import ChangedMeanwhileError, GateChangedError, Stored, StoreFailedError
 from spot_responder.log_lines import log_odd_row
 from spot_responder.pools import Pool, PoolId
 
@@ -71,10 +71,13 @@ class Tables:
         """Save a pool's gate if it still is what was loaded.
 
         Raises:
-            ChangedMeanwhileError: if it is not.
+            GateChangedError: if it is not.
         """
-        with _told("save the gate of a pool"):
-            await _write(self.pools, pool_row(pool), etag)
+        try:
+            with _told("save the gate of a pool"):
+                await _write(self.pools, pool_row(pool), etag)
+        except ChangedMeanwhileError as error:
+            raise GateChangedError(str(pool.pool_id)) from error
 
     async def all_recoveries(self) -> list[Stored[Recovery]]:
         """Load every row, open or remembered; one that another release wrote otherwise must not stop the sweep."""
