@@ -53,7 +53,7 @@ class VirtualAzure:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Drop what still runs."""
+        """End all that still runs."""
         self.clock.close()
 
     def run_until(self, moment: datetime) -> None:

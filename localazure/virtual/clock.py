@@ -20,7 +20,8 @@ class VirtualClock:
     def __init__(self, begin: datetime) -> None:
         """Begin at a time of day."""
         self._begin = begin
-        self._loop = async_solipsism.EventLoop()
+        self._runner = asyncio.Runner(loop_factory=async_solipsism.EventLoop)
+        self._loop = self._runner.get_loop()
         self._worlds: list[World] = []
         self._armed: asyncio.TimerHandle | None = None
 
@@ -72,5 +73,5 @@ class VirtualClock:
         self.settle()
 
     def close(self) -> None:
-        """End the loop; what still runs in it is dropped."""
-        self._loop.close()
+        """End all that still runs, as if every process died, and then the loop."""
+        self._runner.close()
