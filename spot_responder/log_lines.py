@@ -10,15 +10,20 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.pools import pool_of
+from spot_responder.signals import SignalKind
 from spot_responder.situations import Close, Wait
 
 if TYPE_CHECKING:
+    from collections import Counter
     from datetime import datetime
 
     from spot_responder.failures import Failure
     from spot_responder.recoveries import Recovery
     from spot_responder.signals import Signal
     from spot_responder.situations import Decision, Situation
+
+SILENT_AT: Final = 3
+"""So many cases within a day, all opened by the sweep, are no chance any more."""
 
 LOG: Final = logging.getLogger("spot_responder")
 
@@ -103,9 +108,15 @@ def log_odd_row(where: str, problem: str) -> None:
     _write(logging.WARNING, "odd row", {"reason": f"{where}: {problem}"})
 
 
-def log_sweep(found: int, overdue: int, busy: int) -> None:
-    """Log what a sweep found."""
-    _write(logging.INFO, "sweep", {"found": found, "overdue": overdue, "busy": busy})
+def log_sweep(found: int, overdue: int, busy: int, opened: Counter[SignalKind]) -> None:
+    """Log what a sweep found, and how many cases of the last day it opened because no event told of them."""
+    missed = opened[SignalKind.SWEEP_FOUND]
+    told = opened.total() - missed
+    counts = {"opened_by_sweep": missed, "opened_by_signals": told}
+    _write(logging.INFO, "sweep", {"found": found, "overdue": overdue, "busy": busy} | counts)
+    if missed >= SILENT_AT and not told:
+        what_to_do = "no event reaches the queue: look at the system topics, their event subscriptions and dead letters"
+        _write(logging.WARNING, "event path silent", counts | {"what_to_do": what_to_do})
 
 
 def log_untold(recovery: Recovery, problem: str) -> None:

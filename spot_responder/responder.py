@@ -26,6 +26,7 @@ from spot_responder.log_lines import (
 )
 from spot_responder.messages import put_back, sweep_found_event, times_put_back
 from spot_responder.pools import MOST_DOUBLINGS
+from spot_responder.recoveries import opened_within_a_day
 from spot_responder.signals import NotOurs, Signal, SignalKind, UnreadableEvent, parse_body, read_event
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class Responder:
         candidates = await self.clients.graph.deallocated_spot_vms(self.settings.policy.restart_tag)
         found = set(candidates) - overdue - busy
         await self._raise_hands(found, now)
-        log_sweep(len(found), len(overdue), len(busy))
+        log_sweep(len(found), len(overdue), len(busy), opened_within_a_day([row.value for row in rows], now))
         return len(found) + len(overdue)
 
     async def _publish_what_is_untold(self, now: datetime) -> None:

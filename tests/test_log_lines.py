@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -30,7 +31,7 @@ from spot_responder.log_lines import (
 )
 from spot_responder.pools import Pool, pool_of
 from spot_responder.recoveries import Outcome
-from spot_responder.signals import Signal, parse_body, read_event
+from spot_responder.signals import Signal, SignalKind, parse_body, read_event
 from spot_responder.situations import Close, Ignore, Start, Wait
 from spot_responder.vms import PowerState
 from tests.makers import VM_ID, accepted, asking, at, evicted, failure, recovery, situation, spot_vm
@@ -163,7 +164,10 @@ def test_the_other_lines_say_what_happened_and_what_to_do() -> None:
     assert (level, fields["event"], fields["reason"]) == ("ERROR", "unreadable", "not JSON")
     assert "signals-poison" in fields["what_to_do"]
     assert "read-event" in fields["what_to_do"]
-    assert logged(lambda: log_sweep(2, 1, 0)) == ("INFO", {"event": "sweep", "found": 2, "overdue": 1, "busy": 0})
+    counts = {"found": 2, "overdue": 1, "busy": 0, "opened_by_sweep": 1, "opened_by_signals": 4}
+    opened = Counter({SignalKind.SWEEP_FOUND: 1, SignalKind.EVICTED: 3, SignalKind.UNAVAILABLE: 1})
+    assert logged(lambda: log_sweep(2, 1, 0, opened)) == ("INFO", {"event": "sweep"} | counts)
+
     level, fields = logged(lambda: log_untold(recovery().closed(Outcome.GONE, at("10:01"), "gone"), "denied"))
     assert (level, fields["event"], fields["vm"]) == ("ERROR", "untold", str(VM_ID))
     assert fields["reason"].startswith("the outcome gone was not published: denied; check OUTCOMES_TOPIC_ENDPOINT")
@@ -220,3 +224,13 @@ def test_nothing_of_the_caller_is_in_a_line(name: str) -> None:
     text = stream.getvalue()
     assert str(read.vm_id) in text
     assert not [word for word in ("192.0.2.77", "Made Up", "44444444", "claims") if word in text]
+
+
+def test_a_silent_event_path_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """Three cases within a day, each found by the sweep alone: one line says where to look. With an event, none does."""
+    log_sweep(0, 0, 0, Counter({SignalKind.SWEEP_FOUND: 3, SignalKind.UNAVAILABLE: 1}))
+    assert not [line for line in caplog.messages if "silent" in line]
+    log_sweep(0, 0, 0, Counter({SignalKind.SWEEP_FOUND: 3}))
+    (line,) = (json.loads(line) for line in caplog.messages if "silent" in line)
+    assert line["opened_by_sweep"] == 3
+    assert "event subscriptions" in line["what_to_do"]
