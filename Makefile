@@ -15,7 +15,7 @@ EMPTY :=
 SPACE := $(EMPTY) $(EMPTY)
 PURE_FILES := $(subst $(SPACE),$(COMMA),$(PURE_ROOMS:%=spot_responder/%.py))
 
-.PHONY: help setup demo run evict stop empty fill test check clean
+.PHONY: help setup demo run evict stop empty fill test soak mutants check clean
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +48,12 @@ fill: ## in the world of `make run`: give a pool its capacity back, POOL=name
 test: setup ## run all tests; the pure rooms must be covered, every branch
 	@$(PYTHON) -m coverage run -m pytest
 	@$(PYTHON) -m coverage report --include='$(PURE_FILES)' --fail-under=100
+
+soak: setup ## random schedules against the promises: SOAK_SCHEDULES=2000, SOAK_SEED=n to see a run again
+	@$(PYTHON) -m soak --schedules '$(or $(SOAK_SCHEDULES),2000)' $(if $(SOAK_SEED),--seed '$(SOAK_SEED)')
+
+mutants: setup ## deliberate bugs in the product, each of which the soak must catch
+	@$(PYTHON) -m soak.mutants
 
 check: setup ## ruff, mypy, import-linter, and Microsoft's Kusto parser over the queries
 	@.venv/bin/ruff check .

@@ -92,13 +92,15 @@ class Witness:
         swept_twice = self.azure.clock.now() - calm_at > 2 * self.deployment.sweep_every
         return settled and not waits and swept_twice
 
+    def broken_so_far(self) -> list[str]:
+        """Give what may be said before the end: what was unsafe, impolite or a crash."""
+        return [*self._unsafe_starts(), *self._impolite(), *self._broken]
+
     def findings(self, seed: int, calm_at: datetime) -> Findings:
         """Judge."""
         unsafe = list(self._unsafe_starts())
         lost = list(self._lost(calm_at))
         unclosed = list(self._unclosed())
-        busiest = self._most_starts_an_hour()
-        impolite = [f"polite: {busiest} starts of one VM within an hour"] if busiest > MOST_STARTS_AN_HOUR else []
         return Findings(
             seed,
             vms=len(self.azure.world.machines()),
@@ -106,9 +108,9 @@ class Witness:
             unsafe_starts=len(unsafe),
             lost_vms=len(lost),
             unclosed=len(unclosed),
-            max_starts_per_vm_hour=busiest,
+            max_starts_per_vm_hour=self._most_starts_an_hour(),
             looks=self.azure.app.handled,
-            broken=(*unsafe, *lost, *impolite, *self._spinning(), *unclosed, *self._broken),
+            broken=(*unsafe, *lost, *self._impolite(), *unclosed, *self._broken),
         )
 
     def _on_done(self, message: Message) -> None:
@@ -236,7 +238,10 @@ class Witness:
             times.setdefault(vm_id, []).append(at)
         return max((_most_within_an_hour(each) for each in times.values()), default=0)
 
-    def _spinning(self) -> Iterator[str]:
+    def _impolite(self) -> Iterator[str]:
+        busiest = self._most_starts_an_hour()
+        if busiest > MOST_STARTS_AN_HOUR:
+            yield f"polite: {busiest} starts of one VM within an hour"
         for key, count in self._looks.items():
             if count > MOST_LOOKS_AN_HOUR:
                 yield f"polite: {count} looks within one hour at {key}"

@@ -61,7 +61,7 @@ def _climate(chance: Random) -> Climate:
     return Climate(
         refused=bad,
         lost=bad / 2,
-        slow=bad,
+        slow=chance.choice((0.0, bad, 0.3, 0.9)),
         death=chance.choice((0.0, 0.0, 0.01, 0.03)),
         event_lost=events,
         event_doubled=events,

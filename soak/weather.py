@@ -164,7 +164,7 @@ class Weather:
             self.faults += 1
             return Passage(seconds, refusal=shut.refusal)
         if self._strikes(self.climate.slow):
-            seconds = self.chance.uniform(1, 12)
+            seconds = self.chance.uniform(1, 28)
         if self._strikes(self.climate.death):
             return Passage(seconds, death=self.chance.choice(list(Death)))
         if self._strikes(self.climate.lost):

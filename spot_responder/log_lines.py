@@ -112,7 +112,7 @@ def log_sweep(found: int, overdue: int, busy: int, opened: Counter[SignalKind]) 
     """Log what a sweep found, and how many cases of the last day it opened because no event told of them."""
     missed = opened[SignalKind.SWEEP_FOUND]
     told = opened.total() - missed
-    counts = {"opened_by_sweep": missed, "opened_by_signals": told}
+    counts: dict[str, object] = {"opened_by_sweep": missed, "opened_by_signals": told}
     _write(logging.INFO, "sweep", {"found": found, "overdue": overdue, "busy": busy} | counts)
     if missed >= SILENT_AT and not told:
         what_to_do = "no event reaches the queue: look at the system topics, their event subscriptions and dead letters"

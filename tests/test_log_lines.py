@@ -227,7 +227,7 @@ def test_nothing_of_the_caller_is_in_a_line(name: str) -> None:
 
 
 def test_a_silent_event_path_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    """Three cases within a day, each found by the sweep alone: one line says where to look. With an event, none does."""
+    """Three cases within a day, each found by the sweep alone: one line says where to look; with one event, none."""
     log_sweep(0, 0, 0, Counter({SignalKind.SWEEP_FOUND: 3, SignalKind.UNAVAILABLE: 1}))
     assert not [line for line in caplog.messages if "silent" in line]
     log_sweep(0, 0, 0, Counter({SignalKind.SWEEP_FOUND: 3}))

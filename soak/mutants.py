@@ -1,0 +1,213 @@
+"""``python -m soak.mutants``: deliberate bugs in the product, each of which the soak must catch.
+
+A promise that no bug can break in here would be one that nobody watches. Each mutant is made in a copy of the product,
+in a folder of its own; nothing here is changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+REPOSITORY: Final = Path(__file__).resolve().parents[1]
+PRODUCT: Final = "spot_responder"
+_COPIED: Final = (PRODUCT, "localazure", "soak", "queries", "infra")
+_AT_ONCE: Final = 50
+"""So many schedules at a time, until one catches it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A bug: ``written`` in ``file``, which is there once, becomes ``changed``; it breaks ``promise``."""
+
+    promise: str
+    what: str
+    file: str
+    written: str
+    changed: str
+
+
+MUTANTS: Final = (
+    Mutant(
+        "safe", "the tag is not asked for", "decisions.py", "elif not vm.has_tag(policy.restart_tag):", "elif False:"
+    ),
+    Mutant("safe", "any VM counts as Spot", "decisions.py", "if not vm.is_spot:", "if False:"),
+    Mutant(
+        "safe",
+        "ARM is not asked before a start: the graph's word is taken",
+        "gathering.py",
+        "    current = await clients.compute.current(signal.vm_id)\n",
+        "    current = known or await clients.compute.current(signal.vm_id)\n",
+    ),
+    Mutant(
+        "safe",
+        "an owner's stop does not count",
+        "evidence.py",
+        "if self.stopped_firmly_at and (not self.evicted_at or self.stopped_firmly_at >= self.evicted_at):",
+        "if False:",
+    ),
+    Mutant(
+        "safe",
+        "an owner's stop is forgotten when we may not look",
+        "responder.py",
+        "        if signal.kind is SignalKind.UNAVAILABLE:\n            return True\n",
+        "        if signal.kind is not SignalKind.FOLLOW_UP:\n            return True\n",
+    ),
+    Mutant(
+        "safe",
+        "what a scale set restores is started too",
+        "decisions.py",
+        "elif vm.restored_by_scale_set:",
+        "elif False:",
+    ),
+    Mutant(
+        "safe",
+        "a start is sent however old the look is",
+        "acting.py",
+        "if self.clock() - gathered.begun_at > LOOK_HOLDS:",
+        "if False:",
+    ),
+    Mutant("safe", "a dry run starts", "responder.py", "if self.settings.dry_run:", "if False:"),
+    Mutant(
+        "live",
+        "the sweep finds nothing",
+        "responder.py",
+        "found = set(candidates) - overdue - busy",
+        "found: set[VmId] = set()",
+    ),
+    Mutant(
+        "live",
+        "a follow-up that was lost is not noticed",
+        "responder.py",
+        "return recovery.is_open and (recovery.wake_at is None or now - recovery.wake_at > OVERDUE)",
+        "return False",
+    ),
+    Mutant(
+        "live",
+        "a refusal by price is waited out for a day",
+        "refusals.py",
+        "                policy.price_retry,\n",
+        "                policy.price_retry * 24,\n",
+    ),
+    Mutant(
+        "live",
+        "a closed pool never opens",
+        "pools.py",
+        "        return Held(pool.closed_until + turn)\n",
+        "        return Held(pool.closed_until + turn + STALE_AFTER)\n",
+    ),
+    Mutant(
+        "live",
+        "an accepted start is waited for without end",
+        "decisions.py",
+        "if attempt.state is AttemptState.ACCEPTED and age < START_PATIENCE:",
+        "if attempt.state is AttemptState.ACCEPTED:",
+    ),
+    Mutant(
+        "live",
+        "an owner's stop outweighs a later eviction",
+        "evidence.py",
+        "if self.stopped_firmly_at and (not self.evicted_at or self.stopped_firmly_at >= self.evicted_at):",
+        "if self.stopped_firmly_at:",
+    ),
+    Mutant("polite", "no budget", "decisions.py", "        _budget,\n    )", "    )"),
+    Mutant(
+        "polite",
+        "a signal is put back at once, without a pause",
+        "responder.py",
+        "        delay = after or self._delay(times, problem.failure.retry_after)\n",
+        "        delay = timedelta()\n",
+    ),
+    Mutant(
+        "polite",
+        "a follow-up that replaced itself is put back as well",
+        "responder.py",
+        "if not (problem.followed_up and signal.kind is SignalKind.FOLLOW_UP):",
+        "if True:",
+    ),
+    Mutant(
+        "polite",
+        "stale follow-ups are answered",
+        "gathering.py",
+        "    return signal.sequence >= recovery.sequence\n",
+        "    return True\n",
+    ),
+    Mutant(
+        "told",
+        "the case before is not recorded when the next is opened",
+        "acting.py",
+        "if before is not None and not before.is_open and not before.recorded:",
+        "if False:",
+    ),
+    Mutant(
+        "told",
+        "an outcome that could not be published is not told again",
+        "responder.py",
+        "        await self._publish_what_is_untold(now)\n",
+        "",
+    ),
+    Mutant(
+        "told",
+        "a case that ended just before we died is not told again",
+        "responder.py",
+        "            if not row.value.is_open and not row.value.recorded:\n",
+        "            if False:\n",
+    ),
+    Mutant(
+        "told",
+        "rows are saved whoever saved them since",
+        "clients/store.py",
+        "                row, mode=UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified\n",
+        "                row, mode=UpdateMode.REPLACE\n",
+    ),
+)
+
+
+def is_caught(mutant: Mutant, schedules: int, seed: int) -> int | None:
+    """Run the soak over the product with this bug; give how many schedules it took, or ``None`` where it passed."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in _COPIED:
+            shutil.copytree(REPOSITORY / name, Path(folder) / name, ignore=shutil.ignore_patterns("__pycache__"))
+        file = Path(folder) / PRODUCT / mutant.file
+        file.write_text(file.read_text("utf-8").replace(mutant.written, mutant.changed), "utf-8")
+        for done in range(0, schedules, _AT_ONCE):
+            if _breaks_a_promise(folder, seed + done):
+                return done + _AT_ONCE
+    return None
+
+
+def _breaks_a_promise(folder: str, seed: int) -> bool:
+    words = [sys.executable, "-m", "soak", "--schedules", str(_AT_ONCE), "--seed", str(seed)]
+    environment = {**os.environ, "PYTHONPATH": folder}
+    return subprocess.run(words, cwd=folder, env=environment, capture_output=True, check=False).returncode != 0  # noqa: S603
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Try every mutant. Exit code 0 if each was caught."""
+    parser = argparse.ArgumentParser(prog="python -m soak.mutants", description="Bugs that the soak must catch.")
+    parser.add_argument("--schedules", type=int, default=2000, help="at most so many for each (2000)")
+    parser.add_argument("--seed", type=int, default=1, help="of the first schedule (1)")
+    given = parser.parse_args(arguments)
+    passed = 0
+    for mutant in MUTANTS:
+        took = is_caught(mutant, given.schedules, given.seed)
+        passed += took is None
+        told = f"caught within {took} schedules" if took else f"NOT CAUGHT in {given.schedules} schedules"
+        sys.stdout.write(f"{mutant.promise:7} {told:34} {mutant.what}\n")
+        sys.stdout.flush()
+    sys.stdout.write(f"{len(MUTANTS) - passed} of {len(MUTANTS)} caught\n")
+    return 1 if passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
