@@ -460,6 +460,19 @@ def test_a_case_that_events_opened_is_not_one_that_they_missed() -> None:
     assert logbook.ask("alarm-event-path-silent", at("12:20")) == []
 
 
+def test_a_case_that_a_dry_run_only_looks_at_says_nothing_of_the_event_path() -> None:
+    """The sweep opened it and raises its hand again and again, since nobody puts follow-ups: that is no new find."""
+    azure = VirtualAzure()
+    azure.lost = lambda _: True
+    with watched(azure) as logbook:
+        out_of_capacity(azure)
+        azure.run_until(at("10:20"))
+        azure.responder = replace(azure.responder, settings=replace(azure.responder.settings, dry_run=True))
+        azure.run_until(at("12:00"))
+    assert {line["opened_by"] for line in lines(logbook, "decision") if line.get("dry_run")} == {"sweep_found"}
+    assert logbook.ask("alarm-event-path-silent", at("12:00")) == []
+
+
 def test_a_vm_down_for_an_unknown_reason_says_nothing_of_the_event_path() -> None:
     """Somebody tagged a VM that had long been deallocated: no event was due."""
     azure = VirtualAzure()

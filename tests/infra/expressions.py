@@ -173,6 +173,7 @@ PURE: Final[Mapping[str, Callable[..., Value]]] = {
     "length": len,
     "not": lambda value: not value,
     "null": lambda: None,
+    "replace": lambda text, old, new: text.replace(old, new),
     "skip": lambda of, count: of[count:],
     "split": _split,
     "startsWith": lambda text, start: text.lower().startswith(start.lower()),

@@ -157,20 +157,33 @@ def test_the_workbook_is_the_file() -> None:
     assert json.loads(workbook.properties["serializedData"]) == file
 
 
+# Azure's rules on length and letters.
+NAMES = {
+    "Authorization/roleAssignments": "[0-9a-f-]{36}",
+    "Authorization/roleDefinitions": "[0-9a-f-]{36}",
+    "EventGrid/systemTopics": "[A-Za-z0-9-]{3,50}",
+    "EventGrid/systemTopics/eventSubscriptions": "[A-Za-z0-9-]{3,50}/[A-Za-z0-9-]{3,64}",
+    "Insights/actionGroups": "[^:<>+/&%\\\\?|]{1,260}",
+    "Insights/components": "[^%&\\\\?/]{1,260}",
+    "Insights/metricAlerts": "[^:@#<>*%&+{}/?]{1,260}",
+    "Insights/scheduledQueryRules": "[^:@#<>*%&+{}/?]{1,260}",
+    "ManagedIdentity/userAssignedIdentities": "[A-Za-z0-9][A-Za-z0-9_-]{2,127}",
+    "OperationalInsights/workspaces": "[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]",
+    "Resources/resourceGroups": r"[\w.()-]{0,89}[\w()-]",
+    "Storage/storageAccounts": "[a-z0-9]{3,24}",
+    "Web/serverfarms": "[A-Za-z0-9-]{1,60}",
+    "Web/sites": "[A-Za-z0-9-]{2,60}",
+}
+
+
 @pytest.mark.parametrize("way", WAYS)
-def test_azure_takes_the_names(way: str) -> None:
-    """By Azure's rules on length and letters."""
-    rules = {
-        "Storage/storageAccounts": "[a-z0-9]{3,24}",
-        "Web/sites": "[A-Za-z0-9-]{2,60}",
-        "EventGrid/systemTopics": "[A-Za-z0-9-]{3,50}",
-        "EventGrid/systemTopics/eventSubscriptions": "[A-Za-z0-9-]{3,50}/[A-Za-z0-9-]{3,64}",
-        "OperationalInsights/workspaces": "[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]",
-        "Insights/metricAlerts": "[^:@#<>*%&+{}/?]{1,260}",
-    }
-    for resource_type, rule in rules.items():
-        for one in resources(deployed(way), resource_type):
-            assert re.fullmatch(rule, one.name), one.name
+@pytest.mark.parametrize("environment", ["spot-responder", "x", "Trial_2.(a)" + "b" * 21])
+def test_azure_takes_the_names(way: str, environment: str) -> None:
+    """However the environment is called: azd lets it have dots, underscores and brackets, and we 32 characters."""
+    given = parameters_of(INFRA / f"{way}.bicepparam") | {"environmentName": environment}
+    for one in deploy(committed_template(), given).everything():
+        kind = one.type.removeprefix("Microsoft.")
+        assert re.fullmatch(NAMES.get(kind, ".+"), one.name), (one.type, one.name)
 
 
 @pytest.mark.parametrize("way", WAYS)
