@@ -17,11 +17,11 @@ from spot_responder.doors import AzureRefusedError
 from spot_responder.failures import FailureKind
 from spot_responder.log_lines import log_decision, log_start_refused
 from spot_responder.recoveries import Outcome
-from spot_responder.signals import UnreadableEvent
-from spot_responder.situations import Close
+from spot_responder.signals import Signal, SignalKind, Source, UnreadableEvent
+from spot_responder.situations import Close, Ignore, Start
 from spot_responder.vms import VmId
 from tests.log_analytics import QUERIES, REACHES, REPOSITORY, Logbook
-from tests.makers import TEN, VM_ID, at, evicted, failure, recovery, situation
+from tests.makers import TEN, VM_ID, at, evicted, failure, recovery, situation, spot_vm
 from tests.virtual_azure import VirtualAzure
 
 if TYPE_CHECKING:
@@ -443,6 +443,22 @@ def scheduled_event(vm_id: str) -> dict[str, Any]:
     event["subject"] = vm_id
     event["data"]["resourceInfo"]["id"] = vm_id
     return dict(event)
+
+
+def test_ids_are_the_same_in_any_spelling() -> None:
+    """A VM that the sweep takes up twice is one VM, and its subscription's events are heard."""
+    calm = replace(VM_ID, subscription_id="aaaaaaaa-1111-4111-8111-111111111111")
+    loud = VmId(calm.subscription_id.upper(), calm.resource_group.upper(), calm.name.upper())
+    case = replace(recovery(), opened_by=SignalKind.SWEEP_FOUND)
+    logbook = Logbook()
+    with logbook.written_by_the_app(lambda: at("10:15")):
+        for vm_id in (calm, loud):
+            found = Signal(vm_id, SignalKind.SWEEP_FOUND, at("10:15"), Source.SWEEP, "")
+            log_decision(situation(found, spot_vm(), case), Start(spot_vm(), "evicted"), at("10:15"), case)
+    assert [row["vms"] for row in logbook.ask("alarm-event-path-silent", at("10:20"))] == [1]
+    with logbook.written_by_the_app(lambda: at("10:16")):
+        log_decision(situation(replace(evicted(), vm_id=loud), None), Ignore("it runs"), at("10:16"))
+    assert logbook.ask("alarm-event-path-silent", at("10:20")) == []
 
 
 def test_a_case_that_events_opened_is_not_one_that_they_missed() -> None:

@@ -36,7 +36,7 @@ def test_what_azd_is_not_told_is_as_the_template_would_have_it(name: str) -> Non
 
 
 def test_azd_reads_each_default_to_its_end() -> None:
-    """It takes all up to the closing brace, blanks, stars and slashes too; what means something else to it is not in."""
+    """It takes all up to the closing brace, blanks, stars and slashes too; what else it knows is not in."""
     for name, given in GIVEN.items():
         (inside,) = re.findall(r"^\$\{(.*)\}$", given["value"])
         variable, _, default = inside.partition("=")
