@@ -56,6 +56,7 @@ PASSES: dict[str, str | None] = {
     "bad_webhook_alert": None,
     "dead_letter_cloudevent": None,
     "follow_up": None,
+    "operator_asked": None,
     "resources_created_or_updated_cloudevent": None,
     "scheduled_freeze_eventgrid": None,
     "scheduled_managed_cluster_eventgrid": None,

@@ -115,6 +115,7 @@ def test_what_cannot_be_delivered_is_kept(way: str) -> None:
     }
     for one in resources(deployed(way), SUBSCRIPTIONS):
         assert one.properties["retryPolicy"] == {"maxDeliveryAttempts": 30, "eventTimeToLiveInMinutes": 1440}
+        assert one.properties["deadLetterWithResourceIdentity"]["identity"] == {"type": "SystemAssigned"}
         letter = one.properties["deadLetterWithResourceIdentity"]["deadLetterDestination"]["properties"]
         assert letter["blobContainerName"] in containers
         assert one.properties["eventDeliverySchema"] == "CloudEventSchemaV1_0"
@@ -134,8 +135,12 @@ def test_each_topic_may_deliver_and_nothing_more(way: str) -> None:
 
 
 def test_rights_come_before_subscriptions() -> None:
-    """Event Grid refuses a subscription whose topic may not write yet."""
+    """Event Grid refuses a subscription whose topic may not write yet, and two at once on one topic."""
     main = committed_template()["resources"]
+    assert "watch" in main["app"]["dependsOn"]
+    listen = main["listen"]["properties"]["template"]["resources"]["eventSubscriptions"]
+    one_topic = listen["properties"]["template"]["resources"]["eventSubscriptions"]
+    assert (one_topic["copy"]["mode"], one_topic["copy"]["batchSize"]) == ("serial", 1)
     assert {"app", "[format('watch[{0}]', copyIndex())]"} <= set(main["listen"]["dependsOn"])
     assert "deliveryAccess" in main["watch"]["properties"]["template"]["resources"]
 

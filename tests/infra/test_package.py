@@ -33,6 +33,15 @@ def test_a_release_holds_what_azd_would_deploy() -> None:
     assert needed == _packed()
 
 
+def test_everything_in_the_repository_is_either_deployed_or_kept_back() -> None:
+    """A folder that is added must be thought of: azd would deploy it."""
+    git = ["git", "ls-files", "-z"]
+    listed = subprocess.run(git, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=30)  # noqa: S603
+    there = {path.split("/", 1)[0] for path in listed.stdout.split("\0") if path}
+    ignored = set((REPOSITORY / ".funcignore").read_text("utf-8").splitlines())
+    assert there - ignored - _packed() == {".funcignore"}
+
+
 def _pinned(file: str) -> dict[str, str]:
     """Give the versions in a file of requirements, by name in its normal spelling."""
     text = (REPOSITORY / file).read_text("utf-8")
