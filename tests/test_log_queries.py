@@ -558,7 +558,8 @@ def test_a_host_that_cannot_start_is_an_alarm(exceptions: int, traces: int, told
         message = "Worker failed to index" if minute == traces - 1 else "some error"
         logbook.add("AppTraces", TEN + timedelta(minutes=minute), Message=message, SeverityLevel=3)
     rows = logbook.ask("alarm-host-errors", at("10:20"))
-    assert rows == ([{"failures": exceptions + traces, "told": told}] if told else [])
+    found = {"TimeGenerated": at("10:20"), "failures": exceptions + traces, "told": told}
+    assert rows == ([found] if told else [])
 
 
 def test_what_a_function_says_or_the_host_only_warns_of_is_no_trouble_of_the_host() -> None:
@@ -626,9 +627,9 @@ def test_what_the_workbook_shows_leaves_the_time_to_its_reader(name: str) -> Non
 
 def test_an_app_that_says_nothing_is_an_alarm_and_one_that_sweeps_is_none() -> None:
     """Stopped after an hour of sweeps: told an hour later, and also where nothing was ever written."""
-    assert Logbook().ask(SILENCE, TEN) == [{"told": "no sweep for an hour"}]
+    assert Logbook().ask(SILENCE, TEN) == [{"TimeGenerated": TEN, "told": "no sweep for an hour"}]
     azure = VirtualAzure()
     with watched(azure) as logbook:
         azure.run_until(at("11:00"))
     assert logbook.ask(SILENCE, at("11:10")) == []
-    assert logbook.ask(SILENCE, at("12:10")) == [{"told": "no sweep for an hour"}]
+    assert logbook.ask(SILENCE, at("12:10")) == [{"TimeGenerated": at("12:10"), "told": "no sweep for an hour"}]
