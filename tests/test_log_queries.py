@@ -15,7 +15,7 @@ import pytest
 from localazure.happenings import ActionSucceeded, Annotated, AvailabilityChanged
 from spot_responder.doors import AzureRefusedError
 from spot_responder.failures import FailureKind
-from spot_responder.log_lines import log_decision, log_start_refused
+from spot_responder.log_lines import log_decision, log_start_refused, log_sweep
 from spot_responder.recoveries import Outcome
 from spot_responder.signals import Signal, SignalKind, Source, UnreadableEvent
 from spot_responder.situations import Close, Ignore, Start
@@ -135,6 +135,25 @@ def test_a_dry_run_counts_nowhere() -> None:
     assert [line["decision"] for line in lines(logbook, "decision") if line.get("dry_run")]
     moments = (at("11:15"), at("12:00"), TEN + DAY + DAY)
     assert {name: rows for name in NAMES if (rows := answers(logbook, name, *moments))} == {}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_dry_run_that_looks_at_an_open_case_counts_nowhere_either(name: str) -> None:
+    """It was switched on while the case was open, and says what it would have done, for a day and longer."""
+    case = recovery()
+    seen = situation(evicted(), spot_vm(), case)
+    logbook = Logbook()
+    for hours in (0, 25):
+        time = TEN + timedelta(hours=hours)
+        with logbook.written_by_the_app(lambda time=time: time):  # type: ignore[misc]
+            log_decision(seen, Start(spot_vm(), "evicted"), time, case, dry_run=True)
+    with logbook.written_by_the_app(lambda: TEN + timedelta(hours=26)):
+        log_sweep(0, 0, 1)
+    assert logbook.ask(name, TEN + timedelta(hours=26)) == []
+    restored = Close(Outcome.RESTORED, "it runs again")
+    with logbook.written_by_the_app(lambda: TEN + timedelta(hours=26)):
+        log_decision(seen, restored, TEN + timedelta(hours=26), replace(case, down_since=TEN), dry_run=True)
+    assert logbook.ask(name, TEN + timedelta(hours=26)) == []
 
 
 def test_time_to_restore_is_from_the_eviction_to_the_vm_seen_running() -> None:
