@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -148,7 +149,7 @@ def test_a_dry_run_that_looks_at_an_open_case_counts_nowhere_either(name: str) -
         with logbook.written_by_the_app(lambda time=time: time):  # type: ignore[misc]
             log_decision(seen, Start(spot_vm(), "evicted"), time, case, dry_run=True)
     with logbook.written_by_the_app(lambda: TEN + timedelta(hours=26)):
-        log_sweep(0, 0, 1)
+        log_sweep(0, 0, 1, Counter())
     assert logbook.ask(name, TEN + timedelta(hours=26)) == []
     restored = Close(Outcome.RESTORED, "it runs again")
     with logbook.written_by_the_app(lambda: TEN + timedelta(hours=26)):

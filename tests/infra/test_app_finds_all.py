@@ -87,26 +87,29 @@ def test_what_an_operator_chooses_arrives_in_the_app() -> None:
     assert (trial.dry_run, trial.outcomes_endpoint) == (True, "https://known.in.azure")
 
 
-@pytest.mark.parametrize(
-    ("parameter", "setting"),
-    [
-        ("sweepSchedule", "SWEEP_SCHEDULE"),
-        ("restartTag", "RESTART_TAG"),
-        ("restartWhen", "RESTART_WHEN"),
-        ("restartsPerDay", "RESTARTS_PER_DAY"),
-        ("lookAgainSeconds", "LOOK_AGAIN_SECONDS"),
-        ("capacityRetrySeconds", "CAPACITY_RETRY_SECONDS"),
-        ("capacityRetryMaxSeconds", "CAPACITY_RETRY_MAX_SECONDS"),
-        ("priceRetrySeconds", "PRICE_RETRY_SECONDS"),
-        ("slowRetrySeconds", "SLOW_RETRY_SECONDS"),
-    ],
-)
+# Parameters that azd sets under the name of the app's setting.
+SETTINGS = {
+    name: variable
+    for name, given in json.loads((INFRA / "main.parameters.json").read_text("utf-8"))["parameters"].items()
+    for variable in re.findall(r"^\$\{([A-Z_]+)", given["value"])
+    if f"      {variable}: " in (INFRA / "main.bicep").read_text("utf-8")
+}
+
+
+@pytest.mark.parametrize(("parameter", "setting"), SETTINGS.items(), ids=SETTINGS.keys())
 def test_each_parameter_reaches_its_own_setting(parameter: str, setting: str) -> None:
-    """Set one, and that one setting changes."""
+    """Set one, and that one setting changes, under the name by which azd knows it."""
     given = parameters_of(INFRA / "queue.bicepparam") | {parameter: "4711"}
     (settings,) = resources(deploy(committed_template(), given), "Web/sites/config")
     (usual,) = resources(deployed("queue"), "Web/sites/config")
     assert dict(settings.properties) == {**usual.properties, setting: "4711"}
+
+
+def test_an_operator_can_choose_whatever_the_app_reads() -> None:
+    """All that settings.py reads, but for addresses, which the deployment knows itself."""
+    addresses = {"ARM_ENDPOINT", "OUTCOMES_TOPIC_ENDPOINT"}
+    read = {name for name in _asked_for(_app_settings("queue")) if not name.startswith("AzureWebJobsStorage__")}
+    assert set(SETTINGS.values()) - {"SWEEP_SCHEDULE"} == read - addresses - {"SWEEP_SCHEDULE"}
 
 
 @pytest.mark.parametrize("way", WAYS)
