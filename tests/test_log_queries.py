@@ -577,6 +577,7 @@ def test_a_host_that_cannot_start_is_an_alarm(exceptions: int, traces: int, told
     for minute in range(traces):
         message = "Worker failed to index" if minute == traces - 1 else "some error"
         logbook.add("AppTraces", TEN + timedelta(minutes=minute), Message=message, SeverityLevel=3)
+    logbook.add("AppExceptions", at("10:15"), OuterMessage="a function's", OperationId="operation-1")
     rows = logbook.ask("alarm-host-errors", at("10:20"))
     found = {"TimeGenerated": at("10:20"), "failures": exceptions + traces, "told": told}
     assert rows == ([found] if told else [])
@@ -619,6 +620,7 @@ def test_what_nobody_could_read_is_an_alarm_once_and_no_failure_of_the_app() -> 
     logbook.add("AppTraces", at("10:05"), Message=moved, SeverityLevel=2)
     elsewhere = "Message has reached MaxDequeueCount of 5. Moving message to queue 'orders-poison'."
     logbook.add("AppTraces", at("10:05"), Message=elsewhere, SeverityLevel=2)
+    logbook.add("AppTraces", at("10:05"), Message="Creating queue signals-poison", SeverityLevel=1)
     assert [row["told"] for row in logbook.ask("alarm-poison", at("10:06"))] == [told, moved]
     assert logbook.ask("alarm-app-failures", at("10:06")) == []
 
