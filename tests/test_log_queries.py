@@ -122,6 +122,17 @@ def test_an_eviction_counts_once_however_many_signals_tell_of_it() -> None:
     ]
 
 
+def test_a_vm_that_was_down_already_when_it_was_tagged_is_no_eviction() -> None:
+    """It is started, as its owner asks, but nobody evicted it."""
+    azure = VirtualAzure()
+    azure.add_vm(power_state="deallocated")
+    azure.lost = lambda happening: isinstance(happening, Annotated)
+    with watched(azure) as logbook:
+        azure.run_until(at("10:30"))
+    assert lines(logbook, "start accepted")
+    assert logbook.ask("evictions", at("10:30")) == []
+
+
 def test_a_dry_run_counts_nowhere() -> None:
     """It decides and logs, but nothing happened."""
     azure = VirtualAzure(dry_run=True)
@@ -655,3 +666,18 @@ def test_an_app_that_says_nothing_is_an_alarm_and_one_that_sweeps_is_none() -> N
         azure.run_until(at("11:00"))
     assert logbook.ask(SILENCE, at("11:10")) == []
     assert logbook.ask(SILENCE, at("12:10")) == [{"TimeGenerated": at("12:10"), "told": "no sweep for an hour"}]
+
+
+def test_one_sweep_an_hour_is_enough_and_other_lines_are_none() -> None:
+    """The app may answer signals while its timer is stuck: then nobody looks for what no event told of."""
+    query = (QUERIES / f"{SILENCE}.kql").read_text(encoding="utf-8")
+    logbook = Logbook()
+    with logbook.written_by_the_app(lambda: TEN):
+        log_sweep(0, 0, 0, Counter())
+    with logbook.written_by_the_app(lambda: at("11:00")):
+        log_decision(situation(evicted(), None), Ignore("it is gone"), at("11:00"))
+    assert logbook.ask(SILENCE, at("10:59")) == []
+    # The same where it is asked by hand, over a whole day.
+    assert logbook.run(query, at("10:59")) == []
+    assert [row["told"] for row in logbook.run(query, at("11:01"))] == ["no sweep for an hour"]
+    assert [row["told"] for row in logbook.ask(SILENCE, at("11:01"))] == ["no sweep for an hour"]
