@@ -81,7 +81,7 @@ clean: ## remove what make set up and what runs left behind
 	echo 'setup: Python 3.13 is missing: install python3.13 (with its venv module) or uv, then try again' >&2; \
 	exit 1
 
-$(PYTHON_SET_UP): requirements.txt requirements-dev.txt | .venv/bin/python
+$(PYTHON_SET_UP): requirements.txt constraints.txt requirements-dev.txt | .venv/bin/python
 	@echo 'setup: the packages of requirements-dev.txt, into .venv'
 	@$(PYTHON) -m pip install -qq --disable-pip-version-check --no-input -r requirements-dev.txt
 	@touch $@

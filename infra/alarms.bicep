@@ -8,30 +8,54 @@ param workspaceId string
 @description('Who is told by e-mail; empty: nobody, and alarms are seen in the portal only.')
 param email string
 
+@description('When the sweep runs: NCRONTAB, six fields.')
+param sweepSchedule string
+
+// Second, minute, hour, day, month, day of the week. Where the sweep does not run at more than one minute of each hour of
+// each day, an hour without one says nothing, and nobody is to be told.
+var when = split(sweepSchedule, ' ')
+var minutes = when[?1] ?? ''
+var isEachHour = join(skip(when, 2), ' ') == '* * * *'
+var isOften = minutes == '*' || contains(minutes, '/') || contains(minutes, ',') || contains(minutes, '-')
+
+// `eachBy` names the column by which alarms of a kind are told apart: while one VM's is fired, another VM's is told all
+// the same. Where it names none, there is one of the kind at a time.
 var alarms = [
   {
     name: 'app-failures'
-    title: 'the app itself fails'
+    title: 'a function of the app fails again and again'
     severity: 1
     every: 'PT15M'
-    window: 'PT30M'
+    window: 'PT1H'
+    eachBy: ['what']
     query: loadTextContent('../queries/logs/alarm-app-failures.kql')
   }
   {
-    // With a sweep each quarter of an hour; who sets it to less than two an hour has to let go of this alarm.
     name: 'app-silent'
     title: 'the app is silent: no sweep for an hour'
     severity: 1
     every: 'PT30M'
     window: 'PT1H'
+    eachBy: []
     query: loadTextContent('../queries/logs/alarm-app-silent.kql')
   }
   {
+    name: 'host-errors'
+    title: 'the host of the app is in trouble'
+    severity: 1
+    every: 'PT15M'
+    window: 'PT30M'
+    eachBy: []
+    query: loadTextContent('../queries/logs/alarm-host-errors.kql')
+  }
+  {
+    // Not by message: who writes rubbish into the queue would be told of each piece.
     name: 'poison'
     title: 'messages that nobody could read or answer'
     severity: 2
     every: 'PT15M'
     window: 'PT30M'
+    eachBy: []
     query: loadTextContent('../queries/logs/alarm-poison.kql')
   }
   {
@@ -40,14 +64,16 @@ var alarms = [
     severity: 2
     every: 'PT30M'
     window: 'PT1H'
+    eachBy: ['vm']
     query: loadTextContent('../queries/logs/alarm-denied.kql')
   }
   {
     name: 'event-path-silent'
-    title: 'the sweep finds evicted VMs that no event told of'
+    title: 'the sweep finds evicted VMs of a subscription that no event told of'
     severity: 2
     every: 'PT30M'
     window: 'PT1H'
+    eachBy: ['subscription']
     query: loadTextContent('../queries/logs/alarm-event-path-silent.kql')
   }
   {
@@ -56,7 +82,17 @@ var alarms = [
     severity: 2
     every: 'PT1H'
     window: 'P1D'
+    eachBy: ['vm']
     query: loadTextContent('../queries/logs/alarm-gave-up.kql')
+  }
+  {
+    name: 'untold'
+    title: 'outcomes that were not published'
+    severity: 3
+    every: 'PT1H'
+    window: 'PT1H'
+    eachBy: []
+    query: loadTextContent('../queries/logs/alarm-untold.kql')
   }
 ]
 
@@ -78,7 +114,7 @@ resource rules 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
     properties: {
       displayName: 'Spot Responder: ${alarm.title}'
       severity: alarm.severity
-      enabled: true
+      enabled: alarm.name != 'app-silent' || (isEachHour && isOften)
       scopes: [workspaceId]
       evaluationFrequency: alarm.every
       windowSize: alarm.window
@@ -91,6 +127,7 @@ resource rules 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
         allOf: [
           {
             query: alarm.query
+            dimensions: map(alarm.eachBy, column => { name: column, operator: 'Include', values: ['*'] })
             timeAggregation: 'Count'
             operator: 'GreaterThan'
             threshold: 0

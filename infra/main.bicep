@@ -241,6 +241,7 @@ module alarms 'alarms.bicep' = {
     location: location
     workspaceId: telemetry.outputs.workspaceId
     email: alarmEmail
+    sweepSchedule: sweepSchedule
   }
 }
 

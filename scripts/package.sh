@@ -16,7 +16,7 @@ python -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != sys.argv[1])' 
   { echo "package: python is not $expected: libraries would be built for another one" >&2; exit 1; }
 
 # What the app is made of: the same as .funcignore leaves over.
-cp -R function_app.py host.json requirements.txt queries spot_responder "$folder"
+cp -R function_app.py host.json requirements.txt constraints.txt queries spot_responder "$folder"
 find "$folder" -name __pycache__ -type d -prune -exec rm -rf {} +
 
 libraries=$folder/.python_packages/lib/site-packages

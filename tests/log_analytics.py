@@ -6,7 +6,7 @@ import json
 import logging
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +20,18 @@ if TYPE_CHECKING:
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
 QUERIES: Final = REPOSITORY / "queries" / "logs"
 TABLES: Final = REPOSITORY / "tools" / "log_analytics_tables.json"
+
+REACHES: Final = {
+    "alarm-app-failures": timedelta(hours=1),
+    "alarm-app-silent": timedelta(hours=1),
+    "alarm-denied": timedelta(hours=1),
+    "alarm-event-path-silent": timedelta(hours=1),
+    "alarm-gave-up": timedelta(days=2),
+    "alarm-host-errors": timedelta(minutes=30),
+    "alarm-poison": timedelta(minutes=30),
+    "alarm-untold": timedelta(hours=1),
+}
+"""How far back each alarm's rule lets its query see; tests/infra holds infra/alarms.bicep against it."""
 
 _SEVERITIES: Final = {"INFO": 1, "WARNING": 2, "ERROR": 3}
 _TYPES: Final = {
@@ -58,7 +70,13 @@ class Logbook:
             LOG.setLevel(level)
 
     def ask(self, name: str, now: datetime) -> list[Row]:
-        """Run the query of a file of ``queries/logs`` at a time of the day."""
+        """Run the query of a file of ``queries/logs`` at a time; an alarm's sees no more than its rule lets it see."""
+        reach = REACHES.get(name)
+        seen = {table: [row for row in rows if _is_seen(row, now, reach)] for table, rows in self.rows.items()}
+        return Logbook(seen).run((QUERIES / f"{name}.kql").read_text(encoding="utf-8"), now)
+
+    def run(self, kql: str, now: datetime) -> list[Row]:
+        """Run any query over all that is written."""
         connection = duckdb_kql.connect(config={"enable_external_access": False, "threads": 1})
         for table, columns in json.loads(TABLES.read_text(encoding="utf-8"))["tables"].items():
             kinds = {column: _TYPES[kind] for column, kind in columns.items()}
@@ -69,7 +87,6 @@ class Logbook:
                 f"INSERT INTO {table} SELECT unnest(from_json(?, ?), recursive := true)",
                 [json.dumps([empty | row for row in self.rows.get(table, [])]), json.dumps([kinds])],
             )
-        kql = (QUERIES / f"{name}.kql").read_text(encoding="utf-8")
         answer = duckdb_kql.query(connection, kql, allow_write=False, query_now=now)
         return [dict(zip(answer.columns, _plain(row), strict=True)) for row in answer.fetchall()]
 
@@ -88,6 +105,10 @@ class _Handler(logging.Handler):
         self._logbook.add(
             "AppTraces", self._clock(), Message=record.getMessage(), SeverityLevel=severity, OperationId="operation-1"
         )
+
+
+def _is_seen(row: Row, now: datetime, reach: timedelta | None) -> bool:
+    return reach is None or now - reach < datetime.fromisoformat(row["TimeGenerated"]) <= now
 
 
 def _plain(row: tuple[object, ...]) -> list[object]:

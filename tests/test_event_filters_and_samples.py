@@ -56,6 +56,7 @@ PASSES: dict[str, str | None] = {
     "bad_webhook_alert": None,
     "dead_letter_cloudevent": None,
     "follow_up": None,
+    "operator_asked": None,
     "resources_created_or_updated_cloudevent": None,
     "scheduled_freeze_eventgrid": None,
     "scheduled_managed_cluster_eventgrid": None,
@@ -167,6 +168,27 @@ def test_the_collected_samples_pass_as_they_should() -> None:
         event, expected = event_of(path), listed(COLLECTED_PASSES.get(path.stem))
         assert passed(event) == expected, path.stem
         assert passed(counterpart(event)) == expected, path.stem
+
+
+@needs_collection
+def test_of_all_annotations_that_azure_documents_only_evictions_and_owners_wishes_pass() -> None:
+    """Forty-five are documented; maintenance, crashes and reboots are none of our business."""
+    reference = json.loads(next(COLLECTED.glob("reference_vm_health_annotations_*.json")).read_text(encoding="utf-8"))
+    event = event_of(OURS / "annotated_preempted_cloudevent.json")
+    let_in: dict[str, list[str]] = {}
+    for one in reference["annotations"]:
+        event["data"]["resourceInfo"]["properties"]["annotationName"] = one["annotationName"]
+        assert passed(counterpart(event)) == passed(event)
+        let_in |= {one["annotationName"]: passed(event)} if passed(event) else {}
+    owners = [
+        "VirtualMachineDeallocationInitiated",
+        "VirtualMachineStartInitiatedByControlPlane",
+        "VirtualMachineStopInitiatedByControlPlane",
+        "VirtualMachineStopInitiatedByControlPlaneTrackingId",
+        "VirtualMachineStoppedInternally",
+    ]
+    assert let_in == {"VirtualMachinePreempted": ["evicted"]} | {name: ["owner-intent"] for name in owners}
+    assert len(reference["annotations"]) > len(let_in)
 
 
 @pytest.mark.parametrize("definition", DEFINITIONS, ids=lambda one: str(one["name"]))

@@ -4,29 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from localazure.happenings import Annotated
+from localazure.happenings import ActionSucceeded, Annotated, AvailabilityChanged
 from spot_responder.doors import AzureRefusedError
 from spot_responder.failures import FailureKind
-from spot_responder.signals import UnreadableEvent
-from tests.log_analytics import QUERIES, REPOSITORY, Logbook
-from tests.makers import TEN, at, failure
+from spot_responder.log_lines import log_decision, log_start_refused, log_sweep
+from spot_responder.recoveries import Outcome
+from spot_responder.signals import Signal, SignalKind, Source, UnreadableEvent
+from spot_responder.situations import Close, Ignore, Start
+from spot_responder.vms import VmId
+from tests.log_analytics import QUERIES, REACHES, REPOSITORY, Logbook
+from tests.makers import TEN, VM_ID, at, evicted, failure, recovery, situation, spot_vm
 from tests.virtual_azure import VirtualAzure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+PAYLOADS = REPOSITORY / "tests" / "payloads" / "events"
 WORKBOOK = REPOSITORY / "infra" / "workbook" / "workbook.json"
 NAMES = sorted(path.stem for path in QUERIES.glob("*.kql"))
 SHOWN = ["evictions", "failures-by-kind", "failures-by-pool", "open-recoveries", "time-to-restore"]
 SILENCE = "alarm-app-silent"
-ALARMS = ["alarm-app-failures", "alarm-denied", "alarm-event-path-silent", "alarm-gave-up", "alarm-poison"]
+ALARMS = sorted(REACHES.keys() - {SILENCE})
+MACHINES = ("render-1", "Render-2")
 D2 = "standard_d2s_v5 in westeurope"
 D4 = "standard_d4s_v5 in westeurope"
 DAY = timedelta(days=1)
@@ -47,14 +55,25 @@ def out_of_capacity(azure: VirtualAzure, name: str = "render-1", size: str = "St
     azure.world.evict(name)
 
 
+def lines(logbook: Logbook, event: str) -> list[dict[str, Any]]:
+    """Give the product's own lines of one kind."""
+    told = [json.loads(row["Message"]) for row in logbook.rows["AppTraces"]]
+    return [line for line in told if line["event"] == event]
+
+
 def names(rows: list[dict[str, Any]]) -> list[str]:
     """Give the VMs' names of a result."""
     return [row["vm"].rpartition("/")[2] for row in rows]
 
 
 def test_the_files_are_those_that_the_deployment_names() -> None:
-    """Five for the workbook, six for the alarm rules."""
+    """Five for the workbook, eight for the alarm rules."""
     assert sorted([*SHOWN, *ALARMS, SILENCE]) == NAMES
+
+
+def answers(logbook: Logbook, name: str, *times: datetime) -> list[dict[str, Any]]:
+    """Ask at several times, as an alarm's rule does, and give all that was ever found."""
+    return [row for time in times for row in logbook.ask(name, time)]
 
 
 @pytest.mark.parametrize("name", [*SHOWN, *ALARMS])
@@ -69,7 +88,7 @@ def test_a_quiet_day_shows_nothing_and_alarms_nobody(name: str) -> None:
         azure.world.stop_by_owner("mine")
         azure.run_until(TEN + DAY + DAY)
     assert logbook.rows["AppTraces"]
-    assert logbook.ask(name, TEN + DAY + DAY) == []
+    assert answers(logbook, name, at("10:10"), at("10:30"), TEN + DAY + DAY) == []
 
 
 @pytest.mark.parametrize("name", ALARMS)
@@ -82,7 +101,7 @@ def test_an_eviction_that_ends_well_is_no_alarm(name: str) -> None:
         azure.world.set_capacity(azure.pool_key(), None)
         azure.run_until(at("12:00"))
     assert logbook.ask("time-to-restore", at("12:00"))[0]["restored"] == 1
-    assert logbook.ask(name, at("12:00")) == []
+    assert answers(logbook, name, at("10:30"), at("11:00"), at("12:00")) == []
 
 
 def test_an_eviction_counts_once_however_many_signals_tell_of_it() -> None:
@@ -103,14 +122,50 @@ def test_an_eviction_counts_once_however_many_signals_tell_of_it() -> None:
     ]
 
 
+def test_a_vm_that_was_down_already_when_it_was_tagged_is_no_eviction() -> None:
+    """It is started, as its owner asks, but nobody evicted it."""
+    azure = VirtualAzure()
+    azure.add_vm(power_state="deallocated")
+    azure.lost = lambda happening: isinstance(happening, Annotated)
+    with watched(azure) as logbook:
+        azure.run_until(at("10:30"))
+    assert lines(logbook, "start accepted")
+    assert logbook.ask("evictions", at("10:30")) == []
+
+
 def test_a_dry_run_counts_nowhere() -> None:
     """It decides and logs, but nothing happened."""
     azure = VirtualAzure(dry_run=True)
     azure.add_vm()
+    azure.lost = lambda happening: happening.vm_id == azure.world.machine("render-1").vm_id
+    azure.add_vm("heard-1")
     with watched(azure) as logbook:
         azure.world.evict("render-1")
+        azure.run_until(at("11:30"))
+        azure.world.evict("heard-1")
         azure.run_until(TEN + DAY + DAY)
-    assert {name: rows for name in NAMES if (rows := logbook.ask(name, TEN + DAY + DAY))} == {}
+    assert [line["decision"] for line in lines(logbook, "decision") if line.get("dry_run")]
+    moments = (at("11:15"), at("12:00"), TEN + DAY + DAY)
+    assert {name: rows for name in NAMES if (rows := answers(logbook, name, *moments))} == {}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_dry_run_that_looks_at_an_open_case_counts_nowhere_either(name: str) -> None:
+    """It was switched on while the case was open, and says what it would have done, for a day and longer."""
+    case = recovery()
+    seen = situation(evicted(), spot_vm(), case)
+    logbook = Logbook()
+    for hours in (0, 25):
+        time = TEN + timedelta(hours=hours)
+        with logbook.written_by_the_app(lambda time=time: time):  # type: ignore[misc]
+            log_decision(seen, Start(spot_vm(), "evicted"), time, case, dry_run=True)
+    with logbook.written_by_the_app(lambda: TEN + timedelta(hours=26)):
+        log_sweep(0, 0, 1, Counter())
+    assert logbook.ask(name, TEN + timedelta(hours=26)) == []
+    restored = Close(Outcome.RESTORED, "it runs again")
+    with logbook.written_by_the_app(lambda: TEN + timedelta(hours=26)):
+        log_decision(seen, restored, TEN + timedelta(hours=26), replace(case, down_since=TEN), dry_run=True)
+    assert logbook.ask(name, TEN + timedelta(hours=26)) == []
 
 
 def test_time_to_restore_is_from_the_eviction_to_the_vm_seen_running() -> None:
@@ -130,6 +185,21 @@ def test_time_to_restore_is_from_the_eviction_to_the_vm_seen_running() -> None:
     assert 30 <= row["median_s"] <= 60
     assert 3600 <= row["longest_s"] <= 4700
     assert row["median_s"] < row["p95_s"] <= row["longest_s"]
+
+
+def test_time_to_restore_tells_the_usual_the_slow_and_the_slowest() -> None:
+    """A hundred VMs, down for 1 to 100 s: half were back within 50 s, 95 within 95 s. Who is gone is not counted."""
+    logbook = Logbook()
+    for seconds in range(1, 101):
+        back = at("12:00") + timedelta(seconds=seconds)
+        case = replace(recovery(), down_since=at("12:00"))
+        with logbook.written_by_the_app(lambda back=back: back):  # type: ignore[misc]
+            log_decision(situation(evicted(), None), Close(Outcome.RESTORED, "it runs again"), back, case)
+            log_decision(situation(evicted(), None), Close(Outcome.GONE, "it is gone"), back, recovery())
+    [row] = logbook.ask("time-to-restore", at("13:00"))
+    assert (row["restored"], row["longest_s"]) == (100, 100)
+    assert row["median_s"] == pytest.approx(50, abs=1)
+    assert row["p95_s"] == pytest.approx(95, abs=1)
 
 
 def test_open_recoveries_are_shown_with_what_they_wait_for_until_they_end() -> None:
@@ -196,6 +266,30 @@ def test_refused_starts_are_counted_by_kind_and_by_pool() -> None:
     assert pools[D4, "capacity"]["vms"] == 1
 
 
+@pytest.mark.parametrize("name", ["failures-by-kind", "failures-by-pool"])
+def test_a_vm_that_is_refused_again_and_again_is_one_vm(name: str) -> None:
+    """However often it is refused, and however its id is spelt; the latest refusal is told."""
+    logbook = Logbook()
+    shouting = VmId(VM_ID.subscription_id.upper(), VM_ID.resource_group.upper(), VM_ID.name.upper())
+    for minute, vm_id in enumerate([VM_ID, VM_ID, shouting, replace(VM_ID, name="render-2")]):
+        with logbook.written_by_the_app(lambda minute=minute: TEN + timedelta(minutes=minute)):  # type: ignore[misc]
+            log_start_refused(replace(evicted(), vm_id=vm_id), recovery(), failure(FailureKind.CAPACITY))
+    [row] = logbook.ask(name, at("11:00"))
+    assert (row["failures"], row["vms"], row["latest"]) == (4, 2, at("10:03"))
+
+
+def test_a_pool_is_that_of_the_latest_decision_about_the_vm() -> None:
+    """Its owner gave it another size: what is refused after that is refused in the new pool."""
+    azure = VirtualAzure()
+    with watched(azure) as logbook:
+        out_of_capacity(azure)
+        azure.run_until(at("10:10"))
+        azure.world.machine("render-1").size = "Standard_D4s_v5"
+        azure.world.set_capacity(azure.pool_key(), 0)
+        azure.run_until(at("11:00"))
+    assert [row["pool"] for row in logbook.ask("failures-by-pool", at("11:00"))] == [D4]
+
+
 @pytest.mark.parametrize(("hours", "alarmed"), [(23, []), (25, ["render-1"]), (24 * 5, ["render-1"])])
 def test_a_recovery_open_for_longer_than_a_day_is_an_alarm(hours: int, alarmed: list[str]) -> None:
     """And stays one, though the rule looks two days back and no further."""
@@ -207,6 +301,31 @@ def test_a_recovery_open_for_longer_than_a_day_is_an_alarm(hours: int, alarmed: 
     rows = logbook.ask("alarm-gave-up", now)
     assert names(rows) == alarmed
     assert [row["pool"] for row in rows] == [D2] * len(alarmed)
+
+
+def test_each_vm_that_waits_for_longer_than_a_day_is_told_by_itself() -> None:
+    """One row for each VM, its id in one spelling: the rule tells the alarms of its kind apart by it."""
+    azure = VirtualAzure()
+    with watched(azure) as logbook:
+        out_of_capacity(azure)
+        azure.run_until(at("16:00"))
+        out_of_capacity(azure, "Render-2", "Standard_D4s_v5")
+        azure.run_until(TEN + timedelta(hours=31))
+    rows = logbook.ask("alarm-gave-up", TEN + timedelta(hours=31))
+    assert sorted(row["vm"] for row in rows) == sorted(azure.world.machine(name).vm_id.lower() for name in MACHINES)
+    assert all(row["TimeGenerated"] > TEN + timedelta(hours=29) for row in rows)
+    assert {(row["failure"], row["attempts"] > 20) for row in rows} <= {("capacity", True), ("", True)}
+
+
+def test_a_recovery_that_nobody_has_spoken_of_for_two_days_is_no_alarm() -> None:
+    """The app was stopped meanwhile, or told to start nothing: that is what other alarms are for."""
+    azure = VirtualAzure()
+    with watched(azure) as logbook:
+        out_of_capacity(azure)
+        azure.run_until(TEN + DAY)
+    query = (QUERIES / "alarm-gave-up.kql").read_text(encoding="utf-8")
+    assert names(logbook.ask("alarm-gave-up", TEN + DAY + timedelta(hours=1))) == ["render-1"]
+    assert logbook.run(query, TEN + DAY * 3 + timedelta(hours=1)) == []
 
 
 def test_a_recovery_that_took_longer_than_a_day_and_ended_is_no_alarm_any_more() -> None:
@@ -233,6 +352,35 @@ def test_a_denied_start_is_an_alarm_that_says_what_azure_said() -> None:
     assert rows[0]["told"] == "ScopeLocked: The scope is locked."
 
 
+def test_a_start_that_is_denied_after_it_was_accepted_is_an_alarm() -> None:
+    """A policy may refuse inside the operation what ARM let in; a start that fails for another reason is none."""
+    azure = VirtualAzure()
+    azure.add_vm()
+    azure.add_vm("render-2")
+    azure.world.fail_next_start("render-1", "RequestDisallowedByPolicy", "A policy forbids it.")
+    azure.world.fail_next_start("render-2", "AllocationFailed", "No capacity.")
+    with watched(azure) as logbook:
+        azure.world.evict("render-1")
+        azure.world.evict("render-2")
+        azure.run_until(at("10:05"))
+    assert len(lines(logbook, "start failed")) == 2
+    [row] = logbook.ask("alarm-denied", at("10:05"))
+    assert row["vm"] == azure.world.machine("render-1").vm_id.lower()
+    assert row["told"] == "RequestDisallowedByPolicy: A policy forbids it."
+
+
+def test_a_start_refused_for_another_reason_is_not_denied() -> None:
+    """A price is no matter of rights."""
+    azure = VirtualAzure()
+    vm = azure.add_vm(max_price=0.05)
+    azure.world.set_price(vm.size, vm.location, 0.09)
+    with watched(azure) as logbook:
+        azure.world.evict("render-1")
+        azure.run_until(at("10:05"))
+    assert len(lines(logbook, "start refused")) == 1
+    assert logbook.ask("alarm-denied", at("10:05")) == []
+
+
 def test_a_denied_look_is_an_alarm() -> None:
     """The role is missing where the VM is."""
     azure = VirtualAzure()
@@ -246,39 +394,130 @@ def test_a_denied_look_is_an_alarm() -> None:
     assert row["told"] == "Azure refused to show render-1: AuthorizationFailed (denied): as Azure words it"
 
 
-def test_a_denied_sweep_is_an_alarm_and_no_failure_of_the_app() -> None:
+def test_a_denied_sweep_is_a_failure_of_the_app_that_says_so() -> None:
     """Here the function itself fails, with our own words in the exception."""
     logbook = Logbook()
     refusal = AzureRefusedError(failure(FailureKind.DENIED, "AuthorizationFailed"), "answer queries/sweep.kql")
     fail(logbook, 2, f"Result: Failure\nException: AzureRefusedError: {refusal}", function="sweep")
-    assert len(logbook.ask("alarm-denied", at("10:30"))) == 2
-    assert logbook.ask("alarm-app-failures", at("10:30")) == []
+    [row] = logbook.ask("alarm-app-failures", at("10:30"))
+    assert (row["what"], "(denied)" in row["told"]) == ("sweep", True)
 
 
 def test_the_event_path_is_silent_when_only_the_sweep_finds_evictions() -> None:
-    """All events are lost; the sweep of 10:15 finds the VM, and that it was evicted."""
+    """All events are lost; the sweep of 10:15 finds both VMs, and that they were evicted."""
     azure = VirtualAzure()
-    azure.add_vm()
+    subscription = azure.add_vm().subscription_id
+    azure.add_vm("render-2")
     azure.lost = lambda _: True
     with watched(azure) as logbook:
         azure.world.evict("render-1")
+        azure.world.evict("render-2")
         azure.run_until(at("11:00"))
-    rows = logbook.ask("alarm-event-path-silent", at("11:00"))
-    assert names(rows) == ["render-1"]
-    assert (rows[0]["pool"], rows[0]["TimeGenerated"]) == (D2, at("10:15"))
+    found = {"TimeGenerated": at("10:15"), "subscription": subscription, "vms": 2}
+    assert answers(logbook, "alarm-event-path-silent", at("10:14"), at("10:16"), at("11:00")) == [found, found]
 
 
-def test_one_event_of_any_kind_shows_that_the_path_is_open() -> None:
-    """The eviction's own events are lost, but another VM's came through: one event lost is what the sweep is for."""
+def test_a_vm_that_is_still_going_down_when_the_sweep_finds_it_counts_as_well() -> None:
+    """The sweep's decision is then to wait, not to start."""
     azure = VirtualAzure()
-    lost = azure.add_vm().vm_id
-    azure.add_vm("other", tags={})
-    azure.lost = lambda happening: happening.vm_id == lost
+    azure.add_vm()
+    azure.lost = lambda _: True
+    azure.compute.tells_power_state = False
     with watched(azure) as logbook:
         azure.world.evict("render-1")
-        azure.world.evict("other")
-        azure.run_until(at("11:00"))
-    assert logbook.ask("alarm-event-path-silent", at("11:00")) == []
+        azure.run_until(at("10:20"))
+    assert [line["decision"] for line in lines(logbook, "decision") if line["source"] == "sweep"] == ["wait"]
+    assert [row["vms"] for row in logbook.ask("alarm-event-path-silent", at("10:20"))] == [1]
+
+
+def test_the_path_of_one_subscription_may_be_silent_while_others_are_heard() -> None:
+    """Each has topics of its own: that one's events arrive says nothing of the other's."""
+    azure = VirtualAzure()
+    silent = "22222222-2222-4222-8222-222222222222"
+    azure.add_vm("heard-1")
+    lost = azure.add_vm("lost-1", subscription_id=silent).vm_id
+    azure.lost = lambda happening: happening.vm_id == lost
+    with watched(azure) as logbook:
+        azure.world.evict("heard-1")
+        azure.world.evict("lost-1")
+        azure.run_until(at("10:40"))
+    assert [row["subscription"] for row in logbook.ask("alarm-event-path-silent", at("10:40"))] == [silent]
+
+
+HEARD = {
+    "health_annotation": lambda happening: isinstance(happening, Annotated),
+    "availability_status": lambda happening: isinstance(happening, AvailabilityChanged),
+    "arm_operation": lambda happening: isinstance(happening, ActionSucceeded),
+}
+
+
+@pytest.mark.parametrize("source", [*HEARD, "scheduled_event"])
+def test_an_event_of_any_source_shows_that_the_path_is_open(source: str) -> None:
+    """One topic is enough to hear: what another one loses is what the sweep is for."""
+    azure = VirtualAzure()
+    lost = azure.add_vm().vm_id
+    other = azure.add_vm("other", tags={})
+    azure.lost = lambda happening: happening.vm_id == lost or not HEARD.get(source, lambda _: False)(happening)
+    with watched(azure) as logbook:
+        azure.world.evict("render-1")
+        azure.world.stop_by_owner("other")
+        if source == "scheduled_event":
+            azure.handle(scheduled_event(other.vm_id))
+        azure.run_until(at("10:50"))
+    assert {line["source"] for line in lines(logbook, "decision")} == {"sweep", "follow_up", source}
+    assert logbook.ask("alarm-event-path-silent", at("10:50")) == []
+
+
+def scheduled_event(vm_id: str) -> dict[str, Any]:
+    """Give our payload of a scheduled event, about another VM."""
+    event = json.loads((PAYLOADS / "scheduled_preempt_completed_cloudevent.json").read_text(encoding="utf-8"))
+    event["subject"] = vm_id
+    event["data"]["resourceInfo"]["id"] = vm_id
+    return dict(event)
+
+
+def test_ids_are_the_same_in_any_spelling() -> None:
+    """A VM that the sweep takes up twice is one VM, and its subscription's events are heard."""
+    calm = replace(VM_ID, subscription_id="aaaaaaaa-1111-4111-8111-111111111111")
+    loud = VmId(calm.subscription_id.upper(), calm.resource_group.upper(), calm.name.upper())
+    case = replace(recovery(), opened_by=SignalKind.SWEEP_FOUND)
+    logbook = Logbook()
+    with logbook.written_by_the_app(lambda: at("10:15")):
+        for vm_id in (calm, loud):
+            found = Signal(vm_id, SignalKind.SWEEP_FOUND, at("10:15"), Source.SWEEP, "")
+            log_decision(situation(found, spot_vm(), case), Start(spot_vm(), "evicted"), at("10:15"), case)
+    assert [row["vms"] for row in logbook.ask("alarm-event-path-silent", at("10:20"))] == [1]
+    with logbook.written_by_the_app(lambda: at("10:16")):
+        log_decision(situation(replace(evicted(), vm_id=loud), None), Ignore("it runs"), at("10:16"))
+    assert logbook.ask("alarm-event-path-silent", at("10:20")) == []
+
+
+def test_a_case_that_events_opened_is_not_one_that_they_missed() -> None:
+    """Its follow-up was lost, and the sweep takes it up an hour later, when no event has come for long: no alarm."""
+    azure = VirtualAzure()
+    with watched(azure) as logbook:
+        out_of_capacity(azure)
+        azure.run_until(at("10:10"))
+        azure.lost = lambda _: True
+        azure.run_until(at("11:40"))
+        azure.queue.messages.clear()
+        azure.run_until(at("12:20"))
+    swept = [line for line in lines(logbook, "decision") if line["source"] == "sweep"]
+    assert {(line["opened_by"], line["evidence"]) for line in swept} == {("evicted", "evicted")}
+    assert logbook.ask("alarm-event-path-silent", at("12:20")) == []
+
+
+def test_a_case_that_a_dry_run_only_looks_at_says_nothing_of_the_event_path() -> None:
+    """The sweep opened it and raises its hand again and again, since nobody puts follow-ups: that is no new find."""
+    azure = VirtualAzure()
+    azure.lost = lambda _: True
+    with watched(azure) as logbook:
+        out_of_capacity(azure)
+        azure.run_until(at("10:20"))
+        azure.responder = replace(azure.responder, settings=replace(azure.responder.settings, dry_run=True))
+        azure.run_until(at("12:00"))
+    assert {line["opened_by"] for line in lines(logbook, "decision") if line.get("dry_run")} == {"sweep_found"}
+    assert logbook.ask("alarm-event-path-silent", at("12:00")) == []
 
 
 def test_a_vm_down_for_an_unknown_reason_says_nothing_of_the_event_path() -> None:
@@ -302,24 +541,68 @@ def fail(logbook: Logbook, times: int, told: str, *, function: str = "on_signal"
 
 
 def test_a_function_that_fails_again_and_again_is_an_alarm_with_its_cause() -> None:
-    """Once may be chance: the queue brings the message again."""
+    """Once may be chance: the queue brings the message again. Each function is told by itself, with its cause."""
     told = "Result: Failure\nException: QueryResultError: queries/confirm.kql: the result lacks the column tags"
     logbook = Logbook()
     fail(logbook, 1, told)
-    fail(logbook, 2, told, function="sweep")
-    assert logbook.ask("alarm-app-failures", at("11:00")) == [
-        {"TimeGenerated": at("10:01"), "what": "sweep", "failures": 2, "told": told}
+    fail(logbook, 3, told, function="sweep")
+    other = "Result: Failure\nException: SomeError: here as well"
+    fail(logbook, 2, other, function="on_event")
+    logbook.add("AppRequests", at("10:04"), Name="on_signal", Success=True, OperationId="on_signal-9")
+    assert logbook.ask("alarm-app-failures", at("10:30")) == [
+        {
+            "TimeGenerated": at("10:01"),
+            "what": "on_event",
+            "failures": 2,
+            "told": other,
+        },
+        {"TimeGenerated": at("10:02"), "what": "sweep", "failures": 3, "told": told},
     ]
 
 
-def test_a_host_that_cannot_start_is_an_alarm() -> None:
+def test_a_function_that_fails_without_a_word_is_an_alarm() -> None:
+    """It ran out of time or memory: there is no exception of it."""
+    logbook = Logbook()
+    for minute in (1, 2):
+        logbook.add("AppRequests", at(f"10:0{minute}"), Name="sweep", Success=False, OperationId=f"sweep-{minute}")
+    [row] = logbook.ask("alarm-app-failures", at("10:30"))
+    assert (row["what"], row["failures"]) == ("sweep", 2)
+
+
+@pytest.mark.parametrize(
+    ("exceptions", "traces", "told"),
+    [
+        (0, 1, None),
+        (1, 0, None),
+        (2, 0, "A host error has occurred during startup operation"),
+        (0, 2, "Worker failed to index"),
+        (1, 1, "Worker failed to index"),
+    ],
+)
+def test_a_host_that_cannot_start_is_an_alarm(exceptions: int, traces: int, told: str | None) -> None:
     """A setting makes no sense: no function runs, so none fails; the host's own errors are all there is."""
     logbook = Logbook()
-    logbook.add("AppExceptions", TEN, OuterMessage="A host error has occurred during startup operation")
+    for minute in range(exceptions):
+        host_error = f"{'A host error' if minute else 'Some error'} has occurred during startup operation"
+        logbook.add("AppExceptions", TEN + timedelta(minutes=minute), OuterMessage=host_error)
+    for minute in range(traces):
+        message = "Worker failed to index" if minute == traces - 1 else "some error"
+        logbook.add("AppTraces", TEN + timedelta(minutes=minute), Message=message, SeverityLevel=3)
+    logbook.add("AppExceptions", at("10:15"), OuterMessage="a function's", OperationId="operation-1")
+    rows = logbook.ask("alarm-host-errors", at("10:20"))
+    found = {"TimeGenerated": at("10:20"), "failures": exceptions + traces, "told": told}
+    assert rows == ([found] if told else [])
+
+
+def test_what_a_function_says_or_the_host_only_warns_of_is_no_trouble_of_the_host() -> None:
+    """Errors of an operation have their own alarms, and a warning is none."""
+    logbook = Logbook()
     for minute in (1, 2):
-        logbook.add("AppTraces", TEN + timedelta(minutes=minute), Message="Worker failed to index", SeverityLevel=3)
-    [row] = logbook.ask("alarm-app-failures", at("11:00"))
-    assert (row["what"], row["failures"], row["told"]) == ("host", 3, "Worker failed to index")
+        time = at(f"10:0{minute}")
+        logbook.add("AppTraces", time, Message="denied", SeverityLevel=3, OperationId="operation-1")
+        logbook.add("AppExceptions", time, OuterMessage="failed", OperationId="operation-1")
+        logbook.add("AppTraces", time, Message="Host is slow", SeverityLevel=2)
+    assert logbook.ask("alarm-host-errors", at("10:20")) == []
 
 
 def test_an_outcome_that_nobody_was_told_is_an_alarm() -> None:
@@ -330,8 +613,8 @@ def test_an_outcome_that_nobody_was_told_is_an_alarm() -> None:
     with watched(azure) as logbook:
         azure.world.evict("render-1")
         azure.run_until(at("10:05"))
-    [row] = logbook.ask("alarm-app-failures", at("10:05"))
-    assert (row["what"], row["failures"]) == ("outcomes", 1)
+    [row] = logbook.ask("alarm-untold", at("10:05"))
+    assert names([row]) == ["render-1"]
     assert row["told"].startswith("the outcome restored was not published")
 
 
@@ -346,6 +629,9 @@ def test_what_nobody_could_read_is_an_alarm_once_and_no_failure_of_the_app() -> 
     fail(logbook, 5, f"Result: Failure\nException: UnreadableEvent: {told}")
     moved = "Message has reached MaxDequeueCount of 5. Moving message to queue 'signals-poison'."
     logbook.add("AppTraces", at("10:05"), Message=moved, SeverityLevel=2)
+    elsewhere = "Message has reached MaxDequeueCount of 5. Moving message to queue 'orders-poison'."
+    logbook.add("AppTraces", at("10:05"), Message=elsewhere, SeverityLevel=2)
+    logbook.add("AppTraces", at("10:05"), Message="Creating queue signals-poison", SeverityLevel=1)
     assert [row["told"] for row in logbook.ask("alarm-poison", at("10:06"))] == [told, moved]
     assert logbook.ask("alarm-app-failures", at("10:06")) == []
 
@@ -374,9 +660,24 @@ def test_what_the_workbook_shows_leaves_the_time_to_its_reader(name: str) -> Non
 
 def test_an_app_that_says_nothing_is_an_alarm_and_one_that_sweeps_is_none() -> None:
     """Stopped after an hour of sweeps: told an hour later, and also where nothing was ever written."""
-    assert Logbook().ask(SILENCE, TEN) == [{"told": "no sweep for an hour"}]
+    assert Logbook().ask(SILENCE, TEN) == [{"TimeGenerated": TEN, "told": "no sweep for an hour"}]
     azure = VirtualAzure()
     with watched(azure) as logbook:
         azure.run_until(at("11:00"))
     assert logbook.ask(SILENCE, at("11:10")) == []
-    assert logbook.ask(SILENCE, at("12:10")) == [{"told": "no sweep for an hour"}]
+    assert logbook.ask(SILENCE, at("12:10")) == [{"TimeGenerated": at("12:10"), "told": "no sweep for an hour"}]
+
+
+def test_one_sweep_an_hour_is_enough_and_other_lines_are_none() -> None:
+    """The app may answer signals while its timer is stuck: then nobody looks for what no event told of."""
+    query = (QUERIES / f"{SILENCE}.kql").read_text(encoding="utf-8")
+    logbook = Logbook()
+    with logbook.written_by_the_app(lambda: TEN):
+        log_sweep(0, 0, 0, Counter())
+    with logbook.written_by_the_app(lambda: at("11:00")):
+        log_decision(situation(evicted(), None), Ignore("it is gone"), at("11:00"))
+    assert logbook.ask(SILENCE, at("10:59")) == []
+    # The same where it is asked by hand, over a whole day.
+    assert logbook.run(query, at("10:59")) == []
+    assert [row["told"] for row in logbook.run(query, at("11:01"))] == ["no sweep for an hour"]
+    assert [row["told"] for row in logbook.ask(SILENCE, at("11:01"))] == ["no sweep for an hour"]

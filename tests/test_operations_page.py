@@ -40,3 +40,38 @@ def test_what_is_set_before_a_deployment_is_what_the_deployment_reads() -> None:
     told = set(re.findall(r"azd env set ([A-Z_]+)", PAGE)) | {"EXISTING_ARM_TOPICS", "EXISTING_MAINTENANCE_TOPICS"}
     assert told <= known
     assert json.loads(read)["parameters"]
+
+
+def _section(heading: str) -> str:
+    return re.split(rf"^## \d+\. {heading}", PAGE, flags=re.MULTILINE)[1].split("\n## ")[0]
+
+
+def test_whoever_removes_it_is_told_of_all_that_stands_outside_its_own_groups() -> None:
+    """Rights, definitions and event subscriptions that no deletion of a group takes away."""
+    removal = _section("Deploy") + _section("Upgrade, remove, cost")
+    for command, what in [
+        ("role assignment list", "roleDefinitionName=='Spot Responder $GONE'"),
+        ("role definition delete", 'Spot Responder $GONE"'),
+        ("role assignment delete", 'EventGrid Data Sender"'),
+        ("role assignment delete", 'Tag Contributor"'),
+        ("policy assignment delete", "spot-responder-add-tag"),
+        ("policy definition delete", "Spot VMs ask to be restarted after an eviction"),
+        ("eventgrid system-topic event-subscription delete", "--subscription $GONE"),
+        ("monitor metrics alert delete", "--subscription $GONE"),
+        ("group delete", "--subscription $GONE"),
+        ("group delete", "--subscription $SUB"),
+    ]:
+        assert re.search(rf"az {command}\b.*{re.escape(what)}|{re.escape(what)}.*az {command}\b", removal), (
+            command,
+            what,
+        )
+    policy = (REPOSITORY / "infra" / "policy" / "main.bicep").read_text(encoding="utf-8")
+    assert "displayName: 'Spot VMs ask to be restarted after an eviction'" in policy
+
+
+def test_each_block_of_commands_says_in_which_subscription_it_works() -> None:
+    """There may be several: a command that asks whichever was chosen last could delete in the wrong one."""
+    for block in re.findall(r"^```\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL):
+        if "az account set -s" not in block:
+            commands = re.findall(r"\baz [a-z][^`|;)\n]*", block)
+            assert [one for one in commands if not re.search(r"--subscription |--ids\b|^az login", one)] == []

@@ -49,7 +49,9 @@ param actionGroupId string
 @description('An event older than a day helps nobody: the sweep has found the VM long since.')
 var messageLifetimeSeconds = 86400
 
-var names = map(subscriptions, one => '${environmentName}-${one.name}')
+// Event Grid takes letters, digits and hyphens only, azd also these for an environment.
+var prefix = replace(replace(replace(replace(environmentName, '.', '-'), '_', '-'), '(', '-'), ')', '-')
+var names = map(subscriptions, one => '${prefix}-${one.name}')
 var storageId = resourceId(
   delivery.subscriptionId,
   delivery.resourceGroupName,

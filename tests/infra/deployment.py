@@ -183,6 +183,8 @@ class _Evaluation:
                 return self.of(then if self.of(condition) else otherwise)
             case ("call", "or", arguments):
                 return any(self.of(argument) for argument in arguments)
+            case ("call", "and", arguments):
+                return all(self.of(argument) for argument in arguments)
             case ("call", "map", [array, ("call", "lambda", [name, body])]):
                 return [self._with(name, item).of(body) for item in self.of(array)]
             case ("call", "filter", [array, ("call", "lambda", [name, body])]):

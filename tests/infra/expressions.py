@@ -125,6 +125,8 @@ def _try_get(of: Value, *keys: Value) -> Value:
     for key in keys:
         if isinstance(of, dict) and key.lower() not in {name.lower() for name in of}:
             return None
+        if isinstance(of, list) and key >= len(of):
+            return None
         of = None if of is None else member(of, key)
     return of
 
@@ -156,6 +158,7 @@ def names_of(*parts: str) -> Iterator[str]:
 
 PURE: Final[Mapping[str, Callable[..., Value]]] = {
     "coalesce": _coalesce,
+    "contains": lambda of, what: what in of,
     "createArray": lambda *values: list(values),
     "createObject": _object,
     "empty": lambda of: not of,
@@ -165,10 +168,13 @@ PURE: Final[Mapping[str, Callable[..., Value]]] = {
     # Not Azure's hashes, but as theirs the same for the same, and another for another.
     "guid": lambda *parts: str(uuid5(NAMESPACE_URL, "|".join(parts))),
     "items": _items,
+    "join": lambda of, separator: separator.join(of),
     "last": lambda of: of[-1],
     "length": len,
     "not": lambda value: not value,
     "null": lambda: None,
+    "replace": lambda text, old, new: text.replace(old, new),
+    "skip": lambda of, count: of[count:],
     "split": _split,
     "startsWith": lambda text, start: text.lower().startswith(start.lower()),
     "string": _string,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -84,6 +85,99 @@ def test_what_an_operator_chooses_arrives_in_the_app() -> None:
     assert Settings.from_env(_app_settings("several-subscriptions")).policy.restart_when == "evicted"
     trial = Settings.from_env(_app_settings("scheduled-events-preview"))
     assert (trial.dry_run, trial.outcomes_endpoint) == (True, "https://known.in.azure")
+
+
+# Parameters that azd sets under the name of the app's setting.
+SETTINGS = {
+    name: variable
+    for name, given in json.loads((INFRA / "main.parameters.json").read_text("utf-8"))["parameters"].items()
+    for variable in re.findall(r"^\$\{([A-Z_]+)", given["value"])
+    if f"      {variable}: " in (INFRA / "main.bicep").read_text("utf-8")
+}
+
+
+@pytest.mark.parametrize(("parameter", "setting"), SETTINGS.items(), ids=SETTINGS.keys())
+def test_each_parameter_reaches_its_own_setting(parameter: str, setting: str) -> None:
+    """Set one, and that one setting changes, under the name by which azd knows it."""
+    given = parameters_of(INFRA / "queue.bicepparam") | {parameter: "4711"}
+    (settings,) = resources(deploy(committed_template(), given), "Web/sites/config")
+    (usual,) = resources(deployed("queue"), "Web/sites/config")
+    assert dict(settings.properties) == {**usual.properties, setting: "4711"}
+
+
+def test_an_operator_can_choose_whatever_the_app_reads() -> None:
+    """All that settings.py reads, but for addresses, which the deployment knows itself."""
+    addresses = {"ARM_ENDPOINT", "OUTCOMES_TOPIC_ENDPOINT"}
+    read = {name for name in _asked_for(_app_settings("queue")) if not name.startswith("AzureWebJobsStorage__")}
+    assert set(SETTINGS.values()) - {"SWEEP_SCHEDULE"} == read - addresses - {"SWEEP_SCHEDULE"}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_app_is_told_who_it_is_and_where_each_kind_of_storage_is(way: str) -> None:
+    """One identity, by its client id, for host and SDK; an address of its own kind for blobs, queues and tables."""
+    (settings,) = resources(deployed(way), "Web/sites/config")
+    told = settings.properties
+    client = deployed(way).modules["access"].output("clientId")
+    assert told["AzureWebJobsStorage__credential"] == "managedidentity"
+    assert told["AzureWebJobsStorage__clientId"] == told["AZURE_CLIENT_ID"] == client
+    assert told["AZURE_TOKEN_CREDENTIALS"] == "ManagedIdentityCredential"  # noqa: S105 - the name of a class
+    assert told["APPLICATIONINSIGHTS_AUTHENTICATION_STRING"] == f"ClientId={client};Authorization=AAD"
+    for kind in ("blob", "queue", "table"):
+        assert str(told[f"AzureWebJobsStorage__{kind}ServiceUri"]).endswith(f".primaryEndpoints.{kind}")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_nothing_is_said_unencrypted(way: str) -> None:
+    """TLS 1.2 and nothing less, to storage and site; no FTP."""
+    (storage,) = resources(deployed(way), "Storage/storageAccounts")
+    assert (storage.properties["minimumTlsVersion"], storage.properties["supportsHttpsTrafficOnly"]) == ("TLS1_2", True)
+    (app,) = resources(deployed(way), "Web/sites")
+    assert app.properties["httpsOnly"] is True
+    site = app.properties["siteConfig"]
+    assert (site["minTlsVersion"], site["scmMinTlsVersion"], site["ftpsState"]) == ("1.2", "1.2", "Disabled")
+
+
+def test_dead_letters_are_forgotten_after_a_month() -> None:
+    """They carry names and addresses of people; the container of the app's own package is left alone."""
+    (policy,) = resources(deployed("queue"), "Storage/storageAccounts/managementPolicies")
+    (rule,) = policy.properties["policy"]["rules"]
+    assert rule["definition"]["filters"]["prefixMatch"] == ["event-dead-letters/"]
+    assert rule["definition"]["actions"] == {"baseBlob": {"delete": {"daysAfterModificationGreaterThan": 30}}}
+
+
+def test_the_log_goes_into_the_workspace_that_the_alarms_ask() -> None:
+    """Application Insights without a workspace would be one that nobody looks into."""
+    (log,) = resources(deployed("queue"), "Insights/components")
+    (workspace,) = resources(deployed("queue"), "OperationalInsights/workspaces")
+    assert log.properties["WorkspaceResourceId"].endswith(f"/workspaces/{workspace.name}")
+    (workbook,) = resources(deployed("queue"), "Insights/workbooks")
+    assert workbook.properties["sourceId"].endswith(f"/workspaces/{workspace.name}")
+
+
+def test_what_changes_a_site_comes_one_after_the_other() -> None:
+    """Settings, then the two doors that are shut, then the code: at once they have been seen to refuse each other."""
+    parts = committed_template()["resources"]["app"]["properties"]["template"]["resources"]
+    order = ["app::settings", "app::ftpPassword", "app::scmPassword", "app::code"]
+    for before, after in pairwise(order):
+        assert before in parts[after]["dependsOn"]
+
+
+def test_what_is_put_out_is_what_the_operator_s_page_asks_for() -> None:
+    """Names and addresses; nothing else, and so no secret."""
+    outputs = set(committed_template()["outputs"])
+    asked = set(re.findall(r"\$(AZURE_[A-Z_]+)", (REPOSITORY / "docs" / "operations.md").read_text("utf-8")))
+    # azd knows the subscription itself; the rest is for its own commands.
+    assert asked - {"AZURE_SUBSCRIPTION_ID", "AZURE_CONFIG_DIR"} <= outputs
+    assert outputs == {
+        "AZURE_FUNCTION_APP_NAME",
+        "AZURE_IDENTITY_CLIENT_ID",
+        "AZURE_LOCATION",
+        "AZURE_LOG_ANALYTICS_WORKSPACE_ID",
+        "AZURE_RESOURCE_GROUP",
+        "AZURE_STORAGE_ACCOUNT_NAME",
+        "AZURE_TENANT_ID",
+        "SIGNALS_QUEUE",
+    }
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -189,21 +283,23 @@ def test_a_package_is_put_in_by_the_template_itself() -> None:
 
 def test_the_policy_adds_the_tag_to_spot_vms_that_azure_deallocates_and_to_no_others() -> None:
     """It modifies, by the right to tag alone, Spot VMs that lack the tag and are not deleted when they are evicted."""
-    (rule,) = _policy_rules(template_of(INFRA / "policy" / "main.bicep"))
+    given = {"resourceGroupName": "rg-batch", "location": "westeurope", "restartTag": "BringBack"}
+    policy = deploy(template_of(INFRA / "policy" / "main.bicep"), given)
+    (definition,) = resources(policy, "Authorization/policyDefinitions")
+    rule = definition.properties["policyRule"]
     conditions = {one["field"]: one for one in rule["if"]["allOf"]}
+    tag = "[concat('tags[', parameters('tagName'), ']')]"
+    assert conditions["type"]["equals"] == "Microsoft.Compute/virtualMachines"
     assert conditions["Microsoft.Compute/virtualMachines/priority"]["in"] == ["Spot", "Low", "SpotPlus"]
     assert conditions["Microsoft.Compute/virtualMachines/evictionPolicy"]["notEquals"] == "Delete"
-    assert [one for one in conditions.values() if one.get("exists") == "false"]
+    assert conditions[tag]["exists"] == "false"
     assert rule["then"]["effect"] == "modify"
-    assert len(rule["then"]["details"]["roleDefinitionIds"]) == 1
-    (operation,) = rule["then"]["details"]["operations"]
-    assert (operation["operation"], operation["value"]) == ("add", "true")
-
-
-def _policy_rules(part: Any) -> list[Any]:  # noqa: ANN401 - a template is whatever JSON is
-    if isinstance(part, list):
-        return [rule for one in part for rule in _policy_rules(one)]
-    if isinstance(part, dict):
-        here = [part["policyRule"]] if "policyRule" in part else []
-        return here + [rule for one in part.values() for rule in _policy_rules(one)]
-    return []
+    assert rule["then"]["details"]["operations"] == [{"operation": "add", "field": tag, "value": "true"}]
+    (role,) = rule["then"]["details"]["roleDefinitionIds"]
+    (assignment,) = resources(policy, "Authorization/policyAssignments")
+    assert assignment.properties["parameters"] == {"tagName": {"value": "BringBack"}}
+    (right,) = resources(policy, "Authorization/roleAssignments")
+    assert right.properties["roleDefinitionId"].endswith(role)
+    assert role.endswith("/4a9ae827-6dc8-4573-8ac7-8239d42aa03f")  # Tag Contributor
+    assert right.scope.endswith("/resourceGroups/rg-batch")
+    assert assignment.scope == right.scope

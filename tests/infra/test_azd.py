@@ -35,6 +35,15 @@ def test_what_azd_is_not_told_is_as_the_template_would_have_it(name: str) -> Non
     assert found[1] == (default if isinstance(default, str) else json.dumps(default))
 
 
+def test_azd_reads_each_default_to_its_end() -> None:
+    """It takes all up to the closing brace, blanks, stars and slashes too; what else it knows is not in."""
+    for name, given in GIVEN.items():
+        (inside,) = re.findall(r"^\$\{(.*)\}$", given["value"])
+        variable, _, default = inside.partition("=")
+        assert re.fullmatch("[A-Z_]+", variable), name
+        assert not set(default) & set('{}$\\"'), name
+
+
 def test_azd_finds_the_app() -> None:
     """The service in azure.yaml and the tag on the site have one name, the environment is on the group."""
     (app,) = resources(deployed("queue"), "Web/sites")

@@ -115,6 +115,7 @@ def test_what_cannot_be_delivered_is_kept(way: str) -> None:
     }
     for one in resources(deployed(way), SUBSCRIPTIONS):
         assert one.properties["retryPolicy"] == {"maxDeliveryAttempts": 30, "eventTimeToLiveInMinutes": 1440}
+        assert one.properties["deadLetterWithResourceIdentity"]["identity"] == {"type": "SystemAssigned"}
         letter = one.properties["deadLetterWithResourceIdentity"]["deadLetterDestination"]["properties"]
         assert letter["blobContainerName"] in containers
         assert one.properties["eventDeliverySchema"] == "CloudEventSchemaV1_0"
@@ -134,8 +135,12 @@ def test_each_topic_may_deliver_and_nothing_more(way: str) -> None:
 
 
 def test_rights_come_before_subscriptions() -> None:
-    """Event Grid refuses a subscription whose topic may not write yet."""
+    """Event Grid refuses a subscription whose topic may not write yet, and two at once on one topic."""
     main = committed_template()["resources"]
+    assert "watch" in main["app"]["dependsOn"]
+    listen = main["listen"]["properties"]["template"]["resources"]["eventSubscriptions"]
+    one_topic = listen["properties"]["template"]["resources"]["eventSubscriptions"]
+    assert (one_topic["copy"]["mode"], one_topic["copy"]["batchSize"]) == ("serial", 1)
     assert {"app", "[format('watch[{0}]', copyIndex())]"} <= set(main["listen"]["dependsOn"])
     assert "deliveryAccess" in main["watch"]["properties"]["template"]["resources"]
 
@@ -147,6 +152,9 @@ def test_system_topics_that_exist_are_used_where_they_are() -> None:
     places = {(one.place, one.name.split("/")[0]) for one in resources(deployment, SUBSCRIPTIONS)}
     group = Place(HOME, "rg-events")
     assert places == {(group, "health"), (group, "operations")}
+    # Their identities are asked for there as well.
+    looked_up = {(one.place, one.parameters["name"]) for one in deployment.nested() if "isNew" in one.parameters}
+    assert looked_up == places
 
 
 def test_a_named_topic_of_another_subscription_is_left_alone() -> None:
@@ -181,6 +189,19 @@ def test_the_role_is_that_of_the_laptop_in_each_watched_subscription(way: str) -
     assert len({role.properties["roleName"] for role in roles}) == len(watched)
     given = [scope for _, role, scope in role_assignments(deployed(way)) if role in {one.name for one in roles}]
     assert given == [f"/subscriptions/{id_}" for id_ in watched]
+
+
+def test_two_deployments_in_one_subscription_share_no_right() -> None:
+    """An assignment is named by who it is for: one that outlives its app stands in nobody's way."""
+    rights = [
+        {
+            (one.scope, one.name)
+            for one in resources(deploy(committed_template(), given), "Authorization/roleAssignments")
+        }
+        for given in ({"environmentName": name, "location": "westeurope"} for name in ("one", "two"))
+    ]
+    assert rights[0]
+    assert rights[0] & rights[1] == set()
 
 
 def test_the_role_changes_and_deletes_nothing() -> None:

@@ -5,31 +5,57 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.infra.compiler import REPOSITORY
+from tests.infra.compiler import INFRA, REPOSITORY, committed_template, parameters_of
+from tests.infra.deployment import deploy
 from tests.infra.ways import WAYS, deployed, resources
+from tests.log_analytics import REACHES
 
-ALARMS = {path.read_text("utf-8") for path in (REPOSITORY / "queries" / "logs").glob("alarm-*.kql")}
+if TYPE_CHECKING:
+    from tests.infra.deployment import Deployment, Resource
+
+ALARMS = {path.stem: path.read_text("utf-8") for path in (REPOSITORY / "queries" / "logs").glob("alarm-*.kql")}
+PERIODS = {
+    "PT15M": timedelta(minutes=15),
+    "PT30M": timedelta(minutes=30),
+    "PT1H": timedelta(hours=1),
+    "P1D": timedelta(days=1),
+    "P2D": timedelta(days=2),
+}
+# The column by which alarms of a kind are told apart: a second one is told while the first is still fired.
+TOLD_APART_BY = {
+    "alarm-app-failures": ["what"],
+    "alarm-denied": ["vm"],
+    "alarm-event-path-silent": ["subscription"],
+    "alarm-gave-up": ["vm"],
+}
+
+
+def _rules(deployment: Deployment) -> dict[str, Resource]:
+    """Give the log alarms by the name of their query; the environment is called spot-responder everywhere."""
+    rules = resources(deployment, "Insights/scheduledQueryRules")
+    return {rule.name.replace("spot-responder-", "alarm-", 1): rule for rule in rules}
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_every_alarm_s_question_is_asked(way: str) -> None:
     """Each query of queries/logs that is meant for an alarm has a rule that tells the operators."""
-    rules = resources(deployed(way), "Insights/scheduledQueryRules")
-    asked = {rule.properties["criteria"]["allOf"][0]["query"] for rule in rules}
+    rules = _rules(deployed(way))
+    asked = {name: rule.properties["criteria"]["allOf"][0]["query"] for name, rule in rules.items()}
     assert asked == ALARMS
     (group,) = resources(deployed(way), "Insights/actionGroups")
     (workspace,) = resources(deployed(way), "OperationalInsights/workspaces")
-    for rule in rules:
+    for rule in rules.values():
         assert [action.rsplit("/", 1)[-1] for action in rule.properties["actions"]["actionGroups"]] == [group.name]
         assert [scope.rsplit("/", 1)[-1] for scope in rule.properties["scopes"]] == [workspace.name]
 
 
 def test_every_alarm_fires_at_the_first_row() -> None:
     """Enabled, looked at at least as often as its window is long, and told when its query finds anything."""
-    periods = {"PT15M": 15, "PT30M": 30, "PT1H": 60, "P1D": 1440}
     for rule in resources(deployed("queue"), "Insights/scheduledQueryRules"):
         (criterion,) = rule.properties["criteria"]["allOf"]
         assert (criterion["timeAggregation"], criterion["operator"], criterion["threshold"]) == (
@@ -39,7 +65,61 @@ def test_every_alarm_fires_at_the_first_row() -> None:
         )
         assert criterion["failingPeriods"] == {"numberOfEvaluationPeriods": 1, "minFailingPeriodsToAlert": 1}
         assert rule.properties["enabled"] is True
-        assert periods[rule.properties["evaluationFrequency"]] <= periods[rule.properties["windowSize"]]
+        assert rule.properties["autoMitigate"] is True
+        # A new workspace has no tables yet: Azure must not check the query against them.
+        assert rule.properties["skipQueryValidation"] is True
+        assert PERIODS[rule.properties["evaluationFrequency"]] <= PERIODS[rule.properties["windowSize"]]
+
+
+def test_a_second_vm_s_alarm_is_told_while_the_first_s_is_fired() -> None:
+    """Azure tells apart by dimensions: columns that the query gives, with any value. The others are one at a time."""
+    for name, rule in _rules(deployed("queue")).items():
+        (criterion,) = rule.properties["criteria"]["allOf"]
+        columns = TOLD_APART_BY.get(name, [])
+        assert criterion["dimensions"] == [{"name": one, "operator": "Include", "values": ["*"]} for one in columns]
+        given = re.findall(r"^\| project (.*)$", criterion["query"], re.MULTILINE)[-1]
+        # Azure sorts rows into windows by their time, so each must have one.
+        assert {"TimeGenerated", *columns} <= set(re.findall(r"(?:^|, )(\w+)(?= =|,|$)", given))
+
+
+def test_an_alarm_sees_as_far_back_as_its_query_was_tried_with() -> None:
+    """tests/test_log_queries.py lets each query see what its rule lets it see."""
+    seen = {
+        name: PERIODS[rule.properties["overrideQueryTimeRange"] or rule.properties["windowSize"]]
+        for name, rule in _rules(deployed("queue")).items()
+    }
+    assert seen == REACHES
+
+
+@pytest.mark.parametrize("name", sorted(ALARMS))
+def test_an_alarm_asks_one_table_first(name: str) -> None:
+    """Azure Monitor takes no rule whose query searches or unites tables, and wants a table at its beginning."""
+    query = re.sub(r"//.*", "", ALARMS[name])
+    assert re.match(r"\s*App(Traces|Requests)\n", query)
+    assert not re.search(r"\b(union|search)\b", query)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "told"),
+    [
+        ("0 */15 * * * *", True),
+        ("0 0,30 * * * *", True),
+        ("0 10-50 * * * *", True),
+        ("*/30 * * * * *", True),
+        ("0 0 * * * *", False),
+        ("0 */15 */2 * * *", False),
+        ("0 */15 8-18 * * *", False),
+        ("0 */15 * * * MON-FRI", False),
+        ("0", False),
+    ],
+)
+def test_the_app_s_silence_is_told_where_it_should_have_spoken(schedule: str, *, told: bool) -> None:
+    """Who lets it sweep more seldom than twice an hour would be woken for nothing: that one alarm is off then."""
+    given = parameters_of(INFRA / "queue.bicepparam") | {"sweepSchedule": schedule}
+    rules = _rules(deploy(committed_template(), given))
+    assert {name for name, rule in rules.items() if not rule.properties["enabled"]} == (
+        set() if told else {"alarm-app-silent"}
+    )
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -50,10 +130,20 @@ def test_lost_events_are_told_for_every_topic(way: str) -> None:
         topic, name = one.name.split("/")
         topics.setdefault((one.place.subscription, topic), []).append(name)
     told: Counter[tuple[str, str]] = Counter()
+    (group,) = resources(deployed(way), "Insights/actionGroups")
     for alarm in resources(deployed(way), "Insights/metricAlerts"):
         (criterion,) = alarm.properties["criteria"]["allOf"]
         topic = alarm.properties["scopes"][0].rsplit("/", 1)[-1]
         assert criterion["dimensions"][0]["values"] == topics[alarm.place.subscription, topic]
+        assert (criterion["operator"], criterion["threshold"], criterion["timeAggregation"]) == (
+            "GreaterThan",
+            0,
+            "Total",
+        )
+        assert alarm.name.endswith(
+            {"DeadLetteredCount": "lettered", "DroppedEventCount": "dropped"}[criterion["metricName"]]
+        )
+        assert [action["actionGroupId"].rsplit("/", 1)[-1] for action in alarm.properties["actions"]] == [group.name]
         told[alarm.place.subscription, topic] += 1
     assert told == dict.fromkeys(topics, 2)
 
@@ -71,6 +161,7 @@ def test_operators_are_told_by_e_mail_where_there_is_an_address() -> None:
     for way, addresses in (("queue", ["operators@example.com"]), ("push", [])):
         (group,) = resources(deployed(way), "Insights/actionGroups")
         assert [receiver["emailAddress"] for receiver in group.properties["emailReceivers"]] == addresses
+        assert all(receiver["useCommonAlertSchema"] for receiver in group.properties["emailReceivers"])
 
 
 def test_the_workbook_is_the_file() -> None:
@@ -80,20 +171,33 @@ def test_the_workbook_is_the_file() -> None:
     assert json.loads(workbook.properties["serializedData"]) == file
 
 
+# Azure's rules on length and letters.
+NAMES = {
+    "Authorization/roleAssignments": "[0-9a-f-]{36}",
+    "Authorization/roleDefinitions": "[0-9a-f-]{36}",
+    "EventGrid/systemTopics": "[A-Za-z0-9-]{3,50}",
+    "EventGrid/systemTopics/eventSubscriptions": "[A-Za-z0-9-]{3,50}/[A-Za-z0-9-]{3,64}",
+    "Insights/actionGroups": "[^:<>+/&%\\\\?|]{1,260}",
+    "Insights/components": "[^%&\\\\?/]{1,260}",
+    "Insights/metricAlerts": "[^:@#<>*%&+{}/?]{1,260}",
+    "Insights/scheduledQueryRules": "[^:@#<>*%&+{}/?]{1,260}",
+    "ManagedIdentity/userAssignedIdentities": "[A-Za-z0-9][A-Za-z0-9_-]{2,127}",
+    "OperationalInsights/workspaces": "[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]",
+    "Resources/resourceGroups": r"[\w.()-]{0,89}[\w()-]",
+    "Storage/storageAccounts": "[a-z0-9]{3,24}",
+    "Web/serverfarms": "[A-Za-z0-9-]{1,60}",
+    "Web/sites": "[A-Za-z0-9-]{2,60}",
+}
+
+
 @pytest.mark.parametrize("way", WAYS)
-def test_azure_takes_the_names(way: str) -> None:
-    """By Azure's rules on length and letters."""
-    rules = {
-        "Storage/storageAccounts": "[a-z0-9]{3,24}",
-        "Web/sites": "[A-Za-z0-9-]{2,60}",
-        "EventGrid/systemTopics": "[A-Za-z0-9-]{3,50}",
-        "EventGrid/systemTopics/eventSubscriptions": "[A-Za-z0-9-]{3,50}/[A-Za-z0-9-]{3,64}",
-        "OperationalInsights/workspaces": "[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]",
-        "Insights/metricAlerts": "[^:@#<>*%&+{}/?]{1,260}",
-    }
-    for resource_type, rule in rules.items():
-        for one in resources(deployed(way), resource_type):
-            assert re.fullmatch(rule, one.name), one.name
+@pytest.mark.parametrize("environment", ["spot-responder", "x", "Trial_2.(a)" + "b" * 21])
+def test_azure_takes_the_names(way: str, environment: str) -> None:
+    """However the environment is called: azd lets it have dots, underscores and brackets, and we 32 characters."""
+    given = parameters_of(INFRA / f"{way}.bicepparam") | {"environmentName": environment}
+    for one in deploy(committed_template(), given).everything():
+        kind = one.type.removeprefix("Microsoft.")
+        assert re.fullmatch(NAMES.get(kind, ".+"), one.name), (one.type, one.name)
 
 
 @pytest.mark.parametrize("way", WAYS)
