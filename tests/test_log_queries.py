@@ -122,6 +122,30 @@ def test_an_eviction_counts_once_however_many_signals_tell_of_it() -> None:
     ]
 
 
+def test_an_eviction_counts_on_its_own_day_however_long_it_takes() -> None:
+    """Evicted on Monday, back on Tuesday: Monday's."""
+    azure = VirtualAzure()
+    with watched(azure) as logbook:
+        out_of_capacity(azure)
+        azure.run_until(TEN + timedelta(hours=20))
+        azure.world.set_capacity(azure.pool_key(), None)
+        azure.run_until(TEN + DAY)
+    assert azure.tables.history
+    monday = datetime(2026, 3, 2, tzinfo=TEN.tzinfo)
+    assert [row["day"] for row in logbook.ask("evictions", TEN + DAY)] == [monday]
+
+
+def test_open_recoveries_are_shown_longest_first() -> None:
+    """Whoever has waited longest stands at the top."""
+    azure = VirtualAzure()
+    with watched(azure) as logbook:
+        for clock, name in (("10:00", "second"), ("10:20", "first"), ("10:40", "third")):
+            azure.run_until(at(clock))
+            out_of_capacity(azure, name)
+        azure.run_until(at("11:00"))
+    assert names(logbook.ask("open-recoveries", at("11:00"))) == ["second", "first", "third"]
+
+
 def test_a_vm_that_was_down_already_when_it_was_tagged_is_no_eviction() -> None:
     """It is started, as its owner asks, but nobody evicted it."""
     azure = VirtualAzure()
@@ -288,6 +312,18 @@ def test_a_pool_is_that_of_the_latest_decision_about_the_vm() -> None:
         azure.world.set_capacity(azure.pool_key(), 0)
         azure.run_until(at("11:00"))
     assert [row["pool"] for row in logbook.ask("failures-by-pool", at("11:00"))] == [D4]
+
+
+def test_the_pool_of_a_vm_that_is_gone_is_still_known() -> None:
+    """The last decision about it names none."""
+    azure = VirtualAzure()
+    with watched(azure) as logbook:
+        out_of_capacity(azure)
+        azure.run_until(at("10:30"))
+        azure.world.delete("render-1")
+        azure.run_until(at("11:30"))
+    assert "pool" not in lines(logbook, "decision")[-1]
+    assert [row["pool"] for row in logbook.ask("failures-by-pool", at("11:30"))] == [D2]
 
 
 @pytest.mark.parametrize(("hours", "alarmed"), [(23, []), (25, ["render-1"]), (24 * 5, ["render-1"])])
