@@ -42,6 +42,9 @@ class _JumpingLoop(asyncio.SelectorEventLoop):
         """Begin at no time."""
         self._jumping = _JumpingSelector(self.stop)
         super().__init__(self._jumping)
+        # asyncio's own, the machine's, is too fine for seconds in floating point after some months: nothing would fall
+        # due any more. This is a tenth of what a time of day can tell, and holds for years.
+        self._clock_resolution = 1e-7
 
     def time(self) -> float:
         """Give the seconds that have passed."""
