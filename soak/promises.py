@@ -119,9 +119,11 @@ class Witness:
         if message.tells is not None:
             self._telling[event["id"]] = message.tells
         self._looks[f"{event['subject'].lower()} {self.azure.clock.now():%d %H}"] += 1
-        is_back = any(json.loads(other.body)["id"] == event["id"] for other in self.azure.app.messages)
-        if event["id"] in self._telling and not is_back:
+        if event["id"] in self._telling and not self._is_back(event["id"]):
             self._told.append(_Told(self._telling[event["id"]], self.azure.clock.now()))
+
+    def _is_back(self, event_id: str) -> bool:
+        return any(json.loads(message.body)["id"] == event_id for message in self.azure.app.messages)
 
     def _on_failed(self, message: Message | None, error: Exception) -> None:
         if not isinstance(error, AzureError | AzureRefusedError | ChangedMeanwhileError | StoreFailedError):

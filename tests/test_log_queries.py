@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections import Counter
 from contextlib import contextmanager
@@ -14,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from localazure.happenings import ActionSucceeded, Annotated, AvailabilityChanged
+from localazure.virtual.wire import Door
+from spot_responder.clients.graph import BATCH_WINDOW_S
 from spot_responder.doors import AzureRefusedError
 from spot_responder.failures import FailureKind
 from spot_responder.log_lines import log_decision, log_start_refused, log_sweep
@@ -23,10 +24,12 @@ from spot_responder.situations import Close, Ignore, Start
 from spot_responder.vms import VmId
 from tests.log_analytics import QUERIES, REACHES, REPOSITORY, Logbook
 from tests.makers import TEN, VM_ID, at, evicted, failure, recovery, situation, spot_vm
-from tests.virtual_azure import VirtualAzure
+from tests.stories import DENIED, refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.stories import NewAzure, StoryAzure
 
 PAYLOADS = REPOSITORY / "tests" / "payloads" / "events"
 WORKBOOK = REPOSITORY / "infra" / "workbook" / "workbook.json"
@@ -41,14 +44,14 @@ DAY = timedelta(days=1)
 
 
 @contextmanager
-def watched(azure: VirtualAzure) -> Iterator[Logbook]:
+def watched(azure: StoryAzure) -> Iterator[Logbook]:
     """Keep the log of what the app does in this Azure."""
     logbook = Logbook()
-    with logbook.written_by_the_app(lambda: azure.world.now):
+    with logbook.written_by_the_app(lambda: azure.now):
         yield logbook
 
 
-def out_of_capacity(azure: VirtualAzure, name: str = "render-1", size: str = "Standard_D2s_v5") -> None:
+def out_of_capacity(azure: StoryAzure, name: str = "render-1", size: str = "Standard_D2s_v5") -> None:
     """Evict a VM for which there is no capacity any more."""
     azure.add_vm(name, size=size)
     azure.world.set_capacity(azure.pool_key(name), 0)
@@ -77,10 +80,10 @@ def answers(logbook: Logbook, name: str, *times: datetime) -> list[dict[str, Any
 
 
 @pytest.mark.parametrize("name", [*SHOWN, *ALARMS])
-def test_a_quiet_day_shows_nothing_and_alarms_nobody(name: str) -> None:
+def test_a_quiet_day_shows_nothing_and_alarms_nobody(name: str, new_azure: NewAzure) -> None:
     """No line at all is no alarm, and neither are VMs that nobody covers."""
     assert Logbook().ask(name, TEN) == []
-    azure = VirtualAzure()
+    azure = new_azure()
     azure.add_vm("untagged", tags={})
     azure.add_vm("mine")
     with watched(azure) as logbook:
@@ -92,9 +95,9 @@ def test_a_quiet_day_shows_nothing_and_alarms_nobody(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_an_eviction_that_ends_well_is_no_alarm(name: str) -> None:
+def test_an_eviction_that_ends_well_is_no_alarm(name: str, new_azure: NewAzure) -> None:
     """Evicted, no capacity for an hour, restored: that is what the app is for."""
-    azure = VirtualAzure()
+    azure = new_azure()
     with watched(azure) as logbook:
         out_of_capacity(azure)
         azure.run_until(at("11:00"))
@@ -104,9 +107,9 @@ def test_an_eviction_that_ends_well_is_no_alarm(name: str) -> None:
     assert answers(logbook, name, at("10:30"), at("11:00"), at("12:00")) == []
 
 
-def test_an_eviction_counts_once_however_many_signals_tell_of_it() -> None:
+def test_an_eviction_counts_once_however_many_signals_tell_of_it(new_azure: NewAzure) -> None:
     """By day and pool: two on Monday in one pool, one on Tuesday in another."""
-    azure = VirtualAzure()
+    azure = new_azure()
     for name, size in (("a-1", "Standard_D2s_v5"), ("a-2", "Standard_D2s_v5"), ("b-1", "Standard_D4s_v5")):
         azure.add_vm(name, size=size)
     with watched(azure) as logbook:
@@ -122,22 +125,22 @@ def test_an_eviction_counts_once_however_many_signals_tell_of_it() -> None:
     ]
 
 
-def test_an_eviction_counts_on_its_own_day_however_long_it_takes() -> None:
+def test_an_eviction_counts_on_its_own_day_however_long_it_takes(new_azure: NewAzure) -> None:
     """Evicted on Monday, back on Tuesday: Monday's."""
-    azure = VirtualAzure()
+    azure = new_azure()
     with watched(azure) as logbook:
         out_of_capacity(azure)
         azure.run_until(TEN + timedelta(hours=20))
         azure.world.set_capacity(azure.pool_key(), None)
         azure.run_until(TEN + DAY)
-    assert azure.tables.history
+    assert azure.history
     monday = datetime(2026, 3, 2, tzinfo=TEN.tzinfo)
     assert [row["day"] for row in logbook.ask("evictions", TEN + DAY)] == [monday]
 
 
-def test_open_recoveries_are_shown_longest_first() -> None:
+def test_open_recoveries_are_shown_longest_first(new_azure: NewAzure) -> None:
     """Whoever has waited longest stands at the top."""
-    azure = VirtualAzure()
+    azure = new_azure()
     with watched(azure) as logbook:
         for clock, name in (("10:00", "second"), ("10:20", "first"), ("10:40", "third")):
             azure.run_until(at(clock))
@@ -146,22 +149,22 @@ def test_open_recoveries_are_shown_longest_first() -> None:
     assert names(logbook.ask("open-recoveries", at("11:00"))) == ["second", "first", "third"]
 
 
-def test_a_vm_that_was_down_already_when_it_was_tagged_is_no_eviction() -> None:
+def test_a_vm_that_was_down_already_when_it_was_tagged_is_no_eviction(new_azure: NewAzure) -> None:
     """It is started, as its owner asks, but nobody evicted it."""
-    azure = VirtualAzure()
+    azure = new_azure()
     azure.add_vm(power_state="deallocated")
-    azure.lost = lambda happening: isinstance(happening, Annotated)
+    azure.script.lost = lambda happening: isinstance(happening, Annotated)
     with watched(azure) as logbook:
         azure.run_until(at("10:30"))
     assert lines(logbook, "start accepted")
     assert logbook.ask("evictions", at("10:30")) == []
 
 
-def test_a_dry_run_counts_nowhere() -> None:
+def test_a_dry_run_counts_nowhere(new_azure: NewAzure) -> None:
     """It decides and logs, but nothing happened."""
-    azure = VirtualAzure(dry_run=True)
+    azure = new_azure(dry_run=True)
     azure.add_vm()
-    azure.lost = lambda happening: happening.vm_id == azure.world.machine("render-1").vm_id
+    azure.script.lost = lambda happening: happening.vm_id == azure.world.machine("render-1").vm_id
     azure.add_vm("heard-1")
     with watched(azure) as logbook:
         azure.world.evict("render-1")
@@ -192,9 +195,9 @@ def test_a_dry_run_that_looks_at_an_open_case_counts_nowhere_either(name: str) -
     assert logbook.ask(name, TEN + timedelta(hours=26)) == []
 
 
-def test_time_to_restore_is_from_the_eviction_to_the_vm_seen_running() -> None:
+def test_time_to_restore_is_from_the_eviction_to_the_vm_seen_running(new_azure: NewAzure) -> None:
     """Two back within the minute, one after an hour without capacity."""
-    azure = VirtualAzure()
+    azure = new_azure()
     azure.add_vm("quick-1", size="Standard_F2s_v2")
     azure.add_vm("quick-2", size="Standard_F4s_v2")
     with watched(azure) as logbook:
@@ -226,9 +229,9 @@ def test_time_to_restore_tells_the_usual_the_slow_and_the_slowest() -> None:
     assert row["p95_s"] == pytest.approx(95, abs=1)
 
 
-def test_open_recoveries_are_shown_with_what_they_wait_for_until_they_end() -> None:
+def test_open_recoveries_are_shown_with_what_they_wait_for_until_they_end(new_azure: NewAzure) -> None:
     """While there is no capacity: since when, why, until when. Once it runs: no more."""
-    azure = VirtualAzure()
+    azure = new_azure()
     with watched(azure) as logbook:
         out_of_capacity(azure)
         azure.run_until(at("10:30"))
@@ -243,9 +246,9 @@ def test_open_recoveries_are_shown_with_what_they_wait_for_until_they_end() -> N
     assert logbook.ask("open-recoveries", at("12:00")) == []
 
 
-def test_an_owners_wish_that_is_remembered_is_no_open_recovery() -> None:
+def test_an_owners_wish_that_is_remembered_is_no_open_recovery(new_azure: NewAzure) -> None:
     """Its row is kept, but nobody works on it."""
-    azure = VirtualAzure()
+    azure = new_azure()
     azure.add_vm()
     with watched(azure) as logbook:
         azure.world.stop_by_owner("render-1")
@@ -253,9 +256,9 @@ def test_an_owners_wish_that_is_remembered_is_no_open_recovery() -> None:
     assert logbook.ask("open-recoveries", at("11:00")) == []
 
 
-def test_a_vm_that_is_gone_when_its_start_is_asked_for_leaves_nothing_open() -> None:
+def test_a_vm_that_is_gone_when_its_start_is_asked_for_leaves_nothing_open(new_azure: NewAzure) -> None:
     """Azure's refusal is the last word on it: no open recovery, and no alarm a day later."""
-    azure = VirtualAzure()
+    azure = new_azure()
     azure.add_vm()
     azure.world.refuse_next_start("render-1", "ResourceNotFound", "It is gone.", HTTPStatus.NOT_FOUND)
     with watched(azure) as logbook:
@@ -267,9 +270,9 @@ def test_a_vm_that_is_gone_when_its_start_is_asked_for_leaves_nothing_open() -> 
     assert logbook.ask("alarm-gave-up", TEN + DAY + timedelta(hours=6)) == []
 
 
-def test_refused_starts_are_counted_by_kind_and_by_pool() -> None:
+def test_refused_starts_are_counted_by_kind_and_by_pool(new_azure: NewAzure) -> None:
     """Capacity in two pools, and a price."""
-    azure = VirtualAzure()
+    azure = new_azure()
     with watched(azure) as logbook:
         out_of_capacity(azure, "a-1")
         azure.world.evict(azure.add_vm("a-2").name)
@@ -302,9 +305,9 @@ def test_a_vm_that_is_refused_again_and_again_is_one_vm(name: str) -> None:
     assert (row["failures"], row["vms"], row["latest"]) == (4, 2, at("10:03"))
 
 
-def test_a_pool_is_that_of_the_latest_decision_about_the_vm() -> None:
+def test_a_pool_is_that_of_the_latest_decision_about_the_vm(new_azure: NewAzure) -> None:
     """Its owner gave it another size: what is refused after that is refused in the new pool."""
-    azure = VirtualAzure()
+    azure = new_azure()
     with watched(azure) as logbook:
         out_of_capacity(azure)
         azure.run_until(at("10:10"))
@@ -314,9 +317,9 @@ def test_a_pool_is_that_of_the_latest_decision_about_the_vm() -> None:
     assert [row["pool"] for row in logbook.ask("failures-by-pool", at("11:00"))] == [D4]
 
 
-def test_the_pool_of_a_vm_that_is_gone_is_still_known() -> None:
+def test_the_pool_of_a_vm_that_is_gone_is_still_known(new_azure: NewAzure) -> None:
     """The last decision about it names none."""
-    azure = VirtualAzure()
+    azure = new_azure()
     with watched(azure) as logbook:
         out_of_capacity(azure)
         azure.run_until(at("10:30"))
@@ -327,9 +330,9 @@ def test_the_pool_of_a_vm_that_is_gone_is_still_known() -> None:
 
 
 @pytest.mark.parametrize(("hours", "alarmed"), [(23, []), (25, ["render-1"]), (24 * 5, ["render-1"])])
-def test_a_recovery_open_for_longer_than_a_day_is_an_alarm(hours: int, alarmed: list[str]) -> None:
+def test_a_recovery_open_for_longer_than_a_day_is_an_alarm(hours: int, alarmed: list[str], new_azure: NewAzure) -> None:
     """And stays one, though the rule looks two days back and no further."""
-    azure = VirtualAzure()
+    azure = new_azure()
     now = TEN + timedelta(hours=hours)
     with watched(azure) as logbook:
         out_of_capacity(azure)
@@ -339,9 +342,9 @@ def test_a_recovery_open_for_longer_than_a_day_is_an_alarm(hours: int, alarmed: 
     assert [row["pool"] for row in rows] == [D2] * len(alarmed)
 
 
-def test_each_vm_that_waits_for_longer_than_a_day_is_told_by_itself() -> None:
+def test_each_vm_that_waits_for_longer_than_a_day_is_told_by_itself(new_azure: NewAzure) -> None:
     """One row for each VM, its id in one spelling: the rule tells the alarms of its kind apart by it."""
-    azure = VirtualAzure()
+    azure = new_azure()
     with watched(azure) as logbook:
         out_of_capacity(azure)
         azure.run_until(at("16:00"))
@@ -353,9 +356,9 @@ def test_each_vm_that_waits_for_longer_than_a_day_is_told_by_itself() -> None:
     assert {(row["failure"], row["attempts"] > 20) for row in rows} <= {("capacity", True), ("", True)}
 
 
-def test_a_recovery_that_nobody_has_spoken_of_for_two_days_is_no_alarm() -> None:
+def test_a_recovery_that_nobody_has_spoken_of_for_two_days_is_no_alarm(new_azure: NewAzure) -> None:
     """The app was stopped meanwhile, or told to start nothing: that is what other alarms are for."""
-    azure = VirtualAzure()
+    azure = new_azure()
     with watched(azure) as logbook:
         out_of_capacity(azure)
         azure.run_until(TEN + DAY)
@@ -364,9 +367,9 @@ def test_a_recovery_that_nobody_has_spoken_of_for_two_days_is_no_alarm() -> None
     assert logbook.run(query, TEN + DAY * 3 + timedelta(hours=1)) == []
 
 
-def test_a_recovery_that_took_longer_than_a_day_and_ended_is_no_alarm_any_more() -> None:
+def test_a_recovery_that_took_longer_than_a_day_and_ended_is_no_alarm_any_more(new_azure: NewAzure) -> None:
     """Capacity came back in the end."""
-    azure = VirtualAzure()
+    azure = new_azure()
     with watched(azure) as logbook:
         out_of_capacity(azure)
         azure.run_until(TEN + DAY)
@@ -375,9 +378,9 @@ def test_a_recovery_that_took_longer_than_a_day_and_ended_is_no_alarm_any_more()
     assert logbook.ask("alarm-gave-up", TEN + DAY + timedelta(hours=2)) == []
 
 
-def test_a_denied_start_is_an_alarm_that_says_what_azure_said() -> None:
+def test_a_denied_start_is_an_alarm_that_says_what_azure_said(new_azure: NewAzure) -> None:
     """The owner locked the machine."""
-    azure = VirtualAzure()
+    azure = new_azure()
     azure.add_vm()
     azure.world.refuse_next_start("render-1", "ScopeLocked", "The scope is locked.", HTTPStatus.CONFLICT)
     with watched(azure) as logbook:
@@ -388,9 +391,9 @@ def test_a_denied_start_is_an_alarm_that_says_what_azure_said() -> None:
     assert rows[0]["told"] == "ScopeLocked: The scope is locked."
 
 
-def test_a_start_that_is_denied_after_it_was_accepted_is_an_alarm() -> None:
+def test_a_start_that_is_denied_after_it_was_accepted_is_an_alarm(new_azure: NewAzure) -> None:
     """A policy may refuse inside the operation what ARM let in; a start that fails for another reason is none."""
-    azure = VirtualAzure()
+    azure = new_azure()
     azure.add_vm()
     azure.add_vm("render-2")
     azure.world.fail_next_start("render-1", "RequestDisallowedByPolicy", "A policy forbids it.")
@@ -405,9 +408,9 @@ def test_a_start_that_is_denied_after_it_was_accepted_is_an_alarm() -> None:
     assert row["told"] == "RequestDisallowedByPolicy: A policy forbids it."
 
 
-def test_a_start_refused_for_another_reason_is_not_denied() -> None:
+def test_a_start_refused_for_another_reason_is_not_denied(new_azure: NewAzure) -> None:
     """A price is no matter of rights."""
-    azure = VirtualAzure()
+    azure = new_azure()
     vm = azure.add_vm(max_price=0.05)
     azure.world.set_price(vm.size, vm.location, 0.09)
     with watched(azure) as logbook:
@@ -417,17 +420,17 @@ def test_a_start_refused_for_another_reason_is_not_denied() -> None:
     assert logbook.ask("alarm-denied", at("10:05")) == []
 
 
-def test_a_denied_look_is_an_alarm() -> None:
+def test_a_denied_look_is_an_alarm(new_azure: NewAzure) -> None:
     """The role is missing where the VM is."""
-    azure = VirtualAzure()
-    azure.add_vm()
-    azure.compute.failing = [AzureRefusedError(failure(FailureKind.DENIED, "AuthorizationFailed"), "show render-1")]
+    azure = new_azure()
+    vm = azure.add_vm()
+    azure.script.next(Door.VM_READ, refused(DENIED))
     with watched(azure) as logbook:
         azure.world.evict("render-1")
         azure.run_until(at("10:05"))
     [row] = logbook.ask("alarm-denied", at("10:05"))
     assert names([row]) == ["render-1"]
-    assert row["told"] == "Azure refused to show render-1: AuthorizationFailed (denied): as Azure words it"
+    assert row["told"] == f"Azure refused to show {vm.vm_id}: AuthorizationFailed (denied): as Azure words it"
 
 
 def test_a_denied_sweep_is_a_failure_of_the_app_that_says_so() -> None:
@@ -439,26 +442,26 @@ def test_a_denied_sweep_is_a_failure_of_the_app_that_says_so() -> None:
     assert (row["what"], "(denied)" in row["told"]) == ("sweep", True)
 
 
-def test_the_event_path_is_silent_when_only_the_sweep_finds_evictions() -> None:
+def test_the_event_path_is_silent_when_only_the_sweep_finds_evictions(new_azure: NewAzure) -> None:
     """All events are lost; the sweep of 10:15 finds both VMs, and that they were evicted."""
-    azure = VirtualAzure()
+    azure = new_azure()
     subscription = azure.add_vm().subscription_id
     azure.add_vm("render-2")
-    azure.lost = lambda _: True
+    azure.script.lost = lambda _: True
     with watched(azure) as logbook:
         azure.world.evict("render-1")
         azure.world.evict("render-2")
         azure.run_until(at("11:00"))
-    found = {"TimeGenerated": at("10:15"), "subscription": subscription, "vms": 2}
+    found = {"TimeGenerated": at("10:15") + timedelta(seconds=BATCH_WINDOW_S), "subscription": subscription, "vms": 2}
     assert answers(logbook, "alarm-event-path-silent", at("10:14"), at("10:16"), at("11:00")) == [found, found]
 
 
-def test_a_vm_that_is_still_going_down_when_the_sweep_finds_it_counts_as_well() -> None:
+def test_a_vm_that_is_still_going_down_when_the_sweep_finds_it_counts_as_well(new_azure: NewAzure) -> None:
     """The sweep's decision is then to wait, not to start."""
-    azure = VirtualAzure()
+    azure = new_azure()
     azure.add_vm()
-    azure.lost = lambda _: True
-    azure.compute.tells_power_state = False
+    azure.script.lost = lambda _: True
+    azure.script.tells_power_state = False
     with watched(azure) as logbook:
         azure.world.evict("render-1")
         azure.run_until(at("10:20"))
@@ -466,13 +469,13 @@ def test_a_vm_that_is_still_going_down_when_the_sweep_finds_it_counts_as_well() 
     assert [row["vms"] for row in logbook.ask("alarm-event-path-silent", at("10:20"))] == [1]
 
 
-def test_the_path_of_one_subscription_may_be_silent_while_others_are_heard() -> None:
+def test_the_path_of_one_subscription_may_be_silent_while_others_are_heard(new_azure: NewAzure) -> None:
     """Each has topics of its own: that one's events arrive says nothing of the other's."""
-    azure = VirtualAzure()
+    azure = new_azure()
     silent = "22222222-2222-4222-8222-222222222222"
     azure.add_vm("heard-1")
     lost = azure.add_vm("lost-1", subscription_id=silent).vm_id
-    azure.lost = lambda happening: happening.vm_id == lost
+    azure.script.lost = lambda happening: happening.vm_id == lost
     with watched(azure) as logbook:
         azure.world.evict("heard-1")
         azure.world.evict("lost-1")
@@ -488,12 +491,12 @@ HEARD = {
 
 
 @pytest.mark.parametrize("source", [*HEARD, "scheduled_event"])
-def test_an_event_of_any_source_shows_that_the_path_is_open(source: str) -> None:
+def test_an_event_of_any_source_shows_that_the_path_is_open(source: str, new_azure: NewAzure) -> None:
     """One topic is enough to hear: what another one loses is what the sweep is for."""
-    azure = VirtualAzure()
+    azure = new_azure()
     lost = azure.add_vm().vm_id
     other = azure.add_vm("other", tags={})
-    azure.lost = lambda happening: happening.vm_id == lost or not HEARD.get(source, lambda _: False)(happening)
+    azure.script.lost = lambda happening: happening.vm_id == lost or not HEARD.get(source, lambda _: False)(happening)
     with watched(azure) as logbook:
         azure.world.evict("render-1")
         azure.world.stop_by_owner("other")
@@ -528,39 +531,39 @@ def test_ids_are_the_same_in_any_spelling() -> None:
     assert logbook.ask("alarm-event-path-silent", at("10:20")) == []
 
 
-def test_a_case_that_events_opened_is_not_one_that_they_missed() -> None:
+def test_a_case_that_events_opened_is_not_one_that_they_missed(new_azure: NewAzure) -> None:
     """Its follow-up was lost, and the sweep takes it up an hour later, when no event has come for long: no alarm."""
-    azure = VirtualAzure()
+    azure = new_azure()
     with watched(azure) as logbook:
         out_of_capacity(azure)
         azure.run_until(at("10:10"))
-        azure.lost = lambda _: True
+        azure.script.lost = lambda _: True
         azure.run_until(at("11:40"))
-        azure.queue.messages.clear()
+        azure.app.clear_messages()
         azure.run_until(at("12:20"))
     swept = [line for line in lines(logbook, "decision") if line["source"] == "sweep"]
     assert {(line["opened_by"], line["evidence"]) for line in swept} == {("evicted", "evicted")}
     assert logbook.ask("alarm-event-path-silent", at("12:20")) == []
 
 
-def test_a_case_that_a_dry_run_only_looks_at_says_nothing_of_the_event_path() -> None:
+def test_a_case_that_a_dry_run_only_looks_at_says_nothing_of_the_event_path(new_azure: NewAzure) -> None:
     """The sweep opened it and raises its hand again and again, since nobody puts follow-ups: that is no new find."""
-    azure = VirtualAzure()
-    azure.lost = lambda _: True
+    azure = new_azure()
+    azure.script.lost = lambda _: True
     with watched(azure) as logbook:
         out_of_capacity(azure)
         azure.run_until(at("10:20"))
-        azure.responder = replace(azure.responder, settings=replace(azure.responder.settings, dry_run=True))
+        azure.redeploy(dry_run=True)
         azure.run_until(at("12:00"))
     assert {line["opened_by"] for line in lines(logbook, "decision") if line.get("dry_run")} == {"sweep_found"}
     assert logbook.ask("alarm-event-path-silent", at("12:00")) == []
 
 
-def test_a_vm_down_for_an_unknown_reason_says_nothing_of_the_event_path() -> None:
+def test_a_vm_down_for_an_unknown_reason_says_nothing_of_the_event_path(new_azure: NewAzure) -> None:
     """Somebody tagged a VM that had long been deallocated: no event was due."""
-    azure = VirtualAzure()
+    azure = new_azure()
     azure.add_vm(power_state="deallocated")
-    azure.lost = lambda happening: isinstance(happening, Annotated)
+    azure.script.lost = lambda happening: isinstance(happening, Annotated)
     with watched(azure) as logbook:
         azure.run_until(at("10:16"))
     assert azure.recovery().is_open
@@ -641,11 +644,11 @@ def test_what_a_function_says_or_the_host_only_warns_of_is_no_trouble_of_the_hos
     assert logbook.ask("alarm-host-errors", at("10:20")) == []
 
 
-def test_an_outcome_that_nobody_was_told_is_an_alarm() -> None:
+def test_an_outcome_that_nobody_was_told_is_an_alarm(new_azure: NewAzure) -> None:
     """The outcomes topic denies us; the VM is restored all the same."""
-    azure = VirtualAzure()
+    azure = new_azure()
     azure.add_vm()
-    azure.outcomes.failing = [AzureRefusedError(failure(FailureKind.DENIED), "publish an outcome")]
+    azure.script.next(Door.OUTCOME, refused(DENIED))
     with watched(azure) as logbook:
         azure.world.evict("render-1")
         azure.run_until(at("10:05"))
@@ -654,13 +657,13 @@ def test_an_outcome_that_nobody_was_told_is_an_alarm() -> None:
     assert row["told"].startswith("the outcome restored was not published")
 
 
-def test_what_nobody_could_read_is_an_alarm_once_and_no_failure_of_the_app() -> None:
+def test_what_nobody_could_read_is_an_alarm_once_and_no_failure_of_the_app(new_azure: NewAzure) -> None:
     """The app says so at the first delivery; the host tries on and says when it moves the message."""
-    azure = VirtualAzure()
+    azure = new_azure()
     with watched(azure) as logbook:
-        for delivery in range(1, 6):
-            with pytest.raises(UnreadableEvent):
-                asyncio.run(azure.responder.handle("rubbish", delivery=delivery))
+        azure.app.put("rubbish", timedelta())
+        azure.run_until(at("10:05"))
+    assert [type(error) for error in azure.failures] == [UnreadableEvent] * 5
     told = json.loads(logbook.rows["AppTraces"][0]["Message"])["reason"]
     fail(logbook, 5, f"Result: Failure\nException: UnreadableEvent: {told}")
     moved = "Message has reached MaxDequeueCount of 5. Moving message to queue 'signals-poison'."
@@ -694,10 +697,10 @@ def test_what_the_workbook_shows_leaves_the_time_to_its_reader(name: str) -> Non
     assert "ago(" not in (QUERIES / f"{name}.kql").read_text(encoding="utf-8")
 
 
-def test_an_app_that_says_nothing_is_an_alarm_and_one_that_sweeps_is_none() -> None:
+def test_an_app_that_says_nothing_is_an_alarm_and_one_that_sweeps_is_none(new_azure: NewAzure) -> None:
     """Stopped after an hour of sweeps: told an hour later, and also where nothing was ever written."""
     assert Logbook().ask(SILENCE, TEN) == [{"TimeGenerated": TEN, "told": "no sweep for an hour"}]
-    azure = VirtualAzure()
+    azure = new_azure()
     with watched(azure) as logbook:
         azure.run_until(at("11:00"))
     assert logbook.ask(SILENCE, at("11:10")) == []

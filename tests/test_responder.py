@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,28 +13,30 @@ from spot_responder.policy import Policy, RestartWhen
 from spot_responder.recoveries import Outcome
 from tests.makers import TEN, at
 from tests.stories import outcomes, preempted, starts
-from tests.virtual_azure import VirtualAzure
+
+if TYPE_CHECKING:
+    from tests.stories import NewAzure
 
 MINUTE = timedelta(minutes=1)
 
 
-def test_an_evicted_vm_comes_back_after_one_start() -> None:
+def test_an_evicted_vm_comes_back_after_one_start(new_azure: NewAzure) -> None:
     """Evicted at 10:00, down 15 s later, asked for at its end, running within the minute."""
-    azure = VirtualAzure()
+    azure = new_azure()
     vm = azure.add_vm()
     azure.world.evict("render-1")
     azure.run_until(at("10:05"))
     assert vm.power_state == "running"
     assert starts(azure) == ["10:00:16"]
     assert outcomes(azure) == [Outcome.RESTORED]
-    assert azure.tables.history[0].reason.startswith("it runs again, 37 s after it went down")
-    assert azure.tables.history[0].down_since == TEN
-    assert str(azure.tables.history[0].pool) == "standard_d2s_v5 in westeurope"
+    assert azure.history[0].reason.startswith("it runs again, 37 s after it went down")
+    assert azure.history[0].down_since == TEN
+    assert str(azure.history[0].pool) == "standard_d2s_v5 in westeurope"
 
 
-def test_while_there_is_no_capacity_it_is_asked_seldom_and_it_comes_back_when_there_is() -> None:
+def test_while_there_is_no_capacity_it_is_asked_seldom_and_it_comes_back_when_there_is(new_azure: NewAzure) -> None:
     """No capacity from 10:00 to 10:20: a handful of starts with growing pauses, and it runs before 10:31."""
-    azure = VirtualAzure()
+    azure = new_azure()
     vm = azure.add_vm()
     azure.world.set_capacity(azure.pool_key(), 0)
     azure.world.evict("render-1")
@@ -46,9 +48,9 @@ def test_while_there_is_no_capacity_it_is_asked_seldom_and_it_comes_back_when_th
     assert outcomes(azure) == [Outcome.RESTORED]
 
 
-def test_a_refusal_at_once_is_no_different_from_one_inside_the_operation() -> None:
+def test_a_refusal_at_once_is_no_different_from_one_inside_the_operation(new_azure: NewAzure) -> None:
     """Azure says 409 SkuNotAvailable at once, one time: the next start is a minute later."""
-    azure = VirtualAzure()
+    azure = new_azure()
     azure.add_vm()
     azure.world.refuse_next_start("render-1", "SkuNotAvailable", "not available")
     azure.world.evict("render-1")
@@ -59,24 +61,24 @@ def test_a_refusal_at_once_is_no_different_from_one_inside_the_operation() -> No
     assert outcomes(azure) == [Outcome.RESTORED]
 
 
-def test_a_vm_that_no_event_told_of_is_found_by_the_sweep() -> None:
+def test_a_vm_that_no_event_told_of_is_found_by_the_sweep(new_azure: NewAzure) -> None:
     """All events are lost; the sweep of 10:15 finds it."""
-    azure = VirtualAzure()
+    azure = new_azure()
     vm = azure.add_vm()
-    azure.lost = lambda _: True
+    azure.script.lost = lambda _: True
     azure.world.evict("render-1")
     azure.run_until(at("10:20"))
     assert vm.power_state == "running"
     assert starts(azure) == ["10:15:00"]
 
 
-def test_an_eviction_told_many_times_is_one_start() -> None:
+def test_an_eviction_told_many_times_is_one_start(new_azure: NewAzure) -> None:
     """The same events again, and again later, while it starts and after it runs."""
-    azure = VirtualAzure()
+    azure = new_azure()
     azure.add_vm()
     azure.world.evict("render-1")
     for after in (0, 1, 16, 17, 40, 90):
-        azure.queue.put_now(preempted("render-1"), timedelta(seconds=after))
+        azure.put(preempted("render-1"), timedelta(seconds=after))
     azure.run_until(at("10:20"))
     assert len(starts(azure)) == 1
     assert outcomes(azure) == [Outcome.RESTORED]
@@ -85,38 +87,38 @@ def test_an_eviction_told_many_times_is_one_start() -> None:
 @pytest.mark.parametrize(
     "fields", [{"tags": {}}, {"tags": {"AttemptRestartAfterEviction": "yes"}}, {"priority": "Regular"}]
 )
-def test_what_is_not_covered_is_never_started(fields: dict[str, Any]) -> None:
+def test_what_is_not_covered_is_never_started(fields: dict[str, Any], new_azure: NewAzure) -> None:
     """No tag, a tag that is not true, no Spot VM: whatever is told, nothing is started and nothing is written."""
-    azure = VirtualAzure()
+    azure = new_azure()
     azure.add_vm(**fields, power_state="deallocated")
-    azure.queue.put_now(preempted("render-1"))
+    azure.put(preempted("render-1"))
     azure.run_until(at("11:00"))
     assert starts(azure) == []
-    assert azure.tables.rows == {}
+    assert azure.storage.recoveries.rows == {}
 
 
-def test_a_vm_that_its_owner_stopped_stays_down() -> None:
+def test_a_vm_that_its_owner_stopped_stays_down(new_azure: NewAzure) -> None:
     """Stopped by its owner: its events come, the sweeps come, for a day; nothing is started."""
-    azure = VirtualAzure()
+    azure = new_azure()
     azure.add_vm()
     azure.world.stop_by_owner("render-1")
     azure.run_until(TEN + timedelta(days=1))
     assert starts(azure) == []
 
 
-def test_an_owners_stop_is_remembered_when_only_the_start_of_it_was_told() -> None:
+def test_an_owners_stop_is_remembered_when_only_the_start_of_it_was_told(new_azure: NewAzure) -> None:
     """The annotation comes while it still runs; what follows is lost, and so is the graph's annotation."""
-    azure = VirtualAzure()
+    azure = new_azure()
     azure.add_vm()
-    azure.lost = lambda happening: not isinstance(happening, Annotated)
+    azure.script.lost = lambda happening: not isinstance(happening, Annotated)
     azure.world.stop_by_owner("render-1")
     azure.run_until(at("10:00:05"))
     assert azure.recovery().evidence.owner_stopped_at is not None
 
 
-def test_an_owner_who_gives_up_waiting_is_obeyed() -> None:
+def test_an_owner_who_gives_up_waiting_is_obeyed(new_azure: NewAzure) -> None:
     """Evicted without capacity; at 10:30 its owner deallocates it for good; capacity comes back at 11:00."""
-    azure = VirtualAzure()
+    azure = new_azure()
     azure.add_vm()
     azure.world.set_capacity(azure.pool_key(), 0)
     azure.world.evict("render-1")
@@ -131,9 +133,9 @@ def test_an_owner_who_gives_up_waiting_is_obeyed() -> None:
     assert outcomes(azure) == [Outcome.STOPPED_BY_OWNER]
 
 
-def test_its_owners_start_clears_the_wish() -> None:
+def test_its_owners_start_clears_the_wish(new_azure: NewAzure) -> None:
     """Stopped, started again by its owner, then evicted: it comes back."""
-    azure = VirtualAzure()
+    azure = new_azure()
     vm = azure.add_vm()
     azure.world.stop_by_owner("render-1")
     azure.run_until(at("10:30"))
@@ -145,19 +147,19 @@ def test_its_owners_start_clears_the_wish() -> None:
     assert outcomes(azure) == [Outcome.RESTORED]
 
 
-def test_a_graph_that_lags_behind_misleads_nobody() -> None:
+def test_a_graph_that_lags_behind_misleads_nobody(new_azure: NewAzure) -> None:
     """Resource Graph shows it running for five minutes more; ARM is asked, and it comes back all the same."""
-    azure = VirtualAzure()
+    azure = new_azure()
     vm = azure.add_vm()
-    azure.graph.lag = timedelta(minutes=5)
+    azure.script.lag = timedelta(minutes=5)
     azure.world.evict("render-1")
     azure.run_until(at("10:02"))
     assert vm.power_state == "running"
 
 
-def test_a_tag_taken_off_while_we_wait_ends_it() -> None:
+def test_a_tag_taken_off_while_we_wait_ends_it(new_azure: NewAzure) -> None:
     """No capacity; its owner takes the tag off; nothing is started any more."""
-    azure = VirtualAzure()
+    azure = new_azure()
     azure.add_vm()
     azure.world.set_capacity(azure.pool_key(), 0)
     azure.world.evict("render-1")
@@ -169,9 +171,9 @@ def test_a_tag_taken_off_while_we_wait_ends_it() -> None:
     assert outcomes(azure) == [Outcome.OPTED_OUT]
 
 
-def test_a_price_above_the_max_price_is_waited_for() -> None:
+def test_a_price_above_the_max_price_is_waited_for(new_azure: NewAzure) -> None:
     """Evicted at 10:00 as the price rose to 0.09; it falls at 11:30; the start of 12:00 or so succeeds."""
-    azure = VirtualAzure()
+    azure = new_azure()
     vm = azure.add_vm(max_price=0.05)
     azure.world.set_price(vm.size, vm.location, 0.09)
     azure.world.evict("render-1")
@@ -183,21 +185,21 @@ def test_a_price_above_the_max_price_is_waited_for() -> None:
     assert len(starts(azure)) == 3
 
 
-def test_what_else_is_told_meanwhile_does_not_cut_a_wait_short() -> None:
+def test_what_else_is_told_meanwhile_does_not_cut_a_wait_short(new_azure: NewAzure) -> None:
     """The price is too high; the same eviction is told again and again: Azure is asked once."""
-    azure = VirtualAzure()
+    azure = new_azure()
     vm = azure.add_vm(max_price=0.05)
     azure.world.set_price(vm.size, vm.location, 0.09)
     azure.world.evict("render-1")
     for after in (20, 40, 60, 600):
-        azure.queue.put_now(preempted("render-1"), timedelta(seconds=after))
+        azure.put(preempted("render-1"), timedelta(seconds=after))
     azure.run_until(at("10:50"))
     assert len(starts(azure)) == 1
 
 
-def test_a_deleted_vm_is_let_go() -> None:
+def test_a_deleted_vm_is_let_go(new_azure: NewAzure) -> None:
     """No capacity, and then its owner deletes it."""
-    azure = VirtualAzure()
+    azure = new_azure()
     azure.add_vm()
     azure.world.set_capacity(azure.pool_key(), 0)
     azure.world.evict("render-1")
@@ -207,9 +209,9 @@ def test_a_deleted_vm_is_let_go() -> None:
     assert outcomes(azure) == [Outcome.GONE]
 
 
-def test_a_scale_set_that_restores_its_vms_is_left_alone() -> None:
+def test_a_scale_set_that_restores_its_vms_is_left_alone(new_azure: NewAzure) -> None:
     """Two restorers would fight; the scale set's own was there first."""
-    azure = VirtualAzure()
+    azure = new_azure()
     scale_set_id = azure.world.add_scale_set("farm", restore_policy=True)
     azure.add_vm(scale_set_id=scale_set_id)
     azure.world.evict("render-1")
@@ -217,34 +219,34 @@ def test_a_scale_set_that_restores_its_vms_is_left_alone() -> None:
     assert starts(azure) == []
 
 
-def test_a_scale_set_that_only_arm_shows_is_waited_for() -> None:
+def test_a_scale_set_that_only_arm_shows_is_waited_for(new_azure: NewAzure) -> None:
     """Resource Graph does not know the VM yet, so nothing says who restores it: it waits until something does."""
-    azure = VirtualAzure()
+    azure = new_azure()
     scale_set_id = azure.world.add_scale_set("farm", restore_policy=False)
     azure.add_vm(scale_set_id=scale_set_id)
-    azure.graph.blind = True
+    azure.script.graph_is_blind = True
     azure.world.evict("render-1")
     azure.run_until(at("10:05"))
     assert starts(azure) == []
-    azure.graph.blind = False
+    azure.script.graph_is_blind = False
     azure.run_until(at("10:10"))
     assert len(starts(azure)) == 1
 
 
-def test_a_vm_whose_power_state_is_not_told_is_looked_at_ever_more_seldom() -> None:
+def test_a_vm_whose_power_state_is_not_told_is_looked_at_ever_more_seldom(new_azure: NewAzure) -> None:
     """Azure leaves the power state out for a day: no start, and some dozens of looks, not thousands."""
-    azure = VirtualAzure()
+    azure = new_azure()
     azure.add_vm(power_state="deallocated")
-    azure.compute.tells_power_state = False
-    azure.queue.put_now(preempted("render-1"))
+    azure.script.tells_power_state = False
+    azure.put(preempted("render-1"))
     azure.run_until(TEN + timedelta(days=1))
     assert starts(azure) == []
     assert azure.recovery().sequence < 100
 
 
-def test_a_hundred_vms_in_an_outage_cost_a_handful_of_starts_and_all_come_back() -> None:
+def test_a_hundred_vms_in_an_outage_cost_a_handful_of_starts_and_all_come_back(new_azure: NewAzure) -> None:
     """A pool of 100 loses its capacity for an hour; one VM probes for all, and then the rest follow."""
-    azure = VirtualAzure()
+    azure = new_azure()
     names = [f"render-{number}" for number in range(100)]
     for name in names:
         azure.add_vm(name)
@@ -262,9 +264,9 @@ def test_a_hundred_vms_in_an_outage_cost_a_handful_of_starts_and_all_come_back()
     assert outcomes(azure) == [Outcome.RESTORED] * 100
 
 
-def test_a_vm_evicted_again_and_again_meets_the_brake() -> None:
+def test_a_vm_evicted_again_and_again_meets_the_brake(new_azure: NewAzure) -> None:
     """It is evicted as soon as it runs, all day: at most ten restarts."""
-    azure = VirtualAzure()
+    azure = new_azure()
     vm = azure.add_vm()
     for minute in range(0, 24 * 60, 5):
         azure.run_until(TEN + minute * MINUTE)
@@ -273,26 +275,26 @@ def test_a_vm_evicted_again_and_again_meets_the_brake() -> None:
     assert 4 <= len(starts(azure)) <= 10
 
 
-def test_restart_when_evicted_demands_evidence() -> None:
+def test_restart_when_evicted_demands_evidence(new_azure: NewAzure) -> None:
     """RESTART_WHEN=evicted, all events lost and no annotation: it stays down. With the default it comes back."""
     for restart_when, expected in ((RestartWhen.EVICTED, []), (RestartWhen.UNLESS_STOPPED, ["10:16:00"])):
-        azure = VirtualAzure(Policy(restart_when=restart_when))
+        azure = new_azure(Policy(restart_when=restart_when))
         azure.add_vm(power_state="deallocated")
         azure.run_until(at("10:40"))
         assert starts(azure) == expected
 
 
-def test_dry_run_decides_and_logs_and_does_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_dry_run_decides_and_logs_and_does_nothing(caplog: pytest.LogCaptureFixture, new_azure: NewAzure) -> None:
     """DRY_RUN=true: the log says what would be done; nothing is started, written or put on the queue."""
     caplog.set_level(logging.INFO)
-    azure = VirtualAzure(dry_run=True)
+    azure = new_azure(dry_run=True)
     azure.add_vm()
-    azure.lost = lambda happening: not isinstance(happening, AvailabilityChanged)
+    azure.script.lost = lambda happening: not isinstance(happening, AvailabilityChanged)
     azure.world.evict("render-1")
     azure.run_until(at("10:10"))
-    azure.queue.put_now(preempted("render-1"))
+    azure.put(preempted("render-1"))
     azure.run_until(at("10:14"))
     assert starts(azure) == []
-    assert azure.tables.rows == {}
-    assert azure.queue.messages == []
+    assert azure.storage.recoveries.rows == {}
+    assert azure.messages == []
     assert any('"decision": "start"' in line and '"dry_run": true' in line for line in caplog.messages)

@@ -12,30 +12,42 @@ import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from itertools import count
+from typing import TYPE_CHECKING, Any, cast
 
 from azure.mgmt.compute.aio import ComputeManagementClient
 from azure.mgmt.resourcegraph.aio import ResourceGraphClient
 
 from localazure.graph import QUERY
 from localazure.roles import RESPONDER_ROLE, Role, read_role
-from localazure.world import ScaleSet
+from localazure.virtual.event_grid import event_grid
+from localazure.virtual.storage import QueueDouble, Table, TableDouble
+from localazure.virtual.wire import Wire
+from localazure.world import ScaleSet, World
 from spot_responder.clients.compute import Compute
 from spot_responder.clients.graph import ResourceGraph
+from spot_responder.clients.outcomes import OutcomesTopic
+from spot_responder.clients.queue import SignalQueue
+from spot_responder.clients.rows import recovery_from_row
+from spot_responder.clients.store import Tables
+from spot_responder.doors import Clients
 from spot_responder.failures import FailureKind
+from spot_responder.policy import Policy
+from spot_responder.responder import Responder
+from spot_responder.settings import Settings
 from tests.localazure.fronts import Credential, serve
 from tests.log_analytics import Logbook
 from tests.makers import TEN, at
-from tests.virtual_azure import VirtualAzure
+from tests.stories import TAG, Script
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from datetime import datetime
     from pathlib import Path
 
     from localazure.access import Access
-    from spot_responder.recoveries import Attempt
-    from spot_responder.responder import Responder
+    from localazure.happenings import Happening
+    from spot_responder.recoveries import Attempt, Recovery
     from tests.localazure.fronts import Front
 
 ROLE = read_role(RESPONDER_ROLE)
@@ -49,20 +61,26 @@ READ_HEALTH = "Microsoft.ResourceHealth/availabilityStatuses/read"
 
 @dataclass
 class Live:
-    """The responder behind real clients, and what it logs."""
+    """The responder behind real clients for what its role is about, and what it logs.
 
-    azure: VirtualAzure
+    The clients' time is real, and the world's is not: messages are brought when they are due in the world.
+    """
+
+    world: World
     front: Front
     responder: Responder
+    recoveries: Table
+    pools: Table
+    mailbox: Mailbox
+    script: Script
     logbook: Logbook = field(default_factory=Logbook)
 
     async def run_until(self, time: datetime) -> None:
         """Let the world move and the messages be answered, up to a time."""
-        messages = self.azure.queue.messages
         while (due := self._next_due()) is not None and due <= time:
             self._advance(due)
-            if messages and messages[0][0] <= due:
-                await self.responder.handle(heapq.heappop(messages)[2])
+            if self.mailbox.next_due() == due:
+                await self.responder.handle(self.mailbox.take())
         self._advance(time)
 
     async def sweep(self) -> None:
@@ -71,34 +89,63 @@ class Live:
 
     def starts(self) -> list[str]:
         """Give the times at which starts were asked for and reached Compute."""
-        return [f"{call.at:%H:%M:%S}" for call in self.azure.world.machine("render-1").start_calls]
+        return [f"{call.at:%H:%M:%S}" for call in self.world.machine("render-1").start_calls]
 
     def denied(self) -> list[str]:
         """Give what it says of looks that were denied."""
         lines = [json.loads(row["Message"]) for row in self.logbook.rows.get("AppTraces", [])]
         return [line["reason"] for line in lines if line["event"] == "denied"]
 
+    def recovery(self) -> Recovery:
+        """Give the row of the VM."""
+        ((row, _),) = self.recoveries.rows.values()
+        return recovery_from_row(row)
+
     def attempt(self) -> Attempt:
         """Give the latest start request, as its row has it."""
-        attempt = self.azure.recovery().attempt
+        attempt = self.recovery().attempt
         assert attempt is not None
         return attempt
 
+    def refusals(self) -> list[int]:
+        """Give how often each pool was out of capacity, as its gate has it."""
+        return [row["refusals"] for row, _ in self.pools.rows.values()]
+
     def _next_due(self) -> datetime | None:
-        queued = self.azure.queue.messages[0][0] if self.azure.queue.messages else None
-        return min((due for due in (self.azure.world.next_due(), queued) if due), default=None)
+        return min((due for due in (self.world.next_due(), self.mailbox.next_due()) if due), default=None)
 
     def _advance(self, to: datetime) -> None:
-        self.azure.world.advance(to)
-        self.front.clock.now = self.azure.world.now
+        self.world.advance(to)
+        self.front.clock.now = self.world.now
+
+
+@dataclass
+class Mailbox:
+    """A queue whose messages are seen at their time in the world."""
+
+    world: World
+    _messages: list[tuple[datetime, int, str]] = field(default_factory=list)
+    _order: Iterator[int] = field(default_factory=count)
+
+    def put(self, body: str, delay: timedelta, _tells: Happening | None = None) -> None:
+        """Take a message."""
+        heapq.heappush(self._messages, (self.world.now + delay, next(self._order), body))
+
+    def next_due(self) -> datetime | None:
+        """Say when the next message is seen."""
+        return self._messages[0][0] if self._messages else None
+
+    def take(self) -> str:
+        """Take the next message."""
+        return heapq.heappop(self._messages)[2]
 
 
 @asynccontextmanager
 async def live(folder: Path, role: Role) -> AsyncIterator[Live]:
     """Serve a world in which the responder has this role, and connect it."""
-    azure = VirtualAzure()
+    world, script = World(TEN), Script()
     roles = {"responder": role, "owner": Role("Owner", ("*",))}
-    async with serve(folder, world=azure.world, roles=roles) as front:
+    async with serve(folder, world=world, roles=roles) as front:
         front.clock.now = TEN
         options: dict[str, Any] = {
             "credential_scopes": ["https://management.azure.com/.default"],
@@ -106,17 +153,25 @@ async def live(folder: Path, role: Role) -> AsyncIterator[Live]:
             "retry_total": 0,
         }
         credential = Credential("responder")
-        subscription = azure.add_vm().subscription_id
+        subscription = world.add_vm("render-1", tags=TAG).subscription_id
+        mailbox, wire = Mailbox(world), Wire(script, settle=lambda: None, die=lambda: None)
+        recoveries, history, pools = (Table(name) for name in ("recoveries", "history", "pools"))
+        world.listen(event_grid(mailbox, script))
         async with (
             ComputeManagementClient(credential, subscription, front.url, **options) as compute,
             ResourceGraphClient(credential, front.url, **options) as graph,
         ):
-            clients = replace(
-                azure.responder.clients,
+            clients = Clients(
                 graph=ResourceGraph(graph),
                 compute=Compute(front.url, lambda _: compute),
+                store=Tables(*(cast("Any", TableDouble(table, wire)) for table in (recoveries, history, pools))),
+                queue=SignalQueue(cast("Any", QueueDouble(mailbox, wire))),
+                outcomes=OutcomesTopic(None),
             )
-            yield Live(azure, front, replace(azure.responder, clients=clients))
+            settings = Settings("https://queue", "https://table", front.url, None, dry_run=False, policy=Policy())
+            ids = count(1)
+            responder = Responder(clients, settings, lambda: world.now, lambda: 0.5, lambda: f"id-{next(ids)}")
+            yield Live(world, front, responder, recoveries, pools, mailbox, script)
 
 
 type Story = Callable[[Live], Awaitable[None]]
@@ -128,7 +183,7 @@ def play(folder: Path, story: Story, *, without: str | None = None) -> tuple[Liv
 
     async def whole() -> Live:
         async with live(folder, role) as one:
-            with one.logbook.written_by_the_app(lambda: one.azure.world.now):
+            with one.logbook.written_by_the_app(lambda: one.world.now):
                 await story(one)
             return one
 
@@ -138,14 +193,14 @@ def play(folder: Path, story: Story, *, without: str | None = None) -> tuple[Liv
 
 async def evicted(one: Live) -> None:
     """Evict a VM for which there is capacity."""
-    one.azure.world.evict("render-1")
+    one.world.evict("render-1")
     await one.run_until(at("10:05"))
 
 
 async def evicted_and_untold(one: Live) -> None:
     """Evict it, lose every event, and sweep."""
-    one.azure.lost = lambda _: True
-    one.azure.world.evict("render-1")
+    one.script.lost = lambda _: True
+    one.world.evict("render-1")
     await one.run_until(at("10:15"))
     await one.sweep()
     await one.run_until(at("10:20"))
@@ -153,14 +208,14 @@ async def evicted_and_untold(one: Live) -> None:
 
 async def evicted_without_capacity(one: Live) -> None:
     """Evict it while there is no capacity."""
-    one.azure.world.set_capacity(one.azure.pool_key(), 0)
-    one.azure.world.evict("render-1")
+    one.world.set_capacity(one.world.machine("render-1").pool, 0)
+    one.world.evict("render-1")
     await one.run_until(at("10:00:58"))
 
 
 async def evicted_in_a_scale_set(one: Live) -> None:
     """Evict it where its scale set has a restore policy of its own."""
-    machine = one.azure.world.machine("render-1")
+    machine = one.world.machine("render-1")
     scale_set = ScaleSet(
         f"/subscriptions/{machine.subscription_id}/resourceGroups/rg/providers/"
         "Microsoft.Compute/virtualMachineScaleSets/set-1",
@@ -170,15 +225,15 @@ async def evicted_in_a_scale_set(one: Live) -> None:
         machine.location,
         restore_policy=True,
     )
-    one.azure.world.scale_sets.append(scale_set)
+    one.world.scale_sets.append(scale_set)
     machine.scale_set_id = scale_set.scale_set_id
     await evicted(one)
 
 
 async def stopped_by_its_owner_and_untold(one: Live) -> None:
     """Its owner stops it; the events are lost; the sweep finds it."""
-    one.azure.lost = lambda _: True
-    one.azure.world.stop_by_owner("render-1")
+    one.script.lost = lambda _: True
+    one.world.stop_by_owner("render-1")
     await one.run_until(at("10:15"))
     await one.sweep()
     await one.run_until(at("10:20"))
@@ -206,7 +261,7 @@ def test_nothing_is_asked_that_is_not_in_the_role(tmp_path: Path) -> None:
     asked: set[str] = set()
     for story in STORIES:
         one, access = play(tmp_path, story)
-        calls = [call for call in one.azure.world.calls if call.principal == "responder"]
+        calls = [call for call in one.world.calls if call.principal == "responder"]
         assert calls, story
         assert [call for call in calls if call.status in {401, 403}] == []
         assert {call.operation for call in calls} <= {*ROLE.actions, QUERY}
@@ -239,7 +294,7 @@ def test_without_the_start_all_is_seen_and_nothing_done(tmp_path: Path) -> None:
     """The recovery stays open, slowly tried again, and says that access was denied."""
     one, _ = play(tmp_path, evicted, without=START)
     assert one.starts() == []
-    recovery = one.azure.recovery()
+    recovery = one.recovery()
     assert recovery.is_open
     failure = one.attempt().failure
     assert failure is not None
@@ -263,11 +318,11 @@ def test_without_reading_operations_a_start_that_failed_is_not_noticed(tmp_path:
     failure = one.attempt().failure
     assert failure is not None
     assert failure.code == "AllocationFailed"
-    assert len(one.azure.tables.pool_rows) == 1
+    assert one.refusals() == [1]
     one, _ = play(tmp_path, evicted_without_capacity, without=READ_OPERATION)
     assert one.starts() == ["10:00:16"]
     assert one.attempt().failure is None
-    assert one.azure.tables.pool_rows == {}
+    assert one.refusals() == [0]
 
 
 def test_without_reading_health_a_vm_is_started_that_its_owner_stopped(tmp_path: Path) -> None:

@@ -46,9 +46,10 @@ POISON_AT: Final = 5
 TRY_AGAIN: Final = timedelta(seconds=30)
 """``visibilityTimeout`` of ``host.json``: when a message whose function failed comes back."""
 
+POLLING: Final = timedelta(seconds=2)
+"""``maxPollingInterval`` of ``host.json``: a message that can be seen may wait so long."""
+
 _RUNS_IN: Final[ContextVar[Instance]] = ContextVar("the instance that a task runs in")
-_POLLING_S: Final = 2.0
-"""``maxPollingInterval`` of ``host.json``."""
 
 
 @dataclass(eq=False, slots=True)
@@ -56,18 +57,22 @@ class Message:
     """A queue message; ``tells`` is what happened in the world that it tells of, where it is an event of Azure's."""
 
     body: str
-    visible_at: datetime
     tells: Happening | None = None
+    visible_at: datetime = field(init=False)
     dequeue_count: int = 0
+
+
+class EarlierTriesDiedError(Exception):
+    """Each process that tried a message died over it: the host does not try once more."""
 
 
 @dataclass(slots=True)
 class Storage:
     """What outlives every process: three tables, what the topic heard, and the poison messages with their errors."""
 
-    recoveries: Table = field(default_factory=Table)
-    history: Table = field(default_factory=Table)
-    pools: Table = field(default_factory=Table)
+    recoveries: Table = field(default_factory=lambda: Table("recoveries"))
+    history: Table = field(default_factory=lambda: Table("history"))
+    pools: Table = field(default_factory=lambda: Table("pools"))
     heard: list[CloudEvent[dict[str, object]]] = field(default_factory=list)
     poison: list[tuple[Message, Exception]] = field(default_factory=list)
 
@@ -80,6 +85,7 @@ class Deployment:
     instances: int = 1
     room: int = 12
     sweep_every: timedelta = timedelta(minutes=15)
+    polling: timedelta = POLLING
     dry_run: bool = False
     clock_errors: tuple[timedelta, ...] = ()
 
@@ -108,7 +114,7 @@ class App:
         self._waiting: list[Message] = []
         self._hidden: set[Message] = set()
         self._instances = [Instance(self, number) for number in range(deployment.instances)]
-        clock.call_after(deployment.sweep_every, self._sweep)
+        clock.call_after(deployment.sweep_every, self._timer_fires)
 
     @property
     def messages(self) -> list[Message]:
@@ -117,18 +123,34 @@ class App:
 
     def put(self, body: str, delay: timedelta, tells: Happening | None = None) -> None:
         """Take a message for the queue."""
-        self._hide(Message(body, self._clock.now() + delay, tells), delay)
+        self._hide(Message(body, tells), delay)
 
     def kill_one(self) -> None:
         """End an instance in the middle of whatever it does; the platform starts another within seconds."""
         self._chance.choice(self._instances).die()
 
-    def responder(self, instance: Instance) -> Responder:
-        """Put the product together, for one instance."""
-        world, clock, storage = self._world, self._clock, self.storage
-        wire = Wire(self._passages, clock.settle, instance.die)
-        errors = self._deployment.clock_errors
-        error = errors[instance.number % len(errors)] if errors else timedelta()
+    def sweep(self) -> None:
+        """Sweep in one of the instances that are alive, if any is."""
+        alive = [instance for instance in self._instances if instance.alive]
+        if alive:
+            instance = self._chance.choice(alive)
+            instance.tasks[self._clock.spawn(self._sweep_once(instance))] = None
+
+    def clear_messages(self) -> None:
+        """Lose all that is on the queue, as Azure's "Clear Messages" does."""
+        self._waiting.clear()
+        self._hidden.clear()
+
+    def redeploy(self, deployment: Deployment) -> None:
+        """Set the app up anew: its instances end, and others start; their number stays."""
+        self._deployment = deployment
+        for instance in self._instances:
+            instance.die()
+
+    def clients(self, die: Callable[[], None]) -> Clients:
+        """Open the doors for one process; ``die`` ends it."""
+        world, storage = self._world, self.storage
+        wire = Wire(self._passages, self._clock.settle, die)
 
         def compute(subscription_id: str) -> Any:  # noqa: ANN401 - a double of the SDK's client
             return ComputeDouble(subscription_id, world, wire, self._limits)
@@ -136,14 +158,20 @@ class App:
         def table(table: Table) -> Any:  # noqa: ANN401 - a double of the SDK's client
             return TableDouble(table, wire)
 
+        return Clients(
+            graph=ResourceGraph(cast("Any", GraphDouble(world, wire, self._limits))),
+            compute=Compute(ARM, compute),
+            store=Tables(table(storage.recoveries), table(storage.history), table(storage.pools)),
+            queue=SignalQueue(cast("Any", QueueDouble(self, wire))),
+            outcomes=OutcomesTopic(cast("Any", TopicDouble(storage.heard, wire))),
+        )
+
+    def responder(self, instance: Instance) -> Responder:
+        """Put the product together, for one instance."""
+        clock, errors = self._clock, self._deployment.clock_errors
+        error = errors[instance.number % len(errors)] if errors else timedelta()
         return Responder(
-            clients=Clients(
-                graph=ResourceGraph(cast("Any", GraphDouble(world, wire, self._limits))),
-                compute=Compute(ARM, compute),
-                store=Tables(table(storage.recoveries), table(storage.history), table(storage.pools)),
-                queue=SignalQueue(cast("Any", QueueDouble(self, wire))),
-                outcomes=OutcomesTopic(cast("Any", TopicDouble(storage.heard, wire))),
-            ),
+            clients=self.clients(instance.die),
             settings=Settings(
                 queue_endpoint="https://queue",
                 table_endpoint="https://table",
@@ -157,9 +185,9 @@ class App:
             new_id=self._new_id,
         )
 
-    def come_back(self, message: Message, delay: timedelta) -> None:
-        """Show a message again after a while."""
-        self._hide(message, delay)
+    def wait_for_lease(self, message: Message) -> None:
+        """Show a message again when the lease ends of a process that died over it: nobody gives it back."""
+        self._hide(message, LEASE * self._chance.uniform(0.5, 1))
 
     def hand_out(self) -> None:
         """Give waiting messages to instances that have room."""
@@ -197,27 +225,23 @@ class App:
         self._hidden.add(message)
 
         def show() -> None:
-            self._hidden.discard(message)
-            self._waiting.append(message)
-            self.hand_out()
+            if message in self._hidden:
+                self._hidden.remove(message)
+                self._waiting.append(message)
+                self.hand_out()
 
-        self._clock.call_after(delay + timedelta(seconds=self._chance.uniform(0, _POLLING_S)), show)
+        self._clock.call_after(delay + self._deployment.polling * self._chance.random(), show)
 
     async def _work(self, instance: Instance, message: Message) -> None:
-        message.dequeue_count += 1
         _RUNS_IN.set(instance)
         try:
-            await instance.responder.handle(message.body, delivery=message.dequeue_count)
-        except asyncio.CancelledError:
-            # The process died: nobody gives the message back, so it is seen again when its lease ends.
-            self.come_back(message, LEASE * self._chance.uniform(0.5, 1))
-            raise
+            await self._run_function(instance, message)
         except Exception as error:  # noqa: BLE001 - the host takes whatever a function raises
             self.failed(message, error)
             if message.dequeue_count >= POISON_AT:
                 self.storage.poison.append((message, error))
             else:
-                self.come_back(message, TRY_AGAIN)
+                self._hide(message, TRY_AGAIN)
         else:
             self.handled += 1
             self.done(message)
@@ -225,12 +249,15 @@ class App:
             instance.tasks.pop(cast("asyncio.Task[None]", asyncio.current_task()), None)
             self._clock.call_after(timedelta(), self.hand_out)
 
-    def _sweep(self) -> None:
-        self._clock.call_after(self._deployment.sweep_every, self._sweep)
-        alive = [instance for instance in self._instances if instance.alive]
-        if alive:
-            instance = self._chance.choice(alive)
-            instance.tasks[self._clock.spawn(self._sweep_once(instance))] = None
+    async def _run_function(self, instance: Instance, message: Message) -> None:
+        message.dequeue_count += 1
+        if message.dequeue_count > POISON_AT:
+            raise EarlierTriesDiedError
+        await instance.responder.handle(message.body, delivery=message.dequeue_count)
+
+    def _timer_fires(self) -> None:
+        self._clock.call_after(self._deployment.sweep_every, self._timer_fires)
+        self.sweep()
 
     async def _sweep_once(self, instance: Instance) -> None:
         _RUNS_IN.set(instance)
@@ -244,12 +271,15 @@ class App:
 
 @dataclass(eq=False)
 class Instance:
-    """One process of the app. Its tasks are kept in the order they began, so that a run can be repeated exactly."""
+    """One process of the app.
+
+    Its tasks are kept in the order they began, so that a run can be repeated exactly, each with its message if any.
+    """
 
     app: App
     number: int
     alive: bool = False
-    tasks: dict[asyncio.Task[None], None] = field(default_factory=dict)
+    tasks: dict[asyncio.Task[None], Message | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Start it."""
@@ -266,8 +296,10 @@ class Instance:
             return
         self.alive = False
         tasks, self.tasks = self.tasks, {}
-        for task in tasks:
+        for task, message in tasks.items():
             task.cancel()
+            if message is not None:
+                self.app.wait_for_lease(message)
         self.app.end_what_runs_in(self)
         self.app.start_again(self)
 
@@ -277,4 +309,4 @@ class Instance:
 
     def begin(self, message: Message) -> None:
         """Work on a message."""
-        self.tasks[self.app.spawn(self, message)] = None
+        self.tasks[self.app.spawn(self, message)] = message

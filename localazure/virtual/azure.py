@@ -40,9 +40,8 @@ class VirtualAzure:
     ) -> None:
         """Begin at a time, with nothing in it."""
         chance = chance or Random(0)  # noqa: S311 - no secret
-        self.clock = VirtualClock(begin)
         self.world = World(begin, durations or Durations())
-        self.clock.drive(self.world)
+        self.clock = VirtualClock(begin, self.world)
         self.app = App(self.world, self.clock, deployment, passages or SmoothPassages(), chance=chance, limits=limits)
         self.world.listen(event_grid(self.app, carriage or PromptCarriage()))
 

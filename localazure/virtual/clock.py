@@ -4,34 +4,77 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
-
-import async_solipsism
+from selectors import SelectSelector
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from selectors import SelectorKey
 
     from localazure.world import World
 
+_STEP: Final = timedelta(milliseconds=1)
+
+
+class _JumpingSelector(SelectSelector):
+    """Where an event loop would wait for the next timer, it has come at once: nothing else can ever happen."""
+
+    def __init__(self, at_end: Callable[[], None]) -> None:
+        """Begin at no time; ``at_end`` is called when nothing is left to do up to ``end``."""
+        super().__init__()
+        self.seconds = self.end = 0.0
+        self._at_end = at_end
+
+    def select(self, timeout: float | None = None) -> list[tuple[SelectorKey, int]]:
+        """Let the time pass that the loop would wait."""
+        if timeout is None or self.seconds + timeout > self.end:
+            self.seconds = self.end
+            self._at_end()
+        else:
+            self.seconds += timeout
+        return []
+
+
+class _JumpingLoop(asyncio.SelectorEventLoop):
+    """An event loop for what has timers only."""
+
+    def __init__(self) -> None:
+        """Begin at no time."""
+        self._jumping = _JumpingSelector(self.stop)
+        super().__init__(self._jumping)
+        # asyncio's own, the machine's, is too fine for seconds in floating point after some months: nothing would fall
+        # due any more. This is a tenth of what a time of day can tell, and holds for years.
+        self._clock_resolution = 1e-7
+
+    def time(self) -> float:
+        """Give the seconds that have passed."""
+        return self._jumping.seconds
+
+    def run_until(self, seconds: float) -> None:
+        """Run all that is due up to a time, with all that comes of it at once."""
+        self._jumping.end = seconds
+        self.run_forever()
+
 
 class VirtualClock:
-    """The time of day in a loop of its own; the world's moves happen when they are due."""
+    """The time of day in a loop of its own; the moves of the world happen when they are due."""
 
-    def __init__(self, begin: datetime) -> None:
+    def __init__(self, begin: datetime, world: World) -> None:
         """Begin at a time of day."""
-        self._begin = begin
-        self._runner = asyncio.Runner(loop_factory=async_solipsism.EventLoop)
-        self._loop = self._runner.get_loop()
-        self._worlds: list[World] = []
-        self._armed: asyncio.TimerHandle | None = None
+        self._begin, self._world = begin, world
+        self._loop = _JumpingLoop()
+        self._runner = asyncio.Runner(loop_factory=lambda: self._loop)
+        self._runner.get_loop()
+        self._read_at, self._now = 0.0, begin
+        self._wakes_at: datetime | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def now(self) -> datetime:
         """Give the time."""
-        return self._begin + timedelta(seconds=self._loop.time())
-
-    def drive(self, world: World) -> None:
-        """Let time pass for a world as well."""
-        self._worlds.append(world)
+        seconds = self._loop.time()
+        if seconds != self._read_at:
+            self._read_at, self._now = seconds, self._begin + timedelta(seconds=seconds)
+        return self._now
 
     def call_after(self, delay: timedelta, call: Callable[[], object]) -> None:
         """Call something later."""
@@ -47,31 +90,34 @@ class VirtualClock:
         return asyncio.all_tasks(self._loop)
 
     def settle(self) -> None:
-        """Let the worlds catch up with the time, and wake up when they have the next move to make."""
-        now = self.now()
-        dues = []
-        for world in self._worlds:
-            world.advance(now)
-            due = world.next_due()
-            if due is not None:
-                dues.append((due - self._begin).total_seconds())
-        if not dues:
+        """Let the world catch up with the time, and wake up when it has the next move to make."""
+        self._world.advance(self.now())
+        due = self._world.next_due()
+        if due == self._wakes_at:
             return
-        at = min(dues)
-        if self._armed is not None and not self._armed.cancelled() and self._loop.time() < self._armed.when() <= at:
-            return
-        if self._armed is not None:
-            self._armed.cancel()
-        # A microsecond more: a time of day is rounded to one, and a move must be due when we come.
-        self._armed = self._loop.call_at(at + 1e-6, self.settle)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._wakes_at = due
+        self._timer = self._loop.call_at((due - self._begin).total_seconds(), self._wake) if due else None
 
     def run_until(self, moment: datetime) -> None:
-        """Let everything happen up to a time of day."""
-        self._loop.call_at((moment - self._begin).total_seconds(), self._loop.stop)
+        """Let everything happen up to a time of day, and at it."""
         self._loop.call_soon(self.settle)
-        self._loop.run_forever()
+        self._loop.run_until((moment - self._begin).total_seconds())
         self.settle()
+
+    def complete[T](self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Let time pass until a task is over; give its result."""
+        task = self._loop.create_task(coroutine)
+        self.run_until(self.now())
+        while not task.done():
+            self.run_until(self.now() + _STEP)
+        return task.result()
 
     def close(self) -> None:
         """End all that still runs, as if every process died, and then the loop."""
         self._runner.close()
+
+    def _wake(self) -> None:
+        self._wakes_at = self._timer = None
+        self.settle()

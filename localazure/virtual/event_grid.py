@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from localazure.azure_events import AzureEvent
     from localazure.event_filters import SystemTopic
     from localazure.happenings import Happening
-    from localazure.virtual.app import App
+    from localazure.virtual.storage import Mailbox
 
 _FILTERS: Final = Path(__file__).resolve().parents[2] / "infra" / "event-filters.json"
 
@@ -38,21 +38,22 @@ class PromptCarriage:
         return (timedelta(seconds=1),)
 
 
-def event_grid(app: App, carriage: Carriage) -> Callable[[Happening], None]:
-    """Give what listens to the world, and puts what passes ``infra/event-filters.json`` on the app's queue."""
+def event_grid(queue: Mailbox, carriage: Carriage) -> Callable[[Happening], None]:
+    """Give what listens to the world, and puts what passes ``infra/event-filters.json`` on the queue."""
     topics = read_topics(_FILTERS)
     numbers = count(1)
     passing: dict[tuple[str, ...], bool] = {}
 
     def publish(happening: Happening) -> None:
-        event = azure_event(happening, f"event-{next(numbers)}", happening.occurred_at)
         look = _look(happening)
         if look not in passing:
-            passing[look] = _passes(event, topics)
-        if passing[look]:
+            passing[look] = _passes(azure_event(happening, "look", happening.occurred_at), topics)
+        delays = carriage.delays(happening) if passing[look] else ()
+        if delays:
+            event = azure_event(happening, f"event-{next(numbers)}", happening.occurred_at)
             body = json.dumps(event.written(DeliverySchema.CLOUD_EVENTS))
-            for delay in carriage.delays(happening):
-                app.put(body, delay, happening)
+            for delay in delays:
+                queue.put(body, delay, happening)
 
     return publish
 

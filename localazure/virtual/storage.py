@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from azure.core.messaging import CloudEvent
 
+    from localazure.happenings import Happening
     from localazure.virtual.wire import Wire
 
     type Key = tuple[str, str]
@@ -30,6 +31,7 @@ _UNPUBLISHED: Final = re.compile("PartitionKey ge '([^']*)' and published eq fal
 class Table:
     """A table: rows by partition and row key, each with its ETag. ``written`` hears of every row that is written."""
 
+    name: str
     rows: dict[Key, tuple[dict[str, Any], str]] = field(default_factory=dict)
     etags: Iterator[int] = field(default_factory=itertools.count)
     written: Callable[[Mapping[str, Any]], None] = lambda _: None
@@ -72,11 +74,11 @@ class TableDouble:
     async def get_entity(self, partition_key: str, row_key: str) -> TableEntity:
         """Read a row."""
         key = partition_key, row_key
-        return await self.wire.send(Door.ROW_READ, row_key, lambda: self.table.read(key))
+        return await self.wire.send(Door.ROW_READ, f"{self.table.name}/{row_key}", lambda: self.table.read(key))
 
     async def create_entity(self, entity: Mapping[str, Any]) -> dict[str, str]:
         """Write a row that must not be there yet."""
-        return await self.wire.send(Door.ROW_WRITE, entity["RowKey"], lambda: self.table.create(entity))
+        return await self._write(entity["RowKey"], lambda: self.table.create(entity))
 
     async def update_entity(
         self, entity: Mapping[str, Any], *, mode: UpdateMode, etag: str | None = None, **_how: object
@@ -90,7 +92,7 @@ class TableDouble:
                 self.table.check(key, etag)
             return self.table.write({**before, **entity})
 
-        return await self.wire.send(Door.ROW_WRITE, entity["RowKey"], updated)
+        return await self._write(entity["RowKey"], updated)
 
     async def delete_entity(self, partition_key: str, row_key: str, *, etag: str | None, **_how: object) -> None:
         """Delete a row that is the one that was read; one that is gone already is gone (as the SDK has it)."""
@@ -101,7 +103,7 @@ class TableDouble:
                 self.table.check(key, etag)
                 del self.table.rows[key]
 
-        await self.wire.send(Door.ROW_WRITE, row_key, deleted)
+        await self._write(row_key, deleted)
 
     async def query_entities(self, query_filter: str) -> AsyncIterator[TableEntity]:
         """Read the rows of the history, from a day on, of which nothing was published."""
@@ -114,21 +116,26 @@ class TableDouble:
         def _fits(key: Key, row: Mapping[str, Any]) -> bool:
             return key[0] >= match[1] and row["published"] is False
 
-        for row in await self.wire.send(Door.ROW_READ, "", found):
+        for row in await self._list(found):
             yield row
 
     async def list_entities(self) -> AsyncIterator[TableEntity]:
         """Read all rows."""
-        rows = await self.wire.send(Door.ROW_READ, "", lambda: [self.table.read(key) for key in self.table.rows])
-        for row in rows:
+        for row in await self._list(lambda: [self.table.read(key) for key in self.table.rows]):
             yield row
+
+    async def _write[T](self, row_key: str, effect: Callable[[], T]) -> T:
+        return await self.wire.send(Door.ROW_WRITE, f"{self.table.name}/{row_key}", effect)
+
+    async def _list(self, effect: Callable[[], list[TableEntity]]) -> list[TableEntity]:
+        return await self.wire.send(Door.ROW_READ, f"{self.table.name}/", effect)
 
 
 class Mailbox(Protocol):
     """Where messages go."""
 
-    def put(self, body: str, delay: timedelta) -> None:
-        """Take a message, to be seen after ``delay``."""
+    def put(self, body: str, delay: timedelta, tells: Happening | None = None) -> None:
+        """Take a message, to be seen after ``delay``; ``tells`` is what happened in the world that it tells of."""
 
 
 @dataclass(frozen=True, slots=True)

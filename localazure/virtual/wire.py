@@ -58,7 +58,10 @@ class Passages(Protocol):
     """Decides how requests fare, and how much of the truth their answers show."""
 
     def of(self, door: Door, target: str) -> Passage:
-        """Say how the next request through this door fares; ``target`` is what it is about: a VM's id, or a row."""
+        """Say how the next request through this door fares.
+
+        ``target`` is what it is about: a VM's id, or a table and a row in it (``recoveries/rg|name``).
+        """
 
     def graph_lag(self) -> timedelta:
         """Say how old Resource Graph's next answer is."""
