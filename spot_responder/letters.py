@@ -31,7 +31,7 @@ class Place(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One message. ``letter_id`` is the queue message's id, or the blob's name and the event's place in it.
+    """One message. ``letter_id`` is short enough to be typed.
 
     ``body`` is the event as it came; ``receipt`` is what the door needs to find it again.
     """

@@ -41,7 +41,7 @@ async def look_around(doors: OperatorDoors, settings: Settings, now: datetime) -
     rows, pools, history, queues = await asyncio.gather(
         doors.clients.store.all_recoveries(),
         doors.records.all_pools(),
-        doors.records.history(first, now.date()),
+        doors.records.closed_between(first, now.date()),
         doors.letters.counts(),
     )
     return overview((row.value for row in rows), history, pools, queues, now, dry_run=settings.dry_run)
@@ -53,7 +53,7 @@ async def look_at(vm_id: VmId, clients: Clients, settings: Settings, now: dateti
     Raises:
         AzureRefusedError: if Azure does not let the login look.
     """
-    situation = await _situation(vm_id, clients, settings)
+    situation = await _situation(vm_id, clients, settings, now)
     decision = decide(situation, settings.policy, now, _MIDDLE)
     if situation.vm is not None and why_not(decision):
         current = await clients.compute.current(vm_id)
@@ -94,7 +94,7 @@ async def _judge_all(  # noqa: PLR0913, PLR0917 - what a judgement rests on, and
     async def judge(vm_id: VmId) -> Judged:
         nonlocal done
         async with turns:
-            situation = await _situation(vm_id, clients, settings)
+            situation = await _situation(vm_id, clients, settings, now)
         done += 1
         progress(done, len(asked))
         return Judged(situation, decide(situation, settings.policy, now, _MIDDLE), whys.get(vm_id))
@@ -102,10 +102,10 @@ async def _judge_all(  # noqa: PLR0913, PLR0917 - what a judgement rests on, and
     return await asyncio.gather(*(judge(vm_id) for vm_id in asked))
 
 
-async def _situation(vm_id: VmId, clients: Clients, settings: Settings) -> Situation:
+async def _situation(vm_id: VmId, clients: Clients, settings: Settings, now: datetime) -> Situation:
     """Look as the app does when its sweep has found the VM: such a signal says nothing but a name."""
     signal = Signal(vm_id, SignalKind.SWEEP_FOUND, None, Source.SWEEP, "")
-    gathered = await gather(signal, clients, settings.policy.restart_tag)
+    gathered = await gather(signal, clients, settings.policy.restart_tag, now)
     if gathered is None:
         message = "only a stale follow-up gathers nothing"
         raise AssertionError(message)

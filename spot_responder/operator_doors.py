@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import date
+    from datetime import date, datetime
 
     from spot_responder.doors import Clients
     from spot_responder.letters import Letter, Place
@@ -23,7 +23,7 @@ class Records(Protocol):
     async def all_pools(self) -> Sequence[Pool]:
         """Load every pool's gate."""
 
-    async def history(self, first: date, last: date) -> Sequence[Recovery]:
+    async def closed_between(self, first: date, last: date) -> Sequence[Recovery]:
         """Load the recoveries that were closed on these days (UTC), both included."""
 
 
@@ -53,14 +53,33 @@ class Letters(Protocol):
         """Remove it; ``False`` if it is not there."""
 
 
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who asks: a name as people know it, and the object id by which Azure does; ``""`` where the token is mute."""
+
+    name: str
+    object_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What ARM answered, and what its clock said then."""
+
+    body: Mapping[str, object]
+    at: datetime | None
+
+
 class Management(Protocol):
     """Azure Resource Manager, for what is not a VM, and for what a drill and a check of rights ask."""
 
-    async def get(self, path: str, api_version: str) -> Mapping[str, object]:
-        """Give what is at a path. Raises ``AzureRefusedError``."""
+    async def login(self) -> Login:
+        """Say as whom we are logged in. Raises ``AzureRefusedError`` where nobody is."""
 
-    async def post(self, path: str, api_version: str) -> None:
-        """Ask for an action. Raises ``AzureRefusedError``."""
+    async def listed(self, path: str, api_version: str) -> Sequence[Mapping[str, object]]:
+        """Give all that a list at a path holds, page after page. Raises ``AzureRefusedError``."""
+
+    async def ask(self, method: str, path: str, api_version: str) -> Answer:
+        """Ask for what is at a path, or for an action. Raises ``AzureRefusedError``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,3 +91,7 @@ class OperatorDoors:
     finder: Finder
     letters: Letters
     management: Management
+
+
+class CouldNotLookError(Exception):
+    """Storage or identity did not let an operator look; the message is one line, with what to do."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from spot_responder.explanations import why_not
 from spot_responder.near_misses import NearMiss, near_misses
-from spot_responder.situations import Close, Decision, Ignore, Situation, Start, Wait
+from spot_responder.situations import Close, Decision, Situation, Start, Wait
 from spot_responder.vms import PowerState
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _would(decision: Decision) -> Would:
             return Would.WAIT
         case Close():
             return Would.CLOSE
-        case Ignore():
+        case _:
             return Would.LEAVE_ALONE
 
 

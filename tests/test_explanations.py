@@ -483,3 +483,25 @@ def test_an_explanation_never_carries_an_operations_address() -> None:
     assert attempt is not None
     assert str(attempt.operation_url).startswith("https://arm/")
     assert "https://arm/" not in str(dataclasses.asdict(explained(azure)))
+
+
+def test_between_two_looks_the_start_is_announced() -> None:
+    """It is deallocated since half a second, and the app looks in another half."""
+    azure = VirtualAzure()
+    azure.add_vm()
+    azure.world.evict("render-1")
+    azure.run_until(at("10:00:15") + timedelta(seconds=0.5))
+    said = explained(azure)
+    assert said.headline == "render-1 is down, evicted by Azure: it is about to be started"
+    assert (said.next.what, said.next.at) == ("a start is asked for", at("10:00:16"))
+
+
+def test_the_budget() -> None:
+    """Asked for as often as is allowed within an hour: when it goes on."""
+    azure = VirtualAzure(Policy(starts_per_hour=2))
+    said = no_capacity(azure, "10:30")
+    assert said.headline == (
+        "render-1 is down, evicted by Azure: its budget: 2 start requests within an hour, the most that is allowed"
+    )
+    assert said.next.at is not None
+    assert at("11:00") < said.next.at < at("11:01")
