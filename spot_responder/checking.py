@@ -107,7 +107,7 @@ async def _one_vm_each(doors: OperatorDoors) -> tuple[list[VmId], list[Finding]]
     if not each:
         told = "no Spot VM is shown to your login: is there one, and do you have Reader where it is?"
         return [], [Finding("Resource Graph", Health.UNSEEN, told)]
-    told = f"shows {len(found)} Spot VMs in {len(each)} subscriptions"
+    told = f"Spot VMs that your login sees: {len(found)}; their subscriptions: {len(each)}"
     return list(each.values()), [Finding("Resource Graph", Health.GOOD, told)]
 
 

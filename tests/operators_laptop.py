@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import io
-import json
 import os
 import subprocess
 import sys
 import threading
 from concurrent.futures import Future
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from localazure.as_operator import Done, run_command
 from localazure.laptop import TABLES, laptop_azure
 from localazure.world import Durations
-from spot_responder.cli import main
 from spot_responder.clients.store import Tables
 from spot_responder.recoveries import Outcome
 from spot_responder.vms import VmId
@@ -51,20 +49,6 @@ LOOK_S: Final = 0.1
 
 
 @dataclass(frozen=True)
-class Done:
-    """What a command came to."""
-
-    exit_code: int
-    out: str
-    err: str
-
-    @property
-    def content(self) -> Any:  # noqa: ANN401 - whatever JSON there is
-        """Read what it printed as JSON."""
-        return json.loads(self.out)
-
-
-@dataclass(frozen=True)
 class OperatorsLaptop:
     """The laptop Azure in a thread of its own, and the way into it from a test's."""
 
@@ -88,11 +72,7 @@ class OperatorsLaptop:
 
     def operator(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Done:
         """Run a command as an operator of the laptop Azure does, or with another environment, in this process."""
-        out, err = io.StringIO(), io.StringIO()
-        found = dict(self.laptop.operator if environment is None else environment)
-        with _environment(found), redirect_stdout(out), redirect_stderr(err):
-            exit_code = main(arguments)
-        return Done(exit_code, out.getvalue(), err.getvalue())
+        return run_command(arguments, self.laptop.operator if environment is None else environment)
 
     def until_row(self, name: str, what: str, holds: Callable[[Recovery], bool]) -> Recovery:
         """Wait until something holds of a VM's row; give that."""
@@ -116,19 +96,6 @@ class OperatorsLaptop:
     def until_running(self, name: str) -> None:
         """Wait until a VM runs, and its case is closed."""
         self.until_row(name, "running", lambda row: row.recorded and row.outcome is Outcome.RESTORED)
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Have these variables for a while, and nothing of a developer's own."""
-    before = dict(os.environ)
-    os.environ.clear()
-    os.environ.update({"PATH": before.get("PATH", os.defpath), **variables})
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 def command(*arguments: str, environment: Mapping[str, str], folder: Path) -> Done:

@@ -18,12 +18,13 @@ from localazure.certificate import write_certificate
 from spot_responder.failures import FailureKind
 from spot_responder.signals import SignalKind
 from tests.makers import VM_ID
-from tests.operators_laptop import TAG, Done, OperatorsLaptop, command, operators_laptop
+from tests.operators_laptop import TAG, OperatorsLaptop, command, operators_laptop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from localazure.as_operator import Done
     from localazure.laptop import Laptop
 
 

@@ -55,7 +55,7 @@ def told(plan: Plan, restart_tag: str, paper: Paper) -> str:
     parts = [
         paper.title(title),
         _hands(plan, paper),
-        f"{count(len(plan.busy), 'recovery', 'recoveries')} that wait for their own time: {_names(plan)}\n",
+        f"left to their own time: {_names(plan)}\n",
         f"{count(plan.covered_and_up, 'covered VM runs', 'covered VMs run')}\n",
         _passed_by(plan, paper),
         _near_misses(plan, restart_tag, paper),
