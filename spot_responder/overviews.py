@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.failures import FailureKind
 from spot_responder.policy import FOLLOW_UP_OVERDUE
+from spot_responder.pools import STALE_AFTER
 from spot_responder.recoveries import AttemptState
 from spot_responder.signals import SignalKind
 
@@ -210,11 +211,11 @@ def _standing(row: Recovery) -> Standing:
 
 
 def pool_state(pool: Pool, now: datetime) -> PoolState | None:
-    """Say how a pool's gate stands; ``None`` where it is open."""
-    if pool.width is None:
-        return None
+    """Say how a pool's gate stands; ``None`` where it refused nobody, or that is a story of long ago."""
     under_way = sum(until > now for until in pool.under_way.values())
-    if pool.closed_until is not None and now < pool.closed_until:
+    if pool.closed_until is None or (not under_way and now - pool.closed_until > STALE_AFTER):
+        return None
+    if pool.is_closed(now):
         standing = PoolStanding.CLOSED
     else:
         standing = PoolStanding.PROBING if pool.refusals else PoolStanding.OPENING

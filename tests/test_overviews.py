@@ -188,7 +188,9 @@ def test_a_pool_that_opens_step_by_step() -> None:
     opening = pool_state(replace(gate, refusals=0, width=4), at("10:13"))
     assert opening is not None
     assert (opening.standing, opening.starts_under_way) == (PoolStanding.OPENING, 0)
-    assert pool_state(replace(gate, width=None), at("10:05")) is None
+    assert pool_state(gate, at("11:10")) is not None
+    assert pool_state(gate, at("11:11")) is None
+    assert pool_state(Pool(POOL_ID, under_way={"a": at("10:12")}), at("10:05")) is None
 
 
 @given(st.lists(RECOVERIES, max_size=5), st.lists(RECOVERIES, max_size=3), st.lists(POOLS, max_size=3), TIMES)
