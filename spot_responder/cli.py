@@ -49,7 +49,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write(f"{arguments.name}: interrupted\n")
         return 130
-    _write(answer, sys.stdout, as_json=arguments.json)
+    try:
+        _write(answer, sys.stdout, as_json=arguments.json)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # `… | head` has seen enough; Python would say so at its end, too.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return answer.exit_code
 
 

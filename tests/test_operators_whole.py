@@ -305,6 +305,8 @@ def test_local_finds_the_world_of_make_run(azure: OperatorsLaptop, tmp_path: Pat
     file = tmp_path / ".local" / "operator.json"
     file.write_text("{", encoding="utf-8")
     assert "cannot be read" in command("status", "--local", environment={}, folder=tmp_path).err
+    file.write_text("[]", encoding="utf-8")
+    assert "holds no object" in command("status", "--local", environment={}, folder=tmp_path).err
     file.write_text(json.dumps(dict(azure.laptop.operator)), encoding="utf-8")
     found = command("status", "--local", "--json", environment={}, folder=tmp_path)
     assert found.content.keys() >= {"cases", "pools", "queues", "event_path", "problems"}

@@ -151,3 +151,18 @@ def test_a_vm_that_is_gone_between_the_list_and_the_look_is_passed_over() -> Non
     azure.graph.blind = True
     azure.world.delete("render-1")
     assert planned(azure).passed_by == ()
+
+
+def test_a_hand_that_is_raised_for_nothing_is_told_once() -> None:
+    """Its follow-up is overdue, and its tag was taken off: it would be closed, and it is not listed a second time."""
+    azure = VirtualAzure(sweep_every=NEVER)
+    azure.add_vm()
+    azure.world.evict("render-1")
+    azure.run_until(at("10:00:05"))
+    azure.lost = lambda _: True
+    azure.queue.messages.clear()
+    azure.world.retag("render-1", {})
+    azure.run_until(at("10:10"))
+    plan = planned(azure)
+    assert [(hand.would, hand.found_by) for hand in plan.hands] == [(Would.CLOSE, FoundBy.OVERDUE)]
+    assert plan.passed_by == ()

@@ -18,6 +18,7 @@ from azure.storage.blob.aio import ContainerClient
 from azure.storage.queue.aio import QueueClient
 
 from spot_responder.clients.connections import PATIENCE, connect
+from spot_responder.clients.graph import QueryResultError
 from spot_responder.clients.letter_boxes import LetterBoxes
 from spot_responder.clients.management import Management
 from spot_responder.clients.sdk_errors import refusal
@@ -72,6 +73,8 @@ async def operator_doors(settings: Settings) -> AsyncIterator[OperatorDoors]:
             )
         except StoreFailedError as failed:
             raise CouldNotLookError(_meaning(failed.__cause__, settings)) from failed
+        except QueryResultError as odd:
+            raise CouldNotLookError(str(odd)) from odd
         except AzureError as error:
             raise CouldNotLookError(_meaning(error, settings)) from error
 

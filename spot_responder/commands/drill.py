@@ -11,7 +11,7 @@ from spot_responder.commands.answers import FINE, WRONG, Answer, StopError
 from spot_responder.commands.arguments import add_command, add_vm, whole_number
 from spot_responder.commands.operators import find_vm
 from spot_responder.commands.paper import Colour, Painted, span
-from spot_responder.doors import AzureRefusedError
+from spot_responder.doors import AzureRefusedError, StoreFailedError
 from spot_responder.drills import Drill, Drilled, Stage, observed, why_not_drilled
 from spot_responder.looking import look_at
 
@@ -79,13 +79,20 @@ async def _evict(vm_id: VmId, operator: Operator) -> Drilled:
 
 async def _watch(drilled: list[Drilled], until: datetime, operator: Operator) -> list[Drilled]:
     while operator.clock() < until and not all(each.is_over for each in drilled):
+        back = sum(each.passed for each in drilled)
+        operator.progress(f"{back} of {len(drilled)} are back; giving up in {span(until - operator.clock())}")
         await asyncio.sleep(_LOOK_S)
         drilled = [each if each.is_over else await _look(each, operator) for each in drilled]
+    operator.progress("")
     return drilled
 
 
 async def _look(before: Drilled, operator: Operator) -> Drilled:
-    stored = await operator.doors.clients.store.load(before.vm_id)
+    try:
+        stored = await operator.doors.clients.store.load(before.vm_id)
+    except StoreFailedError:
+        # Half an hour is not thrown away for one read that failed: the next is a second away.
+        return before
     after = observed(before, stored.value)
     if after.stage is not before.stage:
         operator.tell(f"{after.vm_id.name}: {after.stage}, {span(operator.clock() - after.asked_at)} after that")

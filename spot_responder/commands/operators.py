@@ -87,6 +87,9 @@ def _enter_the_laptop(environment: MutableMapping[str, str]) -> None:
     except (OSError, ValueError) as error:
         message = f"{LOCAL_SETTINGS} cannot be read ({error}): end `make run` and start it again"
         raise StopError(message) from error
+    if not isinstance(found, dict):
+        message = f"{LOCAL_SETTINGS} holds no object: end `make run` and start it again"
+        raise StopError(message)
     environment.update({str(name): str(value) for name, value in found.items()})
 
 
@@ -97,6 +100,7 @@ def _write_over(text: str) -> None:
 
 
 def _write_line(text: str) -> None:
+    _write_over("")
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
 
