@@ -49,7 +49,7 @@ _LOOK_S: Final = 0.1
 _BLOCK: Final = re.compile(r"(<!-- example: ([a-z-]+) -->\n```\n)(.*?)(```\n)", re.DOTALL)
 _SHAPES: Final = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"), "<time>"),
-    (re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d( \S+)?)?"), "<time>"),
+    (re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d( [A-Z+-]\S*)?)?"), "<time>"),
     (re.compile(r"\d\d:\d\d:\d\dZ?"), "<time>"),
     (re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"), "<id>"),
     (re.compile(r"\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*\d)[0-9a-f]{8}\b|\b\d{8}\b"), "<id>"),

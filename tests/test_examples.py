@@ -48,6 +48,7 @@ def test_a_shape_forgets_what_differs_and_nothing_else() -> None:
     one = "VM    since                    (in 3 s)\nvm-1  2026-03-02 10:00:00 UTC  7 s  1f0c2a9b 12\n"
     other = "VM  since     (2 min 4 s ago)\nvm-1  2027-12-31 23:59:59 CET  1 min 3 s  00000000   3\n"
     assert shape(one) == shape(other)
+    assert shape("at 23:36:48 (in 1 s)") == shape("at 2026-11-26 00:03:48 (in 10 min 27 s)")
     assert shape(one) != shape(one.replace("since", "until"))
     assert shape("1 message") != shape("1 recovery")
 
