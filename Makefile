@@ -9,13 +9,13 @@ MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
 PYTHON_SET_UP := .venv/.set-up
 NODE_SET_UP := node_modules/.set-up
-PURE_ROOMS := decisions evidence failures messages payloads policy pools recoveries refusals signals situations vms
+PURE_ROOMS := advice check_ups decisions drills evidence explanations failures histories letters messages near_misses overviews payloads plans policy pools recoveries refusals signals situations vms
 COMMA := ,
 EMPTY :=
 SPACE := $(EMPTY) $(EMPTY)
 PURE_FILES := $(subst $(SPACE),$(COMMA),$(PURE_ROOMS:%=spot_responder/%.py))
 
-.PHONY: help setup demo run evict stop empty fill test soak mutants check clean
+.PHONY: help setup demo examples run evict stop empty fill test soak mutants check clean
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,9 @@ demo: setup ## play every scenario in a laptop Azure, with a live timeline; ends
 
 run: setup ## start the laptop Azure and the app, and stay; Ctrl-C ends it
 	@$(PYTHON) -m localazure run
+
+examples: setup ## play the examples of docs/operations.md on the laptop Azure, and write them there
+	@$(PYTHON) -m localazure examples
 
 evict: ## in the world of `make run`: evict a VM, VM=name
 	@$(if $(VM),$(MAKE) setup,echo 'usage: make evict VM=name' >&2; exit 2)

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Final
 
-from localazure import demo, stay
+from localazure import demo, examples, stay
 from localazure.control import ControlError, ask
 from localazure.laptop import REPOSITORY
 from localazure.processes import NotAloneError, StartError, alone
@@ -31,6 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             case "demo":
                 with alone(FOLDER):
                     return demo.run(FOLDER)
+            case "examples":
+                with alone(FOLDER):
+                    return examples.run(FOLDER)
             case "run":
                 with alone(FOLDER):
                     return stay.run(FOLDER)
@@ -46,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m localazure", description="Azure on a laptop.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("demo", help="play all scenarios and end")
+    commands.add_parser("examples", help="play the examples of docs/operations.md, and write them there")
     commands.add_parser("run", help="run a world that stays, to be moved by hand")
     for move, (metavar, what) in _MOVES.items():
         commands.add_parser(move, help=what).add_argument("name", metavar=metavar)

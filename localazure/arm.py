@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from localazure import moves
+from localazure import deployed, moves
 from localazure.limits import DELETE_VM, GET_OPERATION, LOW_COST_GET, UPDATE_VM, Policy
 from localazure.operation_addresses import address, is_signed
 from localazure.operations import IN_PROGRESS, Call
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from localazure.access import Access
+    from localazure.deployed import Deployed
     from localazure.graph import Graph
     from localazure.machines import Machine
     from localazure.operations import Operation
@@ -64,11 +65,18 @@ class Route:
     answer: Answer
 
 
-def arm_application(access: Access, graph: Graph) -> web.Application:
-    """Build what listens at the management address: ARM Compute and, as in Azure on the same host, Resource Graph."""
+def arm_application(access: Access, graph: Graph, beside: Deployed | None = None) -> web.Application:
+    """Build what listens at the management address: ARM Compute and, as in Azure on the same host, Resource Graph.
+
+    ``beside``: what a deployment has made, to be shown as well.
+    """
+
+    def answer_of(request: web.Request, principal: str) -> web.Response:
+        shown = deployed.answer(beside, access, request, principal) if beside else None
+        return shown or _answer(access, request, principal)
 
     async def answer(request: web.Request) -> web.Response:
-        return access.respond(request, lambda principal: _answer(access, request, principal))
+        return access.respond(request, lambda principal: answer_of(request, principal))
 
     application = web.Application()
     application.router.add_route("POST", "/{graph:(?i:providers/microsoft[.]resourcegraph/resources)}", graph.answer)

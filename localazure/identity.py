@@ -12,6 +12,8 @@ import jwt
 from aiohttp import web
 from azure.core.credentials import AccessToken
 
+from localazure.timestamps import guid
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
     from datetime import datetime
@@ -50,6 +52,7 @@ class TokenIssuer:
             "exp": expires_on,
             "idtyp": "app",
             "sub": principal,
+            "oid": guid("principal", principal),
             "tid": TENANT,
         }
         return AccessToken(jwt.encode(claims, self.key, algorithm=_ALGORITHM), expires_on)

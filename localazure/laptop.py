@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 from azure.data.tables.aio import TableServiceClient
+from azure.storage.blob.aio import ContainerClient
 from azure.storage.queue import TextBase64DecodePolicy, TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient
 
@@ -20,6 +21,8 @@ from localazure.access import Access
 from localazure.arm import arm_application
 from localazure.azurite import azurite
 from localazure.certificate import write_certificate
+from localazure.dead_letters import CONTAINER, DeadLetters
+from localazure.deployed import Deployed, deployed
 from localazure.event_delivery import QueueDelivery
 from localazure.event_filters import read_topics
 from localazure.event_grid import EventGrid, Wiring
@@ -28,11 +31,11 @@ from localazure.graph import Graph
 from localazure.identity import PrincipalCredential, TokenIssuer, identity_endpoint
 from localazure.outcomes_topic import PATH as OUTCOMES_PATH
 from localazure.outcomes_topic import TOPIC_RESOURCE, OutcomesTopic, outcomes_application
-from localazure.roles import roles_of_principals
+from localazure.roles import RESPONDER_ROLE, roles_of_principals
 from localazure.world import Durations, World
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 
     from localazure.azure_events import JsonObject
     from localazure.azurite import Storage
@@ -64,7 +67,11 @@ class WallClock:
 
 @dataclass(frozen=True, slots=True)
 class Laptop:
-    """A running laptop Azure: everything that a scenario or a test may want to touch or look at."""
+    """A running laptop Azure: everything that a scenario or a test may want to touch or look at.
+
+    ``operator``: the environment by which an operator's commands find it, as somebody who may read it. ``log_in``
+    gives that of any principal of ``roles.py``, or of a stranger.
+    """
 
     world: World
     graph: Graph
@@ -76,7 +83,10 @@ class Laptop:
     clock: WallClock
     host: RunningHost
     host_log: Path
-    dead_letters: list[JsonObject]
+    dead_letters: DeadLetters
+    operator: Mapping[str, str]
+    log_in: Callable[[str], Coroutine[Any, Any, dict[str, str]]]
+    deployed: Deployed
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +120,21 @@ async def laptop_azure(
         certificate = write_certificate(folder / "certificates")
         ground = _Ground(clock, certificate, TokenIssuer(secrets.token_bytes(32), clock.now), stack)
         world = World(clock.now(), durations or Durations())
-        graph, arm_address = await _open_arm(ground, world)
+        beside = deployed(EVENT_FILTERS, RESPONDER_ROLE)
+        graph, arm_address = await _open_arm(ground, world, beside)
         outcomes, outcomes_address = await _open_outcomes(ground)
         storage = await stack.enter_async_context(azurite(None, certificate, secrets.token_bytes(64)))
         queue, poison, tables = await _deployed_storage(ground, storage)
-        dead_letters: list[JsonObject] = []
-        event_grid = await _open_event_grid(ground, storage, dead_letters.append)
+        dead_letters = await _open_dead_letters(ground, storage)
+        event_grid = await _open_event_grid(ground, storage, dead_letters.keep)
         world.listen(event_grid.publish)
         stack.push_async_callback(_cancel, asyncio.create_task(_let_time_pass(world, clock)))
-        settings = await _app_environment(ground, storage, arm_address, outcomes_address) | dict(app_settings)
+        addresses = {"ARM_ENDPOINT": arm_address, "OUTCOMES_TOPIC_ENDPOINT": outcomes_address, **app_settings}
+        settings = await _environment_of("responder", ground, storage) | addresses
+
+        async def log_in(principal: str) -> dict[str, str]:
+            return await _environment_of(principal, ground, storage) | addresses
+
         host = await stack.enter_async_context(functions_host(app_directory, settings, host_log))
         yield Laptop(
             world=world,
@@ -132,10 +148,13 @@ async def laptop_azure(
             host=host,
             host_log=host_log,
             dead_letters=dead_letters,
+            operator=await log_in("operator"),
+            log_in=log_in,
+            deployed=beside,
         )
 
 
-async def _open_arm(ground: _Ground, world: World) -> tuple[Graph, str]:
+async def _open_arm(ground: _Ground, world: World, beside: Deployed) -> tuple[Graph, str]:
     def principal_of(token: str) -> str | None:
         # As in Azure, a token that was made for another service is none here.
         return ground.issuer.principal_of(token, address)
@@ -148,7 +167,7 @@ async def _open_arm(ground: _Ground, world: World) -> tuple[Graph, str]:
         signing_key=secrets.token_bytes(32),
     )
     graph = Graph(access)
-    address = await _serve(ground, arm_application(access, graph))
+    address = await _serve(ground, arm_application(access, graph, beside))
     return graph, address
 
 
@@ -205,20 +224,21 @@ async def _open_event_grid(ground: _Ground, storage: Storage, dead_letter: Calla
     return await ground.stack.enter_async_context(EventGrid(wiring, ground.clock, Random(0)))  # noqa: S311 - no secret
 
 
-async def _app_environment(
-    ground: _Ground, storage: Storage, arm_address: str, outcomes_address: str
-) -> dict[str, str]:
-    """Give the app settings by which the app finds the laptop Azure, as the deployment would set them for Azure."""
+async def _open_dead_letters(ground: _Ground, storage: Storage) -> DeadLetters:
+    owner, authority = PrincipalCredential(ground.issuer, "owner"), str(ground.certificate.authority)
+    container = ContainerClient(storage.blob_uri, CONTAINER, credential=owner, connection_verify=authority)
+    await ground.stack.enter_async_context(container)
+    await container.create_container()
+    return DeadLetters(container)
+
+
+async def _environment_of(principal: str, ground: _Ground, storage: Storage) -> dict[str, str]:
+    """Give the variables by which somebody finds the laptop Azure, with an identity, as the deployment sets them."""
     identity = await ground.stack.enter_async_context(
-        identity_endpoint(ground.issuer, {"": "responder"}, secrets.token_hex(16))
+        identity_endpoint(ground.issuer, {"": principal}, secrets.token_hex(16))
     )
-    return {
-        **storage.environment(),
-        **identity.environment(),
-        "ARM_ENDPOINT": arm_address,
-        "OUTCOMES_TOPIC_ENDPOINT": outcomes_address,
-        "SSL_CERT_FILE": str(ground.certificate.authority),
-    }
+    authority = str(ground.certificate.authority)
+    return {**storage.environment(), **identity.environment(), "SSL_CERT_FILE": authority}
 
 
 async def _let_time_pass(world: World, clock: WallClock) -> None:

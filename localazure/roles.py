@@ -54,8 +54,16 @@ def read_role(path: Path) -> Role:
 
 
 def roles_of_principals(responder_role: Path = RESPONDER_ROLE) -> Mapping[str, Role]:
-    """Give the principals of the laptop Azure their roles: the responder its own, the owner everything."""
-    return MappingProxyType({"responder": read_role(responder_role), "owner": Role("Owner", ("*",))})
+    """Give the principals of the laptop Azure their roles: the responder its own, the owner everything.
+
+    The operator reads, and may simulate an eviction; who is not among them may nothing.
+    """
+    operator = Role(
+        "Reader, and simulateEviction", ("*/read", "Microsoft.Compute/virtualMachines/simulateEviction/action")
+    )
+    return MappingProxyType(
+        {"responder": read_role(responder_role), "owner": Role("Owner", ("*",)), "operator": operator}
+    )
 
 
 def _texts(path: Path, document: Mapping[str, object], field: str) -> tuple[str, ...]:

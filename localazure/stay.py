@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import sys
 from contextlib import suppress
@@ -22,9 +23,16 @@ if TYPE_CHECKING:
 
     from localazure.laptop import Laptop
 
+OPERATOR_FILE: Final = "operator.json"
+"""Read by the operator's commands with ``--local``: spot_responder/commands/operators.py."""
+
 SECOND: Final = timedelta(seconds=1)
 DURATIONS: Final = Durations(
-    until_unavailable=SECOND, deallocation=5 * SECOND, start=8 * SECOND, failed_start=4 * SECOND
+    until_unavailable=SECOND,
+    deallocation=5 * SECOND,
+    start=8 * SECOND,
+    failed_start=4 * SECOND,
+    until_simulated_eviction=5 * SECOND,
 )
 APP_SETTINGS: Final = {
     "SWEEP_SCHEDULE": "0 * * * * *",
@@ -55,11 +63,13 @@ async def _stay(folder: Path) -> None:
         laptop.event_grid.log.listen(timeline.event)
         follow = asyncio.create_task(timeline.follow(laptop))
         await _listen(laptop, folder)
+        _let_operators_in(laptop, folder)
         sys.stdout.write(_WELCOME.format(names=", ".join([*names, "untagged-1 (without the tag)"])))
         sys.stdout.flush()
         await ended.wait()
         follow.cancel()
-        (folder / ADDRESS_FILE).unlink(missing_ok=True)
+        for file in (ADDRESS_FILE, OPERATOR_FILE):
+            (folder / file).unlink(missing_ok=True)
 
 
 async def _listen(laptop: Laptop, folder: Path) -> None:
@@ -69,6 +79,14 @@ async def _listen(laptop: Laptop, folder: Path) -> None:
     (folder / ADDRESS_FILE).write_text(f"http://127.0.0.1:{runner.addresses[0][1]}\n", encoding="utf-8")
 
 
+def _let_operators_in(laptop: Laptop, folder: Path) -> None:
+    """Leave behind how `spot-responder … --local` finds this world; only its user may read it."""
+    file = folder / OPERATOR_FILE
+    file.unlink(missing_ok=True)
+    file.touch(mode=0o600)
+    file.write_text(json.dumps(dict(laptop.operator), indent=2) + "\n", encoding="utf-8")
+
+
 _WELCOME: Final = """\
 The laptop Azure is running, with the app in it. VMs: {names}.
 In another terminal:
@@ -76,5 +94,6 @@ In another terminal:
   make stop VM=vm-1                  its owner stops it
   make empty POOL=Standard_D2s_v5    no capacity for that size any more
   make fill POOL=Standard_D2s_v5     plenty of it again
+  .venv/bin/python -m spot_responder status --local     (or explain vm-1, plan, hold vm-1, …)
 The app's log is .local/host.log. Ctrl-C ends it all.
 """

@@ -1,133 +1,82 @@
-"""The operator's commands: what the responder makes of a payload."""
+"""The operator's command line: ``python -m spot_responder``, or ``spot-responder`` where it is installed."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
-from collections.abc import Mapping
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from spot_responder.failures import classify
-from spot_responder.signals import NotOurs, UnreadableEvent, parse_body, read_event
+from spot_responder.commands import doctor, drill, explaining, history, holding, planning, reading, replay, status
+from spot_responder.commands.answers import StopError, json_form
+from spot_responder.commands.arguments import Parser
+from spot_responder.commands.operators import run_as_operator
+from spot_responder.commands.paper import Paper
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
+    from typing import TextIO
 
-MOST_BYTES: Final = 1024 * 1024
-"""Event Grid takes no event larger than 1 MB (facts/events.md §5)."""
+    from spot_responder.commands.answers import Answer
 
 _EXAMPLES: Final = """\
 examples:
-  python -m spot_responder read-event event.json
-  az storage message peek … | python -m spot_responder read-event -
-  python -m spot_responder read-error error.json     with {"status": 409, "headers": {}, "body": {"error": {…}}}
+  spot-responder status                       what is going on
+  spot-responder explain render-1             why is it down, what comes next
+  spot-responder plan                         what would a sweep do now
+  spot-responder status --local               the same of the laptop Azure (make run)
+  spot-responder read-event event.json        what would the app make of this event
 
-Both print one JSON object. The exit code is 2 where the file cannot be read as what it should be.
+The app is found by its own settings, in the environment: AzureWebJobsStorage__queueServiceUri and the others of the
+README. The login is that of `az login`. Exit codes: 0 fine; 1 something is wrong in what was looked at, or it could
+not be looked; 2 the command was misused.
 """
 
 
-class UnreadableFileError(ValueError):
-    """The file is not there, cannot be read, or is not what the command reads."""
-
-
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return the process's exit code: 0, or 2 after one line on standard error."""
-    arguments = _parser().parse_args(argv)
-    run: Callable[[argparse.Namespace], Mapping[str, object]] = arguments.run
+    """Run one command and return the process's exit code: 0, 1, or 2 after one line on standard error."""
     try:
-        answer = run(arguments)
-    except (UnreadableFileError, UnreadableEvent) as error:
-        sys.stderr.write(f"{arguments.command}: {arguments.file!r}: {error}\n")
-        return 2
-    sys.stdout.write(json.dumps(answer) + "\n")
-    return 0
+        arguments = _parser().parse_args(argv)
+    except SystemExit as end:
+        return int(end.code or 0)
+    try:
+        answer: Answer = arguments.read(arguments) if "read" in arguments else run_as_operator(arguments, os.environ)
+    except StopError as stop:
+        sys.stderr.write(f"{arguments.name}: {stop}\n")
+        return stop.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{arguments.name}: interrupted\n")
+        return 130
+    try:
+        _write(answer, sys.stdout, as_json=arguments.json)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # `… | head` has seen enough; Python would say so at its end, too.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return answer.exit_code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m spot_responder",
-        description="Say what the Spot Responder makes of a payload of Azure.",
+def _write(answer: Answer, out: TextIO, *, as_json: bool) -> None:
+    if as_json or answer.told is None:
+        out.write(json.dumps(json_form(answer.content), indent=2 if answer.told else None) + "\n")
+        return
+    now = datetime.now(UTC)
+    zone = now.astimezone().tzinfo or UTC
+    coloured = out.isatty() and "NO_COLOR" not in os.environ
+    out.write(answer.told(Paper(now, zone, coloured)))
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="spot-responder",
+        description="What the Spot Responder does, why, and what next.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add(commands, "read-event", "read an Event Grid event, of either schema, or a message of our own", _run_read_event)
-    _add(commands, "read-error", 'classify an answer of Azure: {"status", "headers", "body"}', _run_read_error)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
+    for module in (status, explaining, planning, history, doctor, drill, replay, holding, reading):
+        module.add(commands)
     return parser
-
-
-def _add(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
-    name: str,
-    what: str,
-    run: Callable[[argparse.Namespace], Mapping[str, object]],
-) -> None:
-    command = commands.add_parser(name, help=what, description=what)
-    command.add_argument("file", metavar="FILE", help="a JSON file; - reads standard input")
-    command.set_defaults(run=run)
-
-
-def _run_read_event(arguments: argparse.Namespace) -> Mapping[str, object]:
-    read = read_event(parse_body(_read_bytes(arguments.file)))
-    if isinstance(read, NotOurs):
-        return {"actionable": False, "reason": read.reason}
-    return {
-        "vm_id": str(read.vm_id),
-        "kind": read.kind,
-        "occurred_at": read.occurred_at.isoformat().replace("+00:00", "Z") if read.occurred_at else None,
-        "source": read.source,
-        "actionable": True,
-    }
-
-
-def _run_read_error(arguments: argparse.Namespace) -> Mapping[str, object]:
-    answer = parse_body(_read_bytes(arguments.file))
-    failure = classify(_status(answer), answer.get("body"), _headers(answer))
-    return {
-        "kind": failure.kind,
-        "code": failure.code,
-        "message": failure.message,
-        "retry_after_s": None if failure.retry_after is None else failure.retry_after.total_seconds(),
-    }
-
-
-def _status(answer: Mapping[str, object]) -> int | None:
-    status = answer.get("status")
-    if "status" not in answer or isinstance(status, bool) or not isinstance(status, int | None):
-        message = (
-            "'status' is missing or no number; expected "
-            '{"status": 409, "headers": {…}, "body": {…}}, with null as the status where no answer came'
-        )
-        raise UnreadableFileError(message)
-    return status
-
-
-def _headers(answer: Mapping[str, object]) -> dict[str, str]:
-    headers = answer.get("headers") or {}
-    if not isinstance(headers, Mapping):
-        message = '\'headers\' is no object; expected {"Retry-After": "30", …}'
-        raise UnreadableFileError(message)
-    return {str(name): _header_text(value) for name, value in headers.items()}
-
-
-def _header_text(value: object) -> str:
-    """Join a header that came more than once, as HTTP does."""
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _read_bytes(file: str) -> bytes:
-    try:
-        if file == "-":
-            content = sys.stdin.buffer.read(MOST_BYTES + 1)
-        else:
-            with Path(file).open("rb") as opened:
-                content = opened.read(MOST_BYTES + 1)
-    except (OSError, ValueError) as error:
-        message = f"cannot be read: {getattr(error, 'strerror', None) or error}"
-        raise UnreadableFileError(message) from error
-    if len(content) > MOST_BYTES:
-        message = f"larger than {MOST_BYTES} bytes; no event and no answer of Azure is"
-        raise UnreadableFileError(message)
-    return content

@@ -22,6 +22,9 @@ INTENT_GRACE: Final = timedelta(minutes=1)
 LOOK_HOLDS: Final = timedelta(seconds=30)
 """A start is sent within so long of the look that it rests on, or not at all: tag and power state may have changed."""
 
+FOLLOW_UP_OVERDUE: Final = timedelta(minutes=2)
+"""A follow-up so late is taken as lost, and the sweep raises a hand in its place."""
+
 LONGEST_DELAY: Final = timedelta(days=6)
 """A queue message can be hidden for seven days at most; what has to wait longer is decided anew."""
 

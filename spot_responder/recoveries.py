@@ -138,6 +138,10 @@ class Recovery:
         """Give how often in a row it has failed for this reason."""
         return self.failures_in_a_row if self.failing_with is kind else 0
 
+    def restarts_within_a_day(self, now: datetime) -> tuple[datetime, ...]:
+        """Give when the VM came back through us within a day."""
+        return tuple(time for time in self.restarts if now - time < RESTARTS_REMEMBERED)
+
     def waiting(self, until: datetime, reason: str) -> Recovery:
         """Wait for the next follow-up, which makes all earlier ones stale."""
         self._must_be_open("wait")
@@ -176,7 +180,7 @@ class Recovery:
     def closed(self, outcome: Outcome, now: datetime, reason: str) -> Recovery:
         """End the case. What is over is forgotten; the owner's wish and the restarts are remembered."""
         self._must_be_open("close")
-        restarts = tuple(time for time in self.restarts if now - time < RESTARTS_REMEMBERED)
+        restarts = self.restarts_within_a_day(now)
         if outcome is Outcome.RESTORED:
             restarts = (*restarts, now)
         return replace(

@@ -25,6 +25,7 @@ from spot_responder.log_lines import (
     log_unreadable,
 )
 from spot_responder.messages import put_back, sweep_found_event, times_put_back
+from spot_responder.policy import FOLLOW_UP_OVERDUE
 from spot_responder.pools import MOST_DOUBLINGS
 from spot_responder.recoveries import opened_within_a_day
 from spot_responder.signals import NotOurs, Signal, SignalKind, UnreadableEvent, parse_body, read_event
@@ -48,10 +49,6 @@ HINT_HOLDS: Final = timedelta(days=1)
 
 UNTOLD_AT_MOST: Final = timedelta(days=2)
 """An outcome that could not be published for so long is in the history only."""
-
-OVERDUE: Final = timedelta(minutes=2)
-"""A follow-up so late is taken as lost, and the sweep raises a hand in its place."""
-
 
 GATE_TRIES: Final = 20
 """In a mass eviction many change one gate; each time that somebody else was first, there is one less of them."""
@@ -208,4 +205,4 @@ def _not_after(now: datetime, signal: Signal) -> Signal:
 
 
 def _is_overdue(recovery: Recovery, now: datetime) -> bool:
-    return recovery.is_open and (recovery.wake_at is None or now - recovery.wake_at > OVERDUE)
+    return recovery.is_open and (recovery.wake_at is None or now - recovery.wake_at > FOLLOW_UP_OVERDUE)

@@ -23,6 +23,9 @@ _SCHEDULE_FIELDS: Final = (59, 59, 23, 31, 12, 7)
 """The largest number in each field: second, minute, hour, day, month, day of the week."""
 
 
+_BLOBS: Final = "AzureWebJobsStorage__blobServiceUri"
+
+
 class InvalidSettingError(ValueError):
     """A setting is missing or makes no sense; the message names the variable, the value and what is expected."""
 
@@ -38,6 +41,8 @@ class Settings:
         arm_endpoint: ``ARM_ENDPOINT``, default ``https://management.azure.com``: Azure Resource Manager of the cloud.
         outcomes_endpoint: ``OUTCOMES_TOPIC_ENDPOINT``, default none: an Event Grid custom topic to be told outcomes.
         dry_run: ``DRY_RUN``, default ``false``: decide and log, and start nothing.
+        blob_endpoint: ``AzureWebJobsStorage__blobServiceUri``, default none: where the operator's commands look for
+            Event Grid's dead letters. The same variable tells the Functions host; the app itself does not need it.
         policy: what decisions are made by:
             ``RESTART_TAG`` (default ``AttemptRestartAfterEviction``): the tag that asks for a restart;
             ``RESTART_WHEN`` (``unless-stopped``, or ``evicted``, which demands evidence of an eviction);
@@ -57,6 +62,7 @@ class Settings:
     outcomes_endpoint: str | None
     dry_run: bool
     policy: Policy
+    blob_endpoint: str | None = None
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
@@ -74,6 +80,7 @@ class Settings:
             outcomes_endpoint=_endpoint("OUTCOMES_TOPIC_ENDPOINT", env) if has_topic else None,
             dry_run=_flag("DRY_RUN", env),
             policy=_policy(env),
+            blob_endpoint=_endpoint(_BLOBS, env) if env.get(_BLOBS, "").strip() else None,
         )
 
 

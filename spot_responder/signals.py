@@ -271,22 +271,20 @@ def _read_follow_up(event: Mapping[str, object]) -> Signal | NotOurs:
 
 
 def _read_sweep_found(event: Mapping[str, object]) -> Signal | NotOurs:
-    """Read our own message: the sweep found a VM that no event told us about.
-
-    {"type": "SpotResponder.SweepFound", "time": "…", "subject": "…", "data": {"vmId": "…"}}
-    """
+    """Read our own message: the sweep found a VM that no event told us about. See ``_hint``."""
     return _hint(event, SignalKind.SWEEP_FOUND, Source.SWEEP)
 
 
 def _read_operator_asked(event: Mapping[str, object]) -> Signal | NotOurs:
-    """Read an operator's message: look at this VM now, whatever you wait for.
-
-    {"type": "SpotResponder.OperatorAsked", "time": "…", "subject": "…", "data": {"vmId": "…"}}
-    """
+    """Read an operator's message: look at this VM now, whatever you wait for. See ``_hint``."""
     return _hint(event, SignalKind.OPERATOR_ASKED, Source.OPERATOR)
 
 
 def _hint(event: Mapping[str, object], kind: SignalKind, source: Source) -> Signal | NotOurs:
+    """Read a message that names a VM and says no more.
+
+    {"type": "SpotResponder.SweepFound", "time": "…", "subject": "…", "data": {"vmId": "…"}}
+    """
     vm = vm_or_not_ours(text_field(event, "data", "vmId"), text_field(event, "subject"))
     return vm if isinstance(vm, NotOurs) else Signal(vm, kind, envelope_time(event), source, "")
 

@@ -20,21 +20,33 @@ from spot_responder.clients.store import Tables
 from spot_responder.doors import Clients
 
 if TYPE_CHECKING:
+    from azure.core.credentials_async import AsyncTokenCredential
+    from azure.core.pipeline.transport import AsyncHttpTransport
+
     from spot_responder.settings import Settings
 
 _TIMEOUTS: Final[dict[str, Any]] = {"connection_timeout": 10, "read_timeout": 30}
 
 # The SDKs' own retries sleep as long as Azure says, up to 20 minutes (facts/arm.md §2): our follow-ups wait instead.
-_PATIENCE: Final[dict[str, Any]] = {"retry_total": 0, **_TIMEOUTS}
+PATIENCE: Final[dict[str, Any]] = {"retry_total": 0, **_TIMEOUTS}
 
 # Storage answers at once or, once in a while, not at all: two more tries within seconds save a round by the sweep.
 _STORAGE_RETRIES: Final = 2
 
 
-def connect(settings: Settings) -> Clients:
-    """Open the doors. Nothing is sent before the first request."""
-    credential = DefaultAzureCredential()
-    arm: dict[str, Any] = {"credential_scopes": [f"{settings.arm_endpoint}/.default"], **_PATIENCE}
+def connect(
+    settings: Settings,
+    credential: AsyncTokenCredential | None = None,
+    transport: AsyncHttpTransport[Any, Any] | None = None,
+) -> Clients:
+    """Open the doors. Nothing is sent before the first request.
+
+    ``transport``: one for all clients, for who closes it when done; without one, each has its own for as long as the
+    process lives.
+    """
+    credential = credential or DefaultAzureCredential()
+    shared: dict[str, Any] = {"transport": transport} if transport else {}
+    arm: dict[str, Any] = {"credential_scopes": [f"{settings.arm_endpoint}/.default"], **PATIENCE, **shared}
 
     def new_compute_client(subscription_id: str) -> ComputeManagementClient:
         return ComputeManagementClient(credential, subscription_id, settings.arm_endpoint, **arm)
@@ -47,6 +59,7 @@ def connect(settings: Settings) -> Clients:
             retry_total=_STORAGE_RETRIES,
             retry_backoff_factor=0.5,
             **_TIMEOUTS,
+            **shared,
         )
 
     queue = QueueClient(
@@ -59,6 +72,7 @@ def connect(settings: Settings) -> Clients:
         increment_base=1,
         random_jitter_range=1,
         **_TIMEOUTS,
+        **shared,
     )
     topic = settings.outcomes_endpoint
     return Clients(
@@ -66,5 +80,5 @@ def connect(settings: Settings) -> Clients:
         compute=Compute(settings.arm_endpoint, new_compute_client),
         store=Tables(table("recoveries"), table("history"), table("pools")),
         queue=SignalQueue(queue),
-        outcomes=OutcomesTopic(EventGridPublisherClient(topic, credential, **_PATIENCE) if topic else None),
+        outcomes=OutcomesTopic(EventGridPublisherClient(topic, credential, **PATIENCE, **shared) if topic else None),
     )

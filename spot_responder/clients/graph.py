@@ -45,6 +45,8 @@ _COLUMNS: Final = {
         "annotatedAt",
     ),
     "sweep": ("id", "tags"),
+    "named": ("id",),
+    "spot": ("id",),
 }
 
 type Row = Mapping[str, object]
@@ -79,7 +81,17 @@ class ResourceGraph:
         """Page through all Spot VMs that are deallocated, and give those that carry the tag."""
         query = fill("sweep", read_query("sweep"), restart_tag=restart_tag)
         rows = await self._rows("sweep", query)
-        return [vm_id for row in rows if says_true(_tags(row), restart_tag) for vm_id in _vm_ids(row)]
+        return [vm_id for row in rows if says_true(_tags(row), restart_tag) for vm_id in _vm_ids("sweep", row)]
+
+    async def named(self, name: str) -> list[VmId]:
+        """Give the VMs of this name, in any casing."""
+        rows = await self._rows("named", fill("named", read_query("named"), vm_name=name))
+        return [vm_id for row in rows for vm_id in _vm_ids("named", row)]
+
+    async def spot_vms(self) -> list[VmId]:
+        """Page through all Spot VMs that may be seen, tagged or not."""
+        rows = await self._rows("spot", read_query("spot"))
+        return [vm_id for row in rows for vm_id in _vm_ids("spot", row)]
 
     def _begin_batch(self) -> None:
         task = asyncio.create_task(self._confirm_all())
@@ -155,12 +167,12 @@ def _checked(name: str, row: Row) -> Row:
     return row
 
 
-def _vm_ids(row: Row) -> list[VmId]:
-    """Read the id of a row of ``sweep.kql``; one that is odd must not stop the sweep for all others."""
+def _vm_ids(name: str, row: Row) -> list[VmId]:
+    """Read the id of a row of a list; one that is odd must not stop the sweep for all others."""
     try:
         return [VmId.parse(str(row["id"]))]
     except NotAVmIdError as error:
-        log_odd_row("queries/sweep.kql", str(error))
+        log_odd_row(f"queries/{name}.kql", str(error))
         return []
 
 

@@ -24,16 +24,17 @@ from spot_responder.clients.rows import (
 from spot_responder.clients.sdk_errors import failure_of
 from spot_responder.doors import ChangedMeanwhileError, GateChangedError, Stored, StoreFailedError
 from spot_responder.log_lines import log_odd_row
-from spot_responder.pools import Pool, PoolId
+from spot_responder.pools import Pool
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import datetime
+    from collections.abc import Callable, Iterator
+    from datetime import date, datetime
 
     from azure.data.tables import TableEntity
     from azure.data.tables.aio import TableClient
 
     from spot_responder.clients.rows import Key, Row
+    from spot_responder.pools import PoolId
     from spot_responder.recoveries import Recovery
     from spot_responder.vms import VmId
 
@@ -84,6 +85,18 @@ class Tables:
         with _told("list all rows"):
             return [stored async for row in self.recoveries.list_entities() for stored in _recoveries(row)]
 
+    async def all_pools(self) -> list[Pool]:
+        """Load every pool's gate; an odd row is left out."""
+        with _told("list all pools"):
+            return [pool async for row in self.pools.list_entities() for pool in _sound("pools", row, pool_from_row)]
+
+    async def closed_between(self, first: date, last: date) -> list[Recovery]:
+        """Load the recoveries that were closed on these days (UTC), both included; an odd row is left out."""
+        days = f"PartitionKey ge '{first.isoformat()}' and PartitionKey le '{last.isoformat()}'"
+        with _told("list the history"):
+            rows = self.history.query_entities(days)
+            return [closed async for row in rows for closed in _sound("history", row, recovery_from_row)]
+
     async def forget(self, stored: Stored[Recovery]) -> None:
         """Delete a row; one that changed meanwhile is not to be forgotten any more, and stays."""
         partition, row = recovery_key(stored.value.vm_id)
@@ -123,10 +136,14 @@ def _told(what: str) -> Iterator[None]:
 
 
 def _recoveries(row: TableEntity) -> list[Stored[Recovery]]:
+    return [Stored(recovery, _etag(row)) for recovery in _sound("recoveries", row, recovery_from_row)]
+
+
+def _sound[T](table: str, row: TableEntity, read: Callable[[TableEntity], T]) -> list[T]:
     try:
-        return [Stored(recovery_from_row(row), _etag(row))]
+        return [read(row)]
     except (KeyError, TypeError, ValueError) as error:
-        log_odd_row(f"table recoveries, {row['PartitionKey']}, {row['RowKey']}", repr(error))
+        log_odd_row(f"table {table}, {row['PartitionKey']}, {row['RowKey']}", repr(error))
         return []
 
 

@@ -1,0 +1,152 @@
+"""What the deployment has made beside the app: topics, event subscriptions, the role; as ARM shows it.
+
+Read from the files that Bicep deploys. A test may take away from it, or change it, to see who notices.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from aiohttp import web
+
+from localazure.refusals import Refused
+from localazure.timestamps import guid
+from localazure.world import SUBSCRIPTION
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from localazure.access import Access
+
+GROUP: Final = "rg-spot-responder"
+_PREFIX: Final = "laptop"
+_SCOPE: Final = r"/subscriptions/(?P<subscription>[^/]+)"
+_GRID: Final = r"/providers/microsoft\.eventgrid/systemtopics"
+_RBAC: Final = r"/providers/microsoft\.authorization"
+TOPICS_READ: Final = "Microsoft.EventGrid/systemTopics/read"
+SUBSCRIPTIONS_READ: Final = "Microsoft.EventGrid/systemTopics/eventSubscriptions/read"
+DEFINITIONS_READ: Final = "Microsoft.Authorization/roleDefinitions/read"
+ASSIGNMENTS_READ: Final = "Microsoft.Authorization/roleAssignments/read"
+HEALTH_READ: Final = "Microsoft.ResourceHealth/availabilityStatuses/read"
+SCALE_SETS_READ: Final = "Microsoft.Compute/virtualMachineScaleSets/read"
+
+type Body = dict[str, Any]
+
+
+@dataclass
+class Deployed:
+    """``topics``: bodies by name; ``subscriptions``: bodies by the topic's name; ``definitions``, ``assignments``."""
+
+    topics: dict[str, Body]
+    subscriptions: dict[str, list[Body]]
+    definitions: list[Body]
+    assignments: list[Body]
+
+
+def deployed(event_filters: Path, responder_role: Path) -> Deployed:
+    """Give what a deployment into the laptop's subscription makes."""
+    kinds = json.loads(event_filters.read_text(encoding="utf-8"))["topics"]
+    role = json.loads(responder_role.read_text(encoding="utf-8"))
+    scope = f"/subscriptions/{SUBSCRIPTION}"
+    role_id = f"{scope}/providers/Microsoft.Authorization/roleDefinitions/{guid(scope, role['roleName'])}"
+    assignment = {"roleDefinitionId": role_id, "principalId": guid("principal", "responder"), "scope": scope}
+    return Deployed(
+        topics={f"evgst-{kind}": _topic(f"evgst-{kind}", one["topicType"]) for kind, one in kinds.items()},
+        subscriptions={
+            f"evgst-{kind}": [_subscription(f"evgst-{kind}", each) for each in one["subscriptions"]]
+            for kind, one in kinds.items()
+        },
+        definitions=[_definition(role_id, role)],
+        assignments=[{"id": f"{scope}/…", "properties": assignment}],
+    )
+
+
+def _topic(name: str, topic_type: str) -> Body:
+    return {
+        "id": f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.EventGrid/systemTopics/{name}",
+        "name": name,
+        "type": "Microsoft.EventGrid/systemTopics",
+        "location": "global",
+        "identity": {"type": "SystemAssigned"},
+        "properties": {
+            "provisioningState": "Succeeded",
+            "source": f"/subscriptions/{SUBSCRIPTION}",
+            # Azure gives it in lower case, whatever was deployed.
+            "topicType": topic_type.lower(),
+        },
+    }
+
+
+def _subscription(topic: str, wanted: Body) -> Body:
+    name = f"{_PREFIX}-{wanted['name']}"
+    destination = {"endpointType": "StorageQueue", "properties": {"queueName": "signals"}}
+    return {
+        "id": f"{_topic(topic, '')['id']}/eventSubscriptions/{name}",
+        "name": name,
+        "type": "Microsoft.EventGrid/systemTopics/eventSubscriptions",
+        "properties": {
+            "provisioningState": "Succeeded",
+            "filter": wanted["filter"] | {"subjectBeginsWith": "", "subjectEndsWith": ""},
+            "deliveryWithResourceIdentity": {"identity": {"type": "SystemAssigned"}, "destination": destination},
+        },
+    }
+
+
+def _definition(role_id: str, role: Body) -> Body:
+    permissions = {name: role[name] for name in ("actions", "notActions", "dataActions", "notDataActions")}
+    return {
+        "id": role_id,
+        "name": role_id.rpartition("/")[2],
+        "type": "Microsoft.Authorization/roleDefinitions",
+        "properties": {
+            "roleName": f"{role['roleName']} {SUBSCRIPTION}",
+            "type": "CustomRole",
+            "permissions": [permissions],
+        },
+    }
+
+
+def answer(found: Deployed, access: Access, request: web.Request, principal: str) -> web.Response | None:
+    """Answer a GET of what is deployed; ``None`` where the path is none of that."""
+    path = request.path
+    if request.method != "GET":
+        return None
+    if path.lower() == "/subscriptions":
+        return _listed([{"id": f"/subscriptions/{SUBSCRIPTION}", "subscriptionId": SUBSCRIPTION}])
+    if match := re.fullmatch(rf"{_SCOPE}{_GRID}", path, re.IGNORECASE):
+        access.authorize(principal, TOPICS_READ, match[0])
+        return _listed(list(found.topics.values()) if _is_ours(match) else [])
+    pattern = rf"{_SCOPE}/resourcegroups/[^/]+{_GRID}/(?P<topic>[^/]+)/eventsubscriptions"
+    if match := re.fullmatch(pattern, path, re.IGNORECASE):
+        access.authorize(principal, SUBSCRIPTIONS_READ, match[0])
+        return _listed(found.subscriptions.get(match["topic"], []))
+    if match := re.fullmatch(rf"{_SCOPE}{_RBAC}/(?P<what>roledefinitions|roleassignments)", path, re.IGNORECASE):
+        of_roles = match["what"].lower() == "roledefinitions"
+        access.authorize(principal, DEFINITIONS_READ if of_roles else ASSIGNMENTS_READ, match[0])
+        return _listed((found.definitions if of_roles else found.assignments) if _is_ours(match) else [])
+    return _beside_a_vm(access, path, principal)
+
+
+def _beside_a_vm(access: Access, path: str, principal: str) -> web.Response | None:
+    """Answer for a VM's health and for scale sets, as far as a check of rights asks."""
+    if match := re.fullmatch(r"(?P<vm>/.+)/providers/microsoft\.resourcehealth/.+", path, re.IGNORECASE):
+        access.authorize(principal, HEALTH_READ, match["vm"])
+        machine = access.world.find(match["vm"])
+        if machine is None:
+            raise Refused(404, "ResourceNotFound", f"The resource '{match['vm']}' was not found.")
+        return web.json_response({"properties": {"availabilityState": machine.condition.availability.state}})
+    if match := re.fullmatch(r"/.+/virtualmachinescalesets/(?P<name>[^/]+)", path, re.IGNORECASE):
+        access.authorize(principal, SCALE_SETS_READ, match[0])
+        raise Refused(404, "ResourceNotFound", f"The scale set '{match['name']}' was not found.")
+    return None
+
+
+def _is_ours(match: re.Match[str]) -> bool:
+    return match["subscription"].lower() == SUBSCRIPTION.lower()
+
+
+def _listed(values: list[Body]) -> web.Response:
+    return web.json_response({"value": values})

@@ -1,0 +1,75 @@
+"""What an operator may do about a VM that is not back yet: one line each, with the command where there is one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spot_responder.evidence import Verdict
+from spot_responder.failures import FailureKind
+from spot_responder.near_misses import near_misses, tag_command
+from spot_responder.situations import Close, Ignore
+from spot_responder.vms import PowerState
+
+if TYPE_CHECKING:
+    from spot_responder.failures import Failure
+    from spot_responder.policy import Policy
+    from spot_responder.situations import Decision, Situation
+    from spot_responder.vms import Vm, VmId
+
+
+def advice(situation: Situation, decision: Decision, failure: Failure | None, policy: Policy) -> tuple[str, ...]:
+    """Give what an operator may do; nothing where all goes its way. ``failure``: of the latest start request."""
+    vm, row = situation.vm, situation.recovery
+    if vm is None:
+        return ("is it there, and may you see it? az resource list --name " + situation.signal.vm_id.name,)
+    lines = _about_the_tag(vm, policy)
+    if row and row.held_at:
+        lines.append(f"to let it be started again: spot-responder release {vm.vm_id.name}")
+    if situation.evidence.verdict is Verdict.STOPPED_BY_OWNER and vm.power_state is not PowerState.RUNNING:
+        lines += [_who(vm.vm_id), f"to have it up: az vm start --ids {vm.vm_id}"]
+    if failure and not isinstance(decision, Close | Ignore):
+        lines += [_about(failure, vm), f"to have it tried now, without waiting: spot-responder retry {vm.vm_id.name}"]
+    return tuple(lines)
+
+
+def _about_the_tag(vm: Vm, policy: Policy) -> list[str]:
+    if not near_misses(vm.tags, policy.restart_tag) or vm.has_tag(policy.restart_tag) or not vm.is_spot:
+        return []
+    return [f"if its owner wants it restarted: {tag_command(vm.vm_id, policy.restart_tag)}"]
+
+
+def _who(vm_id: VmId) -> str:
+    fields = "{when:eventTimestamp, who:caller, what:operationName.value}"
+    return f'who it was: az monitor activity-log list --resource-id {vm_id} --offset 7d --query "[].{fields}" -o table'
+
+
+def _about(failure: Failure, vm: Vm) -> str:
+    match failure.kind:
+        case FailureKind.CAPACITY:
+            return "it comes back when Azure has room; sooner only in another size, zone or region"
+        case FailureKind.PRICE:
+            raise_it = f"az vm update --ids {vm.vm_id} --set billingProfile.maxPrice=-1"
+            return f"to pay up to the on-demand price: {raise_it}"
+        case FailureKind.QUOTA:
+            return f"to see the quota (Total Regional Spot vCPUs): az vm list-usage -l {vm.location} -o table"
+        case FailureKind.DENIED:
+            return _about_denied(failure, vm)
+        case FailureKind.THROTTLED:
+            return "nothing is to be done: Azure said for how long to be quiet"
+        case FailureKind.CONFLICT:
+            return "nothing is to be done: the other operation ends by itself"
+        case _:
+            return "nobody here knows this code: look it up, and tell those who maintain Spot Responder of it"
+
+
+def _about_denied(failure: Failure, vm: Vm) -> str:
+    match failure.code.lower():
+        case "scopelocked":
+            return f"a read-only lock forbids it: az lock list -g {vm.vm_id.resource_group} -o table"
+        case "requestdisallowedbypolicy":
+            return f"an Azure Policy forbids it: az policy state list --resource {vm.vm_id} -o table"
+        case "authorizationfailed" | "linkedauthorizationfailed":
+            scope = f"/subscriptions/{vm.vm_id.subscription_id}/resourceGroups/{vm.vm_id.resource_group}"
+            return f"does the app have its role? az role assignment list --scope {scope} --include-inherited -o table"
+        case _:
+            return "the VM's or the subscription's configuration forbids it: Azure's words say what"

@@ -1,0 +1,178 @@
+"""What ``doctor`` finds: what must be so for the app to work, whether it is, and the command that mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from spot_responder.payloads import field, text_field
+
+CLOCK_TOLERATED: Final = timedelta(minutes=1)
+"""Decisions bear much more; but a clock that is off by this much is worth a look."""
+
+
+class Health(StrEnum):
+    """How a thing was found. ``UNSEEN``: it could not be looked, which says nothing about the thing."""
+
+    GOOD = "good"
+    BAD = "bad"
+    UNSEEN = "could not look"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. ``mend``: the command to begin with; empty where nothing is wrong."""
+
+    what: str
+    health: Health
+    told: str
+    mend: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckUp:
+    """All findings, and as whom they were made."""
+
+    at: datetime
+    login: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing was found wrong. What could not be looked at is not wrong."""
+        return all(finding.health is not Health.BAD for finding in self.findings)
+
+
+def clock_finding(here: datetime, there: datetime | None) -> Finding:
+    """Hold this machine's clock against Azure's."""
+    if there is None:
+        return Finding("clock", Health.UNSEEN, "Azure did not tell its time")
+    # The header counts whole seconds, and the answer was on its way.
+    gap = abs(here - there)
+    told = f"{gap.total_seconds():.0f} s from Azure's"
+    if gap <= CLOCK_TOLERATED:
+        return Finding("clock", Health.GOOD, told)
+    return Finding("clock", Health.BAD, told, "set this machine's clock: timedatectl set-ntp true")
+
+
+def topic_findings(
+    wanted: Mapping[str, object], topics: Iterable[Mapping[str, object]]
+) -> list[tuple[str, Mapping[str, object] | None]]:
+    """Find the system topic of each kind that ``event-filters.json`` names; ``None`` where there is none."""
+    there = {text_field(topic, "properties", "topicType").lower(): topic for topic in topics}
+    kinds = field(wanted, "topics")
+    named = kinds if isinstance(kinds, Mapping) else {}
+    return [(str(kind), there.get(text_field(each, "topicType").lower())) for kind, each in named.items()]
+
+
+def missing_topic(kind: str) -> Finding:
+    """Say that a system topic is not there."""
+    return Finding(f"topic {kind}", Health.BAD, "not there: no event of this kind can come", "azd provision")
+
+
+def subscription_findings(
+    kind: str, topic: str, wanted: Mapping[str, object], there: Iterable[Mapping[str, object]]
+) -> list[Finding]:
+    """Hold a topic's event subscriptions against those of ``event-filters.json``: by their filters."""
+    expected = field(wanted, "topics", kind, "subscriptions")
+    found = list(there)
+    every = expected if isinstance(expected, list) else []
+    return [_subscription_finding(kind, topic, each, found) for each in every if isinstance(each, Mapping)]
+
+
+def _subscription_finding(
+    kind: str, topic: str, wanted: Mapping[str, object], there: Iterable[Mapping[str, object]]
+) -> Finding:
+    name = text_field(wanted, "name")
+    what = f"event subscription {name} of topic {kind}"
+    named = [each for each in there if _is_named(text_field(each, "name"), name)]
+    alike = [each for each in there if _filter_of(each) == _filter(field(wanted, "filter"))]
+    if not alike and named:
+        return Finding(what, Health.BAD, "its filter is not that of infra/event-filters.json", "azd provision")
+    if not alike:
+        return Finding(what, Health.BAD, "not there: these events do not come", "azd provision")
+    state = text_field(alike[0], "properties", "provisioningState")
+    if state.lower() != "succeeded":
+        mend = f"az eventgrid system-topic event-subscription list --system-topic-name {topic} -g GROUP"
+        return Finding(what, Health.BAD, f"it is {state or 'in no state that is told'}", mend)
+    target = _target(alike[0])
+    if target == "StorageQueue signals" or target.startswith("AzureFunction"):
+        return Finding(what, Health.GOOD, f"there, delivers to {target}")
+    return Finding(what, Health.BAD, f"it delivers to {target or 'nowhere'}, not to the queue signals", "azd provision")
+
+
+def _is_named(there: str, wanted: str) -> bool:
+    """Whether it is the one: a deployment puts its environment's name before it."""
+    return there.lower() == wanted.lower() or there.lower().endswith(f"-{wanted.lower()}")
+
+
+def _filter_of(subscription: Mapping[str, object]) -> object:
+    return _filter(field(subscription, "properties", "filter"))
+
+
+def _filter(value: object) -> tuple[frozenset[str], frozenset[tuple[str, str, frozenset[str]]]]:
+    """Reduce a filter to what it lets through; Azure adds fields that are empty, and keeps no order."""
+    types = field(value, "includedEventTypes")
+    advanced = field(value, "advancedFilters")
+    return (
+        _lower(types),
+        frozenset(
+            (
+                text_field(each, "operatorType").lower(),
+                text_field(each, "key").lower(),
+                _lower(field(each, "values")),
+            )
+            for each in (advanced if isinstance(advanced, list) else [])
+        ),
+    )
+
+
+def _lower(values: object) -> frozenset[str]:
+    return frozenset(str(value).lower() for value in values) if isinstance(values, list) else frozenset()
+
+
+def _target(subscription: Mapping[str, object]) -> str:
+    """Name where a subscription delivers: ``StorageQueue signals``; by its identity or without."""
+    properties = field(subscription, "properties")
+    for place in (("deliveryWithResourceIdentity", "destination"), ("destination",)):
+        destination = field(properties, *place)
+        if destination:
+            kind = text_field(destination, "endpointType")
+            return f"{kind} {text_field(destination, 'properties', 'queueName')}".strip()
+    return ""
+
+
+def role_finding(needed: Iterable[str], definitions: Iterable[Mapping[str, object]], name: str) -> tuple[Finding, str]:
+    """Say whether the custom role is there and allows what is needed; give its id, ``""`` where there is none."""
+    what = "the app's role"
+    for definition in definitions:
+        if not text_field(definition, "properties", "roleName").startswith(name):
+            continue
+        allowed = _allowed(definition)
+        lacking = [action for action in needed if action.lower() not in allowed]
+        if lacking:
+            told = f"it lacks {', '.join(lacking)}"
+            return Finding(what, Health.BAD, told, "azd provision"), text_field(definition, "id")
+        told = text_field(definition, "properties", "roleName")
+        return Finding(what, Health.GOOD, f"{told}: allows what the app needs"), text_field(definition, "id")
+    return Finding(
+        what, Health.BAD, f"no role {name!r} is defined here: the app may not start VMs", "azd provision"
+    ), ""
+
+
+def _allowed(definition: Mapping[str, object]) -> frozenset[str]:
+    permissions = field(definition, "properties", "permissions")
+    every = permissions if isinstance(permissions, list) else []
+    return frozenset(action for each in every for action in _lower(field(each, "actions")))
+
+
+def principals_of(role_id: str, assignments: Iterable[Mapping[str, object]]) -> frozenset[str]:
+    """Give the object ids of those who have a role."""
+    return frozenset(
+        text_field(each, "properties", "principalId").lower()
+        for each in assignments
+        if text_field(each, "properties", "roleDefinitionId").lower().endswith(role_id.lower().rpartition("/")[2])
+    )

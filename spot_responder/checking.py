@@ -1,0 +1,212 @@
+"""A check-up: looks at everything that must be so for the app to work, tries each right harmlessly, changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.check_ups import (
+    CheckUp,
+    Finding,
+    Health,
+    clock_finding,
+    missing_topic,
+    principals_of,
+    role_finding,
+    subscription_findings,
+    topic_findings,
+)
+from spot_responder.doors import AzureRefusedError
+from spot_responder.failures import FailureKind
+from spot_responder.payloads import text_field
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from spot_responder.operator_doors import Login, OperatorDoors
+    from spot_responder.vms import VmId
+
+INFRA: Final = Path(__file__).resolve().parents[1] / "infra"
+START: Final = "Microsoft.Compute/virtualMachines/start/action"
+_COMPUTE: Final = "2024-07-01"
+_EVENT_GRID: Final = "2025-02-15"
+_AUTHORIZATION: Final = "2022-04-01"
+_HEALTH: Final = "2022-10-01"
+_SUBSCRIPTIONS: Final = "2022-12-01"
+
+
+@dataclass(frozen=True, slots=True)
+class _Right:
+    """An action, and a request that needs it and changes nothing."""
+
+    action: str
+    method: str
+    path: str
+    api_version: str
+
+
+async def check_up(doors: OperatorDoors, now: Callable[[], datetime], progress: Callable[[str], None]) -> CheckUp:
+    """Look at everything, and say how it was found.
+
+    Raises:
+        AzureRefusedError: if nobody is logged in.
+    """
+    login = await doors.management.login()
+    findings = [Finding("login", Health.GOOD, login.name or "a token that does not say whose it is")]
+    for what, look in (("clock", _clock), ("storage", _storage)):
+        progress(f"looking at {what}")
+        findings += await look(doors, now)
+    vms, unseen = await _one_vm_each(doors)
+    findings += unseen
+    for number, vm_id in enumerate(vms, 1):
+        progress(f"looking at subscription {number} of {len(vms)}")
+        findings += await _subscription(vm_id, doors, login)
+    progress("")
+    return CheckUp(now(), login.name, tuple(findings))
+
+
+async def _clock(doors: OperatorDoors, now: Callable[[], datetime]) -> list[Finding]:
+    try:
+        answer = await doors.management.ask("GET", "/subscriptions", _SUBSCRIPTIONS)
+    except AzureRefusedError as refused:
+        return [_unseen("clock", refused)]
+    return [clock_finding(now(), answer.at)]
+
+
+async def _storage(doors: OperatorDoors, _now: Callable[[], datetime]) -> list[Finding]:
+    counts, rows = await asyncio.gather(doors.letters.counts(), doors.clients.store.all_recoveries())
+    places = (("queue signals", counts.signals), ("queue signals-poison", counts.poison))
+    findings = [_counted(what, number, "message") for what, number in places]
+    findings.append(_counted("container event-dead-letters", counts.dead_letters, "dead letter"))
+    findings.append(Finding("table recoveries", Health.GOOD, f"{len(rows)} rows"))
+    return findings
+
+
+def _counted(what: str, number: int | None, one: str) -> Finding:
+    if number is None:
+        role = "Storage Blob Data Reader" if "container" in what else "Storage Queue Data Reader"
+        return Finding(what, Health.UNSEEN, "your login may not look", f"az role assignment create --role '{role}' …")
+    told = f"{number} {one}" + ("" if number == 1 else "s")
+    if number and what != "queue signals":
+        return Finding(what, Health.BAD, told, "spot-responder replay list")
+    return Finding(what, Health.GOOD, f"reachable, {told}")
+
+
+async def _one_vm_each(doors: OperatorDoors) -> tuple[list[VmId], list[Finding]]:
+    """Give a Spot VM of each subscription: rights are tried there."""
+    try:
+        found = await doors.finder.spot_vms()
+    except AzureRefusedError as refused:
+        return [], [_unseen("Resource Graph", refused)]
+    each = {vm_id.subscription_id.lower(): vm_id for vm_id in found}
+    if not each:
+        told = "no Spot VM is shown to your login: is there one, and do you have Reader where it is?"
+        return [], [Finding("Resource Graph", Health.UNSEEN, told)]
+    told = f"Spot VMs that your login sees: {len(found)}; their subscriptions: {len(each)}"
+    return list(each.values()), [Finding("Resource Graph", Health.GOOD, told)]
+
+
+async def _subscription(vm_id: VmId, doors: OperatorDoors, login: Login) -> list[Finding]:
+    scope = f"/subscriptions/{vm_id.subscription_id}"
+    role, app = await _role(scope, doors)
+    is_app = bool(login.object_id) and login.object_id.lower() in app
+    rights = [await _tried(right, doors, is_app=is_app) for right in _rights(vm_id)]
+    return [*role, *rights, *await _topics(scope, doors)]
+
+
+async def _role(scope: str, doors: OperatorDoors) -> tuple[list[Finding], frozenset[str]]:
+    """Find the app's role and who has it."""
+    needed, unread = _read("responder-role.json")
+    if unread:
+        return [unread], frozenset()
+    base = f"{scope}/providers/Microsoft.Authorization"
+    try:
+        definitions = await doors.management.listed(
+            f"{base}/roleDefinitions?$filter=type%20eq%20'CustomRole'", _AUTHORIZATION
+        )
+        actions = needed["actions"]
+        wanted = [str(action) for action in actions] if isinstance(actions, list) else []
+        finding, role_id = role_finding(wanted, definitions, str(needed["roleName"]))
+        assignments = await doors.management.listed(f"{base}/roleAssignments", _AUTHORIZATION) if role_id else []
+    except AzureRefusedError as refused:
+        return [_unseen("the app's role", refused)], frozenset()
+    if not role_id:
+        return [finding], frozenset()
+    principals = principals_of(role_id, assignments)
+    held = Finding("who has the app's role", Health.GOOD, f"object id {', '.join(sorted(principals))}")
+    nobody = Finding("who has the app's role", Health.BAD, "nobody: the app may not look or start", "azd provision")
+    return [finding, held if principals else nobody], principals
+
+
+def _rights(vm_id: VmId) -> tuple[_Right, ...]:
+    """Give what the app needs of ARM, but the look at a start that is under way: a drill tries that."""
+    # A name that nobody has: Azure says whether one may before it says that there is no such thing.
+    nobody = f"spot-responder-{uuid.uuid4().hex[:12]}"
+    group = f"/subscriptions/{vm_id.subscription_id}/resourceGroups/{vm_id.resource_group}/providers/Microsoft.Compute"
+    health = f"{vm_id}/providers/Microsoft.ResourceHealth/availabilityStatuses/current"
+    compute = "Microsoft.Compute"
+    return (
+        _Right(f"{compute}/virtualMachines/read", "GET", str(vm_id), _COMPUTE),
+        _Right(f"{compute}/virtualMachines/instanceView/read", "GET", f"{vm_id}/instanceView", _COMPUTE),
+        _Right(START, "POST", f"{group}/virtualMachines/{nobody}/start", _COMPUTE),
+        _Right(f"{compute}/virtualMachineScaleSets/read", "GET", f"{group}/virtualMachineScaleSets/{nobody}", _COMPUTE),
+        _Right("Microsoft.ResourceHealth/availabilityStatuses/read", "GET", health, _HEALTH),
+    )
+
+
+async def _tried(right: _Right, doors: OperatorDoors, *, is_app: bool) -> Finding:
+    what = f"right {right.action}"
+    try:
+        await doors.management.ask(right.method, right.path, right.api_version)
+    except AzureRefusedError as refused:
+        if refused.failure.kind is FailureKind.GONE:
+            return Finding(what, Health.GOOD, "tried: allowed")
+        if refused.failure.kind is not FailureKind.DENIED:
+            return _unseen(what, refused)
+        if is_app:
+            return Finding(what, Health.BAD, "tried as the app: denied", "azd provision; a new role takes minutes")
+        if right.action == START:
+            return Finding(what, Health.GOOD, "tried: your login may not, and need not: the app does it")
+        return Finding(what, Health.BAD, "tried: your login may not", "have Reader assigned on the subscription")
+    return Finding(what, Health.GOOD, "tried: allowed")
+
+
+async def _topics(scope: str, doors: OperatorDoors) -> list[Finding]:
+    wanted, unread = _read("event-filters.json")
+    if unread:
+        return [unread]
+    try:
+        topics = await doors.management.listed(f"{scope}/providers/Microsoft.EventGrid/systemTopics", _EVENT_GRID)
+        findings: list[Finding] = []
+        for kind, topic in topic_findings(wanted, topics):
+            findings += [missing_topic(kind)] if topic is None else await _topic(kind, topic, wanted, doors)
+    except AzureRefusedError as refused:
+        return [_unseen("topics and event subscriptions", refused)]
+    return findings
+
+
+async def _topic(
+    kind: str, topic: Mapping[str, object], wanted: Mapping[str, object], doors: OperatorDoors
+) -> list[Finding]:
+    name = text_field(topic, "name")
+    there = await doors.management.listed(f"{text_field(topic, 'id')}/eventSubscriptions", _EVENT_GRID)
+    return [Finding(f"topic {kind}", Health.GOOD, f"there: {name}"), *subscription_findings(kind, name, wanted, there)]
+
+
+def _read(name: str) -> tuple[Mapping[str, object], Finding | None]:
+    """Read what was deployed, from the clone that the command runs in."""
+    try:
+        content = json.loads((INFRA / name).read_text(encoding="utf-8"))
+    except OSError:
+        told = "it is not beside the package: run this from a clone of the release that is deployed"
+        return {}, Finding(f"infra/{name}", Health.UNSEEN, told)
+    return content, None
+
+
+def _unseen(what: str, refused: AzureRefusedError) -> Finding:
+    return Finding(what, Health.UNSEEN, str(refused))

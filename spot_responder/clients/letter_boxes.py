@@ -1,0 +1,192 @@
+"""Where messages lie that nobody could handle: the queue ``signals-poison`` and the container of dead letters."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+
+from spot_responder.letters import Letter, Place, without_dead_letter_fields
+from spot_responder.overviews import QueueCounts
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from azure.storage.blob import BlobProperties
+    from azure.storage.blob.aio import ContainerClient
+    from azure.storage.queue import QueueMessage
+    from azure.storage.queue.aio import QueueClient
+
+_FRONT: Final = 32
+"""So many messages a queue shows at once, and no others."""
+
+_LEASE_S: Final = 60
+"""How long a message is taken out of others' sight while the right one is looked for."""
+
+_MOST_BLOBS: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class LetterBoxes:
+    """The door to both. ``signals`` encodes in base64; ``poison`` gives messages as they lie there.
+
+    ``dead`` is ``None`` where the settings do not say where blobs are.
+    """
+
+    signals: QueueClient
+    poison: QueueClient
+    dead: ContainerClient | None
+
+    async def counts(self) -> QueueCounts:
+        """Count the messages of each place; ``None`` where the login may not look."""
+        return QueueCounts(
+            signals=await _counted(lambda: _depth(self.signals)),
+            poison=await _counted(lambda: _depth(self.poison)),
+            dead_letters=await _counted(self._dead_count),
+        )
+
+    async def letters(self, place: Place) -> list[Letter]:
+        """Read what lies in a place, oldest first; of the poison queue, the 32 messages at its front."""
+        if place is Place.POISON:
+            return [_poison_letter(message) for message in await self.poison.peek_messages(_FRONT)]
+        return [letter async for letter in self._dead_letters()]
+
+    async def put_back(self, letter: Letter) -> bool:
+        """Put its event on ``signals``, then remove it: what dies in between is there twice, and counts once."""
+        if letter.place is Place.POISON:
+            return await self._take_poison(letter, put_back=True)
+        event = without_dead_letter_fields(json.loads(letter.body))
+        if not await self._is_there(letter):
+            return False
+        await self.signals.send_message(json.dumps(event), time_to_live=-1)
+        return await self._remove_dead(letter)
+
+    async def drop(self, letter: Letter) -> bool:
+        """Remove it."""
+        if letter.place is Place.POISON:
+            return await self._take_poison(letter, put_back=False)
+        return await self._remove_dead(letter)
+
+    async def _take_poison(self, letter: Letter, *, put_back: bool) -> bool:
+        """Take the queue's front out of others' sight, page by page, until the message is among it."""
+        taken: list[QueueMessage] = []
+        found: QueueMessage | None = None
+        try:
+            pages = self.poison.receive_messages(messages_per_page=_FRONT, visibility_timeout=_LEASE_S).by_page()
+            async for page in pages:
+                seen = [message async for message in page]
+                taken += seen
+                found = next((message for message in seen if message.id == letter.receipt), None)
+                if found or not seen:
+                    break
+            if found is None:
+                return False
+            if put_back:
+                await self.signals.send_message(_decoded(found.content), time_to_live=-1)
+            await self.poison.delete_message(found)
+            taken.remove(found)
+            return True
+        finally:
+            for message in taken:
+                await self.poison.update_message(message, visibility_timeout=0)
+
+    async def _dead_count(self) -> int | None:
+        if self.dead is None:
+            return None
+        return len([letter async for letter in self._dead_letters()])
+
+    async def _dead_letters(self) -> AsyncIterator[Letter]:
+        if self.dead is None:
+            return
+        async for blob in _first(self.dead, _MOST_BLOBS):
+            for event in await self._events(blob.name):
+                body = event if isinstance(event, str) else json.dumps(event)
+                yield Letter(Place.DEAD, _short(f"{blob.name} {body}"), blob.creation_time, body, blob.name)
+
+    async def _events(self, name: str) -> list[object]:
+        """Read a blob: an array of events, as Event Grid writes it; anything else is one thing that is none."""
+        text = await self._text(name)
+        try:
+            content = json.loads(text)
+        except ValueError:
+            return [text]
+        return content if isinstance(content, list) else [content]
+
+    async def _text(self, name: str) -> str:
+        if self.dead is None:
+            return ""
+        download = await self.dead.download_blob(name)
+        return (await download.readall()).decode("utf-8", "replace")
+
+    async def _is_there(self, letter: Letter) -> bool:
+        return any(
+            other.receipt == letter.receipt and other.body == letter.body for other in await self.letters(Place.DEAD)
+        )
+
+    async def _remove_dead(self, letter: Letter) -> bool:
+        """Remove one event of a blob: the blob where it was the last one, else the others are written back."""
+        name = letter.receipt
+        if self.dead is None:
+            return False
+        try:
+            events = await self._events(name)
+            others = [
+                event for event in events if (event if isinstance(event, str) else json.dumps(event)) != letter.body
+            ]
+            if len(others) == len(events):
+                return False
+            if others:
+                await self.dead.upload_blob(name, json.dumps(others), overwrite=True)
+            else:
+                await self.dead.delete_blob(name)
+        except ResourceNotFoundError:
+            return False
+        return True
+
+
+async def _first(container: ContainerClient, most: int) -> AsyncIterator[BlobProperties]:
+    seen = 0
+    async for blob in container.list_blobs():
+        if seen == most:
+            return
+        seen += 1
+        yield blob
+
+
+async def _depth(queue: QueueClient) -> int | None:
+    properties: Any = await queue.get_queue_properties()
+    count: int | None = properties.approximate_message_count
+    return count
+
+
+async def _counted(count: Callable[[], Awaitable[int | None]]) -> int | None:
+    try:
+        return await count()
+    except HttpResponseError as error:
+        if error.status_code == HTTPStatus.FORBIDDEN:
+            return None
+        raise
+
+
+def _poison_letter(message: QueueMessage) -> Letter:
+    return Letter(Place.POISON, _short(message.id), message.inserted_on, _decoded(message.content), message.id)
+
+
+def _decoded(content: object) -> str:
+    """Read a message as the host does; one that is not base64 is shown, and goes back, as it lies there."""
+    text = str(content)
+    try:
+        return base64.b64decode("".join(text.split()), validate=True).decode()
+    except (binascii.Error, ValueError):
+        return text
+
+
+def _short(name: str) -> str:
+    """Give an id that a person can type; of 32 messages no two have the same."""
+    return hashlib.sha256(name.encode()).hexdigest()[:8]

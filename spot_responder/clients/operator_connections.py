@@ -1,0 +1,97 @@
+"""Opens an operator's doors for the time of one command, and says what Azure's errors mean there."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, cast
+
+from aiohttp import ClientSession, DummyCookieJar, TCPConnector
+from azure.core import AsyncPipelineClient
+from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ServiceRequestError
+from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy
+from azure.core.pipeline.transport import AioHttpTransport
+from azure.identity.aio import DefaultAzureCredential
+from azure.storage.blob.aio import ContainerClient
+from azure.storage.queue.aio import QueueClient
+
+from spot_responder.clients.connections import PATIENCE, connect
+from spot_responder.clients.graph import QueryResultError
+from spot_responder.clients.letter_boxes import LetterBoxes
+from spot_responder.clients.management import Management
+from spot_responder.clients.sdk_errors import refusal
+from spot_responder.doors import StoreFailedError
+from spot_responder.letters import Place
+from spot_responder.operator_doors import CouldNotLookError, OperatorDoors
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from spot_responder.clients.graph import ResourceGraph
+    from spot_responder.clients.queue import SignalQueue
+    from spot_responder.clients.store import Tables
+    from spot_responder.settings import Settings
+
+
+@asynccontextmanager
+async def operator_doors(settings: Settings) -> AsyncIterator[OperatorDoors]:
+    """Open the doors as whoever ``DefaultAzureCredential`` finds logged in: with the az CLI, or by managed identity.
+
+    Raises:
+        CouldNotLookError: what storage or identity said within, in one line with what to do.
+    """
+    # It tells at length what becomes of the error that is raised as well.
+    logging.getLogger("azure.identity").setLevel(logging.CRITICAL)
+    # Made here, so that what the environment says of certificates counts now and not as of the import.
+    connector = TCPConnector(ssl=ssl.create_default_context())
+    session = ClientSession(connector=connector, auto_decompress=False, cookie_jar=DummyCookieJar(), trust_env=True)
+    transport = AioHttpTransport(session=session, connection_timeout=10, read_timeout=30)
+    credential = DefaultAzureCredential()
+    async with transport, credential:
+        clients = connect(settings, credential, transport)
+        shared: dict[str, Any] = {**PATIENCE, "transport": transport}
+        policy = AsyncBearerTokenCredentialPolicy(credential, f"{settings.arm_endpoint}/.default")
+        arm: AsyncPipelineClient[Any, Any] = AsyncPipelineClient(
+            settings.arm_endpoint, policies=[policy], transport=transport
+        )
+        boxes = LetterBoxes(
+            signals=cast("SignalQueue", clients.queue).client,
+            poison=QueueClient(settings.queue_endpoint, Place.POISON, credential, **shared),
+            dead=ContainerClient(settings.blob_endpoint, Place.DEAD, credential, **shared)
+            if settings.blob_endpoint
+            else None,
+        )
+        try:
+            yield OperatorDoors(
+                clients=clients,
+                records=cast("Tables", clients.store),
+                finder=cast("ResourceGraph", clients.graph),
+                letters=boxes,
+                management=Management(settings.arm_endpoint, arm, credential),
+            )
+        except StoreFailedError as failed:
+            raise CouldNotLookError(_meaning(failed.__cause__, settings)) from failed
+        except QueryResultError as odd:
+            raise CouldNotLookError(str(odd)) from odd
+        except AzureError as error:
+            raise CouldNotLookError(_meaning(error, settings)) from error
+
+
+def _meaning(error: BaseException | None, settings: Settings) -> str:
+    """Say in one line what an error of storage or identity means to an operator, and what to do."""
+    if isinstance(error, ClientAuthenticationError) and error.response is None:
+        return "nobody is logged in, or not for long enough: run `az login`, then try again"
+    if isinstance(error, ServiceRequestError):
+        where = f"{settings.queue_endpoint} and {settings.arm_endpoint}"
+        return f"Azure cannot be reached: are these addresses right, and is the network there? {where}"
+    code = str(getattr(error, "error_code", "") or "")
+    if isinstance(error, HttpResponseError) and error.status_code == HTTPStatus.NOT_FOUND:
+        return f"nothing is deployed at {settings.table_endpoint} ({code or 404}): is it the app's storage account?"
+    if isinstance(error, HttpResponseError) and error.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        roles = "Storage Queue Data Contributor, Storage Table Data Contributor and Storage Blob Data Contributor"
+        return (
+            f"your login may not do this at {settings.table_endpoint} ({code or error.status_code}): it needs {roles}"
+        )
+    return str(refusal(error, "answer") if isinstance(error, AzureError) else error)

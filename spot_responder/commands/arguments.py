@@ -1,0 +1,101 @@
+"""How commands are spelled: one line for a mistake, help with examples, and what is checked before Azure is asked."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from typing import TYPE_CHECKING, Any, Final, Never, override
+
+from spot_responder.commands.answers import MISUSED, one_line
+from spot_responder.vms import NotAVmIdError, VmId
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from spot_responder.commands.operators import Run
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_(][A-Za-z0-9_.()-]{0,79}")
+"""Azure's rule for names of VMs is stricter; this keeps options, paths and rubbish out."""
+
+_LETTER: Final = re.compile(r"[0-9a-f]{8}")
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one line."""
+
+    @override
+    def error(self, message: str) -> Never:
+        """Say what was wrong in one line, and end with 2."""
+        sys.stderr.write(f"{self.prog}: {one_line(message)}; see {self.prog} --help\n")
+        raise SystemExit(MISUSED)
+
+    @override
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse what is left over, here where the command's name is known."""
+        parsed, rest = super().parse_known_args(args, namespace)
+        if rest:
+            self.error(f"unrecognized arguments: {' '.join(rest)}")
+        return parsed, rest
+
+
+type Commands = argparse._SubParsersAction[Parser]  # noqa: SLF001 - argparse gives it no public name
+
+
+def add_command(commands: Commands, name: str, what: str, run: Run, *, examples: str) -> Parser:
+    """Add a command that looks into Azure, or into the laptop's."""
+    command = commands.add_parser(
+        name,
+        help=what,
+        description=f"{what[0].upper()}{what[1:]}.",
+        epilog=f"examples:\n{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.add_argument("--json", action="store_true", help="for programs: one JSON object, times in UTC")
+    command.add_argument("--local", action="store_true", help="look at the laptop Azure of `make run`, not at Azure")
+    command.set_defaults(run=run, name=name)
+    return command
+
+
+def add_vm(command: Parser, *, many: bool = False) -> None:
+    """Let a command take a VM, or several."""
+    if many:
+        command.add_argument("vm", metavar="VM", nargs="+", type=vm_reference, help="names or ARM ids")
+    else:
+        command.add_argument("vm", metavar="VM", type=vm_reference, help="name or ARM id")
+
+
+def vm_reference(text: str) -> str | VmId:
+    """Read how a VM is named: by its ARM id, or by its name."""
+    if text.startswith("/"):
+        try:
+            return VmId.parse(text)
+        except NotAVmIdError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+    if not _NAME.fullmatch(text):
+        message = (
+            f"{text[:100]!r} is neither the name of a VM nor an ARM id such as /subscriptions/…/virtualMachines/vm-1"
+        )
+        raise argparse.ArgumentTypeError(message)
+    return text
+
+
+def letter_id(text: str) -> str:
+    """Read a message's id as ``replay list`` shows it."""
+    if not _LETTER.fullmatch(text):
+        message = f"{text[:100]!r} is no id of a message: take one of `spot-responder replay list`"
+        raise argparse.ArgumentTypeError(message)
+    return text
+
+
+def whole_number(smallest: int, largest: int) -> Callable[[str], int]:
+    """Read a whole number within limits."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not smallest <= int(text) <= largest:
+            message = f"{text[:100]!r} is no whole number from {smallest} to {largest}"
+            raise argparse.ArgumentTypeError(message)
+        return int(text)
+
+    return read

@@ -1,0 +1,56 @@
+"""``doctor``: whether all is as the app needs it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.check_ups import CheckUp, Health
+from spot_responder.checking import check_up
+from spot_responder.commands.answers import FINE, WRONG, Answer
+from spot_responder.commands.arguments import add_command
+from spot_responder.commands.paper import Colour, Painted, count
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from spot_responder.commands.arguments import Commands
+    from spot_responder.commands.operators import Operator
+    from spot_responder.commands.paper import Cell, Paper
+
+EXAMPLES: Final = """\
+  spot-responder doctor
+  spot-responder doctor --json | jq '.findings[] | select(.health == "bad")'
+
+Changes nothing: the right to start is tried on a VM that does not exist. Rights are tried as whoever is logged in; the
+app's own are read from its role. Ends with 1 where something is wrong; what could not be looked at is not.
+"""
+_COLOURS: Final = {Health.GOOD: Colour.GOOD, Health.BAD: Colour.BAD, Health.UNSEEN: Colour.NOTICE}
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    what = (
+        "login, clock, storage, rights, topics and event subscriptions; what is wrong, with the command that mends it"
+    )
+    add_command(commands, "doctor", what, _run, examples=EXAMPLES)
+
+
+async def _run(_arguments: Namespace, operator: Operator) -> Answer:
+    found = await check_up(operator.doors, operator.clock, operator.progress)
+    return Answer(found, lambda paper: told(found, paper), FINE if found.is_well else WRONG)
+
+
+def told(found: CheckUp, paper: Paper) -> str:
+    """Write the findings."""
+    rows: list[list[Cell]] = [
+        [finding.what, Painted(finding.health, _COLOURS[finding.health]), finding.told] for finding in found.findings
+    ]
+    mend = [f"mend {each.what}: {each.mend}\n" for each in found.findings if each.mend]
+    bad = sum(each.health is Health.BAD for each in found.findings)
+    unseen = sum(each.health is Health.UNSEEN for each in found.findings)
+    end = (
+        paper.paint("all is well", Colour.GOOD) if not bad else paper.paint(f"{count(bad, 'thing')} wrong", Colour.BAD)
+    )
+    more = f"; {count(unseen, 'thing')} could not be looked at" if unseen else ""
+    table = paper.table(("what", "is", "told"), rows)
+    return f"{paper.title('Check-up as ' + found.login)}\n{table}\n{''.join(mend)}{end}{more}\n"

@@ -1,0 +1,121 @@
+"""``drill VM…``: lets Azure evict VMs that are covered, and waits until the app has brought them back."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.commands.answers import FINE, WRONG, Answer, StopError
+from spot_responder.commands.arguments import add_command, add_vm, whole_number
+from spot_responder.commands.operators import find_vm
+from spot_responder.commands.paper import Colour, Painted, span
+from spot_responder.doors import AzureRefusedError, StoreFailedError
+from spot_responder.drills import Drill, Drilled, Stage, observed, why_not_drilled
+from spot_responder.looking import look_at
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from datetime import datetime
+
+    from spot_responder.commands.arguments import Commands
+    from spot_responder.commands.operators import Operator
+    from spot_responder.commands.paper import Cell, Paper
+    from spot_responder.vms import VmId
+
+EXAMPLES: Final = """\
+  spot-responder drill render-1
+  spot-responder drill render-1 render-2 --minutes 90
+
+*This evicts the VMs*: what runs on them is interrupted, as by a real eviction. Azure may take 30 minutes to begin.
+Your login needs Microsoft.Compute/virtualMachines/simulateEviction/action. Ends with 0 if the app brought all of them
+back, with 1 if not.
+"""
+API_VERSION: Final = "2024-07-01"
+_MINUTES: Final = 60
+_MOST_MINUTES: Final = 24 * 60
+_LOOK_S: Final = 1.0
+"""One read of a table row for each VM: cheap, and a drill is watched by somebody."""
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    what = "simulate an eviction of VMs, wait until they are back, and say how long each step took"
+    command = add_command(commands, "drill", what, _run, examples=EXAMPLES)
+    add_vm(command, many=True)
+    minutes = whole_number(1, _MOST_MINUTES)
+    text = f"give up after so long (default {_MINUTES})"
+    command.add_argument("--minutes", metavar="N", type=minutes, default=_MINUTES, help=text)
+
+
+async def _run(arguments: Namespace, operator: Operator) -> Answer:
+    vm_ids = list(dict.fromkeys([await find_vm(reference, operator.doors) for reference in arguments.vm]))
+    clients = operator.doors.clients
+    known = [await look_at(vm_id, clients, operator.settings, operator.clock()) for vm_id in vm_ids]
+    why_not = why_not_drilled(known)
+    if why_not:
+        message = f"nobody was evicted: {why_not}"
+        raise StopError(message)
+    drilled = [await _evict(vm_id, operator) for vm_id in vm_ids]
+    until = operator.clock() + timedelta(minutes=arguments.minutes)
+    drilled = await _watch(drilled, until, operator)
+    drill = Drill(tuple(drilled), all(each.passed for each in drilled), not all(each.is_over for each in drilled))
+    return Answer(drill, lambda paper: told(drill, paper), FINE if drill.passed else WRONG)
+
+
+async def _evict(vm_id: VmId, operator: Operator) -> Drilled:
+    asked_at = operator.clock()
+    stored = await operator.doors.clients.store.load(vm_id)
+    drilled = Drilled(vm_id, asked_at, stored.value.recovery_id if stored.value else "")
+    try:
+        await operator.doors.management.ask("POST", f"{vm_id}/simulateEviction", API_VERSION)
+    except AzureRefusedError as refused:
+        # Others may be evicted already: their story is told to its end.
+        drilled = replace(drilled, stage=Stage.REFUSED, reason=str(refused))
+    operator.tell(f"{vm_id.name}: {drilled.stage}")
+    return drilled
+
+
+async def _watch(drilled: list[Drilled], until: datetime, operator: Operator) -> list[Drilled]:
+    while operator.clock() < until and not all(each.is_over for each in drilled):
+        back = sum(each.passed for each in drilled)
+        operator.progress(f"{back} of {len(drilled)} are back; giving up in {span(until - operator.clock())}")
+        await asyncio.sleep(_LOOK_S)
+        drilled = [each if each.is_over else await _look(each, operator) for each in drilled]
+    operator.progress("")
+    return drilled
+
+
+async def _look(before: Drilled, operator: Operator) -> Drilled:
+    try:
+        stored = await operator.doors.clients.store.load(before.vm_id)
+    except StoreFailedError:
+        # Half an hour is not thrown away for one read that failed: the next is a second away.
+        return before
+    after = observed(before, stored.value)
+    if after.stage is not before.stage:
+        operator.tell(f"{after.vm_id.name}: {after.stage}, {span(operator.clock() - after.asked_at)} after that")
+    return after
+
+
+def told(drill: Drill, paper: Paper) -> str:
+    """Write how it went."""
+    heads = ("VM", "drill", "evicted after", "told after", "start after", "back after", "starts", "because")
+    rows = [_row(each) for each in drill.vms]
+    counted = f"{sum(each.passed for each in drill.vms)} of {len(drill.vms)} are back"
+    end = (
+        paper.paint(f"passed: {counted}", Colour.GOOD)
+        if drill.passed
+        else paper.paint(f"failed: {counted}", Colour.BAD)
+    )
+    advice = "" if drill.passed else "\nwhy: spot-responder explain VM; spot-responder doctor"
+    return f"{paper.title('Drill')}\n{paper.table(heads, rows)}\n{end}{advice}\n"
+
+
+def _row(each: Drilled) -> list[Cell]:
+    evicted_after = span(each.evicted_at - each.asked_at) if each.evicted_at else "-"
+    since = each.evicted_at or each.asked_at
+    after = [span(at - since) if at else "-" for at in (each.told_at, each.start_asked_at, each.back_at)]
+    verdict = Painted("passed", Colour.GOOD) if each.passed else Painted("failed", Colour.BAD)
+    return [each.vm_id.name, verdict, evicted_after, *after, str(each.start_requests), each.reason or each.stage]

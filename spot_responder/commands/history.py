@@ -1,0 +1,78 @@
+"""``history``: what was."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import fields
+from datetime import UTC, timedelta
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.commands.answers import MISUSED, Answer, StopError, json_form
+from spot_responder.commands.arguments import add_command, whole_number
+from spot_responder.commands.paper import span
+from spot_responder.histories import By, Ended, history
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from spot_responder.commands.arguments import Commands
+    from spot_responder.commands.operators import Operator
+    from spot_responder.commands.paper import Paper
+    from spot_responder.histories import History, Tally
+
+EXAMPLES: Final = """\
+  spot-responder history
+  spot-responder history --days 90 --by size
+  spot-responder history --days 7 --csv > recoveries.csv        one row for each recovery, times in UTC
+"""
+_DAYS: Final = 30
+_MOST_DAYS: Final = 3660
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    what = "closed recoveries by day, size or region: how many, time to restore, start requests, outcomes"
+    command = add_command(commands, "history", what, _run, examples=EXAMPLES)
+    days = whole_number(1, _MOST_DAYS)
+    command.add_argument("--days", metavar="N", type=days, default=_DAYS, help=f"so many days back (default {_DAYS})")
+    command.add_argument("--by", choices=list(By), default=By.DAY, help="what to count by (default day, in UTC)")
+    command.add_argument("--csv", action="store_true", help="one row for each recovery, as CSV")
+
+
+async def _run(arguments: Namespace, operator: Operator) -> Answer:
+    if arguments.csv and arguments.json:
+        message = "--csv and --json: choose one of them"
+        raise StopError(message, MISUSED)
+    last = operator.clock().astimezone(UTC).date()
+    first = last - timedelta(days=arguments.days - 1)
+    closed = await operator.doors.records.closed_between(first, last)
+    seen = history(closed, first, last, By(arguments.by))
+    return Answer(seen, lambda paper: as_csv(seen) if arguments.csv else told(seen, paper))
+
+
+def as_csv(seen: History) -> str:
+    """Write the recoveries as CSV, with the fields' names as head."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    names = [field.name for field in fields(Ended)]
+    writer.writerow(names)
+    writer.writerows([json_form(getattr(each, name)) for name in names] for each in seen.recoveries)
+    return out.getvalue()
+
+
+def told(seen: History, paper: Paper) -> str:
+    """Write the history."""
+    title = paper.title(f"Recoveries closed from {seen.first} to {seen.last}, by {seen.by}")
+    if not seen.recoveries:
+        return f"{title}\nnone\n"
+    heads = (str(seen.by), "recoveries", "restored", "median", "longest", "starts", "other outcomes")
+    return f"{title}\n" + paper.table(heads, [_row(tally) for tally in (*seen.tallies, seen.total)])
+
+
+def _row(tally: Tally) -> list[str]:
+    others = ", ".join(f"{name} {number}" for name, number in sorted(tally.outcomes.items()) if name != "restored")
+    times = [
+        "-" if seconds is None else span(timedelta(seconds=seconds)) for seconds in (tally.median_s, tally.longest_s)
+    ]
+    return [tally.key, str(tally.recoveries), str(tally.restored), *times, str(tally.start_requests), others]

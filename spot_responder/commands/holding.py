@@ -1,0 +1,72 @@
+"""``hold``, ``release`` and ``retry``: what an operator does about one VM."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.commands.answers import FINE, WRONG, Answer
+from spot_responder.commands.arguments import add_command, add_vm
+from spot_responder.commands.operators import find_vm
+from spot_responder.operating import hold, release, retry
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from spot_responder.commands.arguments import Commands
+    from spot_responder.commands.operators import Operator
+
+HOLD_EXAMPLES: Final = """\
+  spot-responder hold render-1
+  spot-responder status
+
+A held VM is started by nothing of ours, now and after later evictions, until `spot-responder release`. What its owner,
+or Azure, does with it is not touched.
+"""
+RELEASE_EXAMPLES: Final = """\
+  spot-responder release render-1
+
+The app then looks at it at once. Ends with 1 where it was not held.
+"""
+RETRY_EXAMPLES: Final = """\
+  spot-responder retry render-1
+
+The app looks at it at once, and tries a start if nothing but a pause after a refusal stands against it: no hold, no
+owner's stop, no brake. A closed pool is probed by this VM.
+"""
+
+
+def add(commands: Commands) -> None:
+    """Add the three commands."""
+    what = "keep a VM from being started by us until it is released"
+    add_vm(add_command(commands, "hold", what, _hold, examples=HOLD_EXAMPLES))
+    add_vm(add_command(commands, "release", "end a hold", _release, examples=RELEASE_EXAMPLES))
+    what = "look at a VM now, without waiting for the pause after a refusal"
+    add_vm(add_command(commands, "retry", what, _retry, examples=RETRY_EXAMPLES))
+
+
+async def _hold(arguments: Namespace, operator: Operator) -> Answer:
+    vm_id = await find_vm(arguments.vm, operator.doors)
+    row = await hold(operator.doors.clients.store, vm_id, operator.clock(), operator.new_id)
+    return Answer(
+        {"vm_id": vm_id, "held_at": row.held_at},
+        lambda paper: (
+            f"{vm_id.name} is held since {paper.when(row.held_at)}; spot-responder release {vm_id.name} ends it\n"
+        ),
+    )
+
+
+async def _release(arguments: Namespace, operator: Operator) -> Answer:
+    vm_id = await find_vm(arguments.vm, operator.doors)
+    store, queue = operator.doors.clients.store, operator.doors.clients.queue
+    was_held = await release(store, queue, vm_id, operator.clock(), operator.new_id)
+    text = "is released; the app looks at it now" if was_held else "was not held"
+    return Answer(
+        {"vm_id": vm_id, "was_held": was_held}, lambda _: f"{vm_id.name} {text}\n", FINE if was_held else WRONG
+    )
+
+
+async def _retry(arguments: Namespace, operator: Operator) -> Answer:
+    vm_id = await find_vm(arguments.vm, operator.doors)
+    await retry(operator.doors.clients.queue, vm_id, operator.clock(), operator.new_id)
+    text = f"the app looks at {vm_id.name} now; what comes of it: spot-responder explain {vm_id.name}\n"
+    return Answer({"vm_id": vm_id, "asked": True}, lambda _: text)

@@ -1,0 +1,126 @@
+"""Who runs a command: with which settings, by which doors, at what time; and how a VM is found by its name."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import uuid
+from argparse import Namespace
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.commands.answers import MISUSED, Answer, StopError
+from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError
+from spot_responder.operator_doors import CouldNotLookError
+from spot_responder.settings import InvalidSettingError, Settings
+
+if TYPE_CHECKING:
+    from spot_responder.operator_doors import OperatorDoors
+    from spot_responder.vms import VmId
+
+LOCAL_SETTINGS: Final = Path(".local") / "operator.json"
+"""Where `make run` leaves the environment by which its world is reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """What a command works with.
+
+    ``progress`` writes over one line of a terminal, and nothing elsewhere; ``tell`` writes a line to standard error.
+    """
+
+    doors: OperatorDoors
+    settings: Settings
+    clock: Callable[[], datetime]
+    new_id: Callable[[], str]
+    progress: Callable[[str], None]
+    tell: Callable[[str], None]
+
+
+type Run = Callable[[Namespace, Operator], Awaitable[Answer]]
+
+
+def run_as_operator(arguments: Namespace, environment: MutableMapping[str, str]) -> Answer:
+    """Run a command with the doors open.
+
+    Raises:
+        StopError: if it could not be done, in one line.
+    """
+    if arguments.local:
+        _enter_the_laptop(environment)
+    try:
+        settings = Settings.from_env(environment)
+    except InvalidSettingError as error:
+        message = (
+            f"{error}; the commands find the app by its own settings (docs/operations.md), the laptop with --local"
+        )
+        raise StopError(message, MISUSED) from error
+    try:
+        return asyncio.run(_run(arguments, settings))
+    except (AzureRefusedError, CouldNotLookError, ChangedMeanwhileError) as error:
+        raise StopError(str(error)) from error
+
+
+async def _run(arguments: Namespace, settings: Settings) -> Answer:
+    # Azure's SDKs take their time to import: help and mistakes must not wait for them. And the laptop's certificate
+    # has to be in the environment by then.
+    from spot_responder.clients.operator_connections import operator_doors  # noqa: PLC0415 - see above
+
+    run: Run = arguments.run
+    async with operator_doors(settings) as doors:
+        operator = Operator(
+            doors, settings, lambda: datetime.now(UTC), lambda: str(uuid.uuid4()), _write_over, _write_line
+        )
+        return await run(arguments, operator)
+
+
+def _enter_the_laptop(environment: MutableMapping[str, str]) -> None:
+    try:
+        found = json.loads(LOCAL_SETTINGS.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        message = f"no laptop Azure is running here ({LOCAL_SETTINGS} is missing): start one with `make run`"
+        raise StopError(message) from None
+    except (OSError, ValueError) as error:
+        message = f"{LOCAL_SETTINGS} cannot be read ({error}): end `make run` and start it again"
+        raise StopError(message) from error
+    if not isinstance(found, dict):
+        message = f"{LOCAL_SETTINGS} holds no object: end `make run` and start it again"
+        raise StopError(message)
+    environment.update({str(name): str(value) for name, value in found.items()})
+
+
+def _write_over(text: str) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()
+
+
+def _write_line(text: str) -> None:
+    _write_over("")
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+async def find_vm(reference: str | VmId, doors: OperatorDoors) -> VmId:
+    """Find the one VM that is meant: among the rows, and among what Resource Graph shows.
+
+    Raises:
+        StopError: if there is none of this name, or several.
+    """
+    if not isinstance(reference, str):
+        return reference
+    rows = await doors.clients.store.all_recoveries()
+    known = {row.value.vm_id for row in rows if row.value.vm_id.name.lower() == reference.lower()}
+    found = known | set(await doors.finder.named(reference))
+    if not found:
+        message = f"no VM is called {reference!r}: neither a recovery's, nor one that your login sees"
+        raise StopError(message)
+    if len(found) > 1:
+        ids = ", ".join(sorted(map(str, found)))
+        message = f"{len(found)} VMs are called {reference!r}: name one by its id: {ids}"
+        raise StopError(message, MISUSED)
+    return found.pop()

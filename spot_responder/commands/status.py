@@ -1,0 +1,134 @@
+"""``status``: what is going on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.commands.answers import FINE, WRONG, Answer
+from spot_responder.commands.arguments import add_command
+from spot_responder.commands.paper import Colour, Painted, count, span
+from spot_responder.looking import look_around
+from spot_responder.overviews import EventPathStanding, PoolStanding, Standing
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from spot_responder.commands.arguments import Commands
+    from spot_responder.commands.operators import Operator
+    from spot_responder.commands.paper import Paper
+    from spot_responder.overviews import EventPath, OpenCase, Overview, PoolState, QueueCounts
+
+EXAMPLES: Final = """\
+  spot-responder status
+  spot-responder status --json | jq '.cases[] | select(.failure == "capacity") | .vm_id'
+
+Reads the app's tables and queues, and asks nothing of ARM. Ends with 1 where something is wrong.
+"""
+_STANDINGS: Final = {
+    Standing.HELD: Colour.NOTICE,
+    Standing.STARTING: Colour.GOOD,
+    Standing.REFUSED: Colour.BAD,
+    Standing.WAITING: Colour.NOTICE,
+}
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    add_command(commands, "status", "what is going on: recoveries, pools, queues, events", _run, examples=EXAMPLES)
+
+
+async def _run(_arguments: Namespace, operator: Operator) -> Answer:
+    overview = await look_around(operator.doors, operator.settings, operator.clock())
+    return Answer(overview, lambda paper: told(overview, paper), WRONG if overview.problems else FINE)
+
+
+def told(overview: Overview, paper: Paper) -> str:
+    """Write the overview."""
+    parts = [
+        paper.title("Spot Responder" + (", which starts nothing: DRY_RUN is true" if overview.dry_run else "")),
+        _cases(overview, paper),
+        _held(overview, paper),
+        _pools(overview.pools, paper),
+        _line(paper, "messages", _queues(overview.queues)),
+        _line(paper, "event path", _path(overview.event_path, paper)),
+        _problems(overview, paper),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _line(paper: Paper, name: str, text: str) -> str:
+    return f"{paper.paint(name, Colour.HEAD)}: {text}\n"
+
+
+def _cases(overview: Overview, paper: Paper) -> str:
+    if not overview.cases:
+        return _line(paper, "open recoveries", "none")
+    heads = ("VM", "is", "down for", "starts", "next look", "why")
+    rows = [_case(case, overview, paper) for case in overview.cases]
+    return _line(paper, "open recoveries", str(len(rows))) + paper.table(heads, rows)
+
+
+def _case(case: OpenCase, overview: Overview, paper: Paper) -> list[str | Painted]:
+    next_look = paper.when(case.next_look_at)
+    return [
+        case.vm_id.name,
+        Painted(case.standing, _STANDINGS[case.standing]),
+        span(overview.at - case.down_since),
+        str(case.start_requests),
+        Painted(f"{next_look} overdue", Colour.BAD) if case.is_overdue else next_look,
+        case.reason,
+    ]
+
+
+def _held(overview: Overview, paper: Paper) -> str:
+    if not overview.held:
+        return ""
+    names = ", ".join(f"{vm.vm_id.name} since {paper.when(vm.held_at)}" for vm in overview.held)
+    return _line(paper, "held by an operator", names)
+
+
+def _pools(pools: tuple[PoolState, ...], paper: Paper) -> str:
+    if not pools:
+        return _line(paper, "pools", "all open")
+    rows = [[str(pool.pool_id), _gate(pool, paper), str(pool.refusals), str(pool.starts_under_way)] for pool in pools]
+    heads = ("pool", "is", "refusals in a row", "starts under way")
+    return _line(paper, "pools", f"{len(pools)} not open") + paper.table(heads, rows)
+
+
+def _gate(pool: PoolState, paper: Paper) -> str:
+    match pool.standing:
+        case PoolStanding.CLOSED:
+            return f"closed until {paper.when(pool.closed_until)}"
+        case PoolStanding.PROBING:
+            return "probed by one VM"
+        case PoolStanding.OPENING:
+            return f"opening: {count(pool.starts_allowed, 'start')} at once"
+
+
+def _queues(queues: QueueCounts) -> str:
+    places = (
+        ("signals", queues.signals),
+        ("signals-poison", queues.poison),
+        ("event-dead-letters", queues.dead_letters),
+    )
+    return ", ".join(f"{name} {'could not look' if number is None else number}" for name, number in places)
+
+
+def _path(path: EventPath, paper: Paper) -> str:
+    told_of = f"{path.told_by_event} told by events, {path.found_by_sweep} found by the sweep, in 7 days"
+    match path.standing:
+        case EventPathStanding.QUIET:
+            return "nothing is known: no eviction in 7 days"
+        case EventPathStanding.WORKS:
+            return f"{paper.paint('works', Colour.GOOD)}: {told_of}; the last event {paper.away(path.last_told_at)}"
+        case EventPathStanding.SILENT:
+            return f"{paper.paint('silent', Colour.BAD)}: {told_of}; the last find {paper.away(path.last_found_at)}"
+
+
+def _problems(overview: Overview, paper: Paper) -> str:
+    if not overview.problems:
+        return paper.paint("nothing is wrong", Colour.GOOD) + "\n"
+    lines = [
+        f"{paper.paint('!', Colour.BAD)} {problem.what}\n  mend: {problem.mend}\n" for problem in overview.problems
+    ]
+    return "".join(lines)

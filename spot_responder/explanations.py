@@ -1,0 +1,246 @@
+"""What is going on with one VM, why, and what comes next: the facts, the row and the decision of now, in plain words.
+
+It rests on the same ``decide`` as the app: what is said here to come next is what the app will do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.advice import advice
+from spot_responder.evidence import Verdict
+from spot_responder.near_misses import NearMiss, near_misses
+from spot_responder.overviews import NEEDS_SOMEBODY, OpenCase, open_case
+from spot_responder.pools import pool_of
+from spot_responder.recoveries import AttemptState, Outcome
+from spot_responder.situations import Close, Ignore, Start, Wait
+from spot_responder.vms import PowerState
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from spot_responder.failures import Failure
+    from spot_responder.policy import Policy
+    from spot_responder.pools import PoolId
+    from spot_responder.recoveries import Recovery
+    from spot_responder.situations import Decision, Situation
+    from spot_responder.vms import VmId
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Something that was told or done, and when."""
+
+    at: datetime
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """What comes next by itself, and when, where a time is set."""
+
+    what: str
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a VM is as it is.
+
+    Attributes:
+        headline: the whole in one sentence.
+        covered: whether the app cares for the VM at all; ``why_not`` in one sentence.
+        told: the evidence, oldest first.
+        tried: the start requests of the open recovery, in one sentence each; Azure's own words with the latest.
+        case: the open recovery; ``last_case`` is the outcome and reason of the latest closed one.
+        restarts_today: how often it came back through us within a day; ``restarts_allowed`` is the brake.
+        needs_you: something is wrong that does not pass by itself.
+    """
+
+    vm_id: VmId
+    at: datetime
+    headline: str
+    power_state: PowerState | None
+    pool: PoolId | None
+    covered: bool
+    why_not: str
+    near_misses: tuple[NearMiss, ...]
+    held_at: datetime | None
+    told: tuple[Told, ...]
+    tried: tuple[str, ...]
+    next: Next
+    advice: tuple[str, ...]
+    case: OpenCase | None
+    last_case: Told | None
+    restarts_today: int
+    restarts_allowed: int
+    dry_run: bool
+    needs_you: bool
+
+
+_NOT_COVERED: Final = frozenset({Outcome.NOT_SPOT, Outcome.OPTED_OUT, Outcome.OWNED_BY_SCALE_SET})
+_POWER: Final = {
+    PowerState.CREATING: "is being created",
+    PowerState.STARTING: "is coming up",
+    PowerState.RUNNING: "runs",
+    PowerState.STOPPING: "is going down",
+    PowerState.STOPPED: "is stopped",
+    PowerState.DEALLOCATING: "is going down",
+    PowerState.DEALLOCATED: "is down",
+    PowerState.UNKNOWN: "is in a power state that Azure does not tell",
+}
+_CAUSE: Final = {
+    Verdict.EVICTED: "evicted by Azure",
+    Verdict.STOPPED_BY_OWNER: "stopped by its owner",
+    Verdict.UNKNOWN: "nobody told why",
+}
+
+
+def explain(
+    situation: Situation, decision: Decision, policy: Policy, now: datetime, *, dry_run: bool = False
+) -> Explanation:
+    """Explain a VM by what is known of it and what would be decided about it now."""
+    vm, row = situation.vm, situation.recovery
+    case = open_case(situation.open_recovery, now) if situation.open_recovery else None
+    not_covered = "" if vm is None else why_not(decision)
+    misses = near_misses(vm.tags, policy.restart_tag) if vm and not_covered and vm.is_spot else ()
+    failure = _latest_failure(situation, decision)
+    return Explanation(
+        vm_id=vm.vm_id if vm else situation.signal.vm_id,
+        at=now,
+        headline=_headline(situation, decision, misses, dry_run=dry_run),
+        power_state=vm.power_state if vm else None,
+        pool=pool_of(vm) if vm else None,
+        covered=vm is not None and not not_covered,
+        why_not=not_covered,
+        near_misses=misses,
+        held_at=row.held_at if row else None,
+        told=_told(situation),
+        tried=_tried(situation.open_recovery, failure),
+        next=_next(situation, decision, case, dry_run=dry_run),
+        advice=advice(situation, decision, failure, policy),
+        case=case,
+        last_case=_last_case(row),
+        restarts_today=len(row.restarts_within_a_day(now)) if row else 0,
+        restarts_allowed=policy.restarts_per_day,
+        dry_run=dry_run,
+        needs_you=_needs_you(situation, case, failure, misses),
+    )
+
+
+def why_not(decision: Decision) -> str:
+    """Say why the VM is not covered; nothing where it is."""
+    left_alone = isinstance(decision, Ignore) and not decision.remember
+    ends_so = isinstance(decision, Close) and decision.outcome in _NOT_COVERED
+    return decision.reason if left_alone or ends_so else ""
+
+
+def _headline(situation: Situation, decision: Decision, misses: tuple[NearMiss, ...], *, dry_run: bool) -> str:
+    vm = situation.vm
+    if vm is None:
+        return f"{situation.signal.vm_id.name}: Azure has no such VM, or does not show it to you"
+    how = f"{vm.vm_id.name} {_POWER[vm.power_state]}"
+    if vm.power_state in {PowerState.DEALLOCATED, PowerState.DEALLOCATING, PowerState.STOPPING}:
+        how += f", {_CAUSE[situation.evidence.verdict]}"
+    if why_not(decision):
+        return f"{how}, and is not covered: {decision.reason}" + _but(misses)
+    return f"{how}: {_state_of_things(situation, decision, dry_run=dry_run)}"
+
+
+def _but(misses: tuple[NearMiss, ...]) -> str:
+    return f"; but {misses[0].what}" if misses else ""
+
+
+def _state_of_things(situation: Situation, decision: Decision, *, dry_run: bool) -> str:
+    row = situation.recovery
+    match decision:
+        case Start() if dry_run:
+            return "it would be started now, were DRY_RUN not true"
+        case Start():
+            return "it is about to be started"
+        case Ignore() if decision.reason == "it runs":
+            return "held by an operator, should it be evicted" if row and row.held_at else "all is well"
+        case _:
+            return decision.reason
+
+
+def _told(situation: Situation) -> tuple[Told, ...]:
+    evidence, vm = situation.evidence, situation.vm
+    swallowed = evidence.verdict is Verdict.EVICTED and evidence.stopped_weakly_at
+    weakly = "Resource Health: somebody asked to stop it" + (" (taken as a part of the eviction)" if swallowed else "")
+    known = [
+        (evidence.evicted_at, "Azure told that it evicts it"),
+        (evidence.stopped_firmly_at, "an ARM event: somebody stopped it"),
+        (evidence.stopped_weakly_at, weakly),
+        (evidence.started_at, "Resource Health: somebody began to start it"),
+        (evidence.start_asked_at, "our own start request"),
+        (evidence.settled_at, "it ran after all that was told up to then"),
+        (situation.recovery.held_at if situation.recovery else None, "an operator held it"),
+    ]
+    if vm and vm.annotation:
+        known.append((vm.annotation.occurred_at, f"its newest health annotation: {vm.annotation.name}"))
+    return tuple(sorted((Told(at, what) for at, what in known if at), key=lambda told: told.at))
+
+
+def _latest_failure(situation: Situation, decision: Decision) -> Failure | None:
+    if isinstance(decision, Wait) and decision.failure:
+        return decision.failure
+    attempt = situation.open_recovery.attempt if situation.open_recovery else None
+    return attempt.failure if attempt else None
+
+
+def _tried(row: Recovery | None, failure: Failure | None) -> tuple[str, ...]:
+    if row is None:
+        return ()
+    if row.attempt is None:
+        return ("no start was asked for yet",)
+    count = "1 start request" if row.attempt.number == 1 else f"{row.attempt.number} start requests"
+    if failure:
+        said = ": ".join(part for part in (failure.code, failure.message) if part)
+        return (f"{count}; the latest came to nothing ({failure.kind}). Azure said: {said}",)
+    known = "Azure works on it" if row.attempt.state is AttemptState.ACCEPTED else "its answer is not known yet"
+    return (f"{count}; the latest is under way: {known}",)
+
+
+def _next(situation: Situation, decision: Decision, case: OpenCase | None, *, dry_run: bool) -> Next:
+    at = case.next_look_at if case else None
+    if case and case.is_overdue:
+        return Next("the look that was due did not happen: the next sweep takes it up, if the app runs", at)
+    match decision:
+        case Ignore():
+            return Next(_nothing(situation, decision), None)
+        case Close():
+            return Next(f"the recovery is closed at its next look: {decision.outcome}", at)
+        case Start() | Wait() if case is None:
+            return Next("the next sweep finds it" + (" (and starts nothing: DRY_RUN is true)" if dry_run else ""), None)
+        case _ if case and case.held_at and isinstance(decision, Wait):
+            return Next("nothing until it is released; it is looked at again, to see whether others started it", at)
+        case Wait() if case and case.failure:
+            return Next("a start is asked for again", at)
+        case Start():
+            return Next("a start is asked for", at)
+    return Next("it is looked at again", at)
+
+
+def _nothing(situation: Situation, decision: Ignore) -> str:
+    if situation.vm is None:
+        return "nothing"
+    if not decision.remember:
+        return "nothing: the app leaves it alone"
+    if situation.vm.power_state is PowerState.RUNNING:
+        return "nothing, until Azure evicts it"
+    return "nothing: it stays as it is until somebody starts it"
+
+
+def _last_case(row: Recovery | None) -> Told | None:
+    if row is None or row.closed_at is None or row.outcome is Outcome.HELD:
+        return None
+    return Told(row.closed_at, f"{row.outcome}: {row.reason}")
+
+
+def _needs_you(
+    situation: Situation, case: OpenCase | None, failure: Failure | None, misses: tuple[NearMiss, ...]
+) -> bool:
+    denied = case is not None and failure is not None and failure.kind in NEEDS_SOMEBODY
+    return situation.vm is None or denied or bool(misses) or (case is not None and case.is_overdue)

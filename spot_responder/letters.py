@@ -1,0 +1,87 @@
+"""Messages that nobody could handle: where they lie, what is in them, and what goes back onto the queue."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.signals import NotOurs, UnreadableEvent, parse_body, read_event
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+_DEAD_LETTER_FIELDS: Final = frozenset(
+    {"deadletterreason", "deliveryattempts", "lastdeliveryoutcome", "publishtime", "lastdeliveryattempttime"}
+)
+"""What Event Grid adds to an event that it could not deliver; lower-case in CloudEvents (facts/events.md §5)."""
+
+_DEAD_LETTER_ALSO: Final = frozenset({"deadletterproperties", "lasthttpstatuscode"})
+"""Further names that its documentation shows."""
+
+
+class Place(StrEnum):
+    """Where a letter lies."""
+
+    POISON = "signals-poison"
+    DEAD = "event-dead-letters"
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One message. ``letter_id`` is short enough to be typed.
+
+    ``body`` is the event as it came; ``receipt`` is what the door needs to find it again.
+    """
+
+    place: Place
+    letter_id: str
+    at: datetime | None
+    body: str
+    receipt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a letter says, in a line: about which VM, what, and whether the app can read it."""
+
+    vm: str
+    what: str
+    readable: bool
+    why: str
+
+
+def read_letter(letter: Letter) -> Reading:
+    """Read a letter as the app would."""
+    why = _why_dead(letter.body)
+    try:
+        signal = read_event(parse_body(letter.body))
+    except UnreadableEvent as problem:
+        return Reading("", "unreadable", readable=False, why=str(problem))
+    if isinstance(signal, NotOurs):
+        return Reading("", "asks nothing of us", readable=True, why=why or signal.reason)
+    what = f"{signal.kind} ({signal.detail})" if signal.detail else str(signal.kind)
+    return Reading(str(signal.vm_id), what, readable=True, why=why or "the app failed at it five times: see its log")
+
+
+def without_dead_letter_fields(event: Mapping[str, object]) -> dict[str, object]:
+    """Give the event as it was before Event Grid gave it up."""
+    added = _DEAD_LETTER_FIELDS | _DEAD_LETTER_ALSO
+    return {name: value for name, value in event.items() if name.lower() not in added}
+
+
+def _why_dead(body: str) -> str:
+    try:
+        event = json.loads(body)
+    except ValueError:
+        return ""
+    if not isinstance(event, dict):
+        return ""
+    told = {name.lower(): value for name, value in event.items()}
+    reason, outcome = told.get("deadletterreason"), told.get("lastdeliveryoutcome")
+    if not reason:
+        return ""
+    tries = told.get("deliveryattempts")
+    return f"Event Grid gave it up: {reason} after {tries} tries, the last one {outcome}"

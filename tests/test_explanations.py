@@ -1,0 +1,507 @@
+"""What ``explain`` says, for all that may befall a VM: the real responder, a world with a virtual clock."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from localazure.happenings import ActionSucceeded
+from localazure.scenarios import SKU_NOT_AVAILABLE
+from spot_responder.looking import look_at
+from spot_responder.operating import hold
+from spot_responder.policy import Policy, RestartWhen
+from spot_responder.vms import PowerState, VmId
+from tests.makers import at
+from tests.virtual_azure import VirtualAzure, run
+
+if TYPE_CHECKING:
+    from spot_responder.explanations import Explanation
+
+PATIENT = timedelta(days=30)
+
+
+def explained(azure: VirtualAzure, name: str = "render-1") -> Explanation:
+    """Explain a VM as it is now."""
+    vm_id = VmId.parse(azure.world.machine(name).vm_id)
+    responder = azure.responder
+    return asyncio.run(look_at(vm_id, responder.clients, responder.settings, azure.world.now))
+
+
+def no_capacity(azure: VirtualAzure, until: str) -> Explanation:
+    """Let there be no capacity from ten on."""
+    azure.add_vm()
+    azure.world.set_capacity(azure.pool_key(), 0)
+    azure.world.evict("render-1")
+    azure.run_until(at(until))
+    return explained(azure)
+
+
+def refused(code: str, message: str, status: int = 409, until: str = "10:00:30") -> Explanation:
+    """Let the first start be refused so."""
+    azure = VirtualAzure()
+    azure.add_vm()
+    azure.world.refuse_next_start("render-1", code, message, status)
+    azure.world.evict("render-1")
+    azure.run_until(at(until))
+    return explained(azure)
+
+
+def test_a_vm_that_runs() -> None:
+    """Nothing happened to it."""
+    azure = VirtualAzure()
+    azure.add_vm()
+    said = explained(azure)
+    assert said.headline == "render-1 runs: all is well"
+    assert (said.covered, said.why_not, said.needs_you) == (True, "", False)
+    assert said.next.what == "nothing, until Azure evicts it"
+    assert (said.told, said.tried, said.advice) == ((), (), ())
+    assert str(said.pool) == "standard_d2s_v5 in westeurope"
+
+
+def test_scenario_1_evicted_and_back() -> None:
+    """It came back at 10:00:37: by whom it was told, how long it took, how often today."""
+    azure = VirtualAzure()
+    azure.add_vm()
+    azure.world.evict("render-1")
+    azure.run_until(at("10:05"))
+    said = explained(azure)
+    assert said.headline == "render-1 runs: all is well"
+    assert said.last_case is not None
+    assert said.last_case.what == "restored: it runs again, 37 s after it went down, 1 start request"
+    assert (said.restarts_today, said.restarts_allowed) == (1, 10)
+
+
+def test_while_it_goes_down() -> None:
+    """Told, and still deallocating."""
+    azure = VirtualAzure()
+    azure.add_vm()
+    azure.world.evict("render-1")
+    azure.run_until(at("10:00:05"))
+    said = explained(azure)
+    assert said.headline == (
+        "render-1 is going down, evicted by Azure: it is still deallocating: it can be started when that is over"
+    )
+    assert said.tried == ("no start was asked for yet",)
+    assert said.next.what == "it is looked at again"
+    assert said.next.at == at("10:00:16")
+
+
+def test_while_it_comes_up() -> None:
+    """A start was accepted; it isn't called running."""
+    azure = VirtualAzure()
+    azure.add_vm()
+    azure.world.evict("render-1")
+    azure.run_until(at("10:00:20"))
+    said = explained(azure)
+    assert said.headline == "render-1 is coming up: it is starting"
+    assert said.tried == ("1 start request; the latest is under way: Azure works on it",)
+    assert said.next.at == at("10:00:31")
+
+
+def test_scenario_2_no_capacity_inside_the_operation() -> None:
+    """Refused again and again: how often, in which words, when it is tried again, and what would help."""
+    said = no_capacity(VirtualAzure(), "10:10")
+    assert said.headline == (
+        "render-1 is down, evicted by Azure: no capacity for standard_d2s_v5 in westeurope (AllocationFailed)"
+    )
+    (tried,) = said.tried
+    assert tried.startswith("4 start requests; the latest came to nothing (capacity). Azure said: AllocationFailed: ")
+    assert said.next.what == "a start is asked for again"
+    assert said.next.at is not None
+    assert at("10:10") < said.next.at < at("10:20")
+    assert said.advice == (
+        "it comes back when Azure has room; sooner only in another size, zone or region",
+        "to have it tried now, without waiting: spot-responder retry render-1",
+    )
+    assert not said.needs_you
+
+
+def test_scenario_2_no_capacity_at_once() -> None:
+    """Azure says 409 at once."""
+    said = refused(*SKU_NOT_AVAILABLE)
+    assert said.headline.endswith("no capacity for standard_d2s_v5 in westeurope (SkuNotAvailable)")
+    assert "Azure said: SkuNotAvailable: The requested VM size for resource" in said.tried[0]
+
+
+def test_scenario_2_another_vm_of_the_pool_waits_for_its_turn() -> None:
+    """It has asked for nothing itself: the pool said no to another."""
+    azure = VirtualAzure()
+    no_capacity(azure, "10:10")
+    azure.add_vm("render-2")
+    azure.world.evict("render-2")
+    azure.run_until(at("10:10:30"))
+    said = explained(azure, "render-2")
+    assert said.headline.startswith(
+        "render-2 is down, evicted by Azure: no capacity just now: standard_d2s_v5 in westeurope refused "
+    )
+    assert said.tried == ("no start was asked for yet",)
+
+
+def test_scenario_3_no_event_and_no_sweep_yet() -> None:
+    """The row knows nothing; Azure does: the sweep will find it."""
+    azure = VirtualAzure()
+    azure.add_vm()
+    azure.lost = lambda _: True
+    azure.world.evict("render-1")
+    azure.run_until(at("10:05"))
+    said = explained(azure)
+    assert said.headline == "render-1 is down, evicted by Azure: it is about to be started"
+    assert said.next.what == "the next sweep finds it"
+    assert said.next.at is None
+    assert [told.what for told in said.told] == [
+        "Azure told that it evicts it",
+        "its newest health annotation: VirtualMachinePreempted",
+    ]
+
+
+def test_scenario_4_told_many_times_is_one_story() -> None:
+    """The same eviction told by three events: one time of eviction, one start."""
+    azure = VirtualAzure()
+    vm = azure.add_vm()
+    azure.world.evict("render-1")
+    evict = "Microsoft.Compute/virtualMachines/evictSpotVM/action"
+    azure.world.tell(ActionSucceeded(vm.vm_id, azure.world.now, evict, caller=""))
+    azure.run_until(at("10:00:20"))
+    said = explained(azure)
+    assert [told.what for told in said.told].count("Azure told that it evicts it") == 1
+    assert said.tried == ("1 start request; the latest is under way: Azure works on it",)
+
+
+def test_scenario_5_without_the_tag() -> None:
+    """Not covered, and the reason."""
+    azure = VirtualAzure()
+    azure.add_vm(tags={"team": "render"})
+    azure.world.evict("render-1")
+    azure.run_until(at("10:05"))
+    said = explained(azure)
+    assert said.headline == (
+        "render-1 is down, evicted by Azure, and is not covered: "
+        "its owner did not ask for it: no tag AttemptRestartAfterEviction=true"
+    )
+    assert (said.covered, said.near_misses, said.needs_you) == (False, (), False)
+    assert said.next.what == "nothing: the app leaves it alone"
+
+
+def test_scenario_5_not_spot() -> None:
+    """Azure does not evict it."""
+    azure = VirtualAzure()
+    azure.add_vm(priority="Regular")
+    assert explained(azure).headline == "render-1 runs, and is not covered: not a Spot VM (priority Regular)"
+
+
+def test_scenario_5_stopped_by_its_owner() -> None:
+    """Who it was is in the Activity Log, which is asked with one command."""
+    azure = VirtualAzure()
+    azure.add_vm()
+    azure.world.stop_by_owner("render-1")
+    azure.run_until(at("10:05"))
+    said = explained(azure)
+    assert said.headline.startswith("render-1 is down, stopped by its owner: its owner stopped it at 10:00:")
+    assert said.next.what == "nothing: it stays as it is until somebody starts it"
+    assert "an ARM event: somebody stopped it" in [told.what for told in said.told]
+    who, start = said.advice
+    assert who.startswith("who it was: az monitor activity-log list --resource-id /subscriptions/")
+    assert start.startswith("to have it up: az vm start --ids /subscriptions/")
+
+
+def test_scenario_6_the_graph_is_behind() -> None:
+    """Resource Graph says that it runs; ARM says that it is going down: ARM is believed."""
+    azure = VirtualAzure()
+    azure.graph.lag = timedelta(minutes=5)
+    azure.add_vm()
+    azure.world.evict("render-1")
+    azure.run_until(at("10:00:05"))
+    assert explained(azure).power_state is PowerState.DEALLOCATING
+
+
+def test_scenario_7_the_price_is_above_its_max_price() -> None:
+    """How much it may cost, and the command that lifts the limit."""
+    azure = VirtualAzure()
+    vm = azure.add_vm(max_price=0.05)
+    azure.world.set_price(vm.size, vm.location, 0.09)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:05"))
+    said = explained(azure)
+    assert said.headline == (
+        "render-1 is down, evicted by Azure: the VM's max price, 0.05 USD an hour, is below the current Spot price "
+        "(SpotPriceGreaterThanProvidedMaxPrice)"
+    )
+    assert said.next.at is not None
+    assert said.next.at >= at("11:00")
+    assert said.advice[0].endswith("--set billingProfile.maxPrice=-1")
+    assert not said.needs_you
+
+
+def test_throttled() -> None:
+    """Azure asked for a pause; it does not count as a try."""
+    said = refused("TooManyRequests", "slow down", 429)
+    assert said.headline == "render-1 is down, evicted by Azure: Azure asked us to slow down (TooManyRequests)"
+    assert said.advice[0] == "nothing is to be done: Azure said for how long to be quiet"
+
+
+def test_denied_for_want_of_a_role() -> None:
+    """Somebody must act, and is told what to look at."""
+    said = refused("AuthorizationFailed", "The client 'x' does not have authorization to perform action", 403)
+    assert said.headline == (
+        "render-1 is down, evicted by Azure: Azure does not let us start this VM: "
+        "mend its access, lock or configuration (AuthorizationFailed)"
+    )
+    assert said.needs_you
+    assert said.advice[0].startswith("does the app have its role? az role assignment list --scope /subscriptions/")
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("ScopeLocked", "a read-only lock forbids it: az lock list -g rg-spot"),
+        ("RequestDisallowedByPolicy", "an Azure Policy forbids it: az policy state list --resource /subscriptions/"),
+        ("AzureSpotIsNotSupportedForThisVMSize", "the VM's or the subscription's configuration forbids it"),
+    ],
+)
+def test_denied_by_something_else(code: str, told: str) -> None:
+    """A lock, a policy, a configuration: each has another place to look at."""
+    said = refused(code, "no")
+    assert said.needs_you
+    assert said.advice[0].startswith(told)
+
+
+def test_quota() -> None:
+    """Only a free or a higher quota helps."""
+    azure = VirtualAzure()
+    vm = azure.add_vm()
+    azure.world.set_quota(vm.subscription_id, vm.location, 0)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:05"))
+    said = explained(azure)
+    assert "the subscription's Spot quota is used up" in said.headline
+    assert said.needs_you
+    assert said.advice[0] == ("to see the quota (Total Regional Spot vCPUs): az vm list-usage -l westeurope -o table")
+
+
+def test_conflict() -> None:
+    """Another operation is at work."""
+    said = refused("AttachDiskWhileBeingDetached", "a disk is being detached")
+    assert "another operation is at work on the VM (AttachDiskWhileBeingDetached)" in said.headline
+    assert said.advice[0] == "nothing is to be done: the other operation ends by itself"
+
+
+def test_a_code_that_nobody_knows() -> None:
+    """It is tried again, and somebody should look."""
+    said = refused("BlueMoon", "the moon is blue", 500)
+    assert said.needs_you
+    assert "Azure said: BlueMoon: the moon is blue" in said.tried[0]
+    assert said.advice[0].startswith("nobody here knows this code")
+
+
+def test_a_failure_that_the_app_has_not_read_yet() -> None:
+    """The operation has failed since the app's last look: what Azure says now is told."""
+    azure = VirtualAzure(Policy(look_again=timedelta(minutes=2)))
+    azure.add_vm()
+    azure.world.set_capacity(azure.pool_key(), 0)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:03:30"))
+    said = explained(azure)
+    assert azure.recovery().attempt_under_way is not None
+    assert "Azure said: AllocationFailed" in said.tried[0]
+
+
+def test_a_scale_set_that_restores_its_vms() -> None:
+    """It is the scale set's business, and which one."""
+    azure = VirtualAzure()
+    scale_set = azure.world.add_scale_set("workers", restore_policy=True)
+    azure.add_vm(scale_set_id=scale_set)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:05"))
+    said = explained(azure)
+    assert not said.covered
+    assert said.why_not == f"its scale set restores it by itself (spotRestorePolicy of {scale_set})"
+    assert said.near_misses == ()
+
+
+def test_the_brake() -> None:
+    """Evicted again and again: how often it was restarted, and when it goes on."""
+    azure = VirtualAzure(Policy(restarts_per_day=2))
+    azure.add_vm()
+    for minute in (0, 10, 20):
+        azure.run_until(at("10:00") + timedelta(minutes=minute))
+        azure.world.evict("render-1")
+    azure.run_until(at("10:30"))
+    said = explained(azure)
+    assert said.headline == (
+        "render-1 is down, evicted by Azure: the brake: restarted 2 times within a day, the most that is allowed"
+    )
+    assert (said.restarts_today, said.restarts_allowed) == (2, 2)
+    assert said.next.at is not None
+    assert said.next.at > at("10:00") + timedelta(hours=23)
+    assert said.tried == ("no start was asked for yet",)
+
+
+def test_held_and_down() -> None:
+    """An operator's pause, and the command that ends it."""
+    azure = VirtualAzure()
+    vm = azure.add_vm()
+    run(hold(azure.tables, VmId.parse(vm.vm_id), azure.world.now, lambda: "hold-1"))
+    azure.run_until(at("10:01"))
+    azure.world.evict("render-1")
+    azure.run_until(at("10:05"))
+    said = explained(azure)
+    assert said.headline == (
+        "render-1 is down, evicted by Azure: an operator holds it since 2026-03-02 10:00:00Z: not started"
+    )
+    assert said.held_at == at("10:00")
+    assert said.next.what.startswith("nothing until it is released")
+    assert said.advice == ("to let it be started again: spot-responder release render-1",)
+    assert said.last_case is None
+
+
+def test_held_and_running() -> None:
+    """It runs; should it be evicted, it stays down."""
+    azure = VirtualAzure()
+    vm = azure.add_vm()
+    run(hold(azure.tables, VmId.parse(vm.vm_id), azure.world.now, lambda: "hold-1"))
+    assert explained(azure).headline == "render-1 runs: held by an operator, should it be evicted"
+
+
+def test_dry_run() -> None:
+    """It is down, it would be started, and it is not."""
+    azure = VirtualAzure(dry_run=True)
+    azure.add_vm()
+    azure.world.evict("render-1")
+    azure.run_until(at("10:05"))
+    said = explained(azure)
+    assert said.headline == "render-1 is down, evicted by Azure: it would be started now, were DRY_RUN not true"
+    assert said.next.what == "the next sweep finds it (and starts nothing: DRY_RUN is true)"
+    assert said.dry_run
+
+
+def test_gone() -> None:
+    """Deleted: what was, and where to look."""
+    azure = VirtualAzure()
+    azure.add_vm()
+    azure.world.delete("render-1")
+    said = explained(azure)
+    assert said.headline == "render-1: Azure has no such VM, or does not show it to you"
+    assert said.needs_you
+    assert said.next.what == "nothing"
+    assert said.advice == ("is it there, and may you see it? az resource list --name render-1",)
+
+
+def test_shut_down_from_inside() -> None:
+    """It is not deallocated: no eviction, and not ours."""
+    azure = VirtualAzure()
+    azure.add_vm(power_state="stopped")
+    said = explained(azure)
+    assert said.headline == ("render-1 is stopped: stopped but not deallocated: it was shut down from inside")
+    assert said.covered
+
+
+def test_only_evictions_are_answered_where_evidence_is_demanded() -> None:
+    """RESTART_WHEN=evicted, and nobody told why it is down."""
+    azure = VirtualAzure(Policy(restart_when=RestartWhen.EVICTED))
+    azure.add_vm(power_state="deallocated")
+    said = explained(azure)
+    assert said.headline == (
+        "render-1 is down, nobody told why: nothing says that it was evicted, and RESTART_WHEN=evicted"
+    )
+
+
+def test_the_app_does_not_run() -> None:
+    """The look was due ten minutes ago: said, and why that may be."""
+    azure = VirtualAzure(sweep_every=PATIENT)
+    azure.add_vm()
+    azure.world.evict("render-1")
+    azure.run_until(at("10:00:10"))
+    azure.queue.messages.clear()
+    azure.run_until(at("10:10"))
+    said = explained(azure)
+    assert said.needs_you
+    assert said.next.what == "the look that was due did not happen: the next sweep takes it up, if the app runs"
+    assert said.next.at == at("10:00:16")
+
+
+def test_an_opt_out_during_a_recovery() -> None:
+    """The tag was taken off while it waits: the recovery ends at its next look."""
+    azure = VirtualAzure()
+    no_capacity(azure, "10:10")
+    azure.world.retag("render-1", {})
+    said = explained(azure)
+    assert not said.covered
+    assert said.next.what == "the recovery is closed at its next look: opted-out"
+
+
+def test_a_tag_that_the_graph_does_not_know_yet() -> None:
+    """Tagged a minute ago: ARM knows, and is asked."""
+    azure = VirtualAzure()
+    azure.graph.lag = timedelta(minutes=5)
+    azure.add_vm(tags={})
+    azure.run_until(at("10:01"))
+    azure.world.retag("render-1", {"AttemptRestartAfterEviction": "true"})
+    assert explained(azure).covered
+
+
+@pytest.mark.parametrize(
+    ("tags", "what"),
+    [
+        (
+            {"AttemptRestartAfterEviction": "yes"},
+            "its value is 'yes', which was surely meant as true; only true counts",
+        ),
+        ({"AttemptRestartAfterEvicton": "true"}, "its name is 'AttemptRestartAfterEvicton', and not Attempt"),
+    ],
+)
+def test_a_near_miss_is_told_with_the_command_that_mends_it(tags: dict[str, str], what: str) -> None:
+    """Not covered, and somebody surely wanted it to be."""
+    azure = VirtualAzure()
+    azure.add_vm(tags=tags)
+    said = explained(azure)
+    assert f"; but {what}" in said.headline
+    assert said.needs_you
+    (command,) = said.advice
+    assert command.startswith("if its owner wants it restarted: az tag update --operation Merge --resource-id /sub")
+    assert command.endswith("--tags AttemptRestartAfterEviction=true")
+
+
+def test_the_name_of_the_tag_in_another_casing_is_fine() -> None:
+    """Azure compares it without regard to case, and so do we."""
+    azure = VirtualAzure()
+    azure.add_vm(tags={"ATTEMPTRESTARTAFTEREVICTION": "TRUE"})
+    said = explained(azure)
+    assert (said.covered, said.near_misses) == (True, ())
+
+
+def test_an_explanation_never_carries_an_operations_address() -> None:
+    """It is a secret: it is in the row, and in nothing that is shown."""
+    azure = VirtualAzure()
+    azure.add_vm()
+    azure.world.evict("render-1")
+    azure.run_until(at("10:00:20"))
+    attempt = azure.recovery().attempt
+    assert attempt is not None
+    assert str(attempt.operation_url).startswith("https://arm/")
+    assert "https://arm/" not in str(dataclasses.asdict(explained(azure)))
+
+
+def test_between_two_looks_the_start_is_announced() -> None:
+    """It is deallocated since half a second, and the app looks in another half."""
+    azure = VirtualAzure()
+    azure.add_vm()
+    azure.world.evict("render-1")
+    azure.run_until(at("10:00:15") + timedelta(seconds=0.5))
+    said = explained(azure)
+    assert said.headline == "render-1 is down, evicted by Azure: it is about to be started"
+    assert (said.next.what, said.next.at) == ("a start is asked for", at("10:00:16"))
+
+
+def test_the_budget() -> None:
+    """Asked for as often as is allowed within an hour: when it goes on."""
+    azure = VirtualAzure(Policy(starts_per_hour=2))
+    said = no_capacity(azure, "10:30")
+    assert said.headline == (
+        "render-1 is down, evicted by Azure: its budget: 2 start requests within an hour, the most that is allowed"
+    )
+    assert said.next.at is not None
+    assert at("11:00") < said.next.at < at("11:01")

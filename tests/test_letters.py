@@ -1,0 +1,89 @@
+"""Messages that nobody could handle, read for an operator."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spot_responder.letters import Letter, Place, read_letter, without_dead_letter_fields
+from tests.makers import TEN
+
+EVENT = json.loads(
+    (Path(__file__).parent / "payloads" / "events" / "annotated_preempted_cloudevent.json").read_text(encoding="utf-8")
+)
+CLOUD_EVENT_DEAD = {
+    "deadletterreason": "MaxDeliveryAttemptsExceeded",
+    "deliveryattempts": 30,
+    "lastdeliveryoutcome": "NotFound",
+    "publishtime": "2026-03-02T10:00:00Z",
+    "lastdeliveryattempttime": "2026-03-02T11:00:00Z",
+}
+EVENT_GRID_DEAD = {
+    "deadLetterReason": "TimeToLiveExceeded",
+    "deliveryAttempts": 2,
+    "lastDeliveryOutcome": "Busy",
+    "publishTime": "2026-03-02T10:00:00Z",
+    "lastDeliveryAttemptTime": "2026-03-02T11:00:00Z",
+}
+
+
+def letter(body: str, place: Place = Place.POISON) -> Letter:
+    """Make a letter."""
+    return Letter(place, "0123abcd", TEN, body)
+
+
+@pytest.mark.parametrize(
+    ("added", "why"),
+    [
+        (CLOUD_EVENT_DEAD, "Event Grid gave it up: MaxDeliveryAttemptsExceeded after 30 tries, the last one NotFound"),
+        (EVENT_GRID_DEAD, "Event Grid gave it up: TimeToLiveExceeded after 2 tries, the last one Busy"),
+    ],
+)
+def test_a_dead_letter_says_which_vm_what_and_why(added: dict[str, object], why: str) -> None:
+    """In either schema."""
+    reading = read_letter(letter(json.dumps(EVENT | added), Place.DEAD))
+    assert reading.vm.endswith("/virtualMachines/spot-01")
+    assert (reading.what, reading.readable, reading.why) == ("evicted (VirtualMachinePreempted)", True, why)
+
+
+@pytest.mark.parametrize("added", [CLOUD_EVENT_DEAD, EVENT_GRID_DEAD])
+def test_what_goes_back_is_the_event_as_it_was(added: dict[str, object]) -> None:
+    """Without what Event Grid added."""
+    assert without_dead_letter_fields(EVENT | added) == EVENT
+
+
+def test_a_poisoned_event_is_read_as_the_app_would() -> None:
+    """It is sound: the app failed at it for another reason, which its log says."""
+    reading = read_letter(letter(json.dumps(EVENT)))
+    assert (reading.readable, reading.why) == (True, "the app failed at it five times: see its log")
+
+
+def test_our_own_message_has_no_detail() -> None:
+    """A follow-up."""
+    body = (Path(__file__).parent / "payloads" / "events" / "follow_up.json").read_text(encoding="utf-8")
+    assert read_letter(letter(body)).what == "follow_up"
+
+
+@pytest.mark.parametrize("body", ["rubbish", "[1]", "{}", '"text"', "null", '{"deadletterreason": "x"}'])
+def test_rubbish_is_called_unreadable_with_the_reason(body: str) -> None:
+    """Putting it back would bring it here again."""
+    reading = read_letter(letter(body))
+    assert (reading.vm, reading.what, reading.readable) == ("", "unreadable", False)
+    assert reading.why
+
+
+def test_an_event_that_asks_nothing_of_us_is_readable() -> None:
+    """It would do no harm, and no good."""
+    body = (Path(__file__).parent / "payloads" / "events" / "annotated_reboot_cloudevent.json").read_text("utf-8")
+    reading = read_letter(letter(body))
+    assert (reading.what, reading.readable) == ("asks nothing of us", True)
+
+
+@given(st.text())
+def test_whatever_lies_there_is_read_without_harm(body: str) -> None:
+    """Anybody's text."""
+    assert read_letter(letter(body)).what

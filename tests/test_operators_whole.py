@@ -1,0 +1,376 @@
+"""An operator's day with the laptop Azure: every command through the whole, failures included.
+
+Each test has VMs of its own, in a pool of its own; what is shared is the app, its tables and its queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from localazure.azurite import azurite
+from localazure.certificate import write_certificate
+from spot_responder.failures import FailureKind
+from spot_responder.signals import SignalKind
+from tests.makers import VM_ID
+from tests.operators_laptop import TAG, OperatorsLaptop, command, operators_laptop
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from localazure.as_operator import Done
+    from localazure.laptop import Laptop
+
+
+@pytest.fixture(scope="module")
+def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorsLaptop]:
+    """Start the laptop Azure once for all tests here."""
+    with operators_laptop(tmp_path_factory.mktemp("operators")) as running:
+        yield running
+
+
+def add(azure: OperatorsLaptop, name: str, **fields: Any) -> str:  # noqa: ANN401 - whatever a VM has
+    """Add a VM in a pool of its own; give its id."""
+    usual = {"tags": TAG, "size": f"Standard_{name}"}
+    return azure.move(lambda laptop: laptop.world.add_vm(name, **usual | fields)).vm_id
+
+
+def evict(azure: OperatorsLaptop, name: str) -> None:
+    """Let Azure take it."""
+    azure.move(lambda laptop: laptop.world.evict(name))
+
+
+def without_capacity(azure: OperatorsLaptop, name: str) -> None:
+    """Add a VM, let it be evicted without capacity, and wait until the app was refused."""
+    add(azure, name)
+    azure.move(lambda laptop: laptop.world.set_capacity(laptop.world.machine(name).pool, 0))
+    evict(azure, name)
+    azure.until_row(name, "refused", lambda row: row.failing_with is FailureKind.CAPACITY)
+
+
+def test_status_shows_a_vm_that_waits_for_capacity_and_its_pool(azure: OperatorsLaptop) -> None:
+    """What is going on: the VM, why, what comes next, and the closed pool."""
+    without_capacity(azure, "status-1")
+    done = azure.operator("status")
+    assert done.err == ""
+    (line,) = [line for line in done.out.splitlines() if line.startswith("status-1 ")]
+    assert line.split()[1] == "refused"
+    assert line.endswith("no capacity for standard_status-1 in westeurope (AllocationFailed)")
+    assert "standard_status-1 in westeurope  closed until " in done.out
+    assert "event path: works: " in done.out
+    assert "\x1b" not in done.out
+
+
+def test_explain_tells_the_whole_story_of_a_vm(azure: OperatorsLaptop) -> None:
+    """By name or by id, in any casing; with Azure's own words."""
+    without_capacity(azure, "explain-1")
+    by_name = azure.operator("explain", "EXPLAIN-1")
+    vm_id = azure.move(lambda laptop: laptop.world.machine("explain-1").vm_id)
+    by_id = azure.operator("explain", vm_id, "--json")
+    assert by_id.content["headline"] == (
+        "explain-1 is down, evicted by Azure: no capacity for standard_explain-1 in westeurope (AllocationFailed)"
+    )
+    assert (by_name.exit_code, by_id.exit_code) == (0, 0)
+    assert "Azure told that it evicts it" in by_name.out
+    assert "Azure said: AllocationFailed: Allocation failed. We do not have sufficient capacity" in by_name.out
+    assert "a start is asked for again, at " in by_name.out
+    assert by_id.content["next"]["at"].endswith("Z")
+
+
+def test_explain_of_a_vm_that_is_not_covered_names_the_near_miss(azure: OperatorsLaptop) -> None:
+    """A tag with yes: why it counts for nothing, the command that mends it, and exit code 1."""
+    vm_id = add(azure, "near-1", tags={"AttemptRestartAfterEviction": "yes"})
+    done = azure.operator("explain", "near-1")
+    assert done.exit_code == 1
+    assert "near-1 runs, and is not covered: its owner did not ask for it" in done.out
+    assert "its value is 'yes', which was surely meant as true; only true counts" in done.out
+    assert f"az tag update --operation Merge --resource-id {vm_id} --tags AttemptRestartAfterEviction=true" in done.out
+    plan = azure.operator("plan")
+    assert plan.exit_code == 1
+    assert "near-1" in plan.out
+
+
+def test_an_unknown_vm_is_said_in_one_line(azure: OperatorsLaptop) -> None:
+    """Nobody of this name, in rows or in Azure."""
+    done = azure.operator("explain", "nobody-1")
+    assert (done.exit_code, done.out) == (1, "")
+    assert done.err == "explain: no VM is called 'nobody-1': neither a recovery's, nor one that your login sees\n"
+
+
+def test_an_id_that_azure_does_not_know_is_explained_as_such(azure: OperatorsLaptop) -> None:
+    """It may be gone, or hidden."""
+    done = azure.operator("explain", str(VM_ID))
+    assert done.exit_code == 1
+    assert "render-1: Azure has no such VM, or does not show it to you" in done.out
+
+
+def test_several_vms_of_one_name_are_told_apart_by_their_ids(azure: OperatorsLaptop) -> None:
+    """Both ids are named, in one line; by its id each is found."""
+    ids = sorted([add(azure, "twin-1"), add(azure, "twin-1", resource_group="rg-other")])
+    done = azure.operator("hold", "twin-1")
+    assert done.exit_code == 2
+    assert done.err == f"hold: 2 VMs are called 'twin-1': name one by its id: {', '.join(ids)}\n"
+    assert azure.operator("explain", ids[0]).exit_code == 0
+
+
+def test_a_held_vm_stays_down_until_it_is_released(azure: OperatorsLaptop) -> None:
+    """Hold, evict, look, release: then it comes back, through the real queue and the real app."""
+    add(azure, "held-1")
+    assert "held-1 is held since " in azure.operator("hold", "held-1").out
+    evict(azure, "held-1")
+    azure.until_row("held-1", "down and waited for", lambda row: "an operator holds it since" in row.reason)
+    status = azure.operator("status", "--json").content
+    assert "held-1" in [vm["vm_id"].rpartition("/")[2] for vm in status["held"]]
+    assert azure.move(lambda laptop: laptop.world.machine("held-1").start_calls) == []
+    released = azure.operator("release", "held-1")
+    assert (released.exit_code, released.out) == (0, "held-1 is released; the app looks at it now\n")
+    azure.until_running("held-1")
+    assert azure.operator("release", "held-1").exit_code == 1
+
+
+def test_a_retry_is_tried_at_once(azure: OperatorsLaptop) -> None:
+    """Capacity is back, the next try is ten minutes away: asked for now, it runs within seconds."""
+    without_capacity(azure, "retry-1")
+    azure.move(lambda laptop: laptop.world.set_capacity(laptop.world.machine("retry-1").pool, None))
+    done = azure.operator("retry", "retry-1")
+    assert done.out == "the app looks at retry-1 now; what comes of it: spot-responder explain retry-1\n"
+    azure.until_running("retry-1")
+
+
+def test_the_plan_says_what_a_sweep_would_do_and_does_nothing(azure: OperatorsLaptop) -> None:
+    """An eviction that nobody told of, an owner's stop, a VM without the tag."""
+    add(azure, "plan-1", power_state="deallocated")
+    add(azure, "plan-2", tags={})
+    plan = azure.operator("plan", "--json").content
+    hands = {hand["vm_id"].rpartition("/")[2]: hand for hand in plan["hands"]}
+    assert hands["plan-1"]["found_by"] == "Resource Graph"
+    assert (hands["plan-1"]["would"], hands["plan-1"]["reason"]) == (
+        "wait",
+        "it is down and nothing says why yet: its owner's stop may still be told",
+    )
+    passed_by = [each["vm_id"].rpartition("/")[2] for each in plan["passed_by"]]
+    assert "plan-2" in passed_by
+    assert azure.move(lambda laptop: laptop.world.machine("plan-1").start_calls) == []
+
+
+def test_a_drill_passes_and_tells_its_times_and_the_history_has_it(azure: OperatorsLaptop) -> None:
+    """Two VMs at once; progress on standard error, a table on standard output."""
+    add(azure, "drill-1")
+    add(azure, "drill-2")
+    done = azure.operator("drill", "drill-1", "drill-2", "--minutes", "1")
+    assert done.exit_code == 0, done
+    assert "passed: 2 of 2 are back" in done.out
+    assert done.err.splitlines()[0] == "drill-1: Azure was asked to evict it"
+    assert done.err.count("it runs again") == 2
+    rows = [
+        row
+        for row in csv.DictReader(io.StringIO(azure.operator("history", "--csv", "--days", "2").out))
+        if row["vm_id"].endswith("/drill-1")
+    ]
+    (row,) = rows
+    assert (row["outcome"], row["start_requests"], row["size"]) == ("restored", "1", "standard_drill-1")
+    assert float(row["restored_after_s"]) > 0
+    by_size = azure.operator("history", "--by", "size", "--json").content
+    assert {"key": "standard_drill-1", "recoveries": 1, "restored": 1}.items() <= next(
+        tally.items() for tally in by_size["tallies"] if tally["key"] == "standard_drill-1"
+    )
+    assert "all " in azure.operator("history", "--by", "region").out
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "why"),
+    [
+        ("undrilled-1", {"tags": {}}, "undrilled-1 is not covered: its owner did not ask for it"),
+        ("undrilled-2", {"power_state": "deallocated"}, "undrilled-2 does not run, so Azure cannot evict it"),
+    ],
+)
+def test_a_drill_that_would_prove_nothing_evicts_nobody(
+    name: str, fields: dict[str, Any], why: str, azure: OperatorsLaptop
+) -> None:
+    """Said before anything is done."""
+    add(azure, name, **fields)
+    done = azure.operator("drill", name)
+    assert done.exit_code == 1
+    assert done.err.startswith(f"drill: nobody was evicted: {why}")
+    assert done.err.count("\n") == 1
+
+
+def test_the_doctor_finds_all_well_and_tries_rights_without_doing_anything(azure: OperatorsLaptop) -> None:
+    """On a sound deployment; no start is sent to any VM that there is."""
+    add(azure, "doctor-1")
+    before = azure.move(started)
+    done = azure.operator("doctor")
+    assert done.exit_code == 0, done.out
+    assert "all is well" in done.out
+    assert "event subscription evicted of topic health" in done.out
+    assert azure.move(started) == before
+
+
+def started(laptop: Laptop) -> int:
+    """Count the starts that reached a VM."""
+    return sum(len(machine.start_calls) for machine in laptop.world.machines())
+
+
+def test_the_doctor_names_what_is_broken_with_what_mends_it(azure: OperatorsLaptop) -> None:
+    """A filter changed, a subscription and a topic gone, nobody with the role: each in its own line."""
+    add(azure, "doctor-2")
+    deployed = azure.laptop.deployed
+    kept = (dict(deployed.topics), {name: list(each) for name, each in deployed.subscriptions.items()})
+    assignments = list(deployed.assignments)
+    try:
+        evicted, *others = deployed.subscriptions["evgst-health"]
+        broken = evicted | {"properties": evicted["properties"] | {"filter": {"includedEventTypes": ["Other"]}}}
+        deployed.subscriptions["evgst-health"] = [broken, *others[1:]]
+        del deployed.topics["evgst-arm"]
+        deployed.assignments.clear()
+        done = azure.operator("doctor", "--json")
+    finally:
+        deployed.topics, deployed.subscriptions = kept
+        deployed.assignments.extend(assignments)
+    assert done.exit_code == 1
+    bad = {finding["what"]: finding for finding in done.content["findings"] if finding["health"] == "bad"}
+    assert bad.keys() == {
+        "event subscription evicted of topic health",
+        "event subscription unavailable of topic health",
+        "topic arm",
+        "who has the app's role",
+    }
+    assert bad["event subscription evicted of topic health"]["told"] == (
+        "its filter is not that of infra/event-filters.json"
+    )
+    assert all(finding["mend"] == "azd provision" for finding in bad.values())
+
+
+def test_without_rights_nothing_is_shown_and_it_is_said(azure: OperatorsLaptop) -> None:
+    """A login that has no role: Resource Graph hides all, ARM says no, and the doctor says what it could not see."""
+    vm_id = add(azure, "hidden-1")
+    environment = azure.run(azure.laptop.log_in("stranger"))
+    explained = azure.operator("explain", vm_id, environment=environment)
+    assert (explained.exit_code, explained.out) == (1, "")
+    assert explained.err.startswith("explain: Azure refused to ")
+    assert "AuthorizationFailed (denied)" in explained.err
+    assert explained.err.count("\n") == 1
+    checked = azure.operator("doctor", "--json", environment=environment)
+    unseen = {finding["what"] for finding in checked.content["findings"] if finding["health"] == "could not look"}
+    assert unseen == {"Resource Graph"}
+
+
+def test_without_a_login_it_is_said(azure: OperatorsLaptop) -> None:
+    """Nobody answers where tokens come from."""
+    environment = dict(azure.laptop.operator) | {"IDENTITY_ENDPOINT": "http://127.0.0.1:1/none"}
+    done = azure.operator("status", environment=environment)
+    assert (done.exit_code, done.out) == (1, "")
+    assert done.err == "status: nobody is logged in, or not for long enough: run `az login`, then try again\n"
+
+
+def test_where_nothing_is_deployed_it_is_said(azure: OperatorsLaptop, tmp_path: Path) -> None:
+    """A storage account that is another one: no tables, no queues."""
+
+    async def told() -> Done:
+        certificate = write_certificate(tmp_path / "certificates")
+        async with azurite(None, certificate, b"k" * 64) as storage:
+            empty = {"SSL_CERT_FILE": str(certificate.authority), **storage.environment()}
+            environment = dict(azure.laptop.operator) | empty
+            return await asyncio.to_thread(azure.operator, "status", environment=environment)
+
+    done = asyncio.run(told())
+    assert (done.exit_code, done.out) == (1, "")
+    assert done.err.count("\n") == 1
+    assert done.err.startswith("status: nothing is deployed at https://127.0.0.1:")
+
+
+def test_where_nobody_answers_it_is_said(azure: OperatorsLaptop) -> None:
+    """The address is wrong."""
+    environment = dict(azure.laptop.operator)
+    for name in ("queue", "table"):
+        environment[f"AzureWebJobsStorage__{name}ServiceUri"] = "https://127.0.0.1:1/spotresponder"
+    done = azure.operator("status", environment=environment)
+    assert done.exit_code == 1
+    assert done.err.startswith("status: Azure cannot be reached: are these addresses right")
+    assert done.err.count("\n") == 1
+
+
+def test_local_finds_the_world_of_make_run(azure: OperatorsLaptop, tmp_path: Path) -> None:
+    """By what ``make run`` leaves in .local; and says so where there is none."""
+    none = command("status", "--local", environment={}, folder=tmp_path)
+    assert (none.exit_code, none.err.count("\n")) == (1, 1)
+    assert "start one with `make run`" in none.err
+    (tmp_path / ".local").mkdir()
+    file = tmp_path / ".local" / "operator.json"
+    file.write_text("{", encoding="utf-8")
+    assert "cannot be read" in command("status", "--local", environment={}, folder=tmp_path).err
+    file.write_text("[]", encoding="utf-8")
+    assert "holds no object" in command("status", "--local", environment={}, folder=tmp_path).err
+    file.write_text(json.dumps(dict(azure.laptop.operator)), encoding="utf-8")
+    found = command("status", "--local", "--json", environment={}, folder=tmp_path)
+    assert found.content.keys() >= {"cases", "pools", "queues", "event_path", "problems"}
+
+
+def test_what_nobody_could_handle_is_shown_put_back_and_dropped(azure: OperatorsLaptop) -> None:
+    """Rubbish and a sound event in the poison queue, two dead letters in one blob: dealt with one by one."""
+    add(azure, "letter-1", power_state="running")
+    now = azure.laptop.clock.now()
+    event = _preempted(azure.move(lambda laptop: laptop.world.machine("letter-1").vm_id), now.isoformat())
+    azure.run(_lay_out(azure.laptop, event))
+    listed = azure.operator("replay", "list")
+    assert listed.exit_code == 1
+    assert "\x1b" not in listed.out
+    messages = azure.operator("replay", "list", "--json").content["messages"]
+    assert len(messages) == 5
+    assert sum(message["reading"]["readable"] for message in messages) == 3
+    status = azure.operator("status", "--json").content
+    assert (status["queues"]["poison"], status["queues"]["dead_letters"]) == (3, 2)
+    dead = [message["letter"] for message in messages if message["letter"]["place"] == "event-dead-letters"]
+    shown = azure.operator("replay", "show", dead[0]["letter_id"])
+    assert "MaxDeliveryAttemptsExceeded after 30 tries, the last one NotFound" in shown.out
+    assert '"annotationName": "VirtualMachinePreempted"' in shown.out
+    assert azure.operator("replay", "put-back", dead[0]["letter_id"]).out == "1 message put back\n"
+    assert azure.operator("replay", "drop", dead[1]["letter_id"]).out == "1 message dropped\n"
+    assert azure.operator("replay", "show", dead[1]["letter_id"]).exit_code == 1
+    all_back = azure.operator("replay", "put-back", "--all")
+    assert all_back.exit_code == 1
+    assert all_back.out.startswith("1 message put back\n")
+    assert all_back.out.count("the app cannot read it") == 2
+    assert azure.operator("replay", "drop", "--all").out == "2 messages dropped\n"
+    assert azure.operator("replay", "list").exit_code == 0
+    row = azure.until_row("letter-1", "told of what was put back", lambda row: row.evidence.evicted_at is not None)
+    assert row.opened_by is SignalKind.EVICTED
+
+
+def _preempted(vm_id: str, occurred_at: str) -> dict[str, object]:
+    info = {
+        "id": vm_id,
+        "properties": {
+            "targetResourceId": vm_id,
+            "annotationName": "VirtualMachinePreempted",
+            "occurredTime": occurred_at,
+        },
+    }
+    return {
+        "specversion": "1.0",
+        "id": "again",
+        "source": "/subscriptions/s",
+        "type": "Microsoft.ResourceNotifications.HealthResources.ResourceAnnotated",
+        "time": "2026-03-02T10:00:00Z",
+        "data": {"resourceInfo": info},
+    }
+
+
+async def _lay_out(laptop: Laptop, event: dict[str, object]) -> None:
+    """Put three messages into the poison queue, and a blob of two dead letters into the container."""
+    await laptop.poison.send_message("rubbish \u241b[31m")
+    await laptop.poison.send_message(json.dumps(event))
+    await laptop.poison.send_message('{"no": "event"}')
+    reason = {
+        "deadletterreason": "MaxDeliveryAttemptsExceeded",
+        "deliveryattempts": 30,
+        "lastdeliveryoutcome": "NotFound",
+    }
+    dead = [event | reason | {"id": "dead-1"}, event | reason | {"id": "dead-2"}]
+    await laptop.dead_letters.container.upload_blob("topic/subscription/2026/03/02/10/a.json", json.dumps(dead))

@@ -1,0 +1,203 @@
+"""What ``status`` and the status page are made of: the real responder's rows, in an operator's words."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spot_responder.clients.rows import pool_from_row
+from spot_responder.failures import FailureKind
+from spot_responder.operating import hold
+from spot_responder.overviews import (
+    EventPathStanding,
+    Overview,
+    PoolStanding,
+    QueueCounts,
+    Standing,
+    event_path,
+    open_case,
+    overview,
+    pool_state,
+)
+from spot_responder.pools import Pool, PoolId
+from spot_responder.signals import SignalKind
+from spot_responder.vms import VmId
+from tests.makers import POOLS, RECOVERIES, TEN, TIMES, accepted, at, failure, recovery
+from tests.virtual_azure import VirtualAzure, run
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from spot_responder.recoveries import Recovery
+
+POOL_ID = PoolId("s", "westeurope", "", "standard_d2s_v5")
+NOTHING = QueueCounts(0, 0, 0)
+
+
+def seen(azure: VirtualAzure, queues: QueueCounts = NOTHING) -> Overview:
+    """Look at what the responder has written."""
+    rows = [stored.value for stored in asyncio.run(azure.tables.all_recoveries())]
+    pools = [pool_from_row(row) for row, _ in azure.tables.pool_rows.values()]
+    return overview(rows, azure.tables.history, pools, queues, azure.world.now)
+
+
+def test_nothing_is_going_on() -> None:
+    """All empty, nothing wrong; of the event path nothing is known."""
+    said = seen(VirtualAzure())
+    assert (said.cases, said.held, said.pools, said.problems) == ((), (), (), ())
+    assert said.event_path.standing is EventPathStanding.QUIET
+
+
+def test_an_outage_of_a_pool() -> None:
+    """Three VMs down, one pool closed; the events told of each."""
+    azure = VirtualAzure()
+    for name in ("render-1", "render-2", "render-3"):
+        azure.add_vm(name)
+        azure.world.evict(name)
+    azure.world.set_capacity(azure.pool_key(), 0)
+    azure.run_until(at("10:20"))
+    said = seen(azure)
+    assert {case.vm_id.name for case in said.cases} == {"render-1", "render-2", "render-3"}
+    refused = [case for case in said.cases if case.standing is Standing.REFUSED]
+    assert {case.failure for case in refused} == {FailureKind.CAPACITY}
+    assert refused[0].azure_said.startswith("AllocationFailed: ")
+    (pool,) = said.pools
+    assert str(pool.pool_id) == "standard_d2s_v5 in westeurope"
+    assert pool.standing in {PoolStanding.CLOSED, PoolStanding.PROBING}
+    assert (said.event_path.standing, said.event_path.told_by_event) == (EventPathStanding.WORKS, 3)
+    assert said.problems == ()
+
+
+def test_after_it_is_over_nothing_is_open() -> None:
+    """Restored: no case, and the pool without refusals."""
+    azure = VirtualAzure()
+    azure.add_vm()
+    azure.world.evict("render-1")
+    azure.run_until(at("10:05"))
+    said = seen(azure)
+    assert (said.cases, said.pools) == ((), ())
+    assert said.event_path.told_by_event == 1
+
+
+def test_events_that_do_not_arrive_are_seen() -> None:
+    """The sweep found the newest eviction: the event path is silent, and a command says where to look."""
+    azure = VirtualAzure()
+    azure.add_vm()
+    azure.lost = lambda _: True
+    azure.world.evict("render-1")
+    azure.run_until(at("10:30"))
+    said = seen(azure)
+    assert said.event_path.standing is EventPathStanding.SILENT
+    (problem,) = said.problems
+    assert problem.what == "no event told of the newest eviction: the sweep found it (1 of the last 7 days)"
+    assert problem.mend == "spot-responder doctor"
+
+
+def case(opened_at: datetime, by: SignalKind) -> Recovery:
+    """Make a recovery that was opened so."""
+    return replace(recovery(opened_at), opened_by=by)
+
+
+def test_an_event_after_a_find_says_that_the_path_works_again() -> None:
+    """Newest counts; what an operator asked for says nothing of the path, nor does what is older than a week."""
+    found, told = SignalKind.SWEEP_FOUND, SignalKind.EVICTED
+    path = event_path([case(at("09:00"), found), case(at("09:30"), told)], TEN)
+    assert (path.standing, path.told_by_event, path.found_by_sweep) == (EventPathStanding.WORKS, 1, 1)
+    assert event_path([case(at("09:00"), told), case(at("09:30"), found)], TEN).standing is EventPathStanding.SILENT
+    assert event_path([case(at("09:00"), SignalKind.OPERATOR_ASKED)], TEN).standing is EventPathStanding.QUIET
+    assert event_path([case(TEN - timedelta(days=8), found)], TEN).standing is EventPathStanding.QUIET
+
+
+def test_a_hold_is_seen_with_a_case_and_without() -> None:
+    """Whom an operator holds, since when."""
+    azure = VirtualAzure()
+    for name in ("render-1", "render-2"):
+        vm = azure.add_vm(name)
+        run(hold(azure.tables, VmId.parse(vm.vm_id), azure.world.now, lambda: "hold-1"))
+    azure.run_until(at("10:01"))
+    azure.world.evict("render-1")
+    azure.run_until(at("10:05"))
+    said = seen(azure)
+    assert [vm.vm_id.name for vm in said.held] == ["render-1", "render-2"]
+    (only,) = said.cases
+    assert (only.standing, only.held_at) == (Standing.HELD, at("10:00"))
+
+
+def test_messages_that_nobody_could_handle_are_a_problem() -> None:
+    """Counted, in singular and plural, with the command that shows them."""
+    said = seen(VirtualAzure(), QueueCounts(3, 1, 2))
+    assert [problem.what for problem in said.problems] == [
+        "1 message in signals-poison: the app gave up on it",
+        "2 messages in event-dead-letters: Event Grid could not deliver it",
+    ]
+    assert {problem.mend for problem in said.problems} == {"spot-responder replay list"}
+
+
+def test_what_could_not_be_counted_is_no_problem_of_its_own() -> None:
+    """Not seen is not zero, and not wrong."""
+    assert seen(VirtualAzure(), QueueCounts(None, None, None)).problems == ()
+
+
+def test_a_look_that_did_not_happen_is_a_problem() -> None:
+    """The app does not run: the first five are named."""
+    late = [
+        replace(recovery(TEN).waiting(at("10:01"), "because"), vm_id=VmId("s", "g", f"vm-{number}"))
+        for number in range(7)
+    ]
+    said = overview(late, [], [], NOTHING, at("10:10"))
+    assert all(case.is_overdue for case in said.cases)
+    assert "at vm-0, vm-1, vm-2, vm-3, vm-4 and 2 more: the app does not run" in said.problems[0].what
+    assert not any(case.is_overdue for case in overview(late, [], [], NOTHING, at("10:02")).cases)
+
+
+@pytest.mark.parametrize("kind", [FailureKind.DENIED, FailureKind.QUOTA, FailureKind.UNKNOWN])
+def test_what_does_not_pass_by_itself_is_a_problem(kind: FailureKind) -> None:
+    """With the VM, the reason, and the command that says more."""
+    row = accepted().refused(failure(kind), counts=True).waiting(at("11:00"), "Azure refused")
+    (problem,) = overview([row], [], [], NOTHING, at("10:30")).problems
+    assert (problem.what, problem.mend) == ("render-1: Azure refused", "spot-responder explain render-1")
+
+
+def test_a_day_without_the_vm_is_a_problem() -> None:
+    """No capacity since yesterday."""
+    row = accepted().refused(failure(FailureKind.CAPACITY), counts=True).waiting(TEN + timedelta(hours=26), "none")
+    (problem,) = overview([row], [], [], NOTHING, TEN + timedelta(hours=25)).problems
+    assert problem.what == "down for longer than a day: render-1"
+
+
+def test_a_start_under_way_is_called_starting() -> None:
+    """Accepted is not running."""
+    assert open_case(accepted(), at("10:00:20")).standing is Standing.STARTING
+    assert open_case(recovery(), TEN).standing is Standing.WAITING
+
+
+def test_a_pool_that_opens_step_by_step() -> None:
+    """Closed, probed, opening, open."""
+    gate = Pool(pool_id=POOL_ID, refusals=2, closed_until=at("10:10"), width=1, under_way={"a": at("10:12")})
+    closed, probing = pool_state(gate, at("10:05")), pool_state(gate, at("10:11"))
+    assert closed is not None
+    assert probing is not None
+    assert (closed.standing, probing.standing) == (PoolStanding.CLOSED, PoolStanding.PROBING)
+    assert (probing.starts_under_way, probing.starts_allowed) == (1, 1)
+    opening = pool_state(replace(gate, refusals=0, width=4), at("10:13"))
+    assert opening is not None
+    assert (opening.standing, opening.starts_under_way) == (PoolStanding.OPENING, 0)
+    assert pool_state(gate, at("11:10")) is not None
+    assert pool_state(gate, at("11:11")) is None
+    assert pool_state(Pool(POOL_ID, under_way={"a": at("10:12")}), at("10:05")) is None
+
+
+@given(st.lists(RECOVERIES, max_size=5), st.lists(RECOVERIES, max_size=3), st.lists(POOLS, max_size=3), TIMES)
+def test_whatever_the_rows_there_is_an_overview(
+    rows: list[Recovery], history: list[Recovery], pools: list[Pool], now: datetime
+) -> None:
+    """Every open row is a case, and every hold is shown."""
+    said = overview(rows, history, pools, NOTHING, now)
+    assert len(said.cases) == sum(row.is_open for row in rows)
+    assert len(said.held) == sum(row.held_at is not None for row in rows)
