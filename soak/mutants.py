@@ -88,8 +88,8 @@ MUTANTS: Final = (
     Mutant(
         "live",
         "a follow-up that was lost is not noticed",
-        "responder.py",
-        "return recovery.is_open and (recovery.wake_at is None or now - recovery.wake_at > OVERDUE)",
+        "recoveries.py",
+        "return self.is_open and (self.wake_at is None or now - self.wake_at > FOLLOW_UP_OVERDUE)",
         "return False",
     ),
     Mutant(
@@ -132,8 +132,8 @@ MUTANTS: Final = (
         "polite",
         "a follow-up that replaced itself is put back as well",
         "responder.py",
-        "if not (problem.followed_up and signal.kind is SignalKind.FOLLOW_UP):",
-        "if True:",
+        "elif not (problem.followed_up and signal.kind is SignalKind.FOLLOW_UP):",
+        "else:",
     ),
     Mutant(
         "polite",

@@ -11,7 +11,6 @@ from spot_responder.explanations import explain, why_not
 from spot_responder.gathering import gather
 from spot_responder.overviews import EVENT_PATH_WINDOW, overview
 from spot_responder.plans import FoundBy, Judged, plan
-from spot_responder.policy import FOLLOW_UP_OVERDUE
 from spot_responder.signals import Signal, SignalKind, Source
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from spot_responder.operator_doors import OperatorDoors
     from spot_responder.overviews import Overview
     from spot_responder.plans import Plan
-    from spot_responder.recoveries import Recovery
     from spot_responder.settings import Settings
     from spot_responder.situations import Situation
     from spot_responder.vms import VmId
@@ -71,7 +69,7 @@ async def look_ahead(
         AzureRefusedError: if Azure does not let the login look.
     """
     rows = [row.value for row in await doors.clients.store.all_recoveries()]
-    overdue = {row.vm_id for row in rows if _is_overdue(row, now)}
+    overdue = {row.vm_id for row in rows if row.is_overdue(now)}
     busy = {row.vm_id for row in rows if row.is_open} - overdue
     found = set(await doors.clients.graph.deallocated_spot_vms(settings.policy.restart_tag)) - overdue - busy
     others = set(await doors.finder.spot_vms()) - found - overdue - busy
@@ -110,7 +108,3 @@ async def _situation(vm_id: VmId, clients: Clients, settings: Settings, now: dat
         message = "only a stale follow-up gathers nothing"
         raise AssertionError(message)
     return gathered.situation
-
-
-def _is_overdue(row: Recovery, now: datetime) -> bool:
-    return row.is_open and (row.wake_at is None or now - row.wake_at > FOLLOW_UP_OVERDUE)

@@ -12,7 +12,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.failures import FailureKind
-from spot_responder.policy import FOLLOW_UP_OVERDUE
 from spot_responder.pools import STALE_AFTER
 from spot_responder.recoveries import AttemptState
 from spot_responder.signals import SignalKind
@@ -196,7 +195,7 @@ def open_case(row: Recovery, now: datetime) -> OpenCase:
         failure=failure.kind if failure else None,
         azure_said=": ".join(part for part in (failure.code, failure.message) if part) if failure else "",
         next_look_at=row.wake_at,
-        is_overdue=row.wake_at is None or now - row.wake_at > FOLLOW_UP_OVERDUE,
+        is_overdue=row.is_overdue(now),
         held_at=row.held_at,
         pool=row.pool,
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.evidence import Evidence
 from spot_responder.failures import FailureKind
+from spot_responder.policy import FOLLOW_UP_OVERDUE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -121,6 +122,10 @@ class Recovery:
     def is_open(self) -> bool:
         """Whether we are still busy with the VM."""
         return self.outcome is None
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Whether its follow-up is so late that it is taken as lost."""
+        return self.is_open and (self.wake_at is None or now - self.wake_at > FOLLOW_UP_OVERDUE)
 
     @property
     def attempt_under_way(self) -> Attempt | None:

@@ -25,7 +25,6 @@ from spot_responder.log_lines import (
     log_unreadable,
 )
 from spot_responder.messages import put_back, sweep_found_event, times_put_back
-from spot_responder.policy import FOLLOW_UP_OVERDUE
 from spot_responder.pools import MOST_DOUBLINGS
 from spot_responder.recoveries import opened_within_a_day
 from spot_responder.signals import NotOurs, Signal, SignalKind, UnreadableEvent, parse_body, read_event
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from spot_responder.gathering import Gathered
-    from spot_responder.recoveries import Recovery
     from spot_responder.settings import Settings
     from spot_responder.vms import VmId
 
@@ -92,14 +90,16 @@ class Responder:
         except AzureRefusedError as refusal:
             await self._look_later(signal, event, refusal)
         except StoreFailedError as problem:
-            if not (problem.followed_up and signal.kind is SignalKind.FOLLOW_UP):
+            if signal.kind is SignalKind.SWEEP_FOUND:
+                log_let_go(signal, str(problem))
+            elif not (problem.followed_up and signal.kind is SignalKind.FOLLOW_UP):
                 await self._put_back(signal, event, problem)
 
     async def sweep(self) -> int:
         """Raise a hand for every VM that needs us and that nothing told of; give how many. Forget what is over."""
         now, store = self.clock(), self.clients.store
         rows = await store.all_recoveries()
-        overdue = {row.value.vm_id for row in rows if _is_overdue(row.value, now)}
+        overdue = {row.value.vm_id for row in rows if row.value.is_overdue(now)}
         busy = {row.value.vm_id for row in rows if row.value.is_open} - overdue
         await self._raise_hands(overdue, now)
         for row in rows:
@@ -202,7 +202,3 @@ def _not_after(now: datetime, signal: Signal) -> Signal:
     """Give a signal without a time the present one, and let none come from the future: it would outweigh all others."""
     occurred_at = signal.occurred_at or now
     return replace(signal, occurred_at=now if occurred_at > now + CLOCKS_DIFFER else occurred_at)
-
-
-def _is_overdue(recovery: Recovery, now: datetime) -> bool:
-    return recovery.is_open and (recovery.wake_at is None or now - recovery.wake_at > FOLLOW_UP_OVERDUE)

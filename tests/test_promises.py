@@ -1,0 +1,225 @@
+"""The promises' limits as stories: what nobody knows of Azure, a look that grew old, messages that must not breed."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from localazure.refusals import Refused
+from localazure.virtual.wire import Door, Passage
+from spot_responder.policy import Policy
+from spot_responder.recoveries import Outcome
+from tests.makers import TEN, at
+from tests.stories import DENIED, outcomes, preempted, refused, starts
+
+if TYPE_CHECKING:
+    from tests.stories import NewAzure
+
+DAY = timedelta(days=1)
+ALWAYS = 10_000
+UNAVAILABLE = refused(Refused(503, "ServerBusy", "The server is busy."))
+BOTH = ("VirtualMachinePreempted", "VirtualMachineDeallocationInitiated")
+
+
+# What Azure annotates an eviction with: nobody has seen it.
+
+
+@pytest.mark.parametrize("readings", [BOTH, tuple(reversed(BOTH))])
+def test_an_eviction_that_is_annotated_as_an_owners_stop_too_is_an_eviction(
+    readings: tuple[str, ...], new_azure: NewAzure
+) -> None:
+    """In whichever order the two are told: it comes back after one start."""
+    azure = new_azure()
+    azure.world.eviction_annotations = readings
+    azure.add_vm()
+    azure.world.evict("render-1")
+    azure.run_until(at("10:20"))
+    assert len(starts(azure)) == 1
+    assert outcomes(azure)[-1] is Outcome.RESTORED
+
+
+def test_where_evictions_look_like_stops_an_owners_own_stop_still_counts(new_azure: NewAzure) -> None:
+    """Evicted without capacity at ten, stopped by its owner at 10:20: it stays down when there is capacity again."""
+    azure = new_azure()
+    azure.world.eviction_annotations = BOTH
+    vm = azure.add_vm()
+    azure.world.set_capacity(azure.pool_key(), 0)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:20"))
+    azure.world.stop_by_owner("render-1")
+    azure.run_until(at("10:21"))
+    azure.world.set_capacity(azure.pool_key(), None)
+    azure.run_until(at("14:00"))
+    assert vm.power_state == "deallocated"
+    assert outcomes(azure) == [Outcome.STOPPED_BY_OWNER]
+
+
+@pytest.mark.parametrize("all_events_lost", [False, True])
+def test_an_eviction_that_is_not_annotated_at_all_is_answered(
+    all_events_lost: bool,  # noqa: FBT001 - pytest's
+    new_azure: NewAzure,
+) -> None:
+    """Its status event tells that it is down, or the sweep finds it; a minute is left for an owner's word."""
+    azure = new_azure()
+    azure.world.eviction_annotations = ()
+    vm = azure.add_vm()
+    azure.script.lost = lambda _: all_events_lost
+    azure.world.evict("render-1")
+    azure.run_until(at("10:20"))
+    assert vm.power_state == "running"
+    assert len(starts(azure)) == 1
+    assert starts(azure)[0] >= "10:01"
+
+
+def test_where_evictions_are_not_annotated_an_owners_stop_still_counts(new_azure: NewAzure) -> None:
+    """Its owner stops it: nothing starts it, for a day."""
+    azure = new_azure()
+    azure.world.eviction_annotations = ()
+    azure.add_vm()
+    azure.world.stop_by_owner("render-1")
+    azure.run_until(TEN + DAY)
+    assert starts(azure) == []
+
+
+# Safe.
+
+
+def test_a_start_whose_look_grew_old_is_not_sent(new_azure: NewAzure) -> None:
+    """Storage takes 31 s between look and start, and its owner takes the tag off meanwhile: obeyed."""
+    azure = new_azure()
+    azure.add_vm(power_state="deallocated")
+    slow = Passage(31.0)
+    azure.script.next(Door.ROW_WRITE, slow, about="recoveries/", meanwhile=lambda: azure.world.retag("render-1", {}))
+    azure.put(preempted("render-1"))
+    azure.run_until(at("10:10"))
+    assert starts(azure) == []
+    assert outcomes(azure) == [Outcome.OPTED_OUT]
+
+
+def test_a_start_that_was_withdrawn_is_sent_after_the_next_look(new_azure: NewAzure) -> None:
+    """Storage takes 31 s once: the second look is young enough, and one start is counted."""
+    azure = new_azure()
+    azure.add_vm(power_state="deallocated")
+    azure.script.next(Door.ROW_WRITE, Passage(31.0), about="recoveries/")
+    azure.put(preempted("render-1"))
+    azure.run_until(at("10:10"))
+    assert len(starts(azure)) == 1
+    assert [closed.attempts for closed in azure.history] == [1]
+
+
+def test_an_owners_stop_that_we_may_not_look_into_is_kept(new_azure: NewAzure) -> None:
+    """Stopped at 10:20 while our right to look is missing; it is back within the hour: the stop is obeyed then."""
+    azure = new_azure()
+    vm = azure.add_vm()
+    azure.world.set_capacity(azure.pool_key(), 0)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:20"))
+    azure.script.next(Door.VM_READ, refused(DENIED), times=ALWAYS)
+    azure.world.stop_by_owner("render-1")
+    azure.run_until(at("10:50"))
+    azure.script.forget()
+    azure.run_until(at("11:30"))
+    azure.world.set_capacity(azure.pool_key(), None)
+    azure.run_until(at("16:00"))
+    assert vm.power_state == "deallocated"
+    assert outcomes(azure) == [Outcome.STOPPED_BY_OWNER]
+
+
+def test_a_hint_that_we_may_never_look_into_is_let_go_after_a_day(
+    caplog: pytest.LogCaptureFixture, new_azure: NewAzure
+) -> None:
+    """The right is missing for good: the message comes back each hour, and on the second day no more."""
+    azure = new_azure(sweep_every=10 * DAY)
+    azure.add_vm(power_state="deallocated")
+    azure.script.next(Door.VM_READ, refused(DENIED), times=ALWAYS)
+    azure.put(preempted("render-1"))
+    azure.run_until(TEN + timedelta(hours=23))
+    assert len(azure.messages) == 1
+    azure.run_until(TEN + timedelta(hours=26))
+    assert azure.messages == []
+    assert any('"event": "let go"' in line for line in caplog.messages)
+
+
+# Polite.
+
+
+def test_no_mixture_of_failures_gets_a_vm_asked_for_more_often_than_its_budget(new_azure: NewAzure) -> None:
+    """Busy, unknown, busy again: each delay is a first one; after twelve requests within an hour it waits."""
+    azure = new_azure()
+    azure.add_vm(power_state="deallocated")
+    for _ in range(100):
+        azure.script.next(Door.VM_START, refused(Refused(409, "AnotherOperationInProgress", "no")))
+        azure.script.next(Door.VM_START, refused(Refused(500, "NeverSeenBefore", "no")))
+    azure.put(preempted("render-1"))
+    azure.run_until(at("10:55"))
+    assert azure.recovery().reason.startswith("its budget: 12 start requests within an hour")
+    assert azure.recovery().attempts == 12
+    azure.run_until(at("12:00"))
+    assert azure.recovery().attempts <= 24
+
+
+def test_a_budget_may_be_set(new_azure: NewAzure) -> None:
+    """Two an hour: the third waits until an hour after the first."""
+    azure = new_azure(Policy(starts_per_hour=2))
+    azure.add_vm(power_state="deallocated")
+    for _ in range(10):
+        azure.script.next(Door.VM_START, refused(Refused(500, "NeverSeenBefore", "no")))
+    azure.put(preempted("render-1"))
+    azure.run_until(at("10:59"))
+    assert azure.recovery().attempts == 2
+    azure.run_until(at("11:00:30"))
+    assert azure.recovery().attempts == 3
+
+
+@pytest.mark.parametrize("door", [Door.ROW_WRITE, Door.ROW_READ, Door.GRAPH, Door.VM_READ])
+def test_messages_do_not_breed_in_an_outage(door: Door, new_azure: NewAzure) -> None:
+    """One door is shut for two hours, from the middle of a case on: a handful of messages, and then it comes back."""
+    azure = new_azure()
+    vm = azure.add_vm()
+    azure.world.set_capacity(azure.pool_key(), 0)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:03"))
+    azure.script.next(door, UNAVAILABLE, times=ALWAYS)
+    most = 0
+    for minutes in range(0, 120, 5):
+        azure.run_until(at("10:03") + timedelta(minutes=minutes))
+        most = max(most, len(azure.messages))
+    azure.script.forget()
+    azure.world.set_capacity(azure.pool_key(), None)
+    azure.run_until(at("12:40"))
+    assert vm.power_state == "running"
+    assert most <= 6
+
+
+# Told.
+
+
+def test_a_case_that_could_not_be_told_is_told_though_the_next_one_begins(new_azure: NewAzure) -> None:
+    """The topic is out when the VM runs again at 10:01; it is evicted once more at 10:02, before any sweep."""
+    azure = new_azure()
+    azure.add_vm()
+    azure.script.next(Door.OUTCOME, UNAVAILABLE)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:02"))
+    assert outcomes(azure) == []
+    azure.world.evict("render-1")
+    azure.run_until(at("10:20"))
+    assert outcomes(azure) == [Outcome.RESTORED, Outcome.RESTORED]
+    assert len({event.id for event in azure.storage.heard}) == 2
+
+
+def test_an_event_path_that_is_silent_is_told(caplog: pytest.LogCaptureFixture, new_azure: NewAzure) -> None:
+    """No event arrives any more; three VMs are evicted: the sweep brings them back, and the next one says why."""
+    caplog.set_level(logging.INFO)
+    azure = new_azure()
+    azure.script.lost = lambda _: True
+    for number in range(3):
+        azure.add_vm(f"vm-{number}")
+        azure.world.evict(f"vm-{number}")
+    azure.run_until(at("10:31"))
+    assert outcomes(azure) == 3 * [Outcome.RESTORED]
+    (line,) = [line for line in caplog.messages if '"event path silent"' in line]
+    assert '"opened_by_sweep": 3, "opened_by_signals": 0' in line
