@@ -243,6 +243,22 @@ def test_the_app_has_every_role_that_it_needs_and_no_other(way: str) -> None:
     assert (("EventGrid Data Sender", "topics") in roles) == has_topic
 
 
+def test_outcomes_may_be_told_to_the_topic_that_was_named_and_to_no_other() -> None:
+    """The right is on that one topic, in its own group."""
+    way = "scheduled-events-preview"
+    topic = parameters_of(INFRA / f"{way}.bicepparam")["outcomesTopicId"]
+    sender = next(role for role, name in BUILT_IN_ROLES.items() if name == "EventGrid Data Sender")
+    assert [scope for _, role, scope in role_assignments(deployed(way)) if role == sender] == [topic]
+
+
+def test_the_costs_are_worked_out_for_the_memory_that_an_instance_has() -> None:
+    """docs/operations.md multiplies by it."""
+    (app,) = resources(deployed("queue"), "Web/sites")
+    memory = app.properties["functionAppConfig"]["scaleAndConcurrency"]["instanceMemoryMB"]
+    page = (REPOSITORY / "docs" / "operations.md").read_text("utf-8")
+    assert re.findall(r"executions . seconds each . (\d+) GB", page) == [str(memory // 1024)]
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_no_door_opens_with_a_key(way: str) -> None:
     """Storage takes no shared key, the log no instrumentation key, the site no password."""
