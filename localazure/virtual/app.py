@@ -236,6 +236,8 @@ class App:
         _RUNS_IN.set(instance)
         try:
             await self._run_function(instance, message)
+        except EarlierTriesDiedError as error:
+            self.storage.poison.append((message, error))
         except Exception as error:  # noqa: BLE001 - the host takes whatever a function raises
             self.failed(message, error)
             if message.dequeue_count >= POISON_AT:
