@@ -9,13 +9,13 @@ MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
 PYTHON_SET_UP := .venv/.set-up
 NODE_SET_UP := node_modules/.set-up
-PURE_ROOMS := advice check_ups decisions drills evidence explanations failures histories letters messages near_misses overviews payloads plans policy pools recoveries refusals signals situations vms
+PURE_ROOMS := advice check_ups decisions drills evidence explanations failures histories letters messages near_misses overviews pacing payloads plans policy pools recoveries refusals signals situations vms
 COMMA := ,
 EMPTY :=
 SPACE := $(EMPTY) $(EMPTY)
 PURE_FILES := $(subst $(SPACE),$(COMMA),$(PURE_ROOMS:%=spot_responder/%.py))
 
-.PHONY: help setup demo examples run evict stop empty fill test soak mutants check clean
+.PHONY: help setup demo examples run evict stop empty fill test soak mutants check bench clean
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -57,6 +57,9 @@ soak: setup ## random schedules against the promises: SOAK_SCHEDULES=2000, SOAK_
 
 mutants: setup ## deliberate bugs in the product, each of which the soak must catch
 	@$(PYTHON) -m soak.mutants
+
+bench: setup ## take all figures of docs/performance.md into .local/bench.json; about ten minutes
+	@$(PYTHON) -m bench
 
 check: setup ## ruff, mypy, import-linter, and Microsoft's Kusto parser over the queries
 	@.venv/bin/ruff check .

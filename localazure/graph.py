@@ -7,6 +7,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
@@ -24,11 +25,12 @@ from localazure.refusals import Refused
 from localazure.timestamps import offset_time
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from localazure.access import Access
     from localazure.graph_rows import Row
+    from localazure.graph_tables import Rows
     from localazure.machines import Condition, Machine
     from localazure.world import ScaleSet
 
@@ -91,15 +93,19 @@ class Graph:
         return web.json_response(body, headers=quota)
 
     def _show(self, readable: frozenset[str], subscriptions: frozenset[str] | None) -> None:
-        machines = [
-            (machine, condition)
-            for machine in self._access.world.machines()
-            if _among(machine, subscriptions) and (condition := self._condition(machine)) is not None
-        ]
-        scale_sets = [one for one in self._access.world.scale_sets if _among(one, subscriptions)]
-        # Conditions are kept in the machines' histories, so their identity says whether anything changed.
-        what = (readable, tuple(scale_sets), tuple((machine, id(condition)) for machine, condition in machines))
-        self._tables.show(what, lambda: _rows(machines, scale_sets, readable))
+        kinds = " ".join(sorted(readable))
+        wanted: dict[str, tuple[object, Callable[[], Rows]]] = {
+            f"{one.scale_set_id} {kinds}": (one, partial(_scale_set_rows, one, readable))
+            for one in self._access.world.scale_sets
+            if _among(one, subscriptions)
+        }
+        for machine in self._access.world.machines():
+            condition = self._condition(machine) if _among(machine, subscriptions) else None
+            if condition is not None:
+                # Conditions are kept in the machines' histories, so their identity says whether anything changed.
+                rows = partial(_machine_rows, machine, condition, readable)
+                wanted[f"{machine.vm_id} {kinds}"] = (condition, rows)
+        self._tables.show(wanted)
 
     def _condition(self, machine: Machine) -> Condition | None:
         if machine in self._frozen:
@@ -111,17 +117,20 @@ def _among(place: Machine | ScaleSet, subscriptions: frozenset[str] | None) -> b
     return subscriptions is None or place.subscription_id.lower() in subscriptions
 
 
-def _rows(
-    machines: list[tuple[Machine, Condition]], scale_sets: list[ScaleSet], readable: frozenset[str]
-) -> dict[str, list[Row]]:
-    resources = [vm_row(machine, condition) for machine, condition in machines]
-    resources += [scale_set_row(scale_set) for scale_set in scale_sets]
-    health = [row for machine, condition in machines for row in annotation_rows(machine, condition)]
-    health += [availability_row(machine, condition) for machine, condition in machines]
+def _machine_rows(machine: Machine, condition: Condition, readable: frozenset[str]) -> Rows:
+    health = [*annotation_rows(machine, condition), availability_row(machine, condition)]
     return {
-        "resources": [row for row in resources if row["type"] in readable],
-        "healthresources": [row for row in health if row["type"] in readable],
+        "resources": _readable([vm_row(machine, condition)], readable),
+        "healthresources": _readable(health, readable),
     }
+
+
+def _scale_set_rows(scale_set: ScaleSet, readable: frozenset[str]) -> Rows:
+    return {"resources": _readable([scale_set_row(scale_set)], readable), "healthresources": []}
+
+
+def _readable(rows: list[Row], readable: frozenset[str]) -> list[Row]:
+    return [row for row in rows if row["type"] in readable]
 
 
 def _read_query(request: web.Request, raw: bytes) -> Query:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from spot_responder.evidence import Evidence
 from spot_responder.pools import pool_of
-from spot_responder.signals import Signal, SignalKind
+from spot_responder.recoveries import AttemptState
+from spot_responder.signals import Signal, SignalKind, Source
 from spot_responder.situations import Operation, Situation
 from spot_responder.vms import PowerState
 
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
 
     from spot_responder.doors import Clients
     from spot_responder.recoveries import Recovery
-    from spot_responder.vms import Vm
+    from spot_responder.vms import Vm, VmId
+
+_ON_ITS_WAY_UP: Final = frozenset({PowerState.STARTING, PowerState.CREATING})
+_SAYS_ENOUGH: Final = _ON_ITS_WAY_UP | {PowerState.RUNNING}
+"""In these states the operation behind the start can tell nothing that matters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,7 @@ class Gathered:
 
 
 async def gather(signal: Signal, clients: Clients, restart_tag: str, begun_at: datetime) -> Gathered | None:
-    """Give the situation of the signal's VM; ``None`` for a follow-up that is stale.
+    """Give the situation of the signal's VM; ``None`` for a follow-up that is stale, and for an echo of our own start.
 
     Raises:
         AzureRefusedError: if Azure did not let us look.
@@ -38,6 +43,8 @@ async def gather(signal: Signal, clients: Clients, restart_tag: str, begun_at: d
     stored = await clients.store.load(signal.vm_id)
     recovery = stored.value
     if signal.kind is SignalKind.FOLLOW_UP and not _is_valid_follow_up(signal, recovery):
+        return None
+    if recovery is not None and _is_echo(signal, recovery):
         return None
     vm = await _look_at(signal, recovery, clients, restart_tag)
     evidence = (recovery.evidence if recovery else Evidence()).with_signal(signal)
@@ -64,6 +71,8 @@ async def _look_at(signal: Signal, recovery: Recovery | None, clients: Clients, 
 
     An owner's stop is not dropped on the graph's word: the tag may be younger than the graph.
     """
+    if recovery is not None and recovery.is_open and recovery.attempt_under_way:
+        return await _look_at_what_may_come_up(signal.vm_id, clients)
     known = await clients.graph.confirm(signal.vm_id)
     matters = (recovery is not None and recovery.is_open) or signal.kind is SignalKind.STOPPED_BY_OWNER
     if known and not (known.is_spot and matters) and not _may_be_ours(known, restart_tag):
@@ -72,9 +81,18 @@ async def _look_at(signal: Signal, recovery: Recovery | None, clients: Clients, 
     return known.with_current(current) if known and current else current
 
 
+async def _look_at_what_may_come_up(vm_id: VmId, clients: Clients) -> Vm | None:
+    """Ask ARM first: of a VM that is on its way up, nothing that only Resource Graph knows matters."""
+    current = await clients.compute.current(vm_id)
+    if current is None or current.power_state in _ON_ITS_WAY_UP:
+        return current
+    known = await clients.graph.confirm(vm_id)
+    return known.with_current(current) if known else current
+
+
 async def _operation(situation: Situation, vm: Vm, clients: Clients) -> Operation | None:
     attempt = situation.attempt
-    if attempt is None or attempt.operation_url is None or vm.power_state is PowerState.RUNNING:
+    if attempt is None or attempt.operation_url is None or vm.power_state in _SAYS_ENOUGH:
         return None
     return await clients.compute.operation(attempt.operation_url)
 
@@ -84,6 +102,19 @@ def _is_valid_follow_up(signal: Signal, recovery: Recovery | None) -> bool:
     if recovery is None or not recovery.is_open or signal.sequence is None:
         return False
     return signal.sequence >= recovery.sequence
+
+
+def _is_echo(signal: Signal, recovery: Recovery) -> bool:
+    """Whether it tells nothing new of an open case: that its VM is down, or that the start Azure accepted has begun.
+
+    The follow-up looks; in a storm there are two such signals for each VM.
+    """
+    if not recovery.is_open or recovery.evidence.with_signal(signal) != recovery.evidence:
+        return False
+    if signal.kind is SignalKind.UNAVAILABLE:
+        return recovery.evidence.evicted_at is not None
+    accepted = recovery.attempt_under_way is not None and recovery.attempt_under_way.state is AttemptState.ACCEPTED
+    return accepted and signal.kind is SignalKind.STARTED and signal.source is Source.HEALTH_ANNOTATION
 
 
 def _may_be_ours(vm: Vm, restart_tag: str) -> bool:

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 FIRST_STARTS: Final = 20
 """So many starts show whether there is capacity; if there is none, they are all that a mass eviction costs at once."""
 
+NEWS_AFTER: Final = timedelta(seconds=25)
+"""A start takes some 20 seconds: who is held for the first ones need not ask before there can be news of them."""
+
 MOST_DOUBLINGS: Final = 24
 """No delay is doubled more often: six days, the longest that can be set, doubled so often still is a timedelta."""
 
@@ -118,7 +121,8 @@ def ask(pool: Pool, vm_key: str, down_since: datetime, now: datetime, turn: time
         return Held(pool.closed_until + turn)
     under_way = {key: until for key, until in pool.under_way.items() if until > now}
     if vm_key not in under_way and len(under_way) >= pool.width:
-        return Held(now + turn)
+        news_at = min(under_way.values()) - PLACE_KEPT + NEWS_AFTER
+        return Held(max(now + turn, news_at) if pool.closed_until is None else now + turn)
     return Admitted(replace(pool, under_way={**under_way, vm_key: now + PLACE_KEPT}))
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from spot_responder.policy import Policy
 from spot_responder.pools import (
     FIRST_STARTS,
+    NEWS_AFTER,
     PLACE_KEPT,
     Admitted,
     Held,
@@ -59,6 +60,14 @@ def test_a_few_show_whether_there_is_capacity_and_the_others_wait_for_them() -> 
     """A mass eviction at ten: the first few may start at once, whoever comes next has to wait for its turn."""
     pool = with_starts(POOL, FIRST_STARTS, TEN)
     assert answer(pool, "one more", TEN, MINUTE) == Held(at("10:01"))
+
+
+def test_who_waits_for_the_first_ones_does_not_ask_before_there_can_be_news() -> None:
+    """Asking sooner would cost a look at Azure and change nothing; later, their own turn counts."""
+    full = with_starts(POOL, FIRST_STARTS, at("10:00"))
+    held = answer(full, "late", at("10:00:05"), timedelta(seconds=10))
+    assert held == Held(at("10:00") + NEWS_AFTER)
+    assert answer(full, "late", at("10:00:40"), timedelta(seconds=10)) == Held(at("10:00:50"))
 
 
 def test_the_first_to_come_up_lets_in_all_that_went_down_before_it() -> None:

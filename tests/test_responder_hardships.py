@@ -15,7 +15,6 @@ from localazure.refusals import Refused
 from localazure.virtual.app import TRY_AGAIN
 from localazure.virtual.wire import Door
 from localazure.world import Durations
-from spot_responder.clients.graph import BATCH_WINDOW_S
 from spot_responder.clients.rows import recovery_row
 from spot_responder.doors import ChangedMeanwhileError
 from spot_responder.messages import follow_up_event
@@ -369,7 +368,7 @@ def test_a_look_that_azure_denies_is_told_and_the_sweep_finds_the_vm_when_it_is_
     azure.put(preempted("render-1"))
     azure.run_until(at("10:14"))
     (message,) = azure.messages
-    assert message.visible_at == at("11:00") + timedelta(seconds=BATCH_WINDOW_S)
+    assert message.visible_at == at("11:00")
     assert [line for line in caplog.messages if "infra/responder-role.json" in line and "AuthorizationFailed" in line]
     azure.script.lost = lambda _: True
     azure.run_until(at("10:20"))

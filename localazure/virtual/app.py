@@ -46,7 +46,7 @@ POISON_AT: Final = 5
 TRY_AGAIN: Final = timedelta(seconds=30)
 """``visibilityTimeout`` of ``host.json``: when a message whose function failed comes back."""
 
-POLLING: Final = timedelta(seconds=2)
+POLLING: Final = timedelta(seconds=1)
 """``maxPollingInterval`` of ``host.json``: a message that can be seen may wait so long."""
 
 _RUNS_IN: Final[ContextVar[Instance]] = ContextVar("the instance that a task runs in")

@@ -14,14 +14,14 @@ from localazure.virtual.wire import Door
 from localazure.vm_bodies import power_status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from azure.core.rest import HttpRequest
 
     from localazure.limits import Limits, Policy
     from localazure.machines import Machine
-    from localazure.virtual.wire import Wire
+    from localazure.virtual.wire import Hook, Wire
     from localazure.world import World
+
+    type Headers = dict[str, str]
 
 ARM: Final = "https://management.azure.com"
 PRINCIPAL: Final = "responder"
@@ -36,47 +36,46 @@ class ComputeDouble:
         self._subscription, self._world, self._wire, self._limits = subscription_id, world, wire, limits
         self.virtual_machines = self
 
-    async def get(self, resource_group_name: str, vm_name: str, *, expand: str) -> object:
+    async def get(self, resource_group_name: str, vm_name: str, *, expand: str, raw_response_hook: Hook) -> object:
         """Show a VM with its instance view: what the app reads of the SDK's model, which takes long to build."""
         vm_id = self._id(resource_group_name, vm_name)
 
-        def shown() -> object:
+        def shown() -> tuple[object, Headers]:
             machine = self._machine(vm_id)
-            self._count("GET", LOW_COST_GET, machine)
-            return _model(machine, tells_power_state=not self._wire.passages.hides_power_state(vm_id))
+            headers = self._count("GET", LOW_COST_GET, machine)
+            return _model(machine, tells_power_state=not self._wire.passages.hides_power_state(vm_id)), headers
 
         assert expand == "instanceView", expand  # noqa: S101 - the double knows no other question
-        return await self._wire.send(Door.VM_READ, vm_id, shown)
+        return await self._wire.heard(Door.VM_READ, vm_id, shown, raw_response_hook)
 
     async def begin_start(
-        self, resource_group_name: str, vm_name: str, *, polling: bool, raw_response_hook: Callable[[object], None]
+        self, resource_group_name: str, vm_name: str, *, polling: bool, raw_response_hook: Hook
     ) -> None:
         """Accept or refuse a start."""
         vm_id = self._id(resource_group_name, vm_name)
 
-        def started() -> dict[str, str]:
+        def started() -> tuple[None, Headers]:
             machine = self._machine(vm_id)
-            self._count("POST", UPDATE_VM, machine)
+            headers = self._count("POST", UPDATE_VM, machine)
             operation = self._world.start(machine, PRINCIPAL)
             address = f"{ARM}/subscriptions/{self._subscription}{_OPERATIONS}{operation.operation_id}?s=signature"
-            return {"Azure-AsyncOperation": address}
+            return None, headers | {"Azure-AsyncOperation": address}
 
         assert not polling  # noqa: S101 - see above
-        headers = await self._wire.send(Door.VM_START, vm_id, started)
-        raw_response_hook(SimpleNamespace(http_response=Answer(202, None, headers)))
+        await self._wire.heard(Door.VM_START, vm_id, started, raw_response_hook)
 
-    async def send_request(self, request: HttpRequest) -> Answer:
+    async def send_request(self, request: HttpRequest, *, raw_response_hook: Hook) -> Answer:
         """Tell how an operation is doing."""
         operation_id = request.url.rpartition("/")[2].partition("?")[0]
 
-        def told() -> Answer:
+        def told() -> tuple[Answer, Headers]:
             operation = self._world.operations.get(operation_id)
             if operation is None:
                 raise Refused(404, "NotFound", f"The operation '{operation_id}' was not found.")
-            self._count("GET", GET_OPERATION, self._machine(operation.vm_id))
-            return Answer(200, operation_body(operation))
+            headers = self._count("GET", GET_OPERATION, self._machine(operation.vm_id))
+            return Answer(200, operation_body(operation)), headers
 
-        return await self._wire.send(Door.OPERATION_READ, operation_id, told)
+        return await self._wire.heard(Door.OPERATION_READ, operation_id, told, raw_response_hook)
 
     def _id(self, group: str, name: str) -> str:
         return (
@@ -91,12 +90,13 @@ class ComputeDouble:
             raise not_found(name, group)
         return machine
 
-    def _count(self, method: str, policy: Policy, machine: Machine) -> None:
-        if self._limits is not None:
-            now, subscription = self._world.now, self._subscription.lower()
-            action = moves.START if method == "POST" else "Microsoft.Compute/virtualMachines/read"
-            self._limits.take_arm(method, PRINCIPAL, subscription, action, now)
-            self._limits.take_compute(policy, machine.vm_id, subscription, machine.location, now)
+    def _count(self, method: str, policy: Policy, machine: Machine) -> Headers:
+        if self._limits is None:
+            return {}
+        now, subscription = self._world.now, self._subscription.lower()
+        action = moves.START if method == "POST" else "Microsoft.Compute/virtualMachines/read"
+        headers = self._limits.take_arm(method, PRINCIPAL, subscription, action, now)
+        return headers | self._limits.take_compute(policy, machine.vm_id, subscription, machine.location, now)
 
 
 def _model(machine: Machine, *, tells_power_state: bool) -> Any:  # noqa: ANN401 - stands for the SDK's model

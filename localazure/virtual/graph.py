@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from localazure.limits import Limits
     from localazure.machines import Condition, Machine
-    from localazure.virtual.wire import Wire
+    from localazure.virtual.wire import Hook, Wire
     from localazure.world import World
 
 _PRINCIPAL: Final = "responder"
@@ -36,13 +36,15 @@ class GraphDouble:
         """Answer from this world."""
         self._world, self._wire, self._limits = world, wire, limits
 
-    async def resources(self, query: QueryRequest) -> object:
+    async def resources(self, query: QueryRequest, *, raw_response_hook: Hook) -> object:
         """Answer one page of ``confirm.kql`` or ``sweep.kql``."""
-        return await self._wire.send(Door.GRAPH, "", lambda: self._page(query))
+        return await self._wire.heard(Door.GRAPH, "", lambda: self._answer(query), raw_response_hook)
+
+    def _answer(self, query: QueryRequest) -> tuple[object, dict[str, str]]:
+        headers = self._limits.take_graph(_PRINCIPAL, self._world.now) if self._limits is not None else {}
+        return self._page(query), headers
 
     def _page(self, query: QueryRequest) -> object:
-        if self._limits is not None:
-            self._limits.take_graph(_PRINCIPAL, self._world.now)
         ids, tag = _IDS.search(query.query), _TAG.search(query.query)
         assert ids or tag, query.query  # noqa: S101 - the double knows no other query
         rows = list(self._confirmed(ids[1]) if ids else self._down(tag[1] if tag else ""))

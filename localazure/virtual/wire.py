@@ -6,15 +6,20 @@ import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, auto
+from http import HTTPStatus
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final, Protocol
 
-from azure.core.exceptions import ServiceRequestError, ServiceResponseError
+from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
 
 from localazure.refusals import Refused
-from localazure.virtual.answers import sdk_error
+from localazure.virtual.answers import Answer, sdk_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    type Hook = Callable[[Any], None]
 
 TIMEOUT_S: Final = 30.0
 """How long a client waits for an answer that does not come (``clients/connections.py``)."""
@@ -131,6 +136,21 @@ class Wire:
             await asyncio.sleep(TIMEOUT_S)
             message = "no answer came"
             raise ServiceResponseError(message)
+        return result
+
+    async def heard[T](
+        self, door: Door, target: str, effect: Callable[[], tuple[T, Mapping[str, str]]], hook: Hook
+    ) -> T:
+        """Carry a request whose answer, good or bad, the SDK shows to a ``raw_response_hook`` before anything else.
+
+        ``effect`` gives the result and the answer's headers.
+        """
+        try:
+            result, headers = await self.send(door, target, effect)
+        except HttpResponseError as error:
+            hook(SimpleNamespace(http_response=error.response))
+            raise
+        hook(SimpleNamespace(http_response=Answer(HTTPStatus.OK, None, headers)))
         return result
 
     async def _end(self) -> None:

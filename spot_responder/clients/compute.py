@@ -12,14 +12,15 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoun
 from azure.core.rest import HttpRequest
 
 from spot_responder.clients.sdk_errors import refusal
+from spot_responder.clients.turns import Turns
 from spot_responder.failures import FailureKind, classify
+from spot_responder.pacing import READS, WRITES
 from spot_responder.situations import Operation, OperationState
 from spot_responder.vms import PowerState, Vm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from azure.core.pipeline import PipelineResponse
     from azure.mgmt.compute.aio import ComputeManagementClient
     from azure.mgmt.compute.models import VirtualMachine
 
@@ -37,6 +38,8 @@ class Compute:
     arm_endpoint: str
     new_client: Callable[[str], ComputeManagementClient]
     _clients: dict[str, ComputeManagementClient] = field(default_factory=dict)
+    _reads: Turns = field(default_factory=lambda: Turns(READS, "x-ms-ratelimit-remaining-subscription-reads"))
+    _writes: Turns = field(default_factory=lambda: Turns(WRITES, "x-ms-ratelimit-remaining-subscription-writes"))
 
     async def current(self, vm_id: VmId) -> Vm | None:
         """Give the VM with its instance view: tags, priority and power state of this moment, in one request.
@@ -44,13 +47,16 @@ class Compute:
         Raises:
             AzureRefusedError: throttled, denied or no answer.
         """
-        machines = self._client(vm_id.subscription_id).virtual_machines
-        try:
-            answer = await machines.get(vm_id.resource_group, vm_id.name, expand="instanceView")
-        except ResourceNotFoundError:
-            return None
-        except AzureError as error:
-            raise refusal(error, f"show {vm_id}") from error
+        machines, what = self._client(vm_id.subscription_id).virtual_machines, f"show {vm_id}"
+        async with self._reads.turn(vm_id.subscription_id.lower(), what) as turn:
+            try:
+                answer = await machines.get(
+                    vm_id.resource_group, vm_id.name, expand="instanceView", raw_response_hook=turn.hear
+                )
+            except ResourceNotFoundError:
+                return None
+            except AzureError as error:
+                raise refusal(error, what) from error
         return vm_of_answer(vm_id, answer)
 
     async def start(self, vm_id: VmId) -> str | None:
@@ -59,17 +65,13 @@ class Compute:
         Raises:
             AzureRefusedError: whatever Azure said instead of "accepted".
         """
-        addresses: list[str | None] = []
-
-        def keep_address(response: PipelineResponse[object, object]) -> None:
-            addresses.append(_operation_address(response))
-
-        machines = self._client(vm_id.subscription_id).virtual_machines
-        try:
-            await machines.begin_start(vm_id.resource_group, vm_id.name, polling=False, raw_response_hook=keep_address)
-        except AzureError as error:
-            raise refusal(error, f"start {vm_id}") from error
-        return addresses[0] if addresses else None
+        machines, what = self._client(vm_id.subscription_id).virtual_machines, f"start {vm_id}"
+        async with self._writes.turn(vm_id.subscription_id.lower(), what) as turn:
+            try:
+                await machines.begin_start(vm_id.resource_group, vm_id.name, polling=False, raw_response_hook=turn.hear)
+            except AzureError as error:
+                raise refusal(error, what) from error
+        return turn.headers.get("Azure-AsyncOperation") or turn.headers.get("Location")
 
     async def operation(self, operation_url: str) -> Operation:
         """Ask how the operation behind an accepted start is doing.
@@ -83,16 +85,18 @@ class Compute:
         if urlsplit(operation_url)[:2] != urlsplit(self.arm_endpoint)[:2]:
             return Operation(OperationState.LOST)
         what = "tell how the start is doing"
-        client = self._client(operation_url.lower().partition("/subscriptions/")[2].partition("/")[0])
-        try:
-            response = await client.send_request(HttpRequest("GET", operation_url))
-            if response.status_code >= HTTPStatus.BAD_REQUEST:
-                raise HttpResponseError(response=response)
-        except AzureError as error:
-            refused = refusal(error, what)
-            if refused.failure.kind in _NOT_TO_BE_ASKED:
-                return Operation(OperationState.LOST)
-            raise refused from error
+        subscription_id = operation_url.lower().partition("/subscriptions/")[2].partition("/")[0]
+        async with self._reads.turn(subscription_id, what) as turn:
+            try:
+                request = HttpRequest("GET", operation_url)
+                response = await self._client(subscription_id).send_request(request, raw_response_hook=turn.hear)
+                if response.status_code >= HTTPStatus.BAD_REQUEST:
+                    raise HttpResponseError(response=response)
+            except AzureError as error:
+                refused = refusal(error, what)
+                if refused.failure.kind in _NOT_TO_BE_ASKED:
+                    return Operation(OperationState.LOST)
+                raise refused from error
         # While it runs, an address taken from "Location" answers 202 and nothing else (facts/arm.md §1).
         body = response.json() if response.text() else None
         return operation_of_answer(body, dict(response.headers))
@@ -136,8 +140,3 @@ def operation_of_answer(body: object, headers: Mapping[str, str]) -> Operation:
     if status in _ENDED_BADLY:
         return Operation(OperationState.FAILED, classify(200, body, headers))
     return Operation(OperationState.IN_PROGRESS)
-
-
-def _operation_address(response: PipelineResponse[object, object]) -> str | None:
-    headers: Mapping[str, str] = getattr(response.http_response, "headers", {})
-    return headers.get("Azure-AsyncOperation") or headers.get("Location")

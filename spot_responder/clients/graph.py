@@ -11,17 +11,16 @@ from azure.mgmt.resourcegraph.models import QueryRequest, QueryRequestOptions
 
 from spot_responder.clients.kql import fill, read_query
 from spot_responder.clients.sdk_errors import refusal
+from spot_responder.clients.turns import Turns
 from spot_responder.log_lines import log_odd_row
+from spot_responder.pacing import QUERIES
 from spot_responder.payloads import moment
 from spot_responder.vms import Annotation, NotAVmIdError, PowerState, Vm, VmId, says_true
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from azure.mgmt.resourcegraph.aio import ResourceGraphClient
-
-BATCH_WINDOW_S: Final = 0.05
-"""How long a query waits for company: 15 queries within 5 seconds are allowed (facts/arm.md §4), so a burst shares."""
 
 BATCH_SIZE: Final = 100
 """How many ids go into one query; each is there twice, and query text is not without end."""
@@ -61,8 +60,10 @@ class ResourceGraph:
     """The door to Resource Graph."""
 
     client: ResourceGraphClient
+    _turns: Turns = field(default_factory=lambda: Turns(QUERIES, "x-ms-user-quota-remaining"))
     _asked: dict[VmId, asyncio.Future[Vm | None]] = field(default_factory=dict)
     _batches: set[asyncio.Task[None]] = field(default_factory=set)
+    _in_line: bool = False
 
     async def confirm(self, vm_id: VmId) -> Vm | None:
         """Give one VM's facts, asking for all VMs that are asked for at this moment in one query.
@@ -73,64 +74,72 @@ class ResourceGraph:
         """
         if vm_id not in self._asked:
             self._asked[vm_id] = asyncio.get_running_loop().create_future()
-            if len(self._asked) == 1:
-                self._begin_batch()
+            self._stand_in_line()
         return await asyncio.shield(self._asked[vm_id])
 
     async def deallocated_spot_vms(self, restart_tag: str) -> list[VmId]:
         """Page through all Spot VMs that are deallocated, and give those that carry the tag."""
         query = fill("sweep", read_query("sweep"), restart_tag=restart_tag)
-        rows = await self._rows("sweep", query)
+        rows = await self._rows("sweep", lambda: query)
         return [vm_id for row in rows if says_true(_tags(row), restart_tag) for vm_id in _vm_ids("sweep", row)]
 
     async def named(self, name: str) -> list[VmId]:
         """Give the VMs of this name, in any casing."""
-        rows = await self._rows("named", fill("named", read_query("named"), vm_name=name))
+        query = fill("named", read_query("named"), vm_name=name)
+        rows = await self._rows("named", lambda: query)
         return [vm_id for row in rows for vm_id in _vm_ids("named", row)]
 
     async def spot_vms(self) -> list[VmId]:
         """Page through all Spot VMs that may be seen, tagged or not."""
-        rows = await self._rows("spot", read_query("spot"))
+        rows = await self._rows("spot", lambda: read_query("spot"))
         return [vm_id for row in rows for vm_id in _vm_ids("spot", row)]
 
-    def _begin_batch(self) -> None:
-        task = asyncio.create_task(self._confirm_all())
-        self._batches.add(task)
-        task.add_done_callback(self._batches.discard)
+    def _stand_in_line(self) -> None:
+        """Begin a query for those who asked, unless one waits for its turn already: they share that."""
+        if self._asked and not self._in_line:
+            self._in_line = True
+            task = asyncio.create_task(self._confirm_batch())
+            self._batches.add(task)
+            task.add_done_callback(self._batches.discard)
 
-    async def _confirm_all(self) -> None:
-        await asyncio.sleep(BATCH_WINDOW_S)
-        asked, self._asked = self._asked, {}
-        ids = list(asked)
-        for start in range(0, len(ids), BATCH_SIZE):
-            batch = ids[start : start + BATCH_SIZE]
-            try:
-                vms = await self._confirm_batch(batch)
-            except Exception as error:  # noqa: BLE001 - nothing is swallowed: each who asked gets it
-                for vm_id in batch:
-                    asked[vm_id].set_exception(error)
-            else:
-                for vm_id in batch:
-                    asked[vm_id].set_result(vms.get(vm_id))
+    async def _confirm_batch(self) -> None:
+        batch: dict[VmId, asyncio.Future[Vm | None]] = {}
+        try:
+            vms = _newest(await self._rows("confirm", lambda: self._query_for(batch)))
+        except Exception as error:  # noqa: BLE001 - nothing is swallowed: each who asked gets it
+            if not batch:
+                self._take(batch)
+            for future in batch.values():
+                future.set_exception(error)
+        else:
+            for vm_id, future in batch.items():
+                future.set_result(vms.get(vm_id))
 
-    async def _confirm_batch(self, ids: list[VmId]) -> dict[VmId, Vm]:
-        query = fill("confirm", read_query("confirm"), vm_ids=[vm_id.key for vm_id in ids])
-        vms: dict[VmId, Vm] = {}
-        for row in await self._rows("confirm", query):
-            vm = vm_of_row(row)
-            if vm.vm_id not in vms or _is_newer(vm.annotation, vms[vm.vm_id].annotation):
-                vms[vm.vm_id] = vm
-        return vms
+    def _query_for(self, batch: dict[VmId, asyncio.Future[Vm | None]]) -> str:
+        """Move those who asked into the batch. Not before its turn has come: who comes meanwhile shares the query."""
+        self._take(batch)
+        return fill("confirm", read_query("confirm"), vm_ids=[vm_id.key for vm_id in batch])
 
-    async def _rows(self, name: str, query: str) -> list[Row]:
+    def _take(self, batch: dict[VmId, asyncio.Future[Vm | None]]) -> None:
+        for vm_id in list(self._asked)[:BATCH_SIZE]:
+            batch[vm_id] = self._asked.pop(vm_id)
+        self._in_line = False
+        self._stand_in_line()
+
+    async def _rows(self, name: str, query: Callable[[], str]) -> list[Row]:
+        """Give all rows, page by page; each page is a query by Azure's count. ``query`` is made when its turn comes."""
         rows: list[Row] = []
-        skip_token: str | None = None
+        text, skip_token = "", None
         while True:
-            options = QueryRequestOptions(top=PAGE_SIZE, skip_token=skip_token, result_format="objectArray")
-            try:
-                page = await self.client.resources(QueryRequest(query=query, options=options))
-            except AzureError as error:
-                raise refusal(error, f"answer queries/{name}.kql") from error
+            what = f"answer queries/{name}.kql"
+            async with self._turns.turn("", what) as turn:
+                text = text or query()
+                options = QueryRequestOptions(top=PAGE_SIZE, skip_token=skip_token, result_format="objectArray")
+                request = QueryRequest(query=text, options=options)
+                try:
+                    page = await self.client.resources(request, raw_response_hook=turn.hear)
+                except AzureError as error:
+                    raise refusal(error, what) from error
             rows.extend(_checked(name, row) for row in cast("list[Row]", page.data))
             skip_token = page.skip_token
             if not skip_token:
@@ -138,6 +147,16 @@ class ResourceGraph:
                     message = f"queries/{name}.kql: Resource Graph cut the result and gave no way to the rest"
                     raise QueryResultError(message)
                 return rows
+
+
+def _newest(rows: list[Row]) -> dict[VmId, Vm]:
+    """Read the rows of ``confirm.kql``: one for each VM, with its newest annotation."""
+    vms: dict[VmId, Vm] = {}
+    for row in rows:
+        vm = vm_of_row(row)
+        if vm.vm_id not in vms or _is_newer(vm.annotation, vms[vm.vm_id].annotation):
+            vms[vm.vm_id] = vm
+    return vms
 
 
 def vm_of_row(row: Row) -> Vm:

@@ -1,0 +1,1 @@
+"""Figures: latency, storm, outage, growth, and peers side by side. ``make bench`` runs all of it."""

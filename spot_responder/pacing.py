@@ -1,0 +1,100 @@
+"""When the next request of one kind may go out, so that Azure seldom has to say "too many". Pure: time is an argument.
+
+ARM lets each principal send so many requests at once and so many a second after that, and says with each answer how
+many are left. We send at a rate in proportion to that: fast while there is plenty, and as much as comes back where the
+bucket is down to its level. Several instances of the app know nothing of each other but Azure's number: when there are
+two the bucket settles at half the level, and each sends half of what comes back. A pace is what one process believes;
+Azure's own word, with each answer, puts it right.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+_SLOWEST: Final = 0.05
+"""A bucket that is nearly empty is still drawn on at this part of its refill: else nobody would learn of a better."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A token bucket as Azure documents it; one token is one request.
+
+    ``size`` is what can be sent at once, ``refill`` what comes back in a second. One process alone sends ``refill`` a
+    second when ``level`` is left; the lower the level, the more of the bucket is used, and the fewer processes share
+    it without running it dry.
+    """
+
+    size: float
+    refill: float
+    level: float
+
+
+READS: Final = Bucket(250, 25, 100)
+"""ARM's reads for each principal and subscription (facts/arm.md §2); the level is four seconds' refill."""
+
+WRITES: Final = Bucket(200, 10, 40)
+"""The same for its writes, of which a start is one."""
+
+QUERIES: Final = Bucket(15, 1, 15)
+"""Resource Graph: 15 queries within 5 seconds for each principal (facts/arm.md §4). We draw on a third of that: what
+waits a second shares its query with all others that do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What is believed of one bucket. Times are in seconds, of any clock that never goes back.
+
+    ``left`` is how many tokens there were at the time ``at``; ``sent`` counts the requests, and ``heard`` is the number
+    of the latest one whose answer was believed; nothing goes out before ``not_before``.
+    """
+
+    bucket: Bucket
+    left: float
+    at: float
+    not_before: float
+    sent: int = 0
+    heard: int = 0
+
+
+def begin(bucket: Bucket, now: float) -> Pace:
+    """Begin without having heard of Azure: as if it were down to its level."""
+    return Pace(bucket, bucket.level, now, now)
+
+
+def wait_for(pace: Pace, now: float, line: int = 0) -> float:
+    """Give the seconds until one more request may go out, with so many in line before it."""
+    return max(pace.not_before - now, 0.0) + line * _space(pace.bucket, _left(pace, now))
+
+
+def send(pace: Pace, now: float) -> Pace:
+    """Note that a request goes out now; ``sent`` is its number."""
+    left = _left(pace, now) - 1
+    return replace(pace, left=left, at=now, not_before=now + _space(pace.bucket, left), sent=pace.sent + 1)
+
+
+def hear(pace: Pace, now: float, number: int, left: float) -> Pace:
+    """Take in what Azure says is left, with the answer to the request of this number.
+
+    Answers overtake each other: one to an earlier request tells nothing new. Later requests are not in it yet.
+    """
+    if number <= pace.heard:
+        return pace
+    believed = min(left, pace.bucket.size) - (pace.sent - number)
+    not_before = max(pace.not_before, pace.at + _space(pace.bucket, believed))
+    return replace(pace, left=believed, at=now, not_before=not_before, heard=number)
+
+
+def refuse(pace: Pace, now: float, wait: float) -> Pace:
+    """Take in a "too many": nothing goes out for ``wait`` seconds, and then slowly at first."""
+    until = now + wait
+    return replace(pace, left=0.0, at=until, not_before=max(pace.not_before, until), heard=pace.sent)
+
+
+def _left(pace: Pace, now: float) -> float:
+    return min(pace.left + pace.bucket.refill * max(now - pace.at, 0.0), pace.bucket.size)
+
+
+def _space(bucket: Bucket, left: float) -> float:
+    """Give the seconds from one request to the next."""
+    return 1 / (bucket.refill * max(left / bucket.level, _SLOWEST))
