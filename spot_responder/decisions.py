@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from spot_responder import pools
 from spot_responder.evidence import Evidence, Verdict
@@ -18,7 +18,7 @@ from spot_responder.policy import (
     Policy,
     RestartWhen,
 )
-from spot_responder.pools import Held, Pool
+from spot_responder.pools import Admitted, Held, Pool
 from spot_responder.recoveries import STARTS_REMEMBERED, Attempt, AttemptState, Outcome
 from spot_responder.refusals import decide_after_failure
 from spot_responder.signals import SignalKind
@@ -35,6 +35,9 @@ from spot_responder.vms import PowerState, Vm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+LOOKS_ALL_THE_SAME: Final = 0.1
+"""The part of those who are held at a gate that are looked at although it would hold them."""
 
 
 def decide(situation: Situation, policy: Policy, now: datetime, roll: float) -> Decision:
@@ -59,6 +62,20 @@ def decide(situation: Situation, policy: Policy, now: datetime, roll: float) -> 
         if decision is not None:
             return decision
     return _start_if_the_pool_admits(situation, situation.vm, policy, now, roll)
+
+
+def decide_at_the_gate(situation: Situation, policy: Policy, now: datetime, roll: float) -> Wait | None:
+    """Decide that a VM waits on the word of its row and its pool's gate alone; ``None`` where it is to be looked at.
+
+    Hundreds may be held: each look costs requests of which Azure grants so many a second. Some look all the same,
+    by chance: who was deleted or lost its tag meanwhile must not be held for ever.
+    """
+    recovery, pool = situation.open_recovery, situation.pool
+    is_stopped = situation.evidence.verdict is Verdict.STOPPED_BY_OWNER
+    if recovery is None or pool is None or is_stopped or roll < LOOKS_ALL_THE_SAME:
+        return None
+    answer = _ask_the_gate(situation, pool, policy, now, roll)
+    return Wait(answer.until, _why_held(pool)) if isinstance(answer, Held) else None
 
 
 def _end(situation: Situation, outcome: Outcome, reason: str, *, remember: bool = True) -> Close | Ignore:
@@ -246,14 +263,18 @@ def _start_if_the_pool_admits(situation: Situation, vm: Vm, policy: Policy, now:
     pool = situation.pool or Pool(pools.pool_of(vm))
     if situation.signal.kind is SignalKind.OPERATOR_ASKED:
         pool = pools.due(pool, now)
+    answer = _ask_the_gate(situation, pool, policy, now, roll)
+    if isinstance(answer, Held):
+        return Wait(answer.until, _why_held(pool))
+    return Start(vm, f"a tagged Spot VM, deallocated, {situation.evidence.verdict}", answer.pool)
+
+
+def _ask_the_gate(situation: Situation, pool: Pool, policy: Policy, now: datetime, roll: float) -> Admitted | Held:
     down_since = situation.evidence.down_since(situation.open_recovery.opened_at if situation.open_recovery else now)
     # Soon at first, then a tenth of how long it has waited, up to a first pause: hundreds may be waiting. Half of that
     # at least: with a turn of nothing, a VM that is held would be back at once.
     turn = min(max(policy.look_again, (now - down_since) / 10), max(policy.look_again, policy.capacity_retry))
-    answer = pools.ask(pool, vm.vm_id.key, down_since, now, turn * (0.5 + roll))
-    if isinstance(answer, Held):
-        return Wait(answer.until, _why_held(pool))
-    return Start(vm, f"a tagged Spot VM, deallocated, {situation.evidence.verdict}", answer.pool)
+    return pools.ask(pool, situation.signal.vm_id.key, down_since, now, turn * (0.5 + roll))
 
 
 def _why_held(pool: Pool) -> str:

@@ -24,6 +24,10 @@ _SAYS_ENOUGH: Final = _ON_ITS_WAY_UP | {PowerState.RUNNING}
 """In these states the operation behind the start can tell nothing that matters."""
 
 
+_ONLY_HINTS: Final = frozenset({SignalKind.FOLLOW_UP, SignalKind.EVICTED, SignalKind.UNAVAILABLE})
+"""What says nothing that would end a case whose VM is held at its pool's gate."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gathered:
     """A situation, when its gathering began, and the ETags of the rows it was gathered from."""
@@ -34,11 +38,10 @@ class Gathered:
     pool_etag: str | None = None
 
 
-async def gather(signal: Signal, clients: Clients, restart_tag: str, begun_at: datetime) -> Gathered | None:
-    """Give the situation of the signal's VM; ``None`` for a follow-up that is stale, and for an echo of our own start.
+async def gather_rows(signal: Signal, clients: Clients, begun_at: datetime) -> Gathered | None:
+    """Give what is known of a VM without a look at it: its row, and its pool's gate where it may be held there.
 
-    Raises:
-        AzureRefusedError: if Azure did not let us look.
+    ``None`` for a follow-up that is stale, and for an echo of our own start.
     """
     stored = await clients.store.load(signal.vm_id)
     recovery = stored.value
@@ -46,15 +49,33 @@ async def gather(signal: Signal, clients: Clients, restart_tag: str, begun_at: d
         return None
     if recovery is not None and _is_echo(signal, recovery):
         return None
-    vm = await _look_at(signal, recovery, clients, restart_tag)
     evidence = (recovery.evidence if recovery else Evidence()).with_signal(signal)
+    rows = Gathered(Situation(signal, None, recovery, evidence), begun_at, stored.etag)
+    pool_id = recovery.pool if recovery and recovery.is_open and recovery.attempt_under_way is None else None
+    if pool_id is None or signal.kind not in _ONLY_HINTS:
+        return rows
+    pool = await clients.store.load_pool(pool_id)
+    return replace(rows, situation=replace(rows.situation, pool=pool.value), pool_etag=pool.etag)
+
+
+async def look(rows: Gathered, clients: Clients, restart_tag: str) -> Gathered:
+    """Add a look at the VM to what the rows say.
+
+    Raises:
+        AzureRefusedError: if Azure did not let us look.
+    """
+    known = rows.situation
+    vm = await _look_at(known.signal, known.recovery, clients, restart_tag)
     if vm is None:
-        return Gathered(Situation(signal, None, recovery, evidence), begun_at, stored.etag)
-    situation = Situation(signal, vm, recovery, evidence.with_annotation(vm.annotation))
+        return replace(rows, situation=replace(known, pool=None))
+    situation = replace(known, vm=vm, evidence=known.evidence.with_annotation(vm.annotation))
     situation = replace(situation, operation=await _operation(situation, vm, clients))
     if not _concerns_the_pool(situation, vm):
-        return Gathered(situation, begun_at, stored.etag)
-    return await gather_the_gate(Gathered(situation, begun_at, stored.etag), clients)
+        return replace(rows, situation=replace(situation, pool=None))
+    looked = replace(rows, situation=situation)
+    if known.pool is not None and known.pool.pool_id == pool_of(vm):
+        return looked
+    return await gather_the_gate(looked, clients)
 
 
 async def gather_the_gate(gathered: Gathered, clients: Clients) -> Gathered:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.decisions import decide
 from spot_responder.explanations import explain, why_not
-from spot_responder.gathering import gather
+from spot_responder.gathering import gather_rows, look
 from spot_responder.overviews import EVENT_PATH_WINDOW, overview
 from spot_responder.plans import FoundBy, Judged, plan
 from spot_responder.signals import Signal, SignalKind, Source
@@ -103,8 +103,8 @@ async def _judge_all(  # noqa: PLR0913, PLR0917 - what a judgement rests on, and
 async def _situation(vm_id: VmId, clients: Clients, settings: Settings, now: datetime) -> Situation:
     """Look as the app does when its sweep has found the VM: such a signal says nothing but a name."""
     signal = Signal(vm_id, SignalKind.SWEEP_FOUND, None, Source.SWEEP, "")
-    gathered = await gather(signal, clients, settings.policy.restart_tag, now)
-    if gathered is None:
+    rows = await gather_rows(signal, clients, now)
+    if rows is None:
         message = "only a stale follow-up gathers nothing"
         raise AssertionError(message)
-    return gathered.situation
+    return (await look(rows, clients, settings.policy.restart_tag)).situation

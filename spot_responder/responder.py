@@ -13,10 +13,10 @@ from itertools import batched
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.acting import TRIES, Actor
-from spot_responder.decisions import decide
+from spot_responder.decisions import decide, decide_at_the_gate
 from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, Clients, GateChangedError, StoreFailedError
 from spot_responder.failures import FailureKind
-from spot_responder.gathering import gather, gather_the_gate
+from spot_responder.gathering import gather_rows, gather_the_gate, look
 from spot_responder.log_lines import (
     log_decision,
     log_denied,
@@ -175,14 +175,24 @@ class Responder:
     async def _respond(self, signal: Signal) -> None:
         for _ in range(TRIES):
             try:
-                gathered = await gather(signal, self.clients, self.settings.policy.restart_tag, self.clock())
-                if gathered is not None:
-                    await self._decide_and_act(gathered)
+                rows = await gather_rows(signal, self.clients, self.clock())
+                if rows is None or await self._is_held(rows):
+                    return
+                await self._decide_and_act(await look(rows, self.clients, self.settings.policy.restart_tag))
             except ChangedMeanwhileError:
                 continue
             return
         message = f"the row of {signal.vm_id} changed {TRIES} times while we looked at it; the message comes back"
         raise ChangedMeanwhileError(message)
+
+    async def _is_held(self, rows: Gathered) -> bool:
+        """Let a VM wait at its pool's gate on the rows' word alone; answer whether it does."""
+        now, roll = self.clock(), self.roll()
+        wait = decide_at_the_gate(rows.situation, self.settings.policy, now, roll)
+        if wait is None or self.settings.dry_run:
+            return False
+        await self._actor().act(rows, wait, now, roll)
+        return True
 
     async def _decide_and_act(self, gathered: Gathered) -> None:
         """Decide on what was gathered; where only the pool's gate changed meanwhile, again on what that is now."""
