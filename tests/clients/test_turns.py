@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-import async_solipsism
 import pytest
 
+from localazure.virtual.clock import VirtualClock
+from localazure.world import World
 from spot_responder.clients.turns import LONGEST_WAIT_S, OWN_PACE, Turns
 from spot_responder.doors import AzureRefusedError
 from spot_responder.failures import FailureKind
 from spot_responder.pacing import QUERIES, WRITES
+from tests.makers import TEN
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -24,12 +27,8 @@ THROTTLED = {"Retry-After": "17"}
 
 def play[T](story: Coroutine[Any, Any, T]) -> T:
     """Run a story in virtual time."""
-    loop = async_solipsism.EventLoop()
-    try:
-        told: T = loop.run_until_complete(story)
-        return told
-    finally:
-        loop.close()
+    with closing(VirtualClock(TEN, World(TEN))) as clock:
+        return clock.complete(story)
 
 
 async def ask(turns: Turns, key: str = "s", status: int = 202, headers: dict[str, str] | None = None) -> float:
