@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from localazure.virtual.storage import Table
     from localazure.world import Durations
     from spot_responder.doors import Clients
+    from spot_responder.settings import Settings
 
     type NewAzure = Callable[..., StoryAzure]
 
 TAG: Final = {"AttemptRestartAfterEviction": "true"}
 MOMENT: Final = timedelta(seconds=0.5)
-"""Longer than what happens at once takes: each question to Resource Graph waits 0.05 s for company."""
+"""Longer than what happens at once takes."""
 
 AT_ONCE: Final = Passage(0.0)
 NO_ANSWER: Final = Passage(0.0, is_answered=False)
@@ -161,6 +162,11 @@ class StoryAzure:
     def now(self) -> datetime:
         """Give the time."""
         return self._azure.clock.now()
+
+    @property
+    def settings(self) -> Settings:
+        """Give the app's settings."""
+        return self.app.settings
 
     @property
     def messages(self) -> list[Message]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,7 +13,9 @@ from spot_responder.operating import hold
 from spot_responder.recoveries import Outcome
 from spot_responder.vms import VmId
 from tests.makers import TEN, VM_ID, accepted, at, recovery
-from tests.virtual_azure import VirtualAzure, run
+
+if TYPE_CHECKING:
+    from tests.stories import NewAzure, StoryAzure
 
 BEFORE = Drilled(VM_ID, TEN, "the-case-before")
 
@@ -42,23 +43,22 @@ def test_a_recovery_that_ended_otherwise_is_a_failed_drill() -> None:
     assert (ended.stage, ended.passed, ended.is_over, ended.back_after_s) == (Stage.ENDED_OTHERWISE, False, True, None)
 
 
-def why_not(azure: VirtualAzure, name: str = "render-1") -> str:
+def why_not(azure: StoryAzure, name: str = "render-1") -> str:
     """Say why a drill of a VM would prove nothing."""
     vm_id = VmId.parse(azure.world.machine(name).vm_id)
-    responder = azure.responder
-    return why_not_drilled([asyncio.run(look_at(vm_id, responder.clients, responder.settings, azure.world.now))])
+    return why_not_drilled([azure.do(look_at(vm_id, azure.clients(), azure.settings, azure.now))])
 
 
-def test_a_covered_vm_that_runs_is_drilled() -> None:
+def test_a_covered_vm_that_runs_is_drilled(new_azure: NewAzure) -> None:
     """Nothing stands against it."""
-    azure = VirtualAzure()
+    azure = new_azure()
     azure.add_vm()
     assert why_not(azure) == ""
 
 
-def test_in_a_dry_run_nothing_would_come_back() -> None:
+def test_in_a_dry_run_nothing_would_come_back(new_azure: NewAzure) -> None:
     """The app would start nothing."""
-    azure = VirtualAzure(dry_run=True)
+    azure = new_azure(dry_run=True)
     azure.add_vm()
     assert why_not(azure) == "DRY_RUN is true: the app would start nothing"
 
@@ -71,18 +71,18 @@ def test_in_a_dry_run_nothing_would_come_back() -> None:
         ({"power_state": "deallocated"}, "render-1 does not run, so Azure cannot evict it: it is deallocated"),
     ],
 )
-def test_a_vm_that_would_not_come_back_is_not_evicted(fields: dict[str, Any], told: str) -> None:
+def test_a_vm_that_would_not_come_back_is_not_evicted(new_azure: NewAzure, fields: dict[str, Any], told: str) -> None:
     """Not covered, or not running."""
-    azure = VirtualAzure()
+    azure = new_azure()
     azure.add_vm(**fields)
     assert why_not(azure).startswith(told)
 
 
-def test_a_vm_that_is_gone_held_or_busy_is_not_evicted() -> None:
+def test_a_vm_that_is_gone_held_or_busy_is_not_evicted(new_azure: NewAzure) -> None:
     """Each with what to do instead."""
-    azure = VirtualAzure()
+    azure = new_azure()
     vm = azure.add_vm()
-    run(hold(azure.tables, VmId.parse(vm.vm_id), azure.world.now, lambda: "hold-1"))
+    azure.do(hold(azure.clients().store, VmId.parse(vm.vm_id), azure.now, lambda: "hold-1"))
     assert why_not(azure) == "render-1 is held: spot-responder release render-1"
     azure.add_vm("busy-1")
     azure.world.evict("busy-1")

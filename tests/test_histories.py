@@ -13,22 +13,22 @@ from spot_responder.commands.history import as_csv
 from spot_responder.histories import By, History, history
 from spot_responder.recoveries import Outcome
 from tests.makers import RECOVERIES, TEN, at, recovery
-from tests.virtual_azure import VirtualAzure
 
 if TYPE_CHECKING:
     from spot_responder.recoveries import Recovery
+    from tests.stories import NewAzure, StoryAzure
 
 DAY = date(2026, 3, 2)
 
 
-def counted(azure: VirtualAzure, by: By) -> History:
+def counted(azure: StoryAzure, by: By) -> History:
     """Count what the responder wrote."""
-    return history(azure.tables.history, DAY, DAY + timedelta(days=1), by)
+    return history(azure.history, DAY, DAY + timedelta(days=1), by)
 
 
-def two_days() -> VirtualAzure:
+def two_days(new_azure: NewAzure) -> StoryAzure:
     """Evict two VMs of two sizes today, one of them tomorrow again; a third is deleted while it is down."""
-    azure = VirtualAzure()
+    azure = new_azure()
     azure.add_vm("render-1")
     azure.add_vm("build-1", size="Standard_F4s_v2", location="northeurope")
     azure.add_vm("gone-1")
@@ -42,9 +42,9 @@ def two_days() -> VirtualAzure:
     return azure
 
 
-def test_by_day_the_newest_comes_first() -> None:
+def test_by_day_the_newest_comes_first(new_azure: NewAzure) -> None:
     """How many, how many came back, how long it took, how many start requests, what became of the others."""
-    seen = counted(two_days(), By.DAY)
+    seen = counted(two_days(new_azure), By.DAY)
     tomorrow, today = seen.tallies
     assert (tomorrow.key, today.key) == ("2026-03-03", "2026-03-02")
     assert (today.recoveries, today.restored, today.start_requests) == (3, 2, 2)
@@ -54,9 +54,9 @@ def test_by_day_the_newest_comes_first() -> None:
     assert (seen.total.recoveries, seen.total.restored) == (4, 3)
 
 
-def test_by_size_and_region_what_was_hit_most_comes_first() -> None:
+def test_by_size_and_region_what_was_hit_most_comes_first(new_azure: NewAzure) -> None:
     """Both are the pool's."""
-    azure = two_days()
+    azure = two_days(new_azure)
     assert [tally.key for tally in counted(azure, By.SIZE).tallies] == ["standard_d2s_v5", "standard_f4s_v2"]
     assert [tally.key for tally in counted(azure, By.REGION).tallies] == ["westeurope", "northeurope"]
 

@@ -74,4 +74,8 @@ def test_each_block_of_commands_says_in_which_subscription_it_works() -> None:
     for block in re.findall(r"^```\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL):
         if "az account set -s" not in block:
             commands = re.findall(r"\baz [a-z][^`|;)\n]*", block)
-            assert [one for one in commands if not re.search(r"--subscription |--ids\b|^az login", one)] == []
+            assert [
+                one
+                for one in commands
+                if not re.search(r"--subscription |--ids\b|--resource-id /subscriptions/|^az login", one)
+            ] == []

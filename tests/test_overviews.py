@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -29,34 +28,34 @@ from spot_responder.pools import Pool, PoolId
 from spot_responder.signals import SignalKind
 from spot_responder.vms import VmId
 from tests.makers import POOLS, RECOVERIES, TEN, TIMES, accepted, at, failure, recovery
-from tests.virtual_azure import VirtualAzure, run
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from spot_responder.recoveries import Recovery
+    from tests.stories import NewAzure, StoryAzure
 
 POOL_ID = PoolId("s", "westeurope", "", "standard_d2s_v5")
 NOTHING = QueueCounts(0, 0, 0)
 
 
-def seen(azure: VirtualAzure, queues: QueueCounts = NOTHING) -> Overview:
+def seen(azure: StoryAzure, queues: QueueCounts = NOTHING) -> Overview:
     """Look at what the responder has written."""
-    rows = [stored.value for stored in asyncio.run(azure.tables.all_recoveries())]
-    pools = [pool_from_row(row) for row, _ in azure.tables.pool_rows.values()]
-    return overview(rows, azure.tables.history, pools, queues, azure.world.now)
+    rows = [stored.value for stored in azure.do(azure.clients().store.all_recoveries())]
+    pools = [pool_from_row(row) for row, _ in azure.storage.pools.rows.values()]
+    return overview(rows, azure.history, pools, queues, azure.now)
 
 
-def test_nothing_is_going_on() -> None:
+def test_nothing_is_going_on(new_azure: NewAzure) -> None:
     """All empty, nothing wrong; of the event path nothing is known."""
-    said = seen(VirtualAzure())
+    said = seen(new_azure())
     assert (said.cases, said.held, said.pools, said.problems) == ((), (), (), ())
     assert said.event_path.standing is EventPathStanding.QUIET
 
 
-def test_an_outage_of_a_pool() -> None:
+def test_an_outage_of_a_pool(new_azure: NewAzure) -> None:
     """Three VMs down, one pool closed; the events told of each."""
-    azure = VirtualAzure()
+    azure = new_azure()
     for name in ("render-1", "render-2", "render-3"):
         azure.add_vm(name)
         azure.world.evict(name)
@@ -74,9 +73,9 @@ def test_an_outage_of_a_pool() -> None:
     assert said.problems == ()
 
 
-def test_after_it_is_over_nothing_is_open() -> None:
+def test_after_it_is_over_nothing_is_open(new_azure: NewAzure) -> None:
     """Restored: no case, and the pool without refusals."""
-    azure = VirtualAzure()
+    azure = new_azure()
     azure.add_vm()
     azure.world.evict("render-1")
     azure.run_until(at("10:05"))
@@ -85,11 +84,11 @@ def test_after_it_is_over_nothing_is_open() -> None:
     assert said.event_path.told_by_event == 1
 
 
-def test_events_that_do_not_arrive_are_seen() -> None:
+def test_events_that_do_not_arrive_are_seen(new_azure: NewAzure) -> None:
     """The sweep found the newest eviction: the event path is silent, and a command says where to look."""
-    azure = VirtualAzure()
+    azure = new_azure()
     azure.add_vm()
-    azure.lost = lambda _: True
+    azure.script.lost = lambda _: True
     azure.world.evict("render-1")
     azure.run_until(at("10:30"))
     said = seen(azure)
@@ -114,12 +113,12 @@ def test_an_event_after_a_find_says_that_the_path_works_again() -> None:
     assert event_path([case(TEN - timedelta(days=8), found)], TEN).standing is EventPathStanding.QUIET
 
 
-def test_a_hold_is_seen_with_a_case_and_without() -> None:
+def test_a_hold_is_seen_with_a_case_and_without(new_azure: NewAzure) -> None:
     """Whom an operator holds, since when."""
-    azure = VirtualAzure()
+    azure = new_azure()
     for name in ("render-1", "render-2"):
         vm = azure.add_vm(name)
-        run(hold(azure.tables, VmId.parse(vm.vm_id), azure.world.now, lambda: "hold-1"))
+        azure.do(hold(azure.clients().store, VmId.parse(vm.vm_id), azure.now, lambda: "hold-1"))
     azure.run_until(at("10:01"))
     azure.world.evict("render-1")
     azure.run_until(at("10:05"))
@@ -129,9 +128,9 @@ def test_a_hold_is_seen_with_a_case_and_without() -> None:
     assert (only.standing, only.held_at) == (Standing.HELD, at("10:00"))
 
 
-def test_messages_that_nobody_could_handle_are_a_problem() -> None:
+def test_messages_that_nobody_could_handle_are_a_problem(new_azure: NewAzure) -> None:
     """Counted, in singular and plural, with the command that shows them."""
-    said = seen(VirtualAzure(), QueueCounts(3, 1, 2))
+    said = seen(new_azure(), QueueCounts(3, 1, 2))
     assert [problem.what for problem in said.problems] == [
         "1 message in signals-poison: the app gave up on it",
         "2 messages in event-dead-letters: Event Grid could not deliver it",
@@ -139,9 +138,9 @@ def test_messages_that_nobody_could_handle_are_a_problem() -> None:
     assert {problem.mend for problem in said.problems} == {"spot-responder replay list"}
 
 
-def test_what_could_not_be_counted_is_no_problem_of_its_own() -> None:
+def test_what_could_not_be_counted_is_no_problem_of_its_own(new_azure: NewAzure) -> None:
     """Not seen is not zero, and not wrong."""
-    assert seen(VirtualAzure(), QueueCounts(None, None, None)).problems == ()
+    assert seen(new_azure(), QueueCounts(None, None, None)).problems == ()
 
 
 def test_a_look_that_did_not_happen_is_a_problem() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -13,10 +12,10 @@ from spot_responder.plans import FoundBy, Would
 from spot_responder.vms import VmId
 from tests.makers import TEN, at
 from tests.stories import starts
-from tests.virtual_azure import VirtualAzure
 
 if TYPE_CHECKING:
     from spot_responder.plans import Plan, RaisedHand
+    from tests.stories import NewAzure, StoryAzure
 
 NEVER = timedelta(days=30)
 
@@ -25,7 +24,7 @@ NEVER = timedelta(days=30)
 class VirtualFinder:
     """Resource Graph, asked for all Spot VMs of the virtual world."""
 
-    azure: VirtualAzure
+    azure: StoryAzure
 
     async def named(self, name: str) -> list[VmId]:
         """Find by name."""
@@ -37,14 +36,12 @@ class VirtualFinder:
         return [VmId.parse(one.vm_id) for one in machines]
 
 
-def planned(azure: VirtualAzure) -> Plan:
+def planned(azure: StoryAzure) -> Plan:
     """Plan a sweep now."""
     nowhere: Any = None
-    doors = OperatorDoors(azure.responder.clients, nowhere, VirtualFinder(azure), nowhere, nowhere)
+    doors = OperatorDoors(azure.clients(), nowhere, VirtualFinder(azure), nowhere, nowhere)
     counted: list[tuple[int, int]] = []
-    plan = asyncio.run(
-        look_ahead(doors, azure.responder.settings, azure.world.now, lambda done, of: counted.append((done, of)))
-    )
+    plan = azure.do(look_ahead(doors, azure.settings, azure.now, lambda done, of: counted.append((done, of))))
     assert [done for done, _ in counted] == list(range(1, len(counted) + 1))
     return plan
 
@@ -54,24 +51,24 @@ def hands(plan: Plan) -> dict[str, RaisedHand]:
     return {hand.vm_id.name: hand for hand in plan.hands}
 
 
-def fleet() -> VirtualAzure:
+def fleet(new_azure: NewAzure) -> StoryAzure:
     """Make VMs that lost their events: one evicted, one stopped by its owner, one that runs, one without the tag."""
-    azure = VirtualAzure(sweep_every=NEVER)
+    azure = new_azure(sweep_every=NEVER)
     for name in ("evicted-1", "stopped-1", "running-1"):
         azure.add_vm(name)
     azure.add_vm("plain-1", tags={})
     azure.add_vm("typo-1", tags={"AttemptRestartAfterEviction": "1"})
     azure.add_vm("regular-1", priority="Regular")
-    azure.lost = lambda _: True
+    azure.script.lost = lambda _: True
     azure.world.evict("evicted-1")
     azure.world.stop_by_owner("stopped-1")
     azure.run_until(at("10:05"))
     return azure
 
 
-def test_the_plan_names_what_would_be_started_and_what_not() -> None:
+def test_the_plan_names_what_would_be_started_and_what_not(new_azure: NewAzure) -> None:
     """Each with the reason that the app would log."""
-    plan = planned(fleet())
+    plan = planned(fleet(new_azure))
     found = hands(plan)
     assert found.keys() == {"evicted-1", "stopped-1"}
     assert (found["evicted-1"].would, found["evicted-1"].reason) == (
@@ -85,43 +82,43 @@ def test_the_plan_names_what_would_be_started_and_what_not() -> None:
     assert [bool(each.near_misses) for each in plan.passed_by] == [True, False]
 
 
-def test_the_sweep_does_what_the_plan_said() -> None:
+def test_the_sweep_does_what_the_plan_said(new_azure: NewAzure) -> None:
     """And the plan itself did nothing."""
-    azure = fleet()
+    azure = fleet(new_azure)
     would_start = [name for name, hand in hands(planned(azure)).items() if hand.would is Would.START]
     assert [starts(azure, name) for name in ("evicted-1", "stopped-1", "plain-1")] == [[], [], []]
-    assert azure.queue.messages == []
-    asyncio.run(azure.responder.sweep())
+    assert azure.messages == []
+    azure.sweep()
     azure.run_until(at("10:06"))
     started = [one.name for one in azure.world.machines() if one.start_calls]
     assert started == would_start == ["evicted-1"]
 
 
-def test_a_recovery_that_waits_for_its_own_time_is_left_to_it() -> None:
+def test_a_recovery_that_waits_for_its_own_time_is_left_to_it(new_azure: NewAzure) -> None:
     """No capacity: the follow-up comes, and the sweep keeps out; when the follow-up is lost, it does not."""
-    azure = VirtualAzure(sweep_every=NEVER)
+    azure = new_azure(sweep_every=NEVER)
     azure.add_vm()
     azure.world.set_capacity(azure.pool_key(), 0)
     azure.world.evict("render-1")
     azure.run_until(at("10:05"))
     plan = planned(azure)
     assert (plan.hands, [vm_id.name for vm_id in plan.busy]) == ((), ["render-1"])
-    azure.queue.messages.clear()
+    azure.app.clear_messages()
     azure.run_until(at("11:00"))
     (hand,) = planned(azure).hands
     assert hand.found_by is FoundBy.OVERDUE
 
 
-def test_an_overdue_recovery_may_be_waited_for_or_closed() -> None:
+def test_an_overdue_recovery_may_be_waited_for_or_closed(new_azure: NewAzure) -> None:
     """The pool is closed still; or somebody started the VM meanwhile."""
-    azure = VirtualAzure(sweep_every=NEVER)
+    azure = new_azure(sweep_every=NEVER)
     for name in ("render-1", "render-2"):
         azure.add_vm(name)
         azure.world.evict(name)
     azure.world.set_capacity(azure.pool_key(), 0)
     azure.run_until(at("10:00:05"))
-    azure.lost = lambda _: True
-    azure.queue.messages.clear()
+    azure.script.lost = lambda _: True
+    azure.app.clear_messages()
     azure.run_until(at("10:05"))
     azure.world.set_capacity(azure.pool_key(), None)
     azure.world.start(azure.world.machine("render-2"), "owner")
@@ -131,36 +128,36 @@ def test_an_overdue_recovery_may_be_waited_for_or_closed() -> None:
     assert found["render-1"].until is None
 
 
-def test_what_has_to_wait_says_until_when() -> None:
+def test_what_has_to_wait_says_until_when(new_azure: NewAzure) -> None:
     """Nothing told why it is down: its owner's stop may still be told."""
-    azure = VirtualAzure(sweep_every=NEVER)
+    azure = new_azure(sweep_every=NEVER)
     azure.add_vm(power_state="deallocated")
     (hand,) = planned(azure).hands
     assert (hand.would, hand.until) == (Would.WAIT, TEN + timedelta(minutes=1))
 
 
-def test_a_dry_run_is_said() -> None:
+def test_a_dry_run_is_said(new_azure: NewAzure) -> None:
     """The plan is the same, and nothing of it would be done."""
-    assert planned(VirtualAzure(dry_run=True)).dry_run
+    assert planned(new_azure(dry_run=True)).dry_run
 
 
-def test_a_vm_that_is_gone_between_the_list_and_the_look_is_passed_over() -> None:
+def test_a_vm_that_is_gone_between_the_list_and_the_look_is_passed_over(new_azure: NewAzure) -> None:
     """Resource Graph lists it, and ARM does not know it any more."""
-    azure = VirtualAzure()
+    azure = new_azure()
     azure.add_vm()
-    azure.graph.blind = True
+    azure.script.graph_is_blind = True
     azure.world.delete("render-1")
     assert planned(azure).passed_by == ()
 
 
-def test_a_hand_that_is_raised_for_nothing_is_told_once() -> None:
+def test_a_hand_that_is_raised_for_nothing_is_told_once(new_azure: NewAzure) -> None:
     """Its follow-up is overdue, and its tag was taken off: it would be closed, and it is not listed a second time."""
-    azure = VirtualAzure(sweep_every=NEVER)
+    azure = new_azure(sweep_every=NEVER)
     azure.add_vm()
     azure.world.evict("render-1")
     azure.run_until(at("10:00:05"))
-    azure.lost = lambda _: True
-    azure.queue.messages.clear()
+    azure.script.lost = lambda _: True
+    azure.app.clear_messages()
     azure.world.retag("render-1", {})
     azure.run_until(at("10:10"))
     plan = planned(azure)

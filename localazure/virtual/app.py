@@ -121,6 +121,18 @@ class App:
         """All that is on the queue and not being worked on."""
         return [*self._waiting, *self._hidden]
 
+    @property
+    def settings(self) -> Settings:
+        """Give what the deployment sets."""
+        return Settings(
+            queue_endpoint="https://queue",
+            table_endpoint="https://table",
+            arm_endpoint=ARM,
+            outcomes_endpoint="https://topic",
+            dry_run=self._deployment.dry_run,
+            policy=self._deployment.policy,
+        )
+
     def put(self, body: str, delay: timedelta, tells: Happening | None = None) -> None:
         """Take a message for the queue."""
         self._hide(Message(body, tells), delay)
@@ -172,14 +184,7 @@ class App:
         error = errors[instance.number % len(errors)] if errors else timedelta()
         return Responder(
             clients=self.clients(instance.die),
-            settings=Settings(
-                queue_endpoint="https://queue",
-                table_endpoint="https://table",
-                arm_endpoint=ARM,
-                outcomes_endpoint="https://topic",
-                dry_run=self._deployment.dry_run,
-                policy=self._deployment.policy,
-            ),
+            settings=self.settings,
             clock=lambda: clock.now() + error,
             roll=self._chance.random,
             new_id=self._new_id,
