@@ -424,6 +424,8 @@ def test_a_row_that_never_holds_still_brings_the_message_back(new_azure: NewAzur
     azure.handle(preempted("render-1") | {"type": "SpotResponder.SweepFound", "data": {"vmId": vm.vm_id}})
     azure.script.next(Door.ROW_WRITE, about="recoveries/", times=5, meanwhile=lambda: touch(azure.storage.recoveries))
     azure.handle(preempted("render-1"))
+    # Each look waits for its turn at Resource Graph.
+    azure.run_until(azure.now + timedelta(seconds=10))
     (error,) = azure.failures
     assert isinstance(error, ChangedMeanwhileError)
     assert "changed 5 times" in str(error)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 BATCH_SIZE: Final = 100
 """How many ids go into one query; each is there twice, and query text is not without end."""
 
+WINDOW_S: Final = 5.0
+"""Resource Graph's quota is counted anew after so long (facts/arm.md §4): who was not refused need not wait longer."""
+
 PAGE_SIZE: Final = 1000
 """The most rows that Resource Graph gives at once."""
 
@@ -60,7 +63,7 @@ class ResourceGraph:
     """The door to Resource Graph."""
 
     client: ResourceGraphClient
-    _turns: Turns = field(default_factory=lambda: Turns(QUERIES, "x-ms-user-quota-remaining"))
+    _turns: Turns = field(default_factory=lambda: Turns(QUERIES, "x-ms-user-quota-remaining", WINDOW_S))
     _asked: dict[VmId, asyncio.Future[Vm | None]] = field(default_factory=dict)
     _batches: set[asyncio.Task[None]] = field(default_factory=set)
     _in_line: bool = False

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.doors import AzureRefusedError
@@ -78,6 +79,8 @@ class Turns:
 
     bucket: Bucket
     remaining_header: str
+    holds_at_most_s: float = inf
+    """A "too many" holds others no longer than this, whatever it says to who was refused."""
     _lines: dict[str, Line] = field(default_factory=dict)
 
     @asynccontextmanager
@@ -97,7 +100,13 @@ class Turns:
         try:
             yield answer
         finally:
-            _take_in(line, number, answer)
+            self._take_in(line, number, answer)
+
+    def _take_in(self, line: Line, number: int, answer: Answer) -> None:
+        if answer.wait_s is not None:
+            line.pace = refuse(line.pace, _now(), min(answer.wait_s, self.holds_at_most_s))
+        elif answer.left is not None:
+            line.pace = hear(line.pace, _now(), number, answer.left)
 
 
 async def _stand_in(line: Line) -> None:
@@ -109,13 +118,6 @@ async def _stand_in(line: Line) -> None:
                 await asyncio.sleep(wait_s)
     finally:
         line.length -= 1
-
-
-def _take_in(line: Line, number: int, answer: Answer) -> None:
-    if answer.wait_s is not None:
-        line.pace = refuse(line.pace, _now(), answer.wait_s)
-    elif answer.left is not None:
-        line.pace = hear(line.pace, _now(), number, answer.left)
 
 
 def _not_yet(wait_s: float, what: str) -> AzureRefusedError:
