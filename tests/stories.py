@@ -154,14 +154,15 @@ class StoryAzure:
             passages=self.script,
             carriage=self.script,
         )
-        self.world, self.app, self.storage = self._azure.world, self._azure.app, self._azure.app.storage
+        self.world, self.clock = self._azure.world, self._azure.clock
+        self.app, self.storage = self._azure.app, self._azure.app.storage
         self.failures: list[Exception] = []
         self.app.failed = lambda _, error: self.failures.append(error)
 
     @property
     def now(self) -> datetime:
         """Give the time."""
-        return self._azure.clock.now()
+        return self.clock.now()
 
     @property
     def settings(self) -> Settings:
@@ -218,7 +219,7 @@ class StoryAzure:
 
     def do[T](self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Do something beside the app."""
-        return self._azure.clock.complete(coroutine)
+        return self.clock.complete(coroutine)
 
     def redeploy(self, *, dry_run: bool) -> None:
         """Deploy the app anew, with or without a dry run."""
@@ -226,7 +227,7 @@ class StoryAzure:
 
     def close(self) -> None:
         """End it."""
-        self._azure.clock.close()
+        self.clock.close()
 
 
 def starts(azure: StoryAzure, name: str = "render-1") -> list[str]:
