@@ -56,7 +56,7 @@ _RUNS_IN: Final[ContextVar[Instance]] = ContextVar("the instance that a task run
 class Message:
     """A queue message; ``tells`` is what happened in the world that it tells of, where it is an event of Azure's."""
 
-    body: str
+    body: str | bytes
     tells: Happening | None = None
     visible_at: datetime = field(init=False)
     dequeue_count: int = 0
@@ -121,7 +121,7 @@ class App:
         """All that is on the queue and not being worked on."""
         return [*self._waiting, *self._hidden]
 
-    def put(self, body: str, delay: timedelta, tells: Happening | None = None) -> None:
+    def put(self, body: str | bytes, delay: timedelta, tells: Happening | None = None) -> None:
         """Take a message for the queue."""
         self._hide(Message(body, tells), delay)
 
