@@ -15,7 +15,7 @@ EMPTY :=
 SPACE := $(EMPTY) $(EMPTY)
 PURE_FILES := $(subst $(SPACE),$(COMMA),$(PURE_ROOMS:%=spot_responder/%.py))
 
-.PHONY: help setup demo examples run evict stop empty fill test soak mutants check bench clean
+.PHONY: help setup demo examples run evict stop empty fill test soak mutants kills fuzz check bench clean
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -57,6 +57,12 @@ soak: setup ## random schedules against the promises: SOAK_SCHEDULES=2000, SOAK_
 
 mutants: setup ## deliberate bugs in the product, each of which the soak must catch
 	@$(PYTHON) -m soak.mutants
+
+kills: setup ## kill the real app again and again while 50 VMs recover; KILLS_SEED=n
+	@$(PYTHON) -m soak.kills $(if $(KILLS_SEED),--seed '$(KILLS_SEED)')
+
+fuzz: setup ## give the app mutated events and rubbish: FUZZ_CASES=n (5000), FUZZ_SEED=n
+	@$(PYTHON) -m soak.fuzz $(if $(FUZZ_CASES),--cases '$(FUZZ_CASES)') $(if $(FUZZ_SEED),--seed '$(FUZZ_SEED)')
 
 bench: setup ## take all figures of docs/performance.md into .local/bench.json; about ten minutes
 	@$(PYTHON) -m bench

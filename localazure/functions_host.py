@@ -15,7 +15,7 @@ import sys
 import time
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +24,7 @@ from aiohttp import web
 from localazure.event_grid_webhook import LARGEST_BODY, event_grid_routes
 from localazure.host_settings import HostSettingsError, read_queue_settings
 from localazure.processes import StartError, bare_environment, stop
+from localazure.queue_listener import LEASE
 from localazure.triggers import Surroundings, Triggers, make_triggers
 from localazure.worker import AppDidNotLoadError, load_app
 
@@ -49,22 +50,25 @@ class RunningHost:
 
     url: str
     """Its address on loopback, without a slash behind: ``<url>/runtime/webhooks/EventGrid`` takes events."""
-    process_id: int
+    process: asyncio.subprocess.Process
 
 
 @asynccontextmanager
 async def functions_host(
-    app_directory: Path, environment: Mapping[str, str], log_path: Path
+    app_directory: Path, environment: Mapping[str, str], log_path: Path, lease: timedelta = LEASE
 ) -> AsyncIterator[RunningHost]:
     """Run a host for the app in ``app_directory``, with ``environment`` as its app settings; end it with SIGTERM.
 
-    ``app_directory`` is an absolute path. What host and app say goes to ``log_path``.
+    ``app_directory`` is an absolute path. What host and app say is added to ``log_path``. ``lease``, in whole seconds,
+    is how long a message of a host that was killed stays out of sight at most.
 
     Raises:
         StartError: the app did not start; with the end of the log.
     """
     words = ["-m", "localazure.functions_host", "--app-directory", str(app_directory), "--port", "0"]
-    with log_path.open("wb") as log:
+    words += ["--lease", f"{lease.total_seconds():.0f}"]
+    with log_path.open("ab") as log:
+        told_before = log.tell()
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *words,
@@ -75,30 +79,35 @@ async def functions_host(
             stderr=log,
         )
     try:
-        yield RunningHost(await _url(process, log_path), process.pid)
+        yield RunningHost(await _url(process, log_path, told_before), process)
     finally:
         await stop(process)
 
 
-async def _url(process: asyncio.subprocess.Process, log_path: Path) -> str:
-    """Wait until the log says where the host runs. It takes a free port by itself, so nobody can be there first."""
+async def _url(process: asyncio.subprocess.Process, log_path: Path, told_before: int) -> str:
+    """Wait until the log says where the host runs. It takes a free port by itself, so nobody can be there first.
+
+    ``told_before`` is how much of the log, in bytes, is of hosts before this one.
+    """
     with suppress(TimeoutError):
         async with asyncio.timeout(_START_PATIENCE_S):
             while process.returncode is None:
-                told = _read(log_path).partition(_RUNNING)[2]
+                told = _read(log_path, told_before).partition(_RUNNING)[2]
                 if "\n" in told:
                     return told.split()[0]
                 await asyncio.sleep(_LOG_LOOK_S)
-    lines = _read(log_path).splitlines()[-_LINES_TOLD:]
+    lines = _read(log_path, told_before).splitlines()[-_LINES_TOLD:]
     message = f"the Functions host did not start. Its log ({log_path}) ends with: {' / '.join(lines) or 'nothing'}"
     raise StartError(message)
 
 
-def _read(log_path: Path) -> str:
-    return log_path.read_text("utf-8", "replace")
+def _read(log_path: Path, start: int) -> str:
+    return log_path.read_bytes()[start:].decode("utf-8", "replace")
 
 
-async def serve(app_directory: Path, port: int, settings: Mapping[str, str], stopping: asyncio.Event) -> None:
+async def serve(
+    app_directory: Path, port: int, settings: Mapping[str, str], lease: timedelta, stopping: asyncio.Event
+) -> None:
     """Load the app and run its functions until ``stopping`` is set, then finish what runs.
 
     Raises:
@@ -111,6 +120,7 @@ async def serve(app_directory: Path, port: int, settings: Mapping[str, str], sto
         read_queue_settings(app_directory / "host.json"),
         lambda: datetime.now(UTC),
         lambda moment: _wait_until(moment, stopping),
+        lease,
     )
     async with AsyncExitStack() as stack:
         triggers = await make_triggers(functions, surroundings, stack)
@@ -163,13 +173,13 @@ async def _stop_with_parent(stopping: asyncio.Event) -> None:
     stopping.set()
 
 
-async def _run(app_directory: Path, port: int) -> int:
+async def _run(app_directory: Path, port: int, lease: timedelta) -> int:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     watch = asyncio.create_task(_stop_with_parent(stopping))
     try:
-        await serve(app_directory, port, os.environ, stopping)
+        await serve(app_directory, port, os.environ, lease, stopping)
     except (AppDidNotLoadError, HostSettingsError) as error:
         logger.critical("the function app in %s did not start: %s", app_directory, error)
         return 1
@@ -199,12 +209,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m localazure.functions_host", description="Run a function app.")
     parser.add_argument("--app-directory", type=Path, required=True, help="where function_app.py and host.json are")
     parser.add_argument("--port", type=int, required=True, help="of loopback; 0 takes a free one")
+    parser.add_argument("--lease", type=int, default=int(LEASE.total_seconds()), help="of a message, in seconds")
     arguments = parser.parse_args()
     _set_up_logging()
     directory = arguments.app_directory.resolve()
     # As in Azure, where the worker's working directory is the app's.
     os.chdir(directory)
-    return asyncio.run(_run(directory, arguments.port))
+    return asyncio.run(_run(directory, arguments.port, timedelta(seconds=arguments.lease)))
 
 
 def _end(exit_code: int) -> None:

@@ -29,18 +29,24 @@ from localazure.event_grid import EventGrid, Wiring
 from localazure.functions_host import functions_host
 from localazure.graph import Graph
 from localazure.identity import PrincipalCredential, TokenIssuer, identity_endpoint
+from localazure.kept_host import kept_host
 from localazure.outcomes_topic import PATH as OUTCOMES_PATH
 from localazure.outcomes_topic import TOPIC_RESOURCE, OutcomesTopic, outcomes_application
+from localazure.queue_listener import LEASE
 from localazure.roles import RESPONDER_ROLE, roles_of_principals
 from localazure.world import Durations, World
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+    from contextlib import AbstractAsyncContextManager
+
+    from aiohttp.typedefs import Middleware
 
     from localazure.azure_events import JsonObject
     from localazure.azurite import Storage
     from localazure.certificate import Certificate
     from localazure.functions_host import RunningHost
+    from localazure.kept_host import KeptHost
 
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
 EVENT_FILTERS: Final = REPOSITORY / "infra" / "event-filters.json"
@@ -81,7 +87,7 @@ class Laptop:
     poison: QueueClient
     tables: TableServiceClient
     clock: WallClock
-    host: RunningHost
+    host: KeptHost
     host_log: Path
     dead_letters: DeadLetters
     operator: Mapping[str, str]
@@ -97,18 +103,24 @@ class _Ground:
     certificate: Certificate
     issuer: TokenIssuer
     stack: AsyncExitStack
+    between: Middleware | None
 
 
 @asynccontextmanager
-async def laptop_azure(
+async def laptop_azure(  # noqa: PLR0913 - each is one thing that can be set
     folder: Path,
     app_settings: Mapping[str, str],
     durations: Durations | None = None,
     app_directory: Path = REPOSITORY,
+    *,
+    lease: timedelta = LEASE,
+    between: Middleware | None = None,
 ) -> AsyncIterator[Laptop]:
     """Run everything, with the app in it; what it leaves behind (logs, certificates) goes into ``folder``.
 
-    ``app_settings`` are the app's own, added to those by which it finds the laptop Azure.
+    ``app_settings`` are the app's own, added to those by which it finds the laptop Azure. For ``lease`` see
+    ``functions_host``. ``between`` sees each request to ARM, Resource Graph and the outcomes topic before they do, and
+    each answer before the app does.
 
     Raises:
         StartError: if Azurite or the app did not come up, with what they said.
@@ -118,7 +130,7 @@ async def laptop_azure(
     async with AsyncExitStack() as stack:
         clock = WallClock()
         certificate = write_certificate(folder / "certificates")
-        ground = _Ground(clock, certificate, TokenIssuer(secrets.token_bytes(32), clock.now), stack)
+        ground = _Ground(clock, certificate, TokenIssuer(secrets.token_bytes(32), clock.now), stack, between)
         world = World(clock.now(), durations or Durations())
         beside = deployed(EVENT_FILTERS, RESPONDER_ROLE)
         graph, arm_address = await _open_arm(ground, world, beside)
@@ -135,7 +147,12 @@ async def laptop_azure(
         async def log_in(principal: str) -> dict[str, str]:
             return await _environment_of(principal, ground, storage) | addresses
 
-        host = await stack.enter_async_context(functions_host(app_directory, settings, host_log))
+        host_log.write_bytes(b"")
+
+        def start_host() -> AbstractAsyncContextManager[RunningHost]:
+            return functions_host(app_directory, settings, host_log, lease)
+
+        host = await stack.enter_async_context(kept_host(start_host))
         yield Laptop(
             world=world,
             graph=graph,
@@ -183,6 +200,8 @@ async def _open_outcomes(ground: _Ground) -> tuple[OutcomesTopic, str]:
 
 async def _serve(ground: _Ground, application: web.Application) -> str:
     """Serve over TLS on a free port of loopback; give the address."""
+    if ground.between is not None:
+        application.middlewares.append(ground.between)
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     ground.stack.push_async_callback(runner.cleanup)

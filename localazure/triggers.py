@@ -19,7 +19,7 @@ from localazure.worker import Invocation, TypedData, invoke
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
     from contextlib import AsyncExitStack
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from localazure.event_grid_webhook import Push
     from localazure.host_settings import QueueSettings
@@ -34,12 +34,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What triggers need of the host. ``settings`` are the app settings; for the clock see ``Timer``."""
+    """What triggers need of the host. ``settings`` are the app settings; for the clock see ``Timer``.
+
+    ``lease`` is how long a message is kept out of others' sight before that is renewed.
+    """
 
     settings: Mapping[str, str]
     queue_settings: QueueSettings
     now: Callable[[], datetime]
     wait_until: Callable[[datetime], Awaitable[bool]]
+    lease: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,4 +145,5 @@ async def _queue_listener(trigger: _Trigger, given: Surroundings, stack: AsyncEx
         service.get_queue_client(f"{name}-poison"),
         given.queue_settings,
         trigger.try_message,
+        given.lease,
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC
 from typing import TYPE_CHECKING, Final
+
+from spot_responder.payloads import refuse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +18,12 @@ FOLLOW_UP_TYPE: Final = "SpotResponder.FollowUp"
 SWEEP_FOUND_TYPE: Final = "SpotResponder.SweepFound"
 _PUT_BACK: Final = "putback"
 OPERATOR_ASKED_TYPE: Final = "SpotResponder.OperatorAsked"
+
+LARGEST: Final = 48 * 1024
+"""Bytes of JSON that a queue message holds: 64 KiB, in base64."""
+
+_OFTEN: Final = 1_000_000
+"""No event was put back so often: who says more wrote it there, and may have written what nobody can add one to."""
 
 
 def follow_up_event(vm_id: VmId, sequence: int, due_at: datetime, event_id: str) -> dict[str, object]:
@@ -34,14 +43,22 @@ def operator_asked_event(vm_id: VmId, asked_at: datetime, event_id: str) -> dict
 
 
 def put_back(event: Mapping[str, object], times: int) -> dict[str, object]:
-    """Make the same event again, noting how often it was put back: an extension attribute, as CloudEvents has it."""
-    return {**event, _PUT_BACK: times}
+    """Make the same event again, noting how often it was put back: an extension attribute, as CloudEvents has it.
+
+    Raises:
+        UnreadableEvent: if it is too large for the queue, as one that was pushed, or grew in JSON's escapes, may be.
+    """
+    again = {**event, _PUT_BACK: times}
+    size = len(json.dumps(again))
+    if size > LARGEST:
+        refuse(f"the event cannot be put back: {size} bytes as JSON, and the queue takes {LARGEST} at most")
+    return again
 
 
 def times_put_back(event: Mapping[str, object]) -> int:
     """Give how often an event was put back; what somebody else wrote there counts as never."""
     times = event.get(_PUT_BACK)
-    return times if isinstance(times, int) and not isinstance(times, bool) and times > 0 else 0
+    return min(times, _OFTEN) if isinstance(times, int) and not isinstance(times, bool) and times > 0 else 0
 
 
 def _own_event(type_name: str, vm_id: VmId, at: datetime, event_id: str, data: dict[str, object]) -> dict[str, object]:

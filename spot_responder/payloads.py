@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import isinf
 from typing import Final, Never
 
 from spot_responder.vms import NotAVmIdError, VmId
@@ -72,7 +73,8 @@ def parse_body(text: str | bytes) -> Mapping[str, object]:
 def _parse_json(text: str | bytes) -> object:
     try:
         decoded = text.decode("utf-8") if isinstance(text, bytes) else text
-        parsed: object = json.loads(decoded.removeprefix("\ufeff"), parse_constant=_refuse_constant)
+        text = decoded.removeprefix("\ufeff")
+        parsed: object = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except UnicodeDecodeError as error:
         refuse(f"the text is not UTF-8 (at byte {error.start}); expected one JSON object")
     except RecursionError:
@@ -87,6 +89,14 @@ def _parse_json(text: str | bytes) -> object:
 def _refuse_constant(word: str) -> Never:
     message = f"{word} is no JSON number"
     raise ValueError(message)
+
+
+def _finite(text: str) -> float:
+    """Read a number; one that is too large would be written as ``Infinity``, which is no JSON, when it is put back."""
+    number = float(text)
+    if isinf(number):
+        _refuse_constant(cut(text))
+    return number
 
 
 def refuse(why: str) -> Never:

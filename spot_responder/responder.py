@@ -74,7 +74,8 @@ class Responder:
         """Answer one message; ``delivery`` counts how often the host has brought it.
 
         Raises:
-            UnreadableEvent: if it is no event. The host tries again and then puts it on the poison queue.
+            UnreadableEvent: if it is no event, or too large to be put back when Azure does not answer. The host tries
+                again and then puts it on the poison queue.
         """
         try:
             event = parse_body(body)
@@ -157,8 +158,13 @@ class Responder:
     ) -> None:
         times = times_put_back(event)
         delay = after or self._delay(times, problem.failure.retry_after)
+        try:
+            again = put_back(event, times + 1)
+        except UnreadableEvent as too_large:
+            log_unreadable(str(too_large))
+            raise
         log_put_back(signal, f"{problem}; looking again in {delay.total_seconds():.0f} s")
-        await self.clients.queue.put(put_back(event, times + 1), delay)
+        await self.clients.queue.put(again, delay)
 
     def _delay(self, times: int, retry_after: timedelta | None) -> timedelta:
         if times == 0 and retry_after is not None:

@@ -448,6 +448,8 @@ def test_an_unknown_type_needs_an_envelope_around_it() -> None:
         ("", "not JSON"),
         ("{'type': 1}", "not JSON"),
         ('{"a": NaN}', "NaN"),
+        ('{"a": 1e999}', "1e999 is no JSON number"),
+        ('{"a": -1e999}', "-1e999 is no JSON number"),
         ('{"a": ' + "9" * 5000 + "}", "not JSON"),
         ("[]", "a list of 0"),
         ('[{"a": 1}, {"b": 2}]', "a list of 2"),

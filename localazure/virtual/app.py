@@ -56,7 +56,7 @@ _RUNS_IN: Final[ContextVar[Instance]] = ContextVar("the instance that a task run
 class Message:
     """A queue message; ``tells`` is what happened in the world that it tells of, where it is an event of Azure's."""
 
-    body: str
+    body: str | bytes
     tells: Happening | None = None
     visible_at: datetime = field(init=False)
     dequeue_count: int = 0
@@ -133,7 +133,7 @@ class App:
             policy=self._deployment.policy,
         )
 
-    def put(self, body: str, delay: timedelta, tells: Happening | None = None) -> None:
+    def put(self, body: str | bytes, delay: timedelta, tells: Happening | None = None) -> None:
         """Take a message for the queue."""
         self._hide(Message(body, tells), delay)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import re
 from dataclasses import dataclass, field
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
     type Key = tuple[str, str]
 
+
+LARGEST_MESSAGE: Final = 64 * 1024
+"""Bytes of a queue message, as it is sent: in base64."""
 
 _UNPUBLISHED: Final = re.compile("PartitionKey ge '([^']*)' and published eq false")
 
@@ -149,7 +153,13 @@ class QueueDouble:
         """Put a message on the queue."""
         assert time_to_live == -1  # noqa: S101 - the mailbox knows no other
         delay = timedelta(seconds=visibility_timeout)
-        await self.wire.send(Door.QUEUE_PUT, "", lambda: self.mailbox.put(content, delay))
+
+        def put() -> None:
+            if len(base64.b64encode(content.encode())) > LARGEST_MESSAGE:
+                raise Refused(413, "RequestBodyTooLarge", "The request body is too large.")
+            self.mailbox.put(content, delay)
+
+        await self.wire.send(Door.QUEUE_PUT, "", put)
 
 
 @dataclass(frozen=True, slots=True)

@@ -365,7 +365,7 @@ def test_a_host_that_is_told_to_stop_finishes_what_runs(tmp_path: Path) -> None:
             async with functions_host(tmp_path, at.settings, tmp_path / "log") as host:
                 await at.signals.send_message("slow")
                 await until(lambda: bool(at.recorded("begun")))
-                os.kill(host.process_id, signal.SIGTERM)
+                os.kill(host.process.pid, signal.SIGTERM)
                 await until_stopping(host)
                 await at.signals.send_message("late")
                 (tmp_path / "go").touch()
