@@ -21,7 +21,9 @@ def advice(situation: Situation, decision: Decision, failure: Failure | None, po
     """Give what an operator may do; nothing where all goes its way. ``failure``: of the latest start request."""
     vm, row = situation.vm, situation.recovery
     if vm is None:
-        return ("is it there, and may you see it? az resource list --name " + situation.signal.vm_id.name,)
+        asked = situation.signal.vm_id
+        where = f"--name {asked.name} --subscription {asked.subscription_id}"
+        return (f"is it there, and may you see it? az resource list {where}",)
     lines = _about_the_tag(vm, policy)
     if row and row.held_at:
         lines.append(f"to let it be started again: spot-responder release {vm.vm_id.name}")
@@ -51,7 +53,8 @@ def _about(failure: Failure, vm: Vm) -> str:
             raise_it = f"az vm update --ids {vm.vm_id} --set billingProfile.maxPrice=-1"
             return f"to pay up to the on-demand price: {raise_it}"
         case FailureKind.QUOTA:
-            return f"to see the quota (Total Regional Spot vCPUs): az vm list-usage -l {vm.location} -o table"
+            see_it = f"az vm list-usage -l {vm.location} {_subscription(vm)} -o table"
+            return f"to see the quota (Total Regional Spot vCPUs): {see_it}"
         case FailureKind.DENIED:
             return _about_denied(failure, vm)
         case FailureKind.THROTTLED:
@@ -65,7 +68,9 @@ def _about(failure: Failure, vm: Vm) -> str:
 def _about_denied(failure: Failure, vm: Vm) -> str:
     match failure.code.lower():
         case "scopelocked":
-            return f"a read-only lock forbids it: az lock list -g {vm.vm_id.resource_group} -o table"
+            return (
+                f"a read-only lock forbids it: az lock list -g {vm.vm_id.resource_group} {_subscription(vm)} -o table"
+            )
         case "requestdisallowedbypolicy":
             return f"an Azure Policy forbids it: az policy state list --resource {vm.vm_id} -o table"
         case "authorizationfailed" | "linkedauthorizationfailed":
@@ -73,3 +78,7 @@ def _about_denied(failure: Failure, vm: Vm) -> str:
             return f"does the app have its role? az role assignment list --scope {scope} --include-inherited -o table"
         case _:
             return "the VM's or the subscription's configuration forbids it: Azure's words say what"
+
+
+def _subscription(vm: Vm) -> str:
+    return f"--subscription {vm.vm_id.subscription_id}"

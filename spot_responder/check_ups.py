@@ -96,7 +96,9 @@ def _subscription_finding(
         return Finding(what, Health.BAD, "not there: these events do not come", "azd provision")
     state = text_field(alike[0], "properties", "provisioningState")
     if state.lower() != "succeeded":
-        mend = f"az eventgrid system-topic event-subscription list --system-topic-name {topic} -g GROUP"
+        mend = (
+            f"az eventgrid system-topic event-subscription list --system-topic-name {topic} --subscription SUB -g GROUP"
+        )
         return Finding(what, Health.BAD, f"it is {state or 'in no state that is told'}", mend)
     target = _target(alike[0])
     if target == "StorageQueue signals" or target.startswith("AzureFunction"):

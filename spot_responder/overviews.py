@@ -245,7 +245,11 @@ def _problems(cases: Sequence[OpenCase], queues: QueueCounts, path: EventPath, n
     overdue = [case.vm_id.name for case in cases if case.is_overdue]
     if overdue:
         what = f"nothing came of the look that was due at {_names(overdue)}: the app does not run, or a message is lost"
-        problems.append(Problem(what, "az functionapp show -g GROUP -n APP --query state; the next sweep takes it up"))
+        problems.append(
+            Problem(
+                what, "az functionapp show --subscription SUB -g GROUP -n APP --query state; the next sweep takes it up"
+            )
+        )
     needing = [case for case in cases if case.failure in NEEDS_SOMEBODY]
     problems += [
         Problem(f"{case.vm_id.name}: {case.reason}", f"spot-responder explain {case.vm_id.name}") for case in needing

@@ -11,6 +11,7 @@ import pytest
 from localazure.happenings import ActionSucceeded
 from localazure.scenarios import SKU_NOT_AVAILABLE
 from localazure.virtual.compute import ARM
+from localazure.world import SUBSCRIPTION
 from spot_responder.looking import look_at
 from spot_responder.operating import hold
 from spot_responder.policy import Policy, RestartWhen
@@ -258,7 +259,7 @@ def test_denied_for_want_of_a_role(new_azure: NewAzure) -> None:
 @pytest.mark.parametrize(
     ("code", "told"),
     [
-        ("ScopeLocked", "a read-only lock forbids it: az lock list -g rg-spot"),
+        ("ScopeLocked", "a read-only lock forbids it: az lock list -g rg-spot --subscription 11111111-"),
         ("RequestDisallowedByPolicy", "an Azure Policy forbids it: az policy state list --resource /subscriptions/"),
         ("AzureSpotIsNotSupportedForThisVMSize", "the VM's or the subscription's configuration forbids it"),
     ],
@@ -280,7 +281,10 @@ def test_quota(new_azure: NewAzure) -> None:
     said = explained(azure)
     assert "the subscription's Spot quota is used up" in said.headline
     assert said.needs_you
-    assert said.advice[0] == ("to see the quota (Total Regional Spot vCPUs): az vm list-usage -l westeurope -o table")
+    assert said.advice[0] == (
+        "to see the quota (Total Regional Spot vCPUs): az vm list-usage -l westeurope "
+        f"--subscription {SUBSCRIPTION} -o table"
+    )
 
 
 def test_conflict(new_azure: NewAzure) -> None:
@@ -388,7 +392,9 @@ def test_gone(new_azure: NewAzure) -> None:
     assert said.headline == "render-1: Azure has no such VM, or does not show it to you"
     assert said.needs_you
     assert said.next.what == "nothing"
-    assert said.advice == ("is it there, and may you see it? az resource list --name render-1",)
+    assert said.advice == (
+        f"is it there, and may you see it? az resource list --name render-1 --subscription {SUBSCRIPTION}",
+    )
 
 
 def test_shut_down_from_inside(new_azure: NewAzure) -> None:
