@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SECOND: Final = timedelta(seconds=1)
 DURATIONS: Final = Durations(
-    until_unavailable=0.5 * SECOND, deallocation=1.5 * SECOND, start=3 * SECOND, failed_start=SECOND
+    until_unavailable=0.5 * SECOND, deallocation=2 * SECOND, start=3 * SECOND, failed_start=SECOND
 )
 GRAPH_LAG: Final = SECOND
 

@@ -109,9 +109,9 @@ class Actor:
             log_start_failed(gathered.situation.signal, recovery, decision.failure)
             recovery = recovery.refused(decision.failure, counts=counts_as_attempt(decision.failure))
         elif _follow_up_serves(gathered.situation, decision, now):
-            await self._save(recovery, gathered, decision, now)
+            await self._save(replace(recovery, at_gate=decision.at_gate), gathered, decision, now)
             return
-        waiting = recovery.waiting(decision.until, decision.reason)
+        waiting = recovery.waiting(decision.until, decision.reason, at_gate=decision.at_gate)
         await self._follow_up(waiting, decision.until, now)
         with _followed_up():
             await self._save(waiting, gathered, decision, now)

@@ -65,17 +65,18 @@ def decide(situation: Situation, policy: Policy, now: datetime, roll: float) -> 
 
 
 def decide_at_the_gate(situation: Situation, policy: Policy, now: datetime, roll: float) -> Wait | None:
-    """Decide that a VM waits on the word of its row and its pool's gate alone; ``None`` where it is to be looked at.
+    """Decide that a VM goes on waiting on the word of its row and its pool's gate alone; ``None``: look at it.
 
-    Hundreds may be held: each look costs requests of which Azure grants so many a second. Some look all the same,
-    by chance: who was deleted or lost its tag meanwhile must not be held for ever.
+    Only where the last look saw it deallocated and held. Hundreds may be held: each look costs requests of which Azure
+    grants so many a second. Some are looked at all the same, by chance: who was deleted or lost its tag meanwhile must
+    not be held for ever.
     """
     recovery, pool = situation.open_recovery, situation.pool
     is_stopped = situation.evidence.verdict is Verdict.STOPPED_BY_OWNER
-    if recovery is None or pool is None or is_stopped or roll < LOOKS_ALL_THE_SAME:
+    if recovery is None or not recovery.at_gate or pool is None or is_stopped or roll < LOOKS_ALL_THE_SAME:
         return None
     answer = _ask_the_gate(situation, pool, policy, now, roll)
-    return Wait(answer.until, _why_held(pool)) if isinstance(answer, Held) else None
+    return Wait(answer.until, _why_held(pool), at_gate=True) if isinstance(answer, Held) else None
 
 
 def _end(situation: Situation, outcome: Outcome, reason: str, *, remember: bool = True) -> Close | Ignore:
@@ -265,7 +266,7 @@ def _start_if_the_pool_admits(situation: Situation, vm: Vm, policy: Policy, now:
         pool = pools.due(pool, now)
     answer = _ask_the_gate(situation, pool, policy, now, roll)
     if isinstance(answer, Held):
-        return Wait(answer.until, _why_held(pool))
+        return Wait(answer.until, _why_held(pool), at_gate=True)
     return Start(vm, f"a tagged Spot VM, deallocated, {situation.evidence.verdict}", answer.pool)
 
 

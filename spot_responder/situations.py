@@ -75,12 +75,16 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Look again at ``until``. ``failure`` is why the start under way has failed, if it has."""
+    """Look again at ``until``.
+
+    ``failure`` is why the start under way has failed, if it has; ``at_gate``, that the VM is held at its pool's gate.
+    """
 
     until: datetime
     reason: str
     failure: Failure | None = None
     pool: Pool | None = None
+    at_gate: bool = False
 
 
 @dataclass(frozen=True, slots=True)

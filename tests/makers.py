@@ -157,6 +157,7 @@ RECOVERIES = st.builds(
     restarts=st.lists(TIMES, max_size=4).map(tuple),
     starts=st.lists(TIMES, max_size=4).map(tuple),
     recorded=st.booleans(),
+    at_gate=st.booleans(),
     reason=ONE_LINE.map(lambda text: f"because {text}"),
     held_at=st.none() | TIMES,
     pool=st.none() | POOL_IDS,

@@ -157,7 +157,7 @@ def test_no_mixture_of_failures_gets_a_vm_asked_for_more_often_than_its_budget(n
     azure.run_until(at("10:55"))
     assert azure.recovery().reason.startswith("its budget: 12 start requests within an hour")
     assert azure.recovery().attempts == 12
-    azure.run_until(at("12:00"))
+    azure.run_until(at("11:59"))
     assert azure.recovery().attempts <= 24
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from localazure.virtual.wire import Door
 from localazure.world import OWNER
 from soak.promises import Witness
 from soak.weather import REFUSALS, START_CODES, Climate, Outage, Weather
+from spot_responder.log_lines import LOG
 from spot_responder.policy import Policy
 from tests.makers import TEN
 
@@ -36,7 +36,7 @@ class AnythingGoes(RuleBasedStateMachine):
     @initialize(seed=st.integers(0, 2**16))
     def begin(self, seed: int) -> None:
         """Deploy the app into a world of three tagged Spot VMs that run."""
-        logging.getLogger("spot_responder").setLevel(logging.CRITICAL)
+        LOG.disabled = True
         chance = Random(seed)  # noqa: S311 - no secret
         self.weather = Weather(Climate(), chance)
         deployment = Deployment(Policy(), instances=2)
@@ -111,6 +111,7 @@ class AnythingGoes(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Let all be well: then every VM that is due comes back, and every case ends and is told."""
+        LOG.disabled = False
         if not hasattr(self, "witness"):
             return
         with self.azure:

@@ -52,6 +52,14 @@ def test_a_refused_attempt_counts_and_keeps_its_reason() -> None:
     assert twice.attempt_under_way is None
 
 
+def test_a_request_that_was_not_sent_is_withdrawn() -> None:
+    """It counts neither as an attempt nor in the budget; where none is under way there is none to withdraw."""
+    withdrawn = asking().withdrawn()
+    assert (withdrawn.attempts, withdrawn.attempt, withdrawn.starts) == (0, None, ())
+    with pytest.raises(UnlawfulMoveError, match="no start under way that could be withdrawn"):
+        withdrawn.withdrawn()
+
+
 def test_a_throttled_request_was_no_attempt() -> None:
     """Azure did not even look at it."""
     throttled = asking().refused(failure(FailureKind.THROTTLED), counts=False)

@@ -53,6 +53,7 @@ def recovery_row(recovery: Recovery) -> Row:
         "down_since": _iso(recovery.down_since),
         "starts": json.dumps([_iso(time) for time in recovery.starts]),
         "recorded": recovery.recorded,
+        "at_gate": recovery.at_gate,
         "held_at": _iso(recovery.held_at),
         "pool": json.dumps(dataclasses.asdict(recovery.pool) if recovery.pool else None),
     }
@@ -81,6 +82,7 @@ def recovery_from_row(row: Mapping[str, Any]) -> Recovery:
         down_since=_time(row["down_since"]),
         starts=tuple(datetime.fromisoformat(text) for text in json.loads(row.get("starts", "[]"))),
         recorded=row.get("recorded", False),
+        at_gate=row.get("at_gate", False),
         # Rows that an earlier release wrote lack these, and the two above.
         held_at=_time(row.get("held_at", "")),
         pool=PoolId(**pool) if pool else None,
