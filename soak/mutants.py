@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
 PRODUCT: Final = "spot_responder"
 _COPIED: Final = (PRODUCT, "localazure", "soak", "queries", "infra")
+_BROKEN: Final = re.compile(r"^seed \d+: (safe|live|polite|told): ", re.MULTILINE)
 _AT_ONCE: Final = 50
 """So many schedules at a time, until one catches it."""
 
@@ -77,6 +79,7 @@ MUTANTS: Final = (
         "if self.clock() - gathered.begun_at > LOOK_HOLDS:",
         "if False:",
     ),
+    Mutant("safe", "an operator's hold is not obeyed", "decisions.py", "        _held_by_an_operator,\n", ""),
     Mutant("safe", "a dry run starts", "responder.py", "if self.settings.dry_run:", "if False:"),
     Mutant(
         "live",
@@ -181,15 +184,20 @@ def is_caught(mutant: Mutant, schedules: int, seed: int) -> int | None:
         file = Path(folder) / PRODUCT / mutant.file
         file.write_text(file.read_text("utf-8").replace(mutant.written, mutant.changed), "utf-8")
         for done in range(0, schedules, _AT_ONCE):
-            if _breaks_a_promise(folder, seed + done):
+            if _broken_promises(folder, seed + done):
                 return done + _AT_ONCE
     return None
 
 
-def _breaks_a_promise(folder: str, seed: int) -> bool:
+def _broken_promises(folder: str, seed: int) -> list[str]:
+    """Run some schedules; give the promises that broke. What only crashes breaks none: it is no mutant but an error."""
     words = [sys.executable, "-m", "soak", "--schedules", str(_AT_ONCE), "--seed", str(seed)]
     environment = {**os.environ, "PYTHONPATH": folder}
-    return subprocess.run(words, cwd=folder, env=environment, capture_output=True, check=False).returncode != 0  # noqa: S603
+    run = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    if not run.stdout.rstrip().endswith("}"):
+        message = f"the soak gave no report: {run.stderr.strip().splitlines()[-1:]}"
+        raise RuntimeError(message)
+    return _BROKEN.findall(run.stdout)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -74,6 +74,7 @@ class Witness:
     _told: list[_Told] = field(default_factory=list)
     _telling: dict[str, Happening] = field(default_factory=dict)
     _opened: dict[str, str] = field(default_factory=dict)
+    _holds: dict[str, list[tuple[datetime, bool]]] = field(default_factory=dict)
     _looks: Counter[str] = field(default_factory=Counter)
     _broken: list[str] = field(default_factory=list)
 
@@ -131,6 +132,7 @@ class Witness:
             self._broken.append(f"crash: {what} ended with {error!r}")
 
     def _on_row(self, row: Mapping[str, Any]) -> None:
+        self._holds.setdefault(row["vm_id"].lower(), []).append((self.azure.clock.now(), bool(row["held_at"])))
         if not row["outcome"]:
             self._opened[row["recovery_id"]] = row["vm_id"]
             if not row["reason"] or not row["wake_at"]:
@@ -157,12 +159,20 @@ class Witness:
             return "not tagged"
         if not any(condition.power_state is PowerState.DEALLOCATED for condition in seen):
             return "not deallocated"
+        if self._is_held(vm_id=machine.vm_id.lower(), at=at):
+            return "an operator holds it"
         stop = next((told for told in self._told if self._forbids(told, machine, at)), None)
         return (
             f"its owner stopped it at {stop.happening.occurred_at:%d %H:%M:%S}, told {stop.at:%H:%M:%S}"
             if stop
             else None
         )
+
+    def _is_held(self, vm_id: str, at: datetime) -> bool:
+        """Whether its row said so for all the time that the start may rest on."""
+        words = self._holds.get(vm_id, [])
+        before = [held for since, held in words if since <= at - LOOK]
+        return before[-1:] == [True] and all(held for since, held in words if at - LOOK < since <= at)
 
     def _forbids(self, told: _Told, machine: Machine, at: datetime) -> bool:
         """Whether the app knew of an owner's stop that still held when it started the VM."""

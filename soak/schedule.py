@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Final
+
+from azure.core.exceptions import AzureError
 
 from localazure.machines import PowerState
 from localazure.refusals import Refused
@@ -14,7 +17,10 @@ from localazure.virtual.wire import Door
 from localazure.world import OWNER, Durations
 from soak.promises import Witness
 from soak.weather import REFUSALS, START_CODES, Climate, Outage, Weather
+from spot_responder.doors import ChangedMeanwhileError, StoreFailedError
+from spot_responder.operating import hold, release
 from spot_responder.policy import Policy, RestartWhen
+from spot_responder.vms import VmId
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +54,7 @@ def run_schedule(seed: int) -> Findings:
         story = Story(azure, weather, chance)
         witness = Witness(azure, weather, deployment)
         story.set_the_scene()
-        story.let_things_happen(TEN + timedelta(minutes=chance.uniform(20, 150)))
+        story.let_things_happen(TEN + timedelta(minutes=chance.uniform(15, 75)))
         calm_at = story.calm_down()
         while not witness.is_all_over(calm_at) and azure.clock.now() - calm_at < CALM_AT_MOST:
             azure.run_for(_STEP)
@@ -111,7 +117,7 @@ class Story:
 
     def set_the_scene(self) -> None:
         """Add VMs: most of them tagged, Spot and in one pool."""
-        count = self._chance.choice((1, 1, 2, 2, 3, 7))
+        count = self._chance.choice((1, 1, 2, 2, 3, 5))
         zone = self._chance.choice((None, "1"))
         for number in range(count):
             self._world.add_vm(
@@ -142,6 +148,7 @@ class Story:
             self._world.set_price(machine.size, machine.location, 0.0)
             self._world.set_quota(machine.subscription_id, machine.location, None)
             self._world.spare(machine.vm_id)
+            self._azure.clock.complete(self._as_operator(VmId.parse(machine.vm_id), holds=False))
         return self._azure.clock.now()
 
     def _acts(self) -> tuple[tuple[Callable[[Machine], None], int], ...]:
@@ -158,6 +165,7 @@ class Story:
             (self._let_start_fail, 5),
             (self._refuse_start, 2),
             (self._simulate_eviction, 1),
+            (self._hold_or_release, 2),
             (lambda _: self._azure.app.kill_one(), 3),
         )
 
@@ -207,6 +215,18 @@ class Story:
     def _simulate_eviction(self, machine: Machine) -> None:
         if machine.deleted_at is None:
             self._as_owner(lambda: self._world.simulate_eviction(machine.vm_id))
+
+    def _hold_or_release(self, machine: Machine) -> None:
+        """Hold a VM or release it, as an operator does; as weather permits."""
+        self._azure.clock.spawn(self._as_operator(VmId.parse(machine.vm_id), holds=self._rarely_not(0.4)))
+
+    async def _as_operator(self, vm_id: VmId, *, holds: bool) -> None:
+        doors, now = self._azure.app.clients(lambda: None), self._azure.clock.now()
+        with suppress(ChangedMeanwhileError, StoreFailedError, AzureError):
+            if holds:
+                await hold(doors.store, vm_id, now, lambda: f"hold-{now.isoformat()}")
+            else:
+                await release(doors.store, doors.queue, vm_id, now, lambda: f"release-{now.isoformat()}")
 
     def _as_owner(self, act: Callable[[], object]) -> None:
         try:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, Clients, GateChangedError, StoreFailedError
 from spot_responder.evidence import Evidence
-from spot_responder.failures import NO_ANSWER
+from spot_responder.failures import NO_ANSWER, OWN_PACE
 from spot_responder.log_lines import (
     log_closed,
     log_decision,
@@ -107,7 +107,8 @@ class Actor:
         recovery = self._opened(gathered.situation, now)
         if decision.failure:
             log_start_failed(gathered.situation.signal, recovery, decision.failure)
-            recovery = recovery.refused(decision.failure, counts=counts_as_attempt(decision.failure))
+            counts = counts_as_attempt(decision.failure)
+            recovery = recovery.refused(decision.failure, counts=counts, not_before=decision.until)
         elif _follow_up_serves(gathered.situation, decision, now):
             await self._save(replace(recovery, at_gate=decision.at_gate), gathered, decision, now)
             return
@@ -166,11 +167,16 @@ class Actor:
             etag = await self._save(asking, gathered, decision, now)
         signal = gathered.situation.signal
         if self.clock() - gathered.begun_at > LOOK_HOLDS:
-            await self._withdraw(asking, etag)
+            too_old = f"what we saw was over {LOOK_HOLDS.seconds} s old before we could ask: looking again"
+            await self._withdraw(asking, etag, self.clock(), too_old)
             return
         try:
             operation_url = await self.clients.compute.start(asking.vm_id)
         except AzureRefusedError as refusal:
+            if refusal.failure.code == OWN_PACE:
+                in_turn = self.clock() + (refusal.failure.retry_after or timedelta())
+                await self._withdraw(asking, etag, in_turn, f"its turn has not come: {refusal.failure.message}")
+                return
             log_start_refused(signal, asking, refusal.failure)
             if refusal.failure.code != NO_ANSWER:
                 await self._start_refused(decision.vm, asking, etag, refusal.failure, roll)
@@ -178,10 +184,8 @@ class Actor:
             log_start_accepted(signal, asking)
             await self._start_accepted(asking, etag, operation_url)
 
-    async def _withdraw(self, asking: Recovery, etag: str | None) -> None:
-        now = self.clock()
-        look_again = Wait(now, f"what we saw was over {LOOK_HOLDS.seconds} s old before we could ask: looking again")
-        await self._record_answer(asking, etag, Recovery.withdrawn, look_again, now)
+    async def _withdraw(self, asking: Recovery, etag: str | None, until: datetime, why: str) -> None:
+        await self._record_answer(asking, etag, Recovery.withdrawn, Wait(until, why), self.clock())
 
     async def _start_accepted(self, asking: Recovery, etag: str | None, operation_url: str | None) -> None:
         now = self.clock()
@@ -192,7 +196,10 @@ class Actor:
         now = self.clock()
         decision = await self._pool_after(failure, vm, asking, now, roll)
         counts = counts_as_attempt(failure)
-        await self._record_answer(asking, etag, lambda row: row.refused(failure, counts=counts), decision, now)
+        not_before = decision.until if isinstance(decision, Wait) else None
+        await self._record_answer(
+            asking, etag, lambda row: row.refused(failure, counts=counts, not_before=not_before), decision, now
+        )
 
     async def _record_answer(
         self,

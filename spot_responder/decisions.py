@@ -208,11 +208,11 @@ def _still_waiting_after_a_refusal(
     recovery = situation.open_recovery
     if situation.signal.kind is SignalKind.OPERATOR_ASKED:
         return None
-    if recovery is None or recovery.attempt is None or recovery.attempt.state is not AttemptState.REFUSED:
+    if recovery is None or recovery.not_before is None or now >= recovery.not_before:
         return None
-    if recovery.wake_at is None or now >= recovery.wake_at:
-        return None
-    return Wait(recovery.wake_at, recovery.reason)
+    if recovery.wake_at == recovery.not_before:
+        return Wait(recovery.not_before, recovery.reason)
+    return Wait(recovery.not_before, f"Azure refused ({recovery.failing_with}), and is not to be asked again so soon")
 
 
 def _owner_unknown(situation: Situation, vm: Vm, policy: Policy, now: datetime, _roll: float) -> Decision | None:

@@ -86,6 +86,7 @@ class Recovery:
             and the restarts of the last day.
         sequence: the number of the one valid follow-up; any other is stale.
         wake_at: when that follow-up is due.
+        not_before: after a refusal, when Azure may be asked again, whatever else is waited for meanwhile.
         attempts: how many start requests were sent. Throttled ones are not counted.
         failing_with: the kind of the latest failure, and ``failures_in_a_row`` how often in a row: for growing delays.
         restarts: when this VM came back through us, within the last day.
@@ -107,6 +108,7 @@ class Recovery:
     closed_at: datetime | None = None
     sequence: int = 0
     wake_at: datetime | None = None
+    not_before: datetime | None = None
     attempts: int = 0
     attempt: Attempt | None = None
     failing_with: FailureKind | None = None
@@ -174,14 +176,18 @@ class Recovery:
         """Azure took the request and is working on it."""
         return self._attempt_becomes(AttemptState.ACCEPTED, operation_url=operation_url)
 
-    def refused(self, failure: Failure, *, counts: bool) -> Recovery:
-        """Azure said no, at once or inside the operation. ``counts`` is false where nothing was tried (throttled)."""
+    def refused(self, failure: Failure, *, counts: bool, not_before: datetime | None = None) -> Recovery:
+        """Azure said no, at once or inside the operation; it is not asked again before ``not_before``.
+
+        ``counts`` is false where nothing was tried (throttled).
+        """
         refused = self._attempt_becomes(AttemptState.REFUSED, failure=failure)
         return replace(
             refused,
             attempts=self.attempts if counts else self.attempts - 1,
             failing_with=failure.kind,
             failures_in_a_row=self.failures_of(failure.kind) + 1,
+            not_before=not_before,
         )
 
     def closed(self, outcome: Outcome, now: datetime, reason: str) -> Recovery:

@@ -150,6 +150,7 @@ RECOVERIES = st.builds(
     closed_at=st.none() | TIMES,
     sequence=st.integers(0, 9999),
     wake_at=st.none() | TIMES,
+    not_before=st.none() | TIMES,
     attempts=st.integers(0, 50),
     attempt=st.none() | ATTEMPTS,
     failing_with=st.none() | st.sampled_from(FailureKind),

@@ -421,7 +421,7 @@ def test_a_start_that_failed_inside_the_operation_closes_the_pool() -> None:
 
 def refused(clock: str, until: str) -> Recovery:
     """Make a case whose start was refused, to be tried again at a time of the day."""
-    case = asking(clock).refused(failure(FailureKind.PRICE), counts=True)
+    case = asking(clock).refused(failure(FailureKind.PRICE), counts=True, not_before=at(until))
     return case.waiting(at(until), "the price is too high")
 
 
@@ -434,10 +434,26 @@ def test_no_news_makes_us_ask_sooner_than_a_refusal_said() -> None:
     assert isinstance(decided(situation(FOLLOW_UP, spot_vm(), case), "11:00"), Start)
 
 
-def test_a_refusal_without_a_follow_up_holds_nobody() -> None:
-    """We died before the answer was saved whole: there is no time to wait for."""
-    case = replace(refused("10:00:10", until="11:00"), wake_at=None)
-    assert isinstance(decided(situation(SWEEP, spot_vm(), case), "10:20"), Start)
+def test_a_look_that_came_sooner_does_not_end_the_pause() -> None:
+    """Refused for its price until 11:00; at 10:20 ARM told no power state, so a look was due at 10:21: still 11:00."""
+    case = refused("10:00:10", until="11:00").waiting(at("10:21"), "Azure does not tell its power state")
+    decision = decided(situation(FOLLOW_UP, spot_vm(), case), "10:21")
+    assert decision == Wait(at("11:00"), "Azure refused (price), and is not to be asked again so soon")
+
+
+@given(SITUATIONS, POLICIES, TIMES, ROLLS)
+def test_nothing_starts_a_vm_before_its_pause_is_over(
+    given_situation: Situation, policy: Policy, now: datetime, roll: float
+) -> None:
+    """Whatever is told, and whatever the facts are; but for an operator's word."""
+    case = given_situation.open_recovery
+    if (
+        case
+        and case.not_before
+        and now < case.not_before
+        and given_situation.signal.kind is not SignalKind.OPERATOR_ASKED
+    ):
+        assert not isinstance(decide(given_situation, policy, now, roll), Start)
 
 
 def test_a_vm_that_runs_or_is_stopped_on_purpose_waits_for_no_refusal() -> None:

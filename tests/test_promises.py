@@ -223,3 +223,41 @@ def test_an_event_path_that_is_silent_is_told(caplog: pytest.LogCaptureFixture, 
     assert outcomes(azure) == 3 * [Outcome.RESTORED]
     (line,) = [line for line in caplog.messages if '"event path silent"' in line]
     assert '"opened_by_sweep": 3, "opened_by_signals": 0' in line
+
+
+def test_a_request_in_line_behind_a_throttled_one_is_not_sent_on_an_old_look(new_azure: NewAzure) -> None:
+    """Three at once; the first start is answered 429, 240 s; the owner takes the tags off within the minute: obeyed."""
+    azure = new_azure()
+    names = [f"vm-{number}" for number in range(3)]
+    for name in names:
+        azure.add_vm(name, power_state="deallocated")
+    too_many = Refused(429, "ResourceRequestsThrottled", "Too many requests.", {"Retry-After": "240"})
+    azure.script.next(Door.VM_START, Passage(0.05, refusal=too_many))
+    for name in names:
+        azure.put(preempted(name))
+    azure.run_until(at("10:01"))
+    for name in names:
+        azure.world.retag(name, {})
+    azure.run_until(at("10:20"))
+    assert [starts(azure, name) for name in names] == [[], [], []]
+    assert outcomes(azure) == 3 * [Outcome.OPTED_OUT]
+
+
+@pytest.mark.parametrize("retry_after_s", [0, 1200])
+def test_what_is_told_meanwhile_cuts_no_pause_short(retry_after_s: int, new_azure: NewAzure) -> None:
+    """Refused for its price at ten; a doubled event comes while ARM tells no power state: not asked before eleven."""
+    azure = new_azure()
+    azure.add_vm(power_state="deallocated")
+    headers = {"Retry-After": str(retry_after_s)} if retry_after_s else {}
+    price = Refused(409, "SpotPriceGreaterThanProvidedMaxPrice", "too high", headers)
+    azure.script.next(Door.VM_START, refused(price))
+    azure.put(preempted("render-1"))
+    azure.run_until(at("10:01"))
+    azure.script.tells_power_state = False
+    azure.put(preempted("render-1") | {"id": "doubled"})
+    azure.run_until(at("10:02"))
+    azure.script.tells_power_state = True
+    azure.run_until(at("10:59"))
+    assert azure.recovery().attempts == 1
+    azure.run_until(at("11:10"))
+    assert azure.recovery().outcome is Outcome.RESTORED

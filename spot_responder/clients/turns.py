@@ -11,7 +11,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.doors import AzureRefusedError
-from spot_responder.failures import Failure, FailureKind, classify
+from spot_responder.failures import OWN_PACE, Failure, FailureKind, classify
 from spot_responder.pacing import Bucket, Pace, begin, hear, refuse, send, wait_for
 
 if TYPE_CHECKING:
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 LONGEST_WAIT_S: Final = 10.0
 """What cannot be asked within so long is put back on the queue, so that no message is held up much longer than it
 would be without us. The workers of one process that wait for one bucket are through sooner (``host.json``)."""
-
-OWN_PACE: Final = "OwnPace"
-"""The code of a refusal that is ours: Azure was not asked, since it would have said "too many"."""
 
 _AT_ONCE_S: Final = 0.001
 """Not worth a sleep; and a clock that is asked twice may differ by less."""
@@ -94,7 +91,7 @@ class Turns:
         wait_s = wait_for(line.pace, _now(), line.length)
         if wait_s > LONGEST_WAIT_S:
             raise _not_yet(wait_s, what)
-        await _stand_in(line)
+        await _stand_in(line, what)
         line.pace = send(line.pace, _now())
         number, answer = line.pace.sent, Answer(self.remaining_header)
         try:
@@ -109,12 +106,16 @@ class Turns:
             line.pace = hear(line.pace, _now(), number, answer.left)
 
 
-async def _stand_in(line: Line) -> None:
+async def _stand_in(line: Line, what: str) -> None:
     line.length += 1
+    leave_at = _now() + LONGEST_WAIT_S
     try:
         async with line.head:
-            # Looked at anew after each sleep: an answer that came meanwhile may have changed the pace.
-            while (wait_s := wait_for(line.pace, _now())) > _AT_ONCE_S:  # noqa: ASYNC110 - it is a time, no event
+            # Looked at anew after each sleep: an answer that came meanwhile may have changed the pace. Who rests on a
+            # look at a VM must not stand here while that grows old.
+            while (wait_s := wait_for(line.pace, _now())) > _AT_ONCE_S:
+                if _now() + wait_s > leave_at:
+                    raise _not_yet(wait_s, what)
                 await asyncio.sleep(wait_s)
     finally:
         line.length -= 1

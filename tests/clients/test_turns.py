@@ -12,9 +12,9 @@ import pytest
 
 from localazure.virtual.clock import VirtualClock
 from localazure.world import World
-from spot_responder.clients.turns import LONGEST_WAIT_S, OWN_PACE, Turns
+from spot_responder.clients.turns import LONGEST_WAIT_S, Turns
 from spot_responder.doors import AzureRefusedError
-from spot_responder.failures import FailureKind
+from spot_responder.failures import OWN_PACE, FailureKind
 from spot_responder.pacing import QUERIES, WRITES
 from tests.makers import TEN
 
