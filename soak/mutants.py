@@ -106,8 +106,8 @@ MUTANTS: Final = (
         "live",
         "a closed pool never opens",
         "pools.py",
-        "        return Held(pool.closed_until + turn)\n",
-        "        return Held(pool.closed_until + turn + STALE_AFTER)\n",
+        "if pool.closed_until is not None and pool.is_closed(now):",
+        "if pool.closed_until is not None:",
     ),
     Mutant(
         "live",

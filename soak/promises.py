@@ -235,12 +235,15 @@ class Witness:
         return machine.running_at > calm_at + self._allowance(machine, calm_at)
 
     def _allowance(self, machine: Machine, calm_at: datetime) -> timedelta:
-        """Give how long a VM may be down once all is well: longer where the brake holds it."""
+        """Give how long a VM may be down once all is well: longer where brake or budget hold it."""
+        policy = self.deployment.policy
         restores = [at for at, state in machine.power_history if state is PowerState.RUNNING and at <= calm_at]
-        today = [at for at in restores if calm_at - at < 24 * HOUR]
-        if len(today) >= self.deployment.policy.restarts_per_day:
+        if sum(calm_at - at < 24 * HOUR for at in restores) >= policy.restarts_per_day:
             return 25 * HOUR
-        return RESTORED_WITHIN + HOUR
+        braked = sum(calm_at - at < HOUR for at in restores) >= policy.restarts_per_hour
+        key = machine.vm_id.lower()
+        lately = sum(vm_id == key and calm_at - at < HOUR for at, vm_id in self.weather.starts)
+        return RESTORED_WITHIN + (HOUR if braked or lately >= policy.starts_per_hour else timedelta())
 
     # Polite.
 
