@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Point(StrEnum):
-    """When the host dies. All but the last two are marked: the host dies with a request of its own under way, or just after.
+    """When the host dies. The host dies with a request of its own under way or just after, but for the last two.
 
     Azurite is no front of ours; what the app writes there is met by ``WRITING`` and ``AT_RANDOM``.
     """

@@ -16,7 +16,7 @@ from localazure.machines import PowerState
 from localazure.moves import DEALLOCATE
 from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, StoreFailedError
 from spot_responder.evidence import FAILED_START_WINDOW, WEAK_STOP_WINDOW
-from spot_responder.policy import RestartWhen
+from spot_responder.policy import START_PATIENCE, RestartWhen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,9 +30,18 @@ if TYPE_CHECKING:
 LOOK: Final = timedelta(seconds=45)
 """A start may rest on what was true, or told, so long before it."""
 
+CLOCKS: Final = timedelta(minutes=4)
+"""Two clocks may be wrong by two minutes each."""
+
 HOUR: Final = timedelta(hours=1)
-MOST_STARTS_AN_HOUR: Final = 12
-MOST_LOOKS_AN_HOUR: Final = 400
+MOST_STARTS_AN_CLOCKS: Final = timedelta(minutes=4)
+"""Two clocks may be wrong by two minutes each."""
+
+HOUR: Final = 12
+MOST_LOOKS_AN_CLOCKS: Final = timedelta(minutes=4)
+"""Two clocks may be wrong by two minutes each."""
+
+HOUR: Final = 400
 """For each VM; some 240 are looks every 15 seconds."""
 
 RESTORED_WITHIN: Final = timedelta(minutes=105)
@@ -190,7 +199,7 @@ class Witness:
         return not any(state in {PowerState.RUNNING, PowerState.STARTING} for state in _states(machine, stopped_at, at))
 
     def _is_near_a_start_of_ours(self, machine: Machine, stopped_at: datetime, told_at: datetime) -> bool:
-        window = FAILED_START_WINDOW + timedelta(minutes=4)  # two clocks may be wrong by two minutes each
+        window = FAILED_START_WINDOW + CLOCKS
         key = machine.vm_id.lower()
         return any(vm_id == key and stopped_at - window <= at <= told_at for at, vm_id in self.weather.starts)
 
@@ -219,12 +228,20 @@ class Witness:
         evicted_at = machine.evictions[-1]
         if any(at >= evicted_at for at in machine.stop_calls):
             return False
+        if not self.azure.world.eviction_annotations and self._owner_came_with_us(machine):
+            return False
         must_be_told = self.deployment.policy.restart_when is RestartWhen.EVICTED or self._evictions_look_like_stops()
         return not must_be_told or any(
             _is_eviction(told.happening, machine.vm_id, evicted_at)
             and all(_is_tagged(each.tags) for each in _conditions(machine, told.at - LOOK, told.at))
             for told in self._told
         )
+
+    def _owner_came_with_us(self, machine: Machine) -> bool:
+        """Whether its owner stopped it just after a start of ours: his own start then looks like that one's echo."""
+        key = machine.vm_id.lower()
+        ours = [at for at, vm_id in self.weather.starts if vm_id == key]
+        return any(timedelta() <= stop - at <= START_PATIENCE + CLOCKS for stop in machine.stop_calls for at in ours)
 
     def _evictions_look_like_stops(self) -> bool:
         return "VirtualMachineDeallocationInitiated" in self.azure.world.eviction_annotations

@@ -54,7 +54,7 @@ def run_schedule(seed: int) -> Findings:
         story = Story(azure, weather, chance)
         witness = Witness(azure, weather, deployment)
         story.set_the_scene()
-        story.let_things_happen(TEN + timedelta(minutes=chance.uniform(15, 75)))
+        story.let_things_happen(TEN + timedelta(minutes=chance.uniform(12, 60)))
         calm_at = story.calm_down()
         while not witness.is_all_over(calm_at) and azure.clock.now() - calm_at < CALM_AT_MOST:
             azure.run_for(_STEP)
@@ -66,6 +66,7 @@ def _climate(chance: Random) -> Climate:
     events = chance.choice((0.0, 0.1, 0.5))
     return Climate(
         refused=bad,
+        start_refused=chance.choice((0.0, 0.0, 0.0, 0.9)),
         lost=bad / 2,
         slow=chance.choice((0.0, bad, 0.3, 0.9)),
         death=chance.choice((0.0, 0.0, 0.01, 0.03)),

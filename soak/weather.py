@@ -82,6 +82,7 @@ class Climate:
     """How bad it is: the chance of each mishap, for each request or event, from 0 to 1."""
 
     refused: float = 0.0
+    start_refused: float = 0.0
     lost: float = 0.0
     slow: float = 0.0
     death: float = 0.0
@@ -170,7 +171,8 @@ class Weather:
         if self._strikes(self.climate.lost):
             arrives = self.chance.random() < 0.5  # noqa: PLR2004 - as often as not
             return Passage(seconds, arrives=arrives, is_answered=False)
-        if self._strikes(self.climate.refused):
+        is_bad = door is Door.VM_START and self._strikes(self.climate.start_refused)
+        if is_bad or self._strikes(self.climate.refused):
             return Passage(seconds, refusal=self.chance.choice(REFUSALS[door]))
         return Passage(seconds)
 

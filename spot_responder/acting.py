@@ -105,14 +105,16 @@ class Actor:
     async def _wait(self, gathered: Gathered, decision: Wait, now: datetime) -> None:
         await self._save_pool(gathered, decision.pool)
         recovery = self._opened(gathered.situation, now)
+        looked_at = now if gathered.situation.vm else recovery.seen_held_at
+        seen_held_at = looked_at if decision.at_gate else None
         if decision.failure:
             log_start_failed(gathered.situation.signal, recovery, decision.failure)
             counts = counts_as_attempt(decision.failure)
             recovery = recovery.refused(decision.failure, counts=counts, not_before=decision.until)
         elif _follow_up_serves(gathered.situation, decision, now):
-            await self._save(replace(recovery, at_gate=decision.at_gate), gathered, decision, now)
+            await self._save(replace(recovery, seen_held_at=seen_held_at), gathered, decision, now)
             return
-        waiting = recovery.waiting(decision.until, decision.reason, at_gate=decision.at_gate)
+        waiting = recovery.waiting(decision.until, decision.reason, seen_held_at=seen_held_at)
         await self._follow_up(waiting, decision.until, now)
         with _followed_up():
             await self._save(waiting, gathered, decision, now)

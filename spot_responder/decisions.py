@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from spot_responder import pools
 from spot_responder.evidence import Evidence, Verdict
@@ -14,6 +14,7 @@ from spot_responder.policy import (
     ANSWER_PATIENCE,
     EVICTION_PATIENCE,
     INTENT_GRACE,
+    SEEN_HELD,
     START_PATIENCE,
     Policy,
     RestartWhen,
@@ -35,9 +36,6 @@ from spot_responder.vms import PowerState, Vm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-LOOKS_ALL_THE_SAME: Final = 0.1
-"""The part of those who are held at a gate that are looked at although it would hold them."""
 
 
 def decide(situation: Situation, policy: Policy, now: datetime, roll: float) -> Decision:
@@ -67,13 +65,13 @@ def decide(situation: Situation, policy: Policy, now: datetime, roll: float) -> 
 def decide_at_the_gate(situation: Situation, policy: Policy, now: datetime, roll: float) -> Wait | None:
     """Decide that a VM goes on waiting on the word of its row and its pool's gate alone; ``None``: look at it.
 
-    Only where the last look saw it deallocated and held. Hundreds may be held: each look costs requests of which Azure
-    grants so many a second. Some are looked at all the same, by chance: who was deleted or lost its tag meanwhile must
-    not be held for ever.
+    Only where a look not long ago saw it deallocated and held. Hundreds may be held: each look costs requests of which
+    Azure grants so many a second.
     """
     recovery, pool = situation.open_recovery, situation.pool
-    is_stopped = situation.evidence.verdict is Verdict.STOPPED_BY_OWNER
-    if recovery is None or not recovery.at_gate or pool is None or is_stopped or roll < LOOKS_ALL_THE_SAME:
+    if recovery is None or pool is None or situation.evidence.verdict is Verdict.STOPPED_BY_OWNER:
+        return None
+    if recovery.seen_held_at is None or now - recovery.seen_held_at >= SEEN_HELD:
         return None
     answer = _ask_the_gate(situation, pool, policy, now, roll)
     return Wait(answer.until, _why_held(pool), at_gate=True) if isinstance(answer, Held) else None
@@ -104,7 +102,8 @@ def _up_or_on_its_way(situation: Situation, vm: Vm, policy: Policy, now: datetim
         case PowerState.STOPPED:
             return _stopped_inside(situation, policy, now)
         case PowerState.STARTING | PowerState.CREATING:
-            if situation.open_recovery is None:
+            # Somebody starts it, but that may come to nothing: an eviction is remembered by a case only.
+            if situation.open_recovery is None and situation.evidence.verdict is not Verdict.EVICTED:
                 return Ignore(f"it is {vm.power_state}: somebody is starting it")
             return Wait(_next_look(situation, policy, now), f"it is {vm.power_state}")
         case PowerState.DEALLOCATING | PowerState.STOPPING:
@@ -272,10 +271,9 @@ def _start_if_the_pool_admits(situation: Situation, vm: Vm, policy: Policy, now:
 
 def _ask_the_gate(situation: Situation, pool: Pool, policy: Policy, now: datetime, roll: float) -> Admitted | Held:
     down_since = situation.evidence.down_since(situation.open_recovery.opened_at if situation.open_recovery else now)
-    # Soon at first, then a tenth of how long it has waited, up to a first pause: hundreds may be waiting. Half of that
-    # at least: with a turn of nothing, a VM that is held would be back at once.
-    turn = min(max(policy.look_again, (now - down_since) / 10), max(policy.look_again, policy.capacity_retry))
-    return pools.ask(pool, situation.signal.vm_id.key, down_since, now, turn * (0.5 + roll))
+    # Half a turn at least: with a turn of nothing, a VM that is held would be back at once.
+    turn = policy.turn(now - down_since) * (0.5 + roll)
+    return pools.ask(pool, situation.signal.vm_id.key, down_since, now, turn)
 
 
 def _why_held(pool: Pool) -> str:

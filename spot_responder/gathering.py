@@ -51,7 +51,7 @@ async def gather_rows(signal: Signal, clients: Clients, begun_at: datetime) -> G
         return None
     evidence = (recovery.evidence if recovery else Evidence()).with_signal(signal)
     rows = Gathered(Situation(signal, None, recovery, evidence), begun_at, stored.etag)
-    pool_id = recovery.pool if recovery and recovery.is_open and recovery.at_gate else None
+    pool_id = recovery.pool if recovery and recovery.is_open and recovery.seen_held_at else None
     if pool_id is None or signal.kind not in _ONLY_HINTS:
         return rows
     pool = await clients.store.load_pool(pool_id)

@@ -25,6 +25,9 @@ LOOK_HOLDS: Final = timedelta(seconds=30)
 FOLLOW_UP_OVERDUE: Final = timedelta(minutes=2)
 """A follow-up so late is taken as lost, and the sweep raises a hand in its place."""
 
+SEEN_HELD: Final = timedelta(minutes=15)
+"""Who is held at a gate is looked at so often at least: it may be gone, in another pool, or not ours any more."""
+
 LONGEST_DELAY: Final = timedelta(days=6)
 """A queue message can be hidden for seven days at most; what has to wait longer is decided anew."""
 
@@ -51,3 +54,10 @@ class Policy:
     capacity_retry_max: timedelta = timedelta(minutes=15)
     price_retry: timedelta = timedelta(hours=1)
     slow_retry: timedelta = timedelta(hours=1)
+
+    def turn(self, waited: timedelta) -> timedelta:
+        """Give how long after its pool's own time a VM comes that has waited so long.
+
+        Soon at first, then a tenth of how long it has waited, up to a first pause: hundreds may be waiting.
+        """
+        return min(max(self.look_again, waited / 10), max(self.look_again, self.capacity_retry))

@@ -67,6 +67,7 @@ class Pool:
         width: how many starts may be under way at once.
         steady_from: the width from which it grows by one a round; ``None``: not refused since it began to grow.
         round_of: how many came up in this round.
+        refused_last: the key of the VM that it refused last.
         proven_at: when a VM last came up here, as long as it never refused.
         under_way: for each VM key that holds a place, until when it is kept.
     """
@@ -77,6 +78,7 @@ class Pool:
     width: int = FIRST_STARTS
     steady_from: int | None = None
     round_of: int = 0
+    refused_last: str = ""
     proven_at: datetime | None = None
     under_way: Mapping[str, datetime] = field(default_factory=dict)
 
@@ -144,6 +146,7 @@ def refused(pool: Pool, vm_key: str, now: datetime, policy: Policy, roll: float)
         closed_until=now + pause,
         width=width,
         steady_from=width if trickles else None,
+        refused_last=vm_key,
         under_way=left(pool, vm_key).under_way,
     )
 

@@ -93,7 +93,7 @@ class Recovery:
         reason: the latest decision's sentence.
         down_since: set when the case is closed: since when the VM was down.
         starts: when start requests were sent, within the last hour: for the budget.
-        at_gate: whether it is deallocated and held at its pool's gate, as far as the last look saw.
+        seen_held_at: where it is held at its pool's gate, when a look saw last that it is deallocated.
         recorded: whether a closed case is in the history, from where its outcome is published.
         pool: which capacity the VM competes for, as far as it was seen: the history is counted by it.
         held_at: since when an operator holds the VM: it is not started until released, in this case or a later one.
@@ -118,7 +118,7 @@ class Recovery:
     down_since: datetime | None = None
     starts: tuple[datetime, ...] = ()
     recorded: bool = False
-    at_gate: bool = False
+    seen_held_at: datetime | None = None
     held_at: datetime | None = None
     pool: PoolId | None = None
 
@@ -151,10 +151,10 @@ class Recovery:
         """Give when the VM came back through us within a day."""
         return tuple(time for time in self.restarts if now - time < RESTARTS_REMEMBERED)
 
-    def waiting(self, until: datetime, reason: str, *, at_gate: bool = False) -> Recovery:
+    def waiting(self, until: datetime, reason: str, *, seen_held_at: datetime | None = None) -> Recovery:
         """Wait for the next follow-up, which makes all earlier ones stale."""
         self._must_be_open("wait")
-        return replace(self, sequence=self.sequence + 1, wake_at=until, reason=reason, at_gate=at_gate)
+        return replace(self, sequence=self.sequence + 1, wake_at=until, reason=reason, seen_held_at=seen_held_at)
 
     def asking(self, now: datetime, answer_by: datetime, reason: str) -> Recovery:
         """Send a start request. Saved before it is sent, so that a crash in between is noticed."""

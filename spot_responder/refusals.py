@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from spot_responder import pools
 from spot_responder.failures import Failure, FailureKind
@@ -14,6 +14,9 @@ from spot_responder.situations import Close, Wait
 if TYPE_CHECKING:
     from spot_responder.policy import Policy
     from spot_responder.vms import Vm
+
+YIELDS_AFTER: Final = 5
+"""So many refusals in a row, the last one its own, and a VM comes to its pool's gate no sooner than the others."""
 
 
 def decide_after_failure(  # noqa: PLR0913, PLR0917 - all that such a decision rests on
@@ -29,7 +32,10 @@ def decide_after_failure(  # noqa: PLR0913, PLR0917 - all that such a decision r
         return Close(Outcome.GONE, f"Azure says that the VM is gone ({told})", pools.left(pool, vm.vm_id.key))
     if failure.kind is FailureKind.CAPACITY:
         closed = pools.refused(pool, vm.vm_id.key, now, policy, roll)
-        until = max(closed.closed_until or now, _earliest(failure, now))
+        # Refused again and again, it may be this VM's own fault: then the others must not always come after it.
+        yields = pool.refused_last == vm.vm_id.key and pool.refusals >= YIELDS_AFTER
+        turn = policy.turn(now - recovery.opened_at) * (0.5 + roll) if yields else timedelta()
+        until = max((closed.closed_until or now) + turn, _earliest(failure, now))
         return Wait(until, f"no capacity for {closed.pool_id} ({told})", failure, closed)
     delay, why = _delay_after(failure, recovery.failures_of(failure.kind), vm, policy)
     until = max(now + delay * (1 + 0.2 * roll), _earliest(failure, now))

@@ -94,6 +94,8 @@ class Responder:
         try:
             await self._respond(_not_after(now, signal))
         except AzureRefusedError as refusal:
+            if signal.kind is SignalKind.STOPPED_BY_OWNER:
+                await self._note_the_stop(_not_after(now, signal))
             await self._look_later(signal, event, refusal)
         except StoreFailedError as problem:
             if signal.kind is SignalKind.SWEEP_FOUND:
@@ -157,7 +159,9 @@ class Responder:
         after: timedelta | None = None,
     ) -> None:
         times = times_put_back(event)
-        delay = after or self._delay(times, problem.failure.retry_after)
+        # An owner's word should be there before the follow-up that would start the VM.
+        grown = 0 if signal.kind is SignalKind.STOPPED_BY_OWNER else times
+        delay = after or self._delay(grown, problem.failure.retry_after)
         try:
             again = put_back(event, times + 1)
         except UnreadableEvent as too_large:
@@ -165,6 +169,18 @@ class Responder:
             raise
         log_put_back(signal, f"{problem}; looking again in {delay.total_seconds():.0f} s")
         await self.clients.queue.put(again, delay)
+
+    async def _note_the_stop(self, signal: Signal) -> None:
+        """Write an owner's stop into the VM's row, though it cannot be looked into: no start is to overtake it."""
+        try:
+            stored = await self.clients.store.load(signal.vm_id)
+            if stored.value is not None:
+                noted = replace(stored.value, evidence=stored.value.evidence.with_signal(signal))
+                if noted != stored.value:
+                    await self.clients.store.save(noted, stored.etag)
+        except (ChangedMeanwhileError, StoreFailedError) as problem:
+            # The message comes back, and tells it again.
+            log_put_back(signal, str(problem))
 
     def _delay(self, times: int, retry_after: timedelta | None) -> timedelta:
         if times == 0 and retry_after is not None:

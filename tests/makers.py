@@ -158,7 +158,7 @@ RECOVERIES = st.builds(
     restarts=st.lists(TIMES, max_size=4).map(tuple),
     starts=st.lists(TIMES, max_size=4).map(tuple),
     recorded=st.booleans(),
-    at_gate=st.booleans(),
+    seen_held_at=st.none() | TIMES,
     reason=ONE_LINE.map(lambda text: f"because {text}"),
     held_at=st.none() | TIMES,
     pool=st.none() | POOL_IDS,
@@ -171,6 +171,7 @@ POOLS = st.builds(
     width=st.integers(1, 2 * FIRST_STARTS),
     steady_from=st.none() | st.integers(1, FIRST_STARTS),
     round_of=st.integers(0, FIRST_STARTS),
+    refused_last=NAMES,
     proven_at=st.none() | TIMES,
     under_way=st.dictionaries(NAMES, TIMES, max_size=4),
 )

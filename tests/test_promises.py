@@ -261,3 +261,64 @@ def test_what_is_told_meanwhile_cuts_no_pause_short(retry_after_s: int, new_azur
     assert azure.recovery().attempts == 1
     azure.run_until(at("11:10"))
     assert azure.recovery().outcome is Outcome.RESTORED
+
+
+# What strangers broke.
+
+
+def test_a_vm_that_is_refused_by_its_own_fault_does_not_keep_its_pool_closed(new_azure: NewAzure) -> None:
+    """One VM is told "no capacity" for hours, whatever capacity there is: three others are back within the hour."""
+    azure = new_azure()
+    bad = azure.add_vm("bad", power_state="deallocated")
+    own_fault = Refused(409, "OverconstrainedAllocationRequest", "no")
+    azure.script.next(Door.VM_START, refused(own_fault), about=bad.vm_id, times=ALWAYS)
+    azure.put(preempted("bad"))
+    azure.run_until(at("11:00"))
+    others = [azure.add_vm(f"good-{number}") for number in range(3)]
+    for vm in others:
+        azure.world.evict(vm.name)
+    azure.run_until(at("12:00"))
+    assert [vm.power_state for vm in others] == 3 * ["running"]
+
+
+def test_an_owners_stop_told_while_arm_is_out_is_obeyed_when_it_is_back(new_azure: NewAzure) -> None:
+    """Stopped at 10:20, while ARM shows no VM until 10:50; then there is capacity too: it stays down."""
+    azure = new_azure()
+    vm = azure.add_vm()
+    azure.world.set_capacity(azure.pool_key(), 0)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:20"))
+    azure.script.next(Door.VM_READ, UNAVAILABLE, times=ALWAYS)
+    azure.world.stop_by_owner("render-1")
+    azure.run_until(at("10:50"))
+    azure.script.forget()
+    azure.world.set_capacity(azure.pool_key(), None)
+    azure.run_until(at("13:00"))
+    assert vm.power_state == "deallocated"
+    assert outcomes(azure) == [Outcome.STOPPED_BY_OWNER]
+
+
+def test_a_vm_that_left_its_pool_is_not_held_at_its_gate_for_long(new_azure: NewAzure) -> None:
+    """Two wait for a pool without capacity; one is resized into another pool at 11:00: it runs within half an hour."""
+    azure = new_azure()
+    vms = [azure.add_vm(f"vm-{number}") for number in range(2)]
+    azure.world.set_capacity(azure.pool_key("vm-0"), 0)
+    for vm in vms:
+        azure.world.evict(vm.name)
+    azure.run_until(at("11:00"))
+    for vm in vms:
+        vm.size = "Standard_D4s_v5"
+    azure.run_until(at("11:35"))
+    assert [vm.power_state for vm in vms] == 2 * ["running"]
+
+
+def test_a_gate_that_another_release_wrote_holds_nobody(new_azure: NewAzure) -> None:
+    """Its row lacks what this release writes: it is taken as a new one, and written anew."""
+    azure = new_azure()
+    vm = azure.add_vm()
+    azure.storage.pools.write(
+        {"PartitionKey": vm.subscription_id, "RowKey": "westeurope||standard_d2s_v5", "width": 1, "under_way": "{}"}
+    )
+    azure.world.evict("render-1")
+    azure.run_until(at("10:05"))
+    assert outcomes(azure) == [Outcome.RESTORED]

@@ -65,7 +65,7 @@ def test_no_capacity_closes_the_pool_and_waits_for_it() -> None:
     """The third refusal in a row: four minutes, for every VM that competes for it."""
     decision = after(failure(FailureKind.CAPACITY, "AllocationFailed"), roll=0.5)
     assert isinstance(decision, Wait)
-    assert decision.pool == Pool(POOL_ID, refusals=3, closed_until=at("10:04"), width=1)
+    assert decision.pool == Pool(POOL_ID, refusals=3, closed_until=at("10:04"), width=1, refused_last=VM_ID.key)
     assert decision.until == at("10:04")
     assert decision.reason == ("no capacity for standard_d2s_v5 in westeurope (AllocationFailed)")
 
@@ -73,7 +73,7 @@ def test_no_capacity_closes_the_pool_and_waits_for_it() -> None:
 def test_no_capacity_in_a_pool_nobody_knows_yet() -> None:
     """The first refusal opens the pool's record: a minute."""
     decision = after(failure(FailureKind.CAPACITY), pool=None, roll=0.5)
-    assert decision.pool == Pool(POOL_ID, refusals=1, closed_until=at("10:01"), width=1)
+    assert decision.pool == Pool(POOL_ID, refusals=1, closed_until=at("10:01"), width=1, refused_last=VM_ID.key)
 
 
 def test_a_late_refusal_waits_for_the_pool_that_is_closed_already() -> None:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from datetime import datetime, timedelta
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from spot_responder.evidence import Evidence
@@ -54,7 +55,7 @@ def recovery_row(recovery: Recovery) -> Row:
         "down_since": _iso(recovery.down_since),
         "starts": json.dumps([_iso(time) for time in recovery.starts]),
         "recorded": recovery.recorded,
-        "at_gate": recovery.at_gate,
+        "seen_held_at": _iso(recovery.seen_held_at),
         "held_at": _iso(recovery.held_at),
         "pool": json.dumps(dataclasses.asdict(recovery.pool) if recovery.pool else None),
     }
@@ -69,7 +70,7 @@ def recovery_from_row(row: Mapping[str, Any]) -> Recovery:
         recovery_id=row["recovery_id"],
         opened_at=datetime.fromisoformat(row["opened_at"]),
         opened_by=SignalKind(row["opened_by"]),
-        evidence=Evidence(**{name: _time(text) for name, text in json.loads(row["evidence"]).items()}),
+        evidence=_evidence_of(json.loads(row["evidence"])),
         outcome=Outcome(row["outcome"]) if row["outcome"] else None,
         closed_at=_time(row["closed_at"]),
         sequence=row["sequence"],
@@ -84,7 +85,7 @@ def recovery_from_row(row: Mapping[str, Any]) -> Recovery:
         down_since=_time(row["down_since"]),
         starts=tuple(datetime.fromisoformat(text) for text in json.loads(row.get("starts", "[]"))),
         recorded=row.get("recorded", False),
-        at_gate=row.get("at_gate", False),
+        seen_held_at=_time(row.get("seen_held_at", "")),
         # Rows that an earlier release wrote lack these, and the two above.
         held_at=_time(row.get("held_at", "")),
         pool=PoolId(**pool) if pool else None,
@@ -123,6 +124,7 @@ def pool_row(pool: Pool) -> Row:
         "width": pool.width,
         "steady_from": pool.steady_from or 0,
         "round_of": pool.round_of,
+        "refused_last": pool.refused_last,
         "proven_at": _iso(pool.proven_at),
         "under_way": json.dumps({key: _iso(until) for key, until in pool.under_way.items()}),
     }
@@ -138,6 +140,7 @@ def pool_from_row(row: Mapping[str, Any]) -> Pool:
         width=row["width"] or FIRST_STARTS,
         steady_from=row["steady_from"] or None,
         round_of=row["round_of"],
+        refused_last=row["refused_last"],
         proven_at=_time(row["proven_at"]),
         under_way={key: datetime.fromisoformat(text) for key, text in json.loads(row["under_way"]).items()},
     )
@@ -152,6 +155,12 @@ def _evidence(evidence: Evidence) -> dict[str, str]:
         "settled_at": _iso(evidence.settled_at),
         "start_asked_at": _iso(evidence.start_asked_at),
     }
+
+
+def _evidence_of(cell: Mapping[str, str]) -> Evidence:
+    """Read what this release knows of it: a newer one may have written more."""
+    known = {each.name for each in fields(Evidence)}
+    return Evidence(**{name: _time(text) for name, text in cell.items() if name in known})
 
 
 def _attempt(attempt: Attempt) -> dict[str, Any]:
@@ -195,4 +204,7 @@ def _iso(time: datetime | None) -> str:
 
 
 def _time(text: str) -> datetime | None:
-    return datetime.fromisoformat(text) if text else None
+    if not text:
+        return None
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from spot_responder.vms import VmId
 
 
+_ODD: Final = (AttributeError, KeyError, TypeError, ValueError)
+"""What a row raises that is not as this release writes it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tables:
     """The door to the three tables, which the deployment creates."""
@@ -66,7 +70,14 @@ class Tables:
         """Load a pool's gate; a pool without a row is open."""
         with _told("load the gate of a pool"):
             entity = await _read(self.pools, pool_key(pool_id))
-        return Stored(pool_from_row(entity), _etag(entity)) if entity else Stored(Pool(pool_id), None)
+        if entity is None:
+            return Stored(Pool(pool_id), None)
+        try:
+            return Stored(pool_from_row(entity), _etag(entity))
+        except _ODD as error:
+            # One that another release wrote otherwise must not hold a whole pool: it is written anew.
+            log_odd_row(f"table pools, {entity['PartitionKey']}, {entity['RowKey']}", repr(error))
+            return Stored(Pool(pool_id), _etag(entity))
 
     async def save_pool(self, pool: Pool, etag: str | None) -> None:
         """Save a pool's gate if it still is what was loaded.
@@ -142,7 +153,7 @@ def _recoveries(row: TableEntity) -> list[Stored[Recovery]]:
 def _sound[T](table: str, row: TableEntity, read: Callable[[TableEntity], T]) -> list[T]:
     try:
         return [read(row)]
-    except (KeyError, TypeError, ValueError) as error:
+    except _ODD as error:
         log_odd_row(f"table {table}, {row['PartitionKey']}, {row['RowKey']}", repr(error))
         return []
 
