@@ -34,14 +34,8 @@ CLOCKS: Final = timedelta(minutes=4)
 """Two clocks may be wrong by two minutes each."""
 
 HOUR: Final = timedelta(hours=1)
-MOST_STARTS_AN_CLOCKS: Final = timedelta(minutes=4)
-"""Two clocks may be wrong by two minutes each."""
-
-HOUR: Final = 12
-MOST_LOOKS_AN_CLOCKS: Final = timedelta(minutes=4)
-"""Two clocks may be wrong by two minutes each."""
-
-HOUR: Final = 400
+MOST_STARTS_AN_HOUR: Final = 12
+MOST_LOOKS_AN_HOUR: Final = 400
 """For each VM; some 240 are looks every 15 seconds."""
 
 RESTORED_WITHIN: Final = timedelta(minutes=105)
