@@ -58,7 +58,8 @@ class AnythingGoes(RuleBasedStateMachine):
 
     @rule(number=VMS, starts=st.booleans())
     def act_as_owner(self, number: int, *, starts: bool) -> None:
-        """Its owner starts a VM, or stops it."""
+        """Its owner starts a VM, or stops it, a moment after what was before: nothing comes first at one instant."""
+        self.azure.run_for(timedelta(seconds=1))
         world, vm = self.azure.world, self._vm(number)
         try:
             _ = world.start(vm, OWNER) if starts else world.stop_by_owner(vm.vm_id)
