@@ -170,7 +170,10 @@ class Recovery:
         if self.attempt_under_way is None:
             message = f"recovery {self.recovery_id} has no start under way that could be withdrawn"
             raise UnlawfulMoveError(message)
-        return replace(self, attempt=None, attempts=self.attempts - 1, starts=self.starts[:-1])
+        # Nothing was sent, so nothing that is told can be its echo: the evidence goes by the request before, if any.
+        sent = self.starts[:-1]
+        evidence = replace(self.evidence, start_asked_at=sent[-1] if sent else None)
+        return replace(self, attempt=None, attempts=self.attempts - 1, starts=sent, evidence=evidence)
 
     def accepted(self, operation_url: str | None) -> Recovery:
         """Azure took the request and is working on it."""

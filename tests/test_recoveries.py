@@ -56,6 +56,7 @@ def test_a_request_that_was_not_sent_is_withdrawn() -> None:
     """It counts neither as an attempt nor in the budget; where none is under way there is none to withdraw."""
     withdrawn = asking().withdrawn()
     assert (withdrawn.attempts, withdrawn.attempt, withdrawn.starts) == (0, None, ())
+    assert withdrawn.evidence.start_asked_at is None
     with pytest.raises(UnlawfulMoveError, match="no start under way that could be withdrawn"):
         withdrawn.withdrawn()
 
