@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
-import os
 import secrets
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Final
 
-from soak.schedule import run_schedule
+from soak.schedule import be_quiet, run_schedule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,15 +27,14 @@ _LARGEST_SEED: Final = 2**31
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the soak. Exit code 0 if every promise held, 1 if one was broken."""
     parser = argparse.ArgumentParser(prog="python -m soak", description="Random schedules against the promises.")
-    parser.add_argument("--schedules", type=_count, default=2000, help="how many (2000)")
+    parser.add_argument("--schedules", type=_some, default=2000, help="how many (2000)")
     parser.add_argument("--seed", type=_count, default=None, help="of the first; each next one is one more")
     given = parser.parse_args(arguments)
     seed = given.seed if given.seed is not None else secrets.randbelow(_LARGEST_SEED)
     sys.stdout.write(f"{given.schedules} schedules from seed {seed}\n")
-    with ProcessPoolExecutor(initializer=_be_quiet) as workers:
+    with ProcessPoolExecutor(mp_context=get_context("forkserver"), initializer=be_quiet) as workers:
         report = _report(seed, workers.map(run_schedule, range(seed, seed + given.schedules), chunksize=16))
-    REPORT.parent.mkdir(exist_ok=True)
-    REPORT.write_text(json.dumps(report, indent=2) + "\n")
+    _write(report)
     sys.stdout.write(json.dumps(report) + "\n")
     return 0 if report["broken"] == 0 else 1
 
@@ -71,6 +70,14 @@ def _report(seed: int, all_findings: Iterable[Findings]) -> dict[str, int]:
     return report | {"seed": seed}
 
 
+def _write(report: dict[str, int]) -> None:
+    """Put the report in its place whole: two soaks at once leave one of their reports, not half of each."""
+    REPORT.parent.mkdir(exist_ok=True)
+    with NamedTemporaryFile("w", dir=REPORT.parent, delete=False) as file:
+        file.write(json.dumps(report, indent=2) + "\n")
+    Path(file.name).replace(REPORT)
+
+
 def _count(text: str) -> int:
     if not text.isdecimal():
         message = f"{text!r} is not a whole number"
@@ -78,9 +85,11 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _be_quiet() -> None:
-    logging.getLogger("spot_responder").setLevel(logging.CRITICAL)
-    os.environ.pop("PYTHONDEVMODE", None)
+def _some(text: str) -> int:
+    if _count(text) == 0:
+        message = "of no schedules nothing can be said: give at least 1"
+        raise argparse.ArgumentTypeError(message)
+    return _count(text)
 
 
 if __name__ == "__main__":

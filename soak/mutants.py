@@ -128,7 +128,7 @@ MUTANTS: Final = (
         "polite",
         "a signal is put back at once, without a pause",
         "responder.py",
-        "        delay = after or self._delay(grown, problem.failure.retry_after)\n",
+        "        delay = after or self._delay(times, problem.failure.retry_after, longest)\n",
         "        delay = timedelta()\n",
     ),
     Mutant(
@@ -140,10 +140,24 @@ MUTANTS: Final = (
     ),
     Mutant(
         "polite",
+        "how long Azure asks us to wait is not obeyed",
+        "refusals.py",
+        "    return now + (failure.retry_after or timedelta())\n",
+        "    return now\n",
+    ),
+    Mutant(
+        "polite",
         "stale follow-ups are answered",
         "gathering.py",
         "    return signal.sequence >= recovery.sequence\n",
         "    return True\n",
+    ),
+    Mutant(
+        "told",
+        "a VM whose tag was taken away is told as stopped by its owner",
+        "decisions.py",
+        "outcome, reason = Outcome.OPTED_OUT,",
+        "outcome, reason = Outcome.STOPPED_BY_OWNER,",
     ),
     Mutant(
         "told",

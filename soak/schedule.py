@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -107,6 +109,12 @@ def _eviction_annotations(chance: Random) -> tuple[str, ...]:
     """Draw one of the readings of what nobody has seen yet (docs/azure-assumptions.md E1, E4)."""
     preempted = ("VirtualMachinePreempted",)
     return chance.choice((preempted, preempted, preempted, (*preempted, "VirtualMachineDeallocationInitiated"), ()))
+
+
+def be_quiet() -> None:
+    """Let the product log nothing, and asyncio look for nothing: both cost more than what they watch."""
+    logging.getLogger("spot_responder").setLevel(logging.CRITICAL)
+    os.environ.pop("PYTHONDEVMODE", None)
 
 
 class Story:

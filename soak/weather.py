@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 _BUSY: Final = "An ongoing operation is changing power state of Virtual Machine vm to starting. Please try later."
 _QUOTA: Final = "Operation could not be completed as it results in exceeding approved LowPriorityCores quota."
 _THROTTLED: Final = "The server rejected the request because too many requests have been received."
+_LEAVING: Final = "Operation 'start' is not allowed on VM 'vm' since the VM is marked for deletion."
+_GENERALIZED: Final = "Operation 'start' is not allowed on VM 'vm' since the VM is generalized."
 
 START_CODES: Final = (
     ("SkuNotAvailable", "The requested size is currently not available."),
@@ -31,13 +34,25 @@ START_CODES: Final = (
     ("OperationNotAllowed", _BUSY),
     ("OperationNotAllowed", _QUOTA),
     ("OperationNotAllowed", _THROTTLED),
+    ("OperationNotAllowed", _LEAVING),
+    ("OperationNotAllowed", _GENERALIZED),
     ("QuotaExceeded", "Quota exceeded."),
+    ("TooManyRequests", "Too many requests."),
     ("AttachDiskWhileBeingDetached", "The disk is being detached."),
     ("AnotherOperationInProgress", "Another operation is in progress."),
     ("OperationPreempted", "Operation execution has been preempted by a more recent operation."),
     ("RetryableErrorDueToAnotherOperation", "Try again."),
     ("VMStartTimedOut", "The VM did not start in time."),
+    ("OSProvisioningTimedOut", "OS provisioning did not finish in the allotted time."),
+    ("ResourceNotFound", "The Resource 'Microsoft.Compute/virtualMachines/vm' was not found."),
+    ("NotFound", "Not found."),
+    ("Conflict", "Conflict."),
+    ("ScopeLocked", "The scope is locked."),
+    ("ConflictingUserInput", "Disk is already attached to another VM."),
+    ("AzureSpotIsNotSupportedForThisVMSize", "Azure Spot is not supported for this VM size."),
+    ("AzureSpotFeatureNotEnabledForSubscription", "Azure Spot is not enabled for the subscription."),
     ("InternalExecutionError", "An internal execution error occurred."),
+    ("NetworkingInternalOperationError", "An unexpected error occurred while processing the network profile."),
     ("NeverSeenBefore", "Nobody knows."),
 )
 """What a start may be refused with, at once or inside the operation (``facts/arm.md`` §1, "Decision table")."""
@@ -66,7 +81,6 @@ REFUSALS: Final[Mapping[Door, tuple[Refused, ...]]] = {
         _slow_down(600),
         _BROKEN,
         _DENIED,
-        Refused(409, "ScopeLocked", "The scope is locked."),
     ),
     Door.OPERATION_READ: (Refused(404, "NotFound", "The operation was not found."), _DENIED, _slow_down(7), _BROKEN),
     Door.ROW_READ: (_BROKEN, _UNAVAILABLE),
@@ -105,6 +119,14 @@ class Outage:
     refusal: Refused
 
 
+@dataclass(frozen=True, slots=True)
+class SlowDown:
+    """That Azure refused a start of this VM with ``Retry-After``: not before ``until``."""
+
+    vm_key: str
+    until: datetime
+
+
 @dataclass(slots=True)
 class Weather:
     """Decides how each request and each event fares; counts what it did. ``is_calm``: nothing goes wrong any more."""
@@ -116,6 +138,8 @@ class Weather:
     faults: int = 0
     starts: list[tuple[datetime, str]] = field(default_factory=list)
     """Every start request that left the app, with its time and VM."""
+    asked_to_slow_down: dict[asyncio.Task[None] | None, SlowDown] = field(default_factory=dict)
+    """By the task that heard it, as long as nothing else went wrong for that: it is noted when the task is done."""
     _now: Callable[[], datetime] = lambda: datetime.max.replace(tzinfo=UTC)
 
     def tell_time_by(self, clock: VirtualClock) -> None:
@@ -124,10 +148,20 @@ class Weather:
 
     def of(self, door: Door, target: str) -> Passage:
         """Say how a request fares."""
+        before = self.faults
         passage = self._passage(door)
+        if self.faults > before:
+            self.asked_to_slow_down.pop(asyncio.current_task(), None)
         if door is Door.VM_START and passage.death is not Death.BEFORE and passage.arrives:
             self.starts.append((self._now(), target.lower()))
+            self._note_retry_after(passage, target.lower())
         return passage
+
+    def _note_retry_after(self, passage: Passage, vm_key: str) -> None:
+        seconds = passage.refusal.headers.get("Retry-After") if passage.refusal else None
+        if seconds:
+            until = self._now() + timedelta(seconds=passage.seconds + int(seconds))
+            self.asked_to_slow_down[asyncio.current_task()] = SlowDown(vm_key, until)
 
     def graph_lag(self) -> timedelta:
         """Say how old the graph's answer is."""

@@ -16,7 +16,6 @@ from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, Clien
 from spot_responder.evidence import Evidence
 from spot_responder.failures import NO_ANSWER, OWN_PACE
 from spot_responder.log_lines import (
-    log_closed,
     log_decision,
     log_start_accepted,
     log_start_failed,
@@ -198,9 +197,8 @@ class Actor:
         now = self.clock()
         decision = await self._pool_after(failure, vm, asking, now, roll)
         counts = counts_as_attempt(failure)
-        not_before = decision.until if isinstance(decision, Wait) else None
         await self._record_answer(
-            asking, etag, lambda row: row.refused(failure, counts=counts, not_before=not_before), decision, now
+            asking, etag, lambda row: row.refused(failure, counts=counts, not_before=decision.until), decision, now
         )
 
     async def _record_answer(
@@ -208,7 +206,7 @@ class Actor:
         asking: Recovery,
         etag: str | None,
         answered: Callable[[Recovery], Recovery],
-        decision: Wait | Close,
+        decision: Wait,
         now: datetime,
     ) -> None:
         """Save Azure's answer, also where somebody added evidence to the row while we were asking.
@@ -227,19 +225,13 @@ class Actor:
             else:
                 return
 
-    async def _save_answer(self, recovery: Recovery, etag: str | None, decision: Wait | Close, now: datetime) -> None:
-        if isinstance(decision, Wait):
-            waiting = recovery.waiting(decision.until, decision.reason)
-            await self._follow_up(waiting, decision.until, now)
-            with _followed_up():
-                await self.clients.store.save(waiting, etag)
-        else:
-            closed = recovery.closed(decision.outcome, now, decision.reason)
-            etag = await self.clients.store.save(closed, etag)
-            log_closed(closed, now)
-            await self.tell(closed, etag)
+    async def _save_answer(self, recovery: Recovery, etag: str | None, decision: Wait, now: datetime) -> None:
+        waiting = recovery.waiting(decision.until, decision.reason)
+        await self._follow_up(waiting, decision.until, now)
+        with _followed_up():
+            await self.clients.store.save(waiting, etag)
 
-    async def _pool_after(self, failure: Failure, vm: Vm, asking: Recovery, now: datetime, roll: float) -> Wait | Close:
+    async def _pool_after(self, failure: Failure, vm: Vm, asking: Recovery, now: datetime, roll: float) -> Wait:
         """Decide how to go on after a refusal, and save what it says about the pool."""
         for _ in range(TRIES):
             stored = await self.clients.store.load_pool(pool_of(vm))

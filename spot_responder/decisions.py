@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from spot_responder import pools
 from spot_responder.evidence import Evidence, Verdict
+from spot_responder.failures import FailureKind
 from spot_responder.policy import (
     ANSWER_PATIENCE,
     EVICTION_PATIENCE,
@@ -202,10 +203,11 @@ def _still_waiting_after_a_refusal(
 ) -> Decision | None:
     """Whatever else is told meanwhile, Azure is not asked again before the time that its refusal set.
 
-    An operator who asks for it may: something was mended, or is to be tried.
+    An operator may have it asked, where something was mended or is to be tried; not where Azure asked to slow down.
     """
     recovery = situation.open_recovery
-    if situation.signal.kind is SignalKind.OPERATOR_ASKED:
+    is_throttled = recovery is not None and recovery.failing_with is FailureKind.THROTTLED
+    if situation.signal.kind is SignalKind.OPERATOR_ASKED and not is_throttled:
         return None
     if recovery is None or recovery.not_before is None or now >= recovery.not_before:
         return None

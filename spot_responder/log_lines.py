@@ -66,13 +66,6 @@ def log_start_failed(signal: Signal, recovery: Recovery, failure: Failure) -> No
     _write(logging.WARNING, "start failed", _of_attempt(signal, recovery) | _of_failure(failure))
 
 
-def log_closed(closed: Recovery, now: datetime) -> None:
-    """Log that a case was closed by Azure's answer to a start request."""
-    fields = {"vm": str(closed.vm_id), "decision": "close", "reason": closed.reason, "outcome": str(closed.outcome)}
-    case = {"recovery": closed.recovery_id, "opened_by": str(closed.opened_by), "attempts": closed.attempts}
-    _write(logging.INFO, "decision", fields | case | _down(closed.down_since, now))
-
-
 def log_let_go(signal: Signal, reason: str) -> None:
     """Log that a hint could not be looked into, and that the sweep will raise it again."""
     _write(logging.WARNING, "let go", _of_signal(signal) | {"reason": f"{reason}; the sweep raises it again"})

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 from spot_responder import pools
 from spot_responder.failures import Failure, FailureKind
 from spot_responder.pools import MOST_DOUBLINGS, Pool
-from spot_responder.recoveries import Outcome, Recovery
-from spot_responder.situations import Close, Wait
+from spot_responder.situations import Wait
 
 if TYPE_CHECKING:
     from spot_responder.policy import Policy
+    from spot_responder.recoveries import Recovery
     from spot_responder.vms import Vm
 
 YIELDS_AFTER: Final = 5
@@ -21,15 +21,13 @@ YIELDS_AFTER: Final = 5
 
 def decide_after_failure(  # noqa: PLR0913, PLR0917 - all that such a decision rests on
     failure: Failure, vm: Vm, recovery: Recovery, pool: Pool | None, policy: Policy, now: datetime, roll: float
-) -> Wait | Close:
+) -> Wait:
     """Decide how to go on after Azure refused a start, at once or inside the operation.
 
     The delay is the failure kind's own, and never shorter than what Azure asked for.
     """
     pool = pool or Pool(pools.pool_of(vm))
     told = failure.code
-    if failure.kind is FailureKind.GONE:
-        return Close(Outcome.GONE, f"Azure says that the VM is gone ({told})", pools.left(pool, vm.vm_id.key))
     if failure.kind is FailureKind.CAPACITY:
         closed = pools.refused(pool, vm.vm_id.key, now, policy, roll)
         # Refused again and again, it may be this VM's own fault: then the others must not always come after it.
@@ -65,6 +63,9 @@ def _delay_after(failure: Failure, failures_in_a_row: int, vm: Vm, policy: Polic
         case FailureKind.THROTTLED:
             # Where Azure does not say for how long, ever longer: whoever asks too soon is throttled for longer.
             return min(policy.capacity_retry * growth, policy.capacity_retry_max), "Azure asked us to slow down"
+        case FailureKind.GONE:
+            # We have just seen it: the next look finds it gone, or that this was not so.
+            return min(policy.look_again * growth, policy.capacity_retry_max), "Azure says that the VM is gone: looking"
         case FailureKind.CONFLICT:
             # Another operation is at work on the VM; that takes seconds to minutes.
             return min(policy.look_again * growth, policy.capacity_retry_max), "another operation is at work on the VM"

@@ -160,8 +160,8 @@ class Responder:
     ) -> None:
         times = times_put_back(event)
         # An owner's word should be there before the follow-up that would start the VM.
-        grown = 0 if signal.kind is SignalKind.STOPPED_BY_OWNER else times
-        delay = after or self._delay(grown, problem.failure.retry_after)
+        longest = PUT_BACK if signal.kind is SignalKind.STOPPED_BY_OWNER else PUT_BACK_MAX
+        delay = after or self._delay(times, problem.failure.retry_after, longest)
         try:
             again = put_back(event, times + 1)
         except UnreadableEvent as too_large:
@@ -182,10 +182,10 @@ class Responder:
             # The message comes back, and tells it again.
             log_put_back(signal, str(problem))
 
-    def _delay(self, times: int, retry_after: timedelta | None) -> timedelta:
+    def _delay(self, times: int, retry_after: timedelta | None, longest: timedelta) -> timedelta:
         if times == 0 and retry_after is not None:
             return retry_after
-        growing: timedelta = min(PUT_BACK * 2 ** min(times, MOST_DOUBLINGS), PUT_BACK_MAX) * (1 + self.roll())
+        growing: timedelta = min(PUT_BACK * 2 ** min(times, MOST_DOUBLINGS), longest) * (1 + self.roll())
         return max(growing, retry_after or timedelta())
 
     def _is_over(self, signal: Signal) -> bool:

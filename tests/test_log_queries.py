@@ -256,7 +256,7 @@ def test_an_owners_wish_that_is_remembered_is_no_open_recovery(new_azure: NewAzu
 
 
 def test_a_vm_that_is_gone_when_its_start_is_asked_for_leaves_nothing_open(new_azure: NewAzure) -> None:
-    """Azure's refusal is the last word on it: no open recovery, and no alarm a day later."""
+    """The look after it finds no VM: no open recovery, and no alarm a day later."""
     azure = new_azure()
     azure.add_vm()
     azure.world.refuse_next_start("render-1", "ResourceNotFound", "It is gone.", HTTPStatus.NOT_FOUND)
@@ -265,7 +265,7 @@ def test_a_vm_that_is_gone_when_its_start_is_asked_for_leaves_nothing_open(new_a
         azure.run_until(at("10:00:40"))
         azure.world.delete("render-1")
         azure.run_until(TEN + DAY + timedelta(hours=6))
-    assert logbook.ask("open-recoveries", at("10:01")) == []
+    assert logbook.ask("open-recoveries", at("10:02")) == []
     assert logbook.ask("alarm-gave-up", TEN + DAY + timedelta(hours=6)) == []
 
 

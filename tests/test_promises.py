@@ -10,8 +10,10 @@ import pytest
 
 from localazure.refusals import Refused
 from localazure.virtual.wire import Door, Passage
+from spot_responder.messages import operator_asked_event
 from spot_responder.policy import Policy
 from spot_responder.recoveries import Outcome
+from spot_responder.vms import VmId
 from tests.makers import TEN, at
 from tests.stories import DENIED, outcomes, preempted, refused, starts
 
@@ -192,6 +194,34 @@ def test_messages_do_not_breed_in_an_outage(door: Door, new_azure: NewAzure) -> 
     azure.run_until(at("12:40"))
     assert vm.power_state == "running"
     assert most <= 6
+
+
+def test_a_stop_that_cannot_be_looked_into_is_no_reason_to_hammer(new_azure: NewAzure) -> None:
+    """Resource Graph is throttled for an hour, with "in 5 s" each time: asked every minute or two, not every 5 s."""
+    azure = new_azure()
+    azure.add_vm()
+    slow_down = {"x-ms-user-quota-remaining": "0", "x-ms-user-quota-resets-after": "00:00:05"}
+    azure.script.next(Door.GRAPH, refused(Refused(429, "RateLimiting", "Too many requests.", slow_down)), times=ALWAYS)
+    azure.world.stop_by_owner("render-1")
+    azure.run_until(at("11:00"))
+    assert azure.app.handled <= 100
+    azure.script.forget()
+    azure.run_until(at("11:10"))
+    assert azure.messages == []
+
+
+def test_an_operators_try_does_not_outrun_azures_slow_down(new_azure: NewAzure) -> None:
+    """Throttled until 10:20; an operator asks for a try at 10:05: the VM is asked for at 10:20."""
+    azure = new_azure()
+    vm = azure.add_vm(power_state="deallocated")
+    azure.script.next(Door.VM_START, refused(Refused(429, "TooManyRequests", "no", {"Retry-After": "1200"})))
+    azure.put(preempted("render-1"))
+    azure.run_until(at("10:05"))
+    azure.put(operator_asked_event(VmId.parse(vm.vm_id), azure.now, "retry-1"))
+    azure.run_until(at("10:19"))
+    assert len(starts(azure)) == 0
+    azure.run_until(at("10:30"))
+    assert len(starts(azure)) == 1
 
 
 # Told.

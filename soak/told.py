@@ -1,0 +1,85 @@
+"""The fourth promise: every recovery ends in one outcome, which is true, and every wait has a reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
+
+from localazure.machines import PowerState
+from soak.seen import CLOCKS, LOOK, conditions, is_tagged
+from spot_responder.recoveries import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
+
+    from localazure.machines import Machine
+    from soak.seen import Seen
+
+_UP: Final = frozenset({PowerState.RUNNING, PowerState.STARTING})
+
+
+def untold(seen: Seen) -> Iterator[str]:
+    """Say of each recovery that is open still, or did not end in exactly one outcome."""
+    storage = seen.azure.app.storage
+    open_ids = {row["recovery_id"] for row in seen.rows() if not row["outcome"]}
+    for row in seen.rows():
+        if not row["outcome"]:
+            yield f"told: the case of {row['vm_id']} is still open: {row['reason']}"
+    written = Counter(recovery_id for _, recovery_id in storage.history.rows)
+    heard: dict[str, set[object]] = {}
+    for event in storage.heard:
+        heard.setdefault(event.id, set()).add((event.data or {}).get("outcome"))
+    for recovery_id, vm_id in seen.opened.items():
+        if recovery_id not in open_ids and (written[recovery_id] != 1 or len(heard.get(recovery_id, ())) != 1):
+            yield (
+                f"told: case {recovery_id} of {vm_id} is {written[recovery_id]} times in the history"
+                f" and was told as {heard.get(recovery_id, set())}"
+            )
+
+
+def untrue(seen: Seen) -> Iterator[str]:
+    """Say of each outcome that the world contradicts."""
+    for event in seen.azure.app.storage.heard:
+        outcome, machine = (event.data or {}).get("outcome"), seen.azure.world.machine(event.subject or "")
+        closed_at = event.time
+        holds = _TRUTHS.get(str(outcome))
+        if holds and closed_at and not holds(seen, machine, closed_at):
+            yield f"told: {machine.name} is {outcome} at {closed_at:%d %H:%M:%S}, which is not so"
+
+
+def _ran(_seen: Seen, machine: Machine, closed_at: datetime) -> bool:
+    return any(one.power_state is PowerState.RUNNING for one in _lately(machine, closed_at))
+
+
+def _was_deleted(_seen: Seen, machine: Machine, closed_at: datetime) -> bool:
+    return machine.deleted_at is not None and machine.deleted_at <= closed_at + CLOCKS
+
+
+def _was_stopped(seen: Seen, machine: Machine, closed_at: datetime) -> bool:
+    """By its owner, or by an eviction that cannot be told from that (docs/azure-assumptions.md E1)."""
+    looked_like_it = "VirtualMachineDeallocationInitiated" in seen.azure.world.eviction_annotations
+    stops = [*machine.stop_calls, *(machine.evictions if looked_like_it else ())]
+    return any(at <= closed_at + CLOCKS for at in stops)
+
+
+def _was_untagged(_seen: Seen, machine: Machine, closed_at: datetime) -> bool:
+    return not all(is_tagged(one.tags) for one in _lately(machine, closed_at))
+
+
+def _restores_itself(seen: Seen, machine: Machine, _closed_at: datetime) -> bool:
+    return seen.restores_itself(machine)
+
+
+def _lately(machine: Machine, closed_at: datetime) -> Iterator[Any]:
+    return conditions(machine, closed_at - LOOK - CLOCKS, closed_at + CLOCKS)
+
+
+_TRUTHS: Final[Mapping[str, Callable[[Seen, Machine, datetime], bool]]] = {
+    Outcome.RESTORED: _ran,
+    Outcome.RUNS_WITHOUT_US: _ran,
+    Outcome.GONE: _was_deleted,
+    Outcome.STOPPED_BY_OWNER: _was_stopped,
+    Outcome.OPTED_OUT: _was_untagged,
+    Outcome.OWNED_BY_SCALE_SET: _restores_itself,
+}
