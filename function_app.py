@@ -9,6 +9,7 @@ from functools import cache
 
 import azure.functions as func
 
+from spot_responder.gates import Gates
 from spot_responder.responder import Responder
 from spot_responder.settings import DEFAULT_SCHEDULE, Settings
 
@@ -23,8 +24,10 @@ def responder() -> Responder:
     """Put the responder together when the first signal needs it: Azure's SDKs take their time to import."""
     from spot_responder.clients.connections import connect  # noqa: PLC0415 - see above
 
+    clients = connect(SETTINGS)
     return Responder(
-        clients=connect(SETTINGS),
+        clients=clients,
+        gates=Gates(clients.store),
         settings=SETTINGS,
         clock=lambda: datetime.now(UTC),
         roll=random.random,

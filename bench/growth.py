@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.scenarios import BEGIN, MINUTE, SECOND, Scenario
-from bench.stage import ROOM, Counted, CountedLimits, PromptEvents, play_responder
+from bench.stage import Counted, CountedLimits, PromptEvents, play_responder
 from localazure.virtual.app import Deployment
 from localazure.virtual.azure import VirtualAzure
 from localazure.virtual.wire import Door
@@ -53,7 +53,7 @@ def sweep(vms: int) -> dict[str, Any]:
     requests = CountedSweep()
     with VirtualAzure(
         BEGIN,
-        Deployment(Policy(), room=ROOM, sweep_every=10 * MINUTE),
+        Deployment(Policy(), sweep_every=10 * MINUTE),
         passages=requests,
         carriage=PromptEvents(),
         limits=CountedLimits(),

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.scenarios import BEGIN, TAG
-from bench.stage import ROOM, Counted, CountedLimits, PromptEvents
+from bench.stage import Counted, CountedLimits, PromptEvents
 from localazure.host_settings import read_queue_settings
 from localazure.virtual.app import Deployment
 from localazure.virtual.azure import VirtualAzure
@@ -23,7 +23,7 @@ def measure(host_json: Path) -> dict[str, Any]:
     """Let a hundred VMs run for a day, and nothing befall them."""
     requests = Counted()
     with VirtualAzure(
-        BEGIN, Deployment(Policy(), room=ROOM), passages=requests, carriage=PromptEvents(), limits=CountedLimits()
+        BEGIN, Deployment(Policy()), passages=requests, carriage=PromptEvents(), limits=CountedLimits()
     ) as azure:
         for number in range(VMS):
             azure.world.add_vm(f"vm-{number:03d}", tags=TAG)

@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from localazure.operations import StartCall
     from localazure.virtual.wire import Passage
 
-ROOM: Final = 48
-"""``batchSize`` and ``newBatchThreshold`` of ``host.json`` together."""
-
 _LOOK: Final = 10 * SECOND
 _LAGS: Final = Lags()
 
@@ -140,7 +137,7 @@ def play_responder(scenario: Scenario, instances: int = 1, name: str = "responde
     requests, limits = Counted(), CountedLimits()
     with VirtualAzure(
         BEGIN,
-        Deployment(Policy(), instances=instances, room=ROOM),
+        Deployment(Policy(), instances=instances),
         chance=Random(0),  # noqa: S311 - no secret
         durations=scenario.durations,
         passages=requests,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, Clients, GateChangedError, StoreFailedError
+from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, Clients, StoreFailedError
 from spot_responder.evidence import Evidence
 from spot_responder.failures import NO_ANSWER, OWN_PACE
 from spot_responder.log_lines import (
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from spot_responder.failures import Failure
+    from spot_responder.gates import Gates
     from spot_responder.gathering import Gathered
     from spot_responder.pools import Pool
     from spot_responder.vms import Vm
@@ -44,9 +45,13 @@ TRIES: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Carries out decisions. ``clock`` gives the time in UTC, ``new_id`` a fresh id."""
+    """Carries out decisions; what they make of a pool's gate is saved already.
+
+    ``clock`` gives the time in UTC, ``new_id`` a fresh id.
+    """
 
     clients: Clients
+    gates: Gates
     policy: Policy
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
@@ -55,8 +60,7 @@ class Actor:
         """Carry out one decision.
 
         Raises:
-            ChangedMeanwhileError, GateChangedError: if row or gate that it rests on was changed by somebody else;
-                nothing was started then.
+            ChangedMeanwhileError: if the row that it rests on was changed by somebody else; nothing was started then.
         """
         if not isinstance(decision, Ignore):
             await self._record_the_case_before(gathered.situation.recovery)
@@ -67,7 +71,6 @@ class Actor:
             case Wait():
                 await self._wait(gathered, decision, now)
             case Close():
-                await self._save_pool(gathered, decision.pool)
                 recovery = self._opened(gathered.situation, now)
                 closed = recovery.closed(decision.outcome, now, decision.reason)
                 await self.tell(closed, await self._save(closed, gathered, decision, now))
@@ -102,7 +105,6 @@ class Actor:
             await self.clients.store.save(row, gathered.etag)
 
     async def _wait(self, gathered: Gathered, decision: Wait, now: datetime) -> None:
-        await self._save_pool(gathered, decision.pool)
         recovery = self._opened(gathered.situation, now)
         looked_at = now if gathered.situation.vm else recovery.seen_held_at
         seen_held_at = looked_at if decision.at_gate else None
@@ -160,7 +162,6 @@ class Actor:
             await self.publish(before)
 
     async def _start(self, gathered: Gathered, decision: Start, now: datetime, roll: float) -> None:
-        await self._save_pool(gathered, decision.pool)
         answer_by = now + ANSWER_PATIENCE
         asking = self._opened(gathered.situation, now).asking(now, answer_by, decision.reason)
         await self._follow_up(asking, answer_by, now)
@@ -233,21 +234,12 @@ class Actor:
 
     async def _pool_after(self, failure: Failure, vm: Vm, asking: Recovery, now: datetime, roll: float) -> Wait:
         """Decide how to go on after a refusal, and save what it says about the pool."""
-        for _ in range(TRIES):
-            stored = await self.clients.store.load_pool(pool_of(vm))
-            decision = decide_after_failure(failure, vm, asking, stored.value, self.policy, now, roll)
-            try:
-                if decision.pool is not None and decision.pool != stored.value:
-                    await self.clients.store.save_pool(decision.pool, stored.etag)
-            except GateChangedError:
-                continue
-            break
-        # When others change the gate all the time, they know as well as we do how the pool stands.
-        return decision
 
-    async def _save_pool(self, gathered: Gathered, pool: Pool | None) -> None:
-        if pool is not None and pool != gathered.situation.pool:
-            await self.clients.store.save_pool(pool, gathered.pool_etag)
+        def refuse(pool: Pool) -> tuple[Wait, Pool | None]:
+            wait = decide_after_failure(failure, vm, asking, pool, self.policy, now, roll)
+            return wait, wait.pool
+
+        return await self.gates.ask(pool_of(vm), refuse)
 
 
 @contextmanager

@@ -64,18 +64,28 @@ def decide(situation: Situation, policy: Policy, now: datetime, roll: float) -> 
 
 
 def decide_at_the_gate(situation: Situation, policy: Policy, now: datetime, roll: float) -> Wait | None:
-    """Decide that a VM goes on waiting on the word of its row and its pool's gate alone; ``None``: look at it.
+    """Decide that a VM waits on the word of its row and its pool's gate, without a look at it; ``None``: look at it.
 
-    Only where a look not long ago saw it deallocated and held. Hundreds may be held: each look costs requests of which
-    Azure grants so many a second.
+    Only where a look not long ago saw it deallocated and held, or Azure has just told of its eviction. Hundreds may be
+    held: each look costs requests of which Azure grants so many a second.
     """
-    recovery, pool = situation.open_recovery, situation.pool
-    if recovery is None or pool is None or situation.evidence.verdict is Verdict.STOPPED_BY_OWNER:
-        return None
-    if recovery.seen_held_at is None or now - recovery.seen_held_at >= SEEN_HELD:
+    pool = situation.pool
+    if pool is None or not (_was_seen_held(situation, now) or _was_just_evicted(situation)):
         return None
     answer = _ask_the_gate(situation, pool, policy, now, roll)
     return Wait(answer.until, _why_held(pool), at_gate=True) if isinstance(answer, Held) else None
+
+
+def _was_seen_held(situation: Situation, now: datetime) -> bool:
+    recovery = situation.open_recovery
+    if recovery is None or situation.evidence.verdict is Verdict.STOPPED_BY_OWNER:
+        return False
+    return recovery.seen_held_at is not None and now - recovery.seen_held_at < SEEN_HELD
+
+
+def _was_just_evicted(situation: Situation) -> bool:
+    is_news = situation.signal.kind is SignalKind.EVICTED and situation.open_recovery is None
+    return is_news and situation.vm is not None and situation.evidence.verdict is Verdict.EVICTED
 
 
 def _end(situation: Situation, outcome: Outcome, reason: str, *, remember: bool = True) -> Close | Ignore:

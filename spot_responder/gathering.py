@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from spot_responder.doors import Clients
+    from spot_responder.pools import PoolId
     from spot_responder.recoveries import Recovery
     from spot_responder.vms import Vm, VmId
 
@@ -30,16 +31,20 @@ _ONLY_HINTS: Final = frozenset({SignalKind.FOLLOW_UP, SignalKind.EVICTED, Signal
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """A situation, when its gathering began, and the ETags of the rows it was gathered from."""
+    """A situation, when its gathering began, and the ETag of the row it was gathered from.
+
+    ``gate``: the pool whose gate the decision rests on, if it rests on one. That changes so often that it is looked at
+    only at the moment of the decision (``gates.py``).
+    """
 
     situation: Situation
     begun_at: datetime
     etag: str | None
-    pool_etag: str | None = None
+    gate: PoolId | None = None
 
 
 async def gather_rows(signal: Signal, clients: Clients, begun_at: datetime) -> Gathered | None:
-    """Give what is known of a VM without a look at it: its row, and its pool's gate where it may be held there.
+    """Give what is known of a VM without a look at it: its row, and whether it may be held at its pool's gate.
 
     ``None`` for a follow-up that is stale, and for an echo of our own start.
     """
@@ -51,11 +56,26 @@ async def gather_rows(signal: Signal, clients: Clients, begun_at: datetime) -> G
         return None
     evidence = (recovery.evidence if recovery else Evidence()).with_signal(signal)
     rows = Gathered(Situation(signal, None, recovery, evidence), begun_at, stored.etag)
-    pool_id = recovery.pool if recovery and recovery.is_open and recovery.seen_held_at else None
-    if pool_id is None or signal.kind not in _ONLY_HINTS:
+    is_held = recovery is not None and recovery.is_open and recovery.seen_held_at is not None
+    return replace(rows, gate=recovery.pool) if recovery and is_held and signal.kind in _ONLY_HINTS else rows
+
+
+async def recognise(rows: Gathered, clients: Clients, restart_tag: str) -> Gathered:
+    """Add what Resource Graph knows of a VM that Azure has just evicted.
+
+    In a mass eviction that and its pool's gate are enough to see that others are tried first, and each look costs one
+    of ARM's reads.
+
+    Raises:
+        AzureRefusedError: if Azure did not let us look.
+    """
+    known = rows.situation
+    if known.signal.kind is not SignalKind.EVICTED or known.open_recovery is not None:
         return rows
-    pool = await clients.store.load_pool(pool_id)
-    return replace(rows, situation=replace(rows.situation, pool=pool.value), pool_etag=pool.etag)
+    vm = await clients.graph.confirm(known.signal.vm_id)
+    if vm is None or not _may_be_ours(vm, restart_tag):
+        return rows
+    return replace(rows, situation=replace(known, vm=vm), gate=pool_of(vm))
 
 
 async def look(rows: Gathered, clients: Clients, restart_tag: str) -> Gathered:
@@ -65,37 +85,24 @@ async def look(rows: Gathered, clients: Clients, restart_tag: str) -> Gathered:
         AzureRefusedError: if Azure did not let us look.
     """
     known = rows.situation
-    vm = await _look_at(known.signal, known.recovery, clients, restart_tag)
+    vm = await _look_at(known, clients, restart_tag)
     if vm is None:
-        return replace(rows, situation=replace(known, pool=None))
+        return replace(rows, situation=replace(known, vm=None), gate=None)
     situation = replace(known, vm=vm, evidence=known.evidence.with_annotation(vm.annotation))
     situation = replace(situation, operation=await _operation(situation, vm, clients))
-    if not _concerns_the_pool(situation, vm):
-        return replace(rows, situation=replace(situation, pool=None))
-    looked = replace(rows, situation=situation)
-    if known.pool is not None and known.pool.pool_id == pool_of(vm):
-        return looked
-    return await gather_the_gate(looked, clients)
+    return replace(rows, situation=situation, gate=pool_of(vm) if _concerns_the_pool(situation, vm) else None)
 
 
-async def gather_the_gate(gathered: Gathered, clients: Clients) -> Gathered:
-    """Give what was gathered with the pool's gate as it is now."""
-    vm = gathered.situation.vm
-    if vm is None:
-        return gathered
-    pool = await clients.store.load_pool(pool_of(vm))
-    return replace(gathered, situation=replace(gathered.situation, pool=pool.value), pool_etag=pool.etag)
-
-
-async def _look_at(signal: Signal, recovery: Recovery | None, clients: Clients, restart_tag: str) -> Vm | None:
+async def _look_at(situation: Situation, clients: Clients, restart_tag: str) -> Vm | None:
     """Ask Resource Graph and, where anything may rest on it, ARM: the graph may be minutes old.
 
     An owner's stop is not dropped on the graph's word: the tag may be younger than the graph.
     """
-    if recovery is not None and recovery.is_open and recovery.attempt_under_way:
+    signal, recovery = situation.signal, situation.open_recovery
+    if recovery is not None and recovery.attempt_under_way:
         return await _look_at_what_may_come_up(signal.vm_id, clients)
-    known = await clients.graph.confirm(signal.vm_id)
-    matters = (recovery is not None and recovery.is_open) or signal.kind is SignalKind.STOPPED_BY_OWNER
+    known = situation.vm or await clients.graph.confirm(signal.vm_id)
+    matters = recovery is not None or signal.kind is SignalKind.STOPPED_BY_OWNER
     if known and not (known.is_spot and matters) and not _may_be_ours(known, restart_tag):
         return known
     current = await clients.compute.current(signal.vm_id)
@@ -103,9 +110,9 @@ async def _look_at(signal: Signal, recovery: Recovery | None, clients: Clients, 
 
 
 async def _look_at_what_may_come_up(vm_id: VmId, clients: Clients) -> Vm | None:
-    """Ask ARM first: of a VM that is on its way up, nothing that only Resource Graph knows matters."""
+    """Ask ARM first: of a VM that is up or on its way, nothing that only Resource Graph knows matters."""
     current = await clients.compute.current(vm_id)
-    if current is None or current.power_state in _ON_ITS_WAY_UP:
+    if current is None or current.power_state in _SAYS_ENOUGH:
         return current
     known = await clients.graph.confirm(vm_id)
     return known.with_current(current) if known else current

@@ -107,4 +107,6 @@ async def _situation(vm_id: VmId, clients: Clients, settings: Settings, now: dat
     if rows is None:
         message = "only a stale follow-up gathers nothing"
         raise AssertionError(message)
-    return (await look(rows, clients, settings.policy.restart_tag)).situation
+    looked = await look(rows, clients, settings.policy.restart_tag)
+    pool = (await clients.store.load_pool(looked.gate)).value if looked.gate else None
+    return replace(looked.situation, pool=pool)

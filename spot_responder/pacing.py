@@ -33,7 +33,7 @@ class Bucket:
 READS: Final = Bucket(250, 25, 100)
 """ARM's reads for each principal and subscription (facts/arm.md §2); the level is four seconds' refill."""
 
-WRITES: Final = Bucket(200, 10, 40)
+WRITES: Final = Bucket(200, 10, 35)
 """The same for its writes, of which a start is one."""
 
 QUERIES: Final = Bucket(15, 1, 15)

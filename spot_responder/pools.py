@@ -5,11 +5,10 @@ once is its width, and the width follows what comes of them, as a TCP sender's w
 
 - Where nobody has come up since a VM went down, ``FIRST_STARTS`` are tried first. As soon as one comes up the pool is
   proven for all that went down before, and nobody is held.
-- One "no capacity" closes it for everybody. If nobody came up since the refusal before, one VM probes at the end of
-  the pause, and each pause is twice the one before; else capacity trickles: the pause is a first one, and half as many
-  as were under way are tried after it.
-- Each VM that comes up widens the pool by one, which doubles it from round to round; from where it was refused last,
-  by one a round.
+- One "no capacity" closes it for everybody, and at the end of the pause one VM probes. If nobody came up since the
+  refusal before, each pause is twice the one before; else capacity trickles, and the pause is a first one.
+- Each VM that comes up widens the pool by one, which doubles it from round to round; where capacity trickles, by one a
+  round.
 
 So an outage of hundreds of VMs costs a handful of start requests, and capacity that comes back little by little is
 taken as it comes.
@@ -27,10 +26,12 @@ if TYPE_CHECKING:
     from spot_responder.policy import Policy
     from spot_responder.vms import Vm
 
-FIRST_STARTS: Final = 20
-"""So many starts show whether there is capacity; if there is none, they are all that a mass eviction costs at once."""
+FIRST_STARTS: Final = 90
+"""So many starts show whether there is capacity; if there is none, they are all that a mass eviction costs at once.
 
-NEWS_AFTER: Final = timedelta(seconds=25)
+Fewer would cost fewer: but in the time that shows it, ARM would let us ask for 400, so each of them counts."""
+
+NEWS_AFTER: Final = timedelta(seconds=22)
 """A start takes some 20 seconds: who is held for the first ones need not ask before there can be news of them."""
 
 MOST_DOUBLINGS: Final = 24
@@ -65,7 +66,7 @@ class Pool:
         refusals: how often in a row it refused, nobody having come up in between.
         closed_until: the end of the pause after the latest refusal; ``None`` where it never refused.
         width: how many starts may be under way at once.
-        steady_from: the width from which it grows by one a round; ``None``: not refused since it began to grow.
+        trickles: its capacity came back little by little: it grows by one a round.
         round_of: how many came up in this round.
         refused_last: the key of the VM that it refused last.
         proven_at: when a VM last came up here, as long as it never refused.
@@ -76,7 +77,7 @@ class Pool:
     refusals: int = 0
     closed_until: datetime | None = None
     width: int = FIRST_STARTS
-    steady_from: int | None = None
+    trickles: bool = False
     round_of: int = 0
     refused_last: str = ""
     proven_at: datetime | None = None
@@ -139,13 +140,12 @@ def refused(pool: Pool, vm_key: str, now: datetime, policy: Policy, roll: float)
     doublings = min(pool.refusals, MOST_DOUBLINGS)
     pause = min(policy.capacity_retry * 2**doublings, policy.capacity_retry_max) * (0.9 + 0.2 * roll)
     trickles = pool.proven_at is not None or (pool.closed_until is not None and pool.refusals == 0)
-    width = max(len({*pool.under_way, vm_key}) // 2, 1) if trickles else 1
     return Pool(
         pool.pool_id,
         refusals=pool.refusals + 1,
         closed_until=now + pause,
-        width=width,
-        steady_from=width if trickles else None,
+        width=1,
+        trickles=trickles,
         refused_last=vm_key,
         under_way=left(pool, vm_key).under_way,
     )
@@ -164,7 +164,7 @@ def restored(pool: Pool, vm_key: str, now: datetime, policy: Policy) -> Pool:
         return replace(freed, proven_at=now)
     if pool.is_closed(now):
         return replace(freed, refusals=0, closed_until=min(pool.closed_until, now + policy.capacity_retry))
-    if pool.steady_from is None or pool.width < pool.steady_from:
+    if not pool.trickles:
         return replace(freed, refusals=0, width=pool.width + 1)
     if pool.round_of + 1 < pool.width:
         return replace(freed, refusals=0, round_of=pool.round_of + 1)

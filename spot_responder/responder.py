@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.acting import TRIES, Actor
 from spot_responder.decisions import decide, decide_at_the_gate
-from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, Clients, GateChangedError, StoreFailedError
+from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, Clients, StoreFailedError
 from spot_responder.failures import FailureKind
-from spot_responder.gathering import gather_rows, gather_the_gate, look
+from spot_responder.gathering import gather_rows, look, recognise
 from spot_responder.log_lines import (
     log_decision,
     log_denied,
@@ -30,12 +30,16 @@ from spot_responder.messages import put_back, sweep_found_event, times_put_back
 from spot_responder.pools import MOST_DOUBLINGS
 from spot_responder.recoveries import opened_within_a_day
 from spot_responder.signals import NotOurs, Signal, SignalKind, UnreadableEvent, parse_body, read_event
+from spot_responder.situations import Ignore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from spot_responder.gates import Gates
     from spot_responder.gathering import Gathered
+    from spot_responder.pools import Pool
     from spot_responder.settings import Settings
+    from spot_responder.situations import Decision, Wait
     from spot_responder.vms import VmId
 
 PUT_BACK: Final = timedelta(minutes=1)
@@ -50,9 +54,6 @@ HINT_HOLDS: Final = timedelta(days=1)
 UNTOLD_AT_MOST: Final = timedelta(days=2)
 """An outcome that could not be published for so long is in the history only."""
 
-GATE_TRIES: Final = 20
-"""In a mass eviction many change one gate; each time that somebody else was first, there is one less of them."""
-
 PUT_AT_ONCE: Final = 32
 """So many finds go on the queue at once: one after the other, 10,000 of them would take longer than a call may."""
 
@@ -65,6 +66,7 @@ class Responder:
     """Answers signals. ``clock`` gives the time in UTC, ``roll`` a number from 0 to 1, ``new_id`` a fresh id."""
 
     clients: Clients
+    gates: Gates
     settings: Settings
     clock: Callable[[], datetime]
     roll: Callable[[], float]
@@ -130,7 +132,7 @@ class Responder:
                 return
 
     def _actor(self) -> Actor:
-        return Actor(self.clients, self.settings.policy, self.clock, self.new_id)
+        return Actor(self.clients, self.gates, self.settings.policy, self.clock, self.new_id)
 
     async def _raise_hands(self, vm_ids: set[VmId], now: datetime) -> None:
         for some in batched(sorted(vm_ids, key=str), PUT_AT_ONCE, strict=False):
@@ -200,7 +202,10 @@ class Responder:
                 rows = await gather_rows(signal, self.clients, self.clock())
                 if rows is None or await self._is_held(rows):
                     return
-                await self._decide_and_act(await look(rows, self.clients, self.settings.policy.restart_tag))
+                known = await recognise(rows, self.clients, self.settings.policy.restart_tag)
+                if known is not rows and await self._is_held(known):
+                    return
+                await self._decide_and_act(await look(known, self.clients, self.settings.policy.restart_tag))
             except ChangedMeanwhileError:
                 continue
             return
@@ -208,32 +213,38 @@ class Responder:
         raise ChangedMeanwhileError(message)
 
     async def _is_held(self, rows: Gathered) -> bool:
-        """Let a VM wait at its pool's gate on the rows' word alone; answer whether it does."""
-        now, roll = self.clock(), self.roll()
-        wait = decide_at_the_gate(rows.situation, self.settings.policy, now, roll)
-        if wait is None or self.settings.dry_run:
+        """Let a VM wait at its pool's gate without a look at it; answer whether it does."""
+        if rows.gate is None or self.settings.dry_run:
             return False
-        await self._actor().act(rows, wait, now, roll)
-        return True
+
+        def wait_there(pool: Pool) -> tuple[Wait | None, None]:
+            situation = replace(rows.situation, pool=pool)
+            return decide_at_the_gate(situation, self.settings.policy, self.clock(), self.roll()), None
+
+        wait = await self.gates.ask(rows.gate, wait_there)
+        if wait is not None:
+            await self._actor().act(rows, wait, self.clock(), self.roll())
+        return wait is not None
 
     async def _decide_and_act(self, gathered: Gathered) -> None:
-        """Decide on what was gathered; where only the pool's gate changed meanwhile, again on what that is now."""
-        actor = self._actor()
-        for _ in range(GATE_TRIES):
-            now, roll = self.clock(), self.roll()
-            decision = decide(gathered.situation, self.settings.policy, now, roll)
-            if self.settings.dry_run:
-                log_decision(gathered.situation, decision, now, dry_run=True)
-                await actor.remember(gathered, decision, now)
-                return
-            try:
-                await actor.act(gathered, decision, now, roll)
-            except GateChangedError:
-                gathered = await gather_the_gate(gathered, self.clients)
-                continue
-            return
-        message = f"the gate of the pool of {gathered.situation.signal.vm_id} changed {GATE_TRIES} times"
-        raise ChangedMeanwhileError(message)
+        decision = await self._decide(gathered)
+        if self.settings.dry_run:
+            log_decision(gathered.situation, decision, self.clock(), dry_run=True)
+            await self._actor().remember(gathered, decision, self.clock())
+        else:
+            await self._actor().act(gathered, decision, self.clock(), self.roll())
+
+    async def _decide(self, gathered: Gathered) -> Decision:
+        """Decide on what was gathered; where that rests on a pool's gate, on what it is now, and leave it changed."""
+        policy = self.settings.policy
+        if gathered.gate is None:
+            return decide(gathered.situation, policy, self.clock(), self.roll())
+
+        def decide_on(pool: Pool) -> tuple[Decision, Pool | None]:
+            decision = decide(replace(gathered.situation, pool=pool), policy, self.clock(), self.roll())
+            return decision, None if self.settings.dry_run or isinstance(decision, Ignore) else decision.pool
+
+        return await self.gates.ask(gathered.gate, decide_on)
 
 
 def _not_after(now: datetime, signal: Signal) -> Signal:

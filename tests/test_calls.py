@@ -31,11 +31,11 @@ USUAL: Final = [
     (
         SINGLE,
         {
-            "graph": 2.45,
+            "graph": 1.45,
             "outcome": 1.0,
             "queue_put": 3.1,
-            "row_read": 10.15,
-            "row_write": 9.15,
+            "row_read": 11.1,
+            "row_write": 9.1,
             "vm_read": 3.1,
             "vm_start": 1.0,
         },
@@ -43,10 +43,10 @@ USUAL: Final = [
     (
         DEALLOCATING,
         {
-            "graph": 3.45,
+            "graph": 2.45,
             "outcome": 1.0,
             "queue_put": 4.0,
-            "row_read": 10.9,
+            "row_read": 11.9,
             "row_write": 10.0,
             "vm_read": 4.0,
             "vm_start": 1.0,
@@ -55,12 +55,12 @@ USUAL: Final = [
     (
         STORM,
         {
-            "graph": 0.15,
+            "graph": 0.1,
             "outcome": 1.0,
-            "queue_put": 4.21,
-            "row_read": 10.43,
-            "row_write": 9.0,
-            "vm_read": 4.22,
+            "queue_put": 3.59,
+            "row_read": 7.67,
+            "row_write": 7.88,
+            "vm_read": 3.12,
             "vm_start": 1.0,
         },
     ),

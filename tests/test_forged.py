@@ -190,7 +190,7 @@ def test_forged_follow_ups_cause_looks_and_no_start_before_its_time(sequence: in
                 made.run_for(MINUTE)
             asked = len(machine.start_calls)
             # Each that counted put one of ours in its place; those come due, and all but one are stale.
-            made.run_for(2 * HOUR)
+            made.run_for(2 * HOUR + 10 * MINUTE)
             assert len(made.app.messages) <= 1
             return asked
 

@@ -120,26 +120,26 @@ def test_capacity_that_is_back_is_taken_in_doubling_rounds() -> None:
 
 
 def test_capacity_that_trickles_is_taken_as_it_comes() -> None:
-    """Eight are under way, two come up, the third is refused: a first pause, then four, then five."""
+    """Eight are under way, two come up, the third is refused: a first pause, then one, then two, then three."""
     pool = with_starts(replace(closed_at_ten(), width=8, refusals=3), 8, at("10:01"))
     for number in (0, 1):
         pool = restored(pool, f"vm-{number}", at("10:02"), POLICY)
     pool = with_starts(pool, 8, at("10:02"))
     pool = refused(pool, "vm-2", at("10:02"), POLICY, roll=0.5)
-    assert (pool.closed_until, pool.width, pool.refusals) == (at("10:03"), 4, 1)
+    assert (pool.closed_until, pool.refusals) == (at("10:03"), 1)
     pool = replace(pool, under_way={})
-    for width in (4, 5):
+    for width in (1, 2, 3):
         assert pool.width == width
         pool = with_starts(pool, width, at("10:03"))
         for number in range(width):
             pool = restored(pool, f"vm-{number}", at("10:04"), POLICY)
 
 
-def test_a_refusal_after_a_success_that_needed_no_gate_halves_what_is_under_way() -> None:
-    """A pool that was proven refuses: somebody came up a moment ago, so it is no outage yet, and one VM goes on."""
+def test_a_refusal_after_a_success_that_needed_no_gate_is_no_outage_yet() -> None:
+    """A pool that was proven refuses: somebody came up a moment ago, so its capacity trickles."""
     pool = restored(with_starts(POOL, 1, TEN), "vm-0", at("10:00:30"), POLICY)
     closed = refused(pool, "free", at("10:01"), POLICY, roll=0.5)
-    assert (closed.width, closed.steady_from, closed.proven_at) == (1, 1, None)
+    assert (closed.width, closed.trickles, closed.proven_at) == (1, True, None)
 
 
 def test_a_vm_without_a_place_changes_nothing_when_it_comes_up() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from localazure.happenings import Annotated, AvailabilityChanged
+from localazure.virtual.wire import Door
 from spot_responder.policy import Policy, RestartWhen
 from spot_responder.recoveries import Outcome
 from tests.makers import TEN, at
@@ -262,6 +265,28 @@ def test_a_hundred_vms_in_an_outage_cost_a_handful_of_starts_and_all_come_back(n
     assert during <= 8
     assert {azure.world.machine(name).power_state for name in names} == {"running"}
     assert outcomes(azure) == [Outcome.RESTORED] * 100
+
+
+def test_who_is_evicted_into_a_closed_pool_waits_there_and_costs_no_look(new_azure: NewAzure) -> None:
+    """The pool refused at 10:00:36; two more go at 10:01, one of them untagged: ARM is not asked about either."""
+    azure = new_azure()
+    azure.add_vm("first")
+    vm, other = azure.add_vm("second"), azure.add_vm("untagged", tags={})
+    azure.world.set_capacity(azure.pool_key("first"), 0)
+    azure.world.evict("first")
+    azure.run_until(at("10:01"))
+    looks: Counter[str] = Counter()
+    for each in (vm, other):
+        about = each.vm_id
+        azure.script.next(Door.VM_READ, about=about, times=1000, meanwhile=partial(looks.update, [each.name]))
+        azure.world.evict(each.name)
+    azure.run_until(at("10:01:05"))
+    assert not looks
+    assert azure.recovery("second").reason.startswith("no capacity just now: standard_d2s_v5 in westeurope refused")
+    azure.world.set_capacity(azure.pool_key("first"), None)
+    azure.run_until(at("10:10"))
+    assert vm.power_state == "running"
+    assert looks == {"second": 3}
 
 
 def test_a_vm_evicted_again_and_again_meets_the_brake(new_azure: NewAzure) -> None:

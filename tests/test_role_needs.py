@@ -32,6 +32,7 @@ from spot_responder.clients.rows import recovery_from_row
 from spot_responder.clients.store import Tables
 from spot_responder.doors import Clients
 from spot_responder.failures import FailureKind
+from spot_responder.gates import Gates
 from spot_responder.policy import Policy
 from spot_responder.responder import Responder
 from spot_responder.settings import Settings
@@ -170,7 +171,9 @@ async def live(folder: Path, role: Role) -> AsyncIterator[Live]:
             )
             settings = Settings("https://queue", "https://table", front.url, None, dry_run=False, policy=Policy())
             ids = count(1)
-            responder = Responder(clients, settings, lambda: world.now, lambda: 0.5, lambda: f"id-{next(ids)}")
+            responder = Responder(
+                clients, Gates(clients.store), settings, lambda: world.now, lambda: 0.5, lambda: f"id-{next(ids)}"
+            )
             yield Live(world, front, responder, recoveries, pools, mailbox, script)
 
 

@@ -23,6 +23,7 @@ from spot_responder.clients.outcomes import OutcomesTopic
 from spot_responder.clients.queue import SignalQueue
 from spot_responder.clients.store import Tables
 from spot_responder.doors import Clients
+from spot_responder.gates import Gates
 from spot_responder.responder import Responder
 from spot_responder.settings import Settings
 
@@ -45,6 +46,9 @@ POISON_AT: Final = 5
 
 TRY_AGAIN: Final = timedelta(seconds=30)
 """``visibilityTimeout`` of ``host.json``: when a message whose function failed comes back."""
+
+ROOM: Final = 80
+"""``batchSize`` and ``newBatchThreshold`` of ``host.json`` together: so many messages are worked on at once."""
 
 POLLING: Final = timedelta(seconds=1)
 """``maxPollingInterval`` of ``host.json``: a message that can be seen may wait so long."""
@@ -83,7 +87,7 @@ class Deployment:
 
     policy: Policy
     instances: int = 1
-    room: int = 12
+    room: int = ROOM
     sweep_every: timedelta = timedelta(minutes=15)
     polling: timedelta = POLLING
     dry_run: bool = False
@@ -182,8 +186,10 @@ class App:
         """Put the product together, for one instance."""
         clock, errors = self._clock, self._deployment.clock_errors
         error = errors[instance.number % len(errors)] if errors else timedelta()
+        clients = self.clients(instance.die)
         return Responder(
-            clients=self.clients(instance.die),
+            clients=clients,
+            gates=Gates(clients.store),
             settings=self.settings,
             clock=lambda: clock.now() + error,
             roll=self._chance.random,
