@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
 PYTHON_SET_UP := .venv/.set-up
 NODE_SET_UP := node_modules/.set-up
-PURE_ROOMS := advice check_ups decisions drills evidence explanations failures histories letters messages near_misses overviews pacing payloads plans policy pools recoveries refusals signals situations vms
+PURE_ROOMS := advice amounts charts check_ups decisions drills evidence explanations failures figures histories json_forms letters messages near_misses overviews pacing pages payloads plans policy pools recoveries refusals signals situations vms
 COMMA := ,
 EMPTY :=
 SPACE := $(EMPTY) $(EMPTY)
@@ -29,7 +29,7 @@ demo: setup ## play every scenario in a laptop Azure, with a live timeline; ends
 run: setup ## start the laptop Azure and the app, and stay; Ctrl-C ends it
 	@$(PYTHON) -m localazure run
 
-examples: setup ## play the examples of docs/operations.md on the laptop Azure, and write them there
+examples: setup ## play the examples of docs/operations.md on the laptop Azure, write them there, take the picture
 	@$(PYTHON) -m localazure examples
 
 evict: ## in the world of `make run`: evict a VM, VM=name

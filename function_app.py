@@ -53,3 +53,16 @@ async def on_event(event: func.EventGridEvent) -> None:
 async def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host insists on it
     """Raise a hand for every VM that needs us and that no event told of."""
     await responder().sweep()
+
+
+@app.route(route="status", methods=["GET"], auth_level=func.AuthLevel.FUNCTION, trigger_arg_name="request")
+async def status(request: func.HttpRequest) -> func.HttpResponse:
+    """Show what is going on to whoever has the function's key: a page for people, JSON for programs."""
+    from spot_responder.clients.operator_connections import operator_doors  # noqa: PLC0415 - see above
+    from spot_responder.status_page import HEADERS, show_status  # noqa: PLC0415 - see above
+
+    accept = request.headers.get("Accept", "")
+    shown = await show_status(accept, lambda: operator_doors(SETTINGS), SETTINGS, datetime.now(UTC))
+    return func.HttpResponse(
+        shown.body, status_code=shown.status, headers=HEADERS, mimetype=shown.media_type, charset="utf-8"
+    )

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from localazure import demo, examples, stay
+from localazure.browser import NoBrowserError
 from localazure.control import ControlError, ask
 from localazure.laptop import REPOSITORY
 from localazure.processes import NotAloneError, StartError, alone
@@ -40,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             case move:
                 sys.stdout.write(f"{ask(FOLDER, move, arguments.name)}\n")
                 return 0
-    except (StartError, ControlError, NotAloneError) as problem:
+    except (StartError, ControlError, NotAloneError, NoBrowserError) as problem:
         sys.stderr.write(f"{problem}\n")
         return 1
 

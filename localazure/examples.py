@@ -1,7 +1,8 @@
 """The examples of the docs: a story on the laptop Azure, told by the operator's commands.
 
-``python -m localazure examples`` plays it and writes what the commands print between the marks of the page; a test
-plays it too and holds the page against it, in shape: times, ids and numbers differ from run to run.
+``python -m localazure examples`` plays it, writes what the commands print between the marks of the page, and takes the
+README's picture of the status page; a test plays it too and holds the page against it, in shape: times, ids and numbers
+differ from run to run.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from localazure.as_operator import run_command
+from localazure.browser import chromium
 from localazure.laptop import REPOSITORY, TABLES, laptop_azure
 from localazure.scenarios import TAG
 from localazure.world import Durations
@@ -25,10 +27,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from playwright.sync_api import ViewportSize
+
     from localazure.laptop import Laptop
     from spot_responder.recoveries import Recovery
 
 PAGE: Final = REPOSITORY / "docs" / "operations.md"
+PICTURE: Final = REPOSITORY / "docs" / "status.png"
+_WINDOW: Final[ViewportSize] = {"width": 880, "height": 600}
 EVENT: Final = "tests/payloads/events/annotated_preempted_cloudevent.json"
 ERROR: Final = "tests/payloads/errors/poll_allocation_failed.json"
 _SECOND: Final = timedelta(seconds=1)
@@ -69,12 +75,19 @@ class _Story:
     """The laptop, and what was told so far, by the name of the example."""
 
     laptop: Laptop
+    picture: Path | None = None
     told: dict[str, str] = field(default_factory=dict)
 
     async def show(self, name: str, *words: str) -> None:
         """Run a command, and keep what it printed."""
         done = await asyncio.to_thread(run_command, words, self.laptop.operator)
         self.told[name] = f"$ spot-responder {' '.join(words)}\n{done.err}{done.out}"
+
+    async def look_at_the_page(self) -> None:
+        """Take the picture of the status page, where one is wanted."""
+        if self.picture is not None:
+            host = self.laptop.host
+            await asyncio.to_thread(_take, self.picture, f"{host.url}/api/status?code={host.function_key}")
 
     async def until(self, name: str, holds: Callable[[Recovery], bool]) -> None:
         """Wait until something holds of a VM's row."""
@@ -88,10 +101,14 @@ class _Story:
                 await asyncio.sleep(_LOOK_S)
 
 
-async def play(folder: Path) -> dict[str, str]:
-    """Play the story; give what each example printed."""
+async def play(folder: Path, picture: Path | None = None) -> dict[str, str]:
+    """Play the story; give what each example printed.
+
+    Raises:
+        NoBrowserError: if a picture is wanted, and nothing there can take it.
+    """
     async with laptop_azure(folder, _APP_SETTINGS, _DURATIONS) as laptop:
-        story = _Story(laptop)
+        story = _Story(laptop, picture)
         _people(laptop)
         await _rehearse(story)
         await _suffer(story)
@@ -125,6 +142,7 @@ async def _suffer(story: _Story) -> None:
     await story.until("db-1", lambda row: row.evidence.stopped_firmly_at is not None)
     await story.show("hold", "hold", "render-2")
     await story.show("status", "status")
+    await story.look_at_the_page()
     await story.show("explain", "explain", "render-1")
     await story.show("explain-json", "explain", "db-1", "--json")
     await story.show("explain-not-covered", "explain", "typo-1")
@@ -163,8 +181,15 @@ def shape(text: str) -> str:
     return "\n".join(line.strip() for line in text.strip().splitlines())
 
 
+def _take(picture: Path, address: str) -> None:
+    with chromium() as browser:
+        page = browser.new_page(viewport=_WINDOW, color_scheme="light")
+        page.goto(address)
+        page.screenshot(path=picture, full_page=True)
+
+
 def run(folder: Path) -> int:
-    """Play the story and write it into the page."""
-    told = asyncio.run(play(folder))
+    """Play the story, write it into the page and take the picture."""
+    told = asyncio.run(play(folder, PICTURE))
     PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), told), encoding="utf-8")
     return 0

@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import logging
 import os
+import secrets
 import signal
 import sys
 import time
@@ -23,6 +24,7 @@ from aiohttp import web
 
 from localazure.event_grid_webhook import LARGEST_BODY, event_grid_routes
 from localazure.host_settings import HostSettingsError, read_queue_settings
+from localazure.http_trigger import http_routes
 from localazure.processes import StartError, bare_environment, stop
 from localazure.queue_listener import LEASE
 from localazure.triggers import Surroundings, Triggers, make_triggers
@@ -30,6 +32,9 @@ from localazure.worker import AppDidNotLoadError, load_app
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
+
+KEY_SETTING: Final = "LOCALAZURE_FUNCTION_KEY"
+"""Where the host finds the functions' key; in Azure it makes one itself and keeps it in the app's storage."""
 
 _REPOSITORY: Final = Path(__file__).resolve().parents[1]
 _RUNNING: Final = "the function app runs at "
@@ -50,6 +55,8 @@ class RunningHost:
 
     url: str
     """Its address on loopback, without a slash behind: ``<url>/runtime/webhooks/EventGrid`` takes events."""
+    function_key: str
+    """Opens its functions with an HTTP trigger."""
     process: asyncio.subprocess.Process
 
 
@@ -67,19 +74,20 @@ async def functions_host(
     """
     words = ["-m", "localazure.functions_host", "--app-directory", str(app_directory), "--port", "0"]
     words += ["--lease", f"{lease.total_seconds():.0f}"]
+    key = environment.get(KEY_SETTING) or secrets.token_urlsafe(32)
     with log_path.open("ab") as log:
         told_before = log.tell()
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *words,
-            env=bare_environment(environment),
+            env=bare_environment({**environment, KEY_SETTING: key}),
             cwd=_REPOSITORY,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,
         )
     try:
-        yield RunningHost(await _url(process, log_path, told_before), process)
+        yield RunningHost(await _url(process, log_path, told_before), key, process)
     finally:
         await stop(process)
 
@@ -124,7 +132,7 @@ async def serve(
     )
     async with AsyncExitStack() as stack:
         triggers = await make_triggers(functions, surroundings, stack)
-        url = await _open_web(triggers, port, stopping, stack)
+        url = await _open_web(triggers, settings[KEY_SETTING], port, stopping, stack)
         # Told before the first message is taken: who waits for this line sees it first in the log.
         logger.info("%s%s", _RUNNING, url)
         await _run_until(triggers, stopping)
@@ -146,12 +154,13 @@ async def _run_until(triggers: Triggers, stopping: asyncio.Event) -> None:
         logger.warning("stopped before all was finished; Azure shows unfinished messages again when their lease ends")
 
 
-async def _open_web(triggers: Triggers, port: int, stopping: asyncio.Event, stack: AsyncExitStack) -> str:
+async def _open_web(triggers: Triggers, key: str, port: int, stopping: asyncio.Event, stack: AsyncExitStack) -> str:
     async def status(_request: web.Request) -> web.Response:
         return web.json_response({"state": "Stopping" if stopping.is_set() else "Running"})
 
     application = web.Application(client_max_size=LARGEST_BODY)
-    application.add_routes([web.get("/admin/host/status", status), *event_grid_routes(triggers.event_grid)])
+    routes = [*event_grid_routes(triggers.event_grid), *http_routes(triggers.http, key)]
+    application.add_routes([web.get("/admin/host/status", status), *routes])
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=_FINISH_PATIENCE_S)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)

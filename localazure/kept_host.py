@@ -32,6 +32,11 @@ class KeptHost:
         """Its address, another one after each start."""
         return self.running.url
 
+    @property
+    def function_key(self) -> str:
+        """What opens its functions with an HTTP trigger; the same after each start."""
+        return self.running.function_key
+
     async def kill(self) -> bool:
         """End the host at once, by SIGKILL, in the middle of whatever it does. Give whether one was up."""
         if not self.is_up.is_set():

@@ -26,7 +26,7 @@ from localazure.deployed import Deployed, deployed
 from localazure.event_delivery import QueueDelivery
 from localazure.event_filters import read_topics
 from localazure.event_grid import EventGrid, Wiring
-from localazure.functions_host import functions_host
+from localazure.functions_host import KEY_SETTING, functions_host
 from localazure.graph import Graph
 from localazure.identity import PrincipalCredential, TokenIssuer, identity_endpoint
 from localazure.kept_host import kept_host
@@ -142,7 +142,8 @@ async def laptop_azure(  # noqa: PLR0913 - each is one thing that can be set
         world.listen(event_grid.publish)
         stack.push_async_callback(_cancel, asyncio.create_task(_let_time_pass(world, clock)))
         addresses = {"ARM_ENDPOINT": arm_address, "OUTCOMES_TOPIC_ENDPOINT": outcomes_address, **app_settings}
-        settings = await _environment_of("responder", ground, storage) | addresses
+        key = {KEY_SETTING: secrets.token_urlsafe(32)}
+        settings = await _environment_of("responder", ground, storage) | addresses | key
 
         async def log_in(principal: str) -> dict[str, str]:
             return await _environment_of(principal, ground, storage) | addresses

@@ -64,7 +64,8 @@ async def _stay(folder: Path) -> None:
         follow = asyncio.create_task(timeline.follow(laptop))
         await _listen(laptop, folder)
         _let_operators_in(laptop, folder)
-        sys.stdout.write(_WELCOME.format(names=", ".join([*names, "untagged-1 (without the tag)"])))
+        page = f"{laptop.host.url}/api/status?code={laptop.host.function_key}"
+        sys.stdout.write(_WELCOME.format(names=", ".join([*names, "untagged-1 (without the tag)"]), page=page))
         sys.stdout.flush()
         await ended.wait()
         follow.cancel()
@@ -95,5 +96,6 @@ In another terminal:
   make empty POOL=Standard_D2s_v5    no capacity for that size any more
   make fill POOL=Standard_D2s_v5     plenty of it again
   .venv/bin/python -m spot_responder status --local     (or explain vm-1, plan, hold vm-1, …)
+The status page: {page}
 The app's log is .local/host.log. Ctrl-C ends it all.
 """

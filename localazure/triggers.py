@@ -11,6 +11,7 @@ from azure.identity.aio import DefaultAzureCredential
 from azure.storage.queue.aio import QueueServiceClient
 
 from localazure.host_settings import HostSettingsError, resolved
+from localazure.http_trigger import HttpFunction
 from localazure.ncrontab import Schedule, ScheduleError
 from localazure.queue_listener import QueueListener
 from localazure.timers import Timer
@@ -23,11 +24,12 @@ if TYPE_CHECKING:
 
     from localazure.event_grid_webhook import Push
     from localazure.host_settings import QueueSettings
-    from localazure.worker import Function, RpcException
+    from localazure.worker import Function, Ran, RpcException
 
 _RETRIES: Final = 3
 _FIRST_RETRY_S: Final = 1
-_KINDS: Final = ("queueTrigger", "timerTrigger", "eventGridTrigger")
+_KINDS: Final = ("queueTrigger", "timerTrigger", "eventGridTrigger", "httpTrigger")
+_OUTPUTS: Final = ("http",)
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +55,7 @@ class Triggers:
     queues: list[QueueListener] = field(default_factory=list)
     timers: list[Timer] = field(default_factory=list)
     event_grid: dict[str, Push] = field(default_factory=dict)
+    http: list[HttpFunction] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,24 +67,28 @@ class _Trigger:
 
     async def run(
         self, data: TypedData, metadata: Mapping[str, TypedData], failure_level: int = logging.WARNING
-    ) -> RpcException | None:
+    ) -> Ran:
         """Run the function, and tell in one line how it ended."""
         began = time.monotonic()
-        error = await invoke(self.function, Invocation(self.binding["name"], data, metadata))
+        ran = await invoke(self.function, Invocation(self.binding["name"], data, metadata))
         took = time.monotonic() - began
-        if error is None:
+        if ran.error is None:
             logger.info("%s succeeded in %.3f s", self.function.name, took)
         else:
-            logger.log(failure_level, "%s failed in %.3f s: %s", self.function.name, took, error.told())
-        return error
+            logger.log(failure_level, "%s failed in %.3f s: %s", self.function.name, took, ran.error.told())
+        return ran
 
     async def push(self, data: TypedData) -> RpcException | None:
         """Run the function for an event or a timer."""
+        return (await self.run(data, {})).error
+
+    async def answer(self, data: TypedData) -> Ran:
+        """Run the function for a request."""
         return await self.run(data, {})
 
     async def try_message(self, data: TypedData, metadata: Mapping[str, TypedData]) -> RpcException | None:
         """Run the function for a queue message, which is tried again; the listener warns when it gives up."""
-        return await self.run(data, metadata, failure_level=logging.INFO)
+        return (await self.run(data, metadata, failure_level=logging.INFO)).error
 
 
 async def make_triggers(functions: Iterable[Function], given: Surroundings, stack: AsyncExitStack) -> Triggers:
@@ -97,6 +104,8 @@ async def make_triggers(functions: Iterable[Function], given: Surroundings, stac
                 triggers.queues.append(await _queue_listener(trigger, given, stack))
             case "timerTrigger":
                 triggers.timers.append(_timer(trigger, given))
+            case "httpTrigger":
+                triggers.http.append(_http_function(trigger))
             case _:
                 triggers.event_grid[trigger.function.name] = trigger.push
     return triggers
@@ -104,15 +113,21 @@ async def make_triggers(functions: Iterable[Function], given: Surroundings, stac
 
 def _trigger(function: Function, settings: Mapping[str, str]) -> _Trigger:
     for binding in function.bindings:
-        if binding["type"] not in _KINDS:
+        if binding["type"] not in (*_KINDS, *_OUTPUTS):
             message = f"function {function.name} has a binding {binding['type']}; this host knows {', '.join(_KINDS)}"
             raise HostSettingsError(message)
-    binding = function.bindings[0]
+    binding = next(each for each in function.bindings if each["type"] in _KINDS)
     where = f"the {binding['type']} of function {function.name}"
     filled = {
         key: resolved(value, settings, where) if isinstance(value, str) else value for key, value in binding.items()
     }
     return _Trigger(function, filled)
+
+
+def _http_function(trigger: _Trigger) -> HttpFunction:
+    route = trigger.binding.get("route") or trigger.function.name
+    needs_key = str(trigger.binding.get("authLevel", "function")).lower() != "anonymous"
+    return HttpFunction(route, tuple(trigger.binding.get("methods") or ("GET", "POST")), needs_key, trigger.answer)
 
 
 def _timer(trigger: _Trigger, given: Surroundings) -> Timer:

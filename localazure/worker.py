@@ -37,10 +37,26 @@ class TypedData:
     string: str | None = None
     json: str | None = None
     bytes: bytes | None = None
+    http: RpcHttp | None = None
 
     def WhichOneof(self, _group: str) -> str | None:  # noqa: N802  the name is protobuf's
         """Name the field that is set."""
-        return next((name for name in ("string", "json", "bytes") if getattr(self, name) is not None), None)
+        return next((name for name in ("string", "json", "bytes", "http") if getattr(self, name) is not None), None)
+
+
+@dataclass(frozen=True, slots=True)
+class RpcHttp:
+    """A request on its way to a function, or its answer; of a request, ``status_code`` is not set."""
+
+    method: str = ""
+    url: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
+    body: TypedData | None = None
+    status_code: str = ""
+    cookies: list[object] | None = None
+    enable_content_negotiation: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +120,7 @@ _PROTOS: Final = SimpleNamespace(
     InvocationResponse=SimpleNamespace,
     ParameterBinding=ParameterBinding,
     RpcException=RpcException,
+    RpcHttp=RpcHttp,
     RpcFunctionMetadata=SimpleNamespace,
     StatusResult=StatusResult,
     TypedData=TypedData,
@@ -149,8 +166,16 @@ async def load_app(app_directory: Path) -> tuple[Function, ...]:
     )
 
 
-async def invoke(function: Function, invocation: Invocation) -> RpcException | None:
-    """Run a function once. Gives the error that it raised, or ``None`` where it went well."""
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How a function ended: with the error that it raised, or ``None`` where it went well, and what it returned."""
+
+    error: RpcException | None
+    returned: TypedData | None = None
+
+
+async def invoke(function: Function, invocation: Invocation) -> Ran:
+    """Run a function once."""
     request = _request(
         invocation_request=SimpleNamespace(
             invocation_id=str(uuid.uuid4()),
@@ -161,8 +186,8 @@ async def invoke(function: Function, invocation: Invocation) -> RpcException | N
             retry_context=SimpleNamespace(retry_count=0, max_retry_count=0, exception=None),
         )
     )
-    result: StatusResult = (await handle_event.invocation_request(request)).result
-    return result.exception
+    answer = await handle_event.invocation_request(request)
+    return Ran(answer.result.exception, getattr(answer, "return_value", None))
 
 
 def _request(**body: object) -> SimpleNamespace:

@@ -18,8 +18,8 @@ MOST_LOOKS_AN_HOUR: Final = 400
 """For each VM; some 240 are looks every 15 seconds."""
 
 MOST_FOLLOW_UPS: Final = 16
-"""Valid ones of one VM on the queue at once: one, what crashes and lost answers leave behind, and one for each time that
-an event was put back because our tables could not be written."""
+"""Valid ones of one VM on the queue at once: one, what crashes and lost answers leave behind, and one for each time
+that an event was put back because our tables could not be written."""
 
 
 def impolite(seen: Seen) -> Iterator[str]:

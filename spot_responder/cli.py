@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.commands import doctor, drill, explaining, history, holding, planning, reading, replay, status
-from spot_responder.commands.answers import StopError, json_form
+from spot_responder.commands.answers import StopError
 from spot_responder.commands.arguments import Parser
 from spot_responder.commands.operators import run_as_operator
 from spot_responder.commands.paper import Paper
+from spot_responder.json_forms import json_form
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

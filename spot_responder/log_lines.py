@@ -66,6 +66,11 @@ def log_start_failed(signal: Signal, recovery: Recovery, failure: Failure) -> No
     _write(logging.WARNING, "start failed", _of_attempt(signal, recovery) | _of_failure(failure))
 
 
+def log_status_not_shown(problem: str) -> None:
+    """Log that the status page could not be shown, and what to do about it."""
+    _write(logging.WARNING, "status not shown", {"reason": problem})
+
+
 def log_let_go(signal: Signal, reason: str) -> None:
     """Log that a hint could not be looked into, and that the sweep will raise it again."""
     _write(logging.WARNING, "let go", _of_signal(signal) | {"reason": f"{reason}; the sweep raises it again"})

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.failures import FailureKind
+from spot_responder.figures import figures
 from spot_responder.pools import STALE_AFTER
 from spot_responder.recoveries import AttemptState
 from spot_responder.signals import SignalKind
@@ -19,6 +20,7 @@ from spot_responder.signals import SignalKind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from spot_responder.figures import Figures
     from spot_responder.pools import Pool, PoolId
     from spot_responder.recoveries import Recovery
     from spot_responder.vms import VmId
@@ -151,6 +153,7 @@ class Overview:
     pools: tuple[PoolState, ...]
     queues: QueueCounts
     event_path: EventPath
+    figures: Figures
     problems: tuple[Problem, ...]
 
 
@@ -167,7 +170,8 @@ def overview(  # noqa: PLR0913 - all that it is made of
     kept = tuple(rows)
     cases = tuple(sorted((open_case(row, now) for row in kept if row.is_open), key=lambda case: case.down_since))
     held = tuple(HeldVm(row.vm_id, row.held_at) for row in kept if row.held_at)
-    path = event_path([*(row for row in kept if row.is_open), *history], now)
+    lately = [*(row for row in kept if row.is_open), *history]
+    path = event_path(lately, now)
     return Overview(
         at=now,
         dry_run=dry_run,
@@ -176,6 +180,7 @@ def overview(  # noqa: PLR0913 - all that it is made of
         pools=tuple(state for pool in pools if (state := pool_state(pool, now))),
         queues=queues,
         event_path=path,
+        figures=figures(lately, now),
         problems=_problems(cases, queues, path, now),
     )
 

@@ -13,7 +13,7 @@ from spot_responder.failures import FailureKind
 from spot_responder.policy import FOLLOW_UP_OVERDUE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from spot_responder.failures import Failure
     from spot_responder.pools import PoolId
@@ -89,6 +89,7 @@ class Recovery:
         not_before: after a refusal, when Azure may be asked again, whatever else is waited for meanwhile.
         attempts: how many start requests were sent. Throttled ones are not counted.
         failing_with: the kind of the latest failure, and ``failures_in_a_row`` how often in a row: for growing delays.
+        failures: how many start requests came to nothing, by the kind of failure; throttled ones as well.
         restarts: when this VM came back through us, within the last day.
         reason: the latest decision's sentence.
         down_since: set when the case is closed: since when the VM was down.
@@ -113,6 +114,7 @@ class Recovery:
     attempt: Attempt | None = None
     failing_with: FailureKind | None = None
     failures_in_a_row: int = 0
+    failures: Mapping[FailureKind, int] = field(default_factory=dict)
     restarts: tuple[datetime, ...] = ()
     reason: str = ""
     down_since: datetime | None = None
@@ -190,6 +192,7 @@ class Recovery:
             attempts=self.attempts if counts else self.attempts - 1,
             failing_with=failure.kind,
             failures_in_a_row=self.failures_of(failure.kind) + 1,
+            failures={**self.failures, failure.kind: self.failures.get(failure.kind, 0) + 1},
             not_before=not_before,
         )
 

@@ -41,8 +41,8 @@ class Settings:
         arm_endpoint: ``ARM_ENDPOINT``, default ``https://management.azure.com``: Azure Resource Manager of the cloud.
         outcomes_endpoint: ``OUTCOMES_TOPIC_ENDPOINT``, default none: an Event Grid custom topic to be told outcomes.
         dry_run: ``DRY_RUN``, default ``false``: decide and log, and start nothing.
-        blob_endpoint: ``AzureWebJobsStorage__blobServiceUri``, default none: where the operator's commands look for
-            Event Grid's dead letters. The same variable tells the Functions host; the app itself does not need it.
+        blob_endpoint: ``AzureWebJobsStorage__blobServiceUri``, default none: where the operator's commands and the
+            status page look for Event Grid's dead letters. The same variable tells the Functions host.
         policy: what decisions are made by:
             ``RESTART_TAG`` (default ``AttemptRestartAfterEviction``): the tag that asks for a restart;
             ``RESTART_WHEN`` (``unless-stopped``, or ``evicted``, which demands evidence of an eviction);

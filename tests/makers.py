@@ -155,6 +155,7 @@ RECOVERIES = st.builds(
     attempt=st.none() | ATTEMPTS,
     failing_with=st.none() | st.sampled_from(FailureKind),
     failures_in_a_row=st.integers(0, 2000),
+    failures=st.dictionaries(st.sampled_from(FailureKind), st.integers(1, 2000)),
     restarts=st.lists(TIMES, max_size=4).map(tuple),
     starts=st.lists(TIMES, max_size=4).map(tuple),
     recorded=st.booleans(),

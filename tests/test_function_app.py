@@ -55,14 +55,14 @@ def app() -> dict[str, dict[str, list[dict[str, object]]]]:
 
 
 def trigger(app: dict[str, dict[str, list[dict[str, object]]]], name: str) -> dict[str, object]:
-    """Give the one binding of a function."""
-    (binding,) = app["functions"][name]
+    """Give the one trigger of a function."""
+    (binding,) = (each for each in app["functions"][name] if each["direction"] == "IN")
     return binding
 
 
-def test_there_are_three_functions(app: dict[str, dict[str, list[dict[str, object]]]]) -> None:
+def test_there_are_four_functions(app: dict[str, dict[str, list[dict[str, object]]]]) -> None:
     """Their names are in logs, alerts and templates."""
-    assert app["functions"].keys() == {"on_signal", "on_event", "sweep"}
+    assert app["functions"].keys() == {"on_signal", "on_event", "sweep", "status"}
 
 
 def test_signals_come_from_the_queue(app: dict[str, dict[str, list[dict[str, object]]]]) -> None:
@@ -75,6 +75,13 @@ def test_signals_come_from_the_queue(app: dict[str, dict[str, list[dict[str, obj
 def test_events_may_be_pushed(app: dict[str, dict[str, list[dict[str, object]]]]) -> None:
     """For those who chose push."""
     assert trigger(app, "on_event")["type"] == "eventGridTrigger"
+
+
+def test_the_status_is_for_who_has_the_functions_key(app: dict[str, dict[str, list[dict[str, object]]]]) -> None:
+    """Never anonymous: it names VMs, and says why they are down."""
+    binding = trigger(app, "status")
+    assert (binding["type"], binding["route"], binding["methods"]) == ("httpTrigger", "status", ["GET"])
+    assert str(binding["authLevel"]).lower() == "function"
 
 
 def test_the_sweep_is_every_quarter_of_an_hour_by_default(app: dict[str, dict[str, list[dict[str, object]]]]) -> None:

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spot_responder.commands.answers import StopError, json_form, one_line
-from spot_responder.commands.paper import Cell, Colour, Painted, Paper, count, span
+from spot_responder.amounts import count, span
+from spot_responder.commands.answers import StopError, one_line
+from spot_responder.commands.paper import Cell, Colour, Painted, Paper
+from spot_responder.json_forms import json_form
 from spot_responder.overviews import QueueCounts
 from spot_responder.pools import PoolId
 from spot_responder.recoveries import Outcome

@@ -115,7 +115,11 @@ class VirtualClock:
         return task.result()
 
     def close(self) -> None:
-        """End all that still runs, as if every process died, and then the loop."""
+        """End all that still runs, as if every process died, and what that begins in turn; then the loop."""
+        while running := self.tasks():
+            for task in running:
+                task.cancel()
+            self._loop.run_until_complete(asyncio.gather(*running, return_exceptions=True))
         self._runner.close()
 
     def _wake(self) -> None:

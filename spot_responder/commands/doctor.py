@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.amounts import count
 from spot_responder.check_ups import CheckUp, Health
 from spot_responder.checking import check_up
 from spot_responder.commands.answers import FINE, WRONG, Answer
 from spot_responder.commands.arguments import add_command
-from spot_responder.commands.paper import Colour, Painted, count
+from spot_responder.commands.paper import Colour, Painted
 
 if TYPE_CHECKING:
     from argparse import Namespace

@@ -7,10 +7,11 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.amounts import span
 from spot_responder.commands.answers import FINE, WRONG, Answer, StopError
 from spot_responder.commands.arguments import add_command, add_vm, whole_number
 from spot_responder.commands.operators import find_vm
-from spot_responder.commands.paper import Colour, Painted, span
+from spot_responder.commands.paper import Colour, Painted
 from spot_responder.doors import AzureRefusedError, StoreFailedError
 from spot_responder.drills import Drill, Drilled, Stage, observed, why_not_drilled
 from spot_responder.looking import look_at

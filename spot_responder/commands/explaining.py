@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.amounts import count
 from spot_responder.commands.answers import FINE, WRONG, Answer
 from spot_responder.commands.arguments import add_command, add_vm
 from spot_responder.commands.operators import find_vm
-from spot_responder.commands.paper import Colour, count
+from spot_responder.commands.paper import Colour
 from spot_responder.looking import look_at
 
 if TYPE_CHECKING:

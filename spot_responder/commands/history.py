@@ -8,10 +8,11 @@ from dataclasses import fields
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Final
 
-from spot_responder.commands.answers import MISUSED, Answer, StopError, json_form
+from spot_responder.amounts import span
+from spot_responder.commands.answers import MISUSED, Answer, StopError
 from spot_responder.commands.arguments import add_command, whole_number
-from spot_responder.commands.paper import span
 from spot_responder.histories import By, Ended, history
+from spot_responder.json_forms import json_form
 
 if TYPE_CHECKING:
     from argparse import Namespace

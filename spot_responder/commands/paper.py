@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from spot_responder.amounts import span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime, timedelta, tzinfo
-
-_MINUTE_S: Final = 60
-_HOUR_S: Final = 3600
-_DAY_S: Final = 86_400
+    from datetime import datetime, tzinfo
 
 
 class Colour(Enum):
@@ -84,23 +82,6 @@ class Paper:
         filled = text.rjust(width) if right else text.ljust(width)
         # Blanks stay uncoloured, so that trailing ones can be cut.
         return filled.replace(text, self.paint(text, cell.colour), 1) if isinstance(cell, Painted) and text else filled
-
-
-def span(duration: timedelta) -> str:
-    """Write how long something takes, in the two largest units that matter."""
-    seconds = round(duration.total_seconds())
-    if seconds < _MINUTE_S:
-        return f"{seconds} s"
-    if seconds < _HOUR_S:
-        return f"{seconds // _MINUTE_S} min {seconds % _MINUTE_S} s"
-    if seconds < _DAY_S:
-        return f"{seconds // _HOUR_S} h {seconds % _HOUR_S // _MINUTE_S} min"
-    return f"{seconds // _DAY_S} d {seconds % _DAY_S // _HOUR_S} h"
-
-
-def count(number: int, one: str, many: str = "") -> str:
-    """Write a number with its word: ``1 VM``, ``3 VMs``."""
-    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:

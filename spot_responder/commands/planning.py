@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.amounts import count
 from spot_responder.commands.answers import FINE, WRONG, Answer
 from spot_responder.commands.arguments import add_command
-from spot_responder.commands.paper import Colour, Painted, count
+from spot_responder.commands.paper import Colour, Painted
 from spot_responder.looking import look_ahead
 from spot_responder.near_misses import tag_command
 from spot_responder.plans import Would

@@ -6,9 +6,9 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.amounts import count
 from spot_responder.commands.answers import FINE, MISUSED, WRONG, Answer, StopError
 from spot_responder.commands.arguments import add_command, letter_id
-from spot_responder.commands.paper import count
 from spot_responder.letters import Letter, Place, Reading, read_letter
 
 if TYPE_CHECKING:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.amounts import count, span
 from spot_responder.commands.answers import FINE, WRONG, Answer
 from spot_responder.commands.arguments import add_command
-from spot_responder.commands.paper import Colour, Painted, count, span
+from spot_responder.commands.paper import Colour, Painted
 from spot_responder.looking import look_around
 from spot_responder.overviews import EventPathStanding, PoolStanding, Standing
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from spot_responder.commands.arguments import Commands
     from spot_responder.commands.operators import Operator
     from spot_responder.commands.paper import Paper
+    from spot_responder.figures import Figures
     from spot_responder.overviews import EventPath, OpenCase, Overview, PoolState, QueueCounts
 
 EXAMPLES: Final = """\
@@ -51,6 +54,7 @@ def told(overview: Overview, paper: Paper) -> str:
         _pools(overview.pools, paper),
         _line(paper, "messages", _queues(overview.queues)),
         _line(paper, "event path", _path(overview.event_path, paper)),
+        _line(paper, "last 7 days", _figures(overview.figures)),
         _problems(overview, paper),
     ]
     return "\n".join(part for part in parts if part)
@@ -123,6 +127,15 @@ def _path(path: EventPath, paper: Paper) -> str:
             return f"{paper.paint('works', Colour.GOOD)}: {told_of}; the last event {paper.away(path.last_told_at)}"
         case EventPathStanding.SILENT:
             return f"{paper.paint('silent', Colour.BAD)}: {told_of}; the last find {paper.away(path.last_found_at)}"
+
+
+def _figures(figures: Figures) -> str:
+    evicted = count(sum(each.number for each in figures.evictions), "eviction")
+    restored = sum(each.number for each in figures.restore_times)
+    median_s = figures.median_restore_s
+    times = f", half of them within {span(timedelta(seconds=median_s))}" if median_s is not None else ""
+    failed = ", ".join(f"{each.number} {each.name}" for each in figures.failures) or "none"
+    return f"{evicted}, {restored} restored{times}; start requests that failed: {failed}"
 
 
 def _problems(overview: Overview, paper: Paper) -> str:

@@ -1,0 +1,88 @@
+"""What the charts of the last days show: evictions by day, times until restored, start requests that failed. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import timedelta
+from math import inf
+from statistics import median
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.recoveries import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from spot_responder.recoveries import Recovery
+
+DAYS: Final = 7
+
+NO_EVICTION: Final = frozenset(
+    {Outcome.NOT_SPOT, Outcome.OPTED_OUT, Outcome.OWNED_BY_SCALE_SET, Outcome.NOT_EVICTED, Outcome.RUNS_WITHOUT_US}
+)
+"""How a case ends that was no eviction of ours after all."""
+
+_STEPS: Final = (
+    ("up to 1 min", 60),
+    ("up to 2 min", 120),
+    ("up to 5 min", 300),
+    ("up to 15 min", 900),
+    ("up to 1 h", 3600),
+    ("longer", inf),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many of one name there are."""
+
+    name: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The last ``DAYS`` days, in UTC.
+
+    Attributes:
+        evictions: by the day on which the VM went down, oldest first; days without any are there as well.
+        restore_times: restored VMs, by how long they were down.
+        median_restore_s: the median of those times, in seconds; ``None`` where none was restored.
+        failures: start requests that came to nothing, by the kind of failure, most first.
+    """
+
+    evictions: tuple[Count, ...]
+    restore_times: tuple[Count, ...]
+    median_restore_s: float | None
+    failures: tuple[Count, ...]
+
+
+def figures(recoveries: Sequence[Recovery], now: datetime) -> Figures:
+    """Count open recoveries, and those that were closed within the last days."""
+    days = [(now - timedelta(days=back)).date() for back in reversed(range(DAYS))]
+    down = Counter(_down_since(each).date() for each in recoveries if each.outcome not in NO_EVICTION)
+    times = [
+        (each.closed_at - _down_since(each)).total_seconds()
+        for each in recoveries
+        if each.closed_at and each.outcome is Outcome.RESTORED
+    ]
+    failures: Counter[str] = Counter()
+    for each in recoveries:
+        failures.update({str(kind): number for kind, number in each.failures.items()})
+    return Figures(
+        evictions=tuple(Count(f"{day:%a %d %b}", down[day]) for day in days),
+        restore_times=_by_step(times),
+        median_restore_s=median(times) if times else None,
+        failures=tuple(Count(kind, number) for kind, number in failures.most_common()),
+    )
+
+
+def _down_since(recovery: Recovery) -> datetime:
+    return recovery.down_since or recovery.evidence.down_since(recovery.opened_at)
+
+
+def _by_step(times: Sequence[float]) -> tuple[Count, ...]:
+    steps = Counter(next(name for name, longest in _STEPS if time <= longest) for time in times)
+    return tuple(Count(name, steps[name]) for name, _ in _STEPS)

@@ -1,0 +1,83 @@
+"""Answers who asks for the status over HTTP: a page for browsers, JSON for programs, by what they accept."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
+
+from spot_responder.doors import AzureRefusedError
+from spot_responder.json_forms import json_form
+from spot_responder.log_lines import log_status_not_shown
+from spot_responder.looking import look_around
+from spot_responder.operator_doors import CouldNotLookError
+from spot_responder.pages import status_page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
+    from datetime import datetime
+
+    from spot_responder.operator_doors import OperatorDoors
+    from spot_responder.overviews import Overview
+    from spot_responder.settings import Settings
+
+HTML: Final = "text/html"
+JSON: Final = "application/json"
+_TEXT: Final = "text/plain"
+_OFFERED: Final = (JSON, HTML)
+"""Who takes anything is a program: every browser asks for HTML by its name."""
+
+HEADERS: Final[Mapping[str, str]] = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Vary": "Accept",
+    "X-Content-Type-Options": "nosniff",
+}
+"""The key may stand in the page's address: it must not leave the browser, nor stay in a cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An answer over HTTP; its headers are ``HEADERS``."""
+
+    status: int
+    media_type: str
+    body: str
+
+
+async def show_status(
+    accept: str,
+    open_doors: Callable[[], AbstractAsyncContextManager[OperatorDoors]],
+    settings: Settings,
+    now: datetime,
+) -> Shown:
+    """Look around, and show it as ``accept`` (the request's header, ``""`` where it has none) asks for."""
+    wanted = _wanted(accept)
+    if wanted is None:
+        return Shown(HTTPStatus.NOT_ACCEPTABLE, _TEXT, f"the status is there as {HTML} and as {JSON}\n")
+    try:
+        async with open_doors() as doors:
+            overview = await look_around(doors, settings, now)
+    except (CouldNotLookError, AzureRefusedError) as problem:
+        log_status_not_shown(str(problem))
+        return Shown(HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, f"the status cannot be shown: {problem}\n")
+    return Shown(HTTPStatus.OK, wanted, _written(overview, wanted))
+
+
+def _wanted(accept: str) -> str | None:
+    if not accept.strip():
+        return JSON
+    best: str | None = parse_accept_header(accept, MIMEAccept).best_match(_OFFERED)
+    return best
+
+
+def _written(overview: Overview, media_type: str) -> str:
+    if media_type == HTML:
+        return status_page(overview)
+    return json.dumps(json_form(overview), indent=2) + "\n"

@@ -1,0 +1,89 @@
+"""The figures of the last days: from the real responder's history, in the user's words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spot_responder.failures import FailureKind
+from spot_responder.figures import DAYS, NO_EVICTION, Count, figures
+from spot_responder.recoveries import Outcome
+from tests.makers import RECOVERIES, TEN, TIMES, at, recovery
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from spot_responder.recoveries import Recovery
+    from tests.stories import NewAzure
+
+
+def named(counts: tuple[Count, ...]) -> dict[str, int]:
+    """Give the counts that are not nought."""
+    return {count.name: count.number for count in counts if count.number}
+
+
+def test_an_outage_as_the_page_shows_it(new_azure: NewAzure) -> None:
+    """Two evicted at ten; capacity back at 10:20: both restored within the hour, and what was refused is counted."""
+    azure = new_azure()
+    for name in ("render-1", "render-2"):
+        azure.add_vm(name)
+        azure.world.set_capacity(azure.pool_key(name), 0)
+        azure.world.evict(name)
+    azure.run_until(at("10:20"))
+    azure.world.set_capacity(azure.pool_key("render-1"), None)
+    azure.run_until(at("11:00"))
+    seen = figures(azure.history, azure.now)
+    assert named(seen.evictions) == {"Mon 02 Mar": 2}
+    assert sum(named(seen.restore_times).values()) == 2
+    assert set(named(seen.failures)) == {"capacity"}
+    assert seen.median_restore_s is not None
+    assert 20 * 60 < seen.median_restore_s < 40 * 60
+
+
+def test_a_quiet_week() -> None:
+    """Every day is there, with nought."""
+    seen = figures([], TEN)
+    assert [count.name for count in seen.evictions][::6] == ["Tue 24 Feb", "Mon 02 Mar"]
+    assert {count.number for count in (*seen.evictions, *seen.restore_times)} == {0}
+    assert (seen.median_restore_s, seen.failures) == (None, ())
+
+
+@pytest.mark.parametrize("outcome", sorted(NO_EVICTION))
+def test_what_was_no_eviction_is_not_counted_as_one(outcome: Outcome) -> None:
+    """Its owner opted out, say."""
+    closed = recovery().closed(outcome, at("10:05"), "over")
+    assert named(figures([closed], TEN).evictions) == {}
+
+
+def test_the_kind_that_failed_most_comes_first() -> None:
+    """Three times no capacity, once the price."""
+    rows = [
+        replace(recovery(), failures={FailureKind.PRICE: 1, FailureKind.CAPACITY: 1}),
+        replace(recovery(), failures={FailureKind.CAPACITY: 2}),
+    ]
+    assert figures(rows, TEN).failures == (Count("capacity", 3), Count("price", 1))
+
+
+@pytest.mark.parametrize(
+    ("minutes", "step"),
+    [(0.5, "up to 1 min"), (1, "up to 1 min"), (1.1, "up to 2 min"), (60, "up to 1 h"), (61, "longer")],
+)
+def test_times_are_counted_by_steps(minutes: float, step: str) -> None:
+    """From the eviction until it was seen running."""
+    closed = recovery().closed(Outcome.RESTORED, TEN, "it runs again")
+    closed = replace(closed, down_since=TEN - timedelta(minutes=minutes))
+    assert named(figures([closed], TEN).restore_times) == {step: 1}
+
+
+@given(st.lists(RECOVERIES, max_size=4), TIMES)
+def test_whatever_the_rows_there_are_figures(rows: list[Recovery], now: datetime) -> None:
+    """Seven days, all steps, and never more than there are rows."""
+    seen = figures(rows, now)
+    assert len(seen.evictions) == DAYS
+    assert sum(count.number for count in seen.evictions) <= len(rows)
+    assert sum(count.number for count in seen.restore_times) <= len(rows)

@@ -1,0 +1,58 @@
+"""How the status is answered where there is nothing to look at, or nobody says what is wanted."""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import pytest
+
+from spot_responder.operator_doors import CouldNotLookError
+from spot_responder.policy import Policy
+from spot_responder.settings import Settings
+from spot_responder.status_page import Shown, show_status
+from tests.makers import TEN
+
+if TYPE_CHECKING:
+    from spot_responder.operator_doors import OperatorDoors
+
+SETTINGS = Settings("https://queue", "https://table", "https://arm", None, dry_run=False, policy=Policy())
+
+
+class Shut:
+    """Doors that cannot be opened."""
+
+    async def __aenter__(self) -> OperatorDoors:
+        """Say why not."""
+        message = "nothing is deployed at https://table (TableNotFound): is it the app's storage account?"
+        raise CouldNotLookError(message)
+
+    async def __aexit__(self, *_error: object) -> None:
+        """Be shut."""
+
+
+def shown(accept: str) -> Shown:
+    """Ask."""
+    return asyncio.run(show_status(accept, Shut, SETTINGS, TEN))
+
+
+def test_where_it_cannot_look_it_says_why_and_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
+    """The tables are gone: 503, one line, the same in the log, and no traceback."""
+    answer = shown("text/html")
+    assert (answer.status, answer.media_type) == (HTTPStatus.SERVICE_UNAVAILABLE, "text/plain")
+    told = "the status cannot be shown: nothing is deployed at https://table (TableNotFound): is it the app's"
+    assert answer.body == f"{told} storage account?\n"
+    assert any('"event": "status not shown"' in line for line in caplog.messages)
+
+
+@pytest.mark.parametrize("accept", ["image/png", "text/html;q=0, application/json;q=0", "text/plain"])
+def test_what_it_has_not_is_refused_before_anything_is_looked_at(accept: str) -> None:
+    """Neither page nor JSON."""
+    assert shown(accept).status == HTTPStatus.NOT_ACCEPTABLE
+
+
+@pytest.mark.parametrize("accept", ["", "  ", "*/*", "rubbish", ";;;,,,", "text/html;q=nonsense", "x" * 100_000])
+def test_rubbish_is_answered_like_anything_else(accept: str) -> None:
+    """A header is anybody's: no traceback."""
+    assert shown(accept).status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.NOT_ACCEPTABLE}
