@@ -10,6 +10,7 @@ from functools import cache
 import azure.functions as func
 
 from spot_responder.gates import Gates
+from spot_responder.log_lines import LOG
 from spot_responder.responder import Responder
 from spot_responder.settings import DEFAULT_SCHEDULE, Settings
 
@@ -24,6 +25,10 @@ def responder() -> Responder:
     """Put the responder together when the first signal needs it: Azure's SDKs take their time to import."""
     from spot_responder.clients.connections import connect  # noqa: PLC0415 - see above
 
+    if SETTINGS.opentelemetry:
+        from spot_responder.spans import SpanMarker  # noqa: PLC0415 - not everybody has the package
+
+        LOG.addFilter(SpanMarker())
     clients = connect(SETTINGS)
     return Responder(
         clients=clients,

@@ -137,7 +137,7 @@ def outcomes_told(laptop: Laptop, machine: Machine) -> list[str]:
     """Give the outcomes that the responder published about a VM."""
     published = [event["data"] for event in laptop.outcomes.published]
     told = [data for data in published if isinstance(data, dict) and data["vmId"].lower() == machine.vm_id.lower()]
-    return [data["outcome"] for data in told]
+    return [data["outcome"] for data in told if "outcome" in data]
 
 
 def report(endings: list[Ending]) -> dict[str, Any]:

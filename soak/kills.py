@@ -21,6 +21,7 @@ from localazure.processes import NotAloneError, StartError, alone
 from localazure.scenarios import TAG
 from localazure.world import Durations
 from soak.killer import Killer, Point
+from spot_responder.clients.outcomes import CLOSED_TYPE
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -242,6 +243,10 @@ def _wrong_starts(machine: Machine) -> Iterator[str]:
             yield f"started: {machine.name} was {before} when a start came at {call.at:%H:%M:%S.%f}"
 
 
+def _closings(laptop: Laptop) -> list[JsonObject]:
+    return [event for event in laptop.outcomes.published if event["type"] == CLOSED_TYPE]
+
+
 def _told_twice(laptop: Laptop, evicted: list[Machine], history: list[dict[str, Any]]) -> Iterator[str]:
     """Find VMs, each evicted once, with more than one case in the history, and cases that were told in two ways.
 
@@ -257,7 +262,7 @@ def _told_twice(laptop: Laptop, evicted: list[Machine], history: list[dict[str, 
         if len(outcomes) > len(machine.evictions):
             yield f"told twice: {machine.name} was evicted once, and the history has {', '.join(outcomes)}"
     said: dict[str, set[str]] = {}
-    for event in laptop.outcomes.published:
+    for event in _closings(laptop):
         said.setdefault(str(event["id"]), set()).add(json.dumps(event["data"], sort_keys=True))
         words.setdefault(str(event["id"]), set()).add(_outcome_of(event))
     for recovery_id, told in words.items():
@@ -273,7 +278,7 @@ def _outcome_of(event: JsonObject) -> str:
 def _untold(
     laptop: Laptop, evicted: list[Machine], rows: list[dict[str, Any]], history: list[dict[str, Any]]
 ) -> Iterator[str]:
-    heard = {str(event["id"]) for event in laptop.outcomes.published}
+    heard = {str(event["id"]) for event in _closings(laptop)}
     told = {row["vm_id"].lower(): row["outcome"] for row in history if row["RowKey"] in heard and row["published"]}
     still_open = {row["vm_id"].lower(): row["reason"] for row in rows if not (row["outcome"] and row["recorded"])}
     for machine in evicted:

@@ -11,7 +11,7 @@ from azure.core.exceptions import AzureError
 
 from localazure.machines import PowerState
 from soak.live import is_lost, lost_vms
-from soak.polite import impolite, most_starts_an_hour
+from soak.polite import MOST_LOOKS_AN_HOUR, impolite, most_starts_an_hour
 from soak.safe import unsafe_starts
 from soak.seen import Seen, Told
 from soak.told import untold, untrue
@@ -91,7 +91,10 @@ class Witness:
         vm_key = event["subject"].lower()
         if message.tells is not None:
             self._telling[event["id"]] = message.tells
-        seen.looks[f"{vm_key} {now:%d %H}"] += 1
+        seen.looks[hour := f"{vm_key} {now:%d %H}"] += 1
+        if seen.looks[hour] > 2 * MOST_LOOKS_AN_HOUR:
+            # It spins, and that is found: the schedule has to come to an end all the same.
+            seen.azure.app.clear_messages()
         waiting = [json.loads(each.body) for each in seen.azure.app.messages]
         seen.follow_ups[vm_key] = max(seen.follow_ups[vm_key], self._valid_follow_ups(vm_key, waiting))
         slow_down = seen.weather.asked_to_slow_down.pop(asyncio.current_task(), None)

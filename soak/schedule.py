@@ -155,6 +155,8 @@ class Story:
     def calm_down(self) -> datetime:
         """End all that is wrong; give when."""
         self._weather.is_calm = True
+        # What an operator asked for in bad weather may take its time, and must not come after what is asked for now.
+        self._azure.run_for(_STEP)
         for machine in self._world.machines():
             self._world.set_capacity(machine.pool, None)
             self._world.set_price(machine.size, machine.location, 0.0)

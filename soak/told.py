@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from localazure.machines import PowerState
 from soak.seen import CLOCKS, LOOK, conditions, is_tagged
+from spot_responder.clients.outcomes import CLOSED_TYPE
 from spot_responder.recoveries import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
+
+    from azure.core.messaging import CloudEvent
 
     from localazure.machines import Machine
     from soak.seen import Seen
@@ -28,7 +31,7 @@ def untold(seen: Seen) -> Iterator[str]:
             yield f"told: the case of {row['vm_id']} is still open: {row['reason']}"
     written = Counter(recovery_id for _, recovery_id in storage.history.rows)
     heard: dict[str, set[object]] = {}
-    for event in storage.heard:
+    for event in _closings(seen):
         heard.setdefault(event.id, set()).add((event.data or {}).get("outcome"))
     for recovery_id, vm_id in seen.opened.items():
         if recovery_id not in open_ids and (written[recovery_id] != 1 or len(heard.get(recovery_id, ())) != 1):
@@ -41,11 +44,19 @@ def untold(seen: Seen) -> Iterator[str]:
 def untrue(seen: Seen) -> Iterator[str]:
     """Say of each outcome that the world contradicts."""
     for event in seen.azure.app.storage.heard:
+        recovery_id = (event.data or {}).get("recoveryId")
+        if event.type != CLOSED_TYPE and recovery_id not in seen.opened:
+            yield f"told: {event.type} of a recovery that never was: {recovery_id}"
+    for event in _closings(seen):
         outcome, machine = (event.data or {}).get("outcome"), seen.azure.world.machine(event.subject or "")
         closed_at = event.time
         holds = _TRUTHS.get(str(outcome))
         if holds and closed_at and not holds(seen, machine, closed_at):
             yield f"told: {machine.name} is {outcome} at {closed_at:%d %H:%M:%S}, which is not so"
+
+
+def _closings(seen: Seen) -> Iterator[CloudEvent[dict[str, object]]]:
+    return (event for event in seen.azure.app.storage.heard if event.type == CLOSED_TYPE)
 
 
 def _ran(_seen: Seen, machine: Machine, closed_at: datetime) -> bool:

@@ -20,9 +20,11 @@ from spot_responder.log_lines import (
     log_start_accepted,
     log_start_failed,
     log_start_refused,
+    log_unnoticed,
     log_untold,
 )
 from spot_responder.messages import follow_up_event
+from spot_responder.notices import due_notices
 from spot_responder.policy import ANSWER_PATIENCE, LOOK_HOLDS, Policy
 from spot_responder.pools import pool_of
 from spot_responder.recoveries import Outcome, Recovery
@@ -117,6 +119,9 @@ class Actor:
             return
         waiting = recovery.waiting(decision.until, decision.reason, seen_held_at=seen_held_at)
         await self._follow_up(waiting, decision.until, now)
+        if gathered.situation.open_recovery is not None:
+            # A case that is not saved yet may be opened once more, by another name.
+            waiting = await self._notified(waiting, decision, now)
         with _followed_up():
             await self._save(waiting, gathered, decision, now)
 
@@ -155,6 +160,22 @@ class Actor:
             return False
         await self.clients.store.note_published(closed)
         return True
+
+    async def _notified(self, waiting: Recovery, decision: Wait, now: datetime) -> Recovery:
+        """Publish what is to be told of an open case; give it with that noted.
+
+        Between follow-up and save: nothing that is asked of Azure waits for it, and where we die before the save it
+        is told once more, with the same id.
+        """
+        told = waiting.told
+        for notice in due_notices(waiting, decision, now):
+            try:
+                await self.clients.outcomes.notify(waiting, notice, now)
+            except AzureRefusedError as refusal:
+                log_unnoticed(waiting, notice, str(refusal))
+            else:
+                told |= {notice}
+        return replace(waiting, told=told)
 
     async def _record_the_case_before(self, before: Recovery | None) -> None:
         if before is not None and not before.is_open and not before.recorded:
@@ -229,6 +250,7 @@ class Actor:
     async def _save_answer(self, recovery: Recovery, etag: str | None, decision: Wait, now: datetime) -> None:
         waiting = recovery.waiting(decision.until, decision.reason)
         await self._follow_up(waiting, decision.until, now)
+        waiting = await self._notified(waiting, decision, now)
         with _followed_up():
             await self.clients.store.save(waiting, etag)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from spot_responder import pools
 from spot_responder.evidence import Evidence, Verdict
 from spot_responder.failures import FailureKind
+from spot_responder.notices import Notice
 from spot_responder.policy import (
     ANSWER_PATIENCE,
     EVICTION_PATIENCE,
@@ -253,11 +254,13 @@ def _brake(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _roll: 
     today = [time for time in restarts if now - time < timedelta(days=1)]
     if len(today) >= policy.restarts_per_day:
         until = min(today) + timedelta(days=1)
-        return Wait(until, f"the brake: restarted {len(today)} times within a day, the most that is allowed")
+        reason = f"the brake: restarted {len(today)} times within a day, the most that is allowed"
+        return Wait(until, reason, notice=Notice.BRAKE)
     lately = [time for time in today if now - time < timedelta(hours=1)]
     if len(lately) >= policy.restarts_per_hour and now < max(lately) + policy.brake:
         until = max(lately) + policy.brake
-        return Wait(until, f"the brake: evicted again and again, {len(lately)} restarts within an hour")
+        reason = f"the brake: evicted again and again, {len(lately)} restarts within an hour"
+        return Wait(until, reason, notice=Notice.BRAKE)
     return None
 
 
@@ -268,7 +271,8 @@ def _budget(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _roll:
     if len(lately) < policy.starts_per_hour:
         return None
     until = lately[-policy.starts_per_hour] + STARTS_REMEMBERED
-    return Wait(until, f"its budget: {len(lately)} start requests within an hour, the most that is allowed")
+    reason = f"its budget: {len(lately)} start requests within an hour, the most that is allowed"
+    return Wait(until, reason, notice=Notice.BUDGET)
 
 
 def _start_if_the_pool_admits(situation: Situation, vm: Vm, policy: Policy, now: datetime, roll: float) -> Decision:

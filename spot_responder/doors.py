@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from spot_responder.failures import Failure
+    from spot_responder.notices import Notice
     from spot_responder.pools import Pool, PoolId
     from spot_responder.recoveries import Recovery
     from spot_responder.situations import Operation
@@ -122,6 +123,9 @@ class Outcomes(Protocol):
 
     async def publish(self, recovery: Recovery) -> None:
         """Publish a closed recovery's outcome. Raises ``AzureRefusedError``."""
+
+    async def notify(self, recovery: Recovery, notice: Notice, now: datetime) -> None:
+        """Publish something about an open recovery. Raises ``AzureRefusedError``."""
 
 
 @dataclass(frozen=True, slots=True)

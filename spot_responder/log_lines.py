@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from spot_responder.failures import Failure
+    from spot_responder.notices import Notice
     from spot_responder.recoveries import Recovery
     from spot_responder.signals import Signal
     from spot_responder.situations import Decision, Situation
@@ -121,6 +122,14 @@ def log_untold(recovery: Recovery, problem: str) -> None:
     """Log that an outcome could not be published; the history has it all the same."""
     reason = f"the outcome {recovery.outcome} was not published: {problem}; check OUTCOMES_TOPIC_ENDPOINT and its role"
     _write(logging.ERROR, "untold", {"vm": str(recovery.vm_id), "recovery": recovery.recovery_id, "reason": reason})
+
+
+def log_unnoticed(recovery: Recovery, notice: Notice, problem: str) -> None:
+    """Log that a notice could not be published; the next look tries again."""
+    reason = f"the notice {notice} was not published: {problem}; check OUTCOMES_TOPIC_ENDPOINT and its role"
+    _write(
+        logging.WARNING, "unnoticed", {"vm": str(recovery.vm_id), "recovery": recovery.recovery_id, "reason": reason}
+    )
 
 
 def _of_signal(signal: Signal) -> dict[str, object]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from spot_responder.failures import Failure
+    from spot_responder.notices import Notice
     from spot_responder.pools import PoolId
     from spot_responder.signals import SignalKind
     from spot_responder.vms import VmId
@@ -90,6 +91,7 @@ class Recovery:
         attempts: how many start requests were sent. Throttled ones are not counted.
         failing_with: the kind of the latest failure, and ``failures_in_a_row`` how often in a row: for growing delays.
         failures: how many start requests came to nothing, by the kind of failure; throttled ones as well.
+        told: which notices of this case were published.
         restarts: when this VM came back through us, within the last day.
         reason: the latest decision's sentence.
         down_since: set when the case is closed: since when the VM was down.
@@ -115,6 +117,7 @@ class Recovery:
     failing_with: FailureKind | None = None
     failures_in_a_row: int = 0
     failures: Mapping[FailureKind, int] = field(default_factory=dict)
+    told: frozenset[Notice] = frozenset()
     restarts: tuple[datetime, ...] = ()
     reason: str = ""
     down_since: datetime | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -41,6 +42,8 @@ class Settings:
         arm_endpoint: ``ARM_ENDPOINT``, default ``https://management.azure.com``: Azure Resource Manager of the cloud.
         outcomes_endpoint: ``OUTCOMES_TOPIC_ENDPOINT``, default none: an Event Grid custom topic to be told outcomes.
         dry_run: ``DRY_RUN``, default ``false``: decide and log, and start nothing.
+        opentelemetry: ``OPENTELEMETRY``, default ``false``: mark the spans of traces with what is decided in them. It
+            takes the package ``opentelemetry-api``, which is not in requirements.txt (docs/events.md).
         blob_endpoint: ``AzureWebJobsStorage__blobServiceUri``, default none: where the operator's commands and the
             status page look for Event Grid's dead letters. The same variable tells the Functions host.
         policy: what decisions are made by:
@@ -63,6 +66,7 @@ class Settings:
     dry_run: bool
     policy: Policy
     blob_endpoint: str | None = None
+    opentelemetry: bool = False
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
@@ -81,6 +85,7 @@ class Settings:
             dry_run=_flag("DRY_RUN", env),
             policy=_policy(env),
             blob_endpoint=_endpoint(_BLOBS, env) if env.get(_BLOBS, "").strip() else None,
+            opentelemetry=_opentelemetry("OPENTELEMETRY", env),
         )
 
 
@@ -155,6 +160,13 @@ def _flag(name: str, env: Mapping[str, str]) -> bool:
     if value not in {"true", "false"}:
         raise _invalid(name, env[name], "true or false")
     return value == "true"
+
+
+def _opentelemetry(name: str, env: Mapping[str, str]) -> bool:
+    wanted = _flag(name, env)
+    if wanted and find_spec("opentelemetry") is None:
+        raise _invalid(name, env[name], "false, or the package opentelemetry-api in requirements.txt")
+    return wanted
 
 
 def _tag_name(name: str, env: Mapping[str, str], default: str) -> str:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from spot_responder.evidence import Evidence
     from spot_responder.failures import Failure
+    from spot_responder.notices import Notice
     from spot_responder.pools import Pool
     from spot_responder.recoveries import Attempt, Outcome, Recovery
     from spot_responder.signals import Signal
@@ -77,7 +78,8 @@ class Start:
 class Wait:
     """Look again at ``until``.
 
-    ``failure`` is why the start under way has failed, if it has; ``at_gate``, that the VM is held at its pool's gate.
+    ``failure`` is why the start under way has failed, if it has; ``at_gate``, that the VM is held at its pool's gate;
+    ``notice``, what somebody should know of it.
     """
 
     until: datetime
@@ -85,6 +87,7 @@ class Wait:
     failure: Failure | None = None
     pool: Pool | None = None
     at_gate: bool = False
+    notice: Notice | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from spot_responder.evidence import Evidence
 from spot_responder.failures import Failure, FailureKind, classify
+from spot_responder.notices import Notice
 from spot_responder.policy import ANSWER_PATIENCE, Policy, RestartWhen
 from spot_responder.pools import FIRST_STARTS, Pool, PoolId
 from spot_responder.recoveries import Attempt, AttemptState, Outcome, Recovery
@@ -156,6 +157,7 @@ RECOVERIES = st.builds(
     failing_with=st.none() | st.sampled_from(FailureKind),
     failures_in_a_row=st.integers(0, 2000),
     failures=st.dictionaries(st.sampled_from(FailureKind), st.integers(1, 2000)),
+    told=st.frozensets(st.sampled_from(Notice)),
     restarts=st.lists(TIMES, max_size=4).map(tuple),
     starts=st.lists(TIMES, max_size=4).map(tuple),
     recorded=st.booleans(),

@@ -13,6 +13,7 @@ from localazure.virtual.app import Deployment
 from localazure.virtual.azure import VirtualAzure
 from localazure.virtual.wire import Death, Door, Passage
 from localazure.world import World
+from spot_responder.clients.outcomes import CLOSED_TYPE
 from spot_responder.clients.rows import recovery_from_row, recovery_key
 from spot_responder.policy import Policy
 from spot_responder.recoveries import Outcome, Recovery
@@ -237,7 +238,14 @@ def starts(azure: StoryAzure, name: str = "render-1") -> list[str]:
 
 def outcomes(azure: StoryAzure) -> list[Outcome]:
     """Give the outcomes that were told."""
-    return [Outcome(str((event.data or {})["outcome"])) for event in azure.storage.heard]
+    closings = (event for event in azure.storage.heard if event.type == CLOSED_TYPE)
+    return [Outcome(str((event.data or {})["outcome"])) for event in closings]
+
+
+def notices(azure: StoryAzure) -> list[str]:
+    """Give what was told of open cases: the VM, and the notice."""
+    told = (event for event in azure.storage.heard if event.type != CLOSED_TYPE)
+    return [f"{str(event.subject).rpartition('/')[2]} {event.id.partition('/')[2]}" for event in told]
 
 
 def touch(table: Table) -> None:

@@ -31,6 +31,9 @@ _TIMEOUTS: Final[dict[str, Any]] = {"connection_timeout": 10, "read_timeout": 30
 # The SDKs' own retries sleep as long as Azure says, up to 20 minutes (facts/arm.md §2): our follow-ups wait instead.
 PATIENCE: Final[dict[str, Any]] = {"retry_total": 0, **_TIMEOUTS}
 
+# Nobody waits long for a topic that does not answer: what was not told is told again later.
+_SOON: Final[dict[str, Any]] = {"read_timeout": 5}
+
 # Storage answers at once or, once in a while, not at all: two more tries within seconds save a round by the sweep.
 _STORAGE_RETRIES: Final = 2
 
@@ -81,5 +84,7 @@ def connect(
         compute=Compute(settings.arm_endpoint, new_compute_client),
         store=Tables(table("recoveries"), table("history"), table("pools")),
         queue=SignalQueue(queue),
-        outcomes=OutcomesTopic(EventGridPublisherClient(topic, credential, **PATIENCE, **shared) if topic else None),
+        outcomes=OutcomesTopic(
+            EventGridPublisherClient(topic, credential, **(PATIENCE | _SOON), **shared) if topic else None
+        ),
     )

@@ -1,4 +1,4 @@
-"""Outcomes, told as CloudEvents on an Event Grid custom topic where one is configured."""
+"""Outcomes and notices, told as CloudEvents on an Event Grid custom topic where one is configured (docs/events.md)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from azure.core.exceptions import AzureError
 from azure.core.messaging import CloudEvent
 
 from spot_responder.clients.sdk_errors import refusal
+from spot_responder.notices import Notice
+from spot_responder.recoveries import Outcome
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -17,7 +19,12 @@ if TYPE_CHECKING:
 
     from spot_responder.recoveries import Recovery
 
-OUTCOME_TYPE: Final = "SpotResponder.RecoveryClosed"
+OPENED_TYPE: Final = "SpotResponder.RecoveryOpened"
+NEEDS_SOMEBODY_TYPE: Final = "SpotResponder.RecoveryNeedsSomebody"
+CLOSED_TYPE: Final = "SpotResponder.RecoveryClosed"
+
+SCHEMA_VERSION: Final = "1.0"
+"""Of ``data``. Within 1, fields are only added; what is left out or means something else makes it 2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,32 +39,78 @@ class OutcomesTopic:
         Raises:
             AzureRefusedError: if the topic did not take it.
         """
+        await self._send(closed_event(recovery), "publish an outcome")
+
+    async def notify(self, recovery: Recovery, notice: Notice, now: datetime) -> None:
+        """Publish something about an open recovery. Its id is made of the recovery's and the notice.
+
+        Raises:
+            AzureRefusedError: if the topic did not take it.
+        """
+        await self._send(notice_event(recovery, notice, now), "publish a notice")
+
+    async def _send(self, event: CloudEvent[dict[str, object]], what: str) -> None:
         if self.client is None:
             return
         try:
-            await self.client.send(outcome_event(recovery))
+            await self.client.send(event)
         except AzureError as error:
-            raise refusal(error, "publish an outcome") from error
+            raise refusal(error, what) from error
 
 
-def outcome_event(recovery: Recovery) -> CloudEvent[dict[str, object]]:
+def closed_event(recovery: Recovery) -> CloudEvent[dict[str, object]]:
     """Make the CloudEvent of a closed recovery; times are ISO 8601 in UTC."""
+    down_since, closed_at, restored_after_s = recovery.down_since, recovery.closed_at, None
+    if recovery.outcome is Outcome.RESTORED and down_since and closed_at:
+        restored_after_s = (closed_at - down_since).total_seconds()
+    ending: dict[str, object] = {
+        "outcome": recovery.outcome,
+        "reason": recovery.reason,
+        "downSince": _iso(down_since),
+        "closedAt": _iso(closed_at),
+        "restoredAfterSeconds": restored_after_s,
+    }
+    return _event(CLOSED_TYPE, recovery.recovery_id, closed_at, recovery, ending)
+
+
+def notice_event(recovery: Recovery, notice: Notice, now: datetime) -> CloudEvent[dict[str, object]]:
+    """Make the CloudEvent of a notice."""
+    failure = recovery.attempt.failure if recovery.attempt else None
+    standing: dict[str, object] = {
+        "evidence": str(recovery.evidence.verdict),
+        "reason": recovery.reason,
+        "downSince": _iso(recovery.evidence.down_since(recovery.opened_at)),
+        "nextLookAt": _iso(recovery.wake_at),
+    }
+    event_id = f"{recovery.recovery_id}/{notice}"
+    if notice is Notice.OPENED:
+        return _event(OPENED_TYPE, event_id, now, recovery, standing)
+    said = {"code": failure.code, "message": failure.message} if failure else {"code": None, "message": None}
+    return _event(NEEDS_SOMEBODY_TYPE, event_id, now, recovery, {"need": str(notice), **standing, **said})
+
+
+def _event(
+    kind: str, event_id: str, time: datetime | None, recovery: Recovery, more: dict[str, object]
+) -> CloudEvent[dict[str, object]]:
+    pool = recovery.pool
+    common: dict[str, object] = {
+        "schemaVersion": SCHEMA_VERSION,
+        "vmId": str(recovery.vm_id),
+        "recoveryId": recovery.recovery_id,
+        "openedBy": recovery.opened_by,
+        "openedAt": _iso(recovery.opened_at),
+        "startRequests": recovery.attempts,
+        "size": pool.size if pool else None,
+        "region": pool.location if pool else None,
+        "zone": (pool.zone or None) if pool else None,
+    }
     return CloudEvent(
         source="/spot-responder",
-        type=OUTCOME_TYPE,
-        id=recovery.recovery_id,
+        type=kind,
+        id=event_id,
         subject=str(recovery.vm_id),
-        time=recovery.closed_at,
-        data={
-            "vmId": str(recovery.vm_id),
-            "outcome": recovery.outcome,
-            "reason": recovery.reason,
-            "openedBy": recovery.opened_by,
-            "openedAt": _iso(recovery.opened_at),
-            "downSince": _iso(recovery.down_since),
-            "closedAt": _iso(recovery.closed_at),
-            "startRequests": recovery.attempts,
-        },
+        time=time,
+        data={**common, **more},
     )
 
 

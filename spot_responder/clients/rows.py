@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from spot_responder.evidence import Evidence
 from spot_responder.failures import Failure, FailureKind
+from spot_responder.notices import Notice
 from spot_responder.pools import FIRST_STARTS, Pool, PoolId
 from spot_responder.recoveries import Attempt, AttemptState, Outcome, Recovery
 from spot_responder.signals import SignalKind
@@ -49,6 +50,7 @@ def recovery_row(recovery: Recovery) -> Row:
         "failing_with": str(recovery.failing_with or ""),
         "failures_in_a_row": recovery.failures_in_a_row,
         "failures": json.dumps({str(kind): count for kind, count in recovery.failures.items()}),
+        "told": json.dumps(sorted(recovery.told)),
         "reason": recovery.reason,
         "evidence": json.dumps(_evidence(recovery.evidence)),
         "attempt": json.dumps(_attempt(recovery.attempt) if recovery.attempt else None),
@@ -82,6 +84,7 @@ def recovery_from_row(row: Mapping[str, Any]) -> Recovery:
         failing_with=FailureKind(row["failing_with"]) if row["failing_with"] else None,
         failures_in_a_row=row["failures_in_a_row"],
         failures={FailureKind(kind): count for kind, count in json.loads(row.get("failures", "{}")).items()},
+        told=frozenset(Notice(notice) for notice in json.loads(row.get("told", "[]"))),
         restarts=tuple(datetime.fromisoformat(text) for text in json.loads(row["restarts"])),
         reason=row["reason"],
         down_since=_time(row["down_since"]),

@@ -1,0 +1,61 @@
+"""What is told of a recovery while it is open: that it was opened, and what somebody should know of. Pure.
+
+Each notice is told once for each recovery; in between all is quiet.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.failures import FailureKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from spot_responder.recoveries import Recovery
+    from spot_responder.situations import Wait
+
+OPENING_IS_NEWS: Final = timedelta(minutes=15)
+"""A topic that takes nothing for so long hears of the outcome only."""
+
+PUZZLED_AFTER: Final = 3
+"""So often in a row a start failed for a reason that we do not know, and somebody should look at it."""
+
+
+class Notice(StrEnum):
+    """What a notice is about."""
+
+    OPENED = "opened"
+    DENIED = "denied"
+    QUOTA = "quota"
+    UNKNOWN = "unknown"
+    BRAKE = "brake"
+    BUDGET = "budget"
+
+
+_FAILURES: Final[Mapping[FailureKind, Notice]] = {
+    FailureKind.DENIED: Notice.DENIED,
+    FailureKind.QUOTA: Notice.QUOTA,
+    FailureKind.UNKNOWN: Notice.UNKNOWN,
+}
+
+
+def due_notices(recovery: Recovery, wait: Wait, now: datetime) -> tuple[Notice, ...]:
+    """Give what is to be told now of an open recovery that goes on to wait."""
+    due = [Notice.OPENED] if now - recovery.opened_at < OPENING_IS_NEWS else []
+    if wait.notice is not None:
+        due.append(wait.notice)
+    if failed := _failed(recovery):
+        due.append(failed)
+    return tuple(each for each in due if each not in recovery.told)
+
+
+def _failed(recovery: Recovery) -> Notice | None:
+    if recovery.failing_with is None or recovery.attempt is None or recovery.attempt.failure is None:
+        return None
+    if recovery.failing_with is FailureKind.UNKNOWN and recovery.failures_in_a_row < PUZZLED_AFTER:
+        return None
+    return _FAILURES.get(recovery.failing_with)
