@@ -41,6 +41,10 @@ class StoreFailedError(Exception):
         self.failure, self.what, self.followed_up = failure, what, followed_up
 
 
+class OddRowError(Exception):
+    """A VM's row is not as this release writes it. What it remembers of its owner's wish is not to be guessed at."""
+
+
 class ChangedMeanwhileError(Exception):
     """Somebody else saved the row since it was loaded: look again before acting."""
 
@@ -84,7 +88,7 @@ class Store(Protocol):
     """The tables ``recoveries``, ``history`` and ``pools``. Each call raises ``StoreFailedError`` where they fail."""
 
     async def load(self, vm_id: VmId) -> Stored[Recovery | None]:
-        """Load the VM's row."""
+        """Load the VM's row. Raises ``OddRowError``."""
 
     async def save(self, recovery: Recovery, etag: str | None) -> str:
         """Save the row as it was loaded and changed; give its new ETag. Raises ``ChangedMeanwhileError``."""

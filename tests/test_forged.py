@@ -21,6 +21,7 @@ from localazure.virtual.azure import VirtualAzure
 from localazure.virtual.wire import SMOOTH, Door, Passage, SmoothPassages
 from localazure.world import OWNER
 from soak.schedule import TAG
+from spot_responder.clients.rows import recovery_key
 from spot_responder.messages import follow_up_event, operator_asked_event, put_back, sweep_found_event
 from spot_responder.policy import Policy
 from spot_responder.responder import PUT_BACK_MAX
@@ -301,3 +302,16 @@ def _spoiled(event: dict[str, Any]) -> Iterator[dict[str, Any]]:
             del holder[key]
             yield event
             holder[key] = kept
+
+
+def test_a_row_that_another_release_wrote_starts_nothing_and_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    """What it remembers of its owner's wish is not guessed at: five tries, then poison, and which row it is."""
+    with azure() as made:
+        machine = made.world.add_vm("vm-1", tags=TAG)
+        partition, row = recovery_key(VmId.parse(machine.vm_id))
+        made.app.storage.recoveries.write({"PartitionKey": partition, "RowKey": row, "vm_id": machine.vm_id})
+        made.world.evict(machine.name)
+        made.run_for(HOUR)
+        assert machine.start_calls == []
+        assert made.app.storage.poison
+    assert any('"event": "odd row"' in line and row in line for line in caplog.messages)

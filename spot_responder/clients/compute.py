@@ -31,6 +31,10 @@ _ENDED_BADLY = frozenset({"failed", "canceled", "cancelled"})
 _NOT_TO_BE_ASKED = frozenset({FailureKind.GONE, FailureKind.DENIED})
 
 
+MOST_SUBSCRIPTIONS = 2000
+"""So many clients are kept: whoever may write to the queue can name subscriptions without end."""
+
+
 @dataclass(slots=True)
 class Compute:
     """The door to ARM. ``new_client`` gives a client for one subscription; they are kept."""
@@ -104,6 +108,8 @@ class Compute:
     def _client(self, subscription_id: str) -> ComputeManagementClient:
         key = subscription_id.lower()
         if key not in self._clients:
+            if len(self._clients) >= MOST_SUBSCRIPTIONS:
+                self._clients.pop(next(iter(self._clients)))
             self._clients[key] = self.new_client(subscription_id)
         return self._clients[key]
 

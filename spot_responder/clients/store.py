@@ -22,7 +22,7 @@ from spot_responder.clients.rows import (
     recovery_row,
 )
 from spot_responder.clients.sdk_errors import failure_of
-from spot_responder.doors import ChangedMeanwhileError, GateChangedError, Stored, StoreFailedError
+from spot_responder.doors import ChangedMeanwhileError, GateChangedError, OddRowError, Stored, StoreFailedError
 from spot_responder.log_lines import log_odd_row
 from spot_responder.pools import Pool
 
@@ -52,10 +52,23 @@ class Tables:
     pools: TableClient
 
     async def load(self, vm_id: VmId) -> Stored[Recovery | None]:
-        """Load the VM's row; without one, there is no value and no ETag."""
+        """Load the VM's row; without one, there is no value and no ETag.
+
+        Raises:
+            OddRowError: if another release wrote it otherwise.
+        """
         with _told("load the row of a VM"):
             entity = await _read(self.recoveries, recovery_key(vm_id))
-        return Stored(recovery_from_row(entity), _etag(entity)) if entity else Stored(None, None)
+        if entity is None:
+            return Stored(None, None)
+        try:
+            return Stored(recovery_from_row(entity), _etag(entity))
+        except _ODD as error:
+            where = f"table recoveries, {entity['PartitionKey']}, {entity['RowKey']}"
+            log_odd_row(where, repr(error))
+            what_to_do = "delete it, or go back to the release that wrote it"
+            message = f"the row of {vm_id} cannot be read ({where}: {error!r}): {what_to_do}"
+            raise OddRowError(message) from error
 
     async def save(self, recovery: Recovery, etag: str | None) -> str:
         """Save the row if it still is what was loaded; give its new ETag.

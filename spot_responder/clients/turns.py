@@ -23,6 +23,9 @@ LONGEST_WAIT_S: Final = 10.0
 """What cannot be asked within so long is put back on the queue, so that no message is held up much longer than it
 would be without us. The workers of one process that wait for one bucket are through sooner (``host.json``)."""
 
+MOST_LINES: Final = 2000
+"""So many buckets are remembered: a subscription that was asked about long ago begins anew."""
+
 _AT_ONCE_S: Final = 0.001
 """Not worth a sleep; and a clock that is asked twice may differ by less."""
 
@@ -87,7 +90,7 @@ class Turns:
         Raises:
             AzureRefusedError: throttled, with the time to come back, where the wait would be too long.
         """
-        line = self._lines.setdefault(key, Line(begin(self.bucket, _now())))
+        line = self._line(key)
         wait_s = wait_for(line.pace, _now(), line.length)
         if wait_s > LONGEST_WAIT_S:
             raise _not_yet(wait_s, what)
@@ -98,6 +101,13 @@ class Turns:
             yield answer
         finally:
             self._take_in(line, number, answer)
+
+    def _line(self, key: str) -> Line:
+        if key not in self._lines:
+            if len(self._lines) >= MOST_LINES:
+                self._lines.pop(next(iter(self._lines)))
+            self._lines[key] = Line(begin(self.bucket, _now()))
+        return self._lines[key]
 
     def _take_in(self, line: Line, number: int, answer: Answer) -> None:
         if answer.wait_s is not None:

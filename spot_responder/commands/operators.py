@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.commands.answers import MISUSED, Answer, StopError
-from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError
+from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, OddRowError
 from spot_responder.operator_doors import CouldNotLookError
 from spot_responder.settings import InvalidSettingError, Settings
 
@@ -61,7 +61,7 @@ def run_as_operator(arguments: Namespace, environment: MutableMapping[str, str])
         raise StopError(message, MISUSED) from error
     try:
         return asyncio.run(_run(arguments, settings))
-    except (AzureRefusedError, CouldNotLookError, ChangedMeanwhileError) as error:
+    except (AzureRefusedError, CouldNotLookError, ChangedMeanwhileError, OddRowError) as error:
         raise StopError(str(error)) from error
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from localazure.virtual.clock import VirtualClock
 from localazure.world import World
-from spot_responder.clients.turns import LONGEST_WAIT_S, Turns
+from spot_responder.clients.turns import LONGEST_WAIT_S, MOST_LINES, Turns
 from spot_responder.doors import AzureRefusedError
 from spot_responder.failures import OWN_PACE, FailureKind
 from spot_responder.pacing import QUERIES, WRITES
@@ -138,3 +138,16 @@ def test_a_request_that_was_lost_holds_nobody() -> None:
         return await ask(turns)
 
     assert play(story()) < 1
+
+
+def test_subscriptions_without_end_fill_no_memory() -> None:
+    """Whoever may write to the queue names ever new ones: the oldest bucket is forgotten, the newest is kept."""
+
+    async def many() -> int:
+        turns = Turns(WRITES, LEFT)
+        for number in range(MOST_LINES + 5):
+            async with turns.turn(f"s{number}", "start a VM"):
+                pass
+        return len(turns._lines)  # noqa: SLF001 - nothing else shows what is remembered
+
+    assert play(many()) == MOST_LINES
