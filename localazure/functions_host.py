@@ -132,7 +132,8 @@ async def serve(
     )
     async with AsyncExitStack() as stack:
         triggers = await make_triggers(functions, surroundings, stack)
-        url = await _open_web(triggers, settings[KEY_SETTING], port, stopping, stack)
+        key = settings.get(KEY_SETTING) or secrets.token_urlsafe(32)
+        url = await _open_web(triggers, key, port, stopping, stack)
         # Told before the first message is taken: who waits for this line sees it first in the log.
         logger.info("%s%s", _RUNNING, url)
         await _run_until(triggers, stopping)

@@ -12,6 +12,9 @@ from typing import Final, Never
 
 from spot_responder.vms import NotAVmIdError, VmId
 
+_DEEPEST: Final = 200
+"""Azure's events are some six levels deep. What can just be read may not be written again, further down the stack."""
+
 QUOTED_CHARACTERS: Final = 200
 """So much of a field is quoted in a text, at most."""
 
@@ -67,7 +70,19 @@ def parse_body(text: str | bytes) -> Mapping[str, object]:
         body = body[0]
     if not isinstance(body, dict):
         refuse(f"the JSON holds {kind_of_json(body)}; expected one JSON object")
+    if _is_deeper(body, _DEEPEST):
+        refuse(f"the JSON is nested more than {_DEEPEST} deep; expected one JSON object")
     return body
+
+
+def _is_deeper(body: object, levels: int) -> bool:
+    level = [body]
+    for _ in range(levels):
+        inner = (each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list))
+        level = [child for children in inner for child in children]
+        if not level:
+            return False
+    return True
 
 
 def _parse_json(text: str | bytes) -> object:

@@ -461,6 +461,7 @@ def test_an_unknown_type_needs_an_envelope_around_it() -> None:
         ("null", "null"),
         ("[" * 200_000, "nested too deeply"),
         ('{"a":' * 200_000, "nested too deeply"),
+        ('{"a":' * 200 + "1" + "}" * 200, "nested more than 200 deep"),
     ],
 )
 def test_a_body_that_is_not_one_json_object_is_refused(text: str | bytes, why: str) -> None:

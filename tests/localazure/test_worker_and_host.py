@@ -394,8 +394,8 @@ def test_a_host_that_is_told_to_stop_ends_with_zero(tmp_path: Path) -> None:
         process = await _start_by_hand(tmp_path, {})
         assert process.stderr is not None
         async with asyncio.timeout(PATIENCE_S):
-            while b"the function app runs at" not in await process.stderr.readline():
-                pass
+            while b"the function app runs at" not in (line := await process.stderr.readline()):
+                assert line, "the host ended before it ran"
             process.send_signal(signal.SIGTERM)
             await process.communicate()
         return process.returncode
