@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from spot_responder.acting import TRIES, Actor
 from spot_responder.decisions import decide, decide_at_the_gate
 from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, Clients, StoreFailedError
-from spot_responder.failures import FailureKind
+from spot_responder.failures import OWN_PACE, FailureKind
 from spot_responder.gathering import gather_rows, look, recognise
 from spot_responder.log_lines import (
     log_decision,
@@ -47,6 +47,10 @@ PUT_BACK: Final = timedelta(minutes=1)
 
 PUT_BACK_MAX: Final = timedelta(minutes=15)
 """A signal that could not be looked into again and again comes back ever later, up to this."""
+
+SHORT_WAITS: Final = 8
+"""So often a signal comes back as soon as its turn may come, where it is our own pace that holds it up: in a mass
+eviction that is a matter of seconds. Longer, and it is no rush but an outage."""
 
 HINT_HOLDS: Final = timedelta(days=1)
 """A signal that we may not look into is kept for so long: what it tells may matter once we may."""
@@ -163,6 +167,8 @@ class Responder:
         times = times_put_back(event)
         # An owner's word should be there before the follow-up that would start the VM.
         longest = PUT_BACK if signal.kind is SignalKind.STOPPED_BY_OWNER else PUT_BACK_MAX
+        if problem.failure.code == OWN_PACE and problem.failure.retry_after and times < SHORT_WAITS:
+            after = problem.failure.retry_after * (1 + self.roll())
         delay = after or self._delay(times, problem.failure.retry_after, longest)
         try:
             again = put_back(event, times + 1)
