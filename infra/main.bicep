@@ -77,6 +77,9 @@ param brakeSeconds int = 1800
 @description('The budget, for each VM: start requests within an hour, whatever comes of them.')
 param startsPerHour int = 12
 
+@description('Mark the spans of traces by recovery. It takes the package opentelemetry-api in requirements.txt as well: docs/events.md.')
+param openTelemetry bool = false
+
 @minValue(1)
 @description('Between looks at a VM that is on its way up or down.')
 param lookAgainSeconds int = 15
@@ -179,6 +182,7 @@ module app 'app.bicep' = {
     packageAddress: packageAddress
     responderSettings: {
       DRY_RUN: toLower(string(dryRun))
+      OPENTELEMETRY: toLower(string(openTelemetry))
       SWEEP_SCHEDULE: sweepSchedule
       RESTART_TAG: restartTag
       RESTART_WHEN: restartWhen

@@ -32,7 +32,7 @@ USUAL: Final = [
         SINGLE,
         {
             "graph": 1.45,
-            "outcome": 1.0,
+            "outcome": 2.0,
             "queue_put": 3.1,
             "row_read": 11.1,
             "row_write": 9.1,
@@ -44,7 +44,7 @@ USUAL: Final = [
         DEALLOCATING,
         {
             "graph": 2.45,
-            "outcome": 1.0,
+            "outcome": 2.0,
             "queue_put": 4.0,
             "row_read": 11.9,
             "row_write": 10.0,
@@ -56,7 +56,7 @@ USUAL: Final = [
         STORM,
         {
             "graph": 0.1,
-            "outcome": 1.0,
+            "outcome": 2.0,
             "queue_put": 3.59,
             "row_read": 7.67,
             "row_write": 7.88,

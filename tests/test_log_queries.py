@@ -649,9 +649,10 @@ def test_an_outcome_that_nobody_was_told_is_an_alarm(new_azure: NewAzure) -> Non
     """The outcomes topic denies us; the VM is restored all the same."""
     azure = new_azure()
     azure.add_vm()
-    azure.script.next(Door.OUTCOME, refused(DENIED))
     with watched(azure) as logbook:
         azure.world.evict("render-1")
+        azure.run_until(at("10:00:20"))
+        azure.script.next(Door.OUTCOME, refused(DENIED))
         azure.run_until(at("10:05"))
     [row] = logbook.ask("alarm-untold", at("10:05"))
     assert names([row]) == ["render-1"]
