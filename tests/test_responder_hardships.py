@@ -347,6 +347,21 @@ def test_a_look_that_azure_throttles_is_taken_later_and_nothing_is_lost(new_azur
     assert starts(azure) == ["10:00:40"]
 
 
+def test_a_look_that_our_own_pace_holds_up_is_a_matter_of_seconds(new_azure: NewAzure) -> None:
+    """Twenty evicted while Resource Graph throttles for some seconds: all are asked for by 10:01:10, not minutes later."""
+    azure = new_azure()
+    names = [f"vm-{number}" for number in range(20)]
+    quota = {"x-ms-user-quota-remaining": "0", "x-ms-user-quota-resets-after": "00:00:05"}
+    throttled = refused(Refused(429, "RateLimiting", "Too many requests.", quota))
+    azure.script.next(Door.GRAPH, throttled, times=4)
+    for name in names:
+        azure.add_vm(name)
+        azure.world.evict(name)
+        azure.run_until(azure.now + timedelta(seconds=2))
+    azure.run_until(at("10:10"))
+    assert max(starts(azure, name)[0] for name in names) <= "10:01:10"
+
+
 def test_a_look_that_gets_no_answer_is_taken_again_each_time_later(new_azure: NewAzure) -> None:
     """ARM does not answer within 30 s, twice: the signal is put back for a minute and a half, then for three."""
     azure = new_azure()
