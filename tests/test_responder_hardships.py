@@ -348,7 +348,7 @@ def test_a_look_that_azure_throttles_is_taken_later_and_nothing_is_lost(new_azur
 
 
 def test_a_look_that_our_own_pace_holds_up_is_a_matter_of_seconds(new_azure: NewAzure) -> None:
-    """Twenty evicted while Resource Graph throttles for some seconds: all are asked for by 10:01:10, not minutes later."""
+    """Twenty evicted while Resource Graph throttles for some seconds: all are asked for by 10:01:10."""
     azure = new_azure()
     names = [f"vm-{number}" for number in range(20)]
     quota = {"x-ms-user-quota-remaining": "0", "x-ms-user-quota-resets-after": "00:00:05"}
