@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from spot_responder.figures import Figures
     from spot_responder.overviews import EventPath, OpenCase, Overview, PoolState, Problem, QueueCounts
 
+MOST_CASES: Final = 50
+"""So many open recoveries are shown one by one."""
+
 STYLE: Final = """
 :root { color-scheme: light dark; --ink: #1b2733; --soft: #5b6b7a; --line: #d9e0e6; --paper: #fbfcfd; --card: #ffffff;
   --good: #17724a; --notice: #8a5a00; --bad: #b3261e; --bar: #3d6f9e; }
@@ -56,7 +59,7 @@ def status_page(overview: Overview) -> str:
             f"<title>{_text(_headline(overview))} · Spot Responder</title><style>{STYLE}</style></head><body>",
             f"<header><h1>Spot Responder</h1>{_soft(f'{_day_and_time(overview.at)}; all times are UTC')}</header>",
             _summary(overview),
-            _section(f"Open recoveries: {len(overview.cases)}", (_case(each, overview.at) for each in overview.cases)),
+            _section(f"Open recoveries: {len(overview.cases)}", _cases(overview)),
             _held(overview),
             _section("Pools that are not open", (_pool(each, overview.at) for each in overview.pools)),
             _flow(overview.queues, overview.event_path, overview.at),
@@ -102,6 +105,13 @@ def _section(title: str, items: Iterable[str]) -> str:
 def _cards(items: Iterable[str]) -> str:
     cards = "".join(f'<li class="card">{item}</li>' for item in items)
     return f"<ul>{cards}</ul>" if cards else ""
+
+
+def _cases(overview: Overview) -> list[str]:
+    """Write those that are down for longest; hundreds of them nobody reads."""
+    cards = [_case(each, overview.at) for each in overview.cases[:MOST_CASES]]
+    more = len(overview.cases) - len(cards)
+    return [*cards, _soft(f"and {more} more: spot-responder status")] if more else cards
 
 
 def _case(case: OpenCase, now: datetime) -> str:

@@ -16,7 +16,7 @@ from spot_responder.failures import FailureKind
 from spot_responder.figures import Count
 from spot_responder.operating import hold
 from spot_responder.overviews import EventPath, EventPathStanding, PoolStanding, PoolState, QueueCounts, overview
-from spot_responder.pages import status_page
+from spot_responder.pages import MOST_CASES, status_page
 from spot_responder.pools import PoolId
 from spot_responder.signals import SignalKind
 from spot_responder.vms import VmId
@@ -93,6 +93,17 @@ def test_vms_on_their_way_back_need_nobody(new_azure: NewAzure) -> None:
     assert "Azure said: AllocationFailed: " in text
     assert "down for 1 min 0 s, 1 start request, next look 10:0" in text
     assert "resource group rg-spot, subscription " in text
+
+
+def test_of_a_mass_eviction_the_longest_down_are_shown_and_the_others_counted() -> None:
+    """Sixty are down: fifty of them, and how to see all."""
+    rows = [
+        replace(recovery(), vm_id=replace(VM_ID, name=f"vm-{number}")).waiting(at("10:05"), "") for number in range(60)
+    ]
+    text = read(overview(rows, [], [], NOTHING, TEN)).text
+    assert "Open recoveries: 60" in text
+    assert "and 10 more: spot-responder status" in text
+    assert text.count("next look") == MOST_CASES
 
 
 def test_what_needs_somebody_comes_first() -> None:
