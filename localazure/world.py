@@ -177,7 +177,9 @@ class World:
 
         """
         wanted = name_or_id.lower()
-        found = [one for key, one in self._machines.items() if wanted in {key, one.name.lower()}]
+        if wanted in self._machines:
+            return self._machines[wanted]
+        found = [one for one in self._machines.values() if one.name.lower() == wanted]
         if len(found) != 1:
             problem = "no VM" if not found else f"{len(found)} VMs"
             known = ", ".join(sorted(one.name for one in self._machines.values())[:20]) or "none"
