@@ -36,7 +36,7 @@ LEAST_OUTAGE_S: Final = 100 * 60.0
 """500 places at 5 a minute."""
 
 WIDE_INSTANCES: Final = 8
-HUGE_INSTANCES: Final = 20
+HUGE_INSTANCES: Final = 4
 
 
 def single() -> tuple[dict[str, Any], list[Target]]:
