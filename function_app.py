@@ -4,6 +4,7 @@ import json
 import os
 import random
 import uuid
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from functools import cache
 
@@ -40,16 +41,28 @@ def responder() -> Responder:
     )
 
 
+def invocation(function: str) -> AbstractContextManager[object]:
+    """Open the span of one invocation, where traces are wanted."""
+    if not SETTINGS.opentelemetry:
+        return nullcontext()
+    from spot_responder.spans import span  # noqa: PLC0415 - not everybody has the package
+
+    return span(function)
+
+
 @app.queue_trigger(arg_name="message", queue_name="signals", connection="AzureWebJobsStorage")
 async def on_signal(message: func.QueueMessage) -> None:
     """Answer one message of the queue: an event, a follow-up or a find of the sweep."""
-    await responder().handle(message.get_body(), delivery=message.dequeue_count or 1)
+    with invocation("on_signal"):
+        await responder().handle(message.get_body(), delivery=message.dequeue_count or 1)
 
 
 @app.event_grid_trigger(arg_name="event")
 async def on_event(event: func.EventGridEvent) -> None:
     """Answer one event that Event Grid pushed: for those who chose push over the queue."""
-    await responder().handle(json.dumps({ENVELOPE.get(name, name): value for name, value in event.to_dict().items()}))
+    body = json.dumps({ENVELOPE.get(name, name): value for name, value in event.to_dict().items()})
+    with invocation("on_event"):
+        await responder().handle(body)
 
 
 @app.timer_trigger(
@@ -57,7 +70,8 @@ async def on_event(event: func.EventGridEvent) -> None:
 )
 async def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host insists on it
     """Raise a hand for every VM that needs us and that no event told of."""
-    await responder().sweep()
+    with invocation("sweep"):
+        await responder().sweep()
 
 
 @app.route(route="status", methods=["GET"], auth_level=func.AuthLevel.FUNCTION, trigger_arg_name="request")

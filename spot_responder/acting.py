@@ -24,7 +24,7 @@ from spot_responder.log_lines import (
     log_untold,
 )
 from spot_responder.messages import follow_up_event
-from spot_responder.notices import due_notices
+from spot_responder.notices import can_wait, due_notices
 from spot_responder.policy import ANSWER_PATIENCE, LOOK_HOLDS, Policy
 from spot_responder.pools import pool_of
 from spot_responder.recoveries import Outcome, Recovery
@@ -119,11 +119,14 @@ class Actor:
             return
         waiting = recovery.waiting(decision.until, decision.reason, seen_held_at=seen_held_at)
         await self._follow_up(waiting, decision.until, now)
-        if gathered.situation.open_recovery is not None:
-            # A case that is not saved yet may be opened once more, by another name.
+        # A case that is not saved yet may be opened once more, by another name: told of only once it is.
+        is_new = gathered.situation.open_recovery is None
+        if not is_new:
             waiting = await self._notified(waiting, decision, now)
         with _followed_up():
-            await self._save(waiting, gathered, decision, now)
+            etag = await self._save(waiting, gathered, decision, now)
+            if is_new and not can_wait(decision, now):
+                await self._notify_at_once(waiting, etag, decision, now)
 
     async def _save(self, recovery: Recovery, gathered: Gathered, decision: Decision, now: datetime) -> str | None:
         """Save the row, if that is needed, and log the decision that now holds; give the row's ETag."""
@@ -170,12 +173,16 @@ class Actor:
         told = waiting.told
         for notice in due_notices(waiting, decision, now):
             try:
-                await self.clients.outcomes.notify(waiting, notice, now)
+                if await self.clients.outcomes.notify(waiting, notice, now):
+                    told |= {notice}
             except AzureRefusedError as refusal:
                 log_unnoticed(waiting, notice, str(refusal))
-            else:
-                told |= {notice}
         return replace(waiting, told=told)
+
+    async def _notify_at_once(self, saved: Recovery, etag: str | None, decision: Wait, now: datetime) -> None:
+        notified = await self._notified(saved, decision, now)
+        if notified != saved:
+            await self.clients.store.save(notified, etag)
 
     async def _record_the_case_before(self, before: Recovery | None) -> None:
         if before is not None and not before.is_open and not before.recorded:

@@ -128,8 +128,8 @@ class Outcomes(Protocol):
     async def publish(self, recovery: Recovery) -> None:
         """Publish a closed recovery's outcome. Raises ``AzureRefusedError``."""
 
-    async def notify(self, recovery: Recovery, notice: Notice, now: datetime) -> None:
-        """Publish something about an open recovery. Raises ``AzureRefusedError``."""
+    async def notify(self, recovery: Recovery, notice: Notice, now: datetime) -> bool:
+        """Publish something about an open recovery; answer whether anybody is told. Raises ``AzureRefusedError``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,9 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.evidence import Verdict
 from spot_responder.failures import FailureKind
+from spot_responder.policy import INTENT_GRACE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 OPENING_IS_NEWS: Final = timedelta(minutes=15)
 """A topic that takes nothing for so long hears of the outcome only."""
+
+SOON: Final = timedelta(minutes=1)
+"""What is due with a look that comes so soon is told then, in a write that comes anyhow; else at once."""
 
 PUZZLED_AFTER: Final = 3
 """So often in a row a start failed for a reason that we do not know, and somebody should look at it."""
@@ -45,12 +50,24 @@ _FAILURES: Final[Mapping[FailureKind, Notice]] = {
 
 def due_notices(recovery: Recovery, wait: Wait, now: datetime) -> tuple[Notice, ...]:
     """Give what is to be told now of an open recovery that goes on to wait."""
-    due = [Notice.OPENED] if now - recovery.opened_at < OPENING_IS_NEWS else []
+    due = [Notice.OPENED] if _opening_is_due(recovery, now) else []
     if wait.notice is not None:
         due.append(wait.notice)
     if failed := _failed(recovery):
         due.append(failed)
     return tuple(each for each in due if each not in recovery.told)
+
+
+def can_wait(wait: Wait, now: datetime) -> bool:
+    """Answer whether what is due of a case that was opened just now can wait for the next look at it."""
+    return wait.notice is None and wait.until - now <= SOON
+
+
+def _opening_is_due(recovery: Recovery, now: datetime) -> bool:
+    """Answer whether it is news of an eviction: an owner's stop may be told after the VM is seen down."""
+    age = now - recovery.opened_at
+    is_clear = recovery.evidence.verdict is Verdict.EVICTED or age >= INTENT_GRACE
+    return is_clear and age < OPENING_IS_NEWS
 
 
 def _failed(recovery: Recovery) -> Notice | None:

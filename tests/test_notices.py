@@ -11,21 +11,28 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from localazure.azure_events import DeliverySchema, azure_event
+from localazure.happenings import ActionSucceeded, AvailabilityChanged
+from localazure.moves import DEALLOCATE
 from localazure.refusals import Refused
 from localazure.virtual.wire import Door, Passage
+from localazure.world import OWNER
 from spot_responder.clients.outcomes import (
     CLOSED_TYPE,
     NEEDS_SOMEBODY_TYPE,
     OPENED_TYPE,
     SCHEMA_VERSION,
+    OutcomesTopic,
     closed_event,
     notice_event,
 )
 from spot_responder.failures import Failure, FailureKind
+from spot_responder.gates import Gates
 from spot_responder.notices import PUZZLED_AFTER, Notice, due_notices
 from spot_responder.policy import Policy
 from spot_responder.pools import PoolId
 from spot_responder.recoveries import Outcome
+from spot_responder.responder import Responder
 from spot_responder.situations import Wait
 from tests.makers import TEN, accepted, at, evicted, failure, recovery
 from tests.stories import DENIED, notices, outcomes, preempted, refused, starts
@@ -105,6 +112,77 @@ def test_the_brake_and_the_budget_are_told(new_azure: NewAzure) -> None:
     assert notices(azure) == ["render-1 opened", "render-1 opened", "render-1 brake"]
 
 
+def test_a_brake_that_the_first_look_meets_is_told_then(new_azure: NewAzure) -> None:
+    """The sweep finds it, and nobody looks at it again for a quarter of an hour: somebody should know at once."""
+    azure = new_azure(Policy(restarts_per_hour=1))
+    azure.add_vm()
+    azure.world.evict("render-1")
+    azure.run_until(at("10:05"))
+    azure.script.lost = lambda _: True
+    azure.world.evict("render-1")
+    azure.run_until(at("10:16"))
+    assert notices(azure) == ["render-1 opened", "render-1 opened", "render-1 brake"]
+    assert azure.recovery().told == {Notice.OPENED, Notice.BRAKE}
+
+
+def test_who_is_held_at_its_gate_for_long_is_told_of_at_once(new_azure: NewAzure) -> None:
+    """Its pool has no capacity and rests for many minutes; the VM was evicted now."""
+    azure = new_azure()
+    azure.add_vm("first")
+    azure.world.set_capacity(azure.pool_key("first"), 0)
+    azure.world.evict("first")
+    azure.run_until(at("10:30"))
+    azure.add_vm("second")
+    azure.world.evict("second")
+    azure.run_until(at("10:30:05"))
+    assert notices(azure) == ["first opened", "second opened"]
+
+
+def test_an_owners_stop_that_is_told_late_is_no_eviction(new_azure: NewAzure) -> None:
+    """Health says at once that it is down, and half a minute later somebody says why."""
+    azure = new_azure()
+    machine = azure.add_vm()
+    azure.script.lag = timedelta(minutes=5)
+    azure.script.lost = lambda happening: not isinstance(happening, AvailabilityChanged)
+    azure.world.stop_by_owner("render-1")
+    azure.run_until(at("10:00:40"))
+    stop = azure_event(ActionSucceeded(machine.vm_id, TEN, DEALLOCATE, OWNER), "late", azure.now)
+    azure.put(stop.written(DeliverySchema.CLOUD_EVENTS))
+    azure.run_until(at("10:30"))
+    assert [event.type for event in azure.storage.heard] == [CLOSED_TYPE]
+    assert outcomes(azure) == [Outcome.STOPPED_BY_OWNER]
+
+
+def test_what_nobody_explained_is_told_after_a_minute(new_azure: NewAzure) -> None:
+    """Evictions are not annotated: the minute that is left for an owner's word is over with the start."""
+    azure = new_azure()
+    azure.world.eviction_annotations = ()
+    azure.add_vm()
+    azure.world.evict("render-1")
+    azure.run_until(at("10:01"))
+    assert notices(azure) == []
+    azure.run_until(at("10:02"))
+    assert notices(azure) == ["render-1 opened"]
+
+
+def test_without_a_topic_nobody_was_told(new_azure: NewAzure) -> None:
+    """Nor is it noted that somebody was: a topic that is set later hears of what is open."""
+    azure = new_azure()
+    azure.add_vm(power_state="deallocated")
+    clients = replace(azure.clients(), outcomes=OutcomesTopic(None))
+    responder = Responder(
+        clients,
+        Gates(clients.store),
+        azure.settings,
+        clock=azure.clock.now,
+        roll=lambda: 0.5,
+        new_id=lambda: "1",
+    )
+    azure.do(responder.handle(json.dumps(preempted("render-1"))))
+    assert azure.recovery().reason == "start request 1 accepted"
+    assert azure.recovery().told == frozenset()
+
+
 def test_a_topic_that_is_out_delays_no_start(new_azure: NewAzure) -> None:
     """It takes nothing for ten minutes: the VM is asked for as soon as ever, and all is told afterwards."""
     azure = new_azure()
@@ -149,7 +227,7 @@ def test_who_dies_after_telling_tells_it_again_with_the_same_id(new_azure: NewAz
 
 def test_a_topic_that_took_nothing_for_long_hears_the_outcome_only() -> None:
     """Opened a quarter of an hour ago: that is no news any more."""
-    case = recovery().waiting(at("10:15"), "because")
+    case = replace(a_case(), told=frozenset())
     wait = Wait(at("10:15"), "because")
     assert due_notices(case, wait, at("10:14")) == (Notice.OPENED,)
     assert due_notices(case, wait, at("10:15")) == ()

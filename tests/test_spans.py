@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opentelemetry import trace
@@ -17,6 +22,38 @@ from tests.makers import VM_ID, at, evicted, recovery, situation, spot_vm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+REPOSITORY = Path(__file__).parents[1]
+NOWHERE = "https://127.0.0.1:1"
+TRACED = {
+    "OPENTELEMETRY": "true",
+    "PYTHON_ENABLE_OPENTELEMETRY": "true",
+    "AzureWebJobsStorage__queueServiceUri": NOWHERE,
+    "AzureWebJobsStorage__tableServiceUri": NOWHERE,
+    # A credential that fails at once, and looks for nothing on this machine.
+    "AZURE_TOKEN_CREDENTIALS": "EnvironmentCredential",
+}
+IN_THE_WORKER = """
+import asyncio, json, logging, pathlib
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from localazure.worker import Invocation, TypedData, invoke, load_app
+from tests.stories import preempted
+
+async def run():
+    functions = {each.name: each for each in await load_app(pathlib.Path.cwd())}
+    logging.getLogger("spot_responder").setLevel(logging.INFO)
+    await invoke(functions["on_signal"], Invocation("message", TypedData(string=json.dumps(preempted("render-1")))))
+
+exporter = InMemorySpanExporter()
+trace.set_tracer_provider(TracerProvider())
+trace.get_tracer_provider().add_span_processor(SimpleSpanProcessor(exporter))
+asyncio.run(run())
+print(json.dumps([[span.name, dict(span.attributes)] for span in exporter.get_finished_spans()]))
+"""
 
 
 def marks_of(write: Callable[[], None]) -> dict[str, object]:
@@ -57,3 +94,21 @@ def test_without_a_span_nothing_is_marked_and_the_line_is_written() -> None:
 def test_a_line_about_no_vm_marks_nothing() -> None:
     """What could not be read belongs to no recovery."""
     assert marks_of(lambda: log_unreadable("no JSON")) == {}
+
+
+def test_in_microsofts_worker_each_invocation_has_a_span_that_is_marked() -> None:
+    """A real start of the app with ``OPENTELEMETRY=true``, and one message: the worker itself opens no span."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AZURE_")}
+    done = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", IN_THE_WORKER],
+        env=kept | TRACED,
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    ((name, marks),) = json.loads(done.stdout.splitlines()[-1])
+    assert name == "on_signal"
+    assert str(marks["spot_responder.vm"]).endswith("/virtualMachines/render-1")

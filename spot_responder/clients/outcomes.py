@@ -41,13 +41,16 @@ class OutcomesTopic:
         """
         await self._send(closed_event(recovery), "publish an outcome")
 
-    async def notify(self, recovery: Recovery, notice: Notice, now: datetime) -> None:
-        """Publish something about an open recovery. Its id is made of the recovery's and the notice.
+    async def notify(self, recovery: Recovery, notice: Notice, now: datetime) -> bool:
+        """Publish something about an open recovery, and answer whether there is a topic that took it.
+
+        Its id is made of the recovery's and the notice.
 
         Raises:
             AzureRefusedError: if the topic did not take it.
         """
         await self._send(notice_event(recovery, notice, now), "publish a notice")
+        return self.client is not None
 
     async def _send(self, event: CloudEvent[dict[str, object]], what: str) -> None:
         if self.client is None:
