@@ -115,12 +115,13 @@ async def laptop_azure(  # noqa: PLR0913 - each is one thing that can be set
     *,
     lease: timedelta = LEASE,
     between: Middleware | None = None,
+    storage_folder: Path | None = None,
 ) -> AsyncIterator[Laptop]:
     """Run everything, with the app in it; what it leaves behind (logs, certificates) goes into ``folder``.
 
     ``app_settings`` are the app's own, added to those by which it finds the laptop Azure. For ``lease`` see
     ``functions_host``. ``between`` sees each request to ARM, Resource Graph and the outcomes topic before they do, and
-    each answer before the app does.
+    each answer before the app does. ``storage_folder``: where Azurite keeps its data, instead of in memory.
 
     Raises:
         StartError: if Azurite or the app did not come up, with what they said.
@@ -135,7 +136,7 @@ async def laptop_azure(  # noqa: PLR0913 - each is one thing that can be set
         beside = deployed(EVENT_FILTERS, RESPONDER_ROLE)
         graph, arm_address = await _open_arm(ground, world, beside)
         outcomes, outcomes_address = await _open_outcomes(ground)
-        storage = await stack.enter_async_context(azurite(None, certificate, secrets.token_bytes(64)))
+        storage = await stack.enter_async_context(azurite(storage_folder, certificate, secrets.token_bytes(64)))
         queue, poison, tables = await _deployed_storage(ground, storage)
         dead_letters = await _open_dead_letters(ground, storage)
         event_grid = await _open_event_grid(ground, storage, dead_letters.keep)

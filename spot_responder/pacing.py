@@ -36,9 +36,9 @@ READS: Final = Bucket(250, 25, 100)
 WRITES: Final = Bucket(200, 10, 35)
 """The same for its writes, of which a start is one."""
 
-QUERIES: Final = Bucket(15, 1, 15)
-"""Resource Graph: 15 queries within 5 seconds for each principal (facts/arm.md §4). We draw on a third of that: what
-waits a second shares its query with all others that do."""
+QUERIES: Final = Bucket(15, 1.4, 15)
+"""Resource Graph: 15 queries within 5 seconds for each principal (facts/arm.md §4). We draw on half of that: what waits
+0.7 seconds shares its query with all others that do."""
 
 
 @dataclass(frozen=True, slots=True)
