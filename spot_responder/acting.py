@@ -219,7 +219,7 @@ class Actor:
 
     async def _start_accepted(self, asking: Recovery, etag: str | None, operation_url: str | None) -> None:
         now = self.clock()
-        look_again = Wait(now + self.policy.look_again, f"start request {asking.attempts} accepted")
+        look_again = Wait(now + self.policy.news_of_a_start, f"start request {asking.attempts} accepted")
         await self._record_answer(asking, etag, lambda row: row.accepted(operation_url), look_again, now)
 
     async def _start_refused(self, vm: Vm, asking: Recovery, etag: str | None, failure: Failure, roll: float) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.evidence import Evidence
 from spot_responder.pools import pool_of
-from spot_responder.recoveries import AttemptState
+from spot_responder.recoveries import AttemptState, Outcome
 from spot_responder.signals import Signal, SignalKind, Source
 from spot_responder.situations import Operation, Situation
 from spot_responder.vms import PowerState
@@ -24,6 +24,8 @@ _ON_ITS_WAY_UP: Final = frozenset({PowerState.STARTING, PowerState.CREATING})
 _SAYS_ENOUGH: Final = _ON_ITS_WAY_UP | {PowerState.RUNNING}
 """In these states the operation behind the start can tell nothing that matters."""
 
+
+_CLOSED_WHILE_UP: Final = frozenset({Outcome.RESTORED, Outcome.RUNS_WITHOUT_US})
 
 _ONLY_HINTS: Final = frozenset({SignalKind.FOLLOW_UP, SignalKind.EVICTED, SignalKind.UNAVAILABLE})
 """What says nothing that would end a case whose VM is held at its pool's gate."""
@@ -133,16 +135,28 @@ def _is_valid_follow_up(signal: Signal, recovery: Recovery | None) -> bool:
 
 
 def _is_echo(signal: Signal, recovery: Recovery) -> bool:
-    """Whether it tells nothing new of an open case: that its VM is down, or that the start Azure accepted has begun.
+    """Whether it tells nothing new: of an open case that its VM is down, or that the start Azure accepted has begun.
 
     The follow-up looks; in a storm there are two such signals for each VM.
     """
-    if not recovery.is_open or recovery.evidence.with_signal(signal) != recovery.evidence:
+    if not recovery.is_open:
+        return _came_up_as_we_saw(signal, recovery)
+    if recovery.evidence.with_signal(signal) != recovery.evidence:
         return False
     if signal.kind is SignalKind.UNAVAILABLE:
         return recovery.evidence.evicted_at is not None
     accepted = recovery.attempt_under_way is not None and recovery.attempt_under_way.state is AttemptState.ACCEPTED
     return accepted and signal.kind is SignalKind.STARTED and signal.source is Source.HEALTH_ANNOTATION
+
+
+def _came_up_as_we_saw(signal: Signal, recovery: Recovery) -> bool:
+    """Whether it tells no more than the look that closed the case: that the VM runs, and nothing is settled by that."""
+    if signal.kind is not SignalKind.STARTED or recovery.outcome not in _CLOSED_WHILE_UP:
+        return False
+    is_settled = recovery.evidence.evicted_at is None and recovery.evidence.owner_stopped_at is None
+    if signal.occurred_at is None or recovery.closed_at is None:
+        return False
+    return is_settled and signal.occurred_at <= recovery.closed_at
 
 
 def _may_be_ours(vm: Vm, restart_tag: str) -> bool:

@@ -55,6 +55,11 @@ class Policy:
     price_retry: timedelta = timedelta(hours=1)
     slow_retry: timedelta = timedelta(hours=1)
 
+    @property
+    def news_of_a_start(self) -> timedelta:
+        """Give how long after an accepted start it is looked at: one takes some 20 seconds, to come up or to fail."""
+        return self.look_again * 1.5
+
     def turn(self, waited: timedelta) -> timedelta:
         """Give how long after its pool's own time a VM comes that has waited so long.
 

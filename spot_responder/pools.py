@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from spot_responder.policy import Policy
     from spot_responder.vms import Vm
 
-FIRST_STARTS: Final = 100
+FIRST_STARTS: Final = 110
 """So many starts show whether there is capacity; if there is none, they are all that a mass eviction costs at once.
 
 Fewer would cost fewer: but in the time that shows it, ARM would let us ask for 400, so each of them counts."""

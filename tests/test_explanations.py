@@ -99,7 +99,7 @@ def test_while_it_comes_up(new_azure: NewAzure) -> None:
     said = explained(azure)
     assert said.headline == "render-1 is coming up: it is starting"
     assert said.tried == ("1 start request; the latest is under way: Azure works on it",)
-    assert said.next.at == at("10:00:31")
+    assert said.next.at == at("10:00:38") + timedelta(seconds=0.5)
 
 
 def test_scenario_2_no_capacity_inside_the_operation(new_azure: NewAzure) -> None:

@@ -19,7 +19,7 @@ LONGEST_S = 900.0
 
 
 async def naive(azure: Azure) -> None:
-    """Listen for ever."""
+    """Listen; what is heard begins the rest."""
 
     async def bring_back(vm_id: VmId) -> None:
         await asyncio.sleep(EVENT_S)
@@ -33,4 +33,3 @@ async def naive(azure: Azure) -> None:
             azure.clock.spawn(bring_back(VmId.parse(happening.vm_id)))
 
     azure.world.listen(hear)
-    await asyncio.Event().wait()
