@@ -24,7 +24,7 @@ from spot_responder.log_lines import (
     log_untold,
 )
 from spot_responder.messages import follow_up_event
-from spot_responder.notices import can_wait, due_notices
+from spot_responder.notices import TELL_AGAIN, can_wait, due_notices
 from spot_responder.policy import ANSWER_PATIENCE, LOOK_HOLDS, Policy
 from spot_responder.pools import pool_of
 from spot_responder.recoveries import Outcome, Recovery
@@ -115,7 +115,8 @@ class Actor:
             counts = counts_as_attempt(decision.failure)
             recovery = recovery.refused(decision.failure, counts=counts, not_before=decision.until)
         elif _follow_up_serves(gathered.situation, decision, now):
-            await self._save(replace(recovery, seen_held_at=seen_held_at), gathered, decision, now)
+            notified = await self._notified(replace(recovery, seen_held_at=seen_held_at), decision, now)
+            await self._save(notified, gathered, decision, now)
             return
         waiting = recovery.waiting(decision.until, decision.reason, seen_held_at=seen_held_at)
         await self._follow_up(waiting, decision.until, now)
@@ -170,14 +171,21 @@ class Actor:
         Between follow-up and save: nothing that is asked of Azure waits for it, and where we die before the save it
         is told once more, with the same id.
         """
-        told = waiting.told
+        told, is_refused = waiting.told, False
         for notice in due_notices(waiting, decision, now):
             try:
                 if await self.clients.outcomes.notify(waiting, notice, now):
                     told |= {notice}
             except AzureRefusedError as refusal:
+                is_refused = True
                 log_unnoticed(waiting, notice, str(refusal))
-        return replace(waiting, told=told)
+        notified = replace(waiting, told=told)
+        again_at = now + TELL_AGAIN
+        if not is_refused or waiting.wake_at is None or waiting.wake_at <= again_at:
+            return notified
+        sooner = notified.waiting(again_at, waiting.reason, seen_held_at=waiting.seen_held_at)
+        await self._follow_up(sooner, again_at, now)
+        return sooner
 
     async def _notify_at_once(self, saved: Recovery, etag: str | None, decision: Wait, now: datetime) -> None:
         notified = await self._notified(saved, decision, now)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from spot_responder import pools
 from spot_responder.evidence import Evidence, Verdict
-from spot_responder.failures import FailureKind
 from spot_responder.notices import Notice
 from spot_responder.policy import (
     ANSWER_PATIENCE,
@@ -216,11 +215,12 @@ def _still_waiting_after_a_refusal(
 
     An operator may have it asked, where something was mended or is to be tried; not where Azure asked to slow down.
     """
-    recovery = situation.open_recovery
-    is_throttled = recovery is not None and recovery.failing_with is FailureKind.THROTTLED
-    if situation.signal.kind is SignalKind.OPERATOR_ASKED and not is_throttled:
-        return None
+    recovery = situation.recovery
     if recovery is None or recovery.not_before is None or now >= recovery.not_before:
+        return None
+    # A slow-down outlives its case.
+    may_ask = situation.signal.kind is SignalKind.OPERATOR_ASKED or not recovery.is_open
+    if may_ask and not recovery.was_asked_to_slow_down:
         return None
     if recovery.wake_at == recovery.not_before:
         return Wait(recovery.not_before, recovery.reason)

@@ -26,6 +26,9 @@ OPENING_IS_NEWS: Final = timedelta(minutes=15)
 SOON: Final = timedelta(minutes=1)
 """What is due with a look that comes so soon is told then, in a write that comes anyhow; else at once."""
 
+TELL_AGAIN: Final = timedelta(minutes=10)
+"""What a topic did not take is told with a look that comes no later than this."""
+
 PUZZLED_AFTER: Final = 3
 """So often in a row a start failed for a reason that we do not know, and somebody should look at it."""
 

@@ -46,12 +46,18 @@ async def hold(store: Store, vm_id: VmId, now: datetime, new_id: Callable[[], st
 async def release(store: Store, queue: Queue, vm_id: VmId, now: datetime, new_id: Callable[[], str]) -> bool:
     """Release a VM and ask for a look at it; give whether it was held.
 
+    Who asks again gets the look too, in case that the first message was not taken.
+
     Raises:
         ChangedMeanwhileError: if the app changed the row all the time.
     """
     for _ in range(TRIES):
         stored = await store.load(vm_id)
-        if stored.value is None or stored.value.held_at is None:
+        if stored.value is None:
+            return False
+        if stored.value.held_at is None:
+            if stored.value.is_open:
+                await retry(queue, vm_id, now, new_id)
             return False
         try:
             await store.save(replace(stored.value, held_at=None), stored.etag)

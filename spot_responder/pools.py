@@ -31,6 +31,10 @@ FIRST_STARTS: Final = 110
 
 Fewer would cost fewer: but in the time that shows it, ARM would let us ask for 400, so each of them counts."""
 
+MOST_UNDER_WAY: Final = 130
+"""No pool grows wider: all who hold a place stand in one cell of its row, which holds 32,768 characters. Where their
+ids are as long as Azure allows, and share no more than the subscription, each of them takes up to 250."""
+
 NEWS_AFTER: Final = timedelta(seconds=22)
 """A start takes some 20 seconds: who is held for the first ones need not ask before there can be news of them."""
 
@@ -165,10 +169,10 @@ def restored(pool: Pool, vm_key: str, now: datetime, policy: Policy) -> Pool:
     if pool.is_closed(now):
         return replace(freed, refusals=0, closed_until=min(pool.closed_until, now + policy.capacity_retry))
     if not pool.trickles:
-        return replace(freed, refusals=0, width=pool.width + 1)
+        return replace(freed, refusals=0, width=min(pool.width + 1, MOST_UNDER_WAY))
     if pool.round_of + 1 < pool.width:
         return replace(freed, refusals=0, round_of=pool.round_of + 1)
-    return replace(freed, refusals=0, width=pool.width + 1, round_of=0)
+    return replace(freed, refusals=0, width=min(pool.width + 1, MOST_UNDER_WAY), round_of=0)
 
 
 def left(pool: Pool, vm_key: str) -> Pool:

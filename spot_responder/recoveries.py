@@ -148,6 +148,12 @@ class Recovery:
             return False
         return self.attempt.failure is None or self.attempt.failure.kind is FailureKind.UNKNOWN
 
+    @property
+    def was_asked_to_slow_down(self) -> bool:
+        """Whether Azure's latest refusal was about the pace, or said itself when to come back."""
+        failure = self.attempt.failure if self.attempt else None
+        return self.failing_with is FailureKind.THROTTLED or (failure is not None and failure.retry_after is not None)
+
     def failures_of(self, kind: FailureKind) -> int:
         """Give how often in a row it has failed for this reason."""
         return self.failures_in_a_row if self.failing_with is kind else 0
@@ -236,6 +242,9 @@ class Recovery:
             restarts=self.restarts,
             starts=self.starts,
             held_at=self.held_at,
+            # Whatever the case, Azure does not want to be asked sooner.
+            not_before=self.not_before if self.was_asked_to_slow_down else None,
+            failing_with=self.failing_with if self.was_asked_to_slow_down else None,
         )
 
     def is_worth_remembering(self, now: datetime) -> bool:

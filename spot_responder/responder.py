@@ -45,6 +45,10 @@ if TYPE_CHECKING:
 PUT_BACK: Final = timedelta(minutes=1)
 """A signal that could not be looked into comes back after this long, where Azure does not say when."""
 
+STOP_BACK: Final = timedelta(seconds=20)
+"""So soon, and up to twice that, what tells of an owner's stop comes back first: before a VM that is down for no known
+reason would be started (``INTENT_GRACE``). Then ever later, up to ``PUT_BACK`` and twice that."""
+
 PUT_BACK_MAX: Final = timedelta(minutes=15)
 """A signal that could not be looked into again and again comes back ever later, up to this."""
 
@@ -57,6 +61,9 @@ HINT_HOLDS: Final = timedelta(days=1)
 
 UNTOLD_AT_MOST: Final = timedelta(days=2)
 """An outcome that could not be published for so long is in the history only."""
+
+REFUSED_AT_MOST: Final = 3
+"""So many outcomes in a row that the topic does not take, and the others wait for the next sweep."""
 
 PUT_AT_ONCE: Final = 32
 """So many finds go on the queue at once: one after the other, 10,000 of them would take longer than a call may."""
@@ -130,9 +137,11 @@ class Responder:
         return len(found) + len(overdue)
 
     async def _publish_what_is_untold(self, now: datetime) -> None:
+        refused = 0
         for closed in await self.clients.store.unpublished(now - UNTOLD_AT_MOST):
-            if not await self._actor().publish(closed):
-                # The topic does not take it: nor would it take the others.
+            refused = 0 if await self._actor().publish(closed) else refused + 1
+            if refused == REFUSED_AT_MOST:
+                # The topic is out: it would not take the others either.
                 return
 
     def _actor(self) -> Actor:
@@ -165,11 +174,11 @@ class Responder:
         after: timedelta | None = None,
     ) -> None:
         times = times_put_back(event)
-        # An owner's word should be there before the follow-up that would start the VM.
-        longest = PUT_BACK if signal.kind is SignalKind.STOPPED_BY_OWNER else PUT_BACK_MAX
+        is_stop = signal.kind is SignalKind.STOPPED_BY_OWNER
+        first, longest = (STOP_BACK, PUT_BACK) if is_stop else (PUT_BACK, PUT_BACK_MAX)
         if problem.failure.code == OWN_PACE and problem.failure.retry_after and times < SHORT_WAITS:
             after = problem.failure.retry_after * (1 + self.roll())
-        delay = after or self._delay(times, problem.failure.retry_after, longest)
+        delay = after or self._delay(times, problem.failure.retry_after, first, longest)
         try:
             again = put_back(event, times + 1)
         except UnreadableEvent as too_large:
@@ -190,10 +199,10 @@ class Responder:
             # The message comes back, and tells it again.
             log_put_back(signal, str(problem))
 
-    def _delay(self, times: int, retry_after: timedelta | None, longest: timedelta) -> timedelta:
+    def _delay(self, times: int, retry_after: timedelta | None, first: timedelta, longest: timedelta) -> timedelta:
         if times == 0 and retry_after is not None:
             return retry_after
-        growing: timedelta = min(PUT_BACK * 2 ** min(times, MOST_DOUBLINGS), longest) * (1 + self.roll())
+        growing: timedelta = min(first * 2 ** min(times, MOST_DOUBLINGS), longest) * (1 + self.roll())
         return max(growing, retry_after or timedelta())
 
     def _is_over(self, signal: Signal) -> bool:

@@ -62,7 +62,7 @@ class VmId:
             NotAVmIdError: naming the text.
         """
         match = _VM_ID.fullmatch(text.strip().rstrip("/"))
-        if match is None:
+        if match is None or any(letter.lower().isascii() and not letter.isascii() for letter in text):
             message = f"not the id of a virtual machine: {text[:300]!r}"
             raise NotAVmIdError(message)
         return cls(match["subscription"], match["group"], match["name"])

@@ -29,11 +29,13 @@ from spot_responder.clients.outcomes import (
 from spot_responder.failures import Failure, FailureKind
 from spot_responder.gates import Gates
 from spot_responder.notices import PUZZLED_AFTER, Notice, due_notices
+from spot_responder.operating import hold
 from spot_responder.policy import Policy
 from spot_responder.pools import PoolId
 from spot_responder.recoveries import Outcome
 from spot_responder.responder import Responder
 from spot_responder.situations import Wait
+from spot_responder.vms import VmId
 from tests.makers import TEN, accepted, at, evicted, failure, recovery
 from tests.stories import DENIED, notices, outcomes, preempted, refused, starts
 
@@ -136,6 +138,46 @@ def test_who_is_held_at_its_gate_for_long_is_told_of_at_once(new_azure: NewAzure
     azure.world.evict("second")
     azure.run_until(at("10:30:05"))
     assert notices(azure) == ["first opened", "second opened"]
+
+
+def test_a_brake_that_the_topic_did_not_take_is_told_again(new_azure: NewAzure) -> None:
+    """The topic answers 503 twice; the next look at the VM would be a day later: it is told ten minutes later."""
+    azure = new_azure(Policy(restarts_per_day=1))
+    azure.add_vm()
+    azure.world.evict("render-1")
+    azure.run_until(at("10:10"))
+    azure.script.next(Door.OUTCOME, refused(Refused(503, "ServerBusy", "no")), times=2)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:25"))
+    assert notices(azure)[1:] == ["render-1 opened", "render-1 brake"]
+
+
+def test_who_is_held_is_told_of_once_it_is_known_that_it_was_evicted(new_azure: NewAzure) -> None:
+    """Health says that it is down, and 40 s later why; an operator holds it, so nobody looks for an hour."""
+    azure = new_azure()
+    machine = azure.add_vm()
+    ids = iter(["hold"])
+    azure.do(hold(azure.clients().store, VmId.parse(machine.vm_id), azure.now, lambda: next(ids)))
+    azure.script.lag = timedelta(minutes=5)
+    azure.script.lost = lambda happening: not isinstance(happening, AvailabilityChanged)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:00:40"))
+    assert notices(azure) == []
+    azure.put(preempted("render-1"))
+    azure.run_until(at("10:01"))
+    assert notices(azure) == ["render-1 opened"]
+
+
+def test_a_topic_that_never_answers_is_left_after_ten_seconds(new_azure: NewAzure) -> None:
+    """Its login hangs for hours: the answer to a start is saved all the same, and nothing is asked twice."""
+    azure = new_azure()
+    azure.add_vm(power_state="deallocated")
+    azure.world.set_capacity(azure.pool_key(), 0)
+    azure.script.next(Door.OUTCOME, Passage(3600.0), times=ALWAYS)
+    azure.put(preempted("render-1"))
+    azure.run_until(at("10:00:15"))
+    assert azure.recovery().attempt_under_way is not None
+    assert azure.recovery().reason == "start request 1 accepted"
 
 
 def test_an_owners_stop_that_is_told_late_is_no_eviction(new_azure: NewAzure) -> None:

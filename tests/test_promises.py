@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from localazure.azure_events import DeliverySchema, azure_event
+from localazure.happenings import ActionSucceeded, AvailabilityChanged
 from localazure.refusals import Refused
 from localazure.virtual.wire import Door, Passage
 from spot_responder.clients.outcomes import CLOSED_TYPE
@@ -16,9 +18,11 @@ from spot_responder.policy import Policy
 from spot_responder.recoveries import Outcome
 from spot_responder.vms import VmId
 from tests.makers import TEN, at
-from tests.stories import DENIED, outcomes, preempted, refused, starts
+from tests.stories import DENIED, TAG, outcomes, preempted, refused, starts
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from tests.stories import NewAzure
 
 DAY = timedelta(days=1)
@@ -100,6 +104,42 @@ def test_a_start_whose_look_grew_old_is_not_sent(new_azure: NewAzure) -> None:
     azure.run_until(at("10:10"))
     assert starts(azure) == []
     assert outcomes(azure) == [Outcome.OPTED_OUT]
+
+
+@pytest.mark.parametrize("door", [Door.GRAPH, Door.VM_READ])
+def test_a_stop_that_could_not_be_looked_into_at_first_comes_before_a_start(door: Door, new_azure: NewAzure) -> None:
+    """Its owner stopped it; the look fails once, and then health tells that it is down: he is heard in time."""
+    azure = new_azure()
+    machine = azure.add_vm()
+    azure.script.lag = timedelta(minutes=5)
+    azure.script.lost = lambda happening: not isinstance(happening, ActionSucceeded)
+    azure.world.stop_by_owner("render-1")
+    azure.run_until(at("10:00:12"))
+    azure.script.next(door, UNAVAILABLE)
+    azure.run_until(at("10:00:20"))
+    down = AvailabilityChanged(machine.vm_id, azure.now, "Available", "Unavailable")
+    azure.put(azure_event(down, "down", azure.now).written(DeliverySchema.CLOUD_EVENTS))
+    azure.run_until(at("10:30"))
+    assert starts(azure) == []
+
+
+def test_a_stop_is_noted_where_it_cannot_be_looked_into(new_azure: NewAzure) -> None:
+    """Evicted, no capacity, stopped by its owner while Resource Graph is out: the next start is not sent."""
+    azure = new_azure()
+    azure.add_vm()
+    azure.world.set_capacity(azure.pool_key(), 0)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:20"))
+    before = starts(azure)
+    azure.script.lost = lambda happening: not isinstance(happening, ActionSucceeded)
+    azure.script.lag = timedelta(hours=2)
+    azure.script.next(Door.GRAPH, UNAVAILABLE)
+    azure.world.stop_by_owner("render-1")
+    azure.run_until(azure.now + timedelta(seconds=3))
+    assert azure.recovery().evidence.owner_stopped_at is not None
+    azure.world.set_capacity(azure.pool_key(), None)
+    azure.run_until(at("12:00"))
+    assert starts(azure) == before
 
 
 def test_a_start_that_was_withdrawn_is_sent_after_the_next_look(new_azure: NewAzure) -> None:
@@ -211,13 +251,16 @@ def test_a_stop_that_cannot_be_looked_into_is_no_reason_to_hammer(new_azure: New
     assert azure.messages == []
 
 
-def test_an_operators_try_does_not_outrun_azures_slow_down(new_azure: NewAzure) -> None:
-    """Throttled until 10:20; an operator asks for a try at 10:05: the VM is asked for at 10:20."""
+@pytest.mark.parametrize(("status", "code"), [(429, "TooManyRequests"), (503, "ServerBusy")])
+def test_an_operators_try_does_not_outrun_azures_slow_down(status: int, code: str, new_azure: NewAzure) -> None:
+    """Not before 10:20, says Azure; an operator asks for a try at 10:05: the VM is asked for at 10:20."""
     azure = new_azure()
     vm = azure.add_vm(power_state="deallocated")
-    azure.script.next(Door.VM_START, refused(Refused(429, "TooManyRequests", "no", {"Retry-After": "1200"})))
+    azure.script.next(Door.VM_START, refused(Refused(status, code, "no", {"Retry-After": "1200"})))
     azure.put(preempted("render-1"))
     azure.run_until(at("10:05"))
+    # Another process, which knows nothing of the pace of the one before.
+    azure.redeploy(dry_run=False)
     azure.put(operator_asked_event(VmId.parse(vm.vm_id), azure.now, "retry-1"))
     azure.run_until(at("10:19"))
     assert len(starts(azure)) == 0
@@ -225,7 +268,76 @@ def test_an_operators_try_does_not_outrun_azures_slow_down(new_azure: NewAzure) 
     assert len(starts(azure)) == 1
 
 
+def test_a_slow_down_outlives_its_case(new_azure: NewAzure) -> None:
+    """Throttled for an hour at ten; the tag goes, comes back, and the app is deployed anew: asked for at eleven."""
+    azure = new_azure()
+    azure.add_vm(power_state="deallocated")
+    azure.script.next(Door.VM_START, refused(Refused(429, "TooManyRequests", "no", {"Retry-After": "3600"})))
+    azure.put(preempted("render-1"))
+    azure.run_until(at("10:05"))
+    azure.world.retag("render-1", {})
+    azure.put(preempted("render-1"))
+    azure.run_until(at("10:06"))
+    assert outcomes(azure) == [Outcome.OPTED_OUT]
+    azure.world.retag("render-1", TAG)
+    azure.redeploy(dry_run=False)
+    azure.run_until(at("10:59"))
+    assert starts(azure) == []
+    azure.run_until(at("11:20"))
+    assert len(starts(azure)) == 1
+
+
+def test_the_budget_is_the_vms_and_not_the_cases(new_azure: NewAzure) -> None:
+    """Two requests an hour: both used up by ten past; the tag goes and comes back, and nothing is asked before 11."""
+    azure = new_azure(Policy(starts_per_hour=2))
+    azure.add_vm(power_state="deallocated")
+    busy = refused(Refused(409, "AnotherOperationInProgress", "no"))
+    azure.script.next(Door.VM_START, busy, times=2, meanwhile=lambda: asked.append(azure.now))
+    asked: list[datetime] = []
+    azure.put(preempted("render-1"))
+    azure.run_until(at("10:10"))
+    azure.world.retag("render-1", {})
+    azure.put(preempted("render-1"))
+    azure.run_until(at("10:11"))
+    azure.world.retag("render-1", TAG)
+    azure.run_until(asked[0] + timedelta(minutes=59))
+    assert (len(asked), starts(azure), outcomes(azure)) == (2, [], [Outcome.OPTED_OUT])
+    azure.run_until(at("11:30"))
+    assert len(starts(azure)) == 1
+
+
+def test_a_gate_that_hundreds_passed_still_fits_its_row(new_azure: NewAzure) -> None:
+    """600 VMs with long names, no capacity for an hour, then for all: the gate is written, and they all come back."""
+    azure = new_azure()
+    names = [f"render-worker-node-{'n' * 40}-{number:03d}" for number in range(600)]
+    for name in names:
+        azure.add_vm(name)
+    azure.world.set_capacity(azure.pool_key(names[0]), 0)
+    for name in names:
+        azure.world.evict(name)
+    azure.run_until(at("11:00"))
+    azure.world.set_capacity(azure.pool_key(names[0]), None)
+    azure.run_until(at("11:40"))
+    assert {azure.world.machine(name).power_state for name in names} == {"running"}
+    assert azure.failures == []
+
+
 # Told.
+
+
+def test_an_outcome_that_the_topic_never_takes_holds_up_no_other(new_azure: NewAzure) -> None:
+    """Three VMs are back; the outcome of the first is too much for the topic, each time."""
+    azure = new_azure()
+    for name in ("first", "second", "third"):
+        azure.add_vm(name)
+        azure.world.evict(name)
+    azure.run_until(at("10:00:20"))
+    azure.script.next(Door.OUTCOME, UNAVAILABLE, times=3)
+    azure.run_until(at("10:02"))
+    first = azure.history[0].recovery_id
+    azure.script.next(Door.OUTCOME, refused(Refused(413, "RequestEntityTooLarge", "no")), about=first, times=ALWAYS)
+    azure.run_until(at("10:20"))
+    assert outcomes(azure) == [Outcome.RESTORED] * 2
 
 
 def test_a_case_that_could_not_be_told_is_told_though_the_next_one_begins(new_azure: NewAzure) -> None:

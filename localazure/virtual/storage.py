@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 LARGEST_MESSAGE: Final = 64 * 1024
 """Bytes of a queue message, as it is sent: in base64."""
 
+LARGEST_CELL: Final = 32 * 1024
+"""Characters of a string in a table."""
+
 _UNPUBLISHED: Final = re.compile("PartitionKey ge '([^']*)' and published eq false")
 
 
@@ -82,7 +85,7 @@ class TableDouble:
 
     async def create_entity(self, entity: Mapping[str, Any]) -> dict[str, str]:
         """Write a row that must not be there yet."""
-        return await self._write(entity["RowKey"], lambda: self.table.create(entity))
+        return await self._write_row(entity, lambda: self.table.create(entity))
 
     async def update_entity(
         self, entity: Mapping[str, Any], *, mode: UpdateMode, etag: str | None = None, **_how: object
@@ -96,7 +99,7 @@ class TableDouble:
                 self.table.check(key, etag)
             return self.table.write({**before, **entity})
 
-        return await self._write(entity["RowKey"], updated)
+        return await self._write_row(entity, updated)
 
     async def delete_entity(self, partition_key: str, row_key: str, *, etag: str | None, **_how: object) -> None:
         """Delete a row that is the one that was read; one that is gone already is gone (as the SDK has it)."""
@@ -127,6 +130,14 @@ class TableDouble:
         """Read all rows."""
         for row in await self._list(lambda: [self.table.read(key) for key in self.table.rows]):
             yield row
+
+    async def _write_row(self, entity: Mapping[str, Any], effect: Callable[[], dict[str, str]]) -> dict[str, str]:
+        def fitting() -> dict[str, str]:
+            if any(len(value) > LARGEST_CELL for value in entity.values() if isinstance(value, str)):
+                raise Refused(400, "PropertyValueTooLarge", "The property value exceeds the maximum allowed size.")
+            return effect()
+
+        return await self._write(entity["RowKey"], fitting)
 
     async def _write[T](self, row_key: str, effect: Callable[[], T]) -> T:
         return await self.wire.send(Door.ROW_WRITE, f"{self.table.name}/{row_key}", effect)

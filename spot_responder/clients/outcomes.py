@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -9,6 +10,8 @@ from azure.core.exceptions import AzureError
 from azure.core.messaging import CloudEvent
 
 from spot_responder.clients.sdk_errors import refusal
+from spot_responder.doors import AzureRefusedError
+from spot_responder.failures import classify
 from spot_responder.notices import Notice
 from spot_responder.recoveries import Outcome
 
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 OPENED_TYPE: Final = "SpotResponder.RecoveryOpened"
 NEEDS_SOMEBODY_TYPE: Final = "SpotResponder.RecoveryNeedsSomebody"
 CLOSED_TYPE: Final = "SpotResponder.RecoveryClosed"
+
+PATIENCE_S: Final = 10.0
+"""Login included. What Azure said to a start waits for it to be saved."""
 
 SCHEMA_VERSION: Final = "1.0"
 """Of ``data``. Within 1, fields are only added; what is left out or means something else makes it 2."""
@@ -56,9 +62,13 @@ class OutcomesTopic:
         if self.client is None:
             return
         try:
-            await self.client.send(event)
+            async with asyncio.timeout(PATIENCE_S):
+                await self.client.send(event)
         except AzureError as error:
             raise refusal(error, what) from error
+        except TimeoutError as error:
+            message = f"no answer within {PATIENCE_S:.0f} s"
+            raise AzureRefusedError(classify(None, message, {}), what) from error
 
 
 def closed_event(recovery: Recovery) -> CloudEvent[dict[str, object]]:

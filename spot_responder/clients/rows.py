@@ -9,6 +9,7 @@ import dataclasses
 import json
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
+from os.path import commonprefix
 from typing import TYPE_CHECKING, Any
 
 from spot_responder.evidence import Evidence
@@ -71,7 +72,7 @@ def recovery_from_row(row: Mapping[str, Any]) -> Recovery:
     return Recovery(
         vm_id=VmId.parse(row["vm_id"]),
         recovery_id=row["recovery_id"],
-        opened_at=datetime.fromisoformat(row["opened_at"]),
+        opened_at=_known_time(row["opened_at"]),
         opened_by=SignalKind(row["opened_by"]),
         evidence=_evidence_of(json.loads(row["evidence"])),
         outcome=Outcome(row["outcome"]) if row["outcome"] else None,
@@ -85,10 +86,10 @@ def recovery_from_row(row: Mapping[str, Any]) -> Recovery:
         failures_in_a_row=row["failures_in_a_row"],
         failures={FailureKind(kind): count for kind, count in json.loads(row.get("failures", "{}")).items()},
         told=frozenset(Notice(notice) for notice in json.loads(row.get("told", "[]"))),
-        restarts=tuple(datetime.fromisoformat(text) for text in json.loads(row["restarts"])),
+        restarts=tuple(_known_time(text) for text in json.loads(row["restarts"])),
         reason=row["reason"],
         down_since=_time(row["down_since"]),
-        starts=tuple(datetime.fromisoformat(text) for text in json.loads(row.get("starts", "[]"))),
+        starts=tuple(_known_time(text) for text in json.loads(row.get("starts", "[]"))),
         recorded=row.get("recorded", False),
         seen_held_at=_time(row.get("seen_held_at", "")),
         # Rows that an earlier release wrote lack these, and the two above.
@@ -131,7 +132,7 @@ def pool_row(pool: Pool) -> Row:
         "round_of": pool.round_of,
         "refused_last": pool.refused_last,
         "proven_at": _iso(pool.proven_at),
-        "under_way": json.dumps({key: _iso(until) for key, until in pool.under_way.items()}),
+        "under_way": json.dumps(_places(pool.under_way)),
     }
 
 
@@ -147,8 +148,18 @@ def pool_from_row(row: Mapping[str, Any]) -> Pool:
         round_of=row["round_of"],
         refused_last=row["refused_last"],
         proven_at=_time(row["proven_at"]),
-        under_way={key: datetime.fromisoformat(text) for key, text in json.loads(row["under_way"]).items()},
+        under_way=_places_of(json.loads(row["under_way"])),
     )
+
+
+def _places(under_way: Mapping[str, datetime]) -> dict[str, Any]:
+    """Write what the keys share but once: a cell holds 32,768 characters."""
+    shared = commonprefix(list(under_way))  # noqa: RUF071 - any common beginning will do
+    return {"of": shared, "until": {key.removeprefix(shared): _iso(until) for key, until in under_way.items()}}
+
+
+def _places_of(cell: Mapping[str, Any]) -> dict[str, datetime]:
+    return {f"{cell['of']}{rest}": _known_time(text) for rest, text in cell["until"].items()}
 
 
 def _evidence(evidence: Evidence) -> dict[str, str]:
@@ -181,7 +192,7 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
 def _attempt_of(cell: Mapping[str, Any]) -> Attempt:
     return Attempt(
         number=cell["number"],
-        asked_at=datetime.fromisoformat(cell["asked_at"]),
+        asked_at=_known_time(cell["asked_at"]),
         state=AttemptState(cell["state"]),
         operation_url=cell["operation_url"],
         failure=_failure_of(cell["failure"]) if cell["failure"] else None,
@@ -209,7 +220,9 @@ def _iso(time: datetime | None) -> str:
 
 
 def _time(text: str) -> datetime | None:
-    if not text:
-        return None
+    return _known_time(text) if text else None
+
+
+def _known_time(text: str) -> datetime:
     time = datetime.fromisoformat(text)
     return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from spot_responder.vms import VmId
 
 
-_ODD: Final = (AttributeError, KeyError, TypeError, ValueError)
+_ODD: Final = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
 """What a row raises that is not as this release writes it."""
 
 

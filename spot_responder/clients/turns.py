@@ -103,11 +103,11 @@ class Turns:
             self._take_in(line, number, answer)
 
     def _line(self, key: str) -> Line:
-        if key not in self._lines:
-            if len(self._lines) >= MOST_LINES:
-                self._lines.pop(next(iter(self._lines)))
-            self._lines[key] = Line(begin(self.bucket, _now()))
-        return self._lines[key]
+        line = self._lines.pop(key, None) or Line(begin(self.bucket, _now()))
+        if len(self._lines) >= MOST_LINES:
+            self._lines.pop(next(iter(self._lines)))
+        self._lines[key] = line
+        return line
 
     def _take_in(self, line: Line, number: int, answer: Answer) -> None:
         if answer.wait_s is not None:
