@@ -72,4 +72,4 @@ def _forbids(seen: Seen, told: Told, machine: Machine, at: datetime) -> bool:
 
 def _is_near_a_start_of_ours(seen: Seen, machine: Machine, stopped_at: datetime, told_at: datetime) -> bool:
     window = FAILED_START_WINDOW + CLOCKS
-    return any(stopped_at - window <= at <= told_at for at in seen.starts_of(machine))
+    return any(stopped_at - window <= at <= min(told_at, stopped_at + CLOCKS) for at in seen.starts_of(machine))

@@ -26,6 +26,10 @@ FAILED_START_WINDOW: Final = timedelta(minutes=3)
 is told only then is taken as a part of that."""
 
 
+CLOCK_FAST_BY: Final = timedelta(minutes=2)
+"""Our clock may be so far ahead of Azure's: what came still sooner than our start is no part of it."""
+
+
 class Verdict(StrEnum):
     """What the evidence says."""
 
@@ -115,7 +119,8 @@ class Evidence:
                 return self
 
     def _is_near_our_start(self, occurred_at: datetime) -> bool:
-        return self.start_asked_at is not None and occurred_at <= self.start_asked_at + FAILED_START_WINDOW
+        asked_at = self.start_asked_at
+        return asked_at is not None and asked_at - CLOCK_FAST_BY <= occurred_at <= asked_at + FAILED_START_WINDOW
 
     def _with_start(self, occurred_at: datetime, source: Source) -> Evidence:
         """Add a start. One that follows our own request is its echo, and takes back nobody's word."""

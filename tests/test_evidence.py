@@ -87,6 +87,13 @@ def test_a_deallocation_annotation_after_our_own_start_is_a_part_of_that() -> No
     assert asked.with_signal(signal(OWNER_STOPPED, at("10:04"))).verdict is Verdict.STOPPED_BY_OWNER
 
 
+def test_a_deallocation_annotation_well_before_our_own_start_is_no_part_of_that() -> None:
+    """It is told only afterwards; two clocks differ by seconds, not by minutes."""
+    asked = replace(told(evicted(at("9:00"))), start_asked_at=at("10:00"))
+    assert asked.with_signal(signal(OWNER_STOPPED, at("9:59"))).verdict is Verdict.EVICTED
+    assert asked.with_signal(signal(OWNER_STOPPED, at("9:57"))).verdict is Verdict.STOPPED_BY_OWNER
+
+
 def test_a_stop_that_was_told_before_our_next_start_is_not_explained_by_that() -> None:
     """Stopped at 9:58 and told at once: a start that we ask for afterwards takes nothing of it back."""
     stopped = told(evicted(at("9:00")), signal(OWNER_STOPPED, at("9:58")))
