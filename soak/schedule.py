@@ -181,6 +181,7 @@ class Story:
             (self._simulate_eviction, 1),
             (self._hold_or_release, 2),
             (lambda _: self._azure.app.kill_one(), 3),
+            (lambda _: self._azure.app.clear_messages(), 1),
         )
 
     def _evict(self, machine: Machine) -> None:
