@@ -73,6 +73,6 @@ def _allowance(seen: Seen, machine: Machine, calm_at: datetime) -> timedelta:
     restores = [at for at, state in machine.power_history if state is PowerState.RUNNING and at <= calm_at]
     if sum(calm_at - at < 24 * HOUR for at in restores) >= policy.restarts_per_day:
         return 25 * HOUR
-    braked = sum(calm_at - at < HOUR for at in restores) >= policy.restarts_per_hour
+    braked = sum(calm_at - at < HOUR + policy.brake for at in restores) >= policy.restarts_per_hour
     lately = sum(calm_at - at < HOUR for at in seen.starts_of(machine))
     return RESTORED_WITHIN + (HOUR if braked or lately >= policy.starts_per_hour else timedelta())

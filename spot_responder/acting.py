@@ -206,14 +206,16 @@ class Actor:
         signal = gathered.situation.signal
         if self.clock() - gathered.begun_at > LOOK_HOLDS:
             too_old = f"what we saw was over {LOOK_HOLDS.seconds} s old before we could ask: looking again"
-            await self._withdraw(asking, etag, self.clock(), too_old)
+            await self._withdraw(asking, etag, gathered, self.clock(), too_old)
             return
         try:
             operation_url = await self.clients.compute.start(asking.vm_id)
         except AzureRefusedError as refusal:
             if refusal.failure.code == OWN_PACE:
                 in_turn = self.clock() + (refusal.failure.retry_after or timedelta())
-                await self._withdraw(asking, etag, in_turn, f"its turn has not come: {refusal.failure.message}")
+                await self._withdraw(
+                    asking, etag, gathered, in_turn, f"its turn has not come: {refusal.failure.message}"
+                )
                 return
             log_start_refused(signal, asking, refusal.failure)
             if refusal.failure.code != NO_ANSWER:
@@ -222,8 +224,12 @@ class Actor:
             log_start_accepted(signal, asking)
             await self._start_accepted(asking, etag, operation_url)
 
-    async def _withdraw(self, asking: Recovery, etag: str | None, until: datetime, why: str) -> None:
-        await self._record_answer(asking, etag, Recovery.withdrawn, Wait(until, why), self.clock())
+    async def _withdraw(
+        self, asking: Recovery, etag: str | None, gathered: Gathered, until: datetime, why: str
+    ) -> None:
+        case = gathered.situation.open_recovery
+        before = case.attempt if case else None
+        await self._record_answer(asking, etag, lambda row: row.withdrawn(before), Wait(until, why), self.clock())
 
     async def _start_accepted(self, asking: Recovery, etag: str | None, operation_url: str | None) -> None:
         now = self.clock()

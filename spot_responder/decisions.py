@@ -256,9 +256,10 @@ def _brake(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _roll: 
         until = min(today) + timedelta(days=1)
         reason = f"the brake: restarted {len(today)} times within a day, the most that is allowed"
         return Wait(until, reason, notice=Notice.BRAKE)
-    lately = [time for time in today if now - time < timedelta(hours=1)]
-    if len(lately) >= policy.restarts_per_hour and now < max(lately) + policy.brake:
-        until = max(lately) + policy.brake
+    latest = max(today, default=now)
+    lately = [time for time in today if latest - time < timedelta(hours=1)]
+    until = latest + policy.brake
+    if len(lately) >= policy.restarts_per_hour and now < until:
         reason = f"the brake: evicted again and again, {len(lately)} restarts within an hour"
         return Wait(until, reason, notice=Notice.BRAKE)
     return None

@@ -73,8 +73,10 @@ def log_status_not_shown(problem: str) -> None:
 
 
 def log_let_go(signal: Signal, reason: str) -> None:
-    """Log that a hint could not be looked into, and that the sweep will raise it again."""
-    _write(logging.WARNING, "let go", _of_signal(signal) | {"reason": f"{reason}; the sweep raises it again"})
+    """Log that a hint could not be looked into, and what that means: nobody tells of an owner's stop again."""
+    is_stop = signal.kind is SignalKind.STOPPED_BY_OWNER
+    then = "the stop is forgotten, and the VM may be started" if is_stop else "the sweep raises it again"
+    _write(logging.WARNING, "let go", _of_signal(signal) | {"reason": f"{reason}; {then}"})
 
 
 def log_put_back(signal: Signal, reason: str) -> None:

@@ -176,15 +176,15 @@ class Recovery:
         waiting = self.waiting(answer_by, reason)
         return replace(waiting, attempts=attempt.number, attempt=attempt, evidence=evidence, starts=starts)
 
-    def withdrawn(self) -> Recovery:
-        """Not send the request after all: what it rests on has grown too old since."""
+    def withdrawn(self, before: Attempt | None) -> Recovery:
+        """Not send the request after all: what it rests on has grown too old since. ``before``: the request before."""
         if self.attempt_under_way is None:
             message = f"recovery {self.recovery_id} has no start under way that could be withdrawn"
             raise UnlawfulMoveError(message)
         # Nothing was sent, so nothing that is told can be its echo: the evidence goes by the request before, if any.
         sent = self.starts[:-1]
         evidence = replace(self.evidence, start_asked_at=sent[-1] if sent else None)
-        return replace(self, attempt=None, attempts=self.attempts - 1, starts=sent, evidence=evidence)
+        return replace(self, attempt=before, attempts=self.attempts - 1, starts=sent, evidence=evidence)
 
     def accepted(self, operation_url: str | None) -> Recovery:
         """Azure took the request and is working on it."""

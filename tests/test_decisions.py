@@ -499,6 +499,14 @@ def test_a_vm_that_is_evicted_again_and_again_gets_a_pause() -> None:
     assert isinstance(decided(situation(evicted(), spot_vm(), restarted("9:30", "9:50"))), Start)
 
 
+def test_the_pause_is_no_shorter_where_the_first_of_them_is_long_ago() -> None:
+    """Restarted at 9:00, 9:29 and 9:58, evicted at 10:01: half an hour's pause after the last all the same."""
+    case = restarted("9:00", "9:29", "9:58")
+    decision = decided(situation(evicted(), spot_vm(), case), now="10:01")
+    assert isinstance(decision, Wait)
+    assert decision.until == at("10:28")
+
+
 def test_the_pause_of_a_flapping_vm_ends() -> None:
     """Three restarts within the hour, the last of them 31 minutes ago: it may be started."""
     assert isinstance(decided(situation(evicted(), spot_vm(), restarted("9:10", "9:20", "9:29"))), Start)

@@ -54,11 +54,18 @@ def test_a_refused_attempt_counts_and_keeps_its_reason() -> None:
 
 def test_a_request_that_was_not_sent_is_withdrawn() -> None:
     """It counts neither as an attempt nor in the budget; where none is under way there is none to withdraw."""
-    withdrawn = asking().withdrawn()
+    withdrawn = asking().withdrawn(None)
     assert (withdrawn.attempts, withdrawn.attempt, withdrawn.starts) == (0, None, ())
     assert withdrawn.evidence.start_asked_at is None
     with pytest.raises(UnlawfulMoveError, match="no start under way that could be withdrawn"):
-        withdrawn.withdrawn()
+        withdrawn.withdrawn(None)
+
+
+def test_a_request_that_is_withdrawn_leaves_the_one_before_on_the_record() -> None:
+    """Refused once; the second was not sent: an operator still reads why the first one failed."""
+    once = asking().refused(NO_CAPACITY, counts=True)
+    withdrawn = once.asking(at("10:05"), at("10:07"), "again").withdrawn(once.attempt)
+    assert (withdrawn.attempts, withdrawn.attempt) == (1, once.attempt)
 
 
 def test_a_throttled_request_was_no_attempt() -> None:
