@@ -102,7 +102,7 @@ def explain(
 ) -> Explanation:
     """Explain a VM by what is known of it and what would be decided about it now."""
     vm, row = situation.vm, situation.recovery
-    case = open_case(situation.open_recovery, now) if situation.open_recovery else None
+    case = open_case(situation.open_recovery, now, dry_run=dry_run) if situation.open_recovery else None
     not_covered = "" if vm is None else why_not(decision)
     misses = near_misses(vm.tags, policy.restart_tag) if vm and not_covered and vm.is_spot else ()
     failure = _latest_failure(situation, decision)

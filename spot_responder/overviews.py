@@ -56,7 +56,8 @@ class OpenCase:
         failure: why the latest of them came to nothing; ``None`` where it did not, or none was sent.
         azure_said: code and message of that failure, in Azure's own words.
         next_look_at: when the VM is looked at again by itself.
-        is_overdue: that time has passed so long ago that the message is lost or the app does not run.
+        is_overdue: that time has passed so long ago that the message is lost or the app does not run. Never in a dry
+            run, which looks and moves nothing on.
     """
 
     vm_id: VmId
@@ -168,7 +169,9 @@ def overview(  # noqa: PLR0913 - all that it is made of
 ) -> Overview:
     """Make the overview. ``history``: closed recoveries of the last ``EVENT_PATH_WINDOW``."""
     kept = tuple(rows)
-    cases = tuple(sorted((open_case(row, now) for row in kept if row.is_open), key=lambda case: case.down_since))
+    cases = tuple(
+        sorted((open_case(row, now, dry_run=dry_run) for row in kept if row.is_open), key=lambda case: case.down_since)
+    )
     held = tuple(HeldVm(row.vm_id, row.held_at) for row in kept if row.held_at)
     lately = [*(row for row in kept if row.is_open), *history]
     path = event_path(lately, now)
@@ -185,7 +188,7 @@ def overview(  # noqa: PLR0913 - all that it is made of
     )
 
 
-def open_case(row: Recovery, now: datetime) -> OpenCase:
+def open_case(row: Recovery, now: datetime, *, dry_run: bool = False) -> OpenCase:
     """Read an open recovery's row into an operator's words."""
     failure = row.attempt.failure if row.attempt and row.attempt.state is AttemptState.REFUSED else None
     return OpenCase(
@@ -200,7 +203,7 @@ def open_case(row: Recovery, now: datetime) -> OpenCase:
         failure=failure.kind if failure else None,
         azure_said=": ".join(part for part in (failure.code, failure.message) if part) if failure else "",
         next_look_at=row.wake_at,
-        is_overdue=row.is_overdue(now),
+        is_overdue=row.is_overdue(now) and not dry_run,
         held_at=row.held_at,
         pool=row.pool,
     )

@@ -176,6 +176,13 @@ def test_a_start_under_way_is_called_starting() -> None:
     assert open_case(recovery(), TEN).standing is Standing.WAITING
 
 
+def test_in_a_dry_run_no_look_is_overdue() -> None:
+    """It looks, and moves nothing on: an hour later nobody is told that the app does not run."""
+    case = recovery().waiting(at("10:01"), "because")
+    assert open_case(case, at("11:00")).is_overdue
+    assert not open_case(case, at("11:00"), dry_run=True).is_overdue
+
+
 def test_a_pool_that_opens_step_by_step() -> None:
     """Closed, probed, opening, open."""
     gate = Pool(pool_id=POOL_ID, refusals=2, closed_until=at("10:10"), width=1, under_way={"a": at("10:12")})
