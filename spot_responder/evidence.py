@@ -25,7 +25,6 @@ FAILED_START_WINDOW: Final = timedelta(minutes=3)
 """Nor whether it annotates a start that came to nothing so: up to this long after a start of ours, an annotation that
 is told only then is taken as a part of that."""
 
-
 CLOCK_FAST_BY: Final = timedelta(minutes=2)
 """Our clock may be so far ahead of Azure's: what came still sooner than our start is no part of it."""
 

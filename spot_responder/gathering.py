@@ -153,10 +153,10 @@ def _came_up_as_we_saw(signal: Signal, recovery: Recovery) -> bool:
     """Whether it tells no more than the look that closed the case: that the VM runs, and nothing is settled by that."""
     if signal.kind is not SignalKind.STARTED or recovery.outcome not in _CLOSED_WHILE_UP:
         return False
-    is_settled = recovery.evidence.evicted_at is None and recovery.evidence.owner_stopped_at is None
-    if signal.occurred_at is None or recovery.closed_at is None:
+    if recovery.evidence.evicted_at or recovery.evidence.owner_stopped_at:
         return False
-    return is_settled and signal.occurred_at <= recovery.closed_at
+    occurred_at, closed_at = signal.occurred_at, recovery.closed_at
+    return occurred_at is not None and closed_at is not None and occurred_at <= closed_at
 
 
 def _may_be_ours(vm: Vm, restart_tag: str) -> bool:

@@ -168,11 +168,12 @@ def restored(pool: Pool, vm_key: str, now: datetime, policy: Policy) -> Pool:
         return replace(freed, proven_at=now)
     if pool.is_closed(now):
         return replace(freed, refusals=0, closed_until=min(pool.closed_until, now + policy.capacity_retry))
+    wider = min(pool.width + 1, MOST_UNDER_WAY)
     if not pool.trickles:
-        return replace(freed, refusals=0, width=min(pool.width + 1, MOST_UNDER_WAY))
+        return replace(freed, refusals=0, width=wider)
     if pool.round_of + 1 < pool.width:
         return replace(freed, refusals=0, round_of=pool.round_of + 1)
-    return replace(freed, refusals=0, width=min(pool.width + 1, MOST_UNDER_WAY), round_of=0)
+    return replace(freed, refusals=0, width=wider, round_of=0)
 
 
 def left(pool: Pool, vm_key: str) -> Pool:

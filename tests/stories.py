@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
+from localazure.azure_events import DeliverySchema, azure_event
 from localazure.refusals import Refused
 from localazure.virtual.app import Deployment
 from localazure.virtual.azure import VirtualAzure
@@ -207,6 +208,10 @@ class StoryAzure:
     def put(self, event: Mapping[str, object], delay: timedelta = timedelta()) -> None:
         """Put an event on the queue."""
         self.app.put(json.dumps(event), delay)
+
+    def tell(self, happening: Happening) -> None:
+        """Put the event on the queue that tells of something, now: of what befell the world, or did not."""
+        self.put(azure_event(happening, "told", self.now).written(DeliverySchema.CLOUD_EVENTS))
 
     def handle(self, event: Mapping[str, object]) -> None:
         """Put an event on the queue, and let the app answer it."""

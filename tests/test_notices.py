@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from localazure.azure_events import DeliverySchema, azure_event
 from localazure.happenings import ActionSucceeded, AvailabilityChanged
 from localazure.moves import DEALLOCATE
 from localazure.refusals import Refused
@@ -156,8 +155,7 @@ def test_who_is_held_is_told_of_once_it_is_known_that_it_was_evicted(new_azure: 
     """Health says that it is down, and 40 s later why; an operator holds it, so nobody looks for an hour."""
     azure = new_azure()
     machine = azure.add_vm()
-    ids = iter(["hold"])
-    azure.do(hold(azure.clients().store, VmId.parse(machine.vm_id), azure.now, lambda: next(ids)))
+    azure.do(hold(azure.clients().store, VmId.parse(machine.vm_id), azure.now, lambda: "hold-1"))
     azure.script.lag = timedelta(minutes=5)
     azure.script.lost = lambda happening: not isinstance(happening, AvailabilityChanged)
     azure.world.evict("render-1")
@@ -188,8 +186,7 @@ def test_an_owners_stop_that_is_told_late_is_no_eviction(new_azure: NewAzure) ->
     azure.script.lost = lambda happening: not isinstance(happening, AvailabilityChanged)
     azure.world.stop_by_owner("render-1")
     azure.run_until(at("10:00:40"))
-    stop = azure_event(ActionSucceeded(machine.vm_id, TEN, DEALLOCATE, OWNER), "late", azure.now)
-    azure.put(stop.written(DeliverySchema.CLOUD_EVENTS))
+    azure.tell(ActionSucceeded(machine.vm_id, TEN, DEALLOCATE, OWNER))
     azure.run_until(at("10:30"))
     assert [event.type for event in azure.storage.heard] == [CLOSED_TYPE]
     assert outcomes(azure) == [Outcome.STOPPED_BY_OWNER]

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from localazure.azure_events import DeliverySchema, azure_event
 from localazure.happenings import ActionSucceeded, AvailabilityChanged
 from localazure.refusals import Refused
 from localazure.virtual.wire import Door, Passage
@@ -117,8 +116,7 @@ def test_a_stop_that_could_not_be_looked_into_at_first_comes_before_a_start(door
     azure.run_until(at("10:00:12"))
     azure.script.next(door, UNAVAILABLE)
     azure.run_until(at("10:00:20"))
-    down = AvailabilityChanged(machine.vm_id, azure.now, "Available", "Unavailable")
-    azure.put(azure_event(down, "down", azure.now).written(DeliverySchema.CLOUD_EVENTS))
+    azure.tell(AvailabilityChanged(machine.vm_id, azure.now, "Available", "Unavailable"))
     azure.run_until(at("10:30"))
     assert starts(azure) == []
 

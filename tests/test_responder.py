@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from localazure.azure_events import DeliverySchema, azure_event
 from localazure.happenings import Annotated, AvailabilityChanged
 from localazure.virtual.wire import Door
 from spot_responder.policy import Policy, RestartWhen
@@ -302,8 +301,7 @@ def test_news_of_what_we_saw_ourselves_costs_no_look(new_azure: NewAzure) -> Non
     looks: list[str] = []
     azure.script.next(Door.VM_READ, times=1000, meanwhile=lambda: looks.append(f"{azure.now:%H:%M}"))
     for occurred_at in (closed_at, closed_at + MOMENT):
-        came_up = AvailabilityChanged(vm.vm_id, occurred_at, "Unavailable", "Available")
-        azure.handle(azure_event(came_up, "late", azure.now).written(DeliverySchema.CLOUD_EVENTS))
+        azure.tell(AvailabilityChanged(vm.vm_id, occurred_at, "Unavailable", "Available"))
         azure.run_until(azure.now + timedelta(minutes=1))
     assert looks == ["10:03"]
 

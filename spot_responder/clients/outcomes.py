@@ -10,8 +10,6 @@ from azure.core.exceptions import AzureError
 from azure.core.messaging import CloudEvent
 
 from spot_responder.clients.sdk_errors import refusal
-from spot_responder.doors import AzureRefusedError
-from spot_responder.failures import classify
 from spot_responder.notices import Notice
 from spot_responder.recoveries import Outcome
 
@@ -67,8 +65,7 @@ class OutcomesTopic:
         except AzureError as error:
             raise refusal(error, what) from error
         except TimeoutError as error:
-            message = f"no answer within {PATIENCE_S:.0f} s"
-            raise AzureRefusedError(classify(None, message, {}), what) from error
+            raise refusal(AzureError(f"no answer within {PATIENCE_S:.0f} s"), what) from error
 
 
 def closed_event(recovery: Recovery) -> CloudEvent[dict[str, object]]:
