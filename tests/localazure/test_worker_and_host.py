@@ -123,9 +123,10 @@ class Place:
         return (self.folder / "log").read_text("utf-8")
 
     def recorded(self, name: str) -> list[dict[str, Any]]:
-        """Give what the app wrote down under this name."""
+        """Give what the app wrote down under this name; a line that it is just writing is not there yet."""
         path = self.folder / name
-        return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+        whole = path.read_text("utf-8").rpartition("\n")[0] if path.exists() else ""
+        return [json.loads(line) for line in whole.splitlines()]
 
     async def emptied(self) -> None:
         """Wait until the host is done with all messages: it deletes one only after its function."""
