@@ -12,6 +12,7 @@ from spot_responder.advice import advice
 from spot_responder.evidence import Verdict
 from spot_responder.near_misses import NearMiss, near_misses
 from spot_responder.overviews import NEEDS_SOMEBODY, OpenCase, open_case
+from spot_responder.plain_text import one_line
 from spot_responder.pools import pool_of
 from spot_responder.recoveries import AttemptState, Outcome
 from spot_responder.situations import Close, Ignore, Start, Wait
@@ -179,7 +180,7 @@ def _told(situation: Situation) -> tuple[Told, ...]:
         (situation.recovery.held_at if situation.recovery else None, "an operator held it"),
     ]
     if vm and vm.annotation:
-        known.append((vm.annotation.occurred_at, f"its newest health annotation: {vm.annotation.name}"))
+        known.append((vm.annotation.occurred_at, f"its newest health annotation: {one_line(vm.annotation.name)}"))
     return tuple(sorted((Told(at, what) for at, what in known if at), key=lambda told: told.at))
 
 

@@ -17,6 +17,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.payloads import field, text_field
+from spot_responder.plain_text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -210,7 +211,7 @@ def _parsed(node: object) -> object:
 def _plain(message: str) -> str:
     """Put a message on one line, without the signed addresses of operations, which are secrets and 4 KB long."""
     text = _ADDRESS.sub(lambda found: "(address left out)" if _is_operation(found[0]) else found[0], message)
-    return " ".join(text.split())[:MESSAGE_CHARACTERS]
+    return one_line(text)[:MESSAGE_CHARACTERS]
 
 
 def _is_operation(address: str) -> bool:

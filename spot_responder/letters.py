@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.plain_text import one_line
 from spot_responder.signals import NotOurs, UnreadableEvent, parse_body, read_event
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def read_letter(letter: Letter) -> Reading:
         return Reading("", "unreadable", readable=False, why=str(problem))
     if isinstance(signal, NotOurs):
         return Reading("", "asks nothing of us", readable=True, why=why or signal.reason)
-    what = f"{signal.kind} ({signal.detail})" if signal.detail else str(signal.kind)
+    what = f"{signal.kind} ({one_line(signal.detail)})" if signal.detail else str(signal.kind)
     return Reading(str(signal.vm_id), what, readable=True, why=why or "the app failed at it five times: see its log")
 
 
@@ -84,4 +85,4 @@ def _why_dead(body: str) -> str:
     if not reason:
         return ""
     tries = told.get("deliveryattempts")
-    return f"Event Grid gave it up: {reason} after {tries} tries, the last one {outcome}"
+    return one_line(f"Event Grid gave it up: {reason} after {tries} tries, the last one {outcome}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING, Final
 
@@ -16,14 +17,25 @@ if TYPE_CHECKING:
 
 FOLLOW_UP_TYPE: Final = "SpotResponder.FollowUp"
 SWEEP_FOUND_TYPE: Final = "SpotResponder.SweepFound"
-_PUT_BACK: Final = "putback"
 OPERATOR_ASKED_TYPE: Final = "SpotResponder.OperatorAsked"
+
+_REFUSED: Final = "putback"
+_WAITED: Final = "waited"
+"""Extension attributes, as CloudEvents has them."""
 
 LARGEST: Final = 48 * 1024
 """Bytes of JSON that a queue message holds: 64 KiB, in base64."""
 
 _OFTEN: Final = 1_000_000
 """No event was put back so often: who says more wrote it there, and may have written what nobody can add one to."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimesPutBack:
+    """How often an event was put back: where something failed, and where others were in line before it."""
+
+    refused: int = 0
+    waited: int = 0
 
 
 def follow_up_event(vm_id: VmId, sequence: int, due_at: datetime, event_id: str) -> dict[str, object]:
@@ -42,22 +54,25 @@ def operator_asked_event(vm_id: VmId, asked_at: datetime, event_id: str) -> dict
     return _own_event(OPERATOR_ASKED_TYPE, vm_id, asked_at, event_id, {"vmId": str(vm_id)})
 
 
-def put_back(event: Mapping[str, object], times: int) -> dict[str, object]:
-    """Make the same event again, noting how often it was put back: an extension attribute, as CloudEvents has it.
+def put_back(event: Mapping[str, object], times: TimesPutBack) -> dict[str, object]:
+    """Make the same event again, noting how often it was put back.
 
     Raises:
         UnreadableEvent: if it is too large for the queue, as one that was pushed, or grew in JSON's escapes, may be.
     """
-    again = {**event, _PUT_BACK: times}
+    again = {**event, _REFUSED: times.refused, _WAITED: times.waited}
     size = len(json.dumps(again))
     if size > LARGEST:
         refuse(f"the event cannot be put back: {size} bytes as JSON, and the queue takes {LARGEST} at most")
     return again
 
 
-def times_put_back(event: Mapping[str, object]) -> int:
+def times_put_back(event: Mapping[str, object]) -> TimesPutBack:
     """Give how often an event was put back; what somebody else wrote there counts as never."""
-    times = event.get(_PUT_BACK)
+    return TimesPutBack(_counted(event.get(_REFUSED)), _counted(event.get(_WAITED)))
+
+
+def _counted(times: object) -> int:
     return min(times, _OFTEN) if isinstance(times, int) and not isinstance(times, bool) and times > 0 else 0
 
 

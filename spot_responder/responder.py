@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from spot_responder.acting import TRIES, Actor
 from spot_responder.decisions import decide, decide_at_the_gate
 from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, Clients, StoreFailedError
-from spot_responder.failures import OWN_PACE, FailureKind
+from spot_responder.failures import FailureKind
 from spot_responder.gathering import gather_rows, look, recognise
 from spot_responder.log_lines import (
     log_decision,
@@ -27,7 +27,7 @@ from spot_responder.log_lines import (
     log_unreadable,
 )
 from spot_responder.messages import put_back, sweep_found_event, times_put_back
-from spot_responder.pools import MOST_DOUBLINGS
+from spot_responder.put_backs import comes_back
 from spot_responder.recoveries import opened_within_a_day
 from spot_responder.signals import NotOurs, Signal, SignalKind, UnreadableEvent, parse_body, read_event
 from spot_responder.situations import Ignore
@@ -41,20 +41,6 @@ if TYPE_CHECKING:
     from spot_responder.settings import Settings
     from spot_responder.situations import Decision, Wait
     from spot_responder.vms import VmId
-
-PUT_BACK: Final = timedelta(minutes=1)
-"""A signal that could not be looked into comes back after this long, where Azure does not say when."""
-
-STOP_BACK: Final = timedelta(seconds=20)
-"""So soon, and up to twice that, what tells of an owner's stop comes back first: before a VM that is down for no known
-reason would be started (``INTENT_GRACE``). Then ever later, up to ``PUT_BACK`` and twice that."""
-
-PUT_BACK_MAX: Final = timedelta(minutes=15)
-"""A signal that could not be looked into again and again comes back ever later, up to this."""
-
-SHORT_WAITS: Final = 8
-"""So often a signal comes back as soon as its turn may come, where it is our own pace that holds it up: in a mass
-eviction that is a matter of seconds. Longer, and it is no rush but an outage."""
 
 HINT_HOLDS: Final = timedelta(days=1)
 """A signal that we may not look into is kept for so long: what it tells may matter once we may."""
@@ -173,14 +159,11 @@ class Responder:
         problem: AzureRefusedError | StoreFailedError,
         after: timedelta | None = None,
     ) -> None:
-        times = times_put_back(event)
         is_stop = signal.kind is SignalKind.STOPPED_BY_OWNER
-        first, longest = (STOP_BACK, PUT_BACK) if is_stop else (PUT_BACK, PUT_BACK_MAX)
-        if problem.failure.code == OWN_PACE and problem.failure.retry_after and times < SHORT_WAITS:
-            after = problem.failure.retry_after * (1 + self.roll())
-        delay = after or self._delay(times, problem.failure.retry_after, first, longest)
+        later, times = comes_back(times_put_back(event), problem.failure, self.roll(), is_stop=is_stop)
+        delay = after or later
         try:
-            again = put_back(event, times + 1)
+            again = put_back(event, times)
         except UnreadableEvent as too_large:
             log_unreadable(str(too_large))
             raise
@@ -198,12 +181,6 @@ class Responder:
         except (ChangedMeanwhileError, StoreFailedError) as problem:
             # The message comes back, and tells it again.
             log_put_back(signal, str(problem))
-
-    def _delay(self, times: int, retry_after: timedelta | None, first: timedelta, longest: timedelta) -> timedelta:
-        if times == 0 and retry_after is not None:
-            return retry_after
-        growing: timedelta = min(first * 2 ** min(times, MOST_DOUBLINGS), longest) * (1 + self.roll())
-        return max(growing, retry_after or timedelta())
 
     def _is_over(self, signal: Signal) -> bool:
         """Whether a signal need not be kept: an open case has its row, whose follow-up the sweep replaces."""

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 # One path segment of an ARM id. Wider than Azure's own naming rules (Microsoft's samples
 # carry placeholders such as "{vm-name}"), and narrower than what could break a query, a
-# table key, the path of a request ("..") or a log line.
-_SEGMENT: Final = r"(?!\.{1,2}(?:/|$))[^/|\\'\"?#%\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]{1,128}"
+# table key or the path of a request (".."); what is not printable is refused apart.
+_SEGMENT: Final = r"(?!\.{1,2}(?:/|$))[^/|\\'\"?#%]{1,128}"
 _VM_ID: Final = re.compile(
     rf"/subscriptions/(?P<subscription>{_SEGMENT})"
     rf"/resourcegroups/(?P<group>{_SEGMENT})"
@@ -25,6 +25,11 @@ _VM_ID: Final = re.compile(
 
 SPOT_PRIORITIES: Final = frozenset({"spot", "low", "spotplus"})
 """Values of ``properties.priority`` that mean Spot: ``Low`` is the old name, ``SpotPlus`` the 2026 one."""
+
+
+def _only_seems_ascii(letter: str) -> bool:
+    """Whether it would be taken for another one, as the sign for Kelvin for a ``k``, where casing is not regarded."""
+    return letter.lower().isascii() and not letter.isascii()
 
 
 class NotAVmIdError(ValueError):
@@ -61,8 +66,9 @@ class VmId:
         Raises:
             NotAVmIdError: naming the text.
         """
-        match = _VM_ID.fullmatch(text.strip().rstrip("/"))
-        if match is None or any(letter.lower().isascii() and not letter.isascii() for letter in text):
+        plain = text.strip().rstrip("/")
+        match = _VM_ID.fullmatch(plain)
+        if match is None or not plain.isprintable() or any(_only_seems_ascii(letter) for letter in plain):
             message = f"not the id of a virtual machine: {text[:300]!r}"
             raise NotAVmIdError(message)
         return cls(match["subscription"], match["group"], match["name"])

@@ -22,9 +22,9 @@ from localazure.virtual.wire import SMOOTH, Door, Passage, SmoothPassages
 from localazure.world import OWNER
 from soak.schedule import TAG
 from spot_responder.clients.rows import recovery_key
-from spot_responder.messages import follow_up_event, operator_asked_event, put_back, sweep_found_event
+from spot_responder.messages import TimesPutBack, follow_up_event, operator_asked_event, put_back, sweep_found_event
 from spot_responder.policy import Policy
-from spot_responder.responder import PUT_BACK_MAX
+from spot_responder.put_backs import PUT_BACK_MAX
 from spot_responder.vms import VmId
 from tests.makers import TEN
 
@@ -242,7 +242,7 @@ def test_a_forged_count_of_how_often_it_was_put_back_only_moves_the_next_look(ti
         machine = made.world.add_vm("vm-1", tags=TAG, power_state="deallocated")
         event = azure_event(eviction(machine, TEN), "forged", TEN).written(DeliverySchema.CLOUD_EVENTS)
         made.app.failed = lambda _, error: pytest.fail(repr(error))
-        made.app.put(json.dumps(put_back(event, 0) | {"putback": times}), timedelta())
+        made.app.put(json.dumps(put_back(event, TimesPutBack()) | {"putback": times, "waited": times}), timedelta())
         made.run_for(timedelta(seconds=5))
         (message,) = made.app.messages
         assert message.visible_at - made.clock.now() <= 2 * PUT_BACK_MAX

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spot_responder.amounts import count, span
-from spot_responder.commands.answers import StopError, one_line
+from spot_responder.commands.answers import StopError
 from spot_responder.commands.paper import Cell, Colour, Painted, Paper
 from spot_responder.json_forms import json_form
 from spot_responder.overviews import QueueCounts
+from spot_responder.plain_text import one_line
 from spot_responder.pools import PoolId
 from spot_responder.recoveries import Outcome
 from tests.makers import TEN, VM_ID, at

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from spot_responder.plain_text import one_line
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -12,11 +14,6 @@ if TYPE_CHECKING:
 
 FINE, WRONG, MISUSED = 0, 1, 2
 """Exit codes: fine; something is wrong in what was looked at, or it could not be looked; the command was misused."""
-
-
-def one_line(text: str) -> str:
-    """Put a text on one line, with nothing in it that a terminal would obey."""
-    return "".join(char if char.isprintable() else "?" for char in " ".join(text.split()))
 
 
 class StopError(Exception):

@@ -7,7 +7,8 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any, Final, Never, override
 
-from spot_responder.commands.answers import MISUSED, one_line
+from spot_responder.commands.answers import MISUSED
+from spot_responder.plain_text import one_line
 from spot_responder.vms import NotAVmIdError, VmId
 
 if TYPE_CHECKING:

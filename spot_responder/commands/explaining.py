@@ -46,7 +46,7 @@ def told(explanation: Explanation, paper: Paper) -> str:
     lines = [paper.title(explanation.vm_id.name), paper.paint(explanation.headline, colour), "", str(explanation.vm_id)]
     if explanation.pool:
         lines.append(f"pool: {explanation.pool}")
-    lines += [f"near miss: tag {miss.name}={miss.value}: {miss.what}" for miss in explanation.near_misses]
+    lines += [f"near miss: {miss.what}" for miss in explanation.near_misses]
     lines += _section(paper, "told", [f"{paper.when(each.at)}  {each.what}" for each in explanation.told])
     lines += _section(paper, "tried", list(explanation.tried))
     lines += _section(paper, "next", [_next(explanation, paper)])

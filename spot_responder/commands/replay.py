@@ -58,7 +58,7 @@ async def _run(arguments: Namespace, operator: Operator) -> Answer:
         message = f"no message {arguments.id} is there (any more): spot-responder replay list"
         raise StopError(message)
     if arguments.action == "show":
-        return Answer({"messages": chosen}, lambda paper: _whole(chosen[0], paper))
+        return Answer({"messages": chosen}, lambda paper: whole(chosen[0], paper))
     return await _move(arguments.action, chosen, operator)
 
 
@@ -115,7 +115,8 @@ def told(shown: list[Shown], paper: Paper) -> str:
     return f"{title}\n" + paper.table(heads, rows)
 
 
-def _whole(each: Shown, paper: Paper) -> str:
+def whole(each: Shown, paper: Paper) -> str:
+    """Write one message, as it came."""
     lines = [
         f"in {each.letter.place} since {paper.when(each.letter.at)}: {each.reading.what}",
         each.reading.why,
