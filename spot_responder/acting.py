@@ -118,7 +118,7 @@ class Actor:
             notified = await self._notified(replace(recovery, seen_held_at=seen_held_at), decision, now)
             await self._save(notified, gathered, decision, now)
             return
-        waiting = recovery.waiting(decision.until, decision.reason, seen_held_at=seen_held_at)
+        waiting = recovery.waiting(decision.until, decision.reason, seen_held_at=seen_held_at, notice=decision.notice)
         await self._follow_up(waiting, decision.until, now)
         # A case that is not saved yet may be opened once more, by another name: told of only once it is.
         is_new = gathered.situation.open_recovery is None
@@ -183,7 +183,7 @@ class Actor:
         again_at = now + TELL_AGAIN
         if not is_refused or waiting.wake_at is None or waiting.wake_at <= again_at:
             return notified
-        sooner = notified.waiting(again_at, waiting.reason, seen_held_at=waiting.seen_held_at)
+        sooner = notified.waiting(again_at, waiting.reason, seen_held_at=waiting.seen_held_at, notice=waiting.notice)
         await self._follow_up(sooner, again_at, now)
         return sooner
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from spot_responder.evidence import Verdict
 from spot_responder.failures import FailureKind
 from spot_responder.near_misses import near_misses, tag_command
-from spot_responder.situations import Close, Ignore
+from spot_responder.notices import Notice
+from spot_responder.situations import Wait
 from spot_responder.vms import PowerState
 
 if TYPE_CHECKING:
@@ -17,21 +18,47 @@ if TYPE_CHECKING:
     from spot_responder.vms import Vm, VmId
 
 
-def advice(situation: Situation, decision: Decision, failure: Failure | None, policy: Policy) -> tuple[str, ...]:
-    """Give what an operator may do; nothing where all goes its way. ``failure``: of the latest start request."""
+_PASSES_SOON: Final = frozenset({FailureKind.THROTTLED, FailureKind.CONFLICT})
+"""There a retry is not listened to, or would only meet the same."""
+
+_ABOUT_LIMITS: Final = {
+    Notice.BRAKE: "it is evicted again and again: another size, zone or region may hold longer",
+    Notice.BUDGET: "it was asked for again and again, in vain: what Azure said each time is in the app's log",
+}
+
+
+def advice(
+    situation: Situation, decision: Decision, failure: Failure | None, policy: Policy, called: str
+) -> tuple[str, ...]:
+    """Give what an operator may do; nothing where all goes its way.
+
+    ``failure``: of the latest start request. ``called``: how our commands are told which VM is meant.
+    """
     vm, row = situation.vm, situation.recovery
     if vm is None:
         asked = situation.signal.vm_id
         where = f"--name {asked.name} --subscription {asked.subscription_id}"
         return (f"is it there, and may you see it? az resource list {where}",)
     lines = _about_the_tag(vm, policy)
-    if row and row.held_at:
-        lines.append(f"to let it be started again: spot-responder release {vm.vm_id.name}")
+    is_held = row is not None and row.held_at is not None
+    if is_held:
+        lines.append(f"to let it be started again: spot-responder release {called}")
     if situation.evidence.verdict is Verdict.STOPPED_BY_OWNER and vm.power_state is not PowerState.RUNNING:
         lines += [_who(vm.vm_id), f"to have it up: az vm start --ids {vm.vm_id}"]
-    if failure and not isinstance(decision, Close | Ignore):
-        lines += [_about(failure, vm), f"to have it tried now, without waiting: spot-responder retry {vm.vm_id.name}"]
+    elif isinstance(decision, Wait) and not is_held:
+        lines += _about_the_wait(decision, failure, vm, called)
     return tuple(lines)
+
+
+def _about_the_wait(wait: Wait, failure: Failure | None, vm: Vm, called: str) -> list[str]:
+    lines = [_about(failure, vm)] if failure else []
+    if wait.notice is not None:
+        # A retry outranks neither brake nor budget.
+        return [*lines, _ABOUT_LIMITS[wait.notice], f"to have it up all the same: az vm start --ids {vm.vm_id}"]
+    is_retry_heard = failure is not None and failure.kind not in _PASSES_SOON and failure.retry_after is None
+    if is_retry_heard or (failure is None and wait.at_gate):
+        lines.append(f"to have it tried now, without waiting: spot-responder retry {called}")
+    return lines
 
 
 def _about_the_tag(vm: Vm, policy: Policy) -> list[str]:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from spot_responder import pools
+from spot_responder.amounts import count, span
 from spot_responder.evidence import Evidence, Verdict
 from spot_responder.notices import Notice
 from spot_responder.policy import (
@@ -140,8 +141,8 @@ def _running(situation: Situation, vm: Vm, policy: Policy, now: datetime) -> Dec
     pool = pools.restored(situation.pool, vm.vm_id.key, now, policy) if situation.pool else None
     if not recovery.may_have_started_it:
         return Close(Outcome.RUNS_WITHOUT_US, "it runs: it did not go down after all, or somebody else started it")
-    starts = "1 start request" if recovery.attempts == 1 else f"{recovery.attempts} start requests"
-    down_for = _spoken(now - situation.evidence.down_since(recovery.opened_at))
+    starts = count(recovery.attempts, "start request")
+    down_for = span(now - situation.evidence.down_since(recovery.opened_at))
     return Close(Outcome.RESTORED, f"it runs again, {down_for} after it went down, {starts}", pool)
 
 
@@ -178,7 +179,8 @@ def _stopped_by_its_owner(
 
 def _stopped(situation: Situation) -> Decision:
     at = situation.evidence.owner_stopped_at
-    return _end(situation, Outcome.STOPPED_BY_OWNER, f"its owner stopped it at {_clock(at)}")
+    when = f"{at:%Y-%m-%d %H:%M:%S}Z" if at else "an unknown time"
+    return _end(situation, Outcome.STOPPED_BY_OWNER, f"its owner stopped it at {when}")
 
 
 def _start_under_way(situation: Situation, vm: Vm, policy: Policy, now: datetime, roll: float) -> Decision | None:
@@ -254,13 +256,13 @@ def _brake(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _roll: 
     today = [time for time in restarts if now - time < timedelta(days=1)]
     if len(today) >= policy.restarts_per_day:
         until = min(today) + timedelta(days=1)
-        reason = f"the brake: restarted {len(today)} times within a day, the most that is allowed"
+        reason = f"the brake: restarted {count(len(today), 'time')} within a day, the most that is allowed"
         return Wait(until, reason, notice=Notice.BRAKE)
     latest = max(today, default=now)
     lately = [time for time in today if latest - time < timedelta(hours=1)]
     until = latest + policy.brake
     if len(lately) >= policy.restarts_per_hour and now < until:
-        reason = f"the brake: evicted again and again, {len(lately)} restarts within an hour"
+        reason = f"the brake: evicted again and again, {count(len(lately), 'restart')} within an hour"
         return Wait(until, reason, notice=Notice.BRAKE)
     return None
 
@@ -272,7 +274,7 @@ def _budget(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _roll:
     if len(lately) < policy.starts_per_hour:
         return None
     until = lately[-policy.starts_per_hour] + STARTS_REMEMBERED
-    reason = f"its budget: {len(lately)} start requests within an hour, the most that is allowed"
+    reason = f"its budget: {count(len(lately), 'start request')} within an hour, the most that is allowed"
     return Wait(until, reason, notice=Notice.BUDGET)
 
 
@@ -300,14 +302,5 @@ def _why_held(pool: Pool) -> str:
     return f"no capacity just now: {pool.pool_id} refused {times}"
 
 
-def _clock(time: datetime | None) -> str:
-    return f"{time:%H:%M:%S}Z" if time else "an unknown time"
-
-
-def _spoken(duration: timedelta) -> str:
-    seconds = round(duration.total_seconds())
-    if seconds < 60:  # noqa: PLR2004 - a minute
-        return f"{seconds} s"
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {seconds} s"
+def _clock(time: datetime) -> str:
+    return f"{time:%H:%M:%S}Z"

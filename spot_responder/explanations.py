@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.advice import advice
+from spot_responder.amounts import count
 from spot_responder.evidence import Verdict
 from spot_responder.near_misses import NearMiss, near_misses
-from spot_responder.overviews import NEEDS_SOMEBODY, OpenCase, open_case
+from spot_responder.notices import of_failures
+from spot_responder.open_cases import OpenCase, open_case
 from spot_responder.plain_text import one_line
 from spot_responder.pools import pool_of
 from spot_responder.recoveries import AttemptState, Outcome
+from spot_responder.refusals import counts_as_attempt
+from spot_responder.signals import SignalKind
 from spot_responder.situations import Close, Ignore, Start, Wait
 from spot_responder.vms import PowerState
 
@@ -50,6 +54,7 @@ class Explanation:
     """Why a VM is as it is.
 
     Attributes:
+        called: how the operator named it, as the commands that are advised do.
         headline: the whole in one sentence.
         covered: whether the app cares for the VM at all; ``why_not`` in one sentence.
         told: the evidence, oldest first.
@@ -60,6 +65,7 @@ class Explanation:
     """
 
     vm_id: VmId
+    called: str
     at: datetime
     headline: str
     power_state: PowerState | None
@@ -98,17 +104,25 @@ _CAUSE: Final = {
 }
 
 
-def explain(
-    situation: Situation, decision: Decision, policy: Policy, now: datetime, *, dry_run: bool = False
+_SWEEP: Final = "no event told the app of it yet: the next sweep finds it, within 15 minutes or as SWEEP_SCHEDULE says"
+
+
+def explain(  # noqa: PLR0913 - all that it rests on
+    situation: Situation, decision: Decision, policy: Policy, now: datetime, *, called: str = "", dry_run: bool = False
 ) -> Explanation:
-    """Explain a VM by what is known of it and what would be decided about it now."""
+    """Explain a VM by what is known of it and what would be decided about it now.
+
+    ``called``: how a command is told which VM is meant; its name, where nothing else is given.
+    """
     vm, row = situation.vm, situation.recovery
     case = open_case(situation.open_recovery, now, dry_run=dry_run) if situation.open_recovery else None
     not_covered = "" if vm is None else why_not(decision)
     misses = near_misses(vm.tags, policy.restart_tag) if vm and not_covered and vm.is_spot else ()
     failure = _latest_failure(situation, decision)
+    called = called or situation.signal.vm_id.name
     return Explanation(
         vm_id=vm.vm_id if vm else situation.signal.vm_id,
+        called=called,
         at=now,
         headline=_headline(situation, decision, misses, dry_run=dry_run),
         power_state=vm.power_state if vm else None,
@@ -120,13 +134,13 @@ def explain(
         told=_told(situation),
         tried=_tried(situation.open_recovery, failure),
         next=_next(situation, decision, case, dry_run=dry_run),
-        advice=advice(situation, decision, failure, policy),
+        advice=advice(situation, decision, failure, policy, called),
         case=case,
         last_case=_last_case(row),
         restarts_today=len(row.restarts_within_a_day(now)) if row else 0,
         restarts_allowed=policy.restarts_per_day,
         dry_run=dry_run,
-        needs_you=_needs_you(situation, case, failure, misses),
+        needs_you=_needs_you(situation, decision, case, misses),
     )
 
 
@@ -170,8 +184,10 @@ def _told(situation: Situation) -> tuple[Told, ...]:
     evidence, vm = situation.evidence, situation.vm
     swallowed = evidence.verdict is Verdict.EVICTED and evidence.stopped_weakly_at
     weakly = "Resource Health: somebody asked to stop it" + (" (taken as a part of the eviction)" if swallowed else "")
+    case = situation.open_recovery
     known = [
-        (evidence.evicted_at, "Azure told that it evicts it"),
+        (case.opened_at if case else None, _heard(case.opened_by) if case else ""),
+        (evidence.evicted_at, "Azure evicted it"),
         (evidence.stopped_firmly_at, "an ARM event: somebody stopped it"),
         (evidence.stopped_weakly_at, weakly),
         (evidence.started_at, "Resource Health: somebody began to start it"),
@@ -182,6 +198,16 @@ def _told(situation: Situation) -> tuple[Told, ...]:
     if vm and vm.annotation:
         known.append((vm.annotation.occurred_at, f"its newest health annotation: {one_line(vm.annotation.name)}"))
     return tuple(sorted((Told(at, what) for at, what in known if at), key=lambda told: told.at))
+
+
+def _heard(by: SignalKind) -> str:
+    match by:
+        case SignalKind.SWEEP_FOUND:
+            return "the app's sweep found it: no event had told of it"
+        case SignalKind.OPERATOR_ASKED:
+            return "the app looked at it, as an operator asked for"
+        case _:
+            return "the app heard of it, by an event"
 
 
 def _latest_failure(situation: Situation, decision: Decision) -> Failure | None:
@@ -196,12 +222,15 @@ def _tried(row: Recovery | None, failure: Failure | None) -> tuple[str, ...]:
         return ()
     if row.attempt is None:
         return ("no start was asked for yet",)
-    count = "1 start request" if row.attempt.number == 1 else f"{row.attempt.number} start requests"
+    tries = count(row.attempts, "start request")
     if failure:
         said = ": ".join(part for part in (failure.code, failure.message) if part)
-        return (f"{count}; the latest came to nothing ({failure.kind}). Azure said: {said}",)
+        if counts_as_attempt(failure):
+            return (f"{tries}; the latest came to nothing ({failure.kind}). Azure said: {said}",)
+        before = f"{tries}, and " if row.attempts else ""
+        return (f"{before}one that Azure did not try, so that it is not counted ({failure.kind}). Azure said: {said}",)
     known = "Azure works on it" if row.attempt.state is AttemptState.ACCEPTED else "its answer is not known yet"
-    return (f"{count}; the latest is under way: {known}",)
+    return (f"{tries}; the latest is under way: {known}",)
 
 
 def _next(situation: Situation, decision: Decision, case: OpenCase | None, *, dry_run: bool) -> Next:
@@ -214,7 +243,7 @@ def _next(situation: Situation, decision: Decision, case: OpenCase | None, *, dr
         case Close():
             return Next(f"the recovery is closed at its next look: {decision.outcome}", at)
         case Start() | Wait() if case is None:
-            return Next("the next sweep finds it" + (" (and starts nothing: DRY_RUN is true)" if dry_run else ""), None)
+            return Next("the next sweep finds it, and starts nothing: DRY_RUN is true" if dry_run else _SWEEP, None)
         case _ if case and case.held_at and isinstance(decision, Wait):
             return Next("nothing until it is released; it is looked at again, to see whether others started it", at)
         case Wait() if case and case.failure:
@@ -240,8 +269,16 @@ def _last_case(row: Recovery | None) -> Told | None:
     return Told(row.closed_at, f"{row.outcome}: {row.reason}")
 
 
-def _needs_you(
-    situation: Situation, case: OpenCase | None, failure: Failure | None, misses: tuple[NearMiss, ...]
-) -> bool:
-    denied = case is not None and failure is not None and failure.kind in NEEDS_SOMEBODY
-    return situation.vm is None or denied or bool(misses) or (case is not None and case.is_overdue)
+def _needs_you(situation: Situation, decision: Decision, case: OpenCase | None, misses: tuple[NearMiss, ...]) -> bool:
+    is_stuck = case is not None and (case.is_overdue or case.needs is not None or _will_need_you(situation, decision))
+    return situation.vm is None or bool(misses) or is_stuck
+
+
+def _will_need_you(situation: Situation, decision: Decision) -> bool:
+    """Answer whether somebody is needed as soon as the app has seen what is seen here."""
+    row = situation.open_recovery
+    if row is None or row.held_at or not isinstance(decision, Wait):
+        return False
+    failure = decision.failure
+    failed = failure and of_failures(failure.kind, row.failures_of(failure.kind) + 1)
+    return decision.notice is not None or failed is not None

@@ -31,6 +31,18 @@ class Place(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class QueueCounts:
+    """Messages: in ``signals`` (those that wait for their time included), given up on, undeliverable.
+
+    ``None`` where it could not be looked.
+    """
+
+    signals: int | None
+    poison: int | None
+    dead_letters: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Letter:
     """One message. ``letter_id`` is short enough to be typed.
 

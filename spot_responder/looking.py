@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.decisions import decide
+from spot_responder.event_paths import WINDOW
 from spot_responder.explanations import explain, why_not
 from spot_responder.gathering import gather_rows, look
-from spot_responder.overviews import EVENT_PATH_WINDOW, overview
+from spot_responder.overviews import overview
 from spot_responder.plans import FoundBy, Judged, plan
 from spot_responder.signals import Signal, SignalKind, Source
 
@@ -35,7 +36,7 @@ _AT_ONCE: Final = 16
 
 async def look_around(doors: OperatorDoors, settings: Settings, now: datetime) -> Overview:
     """Give the overview: tables and queues, nothing of ARM."""
-    first = (now - EVENT_PATH_WINDOW).date()
+    first = (now - WINDOW).date()
     rows, pools, history, queues = await asyncio.gather(
         doors.clients.store.all_recoveries(),
         doors.records.all_pools(),
@@ -45,8 +46,10 @@ async def look_around(doors: OperatorDoors, settings: Settings, now: datetime) -
     return overview((row.value for row in rows), history, pools, queues, now, dry_run=settings.dry_run)
 
 
-async def look_at(vm_id: VmId, clients: Clients, settings: Settings, now: datetime) -> Explanation:
+async def look_at(vm_id: VmId, clients: Clients, settings: Settings, now: datetime, called: str = "") -> Explanation:
     """Explain one VM. What is not covered on Resource Graph's word is asked of ARM as well: a tag may be new.
+
+    ``called``: how the operator named it, by its name or its id.
 
     Raises:
         AzureRefusedError: if Azure does not let the login look.
@@ -57,7 +60,7 @@ async def look_at(vm_id: VmId, clients: Clients, settings: Settings, now: dateti
         current = await clients.compute.current(vm_id)
         situation = replace(situation, vm=situation.vm.with_current(current) if current else None)
         decision = decide(situation, settings.policy, now, _MIDDLE)
-    return explain(situation, decision, settings.policy, now, dry_run=settings.dry_run)
+    return explain(situation, decision, settings.policy, now, called=called, dry_run=settings.dry_run)
 
 
 async def look_ahead(

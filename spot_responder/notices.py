@@ -73,9 +73,20 @@ def _opening_is_due(recovery: Recovery, now: datetime) -> bool:
     return is_clear and age < OPENING_IS_NEWS
 
 
+def needs_somebody(recovery: Recovery) -> Notice | None:
+    """Say what of an open recovery somebody should see to, as it stands now; ``None`` where it goes on by itself.
+
+    One that an operator holds waits for the operator's word, whatever came of it before.
+    """
+    return None if recovery.held_at else recovery.notice or _failed(recovery)
+
+
+def of_failures(kind: FailureKind, in_a_row: int) -> Notice | None:
+    """Say what so many failures of one kind in a row are a notice of."""
+    return None if kind is FailureKind.UNKNOWN and in_a_row < PUZZLED_AFTER else _FAILURES.get(kind)
+
+
 def _failed(recovery: Recovery) -> Notice | None:
     if recovery.failing_with is None or recovery.attempt is None or recovery.attempt.failure is None:
         return None
-    if recovery.failing_with is FailureKind.UNKNOWN and recovery.failures_in_a_row < PUZZLED_AFTER:
-        return None
-    return _FAILURES.get(recovery.failing_with)
+    return of_failures(recovery.failing_with, recovery.failures_in_a_row)

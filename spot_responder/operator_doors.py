@@ -10,8 +10,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from spot_responder.doors import Clients
-    from spot_responder.letters import Letter, Place
-    from spot_responder.overviews import QueueCounts
+    from spot_responder.letters import Letter, Place, QueueCounts
     from spot_responder.pools import Pool
     from spot_responder.recoveries import Recovery
     from spot_responder.vms import VmId

@@ -7,73 +7,28 @@ a terminal.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from spot_responder.failures import FailureKind
+from spot_responder.amounts import count
+from spot_responder.event_paths import event_path
 from spot_responder.figures import figures
+from spot_responder.open_cases import Standing, open_case
 from spot_responder.pools import STALE_AFTER
-from spot_responder.recoveries import AttemptState
-from spot_responder.signals import SignalKind
+from spot_responder.problems import problems
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
+    from datetime import datetime
 
+    from spot_responder.event_paths import EventPath
     from spot_responder.figures import Figures
+    from spot_responder.letters import QueueCounts
+    from spot_responder.open_cases import OpenCase
     from spot_responder.pools import Pool, PoolId
+    from spot_responder.problems import Problem
     from spot_responder.recoveries import Recovery
     from spot_responder.vms import VmId
-
-EVENT_PATH_WINDOW: Final = timedelta(days=7)
-"""How far back it is looked whether recoveries were told by events."""
-
-TOO_LONG: Final = timedelta(days=1)
-"""A recovery that is open for longer is worth an operator's look: the alarm ``gave-up`` says the same."""
-
-NEEDS_SOMEBODY: Final = frozenset({FailureKind.DENIED, FailureKind.QUOTA, FailureKind.UNKNOWN})
-"""Failures that do not pass by themselves, or that nobody knows."""
-
-
-class Standing(StrEnum):
-    """How an open recovery stands."""
-
-    HELD = "held"
-    STARTING = "starting"
-    REFUSED = "refused"
-    WAITING = "waiting"
-
-
-@dataclass(frozen=True, slots=True)
-class OpenCase:
-    """An open recovery.
-
-    Attributes:
-        reason: the latest decision's sentence.
-        down_since: the VM's eviction, or the first that was heard of it.
-        told_by: the kind of the first signal.
-        start_requests: how many were sent.
-        failure: why the latest of them came to nothing; ``None`` where it did not, or none was sent.
-        azure_said: code and message of that failure, in Azure's own words.
-        next_look_at: when the VM is looked at again by itself.
-        is_overdue: that time has passed so long ago that the message is lost or the app does not run. Never in a dry
-            run, which looks and moves nothing on.
-    """
-
-    vm_id: VmId
-    recovery_id: str
-    standing: Standing
-    reason: str
-    opened_at: datetime
-    down_since: datetime
-    told_by: SignalKind
-    start_requests: int
-    failure: FailureKind | None
-    azure_said: str
-    next_look_at: datetime | None
-    is_overdue: bool
-    held_at: datetime | None
-    pool: PoolId | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +40,10 @@ class HeldVm:
 
 
 class PoolStanding(StrEnum):
-    """How a pool's gate stands."""
+    """How a pool's gate stands. ``DUE``: its pause is over, and the next VM that comes probes it."""
 
     CLOSED = "closed"
+    DUE = "due"
     PROBING = "probing"
     OPENING = "opening"
 
@@ -102,45 +58,6 @@ class PoolState:
     closed_until: datetime | None
     starts_under_way: int
     starts_allowed: int
-
-
-@dataclass(frozen=True, slots=True)
-class QueueCounts:
-    """Messages: in ``signals`` (those that wait for their time included), given up on, undeliverable.
-
-    ``None`` where it could not be looked.
-    """
-
-    signals: int | None
-    poison: int | None
-    dead_letters: int | None
-
-
-class EventPathStanding(StrEnum):
-    """Whether events arrive."""
-
-    WORKS = "works"
-    SILENT = "silent"
-    QUIET = "quiet"
-
-
-@dataclass(frozen=True, slots=True)
-class EventPath:
-    """By whom the recoveries of the last days were opened; ``QUIET`` where there was none, so nothing is known."""
-
-    standing: EventPathStanding
-    told_by_event: int
-    found_by_sweep: int
-    last_told_at: datetime | None
-    last_found_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something that somebody should mend: what it is, and the command or the place to begin at."""
-
-    what: str
-    mend: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +84,7 @@ def overview(  # noqa: PLR0913 - all that it is made of
     *,
     dry_run: bool = False,
 ) -> Overview:
-    """Make the overview. ``history``: closed recoveries of the last ``EVENT_PATH_WINDOW``."""
+    """Make the overview. ``history``: closed recoveries of the last ``event_paths.WINDOW``."""
     kept = tuple(rows)
     cases = tuple(
         sorted((open_case(row, now, dry_run=dry_run) for row in kept if row.is_open), key=lambda case: case.down_since)
@@ -184,37 +101,27 @@ def overview(  # noqa: PLR0913 - all that it is made of
         queues=queues,
         event_path=path,
         figures=figures(lately, now),
-        problems=_problems(cases, queues, path, now),
+        problems=problems(cases, queues, path, now),
     )
 
 
-def open_case(row: Recovery, now: datetime, *, dry_run: bool = False) -> OpenCase:
-    """Read an open recovery's row into an operator's words."""
-    failure = row.attempt.failure if row.attempt and row.attempt.state is AttemptState.REFUSED else None
-    return OpenCase(
-        vm_id=row.vm_id,
-        recovery_id=row.recovery_id,
-        standing=_standing(row),
-        reason=row.reason,
-        opened_at=row.opened_at,
-        down_since=row.evidence.down_since(row.opened_at),
-        told_by=row.opened_by,
-        start_requests=row.attempts,
-        failure=failure.kind if failure else None,
-        azure_said=": ".join(part for part in (failure.code, failure.message) if part) if failure else "",
-        next_look_at=row.wake_at,
-        is_overdue=row.is_overdue(now) and not dry_run,
-        held_at=row.held_at,
-        pool=row.pool,
-    )
-
-
-def _standing(row: Recovery) -> Standing:
-    if row.attempt_under_way:
-        return Standing.STARTING
-    if row.held_at:
-        return Standing.HELD
-    return Standing.REFUSED if row.attempt and row.attempt.failure else Standing.WAITING
+def headline(overview: Overview) -> str:
+    """Give the whole in one sentence: how many things need somebody; else how many VMs are on their way, or wait."""
+    number = len(overview.problems)
+    if number:
+        return f"{count(number, 'thing')} {'needs' if number == 1 else 'need'} somebody"
+    held = f"{count(len(overview.held), 'VM')} held by an operator" if overview.held else ""
+    on_their_way = [case for case in overview.cases if case.standing is not Standing.HELD]
+    if not on_their_way:
+        return "; ".join(part for part in ("All is well: nothing is being recovered", held) if part)
+    coming = sum(case.standing is Standing.STARTING for case in on_their_way)
+    waiting = len(on_their_way) - coming
+    parts = [
+        f"{count(coming, 'VM')} coming up" if coming else "",
+        f"{count(waiting, 'VM')} waiting to be started" if waiting else "",
+        held,
+    ]
+    return "Nobody is needed: " + ", ".join(part for part in parts if part)
 
 
 def pool_state(pool: Pool, now: datetime) -> PoolState | None:
@@ -224,60 +131,8 @@ def pool_state(pool: Pool, now: datetime) -> PoolState | None:
         return None
     if pool.is_closed(now):
         standing = PoolStanding.CLOSED
+    elif pool.refusals:
+        standing = PoolStanding.PROBING if under_way else PoolStanding.DUE
     else:
-        standing = PoolStanding.PROBING if pool.refusals else PoolStanding.OPENING
+        standing = PoolStanding.OPENING
     return PoolState(pool.pool_id, standing, pool.refusals, pool.closed_until, under_way, pool.width)
-
-
-def event_path(recoveries: Sequence[Recovery], now: datetime) -> EventPath:
-    """Say whether evictions were told by events, or found by the sweep alone."""
-    since = now - EVENT_PATH_WINDOW
-    lately = [row for row in recoveries if row.opened_at > since]
-    found = [row.opened_at for row in lately if row.opened_by is SignalKind.SWEEP_FOUND]
-    told = [row.opened_at for row in lately if row.opened_by not in {SignalKind.SWEEP_FOUND, SignalKind.OPERATOR_ASKED}]
-    last_told, last_found = max(told, default=None), max(found, default=None)
-    if last_told and (last_found is None or last_told > last_found):
-        standing = EventPathStanding.WORKS
-    else:
-        standing = EventPathStanding.SILENT if last_found else EventPathStanding.QUIET
-    return EventPath(standing, len(told), len(found), last_told, last_found)
-
-
-def _problems(cases: Sequence[OpenCase], queues: QueueCounts, path: EventPath, now: datetime) -> tuple[Problem, ...]:
-    counts = (
-        (queues.poison, "signals-poison: the app gave up on it"),
-        (queues.dead_letters, "event-dead-letters: Event Grid could not deliver it"),
-    )
-    replay = "spot-responder replay list"
-    problems = [Problem(f"{_messages(count)} in {where}", replay) for count, where in counts if count]
-    overdue = [case.vm_id.name for case in cases if case.is_overdue]
-    if overdue:
-        what = f"nothing came of the look that was due at {_names(overdue)}: the app does not run, or a message is lost"
-        problems.append(
-            Problem(
-                what, "az functionapp show --subscription SUB -g GROUP -n APP --query state; the next sweep takes it up"
-            )
-        )
-    needing = [case for case in cases if case.failure in NEEDS_SOMEBODY]
-    problems += [
-        Problem(f"{case.vm_id.name}: {case.reason}", f"spot-responder explain {case.vm_id.name}") for case in needing
-    ]
-    long_open = [case.vm_id.name for case in cases if now - case.down_since > TOO_LONG and case not in needing]
-    if long_open:
-        problems.append(Problem(f"down for longer than a day: {_names(long_open)}", "spot-responder explain VM"))
-    if path.standing is EventPathStanding.SILENT:
-        what = f"no event told of the newest eviction: the sweep found it ({path.found_by_sweep} of the last 7 days)"
-        problems.append(Problem(what, "spot-responder doctor"))
-    return tuple(problems)
-
-
-_NAMED: Final = 5
-
-
-def _messages(count: int) -> str:
-    return "1 message" if count == 1 else f"{count} messages"
-
-
-def _names(names: Sequence[str]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -10,14 +10,19 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.amounts import count, span
 from spot_responder.charts import bar_chart
-from spot_responder.overviews import EventPathStanding, PoolStanding
+from spot_responder.event_paths import EventPathStanding
+from spot_responder.overviews import PoolStanding, headline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from spot_responder.event_paths import EventPath
     from spot_responder.figures import Figures
-    from spot_responder.overviews import EventPath, OpenCase, Overview, PoolState, Problem, QueueCounts
+    from spot_responder.letters import QueueCounts
+    from spot_responder.open_cases import OpenCase
+    from spot_responder.overviews import Overview, PoolState
+    from spot_responder.problems import Problem
 
 MOST_CASES: Final = 50
 """So many open recoveries are shown one by one."""
@@ -56,7 +61,7 @@ def status_page(overview: Overview) -> str:
         (
             '<!doctype html><html lang="en"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{_text(_headline(overview))} · Spot Responder</title><style>{STYLE}</style></head><body>",
+            f"<title>{_text(headline(overview))} · Spot Responder</title><style>{STYLE}</style></head><body>",
             f"<header><h1>Spot Responder</h1>{_soft(f'{_day_and_time(overview.at)}; all times are UTC')}</header>",
             _summary(overview),
             _section(f"Open recoveries: {len(overview.cases)}", _cases(overview)),
@@ -77,20 +82,11 @@ def _soft(text: str) -> str:
     return f'<p class="soft">{_text(text)}</p>'
 
 
-def _headline(overview: Overview) -> str:
-    number = len(overview.problems)
-    if number:
-        return f"{count(number, 'thing')} {'needs' if number == 1 else 'need'} somebody"
-    if not overview.cases:
-        return "All is well: nothing is being recovered"
-    return f"All is well: {count(len(overview.cases), 'VM')} on the way back"
-
-
 def _summary(overview: Overview) -> str:
     tone = "bad" if overview.problems else "good"
     dry = '<p class="notice">DRY_RUN is true: nothing is started.</p>' if overview.dry_run else ""
     problems = "".join(_problem(each) for each in overview.problems)
-    return f'<p class="headline {tone}">{_text(_headline(overview))}</p>{dry}{_cards([problems]) if problems else ""}'
+    return f'<p class="headline {tone}">{_text(headline(overview))}</p>{dry}{_cards([problems]) if problems else ""}'
 
 
 def _problem(problem: Problem) -> str:
@@ -150,6 +146,8 @@ def _gate(pool: PoolState, now: datetime) -> str:
             return f"closed until {_away(pool.closed_until, now)}"
         case PoolStanding.OPENING:
             return f"opening: {count(pool.starts_allowed, 'start')} at once"
+        case PoolStanding.DUE:
+            return "its pause is over: the next VM probes it"
         case _:
             return "probed by one VM"
 

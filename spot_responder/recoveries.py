@@ -93,7 +93,7 @@ class Recovery:
         failures: how many start requests came to nothing, by the kind of failure; throttled ones as well.
         told: which notices of this case were published.
         restarts: when this VM came back through us, within the last day.
-        reason: the latest decision's sentence.
+        reason: the latest decision's sentence; ``notice`` is what somebody should know of it: the brake, or the budget.
         down_since: set when the case is closed: since when the VM was down.
         starts: when start requests were sent, within the last hour: for the budget.
         seen_held_at: where it is held at its pool's gate, when a look saw last that it is deallocated.
@@ -120,6 +120,7 @@ class Recovery:
     told: frozenset[Notice] = frozenset()
     restarts: tuple[datetime, ...] = ()
     reason: str = ""
+    notice: Notice | None = None
     down_since: datetime | None = None
     starts: tuple[datetime, ...] = ()
     recorded: bool = False
@@ -162,10 +163,14 @@ class Recovery:
         """Give when the VM came back through us within a day."""
         return tuple(time for time in self.restarts if now - time < RESTARTS_REMEMBERED)
 
-    def waiting(self, until: datetime, reason: str, *, seen_held_at: datetime | None = None) -> Recovery:
+    def waiting(
+        self, until: datetime, reason: str, *, seen_held_at: datetime | None = None, notice: Notice | None = None
+    ) -> Recovery:
         """Wait for the next follow-up, which makes all earlier ones stale."""
         self._must_be_open("wait")
-        return replace(self, sequence=self.sequence + 1, wake_at=until, reason=reason, seen_held_at=seen_held_at)
+        return replace(
+            self, sequence=self.sequence + 1, wake_at=until, reason=reason, seen_held_at=seen_held_at, notice=notice
+        )
 
     def asking(self, now: datetime, answer_by: datetime, reason: str) -> Recovery:
         """Send a start request. Saved before it is sent, so that a crash in between is noticed."""

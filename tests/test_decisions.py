@@ -290,13 +290,13 @@ def test_stopped_is_a_passing_state_on_the_way_down_and_up() -> None:
 def test_an_owner_who_stops_the_evicted_vm_ends_the_case() -> None:
     """Evicted at 10:00, its owner stops it at 10:02: it stays down, and the log says when."""
     decision = decided(situation(owner_stopped("10:02"), spot_vm(), recovery()), "10:02:05")
-    assert decision == Close(Outcome.STOPPED_BY_OWNER, "its owner stopped it at 10:02:00Z")
+    assert decision == Close(Outcome.STOPPED_BY_OWNER, "its owner stopped it at 2026-03-02 10:02:00Z")
 
 
 def test_an_owners_stop_without_a_case_is_remembered() -> None:
     """Stopped on purpose: the later word that it is unavailable starts nothing."""
     decision = decided(situation(owner_stopped("10:00"), spot_vm()))
-    assert decision == Ignore("its owner stopped it at 10:00:00Z", remember=True)
+    assert decision == Ignore("its owner stopped it at 2026-03-02 10:00:00Z", remember=True)
 
 
 def test_an_eviction_after_the_owners_stop_is_an_eviction() -> None:

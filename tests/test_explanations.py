@@ -9,14 +9,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from localazure.happenings import ActionSucceeded
+from localazure.refusals import Refused
 from localazure.scenarios import SKU_NOT_AVAILABLE
 from localazure.virtual.compute import ARM
+from localazure.virtual.wire import Door
 from localazure.world import SUBSCRIPTION
 from spot_responder.looking import look_at
-from spot_responder.operating import hold
+from spot_responder.notices import Notice
+from spot_responder.operating import hold, retry
 from spot_responder.policy import Policy, RestartWhen
 from spot_responder.vms import PowerState, VmId
 from tests.makers import at
+from tests.stories import refused as passage
 
 if TYPE_CHECKING:
     from spot_responder.explanations import Explanation
@@ -139,6 +143,7 @@ def test_scenario_2_another_vm_of_the_pool_waits_for_its_turn(new_azure: NewAzur
         "render-2 is down, evicted by Azure: no capacity just now: standard_d2s_v5 in westeurope refused "
     )
     assert said.tried == ("no start was asked for yet",)
+    assert said.advice == ("to have it tried now, without waiting: spot-responder retry render-2",)
 
 
 def test_scenario_3_no_event_and_no_sweep_yet(new_azure: NewAzure) -> None:
@@ -150,12 +155,39 @@ def test_scenario_3_no_event_and_no_sweep_yet(new_azure: NewAzure) -> None:
     azure.run_until(at("10:05"))
     said = explained(azure)
     assert said.headline == "render-1 is down, evicted by Azure: it is about to be started"
-    assert said.next.what == "the next sweep finds it"
+    assert said.next.what == (
+        "no event told the app of it yet: the next sweep finds it, within 15 minutes or as SWEEP_SCHEDULE says"
+    )
     assert said.next.at is None
     assert [told.what for told in said.told] == [
-        "Azure told that it evicts it",
+        "Azure evicted it",
         "its newest health annotation: VirtualMachinePreempted",
     ]
+
+
+def test_scenario_3_no_event_and_the_sweep_has_found_it(new_azure: NewAzure) -> None:
+    """Who told the app, and who did not."""
+    azure = new_azure()
+    azure.add_vm()
+    azure.world.set_capacity(azure.pool_key(), 0)
+    azure.script.lost = lambda _: True
+    azure.world.evict("render-1")
+    azure.run_until(at("10:20"))
+    said = explained(azure)
+    assert "the app's sweep found it: no event had told of it" in [told.what for told in said.told]
+
+
+def test_an_operator_asked_before_anybody_else_told(new_azure: NewAzure) -> None:
+    """That is how the app came to it."""
+    azure = new_azure()
+    vm = azure.add_vm()
+    azure.world.set_capacity(azure.pool_key(), 0)
+    azure.script.lost = lambda _: True
+    azure.world.evict("render-1")
+    azure.run_until(at("10:02"))
+    azure.do(retry(azure.clients().queue, VmId.parse(vm.vm_id), azure.now, lambda: "ask-1"))
+    azure.run_until(at("10:05"))
+    assert "the app looked at it, as an operator asked for" in [told.what for told in explained(azure).told]
 
 
 def test_scenario_4_told_many_times_is_one_story(new_azure: NewAzure) -> None:
@@ -167,7 +199,8 @@ def test_scenario_4_told_many_times_is_one_story(new_azure: NewAzure) -> None:
     azure.world.tell(ActionSucceeded(vm.vm_id, azure.world.now, evict, caller=""))
     azure.run_until(at("10:00:20"))
     said = explained(azure)
-    assert [told.what for told in said.told].count("Azure told that it evicts it") == 1
+    assert [told.what for told in said.told].count("Azure evicted it") == 1
+    assert [told.what for told in said.told].count("the app heard of it, by an event") == 1
     assert said.tried == ("1 start request; the latest is under way: Azure works on it",)
 
 
@@ -200,7 +233,7 @@ def test_scenario_5_stopped_by_its_owner(new_azure: NewAzure) -> None:
     azure.world.stop_by_owner("render-1")
     azure.run_until(at("10:05"))
     said = explained(azure)
-    assert said.headline.startswith("render-1 is down, stopped by its owner: its owner stopped it at 10:00:")
+    assert said.headline.startswith("render-1 is down, stopped by its owner: its owner stopped it at 2026-03-02 10:00:")
     assert said.next.what == "nothing: it stays as it is until somebody starts it"
     assert "an ARM event: somebody stopped it" in [told.what for told in said.told]
     who, start = said.advice
@@ -237,10 +270,29 @@ def test_scenario_7_the_price_is_above_its_max_price(new_azure: NewAzure) -> Non
 
 
 def test_throttled(new_azure: NewAzure) -> None:
-    """Azure asked for a pause; it does not count as a try."""
+    """Azure asked for a pause: it does not count as a try, and a retry would not be listened to."""
     said = refused(new_azure, "TooManyRequests", "slow down", 429)
     assert said.headline == "render-1 is down, evicted by Azure: Azure asked us to slow down (TooManyRequests)"
-    assert said.advice[0] == "nothing is to be done: Azure said for how long to be quiet"
+    assert said.tried == (
+        "one that Azure did not try, so that it is not counted (throttled). Azure said: TooManyRequests: slow down",
+    )
+    assert said.advice == ("nothing is to be done: Azure said for how long to be quiet",)
+    assert not said.needs_you
+
+
+def test_throttled_after_a_start_that_failed(new_azure: NewAzure) -> None:
+    """One start request counts, as ``status`` says too."""
+    azure = new_azure()
+    azure.add_vm()
+    azure.world.refuse_next_start("render-1", *SKU_NOT_AVAILABLE)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:00:30"))
+    azure.world.refuse_next_start("render-1", "TooManyRequests", "slow down", 429)
+    azure.run_until(at("10:02"))
+    said = explained(azure)
+    assert said.tried[0].startswith("1 start request, and one that Azure did not try")
+    assert said.case is not None
+    assert said.case.start_requests == 1
 
 
 def test_denied_for_want_of_a_role(new_azure: NewAzure) -> None:
@@ -291,15 +343,30 @@ def test_conflict(new_azure: NewAzure) -> None:
     """Another operation is at work."""
     said = refused(new_azure, "AttachDiskWhileBeingDetached", "a disk is being detached")
     assert "another operation is at work on the VM (AttachDiskWhileBeingDetached)" in said.headline
-    assert said.advice[0] == "nothing is to be done: the other operation ends by itself"
+    assert said.advice == ("nothing is to be done: the other operation ends by itself",)
 
 
 def test_a_code_that_nobody_knows(new_azure: NewAzure) -> None:
-    """It is tried again, and somebody should look."""
+    """It is tried again, and Azure's words are told."""
     said = refused(new_azure, "BlueMoon", "the moon is blue", 500)
-    assert said.needs_you
+    assert not said.needs_you
     assert "Azure said: BlueMoon: the moon is blue" in said.tried[0]
     assert said.advice[0].startswith("nobody here knows this code")
+
+
+def test_a_code_that_nobody_knows_again_and_again(new_azure: NewAzure) -> None:
+    """The third time somebody should look; so says the event, so say ``status`` and page."""
+    azure = new_azure()
+    azure.add_vm()
+    azure.script.next(Door.VM_START, passage(Refused(500, "BlueMoon", "the moon is blue")), times=99)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:01:20"))
+    assert not explained(azure).needs_you
+    azure.run_until(at("10:05"))
+    said = explained(azure)
+    assert said.needs_you
+    assert said.case is not None
+    assert said.case.needs is Notice.UNKNOWN
 
 
 def test_a_failure_that_the_app_has_not_read_yet(new_azure: NewAzure) -> None:
@@ -343,6 +410,35 @@ def test_the_brake(new_azure: NewAzure) -> None:
     assert said.next.at is not None
     assert said.next.at > at("10:00") + timedelta(hours=23)
     assert said.tried == ("no start was asked for yet",)
+    assert said.needs_you
+    assert said.case is not None
+    assert said.case.needs is Notice.BRAKE
+    assert said.advice == (
+        "it is evicted again and again: another size, zone or region may hold longer",
+        f"to have it up all the same: az vm start --ids {said.vm_id}",
+    )
+
+
+def test_held_after_a_refusal(new_azure: NewAzure) -> None:
+    """Nothing but a release helps; what was refused before needs nobody now."""
+    azure = new_azure()
+    vm = azure.add_vm()
+    azure.world.set_quota(vm.subscription_id, vm.location, 0)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:05"))
+    azure.do(hold(azure.clients().store, VmId.parse(vm.vm_id), azure.now, lambda: "hold-1"))
+    said = explained(azure)
+    assert said.advice == ("to let it be started again: spot-responder release render-1",)
+    assert not said.needs_you
+
+
+def test_the_commands_that_are_advised_name_it_as_the_operator_did(new_azure: NewAzure) -> None:
+    """By its id, where its name is another's as well."""
+    azure = new_azure()
+    no_capacity(azure, "10:10")
+    vm_id = VmId.parse(azure.world.machine("render-1").vm_id)
+    said = azure.do(look_at(vm_id, azure.clients(), azure.settings, azure.now, str(vm_id)))
+    assert said.advice[-1].endswith(f": spot-responder retry {vm_id}")
 
 
 def test_held_and_down(new_azure: NewAzure) -> None:
@@ -379,7 +475,7 @@ def test_dry_run(new_azure: NewAzure) -> None:
     azure.run_until(at("10:05"))
     said = explained(azure)
     assert said.headline == "render-1 is down, evicted by Azure: it would be started now, were DRY_RUN not true"
-    assert said.next.what == "the next sweep finds it (and starts nothing: DRY_RUN is true)"
+    assert said.next.what == "the next sweep finds it, and starts nothing: DRY_RUN is true"
     assert said.dry_run
 
 
@@ -518,3 +614,8 @@ def test_the_budget(new_azure: NewAzure) -> None:
     )
     assert said.next.at is not None
     assert at("11:00") < said.next.at < at("11:01")
+    assert said.needs_you
+    assert said.advice[1:] == (
+        "it was asked for again and again, in vain: what Azure said each time is in the app's log",
+        f"to have it up all the same: az vm start --ids {said.vm_id}",
+    )

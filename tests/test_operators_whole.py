@@ -77,7 +77,7 @@ def test_explain_tells_the_whole_story_of_a_vm(azure: OperatorsLaptop) -> None:
         "explain-1 is down, evicted by Azure: no capacity for standard_explain-1 in westeurope (AllocationFailed)"
     )
     assert (by_name.exit_code, by_id.exit_code) == (0, 0)
-    assert "Azure told that it evicts it" in by_name.out
+    assert "Azure evicted it" in by_name.out
     assert "Azure said: AllocationFailed: Allocation failed. We do not have sufficient capacity" in by_name.out
     assert "a start is asked for again, at " in by_name.out
     assert by_id.content["next"]["at"].endswith("Z")

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from spot_responder.clients.rows import pool_from_row
+from spot_responder.event_paths import EventPathStanding, event_path
 from spot_responder.failures import FailureKind
+from spot_responder.letters import QueueCounts
+from spot_responder.notices import PUZZLED_AFTER, due_notices
+from spot_responder.open_cases import Standing, open_case
 from spot_responder.operating import hold
-from spot_responder.overviews import (
-    EventPathStanding,
-    Overview,
-    PoolStanding,
-    QueueCounts,
-    Standing,
-    event_path,
-    open_case,
-    overview,
-    pool_state,
-)
+from spot_responder.overviews import Overview, PoolStanding, headline, overview, pool_state
+from spot_responder.policy import Policy
 from spot_responder.pools import Pool, PoolId
 from spot_responder.signals import SignalKind
+from spot_responder.situations import Wait
+from spot_responder.vm_names import names
 from spot_responder.vms import VmId
-from tests.makers import POOLS, RECOVERIES, TEN, TIMES, accepted, at, failure, recovery
+from tests.makers import POOLS, RECOVERIES, TEN, TIMES, VM_ID, accepted, at, failure, recovery
+from tests.stories import notices
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -68,7 +66,7 @@ def test_an_outage_of_a_pool(new_azure: NewAzure) -> None:
     assert refused[0].azure_said.startswith("AllocationFailed: ")
     (pool,) = said.pools
     assert str(pool.pool_id) == "standard_d2s_v5 in westeurope"
-    assert pool.standing in {PoolStanding.CLOSED, PoolStanding.PROBING}
+    assert pool.standing is not PoolStanding.OPENING
     assert (said.event_path.standing, said.event_path.told_by_event) == (EventPathStanding.WORKS, 3)
     assert said.problems == ()
 
@@ -133,7 +131,7 @@ def test_messages_that_nobody_could_handle_are_a_problem(new_azure: NewAzure) ->
     said = seen(new_azure(), QueueCounts(3, 1, 2))
     assert [problem.what for problem in said.problems] == [
         "1 message in signals-poison: the app gave up on it",
-        "2 messages in event-dead-letters: Event Grid could not deliver it",
+        "2 messages in event-dead-letters: Event Grid could not deliver them",
     ]
     assert {problem.mend for problem in said.problems} == {"spot-responder replay list"}
 
@@ -155,12 +153,79 @@ def test_a_look_that_did_not_happen_is_a_problem() -> None:
     assert not any(case.is_overdue for case in overview(late, [], [], NOTHING, at("10:02")).cases)
 
 
-@pytest.mark.parametrize("kind", [FailureKind.DENIED, FailureKind.QUOTA, FailureKind.UNKNOWN])
-def test_what_does_not_pass_by_itself_is_a_problem(kind: FailureKind) -> None:
-    """With the VM, the reason, and the command that says more."""
+def refused(kind: FailureKind, vm_id: VmId = VM_ID, **fields: Any) -> Recovery:  # noqa: ANN401 - whatever a row has
+    """Make a case that Azure refused."""
     row = accepted().refused(failure(kind), counts=True).waiting(at("11:00"), "Azure refused")
-    (problem,) = overview([row], [], [], NOTHING, at("10:30")).problems
-    assert (problem.what, problem.mend) == ("render-1: Azure refused", "spot-responder explain render-1")
+    return replace(row, vm_id=vm_id, **fields)
+
+
+@pytest.mark.parametrize("kind", FailureKind)
+def test_what_does_not_pass_by_itself_is_a_problem_as_it_is_an_event(kind: FailureKind) -> None:
+    """With the VM, the reason, and the command that says more; what nobody knows, once it came three times."""
+    row = refused(kind)
+    told = due_notices(row, Wait(at("11:00"), ""), at("10:30"))
+    assert bool(overview([row], [], [], NOTHING, at("10:30")).problems) == bool(told)
+    third = replace(row, failures_in_a_row=PUZZLED_AFTER)
+    found = overview([third], [], [], NOTHING, at("10:30")).problems
+    assert bool(found) == bool(due_notices(third, Wait(at("11:00"), ""), at("10:30")))
+    for problem in found:
+        assert (problem.what, problem.mend) == ("render-1: Azure refused", "spot-responder explain render-1")
+
+
+def test_the_brake_needs_somebody(new_azure: NewAzure) -> None:
+    """Restarted as often as is allowed: one problem, at ``status`` and page, as there is one event."""
+    azure = new_azure(Policy(restarts_per_day=1))
+    azure.add_vm()
+    azure.world.evict("render-1")
+    azure.run_until(at("10:10"))
+    azure.world.evict("render-1")
+    azure.run_until(at("10:20"))
+    said = seen(azure)
+    (problem,) = said.problems
+    assert problem.what == "render-1: the brake: restarted 1 time within a day, the most that is allowed"
+    assert headline(said) == "1 thing needs somebody"
+    assert notices(azure).count("render-1 brake") == 1
+
+
+def test_three_hundred_vms_without_quota_are_one_problem() -> None:
+    """The first five by name, and how many more; another subscription is another problem."""
+    many = [refused(FailureKind.QUOTA, replace(VM_ID, name=f"vm-{number}")) for number in range(300)]
+    other = refused(FailureKind.QUOTA, VmId("other", "rg-batch", "lone-1"))
+    found = overview([*many, other], [], [], NOTHING, at("10:30")).problems
+    assert [problem.what for problem in found] == [
+        "vm-0, vm-1, vm-2, vm-3, vm-4 and 295 more: Azure refused",
+        "lone-1: Azure refused",
+    ]
+
+
+def test_two_vms_of_one_name_are_told_apart() -> None:
+    """With their groups for people, by their ids for commands."""
+    twins = [refused(FailureKind.DENIED, VmId("s", group, "twin-1")) for group in ("rg-a", "rg-b")]
+    (problem,) = overview(twins, [], [], NOTHING, at("10:30")).problems
+    assert problem.what == "twin-1 in rg-a, twin-1 in rg-b: Azure refused"
+    assert problem.mend == f"spot-responder explain {twins[0].vm_id}"
+    ids = [VmId("s1", "rg", "vm"), VmId("s2", "RG", "VM"), VmId("s1", "rg-2", "other")]
+    assert [names(ids)[vm_id] for vm_id in ids] == [str(ids[0]), str(ids[1]), "other"]
+
+
+def test_a_held_vm_needs_nobody_and_is_not_on_its_way() -> None:
+    """Whatever was refused before; and the headline says how many are held."""
+    held = refused(FailureKind.QUOTA, held_at=at("10:10"))
+    said = overview([held], [], [], NOTHING, TEN + timedelta(hours=30), dry_run=True)
+    assert said.problems == ()
+    assert headline(said) == "All is well: nothing is being recovered; 1 VM held by an operator"
+    assert said.cases[0].reason == "an operator holds it: not started until it is released"
+
+
+def test_the_headline_counts_who_comes_up_who_waits_and_who_is_held() -> None:
+    """Nobody is needed, and no more is promised than is so."""
+    rows = [
+        replace(accepted(), vm_id=replace(VM_ID, name="up-1"), wake_at=at("10:31")),
+        refused(FailureKind.CAPACITY),
+        refused(FailureKind.CAPACITY, replace(VM_ID, name="held-1"), held_at=at("10:10")),
+    ]
+    said = overview(rows, [], [], NOTHING, at("10:30"))
+    assert headline(said) == ("Nobody is needed: 1 VM coming up, 1 VM waiting to be started, 1 VM held by an operator")
 
 
 def test_a_day_without_the_vm_is_a_problem() -> None:
@@ -194,6 +259,9 @@ def test_a_pool_that_opens_step_by_step() -> None:
     opening = pool_state(replace(gate, refusals=0, width=4), at("10:13"))
     assert opening is not None
     assert (opening.standing, opening.starts_under_way) == (PoolStanding.OPENING, 0)
+    due = pool_state(gate, at("10:13"))
+    assert due is not None
+    assert due.standing is PoolStanding.DUE
     assert pool_state(gate, at("11:10")) is not None
     assert pool_state(gate, at("11:11")) is None
     assert pool_state(Pool(POOL_ID, under_way={"a": at("10:12")}), at("10:05")) is None

@@ -12,10 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spot_responder.charts import bar_chart
+from spot_responder.event_paths import EventPath, EventPathStanding
 from spot_responder.failures import FailureKind
 from spot_responder.figures import Count
+from spot_responder.letters import QueueCounts
 from spot_responder.operating import hold
-from spot_responder.overviews import EventPath, EventPathStanding, PoolStanding, PoolState, QueueCounts, overview
+from spot_responder.overviews import PoolStanding, PoolState, overview
 from spot_responder.pages import MOST_CASES, status_page
 from spot_responder.pools import PoolId
 from spot_responder.signals import SignalKind
@@ -88,7 +90,7 @@ def test_vms_on_their_way_back_need_nobody(new_azure: NewAzure) -> None:
     azure.run_until(at("10:01"))
     said = overview([azure.recovery()], [], [], NOTHING, azure.now)
     text = read(said).text
-    assert "All is well: 1 VM on the way back" in text
+    assert "Nobody is needed: 1 VM waiting to be started" in text
     assert "no capacity for standard_d2s_v5 in westeurope (AllocationFailed)" in text
     assert "Azure said: AllocationFailed: " in text
     assert "down for 1 min 0 s, 1 start request, next look 10:0" in text
@@ -113,7 +115,7 @@ def test_what_needs_somebody_comes_first() -> None:
     text = read(said).text
     assert "2 things need somebody" in text
     assert "spot-responder explain " in text
-    assert "2 messages in signals-poison: the app gave up on it" in text
+    assert "2 messages in signals-poison: the app gave up on them" in text
     assert "could not look (Event Grid could not deliver)" in text
     assert "1 thing needs somebody" in read(replace(said, problems=said.problems[:1])).text
 

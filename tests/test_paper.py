@@ -15,7 +15,7 @@ from spot_responder.amounts import count, span
 from spot_responder.commands.answers import StopError
 from spot_responder.commands.paper import Cell, Colour, Painted, Paper
 from spot_responder.json_forms import json_form
-from spot_responder.overviews import QueueCounts
+from spot_responder.letters import QueueCounts
 from spot_responder.plain_text import one_line
 from spot_responder.pools import PoolId
 from spot_responder.recoveries import Outcome

@@ -14,10 +14,10 @@ from spot_responder.commands import explaining, planning, replay, status
 from spot_responder.commands.paper import Paper
 from spot_responder.commands.replay import Shown
 from spot_responder.failures import classify
-from spot_responder.letters import Letter, Place, read_letter
+from spot_responder.letters import Letter, Place, QueueCounts, read_letter
 from spot_responder.looking import look_at
 from spot_responder.messages import follow_up_event
-from spot_responder.overviews import QueueCounts, overview
+from spot_responder.overviews import overview
 from spot_responder.pages import status_page
 from spot_responder.plain_text import one_line
 from spot_responder.vms import NotAVmIdError, VmId

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
-from spot_responder.letters import Letter, Place, without_dead_letter_fields
-from spot_responder.overviews import QueueCounts
+from spot_responder.letters import Letter, Place, QueueCounts, without_dead_letter_fields
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

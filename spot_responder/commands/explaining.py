@@ -36,7 +36,8 @@ def add(commands: Commands) -> None:
 
 async def _run(arguments: Namespace, operator: Operator) -> Answer:
     vm_id = await find_vm(arguments.vm, operator.doors)
-    explanation = await look_at(vm_id, operator.doors.clients, operator.settings, operator.clock())
+    called = str(arguments.vm)
+    explanation = await look_at(vm_id, operator.doors.clients, operator.settings, operator.clock(), called)
     return Answer(explanation, lambda paper: told(explanation, paper), WRONG if explanation.needs_you else FINE)
 
 

@@ -9,8 +9,11 @@ from spot_responder.amounts import count, span
 from spot_responder.commands.answers import FINE, WRONG, Answer
 from spot_responder.commands.arguments import add_command
 from spot_responder.commands.paper import Colour, Painted
+from spot_responder.event_paths import EventPathStanding
 from spot_responder.looking import look_around
-from spot_responder.overviews import EventPathStanding, PoolStanding, Standing
+from spot_responder.open_cases import Standing
+from spot_responder.overviews import PoolStanding, headline
+from spot_responder.vm_names import names
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -18,8 +21,11 @@ if TYPE_CHECKING:
     from spot_responder.commands.arguments import Commands
     from spot_responder.commands.operators import Operator
     from spot_responder.commands.paper import Paper
+    from spot_responder.event_paths import EventPath
     from spot_responder.figures import Figures
-    from spot_responder.overviews import EventPath, OpenCase, Overview, PoolState, QueueCounts
+    from spot_responder.letters import QueueCounts
+    from spot_responder.open_cases import OpenCase
+    from spot_responder.overviews import Overview, PoolState
 
 EXAMPLES: Final = """\
   spot-responder status
@@ -68,14 +74,15 @@ def _cases(overview: Overview, paper: Paper) -> str:
     if not overview.cases:
         return _line(paper, "open recoveries", "none")
     heads = ("VM", "is", "down for", "starts", "next look", "why")
-    rows = [_case(case, overview, paper) for case in overview.cases]
+    called = names(case.vm_id for case in overview.cases)
+    rows = [_case(case, called[case.vm_id], overview, paper) for case in overview.cases]
     return _line(paper, "open recoveries", str(len(rows))) + paper.table(heads, rows)
 
 
-def _case(case: OpenCase, overview: Overview, paper: Paper) -> list[str | Painted]:
+def _case(case: OpenCase, called: str, overview: Overview, paper: Paper) -> list[str | Painted]:
     next_look = paper.when(case.next_look_at)
     return [
-        case.vm_id.name,
+        called,
         Painted(case.standing, _STANDINGS[case.standing]),
         span(overview.at - case.down_since),
         str(case.start_requests),
@@ -87,8 +94,9 @@ def _case(case: OpenCase, overview: Overview, paper: Paper) -> list[str | Painte
 def _held(overview: Overview, paper: Paper) -> str:
     if not overview.held:
         return ""
-    names = ", ".join(f"{vm.vm_id.name} since {paper.when(vm.held_at)}" for vm in overview.held)
-    return _line(paper, "held by an operator", names)
+    called = names(vm.vm_id for vm in overview.held)
+    held = ", ".join(f"{called[vm.vm_id]} since {paper.when(vm.held_at)}" for vm in overview.held)
+    return _line(paper, "held by an operator", held)
 
 
 def _pools(pools: tuple[PoolState, ...], paper: Paper) -> str:
@@ -103,6 +111,8 @@ def _gate(pool: PoolState, paper: Paper) -> str:
     match pool.standing:
         case PoolStanding.CLOSED:
             return f"closed until {paper.when(pool.closed_until)}"
+        case PoolStanding.DUE:
+            return "its pause is over: the next VM probes it"
         case PoolStanding.PROBING:
             return "probed by one VM"
         case PoolStanding.OPENING:
@@ -140,7 +150,7 @@ def _figures(figures: Figures) -> str:
 
 def _problems(overview: Overview, paper: Paper) -> str:
     if not overview.problems:
-        return paper.paint("nothing is wrong", Colour.GOOD) + "\n"
+        return paper.paint(headline(overview), Colour.GOOD) + "\n"
     lines = [
         f"{paper.paint('!', Colour.BAD)} {problem.what}\n  mend: {problem.mend}\n" for problem in overview.problems
     ]

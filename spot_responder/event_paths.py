@@ -1,0 +1,51 @@
+"""Whether Azure's events arrive: by whom the recoveries of the last days were opened. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.signals import SignalKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from spot_responder.recoveries import Recovery
+
+WINDOW: Final = timedelta(days=7)
+"""How far back it is looked whether recoveries were told by events."""
+
+
+class EventPathStanding(StrEnum):
+    """Whether events arrive."""
+
+    WORKS = "works"
+    SILENT = "silent"
+    QUIET = "quiet"
+
+
+@dataclass(frozen=True, slots=True)
+class EventPath:
+    """By whom the recoveries of the last days were opened; ``QUIET`` where there was none, so nothing is known."""
+
+    standing: EventPathStanding
+    told_by_event: int
+    found_by_sweep: int
+    last_told_at: datetime | None
+    last_found_at: datetime | None
+
+
+def event_path(recoveries: Sequence[Recovery], now: datetime) -> EventPath:
+    """Say whether evictions were told by events, or found by the sweep alone."""
+    since = now - WINDOW
+    lately = [row for row in recoveries if row.opened_at > since]
+    found = [row.opened_at for row in lately if row.opened_by is SignalKind.SWEEP_FOUND]
+    told = [row.opened_at for row in lately if row.opened_by not in {SignalKind.SWEEP_FOUND, SignalKind.OPERATOR_ASKED}]
+    last_told, last_found = max(told, default=None), max(found, default=None)
+    if last_told and (last_found is None or last_told > last_found):
+        standing = EventPathStanding.WORKS
+    else:
+        standing = EventPathStanding.SILENT if last_found else EventPathStanding.QUIET
+    return EventPath(standing, len(told), len(found), last_told, last_found)
