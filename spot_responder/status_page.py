@@ -73,7 +73,9 @@ async def show_status(
 def _wanted(accept: str) -> str | None:
     if not accept.strip():
         return JSON
-    best: str | None = parse_accept_header(accept, MIMEAccept).best_match(_OFFERED)
+    # A charset that is asked for as well is that of all JSON and of our HTML.
+    asked = [(kind.partition(";")[0].strip(), quality) for kind, quality in parse_accept_header(accept, MIMEAccept)]
+    best: str | None = MIMEAccept(asked).best_match(_OFFERED)
     return best
 
 

@@ -52,6 +52,12 @@ def test_what_it_has_not_is_refused_before_anything_is_looked_at(accept: str) ->
     assert shown(accept).status == HTTPStatus.NOT_ACCEPTABLE
 
 
+@pytest.mark.parametrize("accept", ["application/json; charset=utf-8", "text/html;charset=utf-8;q=0.9"])
+def test_a_charset_beside_the_kind_is_no_reason_to_refuse(accept: str) -> None:
+    """Clients add it; only the doors are shut here."""
+    assert shown(accept).status == HTTPStatus.SERVICE_UNAVAILABLE
+
+
 @pytest.mark.parametrize("accept", ["", "  ", "*/*", "rubbish", ";;;,,,", "text/html;q=nonsense", "x" * 100_000])
 def test_rubbish_is_answered_like_anything_else(accept: str) -> None:
     """A header is anybody's: no traceback."""

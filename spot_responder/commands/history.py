@@ -37,7 +37,9 @@ def add(commands: Commands) -> None:
     command = add_command(commands, "history", what, _run, examples=EXAMPLES)
     days = whole_number(1, _MOST_DAYS)
     command.add_argument("--days", metavar="N", type=days, default=_DAYS, help=f"so many days back (default {_DAYS})")
-    command.add_argument("--by", choices=list(By), default=By.DAY, help="what to count by (default day, in UTC)")
+    command.add_argument(
+        "--by", choices=[str(by) for by in By], default=By.DAY, help="what to count by (default day, in UTC)"
+    )
     command.add_argument("--csv", action="store_true", help="one row for each recovery, as CSV")
 
 

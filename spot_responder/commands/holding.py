@@ -31,7 +31,7 @@ RETRY_EXAMPLES: Final = """\
   spot-responder retry render-1
 
 The app looks at it at once, and tries a start if nothing but a pause after a refusal stands against it: no hold, no
-owner's stop, no brake. A closed pool is probed by this VM.
+owner's stop, no brake, no budget, and not that Azure asked to slow down. A closed pool is probed by this VM.
 """
 
 
