@@ -128,7 +128,7 @@ MUTANTS: Final = (
         "polite",
         "a signal is put back at once, without a pause",
         "responder.py",
-        "        delay = after or self._delay(times, problem.failure.retry_after, first, longest)\n",
+        "        delay = after or later\n",
         "        delay = timedelta()\n",
     ),
     Mutant(

@@ -33,7 +33,7 @@ EVIL: Final = "<script>document.title = 'owned'</script><img src=x onerror=\"doc
 def azure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OperatorsLaptop]:
     """Start the laptop Azure, with a VM that waits for capacity and one that Azure refuses in evil words."""
     with operators_laptop(tmp_path_factory.mktemp("status")) as running:
-        for name, code in (("ci-1", "AllocationFailed"), ("render-4", "Evil")):
+        for name, code in (("ci-1", "AllocationFailed"), ("render-4", "ScopeLocked")):
             running.move(partial(refuse_and_evict, name, code))
             running.until_row(name, "refused", lambda row: row.attempt is not None and row.attempt.failure is not None)
         yield running
@@ -95,7 +95,7 @@ def test_a_program_gets_what_status_gives_as_json(azure: OperatorsLaptop) -> Non
         seen = json.loads(body)
         assert {**seen, **passing} == {**told, **passing}
         assert seen["queues"].keys() == told["queues"].keys()
-    assert {case["failure"] for case in seen["cases"]} == {FailureKind.CAPACITY, FailureKind.UNKNOWN}
+    assert {case["failure"] for case in seen["cases"]} == {FailureKind.CAPACITY, FailureKind.DENIED}
 
 
 def test_a_browser_gets_a_page_and_nothing_may_be_loaded_into_it(azure: OperatorsLaptop) -> None:
