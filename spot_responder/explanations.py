@@ -224,11 +224,11 @@ def _tried(row: Recovery | None, failure: Failure | None) -> tuple[str, ...]:
         return ("no start was asked for yet",)
     tries = count(row.attempts, "start request")
     if failure:
-        said = ": ".join(part for part in (failure.code, failure.message) if part)
         if counts_as_attempt(failure):
-            return (f"{tries}; the latest came to nothing ({failure.kind}). Azure said: {said}",)
+            return (f"{tries}; the latest came to nothing ({failure.kind}). Azure said: {failure.said}",)
         before = f"{tries}, and " if row.attempts else ""
-        return (f"{before}one that Azure did not try, so that it is not counted ({failure.kind}). Azure said: {said}",)
+        came = f"one that Azure did not try, so that it is not counted ({failure.kind})"
+        return (f"{before}{came}. Azure said: {failure.said}",)
     known = "Azure works on it" if row.attempt.state is AttemptState.ACCEPTED else "its answer is not known yet"
     return (f"{tries}; the latest is under way: {known}",)
 

@@ -56,6 +56,11 @@ class Failure:
     message: str
     retry_after: timedelta | None
 
+    @property
+    def said(self) -> str:
+        """Give code and message in Azure's own words."""
+        return ": ".join(part for part in (self.code, self.message) if part)
+
 
 @dataclass(frozen=True, slots=True)
 class _Row:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from spot_responder.notices import needs_somebody
 from spot_responder.recoveries import AttemptState
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from spot_responder.recoveries import Recovery
     from spot_responder.signals import SignalKind
     from spot_responder.vms import VmId
+
+
+_HELD: Final = "an operator holds it: not started until it is released"
 
 
 class Standing(StrEnum):
@@ -66,18 +69,20 @@ class OpenCase:
 def open_case(row: Recovery, now: datetime, *, dry_run: bool = False) -> OpenCase:
     """Read an open recovery's row into an operator's words."""
     failure = row.attempt.failure if row.attempt and row.attempt.state is AttemptState.REFUSED else None
+    standing = _standing(row)
     return OpenCase(
         vm_id=row.vm_id,
         recovery_id=row.recovery_id,
-        standing=_standing(row),
-        reason=_reason(row),
+        standing=standing,
+        # A hold may have come after the latest decision.
+        reason=_HELD if standing is Standing.HELD else row.reason,
         opened_at=row.opened_at,
         down_since=row.evidence.down_since(row.opened_at),
         told_by=row.opened_by,
         start_requests=row.attempts,
         failure=failure.kind if failure else None,
         needs=needs_somebody(row),
-        azure_said=": ".join(part for part in (failure.code, failure.message) if part) if failure else "",
+        azure_said=failure.said if failure else "",
         next_look_at=row.wake_at,
         is_overdue=row.is_overdue(now) and not dry_run,
         held_at=row.held_at,
@@ -91,9 +96,3 @@ def _standing(row: Recovery) -> Standing:
     if row.held_at:
         return Standing.HELD
     return Standing.REFUSED if row.attempt and row.attempt.failure else Standing.WAITING
-
-
-def _reason(row: Recovery) -> str:
-    """Give the latest decision's sentence, or that of a hold that came after it."""
-    is_held = _standing(row) is Standing.HELD
-    return "an operator holds it: not started until it is released" if is_held else row.reason

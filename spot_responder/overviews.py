@@ -55,7 +55,7 @@ class PoolState:
     pool_id: PoolId
     standing: PoolStanding
     refusals: int
-    closed_until: datetime | None
+    closed_until: datetime
     starts_under_way: int
     starts_allowed: int
 
@@ -122,6 +122,19 @@ def headline(overview: Overview) -> str:
         held,
     ]
     return "Nobody is needed: " + ", ".join(part for part in parts if part)
+
+
+def gate(pool: PoolState, closed_until: str) -> str:
+    """Say how a pool's gate stands, in words; ``closed_until``: that time, as its reader has times written."""
+    match pool.standing:
+        case PoolStanding.CLOSED:
+            return f"closed until {closed_until}"
+        case PoolStanding.DUE:
+            return "its pause is over: the next VM probes it"
+        case PoolStanding.OPENING:
+            return f"opening: {count(pool.starts_allowed, 'start')} at once"
+        case _:
+            return "probed by one VM"
 
 
 def pool_state(pool: Pool, now: datetime) -> PoolState | None:

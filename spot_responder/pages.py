@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from spot_responder.amounts import count, span
 from spot_responder.charts import bar_chart
 from spot_responder.event_paths import EventPathStanding
-from spot_responder.overviews import PoolStanding, headline
+from spot_responder.overviews import gate, headline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -136,20 +136,9 @@ def _held(overview: Overview) -> str:
 
 
 def _pool(pool: PoolState, now: datetime) -> str:
+    how = gate(pool, _away(pool.closed_until, now))
     refusals = f"refused {count(pool.refusals, 'time')} in a row, {count(pool.starts_under_way, 'start')} under way"
-    return f'<span class="name">{_text(pool.pool_id)}</span><p>{_text(_gate(pool, now))}</p>{_soft(refusals)}'
-
-
-def _gate(pool: PoolState, now: datetime) -> str:
-    match pool.standing:
-        case PoolStanding.CLOSED if pool.closed_until:
-            return f"closed until {_away(pool.closed_until, now)}"
-        case PoolStanding.OPENING:
-            return f"opening: {count(pool.starts_allowed, 'start')} at once"
-        case PoolStanding.DUE:
-            return "its pause is over: the next VM probes it"
-        case _:
-            return "probed by one VM"
+    return f'<span class="name">{_text(pool.pool_id)}</span><p>{_text(how)}</p>{_soft(refusals)}'
 
 
 def _flow(queues: QueueCounts, path: EventPath, now: datetime) -> str:

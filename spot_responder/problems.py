@@ -12,12 +12,13 @@ from spot_responder.event_paths import EventPathStanding
 from spot_responder.vm_names import names, reference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from spot_responder.event_paths import EventPath
     from spot_responder.letters import QueueCounts
     from spot_responder.open_cases import OpenCase
+    from spot_responder.vms import VmId
 
 TOO_LONG: Final = timedelta(days=1)
 """A recovery that is open for longer is worth an operator's look: the alarm ``gave-up`` says the same."""
@@ -38,7 +39,8 @@ class Problem:
 
 def problems(cases: Sequence[OpenCase], queues: QueueCounts, path: EventPath, now: datetime) -> tuple[Problem, ...]:
     """Find what does not go on by itself, or should not be so."""
-    found = [*_letters(queues), *_overdue(cases), *_needs(cases), *_too_long(cases, now)]
+    called = names(case.vm_id for case in cases)
+    found = [*_letters(queues), *_overdue(cases, called), *_needs(cases, called), *_too_long(cases, called, now)]
     if path.standing is EventPathStanding.SILENT:
         what = f"no event told of the newest eviction: the sweep found it ({path.found_by_sweep} of the last 7 days)"
         found.append(Problem(what, "spot-responder doctor"))
@@ -56,37 +58,36 @@ def _letters(queues: QueueCounts) -> Iterator[Problem]:
             yield Problem(what, "spot-responder replay list")
 
 
-def _overdue(cases: Sequence[OpenCase]) -> Iterator[Problem]:
+def _overdue(cases: Sequence[OpenCase], called: Mapping[VmId, str]) -> Iterator[Problem]:
     overdue = [case for case in cases if case.is_overdue]
     if overdue:
-        who = _names(overdue, cases)
+        who = _names(overdue, called)
         what = f"nothing came of the look that was due at {who}: the app does not run, or a message is lost"
         yield Problem(what, _IS_IT_THERE)
 
 
-def _needs(cases: Sequence[OpenCase]) -> Iterator[Problem]:
+def _needs(cases: Sequence[OpenCase], called: Mapping[VmId, str]) -> Iterator[Problem]:
     """Give one problem for all VMs of a subscription that need the same."""
     alike: defaultdict[tuple[str, str, str], list[OpenCase]] = defaultdict(list)
     for case in cases:
         if case.needs is not None:
             alike[case.needs, case.vm_id.subscription_id.lower(), case.reason].append(case)
     for same in alike.values():
-        first = reference(same[0].vm_id, (case.vm_id for case in cases))
-        yield Problem(f"{_names(same, cases)}: {same[0].reason}", f"spot-responder explain {first}")
+        first = reference(same[0].vm_id, called)
+        yield Problem(f"{_names(same, called)}: {same[0].reason}", f"spot-responder explain {first}")
 
 
-def _too_long(cases: Sequence[OpenCase], now: datetime) -> Iterator[Problem]:
+def _too_long(cases: Sequence[OpenCase], called: Mapping[VmId, str], now: datetime) -> Iterator[Problem]:
     long_open = [
         case for case in cases if now - case.down_since > TOO_LONG and case.needs is None and case.held_at is None
     ]
     if long_open:
-        first = reference(long_open[0].vm_id, (case.vm_id for case in cases))
-        what = f"down for longer than a day: {_names(long_open, cases)}"
+        first = reference(long_open[0].vm_id, called)
+        what = f"down for longer than a day: {_names(long_open, called)}"
         yield Problem(what, f"spot-responder explain {first}")
 
 
-def _names(some: Sequence[OpenCase], among: Iterable[OpenCase]) -> str:
-    called = names(case.vm_id for case in among)
+def _names(some: Sequence[OpenCase], called: Mapping[VmId, str]) -> str:
     named = ", ".join(called[case.vm_id] for case in some[:_NAMED])
     more = len(some) - _NAMED
     return f"{named} and {more} more" if more > 0 else named

@@ -25,10 +25,9 @@ def names(vm_ids: Iterable[VmId]) -> Mapping[VmId, str]:
     return {vm_id: called(vm_id) for vm_id in ids}
 
 
-def reference(vm_id: VmId, among: Iterable[VmId]) -> str:
-    """Give how a command is to be told which VM is meant: by its name, or by its id where others have that name."""
-    is_shared = any(_name(other) == _name(vm_id) and other != vm_id for other in among)
-    return str(vm_id) if is_shared else vm_id.name
+def reference(vm_id: VmId, called: Mapping[VmId, str]) -> str:
+    """Give how a command is to be told which VM is meant: by its name where it is called so, else by its id."""
+    return vm_id.name if called[vm_id] == vm_id.name else str(vm_id)
 
 
 def _name(vm_id: VmId) -> str:

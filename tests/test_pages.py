@@ -146,6 +146,7 @@ def test_a_dry_run_and_a_held_vm_are_told(new_azure: NewAzure) -> None:
     [
         (PoolStanding.CLOSED, at("10:04"), "closed until 10:04:00 (in 4 min 0 s)"),
         (PoolStanding.CLOSED, at("10:04") + timedelta(days=1), "closed until 2026-03-03 10:04:00 (in 1 d 0 h)"),
+        (PoolStanding.DUE, at("9:59"), "its pause is over: the next VM probes it"),
         (PoolStanding.PROBING, at("9:59"), "probed by one VM"),
         (PoolStanding.OPENING, at("9:59"), "opening: 8 starts at once"),
     ],

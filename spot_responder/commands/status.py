@@ -12,7 +12,7 @@ from spot_responder.commands.paper import Colour, Painted
 from spot_responder.event_paths import EventPathStanding
 from spot_responder.looking import look_around
 from spot_responder.open_cases import Standing
-from spot_responder.overviews import PoolStanding, headline
+from spot_responder.overviews import gate, headline
 from spot_responder.vm_names import names
 
 if TYPE_CHECKING:
@@ -102,21 +102,12 @@ def _held(overview: Overview, paper: Paper) -> str:
 def _pools(pools: tuple[PoolState, ...], paper: Paper) -> str:
     if not pools:
         return _line(paper, "pools", "all open")
-    rows = [[str(pool.pool_id), _gate(pool, paper), str(pool.refusals), str(pool.starts_under_way)] for pool in pools]
+    rows = [
+        [str(pool.pool_id), gate(pool, paper.when(pool.closed_until)), str(pool.refusals), str(pool.starts_under_way)]
+        for pool in pools
+    ]
     heads = ("pool", "is", "refusals in a row", "starts under way")
     return _line(paper, "pools", f"{len(pools)} not open") + paper.table(heads, rows)
-
-
-def _gate(pool: PoolState, paper: Paper) -> str:
-    match pool.standing:
-        case PoolStanding.CLOSED:
-            return f"closed until {paper.when(pool.closed_until)}"
-        case PoolStanding.DUE:
-            return "its pause is over: the next VM probes it"
-        case PoolStanding.PROBING:
-            return "probed by one VM"
-        case PoolStanding.OPENING:
-            return f"opening: {count(pool.starts_allowed, 'start')} at once"
 
 
 def _queues(queues: QueueCounts) -> str:
