@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from spot_responder.amounts import count
+from spot_responder.letters import Place, Unseen
 from spot_responder.payloads import field, text_field
 
 CLOCK_TOLERATED: Final = timedelta(minutes=1)
@@ -44,6 +46,17 @@ class CheckUp:
     def is_well(self) -> bool:
         """Whether nothing was found wrong. What could not be looked at is not wrong."""
         return all(finding.health is not Health.BAD for finding in self.findings)
+
+
+def place_finding(place: str, number: int | None, unseen: Unseen | None) -> Finding:
+    """Say how many messages lie in a queue, or dead letters in their container, or why nobody could look."""
+    what = f"container {place}" if place == Place.DEAD else f"queue {place}"
+    if unseen is not None:
+        return Finding(what, Health.BAD if unseen.is_wrong else Health.UNSEEN, unseen.why, unseen.mend)
+    told = count(number or 0, "message")
+    if number and place != "signals":
+        return Finding(what, Health.BAD, told, "spot-responder replay list")
+    return Finding(what, Health.GOOD, f"reachable, {told}")
 
 
 def clock_finding(here: datetime, there: datetime | None) -> Finding:

@@ -9,19 +9,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.amounts import count
 from spot_responder.check_ups import (
     CheckUp,
     Finding,
     Health,
     clock_finding,
     missing_topic,
+    place_finding,
     principals_of,
     role_finding,
     subscription_findings,
     topic_findings,
 )
-from spot_responder.doors import AzureRefusedError
-from spot_responder.failures import FailureKind
+from spot_responder.doors import AzureRefusedError, StoreFailedError
+from spot_responder.failures import NO_ANSWER, FailureKind
+from spot_responder.letters import Place
+from spot_responder.operator_doors import CouldNotLookError
 from spot_responder.payloads import text_field
 
 if TYPE_CHECKING:
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
     from spot_responder.vms import VmId
 
 INFRA: Final = Path(__file__).resolve().parents[1] / "infra"
+_ARM: Final = "Azure Resource Manager"
 START: Final = "Microsoft.Compute/virtualMachines/start/action"
 _COMPUTE: Final = "2024-07-01"
 _EVENT_GRID: Final = "2025-02-15"
@@ -51,16 +56,20 @@ class _Right:
 
 
 async def check_up(doors: OperatorDoors, now: Callable[[], datetime], progress: Callable[[str], None]) -> CheckUp:
-    """Look at everything, and say how it was found.
-
-    Raises:
-        AzureRefusedError: if nobody is logged in.
-    """
-    login = await doors.management.login()
+    """Look at everything, and say how it was found. Without a login, or where ARM does not answer, it ends there."""
+    progress("looking at login")
+    try:
+        login = await doors.management.login()
+    except CouldNotLookError as nobody:
+        return CheckUp(now(), "nobody", (Finding("login", Health.BAD, nobody.what, nobody.mend),))
     findings = [Finding("login", Health.GOOD, login.name or "a token that does not say whose it is")]
-    for what, look in (("clock", _clock), ("storage", _storage)):
-        progress(f"looking at {what}")
-        findings += await look(doors, now)
+    progress("looking at storage")
+    findings += await _storage(doors)
+    progress("looking at Azure Resource Manager")
+    clock = await _clock(doors, now)
+    findings.append(clock)
+    if clock.what == _ARM:
+        return CheckUp(now(), login.name, tuple(findings))
     vms, unseen = await _one_vm_each(doors)
     findings += unseen
     for number, vm_id in enumerate(vms, 1):
@@ -70,31 +79,33 @@ async def check_up(doors: OperatorDoors, now: Callable[[], datetime], progress: 
     return CheckUp(now(), login.name, tuple(findings))
 
 
-async def _clock(doors: OperatorDoors, now: Callable[[], datetime]) -> list[Finding]:
+async def _clock(doors: OperatorDoors, now: Callable[[], datetime]) -> Finding:
+    """Ask ARM what anybody may ask: it tells its time. Whether it answers at all comes out by the way."""
     try:
         answer = await doors.management.ask("GET", "/subscriptions", _SUBSCRIPTIONS)
     except AzureRefusedError as refused:
-        return [_unseen("clock", refused)]
-    return [clock_finding(now(), answer.at)]
+        if refused.failure.code == NO_ANSWER:
+            return Finding(_ARM, Health.BAD, str(refused), "is ARM_ENDPOINT right, and is the network there?")
+        return _unseen("clock", refused)
+    return clock_finding(now(), answer.at)
 
 
-async def _storage(doors: OperatorDoors, _now: Callable[[], datetime]) -> list[Finding]:
-    counts, rows = await asyncio.gather(doors.letters.counts(), doors.clients.store.all_recoveries())
-    places = (("queue signals", counts.signals), ("queue signals-poison", counts.poison))
-    findings = [_counted(what, number, "message") for what, number in places]
-    findings.append(_counted("container event-dead-letters", counts.dead_letters, "dead letter"))
-    findings.append(Finding("table recoveries", Health.GOOD, f"{len(rows)} rows"))
-    return findings
+async def _storage(doors: OperatorDoors) -> list[Finding]:
+    counts, table = await asyncio.gather(doors.letters.counts(), _table(doors))
+    places = (("signals", counts.signals), (Place.POISON, counts.poison), (Place.DEAD, counts.dead_letters))
+    unseen = {each.place: each for each in counts.unseen}
+    return [*(place_finding(place, number, unseen.get(place)) for place, number in places), table]
 
 
-def _counted(what: str, number: int | None, one: str) -> Finding:
-    if number is None:
-        role = "Storage Blob Data Reader" if "container" in what else "Storage Queue Data Reader"
-        return Finding(what, Health.UNSEEN, "your login may not look", f"az role assignment create --role '{role}' …")
-    told = f"{number} {one}" + ("" if number == 1 else "s")
-    if number and what != "queue signals":
-        return Finding(what, Health.BAD, told, "spot-responder replay list")
-    return Finding(what, Health.GOOD, f"reachable, {told}")
+async def _table(doors: OperatorDoors) -> Finding:
+    what = "table recoveries"
+    try:
+        rows = await doors.clients.store.all_recoveries()
+    except StoreFailedError as failed:
+        if failed.failure.kind is FailureKind.DENIED:
+            return Finding(what, Health.UNSEEN, str(failed), "have Storage Table Data Contributor assigned to it")
+        return Finding(what, Health.BAD, str(failed), "is AzureWebJobsStorage__tableServiceUri that of the app?")
+    return Finding(what, Health.GOOD, f"reachable, {count(len(rows), 'row')}")
 
 
 async def _one_vm_each(doors: OperatorDoors) -> tuple[list[VmId], list[Finding]]:

@@ -31,15 +31,29 @@ class Place(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Unseen:
+    """A queue, or the container, that could not be looked into: why, and what to do about it.
+
+    ``is_wrong``: it is not there, or does not answer. Otherwise it was only not for this login, or not looked for.
+    """
+
+    place: str
+    why: str
+    mend: str
+    is_wrong: bool
+
+
+@dataclass(frozen=True, slots=True)
 class QueueCounts:
     """Messages: in ``signals`` (those that wait for their time included), given up on, undeliverable.
 
-    ``None`` where it could not be looked.
+    ``None`` where it could not be looked; ``unseen`` says why.
     """
 
     signals: int | None
     poison: int | None
     dead_letters: int | None
+    unseen: tuple[Unseen, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,10 +40,14 @@ class Letters(Protocol):
     """What could not be handled: the poison queue and Event Grid's dead letters."""
 
     async def counts(self) -> QueueCounts:
-        """Count the messages of each place."""
+        """Count the messages of each place, as far as they can be seen."""
 
     async def letters(self, place: Place) -> Sequence[Letter]:
-        """Read what lies in a place, oldest first; of the poison queue, what is to be seen at its front."""
+        """Read what lies in a place, oldest first; of the poison queue, what is to be seen at its front.
+
+        Raises:
+            CouldNotLookError: if the place cannot be looked into.
+        """
 
     async def put_back(self, letter: Letter) -> bool:
         """Put its event on the queue ``signals`` and remove it from its place; ``False`` if it is not there."""
@@ -72,7 +76,7 @@ class Management(Protocol):
     """Azure Resource Manager, for what is not a VM, and for what a drill and a check of rights ask."""
 
     async def login(self) -> Login:
-        """Say as whom we are logged in. Raises ``AzureRefusedError`` where nobody is."""
+        """Say as whom we are logged in. Raises ``CouldNotLookError`` where nobody is."""
 
     async def listed(self, path: str, api_version: str) -> Sequence[Mapping[str, object]]:
         """Give all that a list at a path holds, page after page. Raises ``AzureRefusedError``."""
@@ -93,4 +97,13 @@ class OperatorDoors:
 
 
 class CouldNotLookError(Exception):
-    """Storage or identity did not let an operator look; the message is one line, with what to do."""
+    """Storage or identity did not let an operator look: what was found, and what to do about it.
+
+    ``is_wrong``: what was asked is not there, or does not answer. Otherwise the login may not look, or nobody told it
+    where, which says nothing of what was to be looked at.
+    """
+
+    def __init__(self, what: str, mend: str, *, is_wrong: bool = True) -> None:
+        """Say it in one line."""
+        super().__init__(f"{what}: {mend}")
+        self.what, self.mend, self.is_wrong = what, mend, is_wrong

@@ -56,6 +56,9 @@ def _letters(queues: QueueCounts) -> Iterator[Problem]:
         if number:
             what = f"{count(number, 'message')} in {where} {'it' if number == 1 else 'them'}"
             yield Problem(what, "spot-responder replay list")
+    for unseen in queues.unseen:
+        if unseen.is_wrong:
+            yield Problem(f"{unseen.place} could not be looked into: {unseen.why}", unseen.mend)
 
 
 def _overdue(cases: Sequence[OpenCase], called: Mapping[VmId, str]) -> Iterator[Problem]:

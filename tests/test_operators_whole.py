@@ -292,8 +292,62 @@ def test_where_nobody_answers_it_is_said(azure: OperatorsLaptop) -> None:
         environment[f"AzureWebJobsStorage__{name}ServiceUri"] = "https://127.0.0.1:1/spotresponder"
     done = azure.operator("status", environment=environment)
     assert done.exit_code == 1
-    assert done.err.startswith("status: Azure cannot be reached: are these addresses right")
+    assert done.err.startswith("status: nobody answers at https://127.0.0.1:1: is AzureWebJobsStorage__queueServiceUri")
     assert done.err.count("\n") == 1
+
+
+def findings(done: Done, health: str) -> dict[str, dict[str, str]]:
+    """Give what the doctor found so, by what it looked at."""
+    return {finding["what"]: finding for finding in done.content["findings"] if finding["health"] == health}
+
+
+NOBODY = "https://127.0.0.1:1/spotresponder"
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("AzureWebJobsStorage__queueServiceUri", {"queue signals", "queue signals-poison"}),
+        ("AzureWebJobsStorage__tableServiceUri", {"table recoveries"}),
+        ("AzureWebJobsStorage__blobServiceUri", {"container event-dead-letters"}),
+        ("ARM_ENDPOINT", {"Azure Resource Manager"}),
+    ],
+)
+def test_the_doctor_names_the_one_address_that_is_wrong(name: str, what: set[str], azure: OperatorsLaptop) -> None:
+    """And looks at all the others."""
+    add(azure, f"at-{name.lower()}")
+    environment = dict(azure.laptop.operator) | {name: NOBODY if name != "ARM_ENDPOINT" else "https://127.0.0.1:1"}
+    done = azure.operator("doctor", "--json", environment=environment)
+    assert done.exit_code == 1
+    bad = findings(done, "bad")
+    assert bad.keys() == what
+    assert all(finding["mend"].startswith(f"is {name} ") for finding in bad.values()), bad
+    assert "login" in findings(done, "good")
+    assert ("all is well" in azure.operator("doctor", environment=environment).out) is False
+
+
+def test_the_doctor_without_a_login_says_so_and_ends_there(azure: OperatorsLaptop) -> None:
+    """One finding, one line, and the command; not a thousand characters of every way that was tried."""
+    environment = dict(azure.laptop.operator) | {"IDENTITY_ENDPOINT": "http://127.0.0.1:1/none"}
+    done = azure.operator("doctor", environment=environment)
+    assert (done.exit_code, done.err) == (1, "")
+    lines = done.out.splitlines()
+    assert lines[-4].endswith("nobody is logged in, or not for long enough")
+    assert lines[-2:] == ["mend login: run `az login`, then try again", "1 thing wrong"]
+
+
+def test_where_dead_letters_are_not_told_the_doctor_status_and_replay_say_so(azure: OperatorsLaptop) -> None:
+    """The setting is not among what the app must have: nothing is wrong, and nothing is said to be well either."""
+    environment = {name: value for name, value in azure.laptop.operator.items() if "blobServiceUri" not in name}
+    checked = azure.operator("doctor", environment=environment)
+    assert checked.exit_code == 0, checked.out
+    assert "mend container event-dead-letters: export AzureWebJobsStorage__blobServiceUri=https://ACC" in checked.out
+    assert "nothing wrong was seen; 1 thing could not be looked at\n" in checked.out
+    status = azure.operator("status", environment=environment)
+    assert "event-dead-letters could not look (AzureWebJobsStorage__blobServiceUri is not set)" in status.out
+    listed = azure.operator("replay", "list", environment=environment)
+    assert listed.exit_code == 1
+    assert "event-dead-letters could not be looked into: AzureWebJobsStorage__blobServiceUri is not set" in listed.out
 
 
 def test_local_finds_the_world_of_make_run(azure: OperatorsLaptop, tmp_path: Path) -> None:
@@ -341,6 +395,23 @@ def test_what_nobody_could_handle_is_shown_put_back_and_dropped(azure: Operators
     assert azure.operator("replay", "list").exit_code == 0
     row = azure.until_row("letter-1", "told of what was put back", lambda row: row.evidence.evicted_at is not None)
     assert row.opened_by is SignalKind.EVICTED
+
+
+def test_more_than_a_queue_shows_is_said_and_dealt_with_in_turn(azure: OperatorsLaptop) -> None:
+    """A queue shows its first 32 messages: what lies behind them is not taken for nothing."""
+
+    async def lay_out() -> None:
+        for number in range(35):
+            await azure.laptop.poison.send_message(f"rubbish {number}")
+
+    azure.run(lay_out())
+    behind = "3 more messages in signals-poison behind these: a queue shows its first 32 only"
+    assert behind in azure.operator("replay", "list").out
+    first = azure.operator("replay", "drop", "--all")
+    assert first.exit_code == 1
+    assert first.out.startswith("32 messages dropped\n3 more messages")
+    second = azure.operator("replay", "drop", "--all")
+    assert (second.exit_code, second.out) == (0, "3 messages dropped\n")
 
 
 def _preempted(vm_id: str, occurred_at: str) -> dict[str, object]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from spot_responder.commands import explaining, planning, replay, status
 from spot_responder.commands.paper import Paper
-from spot_responder.commands.replay import Shown
+from spot_responder.commands.replay import Found, Shown
 from spot_responder.failures import classify
 from spot_responder.letters import Letter, Place, QueueCounts, read_letter
 from spot_responder.looking import look_at
@@ -110,9 +110,9 @@ def test_a_hostile_near_miss_reaches_no_terminal(new_azure: NewAzure, tags: dict
 def test_a_hostile_letter_reaches_no_terminal(event: dict[str, object]) -> None:
     """Neither in the list nor as a whole."""
     letter = Letter(Place.DEAD, "0123abcd", TEN, json.dumps(event), "x")
-    shown = [Shown(letter, read_letter(letter))]
-    assert is_plain(replay.told(shown, PAPER))
-    assert is_plain(replay.whole(shown[0], PAPER))
+    shown = Shown(letter, read_letter(letter))
+    assert is_plain(replay.told(Found((shown,)), PAPER))
+    assert is_plain(replay.whole(shown, PAPER))
 
 
 @pytest.mark.parametrize("body", [EVIL, json.dumps({"error": {"code": EVIL, "message": EVIL}})])

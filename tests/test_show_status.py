@@ -25,8 +25,8 @@ class Shut:
 
     async def __aenter__(self) -> OperatorDoors:
         """Say why not."""
-        message = "nothing is deployed at https://table (TableNotFound): is it the app's storage account?"
-        raise CouldNotLookError(message)
+        what = "nothing is deployed at https://table (TableNotFound)"
+        raise CouldNotLookError(what, "is it the app's storage account?")
 
     async def __aexit__(self, *_error: object) -> None:
         """Be shut."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hashlib
 import json
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, ResourceNotFoundError
 
-from spot_responder.letters import Letter, Place, QueueCounts, without_dead_letter_fields
+from spot_responder.clients.operator_errors import blobs_not_set, could_not_look
+from spot_responder.letters import Letter, Place, QueueCounts, Unseen, without_dead_letter_fields
+from spot_responder.operator_doors import CouldNotLookError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from azure.storage.blob.aio import ContainerClient
     from azure.storage.queue import QueueMessage
     from azure.storage.queue.aio import QueueClient
+
+    from spot_responder.settings import Settings
 
 _FRONT: Final = 32
 """So many messages a queue shows at once, and no others."""
@@ -38,23 +42,33 @@ class LetterBoxes:
     ``dead`` is ``None`` where the settings do not say where blobs are.
     """
 
+    settings: Settings
     signals: QueueClient
     poison: QueueClient
     dead: ContainerClient | None
 
     async def counts(self) -> QueueCounts:
-        """Count the messages of each place; ``None`` where the login may not look."""
-        return QueueCounts(
-            signals=await _counted(lambda: _depth(self.signals)),
-            poison=await _counted(lambda: _depth(self.poison)),
-            dead_letters=await _counted(self._dead_count),
+        """Count the messages of each place; ``None`` where it could not be looked, with why."""
+        signals, poison, dead = await asyncio.gather(
+            self._counted("signals", lambda: _depth(self.signals)),
+            self._counted(Place.POISON, lambda: _depth(self.poison)),
+            self._counted(Place.DEAD, self._dead_count),
         )
+        unseen = tuple(each for each in (signals, poison, dead) if isinstance(each, Unseen))
+        return QueueCounts(_number(signals), _number(poison), _number(dead), unseen)
 
     async def letters(self, place: Place) -> list[Letter]:
-        """Read what lies in a place, oldest first; of the poison queue, the 32 messages at its front."""
-        if place is Place.POISON:
-            return [_poison_letter(message) for message in await self.poison.peek_messages(_FRONT)]
-        return [letter async for letter in self._dead_letters()]
+        """Read what lies in a place, oldest first; of the poison queue, the 32 messages at its front.
+
+        Raises:
+            CouldNotLookError: if the place cannot be looked into.
+        """
+        try:
+            if place is Place.POISON:
+                return [_poison_letter(message) for message in await self.poison.peek_messages(_FRONT)]
+            return [letter async for letter in self._dead_letters()]
+        except AzureError as error:
+            raise could_not_look(error, self.settings) from error
 
     async def put_back(self, letter: Letter) -> bool:
         """Put its event on ``signals``, then remove it: what dies in between is there twice, and counts once."""
@@ -95,15 +109,30 @@ class LetterBoxes:
             for message in taken:
                 await self.poison.update_message(message, visibility_timeout=0)
 
-    async def _dead_count(self) -> int | None:
-        if self.dead is None:
-            return None
+    async def _counted(self, place: str, look: Callable[[], Awaitable[int]]) -> int | Unseen:
+        try:
+            return await look()
+        except AzureError as error:
+            problem = could_not_look(error, self.settings)
+        except CouldNotLookError as error:
+            problem = error
+        return Unseen(place, problem.what, problem.mend, is_wrong=problem.is_wrong)
+
+    async def _dead_count(self) -> int:
         return len([letter async for letter in self._dead_letters()])
 
-    async def _dead_letters(self) -> AsyncIterator[Letter]:
+    def _dead(self) -> ContainerClient:
+        """Give the container.
+
+        Raises:
+            CouldNotLookError: if the settings do not say where blobs are.
+        """
         if self.dead is None:
-            return
-        async for blob in _first(self.dead, _MOST_BLOBS):
+            raise blobs_not_set(self.settings)
+        return self.dead
+
+    async def _dead_letters(self) -> AsyncIterator[Letter]:
+        async for blob in _first(self._dead(), _MOST_BLOBS):
             for event in await self._events(blob.name):
                 body = event if isinstance(event, str) else json.dumps(event)
                 yield Letter(Place.DEAD, _short(f"{blob.name} {body}"), blob.creation_time, body, blob.name)
@@ -118,9 +147,7 @@ class LetterBoxes:
         return content if isinstance(content, list) else [content]
 
     async def _text(self, name: str) -> str:
-        if self.dead is None:
-            return ""
-        download = await self.dead.download_blob(name)
+        download = await self._dead().download_blob(name)
         return (await download.readall()).decode("utf-8", "replace")
 
     async def _is_there(self, letter: Letter) -> bool:
@@ -130,9 +157,7 @@ class LetterBoxes:
 
     async def _remove_dead(self, letter: Letter) -> bool:
         """Remove one event of a blob: the blob where it was the last one, else the others are written back."""
-        name = letter.receipt
-        if self.dead is None:
-            return False
+        name, container = letter.receipt, self._dead()
         try:
             events = await self._events(name)
             others = [
@@ -141,9 +166,9 @@ class LetterBoxes:
             if len(others) == len(events):
                 return False
             if others:
-                await self.dead.upload_blob(name, json.dumps(others), overwrite=True)
+                await container.upload_blob(name, json.dumps(others), overwrite=True)
             else:
-                await self.dead.delete_blob(name)
+                await container.delete_blob(name)
         except ResourceNotFoundError:
             return False
         return True
@@ -158,19 +183,13 @@ async def _first(container: ContainerClient, most: int) -> AsyncIterator[BlobPro
         yield blob
 
 
-async def _depth(queue: QueueClient) -> int | None:
+def _number(counted: int | Unseen) -> int | None:
+    return None if isinstance(counted, Unseen) else counted
+
+
+async def _depth(queue: QueueClient) -> int:
     properties: Any = await queue.get_queue_properties()
-    count: int | None = properties.approximate_message_count
-    return count
-
-
-async def _counted(count: Callable[[], Awaitable[int | None]]) -> int | None:
-    try:
-        return await count()
-    except HttpResponseError as error:
-        if error.status_code == HTTPStatus.FORBIDDEN:
-            return None
-        raise
+    return int(properties.approximate_message_count)
 
 
 def _poison_letter(message: QueueMessage) -> Letter:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from azure.core.exceptions import AzureError, HttpResponseError
 from azure.core.rest import HttpRequest
 
+from spot_responder.clients.operator_errors import could_not_look
 from spot_responder.clients.sdk_errors import refusal
 from spot_responder.operator_doors import Answer, Login
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
     from azure.core.rest import AsyncHttpResponse
 
+    from spot_responder.settings import Settings
+
 _MOST_PAGES: Final = 100
 
 
@@ -31,7 +34,7 @@ _MOST_PAGES: Final = 100
 class Management:
     """The door to ARM for paths that have no client of their own here."""
 
-    endpoint: str
+    settings: Settings
     client: AsyncPipelineClient[HttpRequest, AsyncHttpResponse]
     credential: AsyncTokenCredential
 
@@ -39,12 +42,12 @@ class Management:
         """Say as whom we are logged in, by what the token says.
 
         Raises:
-            AzureRefusedError: if nobody is.
+            CouldNotLookError: if nobody is.
         """
         try:
-            token = await self.credential.get_token(f"{self.endpoint}/.default")
+            token = await self.credential.get_token(f"{self.settings.arm_endpoint}/.default")
         except AzureError as error:
-            raise refusal(error, "give a token") from error
+            raise could_not_look(error, self.settings) from error
         claims = _claims(token.token)
         name = next(
             (claims[key] for key in ("upn", "unique_name", "app_displayname", "appid", "sub") if claims.get(key)), ""
@@ -58,7 +61,7 @@ class Management:
             AzureRefusedError: whatever Azure said instead.
         """
         joint = "&" if "?" in path else "?"
-        return await self._ask(method, f"{self.endpoint}{path}{joint}api-version={api_version}")
+        return await self._ask(method, f"{self.settings.arm_endpoint}{path}{joint}api-version={api_version}")
 
     async def listed(self, path: str, api_version: str) -> list[Mapping[str, object]]:
         """Give all that a list holds. The way to the next page is followed on ARM's own host only: a token goes along.
@@ -70,7 +73,7 @@ class Management:
         found = _values(answer.body)
         for _ in range(_MOST_PAGES):
             following = str(answer.body.get("nextLink") or "")
-            if not following.startswith(f"{self.endpoint}/"):
+            if not following.startswith(f"{self.settings.arm_endpoint}/"):
                 break
             answer = await self._ask("GET", following)
             found += _values(answer.body)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 import ssl
 from contextlib import asynccontextmanager
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import ClientSession, DummyCookieJar, TCPConnector
 from azure.core import AsyncPipelineClient
-from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError, ServiceRequestError
+from azure.core.exceptions import AzureError
 from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.identity.aio import DefaultAzureCredential
@@ -21,7 +20,7 @@ from spot_responder.clients.connections import PATIENCE, connect
 from spot_responder.clients.graph import QueryResultError
 from spot_responder.clients.letter_boxes import LetterBoxes
 from spot_responder.clients.management import Management
-from spot_responder.clients.sdk_errors import refusal
+from spot_responder.clients.operator_errors import could_not_look
 from spot_responder.doors import StoreFailedError
 from spot_responder.letters import Place
 from spot_responder.operator_doors import CouldNotLookError, OperatorDoors
@@ -57,6 +56,7 @@ async def operator_doors(settings: Settings) -> AsyncIterator[OperatorDoors]:
             settings.arm_endpoint, policies=[policy], transport=transport
         )
         boxes = LetterBoxes(
+            settings,
             signals=cast("SignalQueue", clients.queue).client,
             poison=QueueClient(settings.queue_endpoint, Place.POISON, credential, **shared),
             dead=ContainerClient(settings.blob_endpoint, Place.DEAD, credential, **shared)
@@ -69,29 +69,13 @@ async def operator_doors(settings: Settings) -> AsyncIterator[OperatorDoors]:
                 records=cast("Tables", clients.store),
                 finder=cast("ResourceGraph", clients.graph),
                 letters=boxes,
-                management=Management(settings.arm_endpoint, arm, credential),
+                management=Management(settings, arm, credential),
             )
         except StoreFailedError as failed:
-            raise CouldNotLookError(_meaning(failed.__cause__, settings)) from failed
+            if not isinstance(failed.__cause__, AzureError):
+                raise
+            raise could_not_look(failed.__cause__, settings) from failed
         except QueryResultError as odd:
-            raise CouldNotLookError(str(odd)) from odd
+            raise CouldNotLookError(str(odd), "try again") from odd
         except AzureError as error:
-            raise CouldNotLookError(_meaning(error, settings)) from error
-
-
-def _meaning(error: BaseException | None, settings: Settings) -> str:
-    """Say in one line what an error of storage or identity means to an operator, and what to do."""
-    if isinstance(error, ClientAuthenticationError) and error.response is None:
-        return "nobody is logged in, or not for long enough: run `az login`, then try again"
-    if isinstance(error, ServiceRequestError):
-        where = f"{settings.queue_endpoint} and {settings.arm_endpoint}"
-        return f"Azure cannot be reached: are these addresses right, and is the network there? {where}"
-    code = str(getattr(error, "error_code", "") or "")
-    if isinstance(error, HttpResponseError) and error.status_code == HTTPStatus.NOT_FOUND:
-        return f"nothing is deployed at {settings.table_endpoint} ({code or 404}): is it the app's storage account?"
-    if isinstance(error, HttpResponseError) and error.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        roles = "Storage Queue Data Contributor, Storage Table Data Contributor and Storage Blob Data Contributor"
-        return (
-            f"your login may not do this at {settings.table_endpoint} ({code or error.status_code}): it needs {roles}"
-        )
-    return str(refusal(error, "answer") if isinstance(error, AzureError) else error)
+            raise could_not_look(error, settings) from error

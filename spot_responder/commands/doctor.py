@@ -49,9 +49,11 @@ def told(found: CheckUp, paper: Paper) -> str:
     mend = [f"mend {each.what}: {each.mend}\n" for each in found.findings if each.mend]
     bad = sum(each.health is Health.BAD for each in found.findings)
     unseen = sum(each.health is Health.UNSEEN for each in found.findings)
-    end = (
-        paper.paint("all is well", Colour.GOOD) if not bad else paper.paint(f"{count(bad, 'thing')} wrong", Colour.BAD)
-    )
+    end = paper.paint(f"{count(bad, 'thing')} wrong", Colour.BAD)
+    if not bad and unseen:
+        end = paper.paint("nothing wrong was seen", Colour.NOTICE)
+    elif not bad:
+        end = paper.paint("all is well", Colour.GOOD)
     more = f"; {count(unseen, 'thing')} could not be looked at" if unseen else ""
     table = paper.table(("what", "is", "told"), rows)
     return f"{paper.title('Check-up as ' + found.login)}\n{table}\n{''.join(mend)}{end}{more}\n"

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from spot_responder.amounts import count
 from spot_responder.commands.answers import FINE, MISUSED, WRONG, Answer, StopError
 from spot_responder.commands.arguments import add_command, letter_id
-from spot_responder.letters import Letter, Place, Reading, read_letter
+from spot_responder.letters import Letter, Place, Reading, Unseen, read_letter
+from spot_responder.operator_doors import CouldNotLookError
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from spot_responder.commands.arguments import Commands
     from spot_responder.commands.operators import Operator
     from spot_responder.commands.paper import Paper
+    from spot_responder.operator_doors import Letters
 
 EXAMPLES: Final = """\
   spot-responder replay list                 what lies in signals-poison and in event-dead-letters
@@ -37,6 +39,15 @@ class Shown:
     reading: Reading
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is to be seen. ``behind``: so many more lie in the poison queue, which shows its front only."""
+
+    messages: tuple[Shown, ...]
+    behind: int = 0
+    unseen: tuple[Unseen, ...] = ()
+
+
 def add(commands: Commands) -> None:
     """Add the command."""
     what = "messages that nobody could handle: list, show, put back, drop"
@@ -48,18 +59,30 @@ def add(commands: Commands) -> None:
 
 async def _run(arguments: Namespace, operator: Operator) -> Answer:
     _check(arguments)
-    shown = [
-        Shown(letter, read_letter(letter)) for place in Place for letter in await operator.doors.letters.letters(place)
-    ]
+    found = await _look(operator.doors.letters)
     if arguments.action == "list":
-        return Answer({"messages": shown}, lambda paper: told(shown, paper), WRONG if shown else FINE)
-    chosen = shown if arguments.all else [each for each in shown if each.letter.letter_id == arguments.id]
+        is_fine = not (found.messages or found.unseen)
+        return Answer(found, lambda paper: told(found, paper), FINE if is_fine else WRONG)
+    chosen = [each for each in found.messages if arguments.all or each.letter.letter_id == arguments.id]
     if not chosen and not arguments.all:
-        message = f"no message {arguments.id} is there (any more): spot-responder replay list"
+        message = f"no message {arguments.id} is to be seen (any more): spot-responder replay list"
         raise StopError(message)
     if arguments.action == "show":
         return Answer({"messages": chosen}, lambda paper: whole(chosen[0], paper))
-    return await _move(arguments.action, chosen, operator)
+    return await _move(arguments.action, chosen, found if arguments.all else Found(()), operator)
+
+
+async def _look(letters: Letters) -> Found:
+    shown: list[Shown] = []
+    unseen: list[Unseen] = []
+    for place in Place:
+        try:
+            shown += [Shown(letter, read_letter(letter)) for letter in await letters.letters(place)]
+        except CouldNotLookError as problem:
+            unseen.append(Unseen(place, problem.what, problem.mend, problem.is_wrong))
+    in_poison = (await letters.counts()).poison or 0
+    behind = in_poison - sum(each.letter.place is Place.POISON for each in shown)
+    return Found(tuple(shown), max(0, behind), tuple(unseen))
 
 
 def _check(arguments: Namespace) -> None:
@@ -72,7 +95,7 @@ def _check(arguments: Namespace) -> None:
         raise StopError(message, MISUSED)
 
 
-async def _move(action: str, chosen: list[Shown], operator: Operator) -> Answer:
+async def _move(action: str, chosen: list[Shown], beside: Found, operator: Operator) -> Answer:
     """Put back or drop; what the app could not read is put back for nothing, so it is not."""
     moved: list[Shown] = []
     left: list[Shown] = []
@@ -86,8 +109,9 @@ async def _move(action: str, chosen: list[Shown], operator: Operator) -> Answer:
         (moved if done else left).append(each)
     operator.progress("")
     what = "put back" if action == "put-back" else "dropped"
-    text = f"{count(len(moved), 'message')} {what}\n" + "".join(_left(each, what) for each in left)
-    return Answer({"moved": moved, "left": left}, lambda _: text, WRONG if left else FINE)
+    text = f"{count(len(moved), 'message')} {what}\n" + "".join(_left(each, what) for each in left) + _beside(beside)
+    content = {"moved": moved, "left": left, "behind": beside.behind, "unseen": beside.unseen}
+    return Answer(content, lambda _: text, WRONG if left or beside.behind or beside.unseen else FINE)
 
 
 def _left(each: Shown, what: str) -> str:
@@ -95,11 +119,20 @@ def _left(each: Shown, what: str) -> str:
     return f"{each.letter.letter_id} was not {what}: {why}\n"
 
 
-def told(shown: list[Shown], paper: Paper) -> str:
+def _beside(found: Found) -> str:
+    """Write what was not to be seen."""
+    lines = [f"{each.place} could not be looked into: {each.why}: {each.mend}\n" for each in found.unseen]
+    if found.behind:
+        behind = f"{count(found.behind, 'more message')} in {Place.POISON} behind these"
+        lines.append(f"{behind}: a queue shows its first 32 only; deal with these, then look again\n")
+    return "".join(lines)
+
+
+def told(found: Found, paper: Paper) -> str:
     """Write the list."""
     title = paper.title("Messages that nobody could handle")
-    if not shown:
-        return f"{title}\nnone\n"
+    if not found.messages:
+        return f"{title}\n{_beside(found) or 'none\n'}"
     heads = ("ID", "since", "in", "VM", "says", "why")
     rows = [
         [
@@ -110,9 +143,9 @@ def told(shown: list[Shown], paper: Paper) -> str:
             each.reading.what,
             each.reading.why,
         ]
-        for each in shown
+        for each in found.messages
     ]
-    return f"{title}\n" + paper.table(heads, rows)
+    return f"{title}\n{paper.table(heads, rows)}{_beside(found)}"
 
 
 def whole(each: Shown, paper: Paper) -> str:

@@ -116,7 +116,10 @@ def _queues(queues: QueueCounts) -> str:
         ("signals-poison", queues.poison),
         ("event-dead-letters", queues.dead_letters),
     )
-    return ", ".join(f"{name} {'could not look' if number is None else number}" for name, number in places)
+    why = {unseen.place: f" ({unseen.why})" for unseen in queues.unseen if not unseen.is_wrong}
+    return ", ".join(
+        f"{name} could not look{why.get(name, '')}" if number is None else f"{name} {number}" for name, number in places
+    )
 
 
 def _path(path: EventPath, paper: Paper) -> str:

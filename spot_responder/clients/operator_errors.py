@@ -1,0 +1,80 @@
+"""What errors of storage and identity mean to an operator: what was found at which address, and what to do."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final, NamedTuple
+from urllib.parse import urlsplit
+
+from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+
+from spot_responder.clients.sdk_errors import failure_of
+from spot_responder.operator_doors import CouldNotLookError
+
+if TYPE_CHECKING:
+    from spot_responder.settings import Settings
+
+_DENIED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+
+
+class _Service(NamedTuple):
+    """One address of the settings, and the role that an operator needs there."""
+
+    setting: str
+    address: str
+    role: str
+
+
+def could_not_look(error: AzureError, settings: Settings) -> CouldNotLookError:
+    """Say what an error means to an operator."""
+    if isinstance(error, ClientAuthenticationError) and error.response is None:
+        return CouldNotLookError("nobody is logged in, or not for long enough", "run `az login`, then try again")
+    where = _asked(error)
+    asked = [service for service in _services(settings) if urlsplit(service.address).netloc == urlsplit(where).netloc]
+    named = " or ".join(service.setting for service in asked) or "the address"
+    if not isinstance(error, HttpResponseError) or error.response is None:
+        what = f"nobody answers at {where}" if where else f"Azure cannot be reached ({error.message})"
+        return CouldNotLookError(what, f"is {named} right, and is the network there?")
+    told = getattr(error, "error_code", "")
+    code = str(getattr(told, "value", told) or error.status_code)
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return CouldNotLookError(f"nothing is deployed at {where} ({code})", f"is {named} that of the app?")
+    if error.status_code in _DENIED:
+        roles = " or ".join(service.role for service in asked)
+        what = f"your login may not do this at {where} ({code})"
+        return CouldNotLookError(what, f"have {roles or 'the right'} assigned to it", is_wrong=False)
+    message = failure_of(error).message
+    return CouldNotLookError(f"{where} answered {code}{f' ({message})' if message else ''}", "try again")
+
+
+def blobs_not_set(settings: Settings) -> CouldNotLookError:
+    """Say that nobody told where dead letters are, and how to."""
+    name = "AzureWebJobsStorage__blobServiceUri"
+    address = settings.queue_endpoint.replace(".queue.", ".blob.", 1)
+    address = address if ".blob." in address else "https://ACCOUNT.blob.core.windows.net"
+    return CouldNotLookError(f"{name} is not set", f"export {name}={address}", is_wrong=False)
+
+
+def _services(settings: Settings) -> tuple[_Service, ...]:
+    prefix = "AzureWebJobsStorage__"
+    services = (
+        _Service(f"{prefix}queueServiceUri", settings.queue_endpoint, "Storage Queue Data Contributor"),
+        _Service(f"{prefix}tableServiceUri", settings.table_endpoint, "Storage Table Data Contributor"),
+        _Service(f"{prefix}blobServiceUri", settings.blob_endpoint or "", "Storage Blob Data Contributor"),
+        _Service("ARM_ENDPOINT", settings.arm_endpoint, "Reader"),
+    )
+    return tuple(service for service in services if service.address)
+
+
+def _asked(error: AzureError) -> str:
+    """Give the address that was asked; ``""`` where the error does not tell."""
+    request = getattr(getattr(error, "response", None), "request", None)
+    parts = urlsplit(str(getattr(request, "url", "")))
+    if parts.netloc:
+        return f"{parts.scheme}://{parts.netloc}"
+    # What aiohttp raises where nobody takes the connection knows whom it tried.
+    tried = error.inner_exception
+    host, port = getattr(tried, "host", None), getattr(tried, "port", None)
+    if not host:
+        return ""
+    return f"https://{host}" if port in {None, 443} else f"https://{host}:{port}"

@@ -1,0 +1,100 @@
+"""What storage and identity say, as an operator is told it: at which address, by which setting, and what to do."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    HttpResponseError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
+from azure.data.tables import TableErrorCode
+
+from spot_responder.clients.operator_errors import could_not_look
+from spot_responder.policy import Policy
+from spot_responder.settings import Settings
+
+ACCOUNT = "https://spotresponder"
+SETTINGS = Settings(
+    queue_endpoint=f"{ACCOUNT}.queue.core.windows.net",
+    table_endpoint=f"{ACCOUNT}.table.core.windows.net",
+    arm_endpoint="https://management.azure.com",
+    outcomes_endpoint=None,
+    dry_run=False,
+    policy=Policy(),
+)
+
+
+def refused_by(host: str, port: int) -> OSError:
+    """Give what aiohttp raises where nobody takes the connection."""
+    error = OSError(111, "Connect call failed")
+    error.host, error.port = host, port  # type: ignore[attr-defined]  # as aiohttp's ClientConnectorError has them
+    return error
+
+
+def answered(status: int, url: str, code: object = None) -> HttpResponseError:
+    """Give what an SDK raises after an answer."""
+    request = SimpleNamespace(url=url)
+    response: Any = SimpleNamespace(
+        status_code=status, reason="", request=request, headers={}, text=lambda: "", content_type="text/plain"
+    )
+    error = HttpResponseError(response=response)
+    if code is not None:
+        error.error_code = code  # type: ignore[attr-defined]  # set by the storage SDKs
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            ClientAuthenticationError("DefaultAzureCredential failed to retrieve a token from the included " * 20),
+            "nobody is logged in, or not for long enough: run `az login`, then try again",
+        ),
+        (
+            answered(404, f"{SETTINGS.table_endpoint}/recoveries()?$top=1", TableErrorCode.TABLE_NOT_FOUND),
+            (
+                "nothing is deployed at https://spotresponder.table.core.windows.net (TableNotFound): "
+                "is AzureWebJobsStorage__tableServiceUri that of the app?"
+            ),
+        ),
+        (
+            answered(403, f"{SETTINGS.queue_endpoint}/signals-poison", "AuthorizationPermissionMismatch"),
+            (
+                "your login may not do this at https://spotresponder.queue.core.windows.net "
+                "(AuthorizationPermissionMismatch): have Storage Queue Data Contributor assigned to it"
+            ),
+        ),
+        (
+            answered(401, "https://management.azure.com/subscriptions"),
+            "your login may not do this at https://management.azure.com (401): have Reader assigned to it",
+        ),
+        (
+            answered(503, f"{SETTINGS.queue_endpoint}/signals", "ServerBusy"),
+            "https://spotresponder.queue.core.windows.net answered ServerBusy: try again",
+        ),
+        (
+            ServiceRequestError("Cannot connect", error=refused_by("spotresponder.queue.core.windows.net", 443)),
+            (
+                "nobody answers at https://spotresponder.queue.core.windows.net: "
+                "is AzureWebJobsStorage__queueServiceUri right, and is the network there?"
+            ),
+        ),
+        (
+            ServiceRequestError("Cannot connect", error=refused_by("elsewhere", 8443)),
+            "nobody answers at https://elsewhere:8443: is the address right, and is the network there?",
+        ),
+        (
+            ServiceResponseError("Server disconnected"),
+            "Azure cannot be reached (Server disconnected): is the address right, and is the network there?",
+        ),
+    ],
+)
+def test_an_error_names_the_address_that_was_asked_and_the_setting(error: AzureError, told: str) -> None:
+    """In one line, whatever the SDK says at length."""
+    assert str(could_not_look(error, SETTINGS)) == told
