@@ -10,10 +10,12 @@ if TYPE_CHECKING:
 
     from spot_responder.figures import Count
 
-_WIDTH: Final = 320
+_WIDTH: Final = 260
+"""About as wide as a phone shows it, so that its letters are no smaller there than the page's."""
+
 _ROW: Final = 24
-_NAMES_END: Final = 100
-_LONGEST: Final = 170
+_NAMES_END: Final = 92
+_LONGEST: Final = 125
 """How long the longest bar is, in the units of the picture."""
 
 

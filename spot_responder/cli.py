@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -13,12 +12,12 @@ from spot_responder.commands import doctor, drill, explaining, history, holding,
 from spot_responder.commands.answers import StopError
 from spot_responder.commands.arguments import Parser
 from spot_responder.commands.operators import run_as_operator
+from spot_responder.commands.output import complain, is_coloured, make_output_bear_anything, write_out
 from spot_responder.commands.paper import Paper
 from spot_responder.json_forms import json_form
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import TextIO
 
     from spot_responder.commands.answers import Answer
 
@@ -32,41 +31,35 @@ examples:
 
 The app is found by its own settings, in the environment: AzureWebJobsStorage__queueServiceUri and the others of the
 README. The login is that of `az login`. Exit codes: 0 fine; 1 something is wrong in what was looked at, or it could
-not be looked; 2 the command was misused.
+not be looked; 2 the command was misused. With --json what could not be done is JSON on standard error.
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the process's exit code: 0, 1, or 2 after one line on standard error."""
+    make_output_bear_anything()
     try:
         arguments = _parser().parse_args(argv)
     except SystemExit as end:
-        return int(end.code or 0)
+        return write_out("", "spot-responder", int(end.code or 0))
     try:
         answer: Answer = arguments.read(arguments) if "read" in arguments else run_as_operator(arguments, os.environ)
     except StopError as stop:
-        sys.stderr.write(f"{arguments.name}: {stop}\n")
+        told = json.dumps({"command": arguments.name, "error": str(stop)})
+        complain(told if arguments.json else f"{arguments.name}: {stop}")
         return stop.exit_code
     except KeyboardInterrupt:
-        sys.stderr.write(f"{arguments.name}: interrupted\n")
+        complain(f"{arguments.name}: interrupted")
         return 130
-    try:
-        _write(answer, sys.stdout, as_json=arguments.json)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # `… | head` has seen enough; Python would say so at its end, too.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return answer.exit_code
+    return write_out(_text(answer, as_json=arguments.json), arguments.name, answer.exit_code)
 
 
-def _write(answer: Answer, out: TextIO, *, as_json: bool) -> None:
+def _text(answer: Answer, *, as_json: bool) -> str:
     if as_json or answer.told is None:
-        out.write(json.dumps(json_form(answer.content), indent=2 if answer.told else None) + "\n")
-        return
+        return json.dumps(json_form(answer.content), indent=2 if answer.told else None) + "\n"
     now = datetime.now(UTC)
     zone = now.astimezone().tzinfo or UTC
-    coloured = out.isatty() and "NO_COLOR" not in os.environ
-    out.write(answer.told(Paper(now, zone, coloured)))
+    return answer.told(Paper(now, zone, is_coloured()))
 
 
 def _parser() -> Parser:

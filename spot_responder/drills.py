@@ -35,7 +35,7 @@ class Drilled:
 
     ``case_before``: the id of the row before the drill; clocks differ, so it is not told by its time. ``told_at`` and
     ``start_asked_at`` are of the recovery since; ``back_at`` is when the app saw it running. ``evicted_at`` is Azure's
-    own time.
+    own time. ``unseen``: why the latest look at its row failed.
     """
 
     vm_id: VmId
@@ -48,6 +48,7 @@ class Drilled:
     back_at: datetime | None = None
     start_requests: int = 0
     reason: str = ""
+    unseen: str = ""
 
     @property
     def is_over(self) -> bool:
@@ -107,9 +108,9 @@ def why_not_drilled(explanations: Sequence[Explanation]) -> str:
         if not each.covered:
             return f"{name} is not covered: {each.why_not}"
         if each.held_at:
-            return f"{name} is held: spot-responder release {name}"
+            return f"{name} is held: spot-responder release {each.called}"
         if each.case:
-            return f"{name} is being recovered already: spot-responder explain {name}"
+            return f"{name} is being recovered already: spot-responder explain {each.called}"
         if each.power_state is not PowerState.RUNNING:
             return f"{name} does not run, so Azure cannot evict it: it is {each.power_state}"
     return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +63,50 @@ def test_an_error_comes_from_standard_input_as_well() -> None:
     done = run("read-error", "-", stdin=b'{"status": null, "headers": null, "body": null}')
     assert done.returncode == 0
     assert json.loads(done.stdout) == {"kind": "unknown", "code": "NoAnswer", "message": "", "retry_after_s": None}
+
+
+def shell(command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a shell's line, in which $RESPONDER is the real command."""
+    environment = {"PATH": os.environ.get("PATH", os.defpath), **variables}
+    environment["RESPONDER"] = f"{sys.executable} -m spot_responder"
+    repository = PAYLOADS.parents[1]
+    return subprocess.run(  # noqa: S602 - the shell is what is tried
+        command, shell=True, capture_output=True, check=False, cwd=repository, timeout=30, text=True, env=environment
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "exit_code", "said"),
+    [
+        ("{read} > /dev/full", 1, "read-event: the answer could not be written: No space left on device\n"),
+        ("{read} >&-", 1, "read-event: there is no standard output to answer on\n"),
+        ("$RESPONDER --help > /dev/full", 1, "spot-responder: the answer could not be written: No space left on"),
+        ("$RESPONDER status 2>&-", 2, ""),
+        ("$RESPONDER nonsense 2> /dev/full", 2, ""),
+        ("$RESPONDER status 2> /dev/full", 2, ""),
+        ("{read} | true", 0, ""),
+    ],
+)
+def test_output_that_takes_nothing_is_said_in_one_line(line: str, exit_code: int, said: str) -> None:
+    """A full disk, a closed stream: no traceback, and never success for what was not written."""
+    done = shell(line.format(read=f"$RESPONDER read-event {EVENT}"))
+    assert (done.returncode, done.stdout) == (exit_code, "")
+    assert done.stderr.startswith(said)
+    assert done.stderr.count("\n") == bool(said)
+
+
+def test_letters_that_an_output_lacks_are_written_by_their_number() -> None:
+    """A terminal in ASCII gets the answer, too."""
+    done = shell("$RESPONDER explain --help", PYTHONIOENCODING="ascii:strict")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "/subscriptions/\\u2026/resourceGroups" in done.stdout
+
+
+def test_for_programs_a_failure_is_json_as_well() -> None:
+    """On standard error; what is mistyped is said as to anybody."""
+    done = run("status", "--json")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert "AzureWebJobsStorage__queueServiceUri is missing" in json.loads(done.stderr)["error"]
 
 
 def test_help_shows_examples() -> None:

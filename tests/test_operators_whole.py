@@ -134,6 +134,41 @@ def test_a_held_vm_stays_down_until_it_is_released(azure: OperatorsLaptop) -> No
     assert azure.operator("release", "held-1").exit_code == 1
 
 
+@pytest.mark.parametrize("command", ["hold", "retry", "release"])
+def test_nothing_is_done_about_a_vm_that_there_is_not(command: str, azure: OperatorsLaptop) -> None:
+    """An id with a typing error: a hold that holds nothing would be found out at the next eviction."""
+    done = azure.operator(command, f"{VM_ID}-typo")
+    assert (done.exit_code, done.out) == (1, "")
+    assert done.err.startswith(
+        f"{command}: Azure has no such VM, or does not show it to you, and we have no row of it: /"
+    )
+    assert done.err.count("\n") == 1
+
+
+def test_a_vm_that_is_held_by_its_id_is_called_as_azure_calls_it(azure: OperatorsLaptop) -> None:
+    """Typed in capitals, its row says as Azure does: status and page show what the portal shows."""
+    vm_id = add(azure, "spelled-1")
+    assert azure.operator("hold", vm_id.upper().replace("/SUBSCRIPTIONS", "/subscriptions")).exit_code == 0
+    held = azure.operator("status", "--json").content["held"]
+    assert vm_id in [vm["vm_id"] for vm in held]
+    assert azure.operator("release", "spelled-1").exit_code == 0
+
+
+def test_a_vm_can_be_held_by_who_may_not_look_at_it(azure: OperatorsLaptop) -> None:
+    """ARM says no, the tables do not: the hold is what counts at 3 a.m."""
+    vm_id = add(azure, "unseen-1")
+    done = azure.operator("hold", vm_id, environment=azure.run(azure.laptop.log_in("stranger")))
+    assert done.exit_code == 0
+    assert "unseen-1 is held since " in done.out
+
+
+def test_a_retry_in_a_dry_run_says_that_nothing_is_started(azure: OperatorsLaptop) -> None:
+    """The look is asked for all the same."""
+    add(azure, "dry-1")
+    done = azure.operator("retry", "dry-1", environment=dict(azure.laptop.operator) | {"DRY_RUN": "true"})
+    assert done.out.startswith("the app looks at dry-1 now; DRY_RUN is true, so nothing is started; ")
+
+
 def test_a_retry_is_tried_at_once(azure: OperatorsLaptop) -> None:
     """Capacity is back, the next try is ten minutes away: asked for now, it runs within seconds."""
     without_capacity(azure, "retry-1")
@@ -361,9 +396,46 @@ def test_local_finds_the_world_of_make_run(azure: OperatorsLaptop, tmp_path: Pat
     assert "cannot be read" in command("status", "--local", environment={}, folder=tmp_path).err
     file.write_text("[]", encoding="utf-8")
     assert "holds no object" in command("status", "--local", environment={}, folder=tmp_path).err
+    for odd in ({"A": 1}, {"": "x"}, {"A=B": "x"}, {"A": "x\0"}, {"A": None}):
+        file.write_text(json.dumps(odd), encoding="utf-8")
+        refused = command("status", "--local", environment={}, folder=tmp_path)
+        assert (refused.exit_code, refused.err.count("\n")) == (1, 1)
+        assert "which is no variable with its value" in refused.err
     file.write_text(json.dumps(dict(azure.laptop.operator)), encoding="utf-8")
     found = command("status", "--local", "--json", environment={}, folder=tmp_path)
     assert found.content.keys() >= {"cases", "pools", "queues", "event_path", "problems"}
+
+
+def test_local_looks_at_nothing_of_the_shells_own_azure(azure: OperatorsLaptop, tmp_path: Path) -> None:
+    """Its proxies, its logins and its settings are for Azure: here they would lead astray."""
+    (tmp_path / ".local").mkdir()
+    (tmp_path / ".local" / "operator.json").write_text(json.dumps(dict(azure.laptop.operator)), encoding="utf-8")
+    of_the_shell = {
+        "HTTPS_PROXY": "http://127.0.0.1:1",
+        "https_proxy": "http://127.0.0.1:1",
+        "AZURE_CLIENT_ID": "somebody",
+        "AZURE_TENANT_ID": "somewhere",
+        "AZURE_CLIENT_SECRET": "else",
+        "DRY_RUN": "true",
+        "RESTART_TAG": "Other",
+    }
+    add(azure, "shell-1")
+    found = command("status", "--local", "--json", environment=of_the_shell, folder=tmp_path)
+    assert (found.err, found.content["dry_run"]) == ("", False)
+    explained = command("explain", "shell-1", "--local", environment=of_the_shell, folder=tmp_path)
+    assert "shell-1 runs" in explained.out
+
+
+def test_local_says_that_the_laptop_azure_has_ended(azure: OperatorsLaptop, tmp_path: Path) -> None:
+    """Killed, it leaves its file behind."""
+    (tmp_path / ".local").mkdir()
+    ended = dict(azure.laptop.operator) | {"IDENTITY_ENDPOINT": "http://127.0.0.1:1/token"}
+    for left_behind in (ended, {}, {"IDENTITY_ENDPOINT": "http://[/"}, {"IDENTITY_ENDPOINT": "http://x:99999999/"}):
+        (tmp_path / ".local" / "operator.json").write_text(json.dumps(left_behind), encoding="utf-8")
+        done = command("status", "--local", environment={}, folder=tmp_path)
+        assert (done.exit_code, done.out, done.err.count("\n")) == (1, "", 1)
+        assert done.err.startswith("status: the laptop Azure of .local/operator.json does not answer (")
+        assert done.err.endswith("): start one with `make run`\n")
 
 
 def test_what_nobody_could_handle_is_shown_put_back_and_dropped(azure: OperatorsLaptop) -> None:

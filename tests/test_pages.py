@@ -199,7 +199,7 @@ def test_a_chart_says_its_numbers_in_words() -> None:
     """For who cannot see it; and it is as high as it has bars."""
     chart = bar_chart("Evictions a day", [Count("Mon", 2), Count("<b>", 0)])
     assert 'aria-label="Evictions a day. Mon: 2, &lt;b&gt;: 0"' in chart
-    assert 'viewBox="0 0 320 48"' in chart
+    assert 'viewBox="0 0 260 48"' in chart
     assert bar_chart("Nothing", []).count("<rect") == 0
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
+from spot_responder.commands.paper import Paper
+from spot_responder.commands.planning import told
 from spot_responder.looking import look_ahead
 from spot_responder.operator_doors import OperatorDoors
 from spot_responder.plans import FoundBy, Would
@@ -134,6 +136,17 @@ def test_what_has_to_wait_says_until_when(new_azure: NewAzure) -> None:
     azure.add_vm(power_state="deallocated")
     (hand,) = planned(azure).hands
     assert (hand.would, hand.until) == (Would.WAIT, TEN + timedelta(minutes=1))
+
+
+def test_two_vms_of_one_name_are_told_apart(new_azure: NewAzure) -> None:
+    """By their resource groups, wherever the plan names them."""
+    azure = new_azure()
+    azure.add_vm("twin", tags={})
+    azure.add_vm("twin", tags={}, resource_group="rg-other")
+    paper = Paper(azure.now, UTC)
+    text = told(planned(azure), "AttemptRestartAfterEviction", paper)
+    assert "twin in rg-spot" in text
+    assert "twin in rg-other" in text
 
 
 def test_a_dry_run_is_said(new_azure: NewAzure) -> None:

@@ -148,11 +148,20 @@ def test_evil_words_of_azure_are_words(azure: OperatorsLaptop, browser: Browser)
     assert "owned" not in page.title()
 
 
+LETTER_PX = "chart => 12 * chart.getBoundingClientRect().width / chart.viewBox.baseVal.width"
+OVERHANG_PX = """chart => { const box = chart.getBoundingClientRect();
+    return Math.max(...[...chart.querySelectorAll("text")].map(text => { const one = text.getBoundingClientRect();
+        return Math.max(box.left - one.left, one.right - box.right) })) }"""
+
+
 @pytest.mark.parametrize("width", [320, 360, 768, 1280])
 def test_it_fits_a_phone_and_a_desk(width: int, azure: OperatorsLaptop, browser: Browser) -> None:
     """Nothing is wider than the window."""
     page = opened(browser, azure, viewport={"width": width, "height": 700})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for chart in page.locator("svg").all():
+        assert chart.evaluate(LETTER_PX) > 10
+        assert chart.evaluate(OVERHANG_PX) <= 0
 
 
 def test_it_is_light_by_day_and_dark_by_night(azure: OperatorsLaptop, browser: Browser) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from typing import TYPE_CHECKING, Any, Final, Never, override
 
 from spot_responder.commands.answers import MISUSED
+from spot_responder.commands.output import complain
 from spot_responder.plain_text import one_line
 from spot_responder.vms import NotAVmIdError, VmId
 
@@ -28,7 +28,7 @@ class Parser(argparse.ArgumentParser):
     @override
     def error(self, message: str) -> Never:
         """Say what was wrong in one line, and end with 2."""
-        sys.stderr.write(f"{self.prog}: {one_line(message)}; see {self.prog} --help\n")
+        complain(f"{self.prog}: {one_line(message)}; see {self.prog} --help")
         raise SystemExit(MISUSED)
 
     @override

@@ -14,7 +14,9 @@ from spot_responder.commands.operators import find_vm
 from spot_responder.commands.paper import Colour, Painted
 from spot_responder.doors import AzureRefusedError, StoreFailedError
 from spot_responder.drills import Drill, Drilled, Stage, observed, why_not_drilled
+from spot_responder.failures import NO_ANSWER
 from spot_responder.looking import look_at
+from spot_responder.vm_names import names
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -51,16 +53,20 @@ def add(commands: Commands) -> None:
 
 
 async def _run(arguments: Namespace, operator: Operator) -> Answer:
-    vm_ids = list(dict.fromkeys([await find_vm(reference, operator.doors) for reference in arguments.vm]))
-    clients = operator.doors.clients
-    known = [await look_at(vm_id, clients, operator.settings, operator.clock()) for vm_id in vm_ids]
+    called = {await find_vm(reference, operator.doors): str(reference) for reference in arguments.vm}
+    vm_ids, clients = list(called), operator.doors.clients
+    known = [await look_at(vm_id, clients, operator.settings, operator.clock(), called[vm_id]) for vm_id in vm_ids]
     why_not = why_not_drilled(known)
     if why_not:
         message = f"nobody was evicted: {why_not}"
         raise StopError(message)
     drilled = [await _evict(vm_id, operator) for vm_id in vm_ids]
     until = operator.clock() + timedelta(minutes=arguments.minutes)
-    drilled = await _watch(drilled, until, operator)
+    try:
+        drilled = await _watch(drilled, until, operator)
+    except asyncio.CancelledError:
+        operator.tell("what Azure evicts is still brought back; how it goes: spot-responder status")
+        raise
     drill = Drill(tuple(drilled), all(each.passed for each in drilled), not all(each.is_over for each in drilled))
     return Answer(drill, lambda paper: told(drill, paper), FINE if drill.passed else WRONG)
 
@@ -72,8 +78,9 @@ async def _evict(vm_id: VmId, operator: Operator) -> Drilled:
     try:
         await operator.doors.management.ask("POST", f"{vm_id}/simulateEviction", API_VERSION)
     except AzureRefusedError as refused:
-        # Others may be evicted already: their story is told to its end.
-        drilled = replace(drilled, stage=Stage.REFUSED, reason=str(refused))
+        # Others may be evicted already: their story is told to its end. And who did not answer may have heard.
+        stage = Stage.ASKED if refused.failure.code == NO_ANSWER else Stage.REFUSED
+        drilled = replace(drilled, stage=stage, reason=str(refused))
     operator.tell(f"{vm_id.name}: {drilled.stage}")
     return drilled
 
@@ -91,19 +98,27 @@ async def _watch(drilled: list[Drilled], until: datetime, operator: Operator) ->
 async def _look(before: Drilled, operator: Operator) -> Drilled:
     try:
         stored = await operator.doors.clients.store.load(before.vm_id)
-    except StoreFailedError:
+    except StoreFailedError as failed:
         # Half an hour is not thrown away for one read that failed: the next is a second away.
-        return before
-    after = observed(before, stored.value)
+        return replace(before, unseen=str(failed))
+    after = observed(replace(before, unseen=""), stored.value)
     if after.stage is not before.stage:
-        operator.tell(f"{after.vm_id.name}: {after.stage}, {span(operator.clock() - after.asked_at)} after that")
+        operator.tell(f"{after.vm_id.name}: {after.stage}, {_since(after, operator.clock())}")
     return after
+
+
+def _since(drilled: Drilled, now: datetime) -> str:
+    """Say when: Azure takes its time to evict, which is not the app's."""
+    if drilled.evicted_at is None:
+        return f"{span(now - drilled.asked_at)} after Azure was asked"
+    return f"{span(max(now - drilled.evicted_at, timedelta()))} after its eviction"
 
 
 def told(drill: Drill, paper: Paper) -> str:
     """Write how it went."""
     heads = ("VM", "drill", "evicted after", "told after", "start after", "back after", "starts", "because")
-    rows = [_row(each) for each in drill.vms]
+    called = names(each.vm_id for each in drill.vms)
+    rows = [_row(each, called[each.vm_id]) for each in drill.vms]
     counted = f"{sum(each.passed for each in drill.vms)} of {len(drill.vms)} are back"
     end = (
         paper.paint(f"passed: {counted}", Colour.GOOD)
@@ -114,9 +129,10 @@ def told(drill: Drill, paper: Paper) -> str:
     return f"{paper.title('Drill')}\n{paper.table(heads, rows)}\n{end}{advice}\n"
 
 
-def _row(each: Drilled) -> list[Cell]:
+def _row(each: Drilled, called: str) -> list[Cell]:
     evicted_after = span(each.evicted_at - each.asked_at) if each.evicted_at else "-"
     since = each.evicted_at or each.asked_at
     after = [span(at - since) if at else "-" for at in (each.told_at, each.start_asked_at, each.back_at)]
+    because = each.unseen or each.reason or each.stage
     verdict = Painted("passed", Colour.GOOD) if each.passed else Painted("failed", Colour.BAD)
-    return [each.vm_id.name, verdict, evicted_after, *after, str(each.start_requests), each.reason or each.stage]
+    return [called, verdict, evicted_after, *after, str(each.start_requests), because]

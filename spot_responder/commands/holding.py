@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.commands.answers import FINE, WRONG, Answer
 from spot_responder.commands.arguments import add_command, add_vm
-from spot_responder.commands.operators import find_vm
+from spot_responder.commands.operators import find_vm_that_is
 from spot_responder.operating import hold, release, retry
 
 if TYPE_CHECKING:
@@ -45,18 +45,18 @@ def add(commands: Commands) -> None:
 
 
 async def _hold(arguments: Namespace, operator: Operator) -> Answer:
-    vm_id = await find_vm(arguments.vm, operator.doors)
+    vm_id = await find_vm_that_is(arguments.vm, operator.doors)
     row = await hold(operator.doors.clients.store, vm_id, operator.clock(), operator.new_id)
     return Answer(
         {"vm_id": vm_id, "held_at": row.held_at},
         lambda paper: (
-            f"{vm_id.name} is held since {paper.when(row.held_at)}; spot-responder release {vm_id.name} ends it\n"
+            f"{vm_id.name} is held since {paper.when(row.held_at)}; spot-responder release {arguments.vm} ends it\n"
         ),
     )
 
 
 async def _release(arguments: Namespace, operator: Operator) -> Answer:
-    vm_id = await find_vm(arguments.vm, operator.doors)
+    vm_id = await find_vm_that_is(arguments.vm, operator.doors)
     store, queue = operator.doors.clients.store, operator.doors.clients.queue
     was_held = await release(store, queue, vm_id, operator.clock(), operator.new_id)
     text = "is released; the app looks at it now" if was_held else "was not held"
@@ -66,7 +66,8 @@ async def _release(arguments: Namespace, operator: Operator) -> Answer:
 
 
 async def _retry(arguments: Namespace, operator: Operator) -> Answer:
-    vm_id = await find_vm(arguments.vm, operator.doors)
+    vm_id = await find_vm_that_is(arguments.vm, operator.doors)
     await retry(operator.doors.clients.queue, vm_id, operator.clock(), operator.new_id)
-    text = f"the app looks at {vm_id.name} now; what comes of it: spot-responder explain {vm_id.name}\n"
-    return Answer({"vm_id": vm_id, "asked": True}, lambda _: text)
+    but = "; DRY_RUN is true, so nothing is started" if operator.settings.dry_run else ""
+    text = f"the app looks at {vm_id.name} now{but}; what comes of it: spot-responder explain {arguments.vm}\n"
+    return Answer({"vm_id": vm_id, "asked": True, "dry_run": operator.settings.dry_run}, lambda _: text)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import uuid
 from argparse import Namespace
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from spot_responder.commands.answers import MISUSED, Answer, StopError
+from spot_responder.commands.laptop import enter_the_laptop
 from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, OddRowError
 from spot_responder.operator_doors import CouldNotLookError
 from spot_responder.settings import InvalidSettingError, Settings
@@ -21,9 +20,6 @@ from spot_responder.settings import InvalidSettingError, Settings
 if TYPE_CHECKING:
     from spot_responder.operator_doors import OperatorDoors
     from spot_responder.vms import VmId
-
-LOCAL_SETTINGS: Final = Path(".local") / "operator.json"
-"""Where `make run` leaves the environment by which its world is reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +47,7 @@ def run_as_operator(arguments: Namespace, environment: MutableMapping[str, str])
         StopError: if it could not be done, in one line.
     """
     if arguments.local:
-        _enter_the_laptop(environment)
+        enter_the_laptop(environment)
     try:
         settings = Settings.from_env(environment)
     except InvalidSettingError as error:
@@ -76,21 +72,6 @@ async def _run(arguments: Namespace, settings: Settings) -> Answer:
             doors, settings, lambda: datetime.now(UTC), lambda: str(uuid.uuid4()), _write_over, _write_line
         )
         return await run(arguments, operator)
-
-
-def _enter_the_laptop(environment: MutableMapping[str, str]) -> None:
-    try:
-        found = json.loads(LOCAL_SETTINGS.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        message = f"no laptop Azure is running here ({LOCAL_SETTINGS} is missing): start one with `make run`"
-        raise StopError(message) from None
-    except (OSError, ValueError) as error:
-        message = f"{LOCAL_SETTINGS} cannot be read ({error}): end `make run` and start it again"
-        raise StopError(message) from error
-    if not isinstance(found, dict):
-        message = f"{LOCAL_SETTINGS} holds no object: end `make run` and start it again"
-        raise StopError(message)
-    environment.update({str(name): str(value) for name, value in found.items()})
 
 
 def _write_over(text: str) -> None:
@@ -124,3 +105,26 @@ async def find_vm(reference: str | VmId, doors: OperatorDoors) -> VmId:
         message = f"{len(found)} VMs are called {reference!r}: name one by its id: {ids}"
         raise StopError(message, MISUSED)
     return found.pop()
+
+
+async def find_vm_that_is(reference: str | VmId, doors: OperatorDoors) -> VmId:
+    """Find the VM that something is to be done about, spelled as we or Azure spell it: an id may be mistyped.
+
+    Where Azure does not let the login look, the id is believed.
+
+    Raises:
+        StopError: if there is none, or several of this name.
+    """
+    vm_id = await find_vm(reference, doors)
+    row = (await doors.clients.store.load(vm_id)).value
+    if row is not None:
+        return row.vm_id
+    try:
+        shown = [each for each in await doors.finder.named(vm_id.name) if each == vm_id]
+        is_there = shown or await doors.clients.compute.current(vm_id)
+    except AzureRefusedError:
+        return vm_id
+    if not is_there:
+        message = f"Azure has no such VM, or does not show it to you, and we have no row of it: {vm_id}"
+        raise StopError(message)
+    return shown[0] if shown else vm_id

@@ -11,6 +11,7 @@ from spot_responder.commands.paper import Colour, Painted
 from spot_responder.looking import look_ahead
 from spot_responder.near_misses import tag_command
 from spot_responder.plans import Would
+from spot_responder.vm_names import names
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -65,14 +66,16 @@ def told(plan: Plan, restart_tag: str, paper: Paper) -> str:
 
 
 def _names(plan: Plan) -> str:
-    return ", ".join(vm_id.name for vm_id in plan.busy) or "none"
+    called = names(plan.busy)
+    return ", ".join(called[vm_id] for vm_id in plan.busy) or "none"
 
 
 def _hands(plan: Plan, paper: Paper) -> str:
     if not plan.hands:
         return "it would find nothing\n"
+    called = names(hand.vm_id for hand in plan.hands)
     rows: list[list[Cell]] = [
-        [hand.vm_id.name, str(hand.found_by), Painted(hand.would, _COLOURS[hand.would]), hand.reason]
+        [called[hand.vm_id], str(hand.found_by), Painted(hand.would, _COLOURS[hand.would]), hand.reason]
         for hand in plan.hands
     ]
     return f"it would find {count(len(rows), 'VM')}\n" + paper.table(("VM", "found by", "would", "because"), rows)
@@ -81,7 +84,8 @@ def _hands(plan: Plan, paper: Paper) -> str:
 def _passed_by(plan: Plan, paper: Paper) -> str:
     if not plan.passed_by:
         return "no Spot VM is passed by\n"
-    rows = [[each.vm_id.name, _why(each)] for each in plan.passed_by]
+    called = names(each.vm_id for each in plan.passed_by)
+    rows = [[called[each.vm_id], _why(each)] for each in plan.passed_by]
     return f"{count(len(rows), 'Spot VM')} not covered\n" + paper.table(("VM", "because"), rows)
 
 

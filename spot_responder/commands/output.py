@@ -1,0 +1,64 @@
+"""Where answers go: standard output and standard error, which may be closed, full, or of few letters."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import TextIO
+
+from spot_responder.commands.answers import WRONG
+
+
+def make_output_bear_anything() -> None:
+    """Let no letter that an encoding lacks, and no stream that is closed, end a command."""
+    out, err = _streams()
+    if isinstance(out, io.TextIOWrapper):
+        out.reconfigure(errors="backslashreplace")
+    if err is None:
+        sys.stderr = io.StringIO()
+
+
+def is_coloured() -> bool:
+    """Whether colours are wanted: on terminals, unless NO_COLOR (no-color.org) is set."""
+    out, _ = _streams()
+    return out is not None and out.isatty() and "NO_COLOR" not in os.environ
+
+
+def write_out(text: str, name: str, exit_code: int) -> int:
+    """Write an answer to standard output; give the command's exit code, or 1 where it could not be written."""
+    out, _ = _streams()
+    if out is None:
+        complain(f"{name}: there is no standard output to answer on")
+        return WRONG
+    try:
+        out.write(text)
+        out.flush()
+    except BrokenPipeError:
+        # `… | head` has seen enough.
+        _forget_the_rest(out)
+    except OSError as error:
+        _forget_the_rest(out)
+        complain(f"{name}: the answer could not be written: {error.strerror}")
+        return WRONG
+    return exit_code
+
+
+def complain(line: str) -> None:
+    """Write a line to standard error."""
+    try:
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+    except OSError:
+        # Where that is full as well, the exit code is all that can be told.
+        _forget_the_rest(sys.stderr)
+
+
+def _forget_the_rest(out: TextIO) -> None:
+    """Let what was not written go nowhere: Python would try again at its end, and complain at length."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+
+
+def _streams() -> tuple[TextIO | None, TextIO | None]:
+    """Give standard output and error: Python has ``None`` for one that was closed (``>&-``)."""
+    return sys.stdout, sys.stderr
