@@ -103,7 +103,9 @@ async def _table(doors: OperatorDoors) -> Finding:
         rows = await doors.clients.store.all_recoveries()
     except StoreFailedError as failed:
         if failed.failure.kind is FailureKind.DENIED:
-            return Finding(what, Health.UNSEEN, str(failed), "have Storage Table Data Contributor assigned to it")
+            return Finding(
+                what, Health.UNSEEN, str(failed), "have Storage Table Data Reader (to act: Contributor) assigned to it"
+            )
         return Finding(what, Health.BAD, str(failed), "is AzureWebJobsStorage__tableServiceUri that of the app?")
     return Finding(what, Health.GOOD, f"reachable, {count(len(rows), 'row')}")
 

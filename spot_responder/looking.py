@@ -75,10 +75,11 @@ async def look_ahead(
     overdue = {row.vm_id for row in rows if row.is_overdue(now)}
     busy = {row.vm_id for row in rows if row.is_open} - overdue
     found = set(await doors.clients.graph.deallocated_spot_vms(settings.policy.restart_tag)) - overdue - busy
-    others = set(await doors.finder.spot_vms()) - found - overdue - busy
+    shown = set(await doors.finder.spot_vms())
+    others = shown - found - overdue - busy
     whys = dict.fromkeys(overdue, FoundBy.OVERDUE) | dict.fromkeys(found, FoundBy.RESOURCE_GRAPH)
     judged = await _judge_all([*whys, *others], whys, doors.clients, settings, now, progress)
-    return plan(judged, busy, settings.policy, now, dry_run=settings.dry_run)
+    return plan(judged, busy, settings.policy, now, shown=len(shown), dry_run=settings.dry_run)
 
 
 async def _judge_all(  # noqa: PLR0913, PLR0917 - what a judgement rests on, and who wants to hear of it

@@ -60,7 +60,7 @@ class Plan:
     """What a sweep would do now.
 
     ``busy``: VMs with an open recovery that waits for its own time, which a sweep leaves to it. ``covered_and_up``: how
-    many VMs the app cares for that need nothing.
+    many VMs the app cares for that need nothing. ``shown``: how many Spot VMs Resource Graph shows to the login.
     """
 
     at: datetime
@@ -69,6 +69,7 @@ class Plan:
     busy: tuple[VmId, ...]
     covered_and_up: int
     passed_by: tuple[PassedBy, ...]
+    shown: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,9 @@ class Judged:
     found_by: FoundBy | None
 
 
-def plan(judged: Iterable[Judged], busy: Iterable[VmId], policy: Policy, now: datetime, *, dry_run: bool) -> Plan:
+def plan(  # noqa: PLR0913 - what a plan says beside what was judged
+    judged: Iterable[Judged], busy: Iterable[VmId], policy: Policy, now: datetime, *, shown: int, dry_run: bool
+) -> Plan:
     """Sort what was judged."""
     every = tuple(judged)
     passed_by = [_passed_by(each, policy) for each in every if each.found_by is None and why_not(each.decision)]
@@ -95,6 +98,7 @@ def plan(judged: Iterable[Judged], busy: Iterable[VmId], policy: Policy, now: da
         busy=tuple(sorted(busy, key=lambda vm_id: vm_id.key)),
         covered_and_up=sum(_is_up(each) for each in every),
         passed_by=tuple(passed_by),
+        shown=shown,
     )
 
 

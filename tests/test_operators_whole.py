@@ -5,7 +5,6 @@ Each test has VMs of its own, in a pool of its own; what is shared is the app, i
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import io
 import json
@@ -13,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from localazure.azurite import azurite
-from localazure.certificate import write_certificate
 from spot_responder.failures import FailureKind
 from spot_responder.signals import SignalKind
 from tests.makers import VM_ID
@@ -94,13 +91,6 @@ def test_explain_of_a_vm_that_is_not_covered_names_the_near_miss(azure: Operator
     plan = azure.operator("plan")
     assert plan.exit_code == 1
     assert "near-1" in plan.out
-
-
-def test_an_unknown_vm_is_said_in_one_line(azure: OperatorsLaptop) -> None:
-    """Nobody of this name, in rows or in Azure."""
-    done = azure.operator("explain", "nobody-1")
-    assert (done.exit_code, done.out) == (1, "")
-    assert done.err == "explain: no VM is called 'nobody-1': neither a recovery's, nor one that your login sees\n"
 
 
 def test_an_id_that_azure_does_not_know_is_explained_as_such(azure: OperatorsLaptop) -> None:
@@ -294,30 +284,6 @@ def test_without_rights_nothing_is_shown_and_it_is_said(azure: OperatorsLaptop) 
     checked = azure.operator("doctor", "--json", environment=environment)
     unseen = {finding["what"] for finding in checked.content["findings"] if finding["health"] == "could not look"}
     assert unseen == {"Resource Graph"}
-
-
-def test_without_a_login_it_is_said(azure: OperatorsLaptop) -> None:
-    """Nobody answers where tokens come from."""
-    environment = dict(azure.laptop.operator) | {"IDENTITY_ENDPOINT": "http://127.0.0.1:1/none"}
-    done = azure.operator("status", environment=environment)
-    assert (done.exit_code, done.out) == (1, "")
-    assert done.err == "status: nobody is logged in, or not for long enough: run `az login`, then try again\n"
-
-
-def test_where_nothing_is_deployed_it_is_said(azure: OperatorsLaptop, tmp_path: Path) -> None:
-    """A storage account that is another one: no tables, no queues."""
-
-    async def told() -> Done:
-        certificate = write_certificate(tmp_path / "certificates")
-        async with azurite(None, certificate, b"k" * 64) as storage:
-            empty = {"SSL_CERT_FILE": str(certificate.authority), **storage.environment()}
-            environment = dict(azure.laptop.operator) | empty
-            return await asyncio.to_thread(azure.operator, "status", environment=environment)
-
-    done = asyncio.run(told())
-    assert (done.exit_code, done.out) == (1, "")
-    assert done.err.count("\n") == 1
-    assert done.err.startswith("status: nothing is deployed at https://127.0.0.1:")
 
 
 def test_where_nobody_answers_it_is_said(azure: OperatorsLaptop) -> None:

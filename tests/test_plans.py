@@ -138,6 +138,15 @@ def test_what_has_to_wait_says_until_when(new_azure: NewAzure) -> None:
     assert (hand.would, hand.until) == (Would.WAIT, TEN + timedelta(minutes=1))
 
 
+def test_a_login_that_sees_no_vm_is_told_so(new_azure: NewAzure) -> None:
+    """Resource Graph hides what one may not read: an empty plan is no good news."""
+    azure = new_azure()
+    text = told(planned(azure), "AttemptRestartAfterEviction", Paper(azure.now, UTC))
+    assert "Resource Graph shows no Spot VM to your login: is there one, and do you have Reader where it is?" in text
+    azure.add_vm()
+    assert "shows no Spot VM" not in told(planned(azure), "AttemptRestartAfterEviction", Paper(azure.now, UTC))
+
+
 def test_two_vms_of_one_name_are_told_apart(new_azure: NewAzure) -> None:
     """By their resource groups, wherever the plan names them."""
     azure = new_azure()

@@ -58,9 +58,15 @@ def blobs_not_set(settings: Settings) -> CouldNotLookError:
 def _services(settings: Settings) -> tuple[_Service, ...]:
     prefix = "AzureWebJobsStorage__"
     services = (
-        _Service(f"{prefix}queueServiceUri", settings.queue_endpoint, "Storage Queue Data Contributor"),
-        _Service(f"{prefix}tableServiceUri", settings.table_endpoint, "Storage Table Data Contributor"),
-        _Service(f"{prefix}blobServiceUri", settings.blob_endpoint or "", "Storage Blob Data Contributor"),
+        _Service(
+            f"{prefix}queueServiceUri", settings.queue_endpoint, "Storage Queue Data Reader (to act: Contributor)"
+        ),
+        _Service(
+            f"{prefix}tableServiceUri", settings.table_endpoint, "Storage Table Data Reader (to act: Contributor)"
+        ),
+        _Service(
+            f"{prefix}blobServiceUri", settings.blob_endpoint or "", "Storage Blob Data Reader (to act: Contributor)"
+        ),
         _Service("ARM_ENDPOINT", settings.arm_endpoint, "Reader"),
     )
     return tuple(service for service in services if service.address)

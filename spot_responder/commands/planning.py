@@ -82,6 +82,9 @@ def _hands(plan: Plan, paper: Paper) -> str:
 
 
 def _passed_by(plan: Plan, paper: Paper) -> str:
+    if not plan.shown:
+        told = "Resource Graph shows no Spot VM to your login: is there one, and do you have Reader where it is?"
+        return paper.paint(told, Colour.NOTICE) + "\n"
     if not plan.passed_by:
         return "no Spot VM is passed by\n"
     called = names(each.vm_id for each in plan.passed_by)

@@ -80,6 +80,8 @@ async def _look(letters: Letters) -> Found:
             shown += [Shown(letter, read_letter(letter)) for letter in await letters.letters(place)]
         except CouldNotLookError as problem:
             unseen.append(Unseen(place, problem.what, problem.mend, problem.is_wrong))
+            if len(unseen) == len(Place):
+                raise
     in_poison = (await letters.counts()).poison or 0
     behind = in_poison - sum(each.letter.place is Place.POISON for each in shown)
     return Found(tuple(shown), max(0, behind), tuple(unseen))

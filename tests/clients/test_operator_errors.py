@@ -67,7 +67,7 @@ def answered(status: int, url: str, code: object = None) -> HttpResponseError:
             answered(403, f"{SETTINGS.queue_endpoint}/signals-poison", "AuthorizationPermissionMismatch"),
             (
                 "your login may not do this at https://spotresponder.queue.core.windows.net "
-                "(AuthorizationPermissionMismatch): have Storage Queue Data Contributor assigned to it"
+                "(AuthorizationPermissionMismatch): have Storage Queue Data Reader (to act: Contributor) assigned to it"
             ),
         ),
         (
