@@ -56,19 +56,20 @@ def blobs_not_set(settings: Settings) -> CouldNotLookError:
 
 
 def _services(settings: Settings) -> tuple[_Service, ...]:
-    prefix = "AzureWebJobsStorage__"
-    services = (
-        _Service(
-            f"{prefix}queueServiceUri", settings.queue_endpoint, "Storage Queue Data Reader (to act: Contributor)"
-        ),
-        _Service(
-            f"{prefix}tableServiceUri", settings.table_endpoint, "Storage Table Data Reader (to act: Contributor)"
-        ),
-        _Service(
-            f"{prefix}blobServiceUri", settings.blob_endpoint or "", "Storage Blob Data Reader (to act: Contributor)"
-        ),
-        _Service("ARM_ENDPOINT", settings.arm_endpoint, "Reader"),
+    storage = (
+        ("queue", settings.queue_endpoint),
+        ("table", settings.table_endpoint),
+        ("blob", settings.blob_endpoint or ""),
     )
+    services = [
+        _Service(
+            f"AzureWebJobsStorage__{name}ServiceUri",
+            address,
+            f"Storage {name.capitalize()} Data Reader (to act: Contributor)",
+        )
+        for name, address in storage
+    ]
+    services.append(_Service("ARM_ENDPOINT", settings.arm_endpoint, "Reader"))
     return tuple(service for service in services if service.address)
 
 
