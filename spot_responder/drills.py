@@ -88,7 +88,7 @@ def observed(before: Drilled, row: Recovery | None) -> Drilled:
         asked_at=before.asked_at,
         case_before=before.case_before,
         stage=stage,
-        evicted_at=row.down_since or row.evidence.down_since(row.opened_at),
+        evicted_at=row.went_down_at,
         told_at=row.opened_at,
         start_asked_at=before.start_asked_at or (attempt.asked_at if attempt else None),
         back_at=row.closed_at if stage is Stage.BACK else None,

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.recoveries import Outcome
 from spot_responder.signals import SignalKind
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def event_path(recoveries: Sequence[Recovery], now: datetime) -> EventPath:
     """Say whether evictions were told by events, or found by the sweep alone."""
     since = now - WINDOW
     lately = [row for row in recoveries if row.opened_at > since]
-    found = [row.opened_at for row in lately if row.opened_by is SignalKind.SWEEP_FOUND]
+    found = [row.opened_at for row in lately if _is_find(row)]
     told = [row.opened_at for row in lately if row.opened_by not in {SignalKind.SWEEP_FOUND, SignalKind.OPERATOR_ASKED}]
     last_told, last_found = max(told, default=None), max(found, default=None)
     if last_told and (last_found is None or last_told > last_found):
@@ -49,3 +50,9 @@ def event_path(recoveries: Sequence[Recovery], now: datetime) -> EventPath:
     else:
         standing = EventPathStanding.SILENT if last_found else EventPathStanding.QUIET
     return EventPath(standing, len(told), len(found), last_told, last_found)
+
+
+def _is_find(row: Recovery) -> bool:
+    """Whether the sweep alone told of an eviction. What its owner stopped, a sweep may find at any time."""
+    was_evicted = row.went_down_at < row.opened_at and row.outcome is not Outcome.STOPPED_BY_OWNER
+    return was_evicted and row.opened_by is SignalKind.SWEEP_FOUND

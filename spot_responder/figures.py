@@ -62,9 +62,9 @@ class Figures:
 def figures(recoveries: Sequence[Recovery], now: datetime) -> Figures:
     """Count open recoveries, and those that were closed within the last days."""
     days = [(now - timedelta(days=back)).date() for back in reversed(range(DAYS))]
-    down = Counter(_down_since(each).date() for each in recoveries if each.outcome not in NO_EVICTION)
+    down = Counter(each.went_down_at.date() for each in recoveries if _was_evicted(each))
     times = [
-        (each.closed_at - _down_since(each)).total_seconds()
+        (each.closed_at - each.went_down_at).total_seconds()
         for each in recoveries
         if each.closed_at and each.outcome is Outcome.RESTORED
     ]
@@ -79,8 +79,11 @@ def figures(recoveries: Sequence[Recovery], now: datetime) -> Figures:
     )
 
 
-def _down_since(recovery: Recovery) -> datetime:
-    return recovery.down_since or recovery.evidence.down_since(recovery.opened_at)
+def _was_evicted(recovery: Recovery) -> bool:
+    """Whether it was an eviction, as far as is known: an owner's stop may end the case of one, or of nothing else."""
+    if recovery.outcome is Outcome.STOPPED_BY_OWNER:
+        return recovery.evidence.evicted_at is not None
+    return recovery.outcome not in NO_EVICTION
 
 
 def _by_step(times: Sequence[float]) -> tuple[Count, ...]:

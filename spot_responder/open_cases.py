@@ -77,7 +77,7 @@ def open_case(row: Recovery, now: datetime, *, dry_run: bool = False) -> OpenCas
         # A hold may have come after the latest decision.
         reason=_HELD if standing is Standing.HELD else row.reason,
         opened_at=row.opened_at,
-        down_since=row.evidence.down_since(row.opened_at),
+        down_since=row.went_down_at,
         told_by=row.opened_by,
         start_requests=row.attempts,
         failure=failure.kind if failure else None,

@@ -26,7 +26,10 @@ TOO_LONG: Final = timedelta(days=1)
 _NAMED: Final = 5
 """So many VMs of one problem are named, and the others counted."""
 
-_IS_IT_THERE: Final = "az functionapp show --subscription SUB -g GROUP -n APP --query state; the next sweep takes it up"
+_IS_IT_THERE: Final = (
+    "az functionapp show --subscription SUB -g GROUP -n APP --query state; spot-responder doctor; "
+    "the next sweep takes up what is lost"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ def _overdue(cases: Sequence[OpenCase], called: Mapping[VmId, str]) -> Iterator[
     overdue = [case for case in cases if case.is_overdue]
     if overdue:
         who = _names(overdue, called)
-        what = f"nothing came of the look that was due at {who}: the app does not run, or a message is lost"
+        what = f"nothing came of the look that was due at {who}: the app does not run, may not look, or lost a message"
         yield Problem(what, _IS_IT_THERE)
 
 

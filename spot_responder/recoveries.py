@@ -224,7 +224,7 @@ class Recovery:
             restarts=restarts,
             wake_at=None,
             sequence=self.sequence + 1,
-            down_since=self.evidence.down_since(self.opened_at),
+            down_since=self.went_down_at,
             evidence=self._evidence_after(outcome),
         )
 
@@ -251,6 +251,11 @@ class Recovery:
             not_before=self.not_before if self.was_asked_to_slow_down else None,
             failing_with=self.failing_with if self.was_asked_to_slow_down else None,
         )
+
+    @property
+    def went_down_at(self) -> datetime:
+        """Give since when the VM is down, or was when the case was closed: its eviction, or when we heard of it."""
+        return self.down_since or self.evidence.down_since(self.opened_at)
 
     def is_worth_remembering(self, now: datetime) -> bool:
         """Whether a closed recovery still says something that a later decision needs."""

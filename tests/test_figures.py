@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spot_responder.evidence import Evidence
 from spot_responder.failures import FailureKind
 from spot_responder.figures import DAYS, NO_EVICTION, Count, figures
 from spot_responder.recoveries import Outcome
@@ -51,6 +52,14 @@ def test_a_quiet_week() -> None:
     assert [count.name for count in seen.evictions][::6] == ["Tue 24 Feb", "Mon 02 Mar"]
     assert {count.number for count in (*seen.evictions, *seen.restore_times)} == {0}
     assert (seen.median_restore_s, seen.failures) == (None, ())
+
+
+def test_a_stop_that_was_told_late_is_no_eviction_and_one_after_an_eviction_leaves_it_one() -> None:
+    """By what was told, not by how it ended."""
+    late = replace(recovery(), evidence=Evidence(stopped_firmly_at=TEN))
+    after = replace(recovery(), evidence=Evidence(evicted_at=TEN, stopped_firmly_at=at("10:02")))
+    closed = [each.closed(Outcome.STOPPED_BY_OWNER, at("10:05"), "its owner stopped it") for each in (late, after)]
+    assert named(figures(closed, TEN).evictions) == {"Mon 02 Mar": 1}
 
 
 @pytest.mark.parametrize("outcome", sorted(NO_EVICTION))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from spot_responder.clients.rows import pool_from_row
 from spot_responder.event_paths import EventPathStanding, event_path
+from spot_responder.evidence import Evidence
 from spot_responder.failures import FailureKind
 from spot_responder.letters import QueueCounts
 from spot_responder.notices import PUZZLED_AFTER, due_notices
@@ -20,6 +21,7 @@ from spot_responder.operating import hold
 from spot_responder.overviews import Overview, PoolStanding, headline, overview, pool_state
 from spot_responder.policy import Policy
 from spot_responder.pools import Pool, PoolId
+from spot_responder.recoveries import Outcome
 from spot_responder.signals import SignalKind
 from spot_responder.situations import Wait
 from spot_responder.vm_names import names
@@ -97,8 +99,8 @@ def test_events_that_do_not_arrive_are_seen(new_azure: NewAzure) -> None:
 
 
 def case(opened_at: datetime, by: SignalKind) -> Recovery:
-    """Make a recovery that was opened so."""
-    return replace(recovery(opened_at), opened_by=by)
+    """Make a recovery that was opened so, some minutes after the eviction."""
+    return replace(recovery(opened_at - timedelta(minutes=5)), opened_at=opened_at, opened_by=by)
 
 
 def test_an_event_after_a_find_says_that_the_path_works_again() -> None:
@@ -109,6 +111,14 @@ def test_an_event_after_a_find_says_that_the_path_works_again() -> None:
     assert event_path([case(at("09:00"), told), case(at("09:30"), found)], TEN).standing is EventPathStanding.SILENT
     assert event_path([case(at("09:00"), SignalKind.OPERATOR_ASKED)], TEN).standing is EventPathStanding.QUIET
     assert event_path([case(TEN - timedelta(days=8), found)], TEN).standing is EventPathStanding.QUIET
+
+
+def test_what_its_owner_stopped_says_nothing_of_the_event_path() -> None:
+    """Tagged while it was down, or its stop told late: the sweep finds it, and no eviction was missed."""
+    found = case(at("09:30"), SignalKind.SWEEP_FOUND)
+    stopped = found.closed(Outcome.STOPPED_BY_OWNER, at("09:31"), "its owner stopped it")
+    nothing_known = replace(found, evidence=Evidence())
+    assert event_path([stopped, nothing_known], TEN).standing is EventPathStanding.QUIET
 
 
 def test_a_hold_is_seen_with_a_case_and_without(new_azure: NewAzure) -> None:

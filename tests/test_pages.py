@@ -216,5 +216,5 @@ def test_whatever_the_rows_there_is_a_page(
 
 def test_its_signal_kinds_are_no_secret() -> None:
     """An eviction that the sweep found is counted as one."""
-    row = replace(recovery(), opened_by=SignalKind.SWEEP_FOUND)
+    row = replace(recovery(), opened_by=SignalKind.SWEEP_FOUND, opened_at=TEN + timedelta(minutes=10))
     assert "silent: 0 told by events, 1 found by the sweep" in read(overview([row], [], [], NOTHING, TEN)).text

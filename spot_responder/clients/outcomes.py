@@ -89,7 +89,7 @@ def notice_event(recovery: Recovery, notice: Notice, now: datetime) -> CloudEven
     standing: dict[str, object] = {
         "evidence": str(recovery.evidence.verdict),
         "reason": recovery.reason,
-        "downSince": _iso(recovery.evidence.down_since(recovery.opened_at)),
+        "downSince": _iso(recovery.went_down_at),
         "nextLookAt": _iso(recovery.wake_at),
     }
     event_id = f"{recovery.recovery_id}/{notice}"
