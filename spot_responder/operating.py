@@ -31,16 +31,8 @@ async def hold(store: Store, vm_id: VmId, now: datetime, new_id: Callable[[], st
     Raises:
         ChangedMeanwhileError: if the app changed the row all the time.
     """
-    for _ in range(TRIES):
-        stored = await store.load(vm_id)
-        held = _held(stored.value, vm_id, now, new_id)
-        try:
-            if held != stored.value:
-                await store.save(held, stored.etag)
-        except ChangedMeanwhileError:
-            continue
-        return held
-    raise _busy(vm_id)
+    _, held = await _changed(store, vm_id, lambda row: _held(row, vm_id, now, new_id))
+    return held
 
 
 async def release(store: Store, queue: Queue, vm_id: VmId, now: datetime, new_id: Callable[[], str]) -> bool:
@@ -51,21 +43,11 @@ async def release(store: Store, queue: Queue, vm_id: VmId, now: datetime, new_id
     Raises:
         ChangedMeanwhileError: if the app changed the row all the time.
     """
-    for _ in range(TRIES):
-        stored = await store.load(vm_id)
-        if stored.value is None:
-            return False
-        if stored.value.held_at is None:
-            if stored.value.is_open:
-                await retry(queue, vm_id, now, new_id)
-            return False
-        try:
-            await store.save(replace(stored.value, held_at=None), stored.etag)
-        except ChangedMeanwhileError:
-            continue
+    before, _ = await _changed(store, vm_id, lambda row: replace(row, held_at=None) if row else None)
+    was_held = before is not None and before.held_at is not None
+    if before and (was_held or before.is_open):
         await retry(queue, vm_id, now, new_id)
-        return True
-    raise _busy(vm_id)
+    return was_held
 
 
 async def retry(queue: Queue, vm_id: VmId, now: datetime, new_id: Callable[[], str]) -> None:
@@ -81,5 +63,22 @@ def _held(row: Recovery | None, vm_id: VmId, now: datetime, new_id: Callable[[],
     return row if row.held_at else replace(row, held_at=now)
 
 
-def _busy(vm_id: VmId) -> ChangedMeanwhileError:
-    return ChangedMeanwhileError(f"the row of {vm_id} changed {TRIES} times while we looked at it: try again")
+async def _changed[Row: (Recovery, Recovery | None)](
+    store: Store, vm_id: VmId, change: Callable[[Recovery | None], Row]
+) -> tuple[Recovery | None, Row]:
+    """Change a row, anew where the app changed it meanwhile; give it as it was and as it is now.
+
+    Raises:
+        ChangedMeanwhileError: if the app changed the row all the time.
+    """
+    for _ in range(TRIES):
+        stored = await store.load(vm_id)
+        row = change(stored.value)
+        try:
+            if row is not None and row != stored.value:
+                await store.save(row, stored.etag)
+        except ChangedMeanwhileError:
+            continue
+        return stored.value, row
+    message = f"the row of {vm_id} changed {TRIES} times while we looked at it: try again"
+    raise ChangedMeanwhileError(message)
