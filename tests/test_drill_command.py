@@ -131,6 +131,7 @@ def test_a_drill_that_could_not_look_says_so_at_its_end(new_azure: NewAzure) -> 
     assert answer.exit_code == 1
     (failed,) = answer.content.vms  # type: ignore[attr-defined]
     assert failed.unseen.startswith("Storage failed to load the row: NoAnswer")
+    assert drilling.read[1:] == [f"render-1: looked at in vain, and once more each second: {failed.unseen}"]
 
 
 def test_a_drill_that_is_interrupted_says_what_goes_on(new_azure: NewAzure) -> None:

@@ -165,3 +165,15 @@ def test_without_rights_on_vms_it_is_said(name: str, azure: OperatorsLaptop) -> 
     words = [] if name == "plan" else [vm_id]
     said = line(azure.operator(name, *words, environment=environment), name)
     assert "AuthorizationFailed (denied)" in said
+
+
+@pytest.mark.parametrize("name", VM_COMMANDS)
+def test_where_names_are_not_told_an_id_is_asked_for(name: str, azure: OperatorsLaptop) -> None:
+    """Resource Graph refuses: what has that name is not guessed, and the row that there is of one is named."""
+    vm_id = azure.move(lambda laptop: laptop.world.machine("alone").vm_id)
+    azure.operator("hold", vm_id)
+    environment = azure.run(azure.laptop.log_in("stranger"))
+    said = line(azure.operator(name, "alone", environment=environment), name)
+    told = f"a VM is not found by its name now; name it by its id: we have a row of {vm_id}. Azure refused to answer "
+    assert said.startswith(told)
+    assert "AuthorizationFailed (denied)" in said

@@ -100,6 +100,8 @@ async def _look(before: Drilled, operator: Operator) -> Drilled:
         stored = await operator.doors.clients.store.load(before.vm_id)
     except StoreFailedError as failed:
         # Half an hour is not thrown away for one read that failed: the next is a second away.
+        if not before.unseen:
+            operator.tell(f"{before.vm_id.name}: looked at in vain, and once more each second: {failed}")
         return replace(before, unseen=str(failed))
     after = observed(replace(before, unseen=""), stored.value)
     if after.stage is not before.stage:

@@ -96,7 +96,13 @@ async def find_vm(reference: str | VmId, doors: OperatorDoors) -> VmId:
         return reference
     rows = await doors.clients.store.all_recoveries()
     known = {row.value.vm_id for row in rows if row.value.vm_id.name.lower() == reference.lower()}
-    found = known | set(await doors.finder.named(reference))
+    try:
+        found = known | set(await doors.finder.named(reference))
+    except AzureRefusedError as refused:
+        # A row of that name may be another VM's: who acts on a guess may act on the wrong one.
+        ids = f": we have a row of {', '.join(sorted(map(str, known)))}" if known else ""
+        message = f"a VM is not found by its name now; name it by its id{ids}. {refused}"
+        raise StopError(message) from refused
     if not found:
         message = f"no VM is called {reference!r}: neither a recovery's, nor one that your login sees"
         raise StopError(message)
