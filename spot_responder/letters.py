@@ -102,7 +102,7 @@ def without_dead_letter_fields(event: Mapping[str, object]) -> dict[str, object]
 def _why_dead(body: str) -> str:
     try:
         event = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     if not isinstance(event, dict):
         return ""

@@ -68,7 +68,7 @@ def test_our_own_message_has_no_detail() -> None:
     assert read_letter(letter(body)).what == "follow_up"
 
 
-@pytest.mark.parametrize("body", ["rubbish", "[1]", "{}", '"text"', "null", '{"deadletterreason": "x"}'])
+@pytest.mark.parametrize("body", ["rubbish", "[1]", "{}", '"text"', "null", '{"deadletterreason": "x"}', "[" * 20_000])
 def test_rubbish_is_called_unreadable_with_the_reason(body: str) -> None:
     """Putting it back would bring it here again."""
     reading = read_letter(letter(body))

@@ -435,6 +435,26 @@ def test_what_nobody_could_handle_is_shown_put_back_and_dropped(azure: Operators
     assert row.opened_by is SignalKind.EVICTED
 
 
+def test_whatever_lies_among_the_dead_letters_can_be_looked_at_and_dropped(azure: OperatorsLaptop) -> None:
+    """Deep, binary, empty, huge: each is one letter, and status goes on."""
+    contents = [b"[" * 100_000, b"\xff\xfe\x00\x1b[31m", b"", b'"' + b"y" * 100_000 + b'"', b"[1, null]"]
+
+    async def lay_out() -> None:
+        for number, content in enumerate(contents):
+            await azure.laptop.dead_letters.container.upload_blob(f"odd/{number}", content)
+
+    azure.run(lay_out())
+    assert azure.operator("status", "--json").content["queues"]["dead_letters"] == 6
+    messages = azure.operator("replay", "list", "--json").content["messages"]
+    assert {message["reading"]["what"] for message in messages} == {"unreadable"}
+    for message in messages:
+        shown = azure.operator("replay", "show", message["letter"]["letter_id"])
+        assert (shown.exit_code, shown.err) == (0, "")
+        assert "\x1b" not in shown.out
+    assert azure.operator("replay", "drop", "--all").out == "6 messages dropped\n"
+    assert azure.operator("replay", "list").exit_code == 0
+
+
 def test_more_than_a_queue_shows_is_said_and_dealt_with_in_turn(azure: OperatorsLaptop) -> None:
     """A queue shows its first 32 messages: what lies behind them is not taken for nothing."""
 

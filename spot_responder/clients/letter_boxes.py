@@ -142,7 +142,7 @@ class LetterBoxes:
         text = await self._text(name)
         try:
             content = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return [text]
         return content if isinstance(content, list) else [content]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import ssl
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
@@ -41,8 +40,6 @@ async def operator_doors(settings: Settings) -> AsyncIterator[OperatorDoors]:
     Raises:
         CouldNotLookError: what storage or identity said within, in one line with what to do.
     """
-    # It tells at length what becomes of the error that is raised as well.
-    logging.getLogger("azure.identity").setLevel(logging.CRITICAL)
     # Made here, so that what the environment says of certificates counts now and not as of the import.
     connector = TCPConnector(ssl=ssl.create_default_context())
     session = ClientSession(connector=connector, auto_decompress=False, cookie_jar=DummyCookieJar(), trust_env=True)

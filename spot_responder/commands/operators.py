@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import uuid
 from argparse import Namespace
@@ -66,6 +67,8 @@ async def _run(arguments: Namespace, settings: Settings) -> Answer:
     # has to be in the environment by then.
     from spot_responder.clients.operator_connections import operator_doors  # noqa: PLC0415 - see above
 
+    # The SDKs tell at length, on standard error, what becomes of the error that is raised as well.
+    logging.getLogger("azure").setLevel(logging.CRITICAL)
     run: Run = arguments.run
     async with operator_doors(settings) as doors:
         operator = Operator(
