@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -463,6 +464,8 @@ def test_more_than_a_queue_shows_is_said_and_dealt_with_in_turn(azure: Operators
             await azure.laptop.poison.send_message(f"rubbish {number}")
 
     azure.run(lay_out())
+    front = azure.operator("replay", "list", "--json").content["messages"]
+    assert len(front) == 32
     behind = "3 more messages in signals-poison behind these: a queue shows its first 32 only"
     assert behind in azure.operator("replay", "list").out
     first = azure.operator("replay", "drop", "--all")
@@ -470,6 +473,23 @@ def test_more_than_a_queue_shows_is_said_and_dealt_with_in_turn(azure: Operators
     assert first.out.startswith("32 messages dropped\n3 more messages")
     second = azure.operator("replay", "drop", "--all")
     assert (second.exit_code, second.out) == (0, "3 messages dropped\n")
+
+
+def test_two_who_drop_the_same_do_not_blame_the_message(azure: OperatorsLaptop) -> None:
+    """Whoever comes second is told that it is gone."""
+
+    async def lay_out() -> None:
+        await azure.laptop.poison.send_message("rubbish")
+
+    azure.run(lay_out())
+    with ThreadPoolExecutor() as both:
+        environment, folder = dict(azure.laptop.operator), azure.folder
+        drops = [
+            both.submit(command, "replay", "drop", "--all", environment=environment, folder=folder) for _ in range(2)
+        ]
+        done = [drop.result() for drop in drops]
+    assert sum("1 message dropped" in each.out for each in done) == 1
+    assert not any("cannot read" in each.out or each.err for each in done)
 
 
 def _preempted(vm_id: str, occurred_at: str) -> dict[str, object]:

@@ -30,6 +30,8 @@ EXAMPLES: Final = """\
 `list` ends with 1 where something lies there. Mend the cause first: a message that cannot be read comes back.
 """
 
+_PUT_BACK: Final = "put back"
+
 
 @dataclass(frozen=True, slots=True)
 class Shown:
@@ -110,14 +112,16 @@ async def _move(action: str, chosen: list[Shown], beside: Found, operator: Opera
         done = await (box.put_back(each.letter) if action == "put-back" else box.drop(each.letter))
         (moved if done else left).append(each)
     operator.progress("")
-    what = "put back" if action == "put-back" else "dropped"
+    what = _PUT_BACK if action == "put-back" else "dropped"
     text = f"{count(len(moved), 'message')} {what}\n" + "".join(_left(each, what) for each in left) + _beside(beside)
     content = {"moved": moved, "left": left, "behind": beside.behind, "unseen": beside.unseen}
     return Answer(content, lambda _: text, WRONG if left or beside.behind or beside.unseen else FINE)
 
 
 def _left(each: Shown, what: str) -> str:
-    why = f"the app cannot read it: {each.reading.why}" if not each.reading.readable else "it is not there any more"
+    why = "it is not there any more, or somebody else has it in hand"
+    if what == _PUT_BACK and not each.reading.readable:
+        why = f"the app cannot read it: {each.reading.why}"
     return f"{each.letter.letter_id} was not {what}: {why}\n"
 
 
