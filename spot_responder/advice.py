@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.evidence import Verdict
 from spot_responder.failures import FailureKind
-from spot_responder.near_misses import near_misses, tag_command
+from spot_responder.near_misses import tag_command
 from spot_responder.notices import Notice
 from spot_responder.situations import Wait
 from spot_responder.vms import PowerState
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _PASSES_SOON: Final = frozenset({FailureKind.THROTTLED, FailureKind.CONFLICT})
 """There a retry is not listened to, or would only meet the same."""
+
+_ABOUT_CAPACITY: Final = "it comes back when Azure has room; sooner only in another size, zone or region"
 
 _ABOUT_LIMITS: Final = {
     Notice.BRAKE: "it is evicted again and again: another size, zone or region may hold longer",
@@ -42,19 +44,21 @@ def advice(
     lines = _about_the_tag(vm, policy)
     is_held = row is not None and row.held_at is not None
     if is_held:
-        lines.append(f"to let it be started again: spot-responder release {called}")
+        lines.append(f"to end the hold: spot-responder release {called}")
     if situation.evidence.verdict is Verdict.STOPPED_BY_OWNER and vm.power_state is not PowerState.RUNNING:
         lines += [_who(vm.vm_id), f"to have it up: az vm start --ids {vm.vm_id}"]
     elif isinstance(decision, Wait) and not is_held:
-        lines += _about_the_wait(decision, failure, vm, called)
+        lines += _about_the_wait(decision, failure, situation, vm, called)
     return tuple(lines)
 
 
-def _about_the_wait(wait: Wait, failure: Failure | None, vm: Vm, called: str) -> list[str]:
+def _about_the_wait(wait: Wait, failure: Failure | None, situation: Situation, vm: Vm, called: str) -> list[str]:
     lines = [_about(failure, vm)] if failure else []
     if wait.notice is not None:
         # A retry outranks neither brake nor budget.
         return [*lines, _ABOUT_LIMITS[wait.notice], f"to have it up all the same: az vm start --ids {vm.vm_id}"]
+    if failure is None and wait.at_gate and situation.pool and situation.pool.refusals:
+        lines.append(_ABOUT_CAPACITY)
     is_retry_heard = failure is not None and failure.kind not in _PASSES_SOON and failure.retry_after is None
     if is_retry_heard or (failure is None and wait.at_gate):
         lines.append(f"to have it tried now, without waiting: spot-responder retry {called}")
@@ -62,7 +66,7 @@ def _about_the_wait(wait: Wait, failure: Failure | None, vm: Vm, called: str) ->
 
 
 def _about_the_tag(vm: Vm, policy: Policy) -> list[str]:
-    if not near_misses(vm.tags, policy.restart_tag) or vm.has_tag(policy.restart_tag) or not vm.is_spot:
+    if vm.has_tag(policy.restart_tag) or not vm.is_spot:
         return []
     return [f"if its owner wants it restarted: {tag_command(vm.vm_id, policy.restart_tag)}"]
 
@@ -75,7 +79,7 @@ def _who(vm_id: VmId) -> str:
 def _about(failure: Failure, vm: Vm) -> str:
     match failure.kind:
         case FailureKind.CAPACITY:
-            return "it comes back when Azure has room; sooner only in another size, zone or region"
+            return _ABOUT_CAPACITY
         case FailureKind.PRICE:
             raise_it = f"az vm update --ids {vm.vm_id} --set billingProfile.maxPrice=-1"
             return f"to pay up to the on-demand price: {raise_it}"
@@ -85,7 +89,8 @@ def _about(failure: Failure, vm: Vm) -> str:
         case FailureKind.DENIED:
             return _about_denied(failure, vm)
         case FailureKind.THROTTLED:
-            return "nothing is to be done: Azure said for how long to be quiet"
+            told = "Azure said for how long to be quiet" if failure.retry_after else "Azure wants fewer requests"
+            return f"nothing is to be done: {told}, and the app obeys"
         case FailureKind.CONFLICT:
             return "nothing is to be done: the other operation ends by itself"
         case _:

@@ -15,6 +15,7 @@ from spot_responder.near_misses import NearMiss, near_misses
 from spot_responder.notices import of_failures
 from spot_responder.open_cases import OpenCase, open_case
 from spot_responder.plain_text import one_line
+from spot_responder.policy import START_PATIENCE
 from spot_responder.pools import pool_of
 from spot_responder.recoveries import AttemptState, Outcome
 from spot_responder.refusals import counts_as_attempt
@@ -104,7 +105,10 @@ _CAUSE: Final = {
 }
 
 
-_SWEEP: Final = "no event told the app of it yet: the next sweep finds it, within 15 minutes or as SWEEP_SCHEDULE says"
+_SWEEP: Final = (
+    "no event told the app of it yet: one may be on its way, and the next sweep finds it (every 15 minutes, or as "
+    "SWEEP_SCHEDULE says)"
+)
 
 
 def explain(  # noqa: PLR0913 - all that it rests on
@@ -124,7 +128,7 @@ def explain(  # noqa: PLR0913 - all that it rests on
         vm_id=vm.vm_id if vm else situation.signal.vm_id,
         called=called,
         at=now,
-        headline=_headline(situation, decision, misses, dry_run=dry_run),
+        headline=_headline(situation, decision, case, misses, dry_run=dry_run),
         power_state=vm.power_state if vm else None,
         pool=pool_of(vm) if vm else None,
         covered=vm is not None and not not_covered,
@@ -151,16 +155,25 @@ def why_not(decision: Decision) -> str:
     return decision.reason if left_alone or ends_so else ""
 
 
-def _headline(situation: Situation, decision: Decision, misses: tuple[NearMiss, ...], *, dry_run: bool) -> str:
+def _headline(
+    situation: Situation, decision: Decision, case: OpenCase | None, misses: tuple[NearMiss, ...], *, dry_run: bool
+) -> str:
     vm = situation.vm
     if vm is None:
         return f"{situation.signal.vm_id.name}: Azure has no such VM, or does not show it to you"
     how = f"{vm.vm_id.name} {_POWER[vm.power_state]}"
     if vm.power_state in {PowerState.DEALLOCATED, PowerState.DEALLOCATING, PowerState.STOPPING}:
-        how += f", {_CAUSE[situation.evidence.verdict]}"
+        how += _cause(situation.evidence.verdict, decision)
     if why_not(decision):
         return f"{how}, and is not covered: {decision.reason}" + _but(misses)
+    if case and case.is_overdue:
+        return f"{how}: the app does not run, may not look, or lost a message: the look that was due did not happen"
     return f"{how}: {_state_of_things(situation, decision, dry_run=dry_run)}"
+
+
+def _cause(verdict: Verdict, decision: Decision) -> str:
+    """Say why it is down; where nobody told, what is waited for says enough."""
+    return "" if verdict is Verdict.UNKNOWN and isinstance(decision, Wait) else f", {_CAUSE[verdict]}"
 
 
 def _but(misses: tuple[NearMiss, ...]) -> str:
@@ -184,16 +197,19 @@ def _told(situation: Situation) -> tuple[Told, ...]:
     evidence, vm = situation.evidence, situation.vm
     swallowed = evidence.verdict is Verdict.EVICTED and evidence.stopped_weakly_at
     weakly = "Resource Health: somebody asked to stop it" + (" (taken as a part of the eviction)" if swallowed else "")
-    case = situation.open_recovery
+    case, row = situation.open_recovery, situation.recovery
+    asked_at = evidence.start_asked_at or (row.attempt.asked_at if row and row.attempt else None)
+    is_ours = asked_at and evidence.started_at and asked_at <= evidence.started_at <= asked_at + START_PATIENCE
+    starter = "our start began" if is_ours else "somebody began to start it"
     known = [
         (case.opened_at if case else None, _heard(case.opened_by) if case else ""),
         (evidence.evicted_at, "Azure evicted it"),
         (evidence.stopped_firmly_at, "an ARM event: somebody stopped it"),
         (evidence.stopped_weakly_at, weakly),
-        (evidence.started_at, "Resource Health: somebody began to start it"),
-        (evidence.start_asked_at, "our own start request"),
-        (evidence.settled_at, "it ran after all that was told up to then"),
-        (situation.recovery.held_at if situation.recovery else None, "an operator held it"),
+        (evidence.started_at, f"Resource Health: {starter}"),
+        (asked_at, "our own start request"),
+        (evidence.settled_at, "what was told up to then is over: it ran since"),
+        (row.held_at if row else None, "an operator held it"),
     ]
     if vm and vm.annotation:
         known.append((vm.annotation.occurred_at, f"its newest health annotation: {one_line(vm.annotation.name)}"))
@@ -236,7 +252,7 @@ def _tried(row: Recovery | None, failure: Failure | None) -> tuple[str, ...]:
 def _next(situation: Situation, decision: Decision, case: OpenCase | None, *, dry_run: bool) -> Next:
     at = case.next_look_at if case else None
     if case and case.is_overdue:
-        return Next("the look that was due did not happen: the next sweep takes it up, if the app runs", at)
+        return Next("the next sweep takes it up, if the app runs and may look", None)
     match decision:
         case Ignore():
             return Next(_nothing(situation, decision), None)

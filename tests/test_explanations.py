@@ -77,6 +77,12 @@ def test_scenario_1_evicted_and_back(new_azure: NewAzure) -> None:
     assert said.last_case is not None
     assert said.last_case.what == "restored: it runs again, 37 s after it went down, 1 start request"
     assert (said.restarts_today, said.restarts_allowed) == (1, 10)
+    assert [told.what for told in said.told] == [
+        "what was told up to then is over: it ran since",
+        "our own start request",
+        "Resource Health: our start began",
+        "its newest health annotation: VirtualMachineAllocated",
+    ]
 
 
 def test_while_it_goes_down(new_azure: NewAzure) -> None:
@@ -143,7 +149,10 @@ def test_scenario_2_another_vm_of_the_pool_waits_for_its_turn(new_azure: NewAzur
         "render-2 is down, evicted by Azure: no capacity just now: standard_d2s_v5 in westeurope refused "
     )
     assert said.tried == ("no start was asked for yet",)
-    assert said.advice == ("to have it tried now, without waiting: spot-responder retry render-2",)
+    assert said.advice == (
+        "it comes back when Azure has room; sooner only in another size, zone or region",
+        "to have it tried now, without waiting: spot-responder retry render-2",
+    )
 
 
 def test_scenario_3_no_event_and_no_sweep_yet(new_azure: NewAzure) -> None:
@@ -156,7 +165,8 @@ def test_scenario_3_no_event_and_no_sweep_yet(new_azure: NewAzure) -> None:
     said = explained(azure)
     assert said.headline == "render-1 is down, evicted by Azure: it is about to be started"
     assert said.next.what == (
-        "no event told the app of it yet: the next sweep finds it, within 15 minutes or as SWEEP_SCHEDULE says"
+        "no event told the app of it yet: one may be on its way, and the next sweep finds it "
+        "(every 15 minutes, or as SWEEP_SCHEDULE says)"
     )
     assert said.next.at is None
     assert [told.what for told in said.told] == [
@@ -217,13 +227,17 @@ def test_scenario_5_without_the_tag(new_azure: NewAzure) -> None:
     )
     assert (said.covered, said.near_misses, said.needs_you) == (False, (), False)
     assert said.next.what == "nothing: the app leaves it alone"
+    tag = f"az tag update --operation Merge --resource-id {said.vm_id} --tags AttemptRestartAfterEviction=true"
+    assert said.advice == (f"if its owner wants it restarted: {tag}",)
 
 
 def test_scenario_5_not_spot(new_azure: NewAzure) -> None:
-    """Azure does not evict it."""
+    """Azure does not evict it, and no tag would change that."""
     azure = new_azure()
-    azure.add_vm(priority="Regular")
-    assert explained(azure).headline == "render-1 runs, and is not covered: not a Spot VM (priority Regular)"
+    azure.add_vm(priority="Regular", tags={})
+    said = explained(azure)
+    assert said.headline == "render-1 runs, and is not covered: not a Spot VM (priority Regular)"
+    assert said.advice == ()
 
 
 def test_scenario_5_stopped_by_its_owner(new_azure: NewAzure) -> None:
@@ -276,7 +290,7 @@ def test_throttled(new_azure: NewAzure) -> None:
     assert said.tried == (
         "one that Azure did not try, so that it is not counted (throttled). Azure said: TooManyRequests: slow down",
     )
-    assert said.advice == ("nothing is to be done: Azure said for how long to be quiet",)
+    assert said.advice == ("nothing is to be done: Azure wants fewer requests, and the app obeys",)
     assert not said.needs_you
 
 
@@ -428,7 +442,7 @@ def test_held_after_a_refusal(new_azure: NewAzure) -> None:
     azure.run_until(at("10:05"))
     azure.do(hold(azure.clients().store, VmId.parse(vm.vm_id), azure.now, lambda: "hold-1"))
     said = explained(azure)
-    assert said.advice == ("to let it be started again: spot-responder release render-1",)
+    assert said.advice == ("to end the hold: spot-responder release render-1",)
     assert not said.needs_you
 
 
@@ -455,7 +469,7 @@ def test_held_and_down(new_azure: NewAzure) -> None:
     )
     assert said.held_at == at("10:00")
     assert said.next.what.startswith("nothing until it is released")
-    assert said.advice == ("to let it be started again: spot-responder release render-1",)
+    assert said.advice == ("to end the hold: spot-responder release render-1",)
     assert said.last_case is None
 
 
@@ -522,8 +536,11 @@ def test_the_app_does_not_run(new_azure: NewAzure) -> None:
     azure.run_until(at("10:10"))
     said = explained(azure)
     assert said.needs_you
-    assert said.next.what == "the look that was due did not happen: the next sweep takes it up, if the app runs"
-    assert said.next.at == at("10:00:16")
+    assert said.headline == (
+        "render-1 is down, evicted by Azure: "
+        "the app does not run, may not look, or lost a message: the look that was due did not happen"
+    )
+    assert (said.next.what, said.next.at) == ("the next sweep takes it up, if the app runs and may look", None)
 
 
 def test_an_opt_out_during_a_recovery(new_azure: NewAzure) -> None:

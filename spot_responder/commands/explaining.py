@@ -62,6 +62,8 @@ def _section(paper: Paper, name: str, lines: list[str]) -> list[str]:
 
 def _next(explanation: Explanation, paper: Paper) -> str:
     at = explanation.next.at
+    if at and at <= explanation.at:
+        return f"{explanation.next.what}, now"
     return explanation.next.what + (f", at {paper.away(at)}" if at else "")
 
 
