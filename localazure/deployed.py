@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
+from localazure.azurite import ACCOUNT
 from localazure.refusals import Refused
 from localazure.timestamps import guid
 from localazure.world import SUBSCRIPTION
@@ -82,7 +83,11 @@ def _topic(name: str, topic_type: str) -> Body:
 
 def _subscription(topic: str, wanted: Body) -> Body:
     name = f"{_PREFIX}-{wanted['name']}"
-    destination = {"endpointType": "StorageQueue", "properties": {"queueName": "signals"}}
+    account = (
+        f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.Storage/storageAccounts/{ACCOUNT}"
+    )
+    queue = {"resourceId": account, "queueName": "signals"}
+    destination = {"endpointType": "StorageQueue", "properties": queue}
     return {
         "id": f"{_topic(topic, '')['id']}/eventSubscriptions/{name}",
         "name": name,

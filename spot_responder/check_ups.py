@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
+from urllib.parse import urlsplit
 
 from spot_responder.amounts import count
 from spot_responder.letters import Place, Unseen
@@ -26,12 +27,16 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at. ``mend``: the command to begin with; empty where nothing is wrong."""
+    """One thing that was looked at. ``mend``: the command to begin with, where one helps.
+
+    ``subscription``: where, if the thing is one of a watched subscription's.
+    """
 
     what: str
     health: Health
     told: str
     mend: str = ""
+    subscription: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +91,27 @@ def missing_topic(kind: str) -> Finding:
     return Finding(f"topic {kind}", Health.BAD, "not there: no event of this kind can come", "azd provision")
 
 
+def account_of(endpoint: str) -> str:
+    """Give the name of the storage account that an address is of: its host's first part; the laptop's, its path."""
+    parts = urlsplit(endpoint)
+    return parts.path.strip("/") or (parts.hostname or "").partition(".")[0]
+
+
 def subscription_findings(
-    kind: str, topic: str, wanted: Mapping[str, object], there: Iterable[Mapping[str, object]]
+    kind: str, topic: str, wanted: Mapping[str, object], there: Iterable[Mapping[str, object]], account: str
 ) -> list[Finding]:
-    """Hold a topic's event subscriptions against those of ``event-filters.json``: by their filters."""
+    """Hold a topic's event subscriptions against those of ``event-filters.json``: by their filters.
+
+    ``account``: the app's storage account. Other environments' subscriptions may hang on the same topic.
+    """
     expected = field(wanted, "topics", kind, "subscriptions")
     found = list(there)
     every = expected if isinstance(expected, list) else []
-    return [_subscription_finding(kind, topic, each, found) for each in every if isinstance(each, Mapping)]
+    return [_subscription_finding(kind, topic, each, found, account) for each in every if isinstance(each, Mapping)]
 
 
 def _subscription_finding(
-    kind: str, topic: str, wanted: Mapping[str, object], there: Iterable[Mapping[str, object]]
+    kind: str, topic: str, wanted: Mapping[str, object], there: Iterable[Mapping[str, object]], account: str
 ) -> Finding:
     name = text_field(wanted, "name")
     what = f"event subscription {name} of topic {kind}"
@@ -107,16 +121,22 @@ def _subscription_finding(
         return Finding(what, Health.BAD, "its filter is not that of infra/event-filters.json", "azd provision")
     if not alike:
         return Finding(what, Health.BAD, "not there: these events do not come", "azd provision")
-    state = text_field(alike[0], "properties", "provisioningState")
+    ours = [each for each in alike if _is_ours(each, account)]
+    if not ours:
+        told = f"it delivers to {_target(alike[0]) or 'nowhere'}, not to the queue signals of {account}"
+        return Finding(what, Health.BAD, told, "azd provision")
+    state = text_field(ours[0], "properties", "provisioningState")
     if state.lower() != "succeeded":
         mend = (
             f"az eventgrid system-topic event-subscription list --system-topic-name {topic} --subscription SUB -g GROUP"
         )
         return Finding(what, Health.BAD, f"it is {state or 'in no state that is told'}", mend)
-    target = _target(alike[0])
-    if target == "StorageQueue signals" or target.startswith("AzureFunction"):
-        return Finding(what, Health.GOOD, f"there, delivers to {target}")
-    return Finding(what, Health.BAD, f"it delivers to {target or 'nowhere'}, not to the queue signals", "azd provision")
+    return Finding(what, Health.GOOD, f"there, delivers to {_target(ours[0])}")
+
+
+def _is_ours(subscription: Mapping[str, object], account: str) -> bool:
+    target = _target(subscription)
+    return target.startswith("AzureFunction") or target.lower() == f"storagequeue signals of {account.lower()}"
 
 
 def _is_named(there: str, wanted: str) -> bool:
@@ -150,19 +170,20 @@ def _lower(values: object) -> frozenset[str]:
 
 
 def _target(subscription: Mapping[str, object]) -> str:
-    """Name where a subscription delivers: ``StorageQueue signals``; by its identity or without."""
+    """Name where a subscription delivers: ``StorageQueue signals of account``; by its identity or without."""
     properties = field(subscription, "properties")
     for place in (("deliveryWithResourceIdentity", "destination"), ("destination",)):
         destination = field(properties, *place)
         if destination:
-            kind = text_field(destination, "endpointType")
-            return f"{kind} {text_field(destination, 'properties', 'queueName')}".strip()
+            kind, queue = text_field(destination, "endpointType"), text_field(destination, "properties", "queueName")
+            account = text_field(destination, "properties", "resourceId").rpartition("/")[2]
+            return f"{kind} {queue} of {account}" if queue else kind
     return ""
 
 
 def role_finding(needed: Iterable[str], definitions: Iterable[Mapping[str, object]], name: str) -> tuple[Finding, str]:
     """Say whether the custom role is there and allows what is needed; give its id, ``""`` where there is none."""
-    what = "the app's role"
+    what = _ROLE
     for definition in definitions:
         if not text_field(definition, "properties", "roleName").startswith(name):
             continue
@@ -182,6 +203,32 @@ def _allowed(definition: Mapping[str, object]) -> frozenset[str]:
     permissions = field(definition, "properties", "permissions")
     every = permissions if isinstance(permissions, list) else []
     return frozenset(action for each in every for action in _lower(field(each, "actions")))
+
+
+def watched_findings(found: Mapping[str, list[Finding]]) -> list[Finding]:
+    """Put together what was found in each subscription. One that shows nothing of us may not be meant to be watched.
+
+    Where nothing of us is anywhere, all of it is shown: something was meant to be.
+    """
+    watched = {each for each, findings in found.items() if any(_shows_us(finding) for finding in findings)}
+    every: list[Finding] = []
+    for subscription, findings in found.items():
+        shown = findings if subscription in watched or not watched else [_UNWATCHED]
+        every += [replace(finding, subscription=subscription) for finding in shown]
+    return every
+
+
+_ROLE: Final = "the app's role"
+_UNWATCHED: Final = Finding(
+    "the app",
+    Health.UNSEEN,
+    "neither its role nor its topics are here: not watched, or nothing is left of it",
+    "if its VMs are to come back: WATCHED_SUBSCRIPTIONS, then azd provision (docs/operations.md §1)",
+)
+
+
+def _shows_us(finding: Finding) -> bool:
+    return finding.health is Health.GOOD and (finding.what == _ROLE or finding.what.startswith("event subscription "))
 
 
 def principals_of(role_id: str, assignments: Iterable[Mapping[str, object]]) -> frozenset[str]:

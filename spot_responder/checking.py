@@ -14,6 +14,7 @@ from spot_responder.check_ups import (
     CheckUp,
     Finding,
     Health,
+    account_of,
     clock_finding,
     missing_topic,
     place_finding,
@@ -21,6 +22,7 @@ from spot_responder.check_ups import (
     role_finding,
     subscription_findings,
     topic_findings,
+    watched_findings,
 )
 from spot_responder.doors import AzureRefusedError, StoreFailedError
 from spot_responder.failures import NO_ANSWER, FailureKind
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from spot_responder.operator_doors import Login, OperatorDoors
+    from spot_responder.settings import Settings
     from spot_responder.vms import VmId
 
 INFRA: Final = Path(__file__).resolve().parents[1] / "infra"
@@ -55,7 +58,9 @@ class _Right:
     api_version: str
 
 
-async def check_up(doors: OperatorDoors, now: Callable[[], datetime], progress: Callable[[str], None]) -> CheckUp:
+async def check_up(
+    doors: OperatorDoors, settings: Settings, now: Callable[[], datetime], progress: Callable[[str], None]
+) -> CheckUp:
     """Look at everything, and say how it was found. Without a login, or where ARM does not answer, it ends there."""
     progress("looking at login")
     try:
@@ -72,11 +77,11 @@ async def check_up(doors: OperatorDoors, now: Callable[[], datetime], progress: 
         return CheckUp(now(), login.name, tuple(findings))
     vms, unseen = await _one_vm_each(doors)
     findings += unseen
+    found: dict[str, list[Finding]] = {}
     for number, vm_id in enumerate(vms, 1):
         progress(f"looking at subscription {number} of {len(vms)}")
-        findings += await _subscription(vm_id, doors, login)
-    progress("")
-    return CheckUp(now(), login.name, tuple(findings))
+        found[vm_id.subscription_id] = await _subscription(vm_id, doors, settings, login)
+    return CheckUp(now(), login.name, (*findings, *watched_findings(found)))
 
 
 async def _clock(doors: OperatorDoors, now: Callable[[], datetime]) -> Finding:
@@ -124,12 +129,12 @@ async def _one_vm_each(doors: OperatorDoors) -> tuple[list[VmId], list[Finding]]
     return list(each.values()), [Finding("Resource Graph", Health.GOOD, told)]
 
 
-async def _subscription(vm_id: VmId, doors: OperatorDoors, login: Login) -> list[Finding]:
+async def _subscription(vm_id: VmId, doors: OperatorDoors, settings: Settings, login: Login) -> list[Finding]:
     scope = f"/subscriptions/{vm_id.subscription_id}"
     role, app = await _role(scope, doors)
     is_app = bool(login.object_id) and login.object_id.lower() in app
     rights = [await _tried(right, doors, is_app=is_app) for right in _rights(vm_id)]
-    return [*role, *rights, *await _topics(scope, doors)]
+    return [*role, *rights, *await _topics(scope, doors, account_of(settings.queue_endpoint))]
 
 
 async def _role(scope: str, doors: OperatorDoors) -> tuple[list[Finding], frozenset[str]]:
@@ -189,7 +194,7 @@ async def _tried(right: _Right, doors: OperatorDoors, *, is_app: bool) -> Findin
     return Finding(what, Health.GOOD, "tried: allowed")
 
 
-async def _topics(scope: str, doors: OperatorDoors) -> list[Finding]:
+async def _topics(scope: str, doors: OperatorDoors, account: str) -> list[Finding]:
     wanted, unread = _read("event-filters.json")
     if unread:
         return [unread]
@@ -197,18 +202,19 @@ async def _topics(scope: str, doors: OperatorDoors) -> list[Finding]:
         topics = await doors.management.listed(f"{scope}/providers/Microsoft.EventGrid/systemTopics", _EVENT_GRID)
         findings: list[Finding] = []
         for kind, topic in topic_findings(wanted, topics):
-            findings += [missing_topic(kind)] if topic is None else await _topic(kind, topic, wanted, doors)
+            findings += [missing_topic(kind)] if topic is None else await _topic(kind, topic, wanted, doors, account)
     except AzureRefusedError as refused:
         return [_unseen("topics and event subscriptions", refused)]
     return findings
 
 
 async def _topic(
-    kind: str, topic: Mapping[str, object], wanted: Mapping[str, object], doors: OperatorDoors
+    kind: str, topic: Mapping[str, object], wanted: Mapping[str, object], doors: OperatorDoors, account: str
 ) -> list[Finding]:
     name = text_field(topic, "name")
     there = await doors.management.listed(f"{text_field(topic, 'id')}/eventSubscriptions", _EVENT_GRID)
-    return [Finding(f"topic {kind}", Health.GOOD, f"there: {name}"), *subscription_findings(kind, name, wanted, there)]
+    hanging = subscription_findings(kind, name, wanted, there, account)
+    return [Finding(f"topic {kind}", Health.GOOD, f"there: {name}"), *hanging]
 
 
 def _read(name: str) -> tuple[Mapping[str, object], Finding | None]:

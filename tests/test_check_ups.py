@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,17 @@ from spot_responder.check_ups import (
     CheckUp,
     Finding,
     Health,
+    account_of,
     clock_finding,
     missing_topic,
     principals_of,
     role_finding,
     subscription_findings,
     topic_findings,
+    watched_findings,
 )
+from spot_responder.commands.doctor import told
+from spot_responder.commands.paper import Paper
 from tests.makers import TEN
 
 INFRA = Path(__file__).resolve().parents[1] / "infra"
@@ -36,7 +40,7 @@ def subscriptions() -> list[dict[str, Any]]:
 
 def found(there: list[dict[str, Any]]) -> dict[str, Finding]:
     """Hold subscriptions against the file; give the findings by the subscription's name."""
-    findings = subscription_findings("health", "evgst-health", FILTERS, there)
+    findings = subscription_findings("health", "evgst-health", FILTERS, there, "spotresponder")
     return {finding.what.split()[2]: finding for finding in findings}
 
 
@@ -45,7 +49,7 @@ def test_what_was_deployed_is_well() -> None:
     findings = found(subscriptions())
     assert findings.keys() == {"evicted", "unavailable", "owner-intent"}
     assert {finding.health for finding in findings.values()} == {Health.GOOD}
-    assert findings["evicted"].told == "there, delivers to StorageQueue signals"
+    assert findings["evicted"].told == "there, delivers to StorageQueue signals of spotresponder"
 
 
 def test_order_casing_and_empty_fields_of_a_filter_mean_nothing() -> None:
@@ -95,12 +99,63 @@ def test_where_events_go_is_looked_at() -> None:
     there = subscriptions()
     properties = there[0]["properties"]
     delivery = properties.pop("deliveryWithResourceIdentity")
-    assert found(there)["evicted"].told == "it delivers to nowhere, not to the queue signals"
+    not_to_us = "not to the queue signals of spotresponder"
+    assert found(there)["evicted"].told == f"it delivers to nowhere, {not_to_us}"
     properties["destination"] = {"endpointType": "AzureFunction", "properties": {"resourceId": "/…/on_event"}}
     assert found(there)["evicted"].health is Health.GOOD
     delivery["destination"]["properties"]["queueName"] = "other"
     properties["deliveryWithResourceIdentity"] = delivery
-    assert found(there)["evicted"].told == "it delivers to StorageQueue other, not to the queue signals"
+    assert found(there)["evicted"].told == f"it delivers to StorageQueue other of spotresponder, {not_to_us}"
+
+
+def test_another_environment_may_hang_on_the_same_topic() -> None:
+    """Azure has one topic of a kind in a subscription: the others deliver to their own account."""
+    ours, others = subscriptions(), subscriptions()
+    for each in others:
+        each["name"] = each["name"].replace("laptop", "other")
+        queue = each["properties"]["deliveryWithResourceIdentity"]["destination"]["properties"]
+        queue["resourceId"] = queue["resourceId"].replace("spotresponder", "somebodyelses")
+    assert {finding.health for finding in found([*others, *ours]).values()} == {Health.GOOD}
+    told = "it delivers to StorageQueue signals of somebodyelses, not to the queue signals of spotresponder"
+    assert {finding.told for finding in found(others).values()} == {told}
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "account"),
+    [
+        ("https://spotrg7.queue.core.windows.net", "spotrg7"),
+        ("https://spotrg7.z12.queue.storage.azure.net/", "spotrg7"),
+        ("https://127.0.0.1:10001/spotresponder", "spotresponder"),
+    ],
+)
+def test_the_account_is_read_from_its_address(endpoint: str, account: str) -> None:
+    """In each form that Azure gives, and the laptop's."""
+    assert account_of(endpoint) == account
+
+
+GOOD = Finding("the app's role", Health.GOOD, "Spot Responder")
+LACKING = Finding("the app's role", Health.BAD, "no role", "azd provision")
+
+
+def test_a_subscription_that_shows_nothing_of_us_may_not_be_meant() -> None:
+    """Where another one is watched; where none is, something was meant to be."""
+    seen = watched_findings({"ours": [GOOD], "theirs": [LACKING]})
+    assert [(each.subscription, each.what, each.health) for each in seen] == [
+        ("ours", "the app's role", Health.GOOD),
+        ("theirs", "the app", Health.UNSEEN),
+    ]
+    assert [each.health for each in watched_findings({"one": [LACKING], "two": [LACKING]})] == [Health.BAD, Health.BAD]
+
+
+def test_each_finding_says_in_which_subscription_it_is() -> None:
+    """Where there are several; where there is one, it says nothing new."""
+    paper = Paper(TEN, UTC)
+    several = CheckUp(TEN, "operator", tuple(watched_findings({"sub-1": [GOOD], "sub-2": [GOOD, LACKING]})))
+    text = told(several, paper)
+    assert "the app's role in sub-1  good  Spot Responder" in text
+    assert "mend the app's role in sub-2: azd provision" in text
+    alone = CheckUp(TEN, "operator", tuple(watched_findings({"sub-1": [GOOD]})))
+    assert "sub-1" not in told(alone, paper)
 
 
 def test_each_kind_of_topic_is_found_by_its_type_in_any_casing() -> None:
@@ -117,9 +172,9 @@ def test_each_kind_of_topic_is_found_by_its_type_in_any_casing() -> None:
 
 def test_rubbish_instead_of_filters_finds_nothing() -> None:
     """No file of ours is so; and no traceback if it were."""
-    assert subscription_findings("health", "t", {"topics": {"health": {"subscriptions": "none"}}}, []) == []
+    assert subscription_findings("health", "t", {"topics": {"health": {"subscriptions": "none"}}}, [], "a") == []
     odd = {"topics": {"health": {"subscriptions": [{"name": "a", "filter": {"advancedFilters": "none"}}]}}}
-    assert subscription_findings("health", "t", odd, [])[0].health is Health.BAD
+    assert subscription_findings("health", "t", odd, [], "a")[0].health is Health.BAD
 
 
 def definition(**changed: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON

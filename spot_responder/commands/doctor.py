@@ -13,7 +13,9 @@ from spot_responder.commands.paper import Colour, Painted
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Callable
 
+    from spot_responder.check_ups import Finding
     from spot_responder.commands.arguments import Commands
     from spot_responder.commands.operators import Operator
     from spot_responder.commands.paper import Cell, Paper
@@ -23,7 +25,8 @@ EXAMPLES: Final = """\
   spot-responder doctor --json | jq '.findings[] | select(.health == "bad")'
 
 Changes nothing: the right to start is tried on a VM that does not exist. Rights are tried as whoever is logged in; the
-app's own are read from its role. Ends with 1 where something is wrong; what could not be looked at is not.
+app's own are read from its role. Looks at the subscriptions in which your login sees a Spot VM. Ends with 1 where
+something is wrong; what could not be looked at is not.
 """
 _COLOURS: Final = {Health.GOOD: Colour.GOOD, Health.BAD: Colour.BAD, Health.UNSEEN: Colour.NOTICE}
 
@@ -37,16 +40,23 @@ def add(commands: Commands) -> None:
 
 
 async def _run(_arguments: Namespace, operator: Operator) -> Answer:
-    found = await check_up(operator.doors, operator.clock, operator.progress)
+    found = await check_up(operator.doors, operator.settings, operator.clock, operator.progress)
     return Answer(found, lambda paper: told(found, paper), FINE if found.is_well else WRONG)
+
+
+def _where(found: CheckUp) -> Callable[[Finding], str]:
+    """Give how it is said in which subscription a thing is: not at all, where there is one only."""
+    several = len({each.subscription for each in found.findings if each.subscription}) > 1
+    return lambda finding: f" in {finding.subscription}" if several and finding.subscription else ""
 
 
 def told(found: CheckUp, paper: Paper) -> str:
     """Write the findings."""
+    where = _where(found)
     rows: list[list[Cell]] = [
-        [finding.what, Painted(finding.health, _COLOURS[finding.health]), finding.told] for finding in found.findings
+        [f"{each.what}{where(each)}", Painted(each.health, _COLOURS[each.health]), each.told] for each in found.findings
     ]
-    mend = [f"mend {each.what}: {each.mend}\n" for each in found.findings if each.mend]
+    mend = [f"mend {each.what}{where(each)}: {each.mend}\n" for each in found.findings if each.mend]
     bad = sum(each.health is Health.BAD for each in found.findings)
     unseen = sum(each.health is Health.UNSEEN for each in found.findings)
     end = paper.paint(f"{count(bad, 'thing')} wrong", Colour.BAD)

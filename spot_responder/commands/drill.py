@@ -91,7 +91,6 @@ async def _watch(drilled: list[Drilled], until: datetime, operator: Operator) ->
         operator.progress(f"{back} of {len(drilled)} are back; giving up in {span(until - operator.clock())}")
         await asyncio.sleep(_LOOK_S)
         drilled = [each if each.is_over else await _look(each, operator) for each in drilled]
-    operator.progress("")
     return drilled
 
 

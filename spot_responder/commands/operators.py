@@ -70,11 +70,14 @@ async def _run(arguments: Namespace, settings: Settings) -> Answer:
     # The SDKs tell at length, on standard error, what becomes of the error that is raised as well.
     logging.getLogger("azure").setLevel(logging.CRITICAL)
     run: Run = arguments.run
-    async with operator_doors(settings) as doors:
-        operator = Operator(
-            doors, settings, lambda: datetime.now(UTC), lambda: str(uuid.uuid4()), _write_over, _write_line
-        )
-        return await run(arguments, operator)
+    try:
+        async with operator_doors(settings) as doors:
+            operator = Operator(
+                doors, settings, lambda: datetime.now(UTC), lambda: str(uuid.uuid4()), _write_over, _write_line
+            )
+            return await run(arguments, operator)
+    finally:
+        _write_over("")
 
 
 def _write_over(text: str) -> None:

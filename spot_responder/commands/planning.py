@@ -43,7 +43,7 @@ def add(commands: Commands) -> None:
 
 async def _run(_arguments: Namespace, operator: Operator) -> Answer:
     def progress(done: int, of: int) -> None:
-        operator.progress(f"looked at {done} of {of} VMs" if done < of else "")
+        operator.progress(f"looked at {done} of {of} VMs")
 
     plan = await look_ahead(operator.doors, operator.settings, operator.clock(), progress)
     tag = operator.settings.policy.restart_tag

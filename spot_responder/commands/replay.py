@@ -111,7 +111,6 @@ async def _move(action: str, chosen: list[Shown], beside: Found, operator: Opera
         box = operator.doors.letters
         done = await (box.put_back(each.letter) if action == "put-back" else box.drop(each.letter))
         (moved if done else left).append(each)
-    operator.progress("")
     what = _PUT_BACK if action == "put-back" else "dropped"
     text = f"{count(len(moved), 'message')} {what}\n" + "".join(_left(each, what) for each in left) + _beside(beside)
     content = {"moved": moved, "left": left, "behind": beside.behind, "unseen": beside.unseen}
