@@ -58,7 +58,7 @@ def place_finding(place: str, number: int | None, unseen: Unseen | None) -> Find
     what = f"container {place}" if place == Place.DEAD else f"queue {place}"
     if unseen is not None:
         return Finding(what, Health.BAD if unseen.is_wrong else Health.UNSEEN, unseen.why, unseen.mend)
-    told = count(number or 0, "message")
+    told = count(number or 0, "blob" if place == Place.DEAD else "message")
     if number and place != "signals":
         return Finding(what, Health.BAD, told, "spot-responder replay list")
     return Finding(what, Health.GOOD, f"reachable, {told}")

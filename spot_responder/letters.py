@@ -45,7 +45,7 @@ class Unseen:
 
 @dataclass(frozen=True, slots=True)
 class QueueCounts:
-    """Messages: in ``signals`` (those that wait for their time included), given up on, undeliverable.
+    """Messages: in ``signals`` (those that wait for their time included), given up on, and blobs of dead letters.
 
     ``None`` where it could not be looked; ``unseen`` says why.
     """

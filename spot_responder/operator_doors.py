@@ -40,10 +40,10 @@ class Letters(Protocol):
     """What could not be handled: the poison queue and Event Grid's dead letters."""
 
     async def counts(self) -> QueueCounts:
-        """Count the messages of each place, as far as they can be seen."""
+        """Count what lies in each place, as far as it can be seen."""
 
     async def letters(self, place: Place) -> Sequence[Letter]:
-        """Read what lies in a place, oldest first; of the poison queue, what is to be seen at its front.
+        """Read what is to be seen of a place, oldest first: not all of it, where there is much.
 
         Raises:
             CouldNotLookError: if the place cannot be looked into.

@@ -52,12 +52,12 @@ def problems(cases: Sequence[OpenCase], queues: QueueCounts, path: EventPath, no
 
 def _letters(queues: QueueCounts) -> Iterator[Problem]:
     places = (
-        (queues.poison, "signals-poison: the app gave up on"),
-        (queues.dead_letters, "event-dead-letters: Event Grid could not deliver"),
+        (queues.poison, "message", "signals-poison: the app gave up on"),
+        (queues.dead_letters, "blob", "event-dead-letters: Event Grid could not deliver what is in"),
     )
-    for number, where in places:
+    for number, one, where in places:
         if number:
-            what = f"{count(number, 'message')} in {where} {'it' if number == 1 else 'them'}"
+            what = f"{count(number, one)} in {where} {'it' if number == 1 else 'them'}"
             yield Problem(what, "spot-responder replay list")
     for unseen in queues.unseen:
         if unseen.is_wrong:

@@ -141,7 +141,7 @@ def test_messages_that_nobody_could_handle_are_a_problem(new_azure: NewAzure) ->
     said = seen(new_azure(), QueueCounts(3, 1, 2))
     assert [problem.what for problem in said.problems] == [
         "1 message in signals-poison: the app gave up on it",
-        "2 messages in event-dead-letters: Event Grid could not deliver them",
+        "2 blobs in event-dead-letters: Event Grid could not deliver what is in them",
     ]
     assert {problem.mend for problem in said.problems} == {"spot-responder replay list"}
 

@@ -7,6 +7,7 @@ import base64
 import binascii
 import hashlib
 import json
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,6 +34,7 @@ _LEASE_S: Final = 60
 """How long a message is taken out of others' sight while the right one is looked for."""
 
 _MOST_BLOBS: Final = 500
+"""So many blobs of dead letters are read at once; all are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,8 @@ class LetterBoxes:
         try:
             if place is Place.POISON:
                 return [_poison_letter(message) for message in await self.poison.peek_messages(_FRONT)]
-            return [letter async for letter in self._dead_letters()]
+            letters = [letter async for letter in self._dead_letters()]
+            return sorted(letters, key=lambda letter: letter.at.timestamp() if letter.at else 0.0)
         except AzureError as error:
             raise could_not_look(error, self.settings) from error
 
@@ -119,7 +122,7 @@ class LetterBoxes:
         return Unseen(place, problem.what, problem.mend, is_wrong=problem.is_wrong)
 
     async def _dead_count(self) -> int:
-        return len([letter async for letter in self._dead_letters()])
+        return len([name async for name in self._dead().list_blob_names()])
 
     def _dead(self) -> ContainerClient:
         """Give the container.
@@ -133,9 +136,12 @@ class LetterBoxes:
 
     async def _dead_letters(self) -> AsyncIterator[Letter]:
         async for blob in _first(self._dead(), _MOST_BLOBS):
+            alike: Counter[str] = Counter()
             for event in await self._events(blob.name):
-                body = event if isinstance(event, str) else json.dumps(event)
-                yield Letter(Place.DEAD, _short(f"{blob.name} {body}"), blob.creation_time, body, blob.name)
+                body = _body(event)
+                letter_id = _short(f"{blob.name} {body} {alike[body] or ''}")
+                alike[body] += 1
+                yield Letter(Place.DEAD, letter_id, blob.creation_time, body, blob.name)
 
     async def _events(self, name: str) -> list[object]:
         """Read a blob: an array of events, as Event Grid writes it; anything else is one thing that is none."""
@@ -160,13 +166,13 @@ class LetterBoxes:
         name, container = letter.receipt, self._dead()
         try:
             events = await self._events(name)
-            others = [
-                event for event in events if (event if isinstance(event, str) else json.dumps(event)) != letter.body
-            ]
-            if len(others) == len(events):
+            bodies = [_body(event) for event in events]
+            if letter.body not in bodies:
                 return False
-            if others:
-                await container.upload_blob(name, json.dumps(others), overwrite=True)
+            # One of those that are alike.
+            del events[bodies.index(letter.body)]
+            if events:
+                await container.upload_blob(name, json.dumps(events), overwrite=True)
             else:
                 await container.delete_blob(name)
         except ResourceNotFoundError:
@@ -205,6 +211,10 @@ def _decoded(content: object) -> str:
         return text
 
 
+def _body(event: object) -> str:
+    return event if isinstance(event, str) else json.dumps(event)
+
+
 def _short(name: str) -> str:
-    """Give an id that a person can type; of 32 messages no two have the same."""
+    """Give an id that a person can type."""
     return hashlib.sha256(name.encode()).hexdigest()[:8]

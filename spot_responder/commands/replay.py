@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.amounts import count
@@ -14,6 +14,7 @@ from spot_responder.operator_doors import CouldNotLookError
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Mapping
 
     from spot_responder.commands.arguments import Commands
     from spot_responder.commands.operators import Operator
@@ -43,11 +44,16 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What is to be seen. ``behind``: so many more lie in the poison queue, which shows its front only."""
+    """What is to be seen. ``behind``: how many messages, or blobs of them, lie behind those in a place."""
 
     messages: tuple[Shown, ...]
-    behind: int = 0
+    behind: Mapping[Place, int] = field(default_factory=dict)
     unseen: tuple[Unseen, ...] = ()
+
+    @property
+    def is_all(self) -> bool:
+        """Whether there is no more than that."""
+        return not (self.behind or self.unseen)
 
 
 def add(commands: Commands) -> None:
@@ -63,7 +69,7 @@ async def _run(arguments: Namespace, operator: Operator) -> Answer:
     _check(arguments)
     found = await _look(operator.doors.letters)
     if arguments.action == "list":
-        is_fine = not (found.messages or found.unseen)
+        is_fine = found.is_all and not found.messages
         return Answer(found, lambda paper: told(found, paper), FINE if is_fine else WRONG)
     chosen = [each for each in found.messages if arguments.all or each.letter.letter_id == arguments.id]
     if not chosen and not arguments.all:
@@ -84,9 +90,12 @@ async def _look(letters: Letters) -> Found:
             unseen.append(Unseen(place, problem.what, problem.mend, problem.is_wrong))
             if len(unseen) == len(Place):
                 raise
-    in_poison = (await letters.counts()).poison or 0
-    behind = in_poison - sum(each.letter.place is Place.POISON for each in shown)
-    return Found(tuple(shown), max(0, behind), tuple(unseen))
+    counts = await letters.counts()
+    number = {Place.POISON: counts.poison or 0, Place.DEAD: counts.dead_letters or 0}
+    # A blob may hold several.
+    read = {place: len({each.letter.receipt for each in shown if each.letter.place is place}) for place in Place}
+    behind = {place: number[place] - read[place] for place in Place if number[place] > read[place]}
+    return Found(tuple(shown), behind, tuple(unseen))
 
 
 def _check(arguments: Namespace) -> None:
@@ -114,7 +123,7 @@ async def _move(action: str, chosen: list[Shown], beside: Found, operator: Opera
     what = _PUT_BACK if action == "put-back" else "dropped"
     text = f"{count(len(moved), 'message')} {what}\n" + "".join(_left(each, what) for each in left) + _beside(beside)
     content = {"moved": moved, "left": left, "behind": beside.behind, "unseen": beside.unseen}
-    return Answer(content, lambda _: text, WRONG if left or beside.behind or beside.unseen else FINE)
+    return Answer(content, lambda _: text, WRONG if left or not beside.is_all else FINE)
 
 
 def _left(each: Shown, what: str) -> str:
@@ -127,9 +136,9 @@ def _left(each: Shown, what: str) -> str:
 def _beside(found: Found) -> str:
     """Write what was not to be seen."""
     lines = [f"{each.place} could not be looked into: {each.why}: {each.mend}\n" for each in found.unseen]
-    if found.behind:
-        behind = f"{count(found.behind, 'more message')} in {Place.POISON} behind these"
-        lines.append(f"{behind}: a queue shows its first 32 only; deal with these, then look again\n")
+    for place, number in found.behind.items():
+        behind = count(number, "more message" if place is Place.POISON else "more blob")
+        lines.append(f"{behind} in {place} behind these: deal with these, then look again\n")
     return "".join(lines)
 
 
