@@ -31,7 +31,8 @@ examples:
 
 The app is found by its own settings, in the environment: AzureWebJobsStorage__queueServiceUri and the others of the
 README. The login is that of `az login`. Exit codes: 0 fine; 1 something is wrong in what was looked at, or it could
-not be looked; 2 the command was misused. With --json what could not be done is JSON on standard error.
+not be looked; 2 the command was misused; 130 interrupted. What could not be done is one line on standard error, with
+--json JSON; what is mistyped is one line in any case.
 """
 
 

@@ -60,11 +60,6 @@ class Drilled:
         """Whether the app brought it back."""
         return self.stage is Stage.BACK
 
-    @property
-    def back_after_s(self) -> float | None:
-        """Give how long it was down, by Azure's time of the eviction, in seconds."""
-        return (self.back_at - self.evicted_at).total_seconds() if self.back_at and self.evicted_at else None
-
 
 @dataclass(frozen=True, slots=True)
 class Drill:

@@ -75,24 +75,24 @@ class History:
 
 def history(closed: Iterable[Recovery], first: date, last: date, by: By) -> History:
     """Count closed recoveries; newest day first, else what was hit most first."""
-    ended = tuple(sorted((_ended(row) for row in closed), key=lambda each: each.closed_at))
+    every = (_ended(row, row.closed_at, row.outcome) for row in closed if row.closed_at and row.outcome)
+    ended = tuple(sorted(every, key=lambda each: each.closed_at))
     keys = Counter(_key(each, by) for each in ended)
     order = sorted(keys, reverse=True) if by is By.DAY else [key for key, _ in keys.most_common()]
     tallies = tuple(_tally(key, [each for each in ended if _key(each, by) == key]) for key in order)
     return History(first, last, by, tallies, _tally("all", ended), ended)
 
 
-def _ended(row: Recovery) -> Ended:
-    closed_at = row.closed_at or row.opened_at
-    down_since = row.down_since or row.opened_at
-    is_restored = row.outcome is Outcome.RESTORED
+def _ended(row: Recovery, closed_at: datetime, outcome: Outcome) -> Ended:
+    down_since = row.went_down_at
+    is_restored = outcome is Outcome.RESTORED
     return Ended(
         vm_id=row.vm_id,
         recovery_id=row.recovery_id,
         told_by=row.opened_by,
         down_since=down_since,
         closed_at=closed_at,
-        outcome=row.outcome or Outcome.RUNS_WITHOUT_US,
+        outcome=outcome,
         restored_after_s=(closed_at - down_since).total_seconds() if is_restored else None,
         start_requests=row.attempts,
         size=row.pool.size if row.pool else "",

@@ -112,7 +112,7 @@ def headline(overview: Overview) -> str:
         return f"{count(number, 'thing')} {'needs' if number == 1 else 'need'} somebody"
     held = f"{count(len(overview.held), 'VM')} held by an operator" if overview.held else ""
     on_their_way = [case for case in overview.cases if case.standing is not Standing.HELD]
-    if not on_their_way:
+    if not overview.cases:
         return "; ".join(part for part in ("All is well: nothing is being recovered", held) if part)
     coming = sum(case.standing is Standing.STARTING for case in on_their_way)
     waiting = len(on_their_way) - coming

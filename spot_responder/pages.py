@@ -5,6 +5,7 @@ Names, reasons and Azure's messages come from anybody: every text goes through `
 
 from __future__ import annotations
 
+from datetime import timedelta
 from html import escape
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +13,7 @@ from spot_responder.amounts import count, span
 from spot_responder.charts import bar_chart
 from spot_responder.event_paths import EventPathStanding
 from spot_responder.overviews import gate, headline
+from spot_responder.vm_names import names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,7 +54,7 @@ svg rect { fill: var(--bar); }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1rem; margin: 0; } dd { margin: 0; }
 dt { color: var(--soft); }
 """
-_TONES: Final = {"held": "notice", "starting": "good", "refused": "bad", "waiting": "notice"}
+_TONES: Final = {"held": "notice", "starting": "good", "refused": "notice", "waiting": "notice"}
 
 
 def status_page(overview: Overview) -> str:
@@ -128,8 +130,9 @@ def _place(case: OpenCase) -> str:
 
 
 def _held(overview: Overview) -> str:
+    called = names(each.vm_id for each in overview.held)
     cards = (
-        f'<span class="name">{_text(each.vm_id.name)}</span>{_soft(f"since {_day_and_time(each.held_at)}")}'
+        f'<span class="name">{_text(called[each.vm_id])}</span>{_soft(f"since {_day_and_time(each.held_at)}")}'
         for each in overview.held
     )
     return _section("Held by an operator", cards)
@@ -145,10 +148,12 @@ def _flow(queues: QueueCounts, path: EventPath, now: datetime) -> str:
     places = (
         ("signals", "on the queue or waiting for its time", queues.signals),
         ("signals-poison", "the app gave up on", queues.poison),
-        ("event-dead-letters", "Event Grid could not deliver", queues.dead_letters),
+        ("event-dead-letters", "blobs: Event Grid could not deliver what is in them", queues.dead_letters),
     )
+    why = {unseen.place: unseen.why for unseen in queues.unseen}
     lines = "".join(
-        _line(name, f"{'could not look' if number is None else number} ({what})") for name, what, number in places
+        _line(name, f"could not look ({why.get(name, what)})" if number is None else f"{number} ({what})")
+        for name, what, number in places
     )
     events = f'<dt>events</dt><dd class="{_path_tone(path)}">{_text(_path(path, now))}</dd>'
     return f"<section><h2>Messages</h2><dl>{lines}{events}</dl></section>"
@@ -173,7 +178,7 @@ def _path(path: EventPath, now: datetime) -> str:
 
 def _charts(figures: Figures) -> str:
     median = figures.median_restore_s
-    half = "nobody was restored" if median is None else f"half within {_seconds(median)}"
+    half = "nobody was restored" if median is None else f"half within {span(timedelta(seconds=median))}"
     evicted = f"{sum(each.number for each in figures.evictions)} in all"
     failed = f"{sum(each.number for each in figures.failures)} in all"
     charts = [
@@ -186,10 +191,6 @@ def _charts(figures: Figures) -> str:
         for title, summed, counts in charts
     )
     return f'<section><h2>The last 7 days</h2><div class="charts">{cards}</div></section>'
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"  # noqa: PLR2004 - two minutes
 
 
 def _day_and_time(time: datetime) -> str:

@@ -26,10 +26,7 @@ TOO_LONG: Final = timedelta(days=1)
 _NAMED: Final = 5
 """So many VMs of one problem are named, and the others counted."""
 
-_IS_IT_THERE: Final = (
-    "az functionapp show --subscription SUB -g GROUP -n APP --query state; spot-responder doctor; "
-    "the next sweep takes up what is lost"
-)
+_IS_IT_THERE: Final = "az functionapp show --subscription SUB -g GROUP -n APP --query state; spot-responder doctor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +65,8 @@ def _overdue(cases: Sequence[OpenCase], called: Mapping[VmId, str]) -> Iterator[
     overdue = [case for case in cases if case.is_overdue]
     if overdue:
         who = _names(overdue, called)
-        what = f"nothing came of the look that was due at {who}: the app does not run, may not look, or lost a message"
+        why = "the app does not run, may not look, or lost a message, which the next sweep takes up"
+        what = f"nothing came of the look that was due at {who}: {why}"
         yield Problem(what, _IS_IT_THERE)
 
 

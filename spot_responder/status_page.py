@@ -65,8 +65,11 @@ async def show_status(
         async with open_doors() as doors:
             overview = await look_around(doors, settings, now)
     except (CouldNotLookError, AzureRefusedError) as problem:
-        log_status_not_shown(str(problem))
-        return Shown(HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, f"the status cannot be shown: {problem}\n")
+        # What an operator would do about its own login does not help the app's identity.
+        why = problem.what if isinstance(problem, CouldNotLookError) else str(problem)
+        log_status_not_shown(why)
+        told = f"the status cannot be shown: {why}. Where to begin: spot-responder doctor\n"
+        return Shown(HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, told)
     return Shown(HTTPStatus.OK, wanted, _written(overview, wanted))
 
 

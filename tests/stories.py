@@ -261,11 +261,16 @@ def touch(table: Table) -> None:
 
 def preempted(name: str) -> dict[str, object]:
     """Make the event that says that a VM of the world was preempted at ten."""
+    return annotated(name, "VirtualMachinePreempted", TEN)
+
+
+def annotated(name: str, annotation: str, occurred_at: datetime) -> dict[str, object]:
+    """Make the event that tells of an annotation of a VM of the world."""
     vm_id = World(TEN).add_vm(name).vm_id
     properties = {
         "targetResourceId": vm_id,
-        "annotationName": "VirtualMachinePreempted",
-        "occurredTime": "2026-03-02T10:00:00Z",
+        "annotationName": annotation,
+        "occurredTime": occurred_at.isoformat(),
     }
     return {
         "specversion": "1.0",

@@ -33,14 +33,14 @@ def test_a_drill_goes_from_stage_to_stage() -> None:
     starting = observed(told, accepted("10:01:10"))
     assert (starting.stage, starting.start_asked_at, starting.start_requests) == (Stage.STARTING, at("10:01:10"), 1)
     back = observed(starting, accepted("10:01:30").closed(Outcome.RESTORED, at("10:02"), "it runs again"))
-    assert (back.stage, back.passed, back.is_over, back.back_after_s) == (Stage.BACK, True, True, 120)
+    assert (back.stage, back.passed, back.is_over, back.back_at) == (Stage.BACK, True, True, at("10:02"))
     assert back.start_asked_at == at("10:01:10")
 
 
 def test_a_recovery_that_ended_otherwise_is_a_failed_drill() -> None:
     """Its owner stopped it, for instance."""
     ended = observed(BEFORE, recovery().closed(Outcome.STOPPED_BY_OWNER, at("10:02"), "its owner stopped it"))
-    assert (ended.stage, ended.passed, ended.is_over, ended.back_after_s) == (Stage.ENDED_OTHERWISE, False, True, None)
+    assert (ended.stage, ended.passed, ended.is_over, ended.back_at) == (Stage.ENDED_OTHERWISE, False, True, None)
 
 
 def why_not(azure: StoryAzure, name: str = "render-1") -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,13 +14,16 @@ from localazure.refusals import Refused
 from localazure.scenarios import SKU_NOT_AVAILABLE
 from localazure.virtual.compute import ARM
 from localazure.virtual.wire import Door
-from localazure.world import SUBSCRIPTION
+from localazure.world import OWNER, SUBSCRIPTION
+from spot_responder.commands.explaining import told
+from spot_responder.commands.paper import Paper
 from spot_responder.looking import look_at
 from spot_responder.notices import Notice
 from spot_responder.operating import hold, retry
 from spot_responder.policy import Policy, RestartWhen
 from spot_responder.vms import PowerState, VmId
 from tests.makers import at
+from tests.stories import annotated
 from tests.stories import refused as passage
 
 if TYPE_CHECKING:
@@ -636,3 +640,53 @@ def test_the_budget(new_azure: NewAzure) -> None:
         "it was asked for again and again, in vain: what Azure said each time is in the app's log",
         f"to have it up all the same: az vm start --ids {said.vm_id}",
     )
+
+
+def test_before_tells_how_the_last_case_ended_and_how_often_it_came_back(new_azure: NewAzure) -> None:
+    """On paper, under its own heading."""
+    azure = new_azure()
+    azure.add_vm()
+    azure.world.evict("render-1")
+    azure.run_until(at("10:05"))
+    lines = told(explained(azure), Paper(azure.now, UTC)).splitlines()
+    before = lines.index("before")
+    assert lines[before + 1] == "  10:00:37  restored: it runs again, 37 s after it went down, 1 start request"
+    assert lines[before + 2] == "  came back 1 time within a day; 10 are allowed"
+
+
+def test_what_comes_next_and_is_due_comes_now(new_azure: NewAzure) -> None:
+    """A second late is no story of its own."""
+    azure = new_azure()
+    azure.add_vm()
+    azure.world.evict("render-1")
+    azure.run_until(at("10:00:20"))
+    said = explained(azure)
+    assert said.next.at is not None
+    due = replace(said, at=said.next.at)
+    lines = told(due, Paper(due.at, UTC)).splitlines()
+    assert lines[lines.index("next") + 1] == "  it is looked at again, now"
+
+
+def test_a_deallocation_told_with_the_eviction_is_taken_as_a_part_of_it(new_azure: NewAzure) -> None:
+    """Nobody knows whether Azure annotates an eviction so, too; it is said how it is taken."""
+    azure = new_azure()
+    azure.add_vm()
+    azure.world.set_capacity(azure.pool_key(), 0)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:00:08"))
+    azure.handle(annotated("render-1", "VirtualMachineDeallocationInitiated", at("10:00:05")))
+    whats = [each.what for each in explained(azure).told]
+    assert "Resource Health: somebody asked to stop it (taken as a part of the eviction)" in whats
+
+
+def test_who_runs_again_after_its_owners_stop_is_given_no_advice(new_azure: NewAzure) -> None:
+    """It is up: nothing is to be had up."""
+    azure = new_azure()
+    azure.add_vm()
+    azure.world.stop_by_owner("render-1")
+    azure.run_until(at("10:01"))
+    assert len(explained(azure).advice) == 2
+    azure.script.lost = lambda _: True
+    azure.world.start(azure.world.machine("render-1"), OWNER)
+    azure.run_until(at("10:03"))
+    assert explained(azure).advice == ()

@@ -50,7 +50,10 @@ def test_a_dead_letter_says_which_vm_what_and_why(added: dict[str, object], why:
     assert (reading.what, reading.readable, reading.why) == ("evicted (VirtualMachinePreempted)", True, why)
 
 
-@pytest.mark.parametrize("added", [CLOUD_EVENT_DEAD, EVENT_GRID_DEAD])
+ALSO = {"deadLetterProperties": {"x": 1}, "lastHttpStatusCode": 404}
+
+
+@pytest.mark.parametrize("added", [CLOUD_EVENT_DEAD, EVENT_GRID_DEAD, ALSO])
 def test_what_goes_back_is_the_event_as_it_was(added: dict[str, object]) -> None:
     """Without what Event Grid added."""
     assert without_dead_letter_fields(EVENT | added) == EVENT

@@ -126,7 +126,7 @@ def test_without_a_right_in_storage_each_command_says_which_role(azure: Operator
     done, doctors = _run_all(azure, denying(azure, tmp_path))
     for name in COMMANDS:
         said = line(done[name], name)
-        assert said.startswith("your login may not do this at https://127.0.0.1:"), said
+        assert said.startswith("this login may not do that at https://127.0.0.1:"), said
         assert "(AuthorizationPermissionMismatch): have Storage " in said
         assert said.endswith(" Data Reader (to act: Contributor) assigned to it")
     assert {health for health, _ in doctors.values()} == {"could not look"}

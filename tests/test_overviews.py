@@ -223,7 +223,7 @@ def test_a_held_vm_needs_nobody_and_is_not_on_its_way() -> None:
     held = refused(FailureKind.QUOTA, held_at=at("10:10"))
     said = overview([held], [], [], NOTHING, TEN + timedelta(hours=30), dry_run=True)
     assert said.problems == ()
-    assert headline(said) == "All is well: nothing is being recovered; 1 VM held by an operator"
+    assert headline(said) == "Nobody is needed: 1 VM held by an operator"
     assert said.cases[0].reason == "an operator holds it: not started until it is released"
 
 

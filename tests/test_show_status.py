@@ -41,8 +41,8 @@ def test_where_it_cannot_look_it_says_why_and_what_to_do(caplog: pytest.LogCaptu
     """The tables are gone: 503, one line, the same in the log, and no traceback."""
     answer = shown("text/html")
     assert (answer.status, answer.media_type) == (HTTPStatus.SERVICE_UNAVAILABLE, "text/plain")
-    told = "the status cannot be shown: nothing is deployed at https://table (TableNotFound): is it the app's"
-    assert answer.body == f"{told} storage account?\n"
+    told = "the status cannot be shown: nothing is deployed at https://table (TableNotFound). "
+    assert answer.body == f"{told}Where to begin: spot-responder doctor\n"
     assert any('"event": "status not shown"' in line for line in caplog.messages)
 
 

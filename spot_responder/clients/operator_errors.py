@@ -41,7 +41,7 @@ def could_not_look(error: AzureError, settings: Settings) -> CouldNotLookError:
         return CouldNotLookError(f"nothing is deployed at {where} ({code})", f"is {named} that of the app?")
     if error.status_code in _DENIED:
         roles = " or ".join(service.role for service in asked)
-        what = f"your login may not do this at {where} ({code})"
+        what = f"this login may not do that at {where} ({code})"
         return CouldNotLookError(what, f"have {roles or 'the right'} assigned to it", is_wrong=False)
     message = failure_of(error).message
     return CouldNotLookError(f"{where} answered {code}{f' ({message})' if message else ''}", "try again")

@@ -104,15 +104,14 @@ async def _look(before: Drilled, operator: Operator) -> Drilled:
         return replace(before, unseen=str(failed))
     after = observed(replace(before, unseen=""), stored.value)
     if after.stage is not before.stage:
-        operator.tell(f"{after.vm_id.name}: {after.stage}, {_since(after, operator.clock())}")
+        operator.tell(f"{after.vm_id.name}: {after.stage}, {_since(after)}")
     return after
 
 
-def _since(drilled: Drilled, now: datetime) -> str:
-    """Say when: Azure takes its time to evict, which is not the app's."""
-    if drilled.evicted_at is None:
-        return f"{span(now - drilled.asked_at)} after Azure was asked"
-    return f"{span(max(now - drilled.evicted_at, timedelta()))} after its eviction"
+def _since(drilled: Drilled) -> str:
+    """Say when, as the table does: Azure takes its time to evict, which is not the app's."""
+    came_at = drilled.back_at or drilled.start_asked_at or drilled.told_at or drilled.asked_at
+    return f"{span(came_at - (drilled.evicted_at or drilled.asked_at))} after the eviction"
 
 
 def told(drill: Drill, paper: Paper) -> str:

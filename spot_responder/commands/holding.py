@@ -68,6 +68,12 @@ async def _release(arguments: Namespace, operator: Operator) -> Answer:
 async def _retry(arguments: Namespace, operator: Operator) -> Answer:
     vm_id = await find_vm_that_is(arguments.vm, operator.doors)
     await retry(operator.doors.clients.queue, vm_id, operator.clock(), operator.new_id)
+    row = (await operator.doors.clients.store.load(vm_id)).value
+    held_at = row.held_at if row else None
     but = "; DRY_RUN is true, so nothing is started" if operator.settings.dry_run else ""
+    if held_at:
+        but = f", and starts nothing, for it is held: spot-responder release {arguments.vm}"
     text = f"the app looks at {vm_id.name} now{but}; what comes of it: spot-responder explain {arguments.vm}\n"
-    return Answer({"vm_id": vm_id, "asked": True, "dry_run": operator.settings.dry_run}, lambda _: text)
+    return Answer(
+        {"vm_id": vm_id, "asked": True, "dry_run": operator.settings.dry_run, "held_at": held_at}, lambda _: text
+    )

@@ -36,7 +36,7 @@ Reads the app's tables and queues, and asks nothing of ARM. Ends with 1 where so
 _STANDINGS: Final = {
     Standing.HELD: Colour.NOTICE,
     Standing.STARTING: Colour.GOOD,
-    Standing.REFUSED: Colour.BAD,
+    Standing.REFUSED: Colour.NOTICE,
     Standing.WAITING: Colour.NOTICE,
 }
 
@@ -58,7 +58,7 @@ def told(overview: Overview, paper: Paper) -> str:
         _cases(overview, paper),
         _held(overview, paper),
         _pools(overview.pools, paper),
-        _line(paper, "messages", _queues(overview.queues)),
+        _line(paper, "messages, also those that wait for their time", _queues(overview.queues)),
         _line(paper, "event path", _path(overview.event_path, paper)),
         _line(paper, "last 7 days", _figures(overview.figures)),
         _problems(overview, paper),

@@ -66,13 +66,13 @@ def answered(status: int, url: str, code: object = None) -> HttpResponseError:
         (
             answered(403, f"{SETTINGS.queue_endpoint}/signals-poison", "AuthorizationPermissionMismatch"),
             (
-                "your login may not do this at https://spotresponder.queue.core.windows.net "
+                "this login may not do that at https://spotresponder.queue.core.windows.net "
                 "(AuthorizationPermissionMismatch): have Storage Queue Data Reader (to act: Contributor) assigned to it"
             ),
         ),
         (
             answered(401, "https://management.azure.com/subscriptions"),
-            "your login may not do this at https://management.azure.com (401): have Reader assigned to it",
+            "this login may not do that at https://management.azure.com (401): have Reader assigned to it",
         ),
         (
             answered(503, f"{SETTINGS.queue_endpoint}/signals", "ServerBusy"),
