@@ -680,13 +680,25 @@ def test_a_deallocation_told_with_the_eviction_is_taken_as_a_part_of_it(new_azur
 
 
 def test_who_runs_again_after_its_owners_stop_is_given_no_advice(new_azure: NewAzure) -> None:
-    """It is up: nothing is to be had up."""
+    """It is up, though neither an event nor Resource Graph told so yet: nothing is to be had up."""
     azure = new_azure()
     azure.add_vm()
     azure.world.stop_by_owner("render-1")
     azure.run_until(at("10:01"))
     assert len(explained(azure).advice) == 2
-    azure.script.lost = lambda _: True
+    azure.script.lost, azure.script.lag = (lambda _: True), timedelta(minutes=2)
     azure.world.start(azure.world.machine("render-1"), OWNER)
-    azure.run_until(at("10:03"))
-    assert explained(azure).advice == ()
+    azure.run_until(at("10:02"))
+    said = explained(azure)
+    assert (said.power_state, said.advice) == (PowerState.RUNNING, ())
+
+
+def test_a_start_by_somebody_else_is_told_as_theirs(new_azure: NewAzure) -> None:
+    """We asked for none."""
+    azure = new_azure()
+    azure.add_vm()
+    azure.world.stop_by_owner("render-1")
+    azure.run_until(at("10:01"))
+    azure.handle(annotated("render-1", "VirtualMachineStartInitiatedByControlPlane", at("10:00:50")))
+    whats = [each.what for each in explained(azure).told]
+    assert "Resource Health: somebody began to start it" in whats
