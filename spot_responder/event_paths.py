@@ -11,7 +11,7 @@ from spot_responder.recoveries import Outcome
 from spot_responder.signals import SignalKind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from spot_responder.recoveries import Recovery
 
@@ -50,6 +50,18 @@ def event_path(recoveries: Sequence[Recovery], now: datetime) -> EventPath:
     else:
         standing = EventPathStanding.SILENT if last_found else EventPathStanding.QUIET
     return EventPath(standing, len(told), len(found), last_told, last_found)
+
+
+def whether_events_arrive(path: EventPath, write: Callable[[datetime | None], str]) -> str:
+    """Say in words whether events arrive; ``write``: how a time is written for its reader."""
+    told_of = f"{path.told_by_event} told by events, {path.found_by_sweep} found by the sweep, in {WINDOW.days} days"
+    match path.standing:
+        case EventPathStanding.QUIET:
+            return f"nothing is known: no eviction in {WINDOW.days} days"
+        case EventPathStanding.WORKS:
+            return f"works: {told_of}; the last event {write(path.last_told_at)}"
+        case EventPathStanding.SILENT:
+            return f"silent: {told_of}; the last find {write(path.last_found_at)}"
 
 
 def _is_find(row: Recovery) -> bool:

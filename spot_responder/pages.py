@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.amounts import count, span
 from spot_responder.charts import bar_chart
-from spot_responder.event_paths import EventPathStanding
+from spot_responder.event_paths import EventPathStanding, whether_events_arrive
 from spot_responder.overviews import gate, headline
 from spot_responder.vm_names import names
 
@@ -155,7 +155,8 @@ def _flow(queues: QueueCounts, path: EventPath, now: datetime) -> str:
         _line(name, f"could not look ({why.get(name, what)})" if number is None else f"{number} ({what})")
         for name, what, number in places
     )
-    events = f'<dt>events</dt><dd class="{_path_tone(path)}">{_text(_path(path, now))}</dd>'
+    arrive = whether_events_arrive(path, lambda time: _away(time, now) if time else "-")
+    events = f'<dt>event path</dt><dd class="{_path_tone(path)}">{_text(arrive)}</dd>'
     return f"<section><h2>Messages</h2><dl>{lines}{events}</dl></section>"
 
 
@@ -165,15 +166,6 @@ def _line(name: str, text: str) -> str:
 
 def _path_tone(path: EventPath) -> str:
     return {EventPathStanding.WORKS: "good", EventPathStanding.SILENT: "bad"}.get(path.standing, "")
-
-
-def _path(path: EventPath, now: datetime) -> str:
-    told_of = f"{path.told_by_event} told by events, {path.found_by_sweep} found by the sweep, in 7 days"
-    if path.standing is EventPathStanding.WORKS and path.last_told_at:
-        return f"arrive: {told_of}; the last one {_away(path.last_told_at, now)}"
-    if path.standing is EventPathStanding.SILENT:
-        return f"silent: {told_of}"
-    return "nothing is known: no eviction in 7 days"
 
 
 def _charts(figures: Figures) -> str:

@@ -166,7 +166,7 @@ def test_a_pool_says_how_its_gate_stands(standing: PoolStanding, closed_until: d
     [
         (
             EventPath(EventPathStanding.WORKS, 5, 1, at("9:58"), None),
-            "arrive: 5 told by events, 1 found by the sweep, in 7 days; the last one 09:58:00 (2 min 0 s ago)",
+            "works: 5 told by events, 1 found by the sweep, in 7 days; the last event 09:58:00 (2 min 0 s ago)",
         ),
         (EventPath(EventPathStanding.SILENT, 0, 3, None, at("9:58")), "silent: 0 told by events, 3 found by the sweep"),
     ],

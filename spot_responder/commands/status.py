@@ -9,7 +9,7 @@ from spot_responder.amounts import count, span
 from spot_responder.commands.answers import FINE, WRONG, Answer
 from spot_responder.commands.arguments import add_command
 from spot_responder.commands.paper import Colour, Painted
-from spot_responder.event_paths import EventPathStanding
+from spot_responder.event_paths import EventPathStanding, whether_events_arrive
 from spot_responder.looking import look_around
 from spot_responder.open_cases import Standing
 from spot_responder.overviews import gate, headline
@@ -38,6 +38,13 @@ _STANDINGS: Final = {
     Standing.STARTING: Colour.GOOD,
     Standing.REFUSED: Colour.NOTICE,
     Standing.WAITING: Colour.NOTICE,
+}
+
+
+_PATHS: Final = {
+    EventPathStanding.QUIET: Colour.FAINT,
+    EventPathStanding.WORKS: Colour.GOOD,
+    EventPathStanding.SILENT: Colour.BAD,
 }
 
 
@@ -123,14 +130,8 @@ def _queues(queues: QueueCounts) -> str:
 
 
 def _path(path: EventPath, paper: Paper) -> str:
-    told_of = f"{path.told_by_event} told by events, {path.found_by_sweep} found by the sweep, in 7 days"
-    match path.standing:
-        case EventPathStanding.QUIET:
-            return "nothing is known: no eviction in 7 days"
-        case EventPathStanding.WORKS:
-            return f"{paper.paint('works', Colour.GOOD)}: {told_of}; the last event {paper.away(path.last_told_at)}"
-        case EventPathStanding.SILENT:
-            return f"{paper.paint('silent', Colour.BAD)}: {told_of}; the last find {paper.away(path.last_found_at)}"
+    standing, colon, rest = whether_events_arrive(path, paper.away).partition(":")
+    return paper.paint(standing, _PATHS[path.standing]) + colon + rest
 
 
 def _figures(figures: Figures) -> str:
