@@ -140,7 +140,7 @@ def explain(  # noqa: PLR0913 - all that it rests on
         next=_next(situation, decision, case, dry_run=dry_run),
         advice=advice(situation, decision, failure, policy, called),
         case=case,
-        last_case=_last_case(row),
+        last_case=_last_case(row, situation),
         restarts_today=len(row.restarts_within_a_day(now)) if row else 0,
         restarts_allowed=policy.restarts_per_day,
         dry_run=dry_run,
@@ -172,8 +172,10 @@ def _headline(
 
 
 def _cause(verdict: Verdict, decision: Decision) -> str:
-    """Say why it is down; where nobody told, what is waited for says enough."""
-    return "" if verdict is Verdict.UNKNOWN and isinstance(decision, Wait) else f", {_CAUSE[verdict]}"
+    """Say why it is down, where what is decided does not say so itself."""
+    waits = isinstance(decision, Wait)
+    says_so = verdict is (Verdict.UNKNOWN if waits else Verdict.STOPPED_BY_OWNER) and not why_not(decision)
+    return "" if says_so else f", {_CAUSE[verdict]}"
 
 
 def _but(misses: tuple[NearMiss, ...]) -> str:
@@ -279,8 +281,11 @@ def _nothing(situation: Situation, decision: Ignore) -> str:
     return "nothing: it stays as it is until somebody starts it"
 
 
-def _last_case(row: Recovery | None) -> Told | None:
+def _last_case(row: Recovery | None, situation: Situation) -> Told | None:
     if row is None or row.closed_at is None or row.outcome is Outcome.HELD:
+        return None
+    if row.outcome is Outcome.STOPPED_BY_OWNER and situation.evidence.verdict is Verdict.STOPPED_BY_OWNER:
+        # The stop of now: it is told already.
         return None
     return Told(row.closed_at, f"{row.outcome}: {row.reason}")
 

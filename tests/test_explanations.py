@@ -251,9 +251,10 @@ def test_scenario_5_stopped_by_its_owner(new_azure: NewAzure) -> None:
     azure.world.stop_by_owner("render-1")
     azure.run_until(at("10:05"))
     said = explained(azure)
-    assert said.headline.startswith("render-1 is down, stopped by its owner: its owner stopped it at 2026-03-02 10:00:")
+    assert said.headline.startswith("render-1 is down: its owner stopped it at 2026-03-02 10:00:")
     assert said.next.what == "nothing: it stays as it is until somebody starts it"
     assert "an ARM event: somebody stopped it" in [told.what for told in said.told]
+    assert said.last_case is None
     who, start = said.advice
     assert who.startswith("who it was: az monitor activity-log list --resource-id /subscriptions/")
     assert start.startswith("to have it up: az vm start --ids /subscriptions/")
