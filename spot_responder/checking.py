@@ -27,7 +27,7 @@ from spot_responder.check_ups import (
 from spot_responder.doors import AzureRefusedError, StoreFailedError
 from spot_responder.failures import NO_ANSWER, FailureKind
 from spot_responder.letters import Place
-from spot_responder.operator_doors import CouldNotLookError
+from spot_responder.operator_doors import COMPUTE_API, CouldNotLookError
 from spot_responder.payloads import text_field
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 INFRA: Final = Path(__file__).resolve().parents[1] / "infra"
 _ARM: Final = "Azure Resource Manager"
 START: Final = "Microsoft.Compute/virtualMachines/start/action"
-_COMPUTE: Final = "2024-07-01"
 _EVENT_GRID: Final = "2025-02-15"
 _AUTHORIZATION: Final = "2022-04-01"
 _HEALTH: Final = "2022-10-01"
@@ -169,10 +168,12 @@ def _rights(vm_id: VmId) -> tuple[_Right, ...]:
     health = f"{vm_id}/providers/Microsoft.ResourceHealth/availabilityStatuses/current"
     compute = "Microsoft.Compute"
     return (
-        _Right(f"{compute}/virtualMachines/read", "GET", str(vm_id), _COMPUTE),
-        _Right(f"{compute}/virtualMachines/instanceView/read", "GET", f"{vm_id}/instanceView", _COMPUTE),
-        _Right(START, "POST", f"{group}/virtualMachines/{nobody}/start", _COMPUTE),
-        _Right(f"{compute}/virtualMachineScaleSets/read", "GET", f"{group}/virtualMachineScaleSets/{nobody}", _COMPUTE),
+        _Right(f"{compute}/virtualMachines/read", "GET", str(vm_id), COMPUTE_API),
+        _Right(f"{compute}/virtualMachines/instanceView/read", "GET", f"{vm_id}/instanceView", COMPUTE_API),
+        _Right(START, "POST", f"{group}/virtualMachines/{nobody}/start", COMPUTE_API),
+        _Right(
+            f"{compute}/virtualMachineScaleSets/read", "GET", f"{group}/virtualMachineScaleSets/{nobody}", COMPUTE_API
+        ),
         _Right("Microsoft.ResourceHealth/availabilityStatuses/read", "GET", health, _HEALTH),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from spot_responder.pools import Pool
     from spot_responder.recoveries import Recovery
     from spot_responder.vms import VmId
+
+
+COMPUTE_API: Final = "2024-07-01"
+"""The version of Compute's API that an operator's own requests name."""
 
 
 class Records(Protocol):

@@ -16,6 +16,7 @@ from spot_responder.doors import AzureRefusedError, StoreFailedError
 from spot_responder.drills import Drill, Drilled, Stage, observed, why_not_drilled
 from spot_responder.failures import NO_ANSWER
 from spot_responder.looking import look_at
+from spot_responder.operator_doors import COMPUTE_API
 from spot_responder.vm_names import names
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ EXAMPLES: Final = """\
 Your login needs Microsoft.Compute/virtualMachines/simulateEviction/action. Ends with 0 if the app brought all of them
 back, with 1 if not.
 """
-API_VERSION: Final = "2024-07-01"
 _MINUTES: Final = 60
 _MOST_MINUTES: Final = 24 * 60
 _LOOK_S: Final = 1.0
@@ -76,7 +76,7 @@ async def _evict(vm_id: VmId, operator: Operator) -> Drilled:
     stored = await operator.doors.clients.store.load(vm_id)
     drilled = Drilled(vm_id, asked_at, stored.value.recovery_id if stored.value else "")
     try:
-        await operator.doors.management.ask("POST", f"{vm_id}/simulateEviction", API_VERSION)
+        await operator.doors.management.ask("POST", f"{vm_id}/simulateEviction", COMPUTE_API)
     except AzureRefusedError as refused:
         # Others may be evicted already: their story is told to its end. And who did not answer may have heard.
         stage = Stage.ASKED if refused.failure.code == NO_ANSWER else Stage.REFUSED
