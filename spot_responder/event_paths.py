@@ -60,7 +60,7 @@ def whether_events_arrive(path: EventPath, write: Callable[[datetime | None], st
             return f"nothing is known: no eviction in {WINDOW.days} days"
         case EventPathStanding.WORKS:
             return f"works: {told_of}; the last event {write(path.last_told_at)}"
-        case EventPathStanding.SILENT:
+        case _:
             return f"silent: {told_of}; the last find {write(path.last_found_at)}"
 
 

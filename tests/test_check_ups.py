@@ -18,6 +18,7 @@ from spot_responder.check_ups import (
     account_of,
     clock_finding,
     missing_topic,
+    place_finding,
     principals_of,
     role_finding,
     subscription_findings,
@@ -26,6 +27,7 @@ from spot_responder.check_ups import (
 )
 from spot_responder.commands.doctor import told
 from spot_responder.commands.paper import Paper
+from spot_responder.letters import Unseen
 from tests.makers import TEN
 
 INFRA = Path(__file__).resolve().parents[1] / "infra"
@@ -220,6 +222,21 @@ def test_who_has_a_role_is_found_by_the_roles_id() -> None:
 def test_a_clock_may_differ_by_a_minute(seconds: int, health: Health) -> None:
     """In either direction."""
     assert clock_finding(TEN, TEN + timedelta(seconds=seconds)).health is health
+
+
+@pytest.mark.parametrize(("is_wrong", "health"), [(True, Health.BAD), (False, Health.UNSEEN)])
+def test_a_place_that_could_not_be_looked_into_says_why(is_wrong: bool, health: Health) -> None:  # noqa: FBT001
+    """Wrong where nobody answers there; where only the login may not, nothing is known of it."""
+    unseen = Unseen("signals", "nobody answers at https://q", "is it right?", is_wrong)
+    assert place_finding("signals", None, unseen) == Finding("queue signals", health, unseen.why, unseen.mend)
+
+
+def test_what_lies_in_a_place_is_wrong_but_for_the_queue_that_is_worked_off() -> None:
+    """Poison and dead letters wait for somebody; signals for the app."""
+    assert place_finding("signals", 7, None).health is Health.GOOD
+    poison, dead = place_finding("signals-poison", 1, None), place_finding("event-dead-letters", 2, None)
+    assert (poison.health, poison.told, poison.mend) == (Health.BAD, "1 message", "spot-responder replay list")
+    assert (dead.what, dead.told) == ("container event-dead-letters", "2 blobs")
 
 
 def test_a_clock_that_was_not_told_is_not_wrong() -> None:

@@ -14,7 +14,7 @@ from spot_responder.clients.rows import pool_from_row
 from spot_responder.event_paths import EventPathStanding, event_path
 from spot_responder.evidence import Evidence
 from spot_responder.failures import FailureKind
-from spot_responder.letters import QueueCounts
+from spot_responder.letters import QueueCounts, Unseen
 from spot_responder.notices import PUZZLED_AFTER, due_notices
 from spot_responder.open_cases import Standing, open_case
 from spot_responder.operating import hold
@@ -144,6 +144,17 @@ def test_messages_that_nobody_could_handle_are_a_problem(new_azure: NewAzure) ->
         "2 blobs in event-dead-letters: Event Grid could not deliver what is in them",
     ]
     assert {problem.mend for problem in said.problems} == {"spot-responder replay list"}
+
+
+def test_a_queue_that_does_not_answer_is_a_problem(new_azure: NewAzure) -> None:
+    """With why and what to do; what only the login may not see is none."""
+    wrong = Unseen("signals", "nobody answers at https://q", "is it right?", is_wrong=True)
+    hidden = Unseen("signals-poison", "this login may not", "have a role assigned", is_wrong=False)
+    (problem,) = seen(new_azure(), QueueCounts(None, None, 0, (wrong, hidden))).problems
+    assert (problem.what, problem.mend) == (
+        "signals could not be looked into: nobody answers at https://q",
+        "is it right?",
+    )
 
 
 def test_what_could_not_be_counted_is_no_problem_of_its_own(new_azure: NewAzure) -> None:
