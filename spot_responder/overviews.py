@@ -6,6 +6,7 @@ a terminal.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from spot_responder.pools import STALE_AFTER
 from spot_responder.problems import problems
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from spot_responder.event_paths import EventPath
@@ -135,6 +136,14 @@ def gate(pool: PoolState, closed_until: str) -> str:
             return f"opening: {count(pool.starts_allowed, 'start')} at once"
         case _:
             return "probed by one VM"
+
+
+def pool_names(pools: Iterable[PoolState]) -> Mapping[PoolId, str]:
+    """Name each pool among others: with its subscription where two are of one size and place."""
+    ids = [pool.pool_id for pool in pools]
+    alike = Counter(map(str, ids))
+    with_subscription = {each: f"{each}, subscription {each.subscription_id}" for each in ids}
+    return {each: str(each) if alike[str(each)] == 1 else told for each, told in with_subscription.items()}
 
 
 def pool_state(pool: Pool, now: datetime) -> PoolState | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from spot_responder.amounts import count, span
 from spot_responder.charts import bar_chart
 from spot_responder.event_paths import EventPathStanding, whether_events_arrive
-from spot_responder.overviews import gate, headline
+from spot_responder.overviews import gate, headline, pool_names
 from spot_responder.vm_names import names
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def status_page(overview: Overview) -> str:
             _summary(overview),
             _section(f"Open recoveries: {len(overview.cases)}", _cases(overview)),
             _held(overview),
-            _section("Pools that are not open", (_pool(each, overview.at) for each in overview.pools)),
+            _section("Pools that are not open", _pools(overview)),
             _flow(overview.queues, overview.event_path, overview.at),
             _charts(overview.figures),
             "</body></html>",
@@ -138,10 +138,15 @@ def _held(overview: Overview) -> str:
     return _section("Held by an operator", cards)
 
 
-def _pool(pool: PoolState, now: datetime) -> str:
+def _pools(overview: Overview) -> Iterable[str]:
+    called = pool_names(overview.pools)
+    return (_pool(each, called[each.pool_id], overview.at) for each in overview.pools)
+
+
+def _pool(pool: PoolState, called: str, now: datetime) -> str:
     how = gate(pool, _away(pool.closed_until, now))
     refusals = f"refused {count(pool.refusals, 'time')} in a row, {count(pool.starts_under_way, 'start')} under way"
-    return f'<span class="name">{_text(pool.pool_id)}</span><p>{_text(how)}</p>{_soft(refusals)}'
+    return f'<span class="name">{_text(called)}</span><p>{_text(how)}</p>{_soft(refusals)}'
 
 
 def _flow(queues: QueueCounts, path: EventPath, now: datetime) -> str:

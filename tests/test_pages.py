@@ -196,6 +196,16 @@ def test_nobodys_text_becomes_markup() -> None:
     assert EVIL in reader.text
 
 
+def test_pools_of_two_subscriptions_are_told_apart() -> None:
+    """One size in one region, and two quotas: each with its subscription; a third that is alone without."""
+    ids = [PoolId("sub-1", "we", "", "d2"), PoolId("sub-2", "we", "", "d2"), PoolId("sub-1", "we", "", "d4")]
+    pools = tuple(PoolState(each, PoolStanding.CLOSED, 1, TEN, 0, 1) for each in ids)
+    text = read(replace(quiet(), pools=pools)).text
+    assert "d2 in we, subscription sub-1" in text
+    assert "d2 in we, subscription sub-2" in text
+    assert "d4 in we, " not in text
+
+
 def test_a_chart_says_its_numbers_in_words() -> None:
     """For who cannot see it; and it is as high as it has bars."""
     chart = bar_chart("Evictions a day", [Count("Mon", 2), Count("<b>", 0)])

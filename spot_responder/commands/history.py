@@ -66,7 +66,7 @@ def as_csv(seen: History) -> str:
 
 def told(seen: History, paper: Paper) -> str:
     """Write the history."""
-    title = paper.title(f"Recoveries closed from {seen.first} to {seen.last}, by {seen.by}")
+    title = paper.title(f"Recoveries closed from {seen.first} to {seen.last} (UTC), by {seen.by}")
     if not seen.recoveries:
         return f"{title}\nnone\n"
     heads = (str(seen.by), "recoveries", "restored", "median", "longest", "starts", "other outcomes")

@@ -12,7 +12,7 @@ from spot_responder.commands.paper import Colour, Painted
 from spot_responder.event_paths import EventPathStanding, whether_events_arrive
 from spot_responder.looking import look_around
 from spot_responder.open_cases import Standing
-from spot_responder.overviews import gate, headline
+from spot_responder.overviews import gate, headline, pool_names
 from spot_responder.vm_names import names
 
 if TYPE_CHECKING:
@@ -109,9 +109,15 @@ def _held(overview: Overview, paper: Paper) -> str:
 def _pools(pools: tuple[PoolState, ...], paper: Paper) -> str:
     if not pools:
         return _line(paper, "pools", "all open")
+    called = pool_names(pools)
     rows = [
-        [str(pool.pool_id), gate(pool, paper.when(pool.closed_until)), str(pool.refusals), str(pool.starts_under_way)]
-        for pool in pools
+        [
+            called[each.pool_id],
+            gate(each, paper.when(each.closed_until)),
+            str(each.refusals),
+            str(each.starts_under_way),
+        ]
+        for each in pools
     ]
     heads = ("pool", "is", "refusals in a row", "starts under way")
     return _line(paper, "pools", f"{len(pools)} not open") + paper.table(heads, rows)
