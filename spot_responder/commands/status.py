@@ -110,17 +110,14 @@ def _pools(pools: tuple[PoolState, ...], paper: Paper) -> str:
     if not pools:
         return _line(paper, "pools", "all open")
     called = pool_names(pools)
-    rows = [
-        [
-            called[each.pool_id],
-            gate(each, paper.when(each.closed_until)),
-            str(each.refusals),
-            str(each.starts_under_way),
-        ]
-        for each in pools
-    ]
+    rows = [_pool(each, called[each.pool_id], paper) for each in pools]
     heads = ("pool", "is", "refusals in a row", "starts under way")
     return _line(paper, "pools", f"{len(pools)} not open") + paper.table(heads, rows)
+
+
+def _pool(pool: PoolState, called: str, paper: Paper) -> list[str]:
+    how = gate(pool, paper.when(pool.closed_until))
+    return [called, how, str(pool.refusals), str(pool.starts_under_way)]
 
 
 def _queues(queues: QueueCounts) -> str:
