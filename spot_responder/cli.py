@@ -18,6 +18,7 @@ from spot_responder.json_forms import json_form
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import tzinfo
 
     from spot_responder.commands.answers import Answer
 
@@ -59,8 +60,15 @@ def _text(answer: Answer, *, as_json: bool) -> str:
     if as_json or answer.told is None:
         return json.dumps(json_form(answer.content), indent=2 if answer.told else None) + "\n"
     now = datetime.now(UTC)
-    zone = now.astimezone().tzinfo or UTC
-    return answer.told(Paper(now, zone, is_coloured()))
+    return answer.told(Paper(now, _zone(now), is_coloured()))
+
+
+def _zone(now: datetime) -> tzinfo:
+    """Give the reader's zone; UTC where TZ names one that is a day or more away."""
+    try:
+        return now.astimezone().tzinfo or UTC
+    except ValueError:
+        return UTC
 
 
 def _parser() -> Parser:

@@ -264,6 +264,8 @@ def _next(situation: Situation, decision: Decision, case: OpenCase | None, *, dr
             return Next("the next sweep finds it, and starts nothing: DRY_RUN is true" if dry_run else _SWEEP, None)
         case _ if case and case.held_at and isinstance(decision, Wait):
             return Next("nothing until it is released; it is looked at again, to see whether others started it", at)
+        case Start() | Wait() if dry_run:
+            return Next("it is looked at again, and not started: DRY_RUN is true", at)
         case Wait() if case and case.failure:
             return Next("a start is asked for again", at)
         case Start():

@@ -23,6 +23,10 @@ _DEAD_LETTER_ALSO: Final = frozenset({"deadletterproperties", "lasthttpstatuscod
 """Further names that its documentation shows."""
 
 
+_MOST_BYTES: Final = 64 * 1024 * 3 // 4
+"""What a message of a queue holds at most, in base64 (learn.microsoft.com: Put Message)."""
+
+
 class Place(StrEnum):
     """Where a letter lies."""
 
@@ -91,6 +95,15 @@ def read_letter(letter: Letter) -> Reading:
         return Reading("", "asks nothing of us", readable=True, why=why or signal.reason)
     what = f"{signal.kind} ({one_line(signal.detail)})" if signal.detail else str(signal.kind)
     return Reading(str(signal.vm_id), what, readable=True, why=why or "the app failed at it five times: see its log")
+
+
+def why_not_put_back(letter: Letter, reading: Reading) -> str:
+    """Say why a letter would be put back for nothing; nothing where it would not."""
+    if not reading.readable:
+        return f"the app cannot read it: {reading.why}"
+    if len(letter.body.encode("utf-8", "replace")) > _MOST_BYTES:
+        return "it is larger than a message of a queue may be: it can only be dropped"
+    return ""
 
 
 def without_dead_letter_fields(event: Mapping[str, object]) -> dict[str, object]:

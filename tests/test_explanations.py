@@ -498,6 +498,19 @@ def test_dry_run(new_azure: NewAzure) -> None:
     assert said.dry_run
 
 
+def test_dry_run_after_a_refusal(new_azure: NewAzure) -> None:
+    """DRY_RUN came after it: the next look starts nothing, and does not say so."""
+    azure = new_azure()
+    azure.add_vm()
+    azure.world.set_capacity(azure.pool_key(), 0)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:01"))
+    azure.redeploy(dry_run=True)
+    said = explained(azure)
+    assert said.next.what == "it is looked at again, and not started: DRY_RUN is true"
+    assert said.next.at is not None
+
+
 def test_gone(new_azure: NewAzure) -> None:
     """Deleted: what was, and where to look."""
     azure = new_azure()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spot_responder.letters import Letter, Place, read_letter, without_dead_letter_fields
+from spot_responder.letters import Letter, Place, read_letter, why_not_put_back, without_dead_letter_fields
 from tests.makers import TEN
 
 EVENT = json.loads(
@@ -63,6 +63,15 @@ def test_a_poisoned_event_is_read_as_the_app_would() -> None:
     """It is sound: the app failed at it for another reason, which its log says."""
     reading = read_letter(letter(json.dumps(EVENT)))
     assert (reading.readable, reading.why) == (True, "the app failed at it five times: see its log")
+
+
+def test_what_is_too_large_for_a_queue_is_not_put_back() -> None:
+    """Base64 takes a third more; what cannot be read is not put back either."""
+    large = letter(json.dumps(EVENT | {"filling": "x" * 49_000}), Place.DEAD)
+    assert why_not_put_back(large, read_letter(large)).startswith("it is larger than a message of a queue may be")
+    sound, rubbish = letter(json.dumps(EVENT)), letter("rubbish")
+    assert why_not_put_back(sound, read_letter(sound)) == ""
+    assert why_not_put_back(rubbish, read_letter(rubbish)).startswith("the app cannot read it: the text is not JSON")
 
 
 def test_our_own_message_has_no_detail() -> None:

@@ -456,6 +456,53 @@ def test_whatever_lies_among_the_dead_letters_can_be_looked_at_and_dropped(azure
     assert azure.operator("replay", "list").exit_code == 0
 
 
+def test_an_event_in_a_list_in_a_blob_is_put_back_as_what_it_is(azure: OperatorsLaptop) -> None:
+    """As the app would read it."""
+    vm_id = add(azure, "listed-1", power_state="running")
+    event = _preempted(vm_id, azure.laptop.clock.now().isoformat())
+
+    async def lay_out() -> None:
+        await azure.laptop.dead_letters.container.upload_blob("listed", json.dumps([[event]]))
+
+    azure.run(lay_out())
+    assert azure.operator("replay", "put-back", "--all").out == "1 message put back\n"
+    azure.until_row("listed-1", "told", lambda row: row.evidence.evicted_at is not None)
+
+
+def test_several_who_drop_of_one_blob_take_nothing_back(azure: OperatorsLaptop) -> None:
+    """What one removed, another does not write back."""
+
+    async def lay_out() -> None:
+        events = [{"no": number} for number in range(12)]
+        await azure.laptop.dead_letters.container.upload_blob("many", json.dumps(events))
+
+    azure.run(lay_out())
+    environment, folder = dict(azure.laptop.operator), azure.folder
+    with ThreadPoolExecutor() as several:
+        drops = [
+            several.submit(command, "replay", "drop", "--all", environment=environment, folder=folder) for _ in range(2)
+        ]
+        done = [drop.result() for drop in drops]
+    assert sum(int(each.out.split()[0]) for each in done) == 12
+    assert azure.operator("replay", "list").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("AZURE_TOKEN_CREDENTIALS", "nonsense"), ("AZURE_AUTHORITY_HOST", "http://plain")]
+)
+def test_a_variable_of_the_login_that_makes_no_sense_is_said(name: str, value: str, azure: OperatorsLaptop) -> None:
+    """In one line, and in JSON where that is asked for."""
+    done = azure.operator("status", environment=dict(azure.laptop.operator) | {name: value})
+    assert (done.exit_code, done.out, done.err.count("\n")) == (1, "", 1)
+    assert done.err.startswith("status: the login's variables make no sense (")
+
+
+def test_a_zone_that_there_is_not_ends_nothing(azure: OperatorsLaptop) -> None:
+    """What was done is told, in UTC."""
+    environment = dict(azure.laptop.operator) | {"TZ": "XXX+24"}
+    assert "UTC" in command("status", environment=environment, folder=azure.folder).out.splitlines()[0]
+
+
 def test_of_two_dead_letters_that_are_alike_one_is_dealt_with(azure: OperatorsLaptop) -> None:
     """Each has its own id; the other one stays."""
 

@@ -11,11 +11,13 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from azure.core.exceptions import AzureError, ResourceNotFoundError
+from azure.core import MatchConditions
+from azure.core.exceptions import AzureError, ResourceModifiedError, ResourceNotFoundError
 
 from spot_responder.clients.operator_errors import blobs_not_set, could_not_look
 from spot_responder.letters import Letter, Place, QueueCounts, Unseen, without_dead_letter_fields
 from spot_responder.operator_doors import CouldNotLookError
+from spot_responder.payloads import parse_body
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -32,6 +34,9 @@ _FRONT: Final = 32
 
 _LEASE_S: Final = 60
 """How long a message is taken out of others' sight while the right one is looked for."""
+
+_TRIES: Final = 20
+"""How often a blob is read anew that somebody else changed; each of several who drop at once comes to its turn."""
 
 _MOST_BLOBS: Final = 500
 """So many blobs of dead letters are read at once; all are counted."""
@@ -77,7 +82,7 @@ class LetterBoxes:
         """Put its event on ``signals``, then remove it: what dies in between is there twice, and counts once."""
         if letter.place is Place.POISON:
             return await self._take_poison(letter, put_back=True)
-        event = without_dead_letter_fields(json.loads(letter.body))
+        event = without_dead_letter_fields(parse_body(letter.body))
         if not await self._is_there(letter):
             return False
         await self.signals.send_message(json.dumps(event), time_to_live=-1)
@@ -137,24 +142,21 @@ class LetterBoxes:
     async def _dead_letters(self) -> AsyncIterator[Letter]:
         async for blob in _first(self._dead(), _MOST_BLOBS):
             alike: Counter[str] = Counter()
-            for event in await self._events(blob.name):
+            for event in (await self._events(blob.name))[0]:
                 body = _body(event)
                 letter_id = _short(f"{blob.name} {body} {alike[body] or ''}")
                 alike[body] += 1
                 yield Letter(Place.DEAD, letter_id, blob.creation_time, body, blob.name)
 
-    async def _events(self, name: str) -> list[object]:
-        """Read a blob: an array of events, as Event Grid writes it; anything else is one thing that is none."""
-        text = await self._text(name)
+    async def _events(self, name: str) -> tuple[list[object], str]:
+        """Read a blob, with its ETag: an array of events, as Event Grid writes it; anything else is one thing."""
+        download = await self._dead().download_blob(name)
+        text, etag = (await download.readall()).decode("utf-8", "replace"), str(download.properties.etag)
         try:
             content = json.loads(text)
         except (ValueError, RecursionError):
-            return [text]
-        return content if isinstance(content, list) else [content]
-
-    async def _text(self, name: str) -> str:
-        download = await self._dead().download_blob(name)
-        return (await download.readall()).decode("utf-8", "replace")
+            return [text], etag
+        return content if isinstance(content, list) else [content], etag
 
     async def _is_there(self, letter: Letter) -> bool:
         return any(
@@ -162,19 +164,29 @@ class LetterBoxes:
         )
 
     async def _remove_dead(self, letter: Letter) -> bool:
-        """Remove one event of a blob: the blob where it was the last one, else the others are written back."""
+        """Remove one event of a blob, anew where somebody else changed the blob meanwhile."""
+        for _ in range(_TRIES):
+            try:
+                return await self._remove_one(letter)
+            except ResourceModifiedError:
+                continue
+        return False
+
+    async def _remove_one(self, letter: Letter) -> bool:
+        """Remove the blob where it was the last event, else write the others back."""
         name, container = letter.receipt, self._dead()
         try:
-            events = await self._events(name)
+            events, etag = await self._events(name)
             bodies = [_body(event) for event in events]
             if letter.body not in bodies:
                 return False
             # One of those that are alike.
             del events[bodies.index(letter.body)]
+            unchanged: dict[str, Any] = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
             if events:
-                await container.upload_blob(name, json.dumps(events), overwrite=True)
+                await container.upload_blob(name, json.dumps(events), overwrite=True, **unchanged)
             else:
-                await container.delete_blob(name)
+                await container.delete_blob(name, **unchanged)
         except ResourceNotFoundError:
             return False
         return True

@@ -33,6 +33,19 @@ if TYPE_CHECKING:
     from spot_responder.settings import Settings
 
 
+def _credential() -> DefaultAzureCredential:
+    """Give whoever is logged in.
+
+    Raises:
+        CouldNotLookError: if a variable that says who that is makes no sense.
+    """
+    try:
+        return DefaultAzureCredential()
+    except (OSError, ValueError) as error:
+        what = f"the login's variables make no sense ({error})"
+        raise CouldNotLookError(what, "mend or unset those that begin with AZURE_") from error
+
+
 @asynccontextmanager
 async def operator_doors(settings: Settings) -> AsyncIterator[OperatorDoors]:
     """Open the doors as whoever ``DefaultAzureCredential`` finds logged in: with the az CLI, or by managed identity.
@@ -40,11 +53,11 @@ async def operator_doors(settings: Settings) -> AsyncIterator[OperatorDoors]:
     Raises:
         CouldNotLookError: what storage or identity said within, in one line with what to do.
     """
+    credential = _credential()
     # Made here, so that what the environment says of certificates counts now and not as of the import.
     connector = TCPConnector(ssl=ssl.create_default_context())
     session = ClientSession(connector=connector, auto_decompress=False, cookie_jar=DummyCookieJar(), trust_env=True)
     transport = AioHttpTransport(session=session, connection_timeout=10, read_timeout=30)
-    credential = DefaultAzureCredential()
     async with transport, credential:
         clients = connect(settings, credential, transport)
         shared: dict[str, Any] = {**PATIENCE, "transport": transport}

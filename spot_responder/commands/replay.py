@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from spot_responder.amounts import count
 from spot_responder.commands.answers import FINE, MISUSED, WRONG, Answer, StopError
 from spot_responder.commands.arguments import add_command, letter_id
-from spot_responder.letters import Letter, Place, Reading, Unseen, read_letter
+from spot_responder.letters import Letter, Place, Reading, Unseen, read_letter, why_not_put_back
 from spot_responder.operator_doors import CouldNotLookError
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ async def _move(action: str, chosen: list[Shown], beside: Found, operator: Opera
     left: list[Shown] = []
     for each in chosen:
         operator.progress(f"{action} {len(moved) + 1} of {len(chosen)}")
-        if action == "put-back" and not each.reading.readable:
+        if action == "put-back" and why_not_put_back(each.letter, each.reading):
             left.append(each)
             continue
         box = operator.doors.letters
@@ -128,8 +128,8 @@ async def _move(action: str, chosen: list[Shown], beside: Found, operator: Opera
 
 def _left(each: Shown, what: str) -> str:
     why = "it is not there any more, or somebody else has it in hand"
-    if what == _PUT_BACK and not each.reading.readable:
-        why = f"the app cannot read it: {each.reading.why}"
+    if what == _PUT_BACK:
+        why = why_not_put_back(each.letter, each.reading) or why
     return f"{each.letter.letter_id} was not {what}: {why}\n"
 
 
