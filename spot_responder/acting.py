@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.absences import is_gone
 from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, Clients, StoreFailedError
 from spot_responder.evidence import Evidence
 from spot_responder.failures import NO_ANSWER, OWN_PACE
@@ -30,7 +31,7 @@ from spot_responder.pools import pool_of
 from spot_responder.recoveries import Outcome, Recovery
 from spot_responder.refusals import counts_as_attempt, decide_after_failure
 from spot_responder.signals import SignalKind
-from spot_responder.situations import Close, Decision, Ignore, Situation, Start, Wait
+from spot_responder.situations import Close, Decision, Ignore, Requeue, Situation, Start, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,10 +65,10 @@ class Actor:
         Raises:
             ChangedMeanwhileError: if the row that it rests on was changed by somebody else; nothing was started then.
         """
-        if not isinstance(decision, Ignore):
+        if not isinstance(decision, Ignore | Requeue):
             await self._record_the_case_before(gathered.situation.recovery)
         match decision:
-            case Ignore():
+            case Ignore() | Requeue():
                 await self.remember(gathered, decision, now)
                 log_decision(gathered.situation, decision, now)
             case Wait():
@@ -87,7 +88,7 @@ class Actor:
         elif not recovery.is_open:
             recovery = recovery.reopened(self.new_id(), now, situation.signal.kind)
         pool = pool_of(situation.vm) if situation.vm else recovery.pool
-        return replace(recovery, evidence=situation.evidence, pool=pool)
+        return replace(recovery, evidence=situation.evidence, pool=pool, absent_since=situation.absent_since)
 
     async def remember(self, gathered: Gathered, decision: Decision, now: datetime) -> None:
         """Keep what was told of an owner's wish, whatever else is done or not. Writes only what is new."""
@@ -95,11 +96,11 @@ class Actor:
         is_covered = not isinstance(decision, Ignore) or decision.remember
         if situation.recovery is not None:
             # A VM of this name that is made anew knows nothing of the old one's owner.
-            evidence = situation.evidence if situation.vm else Evidence()
+            evidence = Evidence() if is_gone(situation, now) else situation.evidence
             row = replace(situation.recovery, evidence=evidence)
         elif not is_covered:
             return
-        elif situation.evidence.owner_stopped_at is not None:
+        elif situation.evidence.owner_stopped_at is not None and (situation.vm or situation.shown):
             row = self._opened(situation, now).closed(Outcome.STOPPED_BY_OWNER, now, decision.reason).in_the_history()
         else:
             return

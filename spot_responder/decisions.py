@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from spot_responder import pools
+from spot_responder.absences import decide_about_an_absent_vm
 from spot_responder.amounts import count, span
 from spot_responder.evidence import Evidence, Verdict
 from spot_responder.notices import Notice
@@ -43,8 +44,7 @@ if TYPE_CHECKING:
 def decide(situation: Situation, policy: Policy, now: datetime, roll: float) -> Decision:
     """Decide what to do about one VM. ``roll`` (0 to 1) spreads retries in time."""
     if situation.vm is None:
-        reason = "Azure has no such VM: it was deleted, or its eviction policy is Delete"
-        return _end(situation, Outcome.GONE, reason, remember=False)
+        return decide_about_an_absent_vm(situation, policy, now)
     rules: tuple[Callable[[Situation, Vm, Policy, datetime, float], Decision | None], ...] = (
         _not_covered,
         _up_or_on_its_way,

@@ -160,7 +160,10 @@ def _headline(
 ) -> str:
     vm = situation.vm
     if vm is None:
-        return f"{situation.signal.vm_id.name}: Azure has no such VM, or does not show it to you"
+        name = situation.signal.vm_id.name
+        if situation.open_recovery or situation.shown:
+            return f"{name}: {decision.reason}"
+        return f"{name}: Azure has no such VM, or does not show it to you"
     how = f"{vm.vm_id.name} {_POWER[vm.power_state]}"
     if vm.power_state in {PowerState.DEALLOCATED, PowerState.DEALLOCATING, PowerState.STOPPING}:
         how += _cause(situation.evidence.verdict, decision)

@@ -57,8 +57,11 @@ async def gather_rows(signal: Signal, clients: Clients, begun_at: datetime) -> G
     if recovery is not None and _is_echo(signal, recovery):
         return None
     evidence = (recovery.evidence if recovery else Evidence()).with_signal(signal)
-    rows = Gathered(Situation(signal, None, recovery, evidence), begun_at, stored.etag)
-    is_held = recovery is not None and recovery.is_open and recovery.seen_held_at is not None
+    is_open = recovery is not None and recovery.is_open
+    absent_since = recovery.absent_since if recovery and is_open else signal.absent_since
+    situation = Situation(signal, None, recovery, evidence, absent_since=absent_since)
+    rows = Gathered(situation, begun_at, stored.etag)
+    is_held = recovery is not None and is_open and recovery.seen_held_at is not None
     return replace(rows, gate=recovery.pool) if recovery and is_held and signal.kind in _ONLY_HINTS else rows
 
 
@@ -75,7 +78,7 @@ async def recognise(rows: Gathered, clients: Clients, restart_tag: str) -> Gathe
     if known.signal.kind is not SignalKind.EVICTED or known.open_recovery is not None:
         return rows
     vm = await clients.graph.confirm(known.signal.vm_id)
-    if vm is None or not _may_be_ours(vm, restart_tag):
+    if vm is None or not vm.is_covered(restart_tag):
         return rows
     return replace(rows, situation=replace(known, vm=vm), gate=pool_of(vm))
 
@@ -87,15 +90,30 @@ async def look(rows: Gathered, clients: Clients, restart_tag: str) -> Gathered:
         AzureRefusedError: if Azure did not let us look.
     """
     known = rows.situation
-    vm = await _look_at(known, clients, restart_tag)
+    seen = await _look_at(known, clients, restart_tag)
+    vm = seen.vm
     if vm is None:
-        return replace(rows, situation=replace(known, vm=None), gate=None)
-    situation = replace(known, vm=vm, evidence=known.evidence.with_annotation(vm.annotation))
+        return replace(rows, situation=_absent(known, seen.shown, rows.begun_at), gate=None)
+    situation = replace(known, vm=vm, evidence=known.evidence.with_annotation(vm.annotation), absent_since=None)
     situation = replace(situation, operation=await _operation(situation, vm, clients))
     return replace(rows, situation=situation, gate=pool_of(vm) if _concerns_the_pool(situation, vm) else None)
 
 
-async def _look_at(situation: Situation, clients: Clients, restart_tag: str) -> Vm | None:
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """``vm``: as ARM shows it, or Resource Graph where that is enough; ``shown``: what Resource Graph shows."""
+
+    vm: Vm | None
+    shown: Vm | None = None
+
+
+def _absent(known: Situation, shown: Vm | None, now: datetime) -> Situation:
+    evidence = known.evidence.with_annotation(shown.annotation) if shown else known.evidence
+    since = known.absent_since or now
+    return replace(known, vm=None, shown=shown, evidence=evidence, absent_since=since)
+
+
+async def _look_at(situation: Situation, clients: Clients, restart_tag: str) -> _Seen:
     """Ask Resource Graph and, where anything may rest on it, ARM: the graph may be minutes old.
 
     An owner's stop is not dropped on the graph's word: the tag may be younger than the graph.
@@ -105,19 +123,21 @@ async def _look_at(situation: Situation, clients: Clients, restart_tag: str) -> 
         return await _look_at_what_may_come_up(signal.vm_id, clients)
     known = situation.vm or await clients.graph.confirm(signal.vm_id)
     matters = recovery is not None or signal.kind is SignalKind.STOPPED_BY_OWNER
-    if known and not (known.is_spot and matters) and not _may_be_ours(known, restart_tag):
-        return known
-    current = await clients.compute.current(signal.vm_id)
-    return known.with_current(current) if known and current else current
+    if known and not (known.is_spot and matters) and not known.is_covered(restart_tag):
+        return _Seen(known, known)
+    return _joined(await clients.compute.current(signal.vm_id), known)
 
 
-async def _look_at_what_may_come_up(vm_id: VmId, clients: Clients) -> Vm | None:
+async def _look_at_what_may_come_up(vm_id: VmId, clients: Clients) -> _Seen:
     """Ask ARM first: of a VM that is up or on its way, nothing that only Resource Graph knows matters."""
     current = await clients.compute.current(vm_id)
-    if current is None or current.power_state in _SAYS_ENOUGH:
-        return current
-    known = await clients.graph.confirm(vm_id)
-    return known.with_current(current) if known else current
+    if current is not None and current.power_state in _SAYS_ENOUGH:
+        return _Seen(current)
+    return _joined(current, await clients.graph.confirm(vm_id))
+
+
+def _joined(current: Vm | None, shown: Vm | None) -> _Seen:
+    return _Seen(shown.with_current(current) if shown and current else current, shown)
 
 
 async def _operation(situation: Situation, vm: Vm, clients: Clients) -> Operation | None:
@@ -157,10 +177,6 @@ def _came_up_as_we_saw(signal: Signal, recovery: Recovery) -> bool:
         return False
     occurred_at, closed_at = signal.occurred_at, recovery.closed_at
     return occurred_at is not None and closed_at is not None and occurred_at <= closed_at
-
-
-def _may_be_ours(vm: Vm, restart_tag: str) -> bool:
-    return vm.is_spot and vm.has_tag(restart_tag) and not vm.restored_by_scale_set
 
 
 def _concerns_the_pool(situation: Situation, vm: Vm) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING, Final
 
-from spot_responder.payloads import refuse
+from spot_responder.payloads import moment, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +21,7 @@ OPERATOR_ASKED_TYPE: Final = "SpotResponder.OperatorAsked"
 
 _REFUSED: Final = "putback"
 _WAITED: Final = "waited"
+_ABSENT_SINCE: Final = "absentsince"
 """Extension attributes, as CloudEvents has them."""
 
 LARGEST: Final = 48 * 1024
@@ -65,6 +66,21 @@ def put_back(event: Mapping[str, object], times: TimesPutBack) -> dict[str, obje
     if size > LARGEST:
         refuse(f"the event cannot be put back: {size} bytes as JSON, and the queue takes {LARGEST} at most")
     return again
+
+
+def put_back_as_absent(event: Mapping[str, object], since: datetime) -> dict[str, object]:
+    """Make the same event again, noting since when ARM answers that there is no such VM.
+
+    Raises:
+        UnreadableEvent: as ``put_back``.
+    """
+    return put_back({**event, _ABSENT_SINCE: since.astimezone(UTC).isoformat()}, times_put_back(event))
+
+
+def absent_since(event: Mapping[str, object]) -> datetime | None:
+    """Give since when ARM answers that there is no such VM, as noted when the event was put back."""
+    noted = event.get(_ABSENT_SINCE)
+    return moment(noted) if isinstance(noted, str) else None
 
 
 def times_put_back(event: Mapping[str, object]) -> TimesPutBack:

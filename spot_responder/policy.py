@@ -22,6 +22,13 @@ INTENT_GRACE: Final = timedelta(minutes=1)
 LOOK_HOLDS: Final = timedelta(seconds=30)
 """A start is sent within so long of the look that it rests on, or not at all: tag and power state may have changed."""
 
+GONE_AFTER: Final = timedelta(minutes=10)
+"""A VM counts as gone when ARM has answered "not found" for so long, in two looks at least, and Resource Graph agrees:
+public clouds answer so for a while about VMs that exist."""
+
+GONE_THOUGH_SHOWN: Final = timedelta(days=1)
+"""Resource Graph may show a VM for hours after it is gone: after so long, ARM's answer alone counts."""
+
 FOLLOW_UP_OVERDUE: Final = timedelta(minutes=2)
 """A follow-up so late is taken as lost, and the sweep raises a hand in its place."""
 

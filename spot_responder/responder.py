@@ -26,11 +26,17 @@ from spot_responder.log_lines import (
     log_sweep,
     log_unreadable,
 )
-from spot_responder.messages import put_back, sweep_found_event, times_put_back
+from spot_responder.messages import (
+    absent_since,
+    put_back,
+    put_back_as_absent,
+    sweep_found_event,
+    times_put_back,
+)
 from spot_responder.put_backs import comes_back
 from spot_responder.recoveries import opened_within_a_day
 from spot_responder.signals import NotOurs, Signal, SignalKind, UnreadableEvent, parse_body, read_event
-from spot_responder.situations import Ignore
+from spot_responder.situations import Ignore, Requeue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -90,8 +96,9 @@ class Responder:
         if signal.occurred_at is None:
             # From now on it has the time of its first arrival, however often it is put back.
             event = {**event, "time": now.isoformat()}
+        signal = replace(signal, absent_since=absent_since(event))
         try:
-            await self._respond(_not_after(now, signal))
+            await self._respond(_not_after(now, signal), event)
         except AzureRefusedError as refusal:
             if signal.kind is SignalKind.STOPPED_BY_OWNER:
                 await self._note_the_stop(_not_after(now, signal))
@@ -170,6 +177,10 @@ class Responder:
         log_put_back(signal, f"{problem}; looking again in {delay.total_seconds():.0f} s")
         await self.clients.queue.put(again, delay)
 
+    async def _requeue(self, event: Mapping[str, object], again: Requeue, absent_since: datetime) -> None:
+        message = put_back_as_absent(event, absent_since)
+        await self.clients.queue.put(message, max(again.until - self.clock(), timedelta()))
+
     async def _note_the_stop(self, signal: Signal) -> None:
         """Write an owner's stop into the VM's row, though it cannot be looked into: no start is to overtake it."""
         try:
@@ -188,7 +199,7 @@ class Responder:
             return True
         return signal.occurred_at is not None and self.clock() - signal.occurred_at > HINT_HOLDS
 
-    async def _respond(self, signal: Signal) -> None:
+    async def _respond(self, signal: Signal, event: Mapping[str, object]) -> None:
         for _ in range(TRIES):
             try:
                 rows = await gather_rows(signal, self.clients, self.clock())
@@ -197,9 +208,12 @@ class Responder:
                 known = await recognise(rows, self.clients, self.settings.policy.restart_tag)
                 if known is not rows and await self._is_held(known):
                     return
-                await self._decide_and_act(await look(known, self.clients, self.settings.policy.restart_tag))
+                gathered = await look(known, self.clients, self.settings.policy.restart_tag)
+                decision = await self._decide_and_act(gathered)
             except ChangedMeanwhileError:
                 continue
+            if isinstance(decision, Requeue):
+                await self._requeue(event, decision, gathered.situation.absent_since or gathered.begun_at)
             return
         message = f"the row of {signal.vm_id} changed {TRIES} times while we looked at it; the message comes back"
         raise ChangedMeanwhileError(message)
@@ -218,13 +232,14 @@ class Responder:
             await self._actor().act(rows, wait, self.clock(), self.roll())
         return wait is not None
 
-    async def _decide_and_act(self, gathered: Gathered) -> None:
+    async def _decide_and_act(self, gathered: Gathered) -> Decision:
         decision = await self._decide(gathered)
         if self.settings.dry_run:
             log_decision(gathered.situation, decision, self.clock(), dry_run=True)
             await self._actor().remember(gathered, decision, self.clock())
         else:
             await self._actor().act(gathered, decision, self.clock(), self.roll())
+        return decision
 
     async def _decide(self, gathered: Gathered) -> Decision:
         """Decide on what was gathered; where that rests on a pool's gate, on what it is now, and leave it changed."""
@@ -234,7 +249,7 @@ class Responder:
 
         def decide_on(pool: Pool) -> tuple[Decision, Pool | None]:
             decision = decide(replace(gathered.situation, pool=pool), policy, self.clock(), self.roll())
-            return decision, None if self.settings.dry_run or isinstance(decision, Ignore) else decision.pool
+            return decision, None if self.settings.dry_run or isinstance(decision, Ignore | Requeue) else decision.pool
 
         return await self.gates.ask(gathered.gate, decide_on)
 

@@ -40,7 +40,9 @@ class Situation:
     """All that a decision rests on.
 
     Attributes:
-        vm: what Azure says now; ``None`` where there is no such VM.
+        vm: what Azure says now; ``None`` where ARM answers that there is no such VM.
+        shown: what Resource Graph shows of a VM that ARM does not know; its rows can be hours old.
+        absent_since: when ARM first answered so, if no look has seen the VM since.
         recovery: the row that is kept for the VM, open or closed; ``None`` where there is none.
         evidence: the row's, with the signal and the newest annotation added.
         pool: the gate of the VM's pool.
@@ -53,6 +55,8 @@ class Situation:
     evidence: Evidence
     pool: Pool | None = None
     operation: Operation | None = None
+    shown: Vm | None = None
+    absent_since: datetime | None = None
 
     @property
     def open_recovery(self) -> Recovery | None:
@@ -107,4 +111,12 @@ class Ignore:
     remember: bool = True
 
 
-type Decision = Start | Wait | Close | Ignore
+@dataclass(frozen=True, slots=True)
+class Requeue:
+    """Put the message back, to be read again at ``until``: no recovery is open that could wait instead."""
+
+    until: datetime
+    reason: str
+
+
+type Decision = Start | Wait | Close | Ignore | Requeue

@@ -142,6 +142,10 @@ class Vm:
         """Whether the tag is there and says true."""
         return says_true(self.tags, name)
 
+    def is_covered(self, restart_tag: str) -> bool:
+        """Whether the app cares for it: a Spot VM with the tag, as far as is known restored by nobody else."""
+        return self.is_spot and self.has_tag(restart_tag) and not self.restored_by_scale_set
+
     def with_current(self, current: Vm) -> Vm:
         """Take over what ARM says at this moment, and keep what only Resource Graph knows."""
         return replace(

@@ -164,6 +164,7 @@ RECOVERIES = st.builds(
     seen_held_at=st.none() | TIMES,
     reason=ONE_LINE.map(lambda text: f"because {text}"),
     held_at=st.none() | TIMES,
+    absent_since=st.none() | TIMES,
     pool=st.none() | POOL_IDS,
 )
 POOLS = st.builds(
@@ -203,6 +204,8 @@ ANY_SITUATIONS = st.builds(
     evidence=EVIDENCE,
     pool=st.none() | POOLS,
     operation=st.none() | OPERATIONS,
+    shown=st.none() | VMS,
+    absent_since=st.none() | TIMES,
 )
 # A case of ours, open and evicted: what arbitrary situations seldom are.
 OUR_SITUATIONS = st.builds(

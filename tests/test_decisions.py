@@ -16,7 +16,7 @@ from spot_responder.policy import Policy, RestartWhen
 from spot_responder.pools import PLACE_KEPT, Pool, pool_of
 from spot_responder.recoveries import Outcome, Recovery
 from spot_responder.signals import SignalKind, Source
-from spot_responder.situations import Close, Ignore, Operation, OperationState, Start, Wait
+from spot_responder.situations import Close, Ignore, Operation, OperationState, Requeue, Start, Wait
 from spot_responder.vms import Annotation, PowerState, Vm
 from tests.makers import (
     POLICIES,
@@ -88,8 +88,9 @@ def test_the_first_eviction_in_a_pool_waits_for_nobody() -> None:
 
 
 def test_a_vm_that_is_gone_closes_its_case() -> None:
-    """It was deleted while we were waiting for capacity."""
-    decision = decided(situation(FOLLOW_UP, None, recovery()))
+    """It was deleted while we were waiting for capacity, and ARM has said so for ten minutes."""
+    absent = replace(situation(FOLLOW_UP, None, recovery()), absent_since=at("9:50"))
+    decision = decided(absent)
     assert isinstance(decision, Close)
     assert decision.outcome is Outcome.GONE
     assert "no such VM" in decision.reason
@@ -97,7 +98,7 @@ def test_a_vm_that_is_gone_closes_its_case() -> None:
 
 def test_a_vm_that_never_was_ours_and_is_gone_is_ignored() -> None:
     """An eviction with policy Delete leaves nothing, and opens no case."""
-    decision = decided(situation(evicted(), None))
+    decision = decided(replace(situation(evicted(), None), absent_since=at("9:50")))
     assert isinstance(decision, Ignore)
     assert not decision.remember
 
@@ -592,7 +593,7 @@ def test_nothing_is_started_that_must_not_be(given: Situation, policy: Policy, n
 def test_every_wait_has_an_end_that_is_to_come(given: Situation, policy: Policy, now: datetime, roll: float) -> None:
     """No wait ends at once: that would be a tight loop."""
     decision = decide(given, policy, now, roll)
-    assert not isinstance(decision, Wait) or decision.until > now
+    assert not isinstance(decision, Wait | Requeue) or decision.until > now
 
 
 @settings(deadline=None, max_examples=150)
@@ -613,7 +614,7 @@ def test_only_an_open_case_is_closed(given: Situation, policy: Policy, now: date
     """Where no case is open, there is nothing to close; and an open one is never just ignored."""
     decision = decide(given, policy, now, roll)
     assert not isinstance(decision, Close) or given.open_recovery is not None
-    assert not isinstance(decision, Ignore) or given.open_recovery is None
+    assert not isinstance(decision, Ignore | Requeue) or given.open_recovery is None
 
 
 def test_a_vm_that_its_owner_powers_off_is_stopped_by_its_owner() -> None:

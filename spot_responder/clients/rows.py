@@ -62,6 +62,7 @@ def recovery_row(recovery: Recovery) -> Row:
         "recorded": recovery.recorded,
         "seen_held_at": _iso(recovery.seen_held_at),
         "held_at": _iso(recovery.held_at),
+        "absent_since": _iso(recovery.absent_since),
         "pool": json.dumps(dataclasses.asdict(recovery.pool) if recovery.pool else None),
     }
 
@@ -96,6 +97,7 @@ def recovery_from_row(row: Mapping[str, Any]) -> Recovery:
         seen_held_at=_time(row.get("seen_held_at", "")),
         # Rows that an earlier release wrote lack these, and the two above.
         held_at=_time(row.get("held_at", "")),
+        absent_since=_time(row.get("absent_since", "")),
         pool=PoolId(**pool) if pool else None,
     )
 
