@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from spot_responder.amounts import span
 from spot_responder.policy import GONE_AFTER, GONE_THOUGH_SHOWN, INTENT_GRACE
-from spot_responder.recoveries import Outcome
+from spot_responder.recoveries import Absence, Outcome
 from spot_responder.signals import SignalKind
 from spot_responder.situations import Close, Ignore, Requeue, Wait
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from spot_responder.policy import Policy
     from spot_responder.situations import Decision, Situation
@@ -26,31 +26,38 @@ if TYPE_CHECKING:
 def decide_about_an_absent_vm(situation: Situation, policy: Policy, now: datetime) -> Decision:
     """Decide what to do where ``situation.vm`` is ``None``."""
     recovery, signal = situation.open_recovery, situation.signal
-    since = situation.absent_since or now
-    if is_gone(situation, now):
-        reason = f"Azure has no such VM, for {span(now - since)}: it was deleted, or its eviction policy is Delete"
+    absence = situation.absence or Absence(now, now)
+    if _is_proven(absence, now):
+        how_long = span(now - absence.since)
+        reason = f"Azure has no such VM, for {how_long} now: it was deleted, or its eviction policy is Delete"
         return Close(Outcome.GONE, reason) if recovery else Ignore(reason, remember=False)
-    waits = max(policy.look_again, now - since)
+    until = _next_look(absence, policy, now)
     but = ", though Resource Graph shows it" if situation.shown else ""
-    reason = f"ARM answers since {since:%H:%M:%S}Z that there is no such VM{but}: asked again before that counts"
-    # Soon at first, for the VM may be there all the same and due; then ever later.
-    until = min(now + waits, since + _proof_takes(situation))
+    reason = f"ARM answers since {absence.since:%H:%M:%S}Z that there is no such VM{but}: asked again before it counts"
     is_ours = situation.shown is not None and situation.shown.is_covered(policy.restart_tag)
     if recovery or (signal.kind is SignalKind.EVICTED and is_ours):
         return Wait(until, reason)
     if signal.kind is SignalKind.EVICTED:
-        return Requeue(until, reason)
+        return Requeue(until, reason, absence.since)
     if signal.kind is SignalKind.STOPPED_BY_OWNER and not is_ours:
         # It must be there before the start that it forbids.
-        return Requeue(min(until, now + INTENT_GRACE / 2), reason)
+        return Requeue(min(until, now + INTENT_GRACE / 2), reason, absence.since)
     return Ignore(reason)
 
 
 def is_gone(situation: Situation, now: datetime) -> bool:
-    """Whether the VM has been absent for so long that it counts as gone."""
-    since = situation.absent_since
-    return situation.vm is None and since is not None and now - since >= _proof_takes(situation)
+    """Whether the VM has not been found for so long that it counts as gone."""
+    return situation.vm is None and situation.absence is not None and _is_proven(situation.absence, now)
 
 
-def _proof_takes(situation: Situation) -> timedelta:
-    return GONE_THOUGH_SHOWN if situation.shown else GONE_AFTER
+def _is_proven(absence: Absence, now: datetime) -> bool:
+    is_unseen = absence.unseen_since is not None and now - absence.unseen_since >= GONE_AFTER
+    return is_unseen or now - absence.since >= GONE_THOUGH_SHOWN
+
+
+def _next_look(absence: Absence, policy: Policy, now: datetime) -> datetime:
+    """Look soon at first, for the VM may be there all the same and due; then ever later, and when it would count."""
+    since, takes = absence.since, GONE_THOUGH_SHOWN
+    if absence.unseen_since is not None:
+        since, takes = absence.unseen_since, GONE_AFTER
+    return min(now + max(policy.look_again, now - since), since + takes)

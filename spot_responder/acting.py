@@ -88,7 +88,7 @@ class Actor:
         elif not recovery.is_open:
             recovery = recovery.reopened(self.new_id(), now, situation.signal.kind)
         pool = pool_of(situation.vm) if situation.vm else recovery.pool
-        return replace(recovery, evidence=situation.evidence, pool=pool, absent_since=situation.absent_since)
+        return replace(recovery, evidence=situation.evidence, pool=pool, absence=situation.absence)
 
     async def remember(self, gathered: Gathered, decision: Decision, now: datetime) -> None:
         """Keep what was told of an owner's wish, whatever else is done or not. Writes only what is new."""

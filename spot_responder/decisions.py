@@ -12,6 +12,7 @@ from spot_responder import pools
 from spot_responder.absences import decide_about_an_absent_vm
 from spot_responder.amounts import count, span
 from spot_responder.evidence import Evidence, Verdict
+from spot_responder.failures import SHOWED_NOTHING, Failure, FailureKind
 from spot_responder.notices import Notice
 from spot_responder.policy import (
     ANSWER_PATIENCE,
@@ -199,7 +200,14 @@ def _start_under_way(situation: Situation, vm: Vm, policy: Policy, now: datetime
     if attempt.state is AttemptState.ACCEPTED and age < START_PATIENCE:
         state = operation.state if operation else OperationState.IN_PROGRESS
         return Wait(look_again, f"the start accepted at {_clock(attempt.asked_at)} is {state}; it does not run yet")
+    if attempt.state is AttemptState.ACCEPTED and not _went_down_after(attempt, situation.evidence):
+        return decide_after_failure(_showed_nothing(attempt), vm, recovery, situation.pool, policy, now, roll)
     return None
+
+
+def _showed_nothing(attempt: Attempt) -> Failure:
+    message = f"the start accepted at {_clock(attempt.asked_at)} showed nothing within {span(START_PATIENCE)}"
+    return Failure(FailureKind.UNKNOWN, SHOWED_NOTHING, message, None)
 
 
 def _held_by_an_operator(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _roll: float) -> Decision | None:

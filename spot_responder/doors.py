@@ -81,7 +81,7 @@ class Compute(Protocol):
         """Ask for a start and return once it is accepted, with the operation's address where Azure gave one."""
 
     async def operation(self, operation_url: str) -> Operation:
-        """Tell how the operation behind an accepted start is doing."""
+        """Tell how the operation behind an accepted start is doing; never raises, so that a look goes on."""
 
 
 class Store(Protocol):

@@ -31,6 +31,10 @@ OWN_PACE: Final = "OwnPace"
 """The code of a refusal that is ours: Azure was not asked, since it would have said "too many"."""
 
 
+SHOWED_NOTHING: Final = "StartShowedNothing"
+"""The code, which is ours, where a start that Azure accepted changed nothing that could be seen."""
+
+
 class FailureKind(StrEnum):
     """What a failure calls for."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.evidence import Evidence
 from spot_responder.pools import pool_of
-from spot_responder.recoveries import AttemptState, Outcome
+from spot_responder.recoveries import Absence, AttemptState, Outcome
 from spot_responder.signals import Signal, SignalKind, Source
 from spot_responder.situations import Operation, Situation
 from spot_responder.vms import PowerState
@@ -58,8 +58,9 @@ async def gather_rows(signal: Signal, clients: Clients, begun_at: datetime) -> G
         return None
     evidence = (recovery.evidence if recovery else Evidence()).with_signal(signal)
     is_open = recovery is not None and recovery.is_open
-    absent_since = recovery.absent_since if recovery and is_open else signal.absent_since
-    situation = Situation(signal, None, recovery, evidence, absent_since=absent_since)
+    noted = Absence(signal.unseen_since, signal.unseen_since) if signal.unseen_since else None
+    absence = recovery.absence if recovery and is_open else noted
+    situation = Situation(signal, None, recovery, evidence, absence=absence)
     rows = Gathered(situation, begun_at, stored.etag)
     is_held = recovery is not None and is_open and recovery.seen_held_at is not None
     return replace(rows, gate=recovery.pool) if recovery and is_held and signal.kind in _ONLY_HINTS else rows
@@ -94,7 +95,7 @@ async def look(rows: Gathered, clients: Clients, restart_tag: str) -> Gathered:
     vm = seen.vm
     if vm is None:
         return replace(rows, situation=_absent(known, seen.shown, rows.begun_at), gate=None)
-    situation = replace(known, vm=vm, evidence=known.evidence.with_annotation(vm.annotation), absent_since=None)
+    situation = replace(known, vm=vm, evidence=known.evidence.with_annotation(vm.annotation), absence=None)
     situation = replace(situation, operation=await _operation(situation, vm, clients))
     return replace(rows, situation=situation, gate=pool_of(vm) if _concerns_the_pool(situation, vm) else None)
 
@@ -109,8 +110,9 @@ class _Seen:
 
 def _absent(known: Situation, shown: Vm | None, now: datetime) -> Situation:
     evidence = known.evidence.with_annotation(shown.annotation) if shown else known.evidence
-    since = known.absent_since or now
-    return replace(known, vm=None, shown=shown, evidence=evidence, absent_since=since)
+    before = known.absence or Absence(now, now)
+    absence = replace(before, unseen_since=None if shown else before.unseen_since or now)
+    return replace(known, vm=None, shown=shown, evidence=evidence, absence=absence)
 
 
 async def _look_at(situation: Situation, clients: Clients, restart_tag: str) -> _Seen:

@@ -21,7 +21,7 @@ OPERATOR_ASKED_TYPE: Final = "SpotResponder.OperatorAsked"
 
 _REFUSED: Final = "putback"
 _WAITED: Final = "waited"
-_ABSENT_SINCE: Final = "absentsince"
+_UNSEEN_SINCE: Final = "unseensince"
 """Extension attributes, as CloudEvents has them."""
 
 LARGEST: Final = 48 * 1024
@@ -68,18 +68,18 @@ def put_back(event: Mapping[str, object], times: TimesPutBack) -> dict[str, obje
     return again
 
 
-def put_back_as_absent(event: Mapping[str, object], since: datetime) -> dict[str, object]:
-    """Make the same event again, noting since when ARM answers that there is no such VM.
+def put_back_as_unseen(event: Mapping[str, object], since: datetime) -> dict[str, object]:
+    """Make the same event again, noting since when neither ARM nor Resource Graph shows its VM.
 
     Raises:
         UnreadableEvent: as ``put_back``.
     """
-    return put_back({**event, _ABSENT_SINCE: since.astimezone(UTC).isoformat()}, times_put_back(event))
+    return put_back({**event, _UNSEEN_SINCE: since.astimezone(UTC).isoformat()}, times_put_back(event))
 
 
-def absent_since(event: Mapping[str, object]) -> datetime | None:
-    """Give since when ARM answers that there is no such VM, as noted when the event was put back."""
-    noted = event.get(_ABSENT_SINCE)
+def unseen_since(event: Mapping[str, object]) -> datetime | None:
+    """Give since when nobody shows its VM, as noted when the event was put back."""
+    noted = event.get(_UNSEEN_SINCE)
     return moment(noted) if isinstance(noted, str) else None
 
 

@@ -77,6 +77,14 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Absence:
+    """``since``: ARM answers that there is no such VM. ``unseen_since``: nor does Resource Graph show it."""
+
+    since: datetime
+    unseen_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Recovery:
     """Everything we know of one VM's case; all of it can be shown to an operator.
 
@@ -98,7 +106,7 @@ class Recovery:
         starts: when start requests were sent, within the last hour: for the budget.
         seen_held_at: where it is held at its pool's gate, when a look saw last that it is deallocated.
         recorded: whether a closed case is in the history, from where its outcome is published.
-        absent_since: when ARM first answered that there is no such VM, if no look has seen the VM since.
+        absence: since when ARM answers that there is no such VM.
         pool: which capacity the VM competes for, as far as it was seen: the history is counted by it.
         held_at: since when an operator holds the VM: it is not started until released, in this case or a later one.
     """
@@ -128,7 +136,7 @@ class Recovery:
     seen_held_at: datetime | None = None
     held_at: datetime | None = None
     pool: PoolId | None = None
-    absent_since: datetime | None = None
+    absence: Absence | None = None
 
     @property
     def is_open(self) -> bool:

@@ -27,11 +27,11 @@ from spot_responder.log_lines import (
     log_unreadable,
 )
 from spot_responder.messages import (
-    absent_since,
     put_back,
-    put_back_as_absent,
+    put_back_as_unseen,
     sweep_found_event,
     times_put_back,
+    unseen_since,
 )
 from spot_responder.put_backs import comes_back
 from spot_responder.recoveries import opened_within_a_day
@@ -96,7 +96,7 @@ class Responder:
         if signal.occurred_at is None:
             # From now on it has the time of its first arrival, however often it is put back.
             event = {**event, "time": now.isoformat()}
-        signal = replace(signal, absent_since=absent_since(event))
+        signal = replace(signal, unseen_since=unseen_since(event))
         try:
             await self._respond(_not_after(now, signal), event)
         except AzureRefusedError as refusal:
@@ -177,8 +177,8 @@ class Responder:
         log_put_back(signal, f"{problem}; looking again in {delay.total_seconds():.0f} s")
         await self.clients.queue.put(again, delay)
 
-    async def _requeue(self, event: Mapping[str, object], again: Requeue, absent_since: datetime) -> None:
-        message = put_back_as_absent(event, absent_since)
+    async def _requeue(self, event: Mapping[str, object], again: Requeue) -> None:
+        message = put_back_as_unseen(event, again.unseen_since)
         await self.clients.queue.put(message, max(again.until - self.clock(), timedelta()))
 
     async def _note_the_stop(self, signal: Signal) -> None:
@@ -213,7 +213,7 @@ class Responder:
             except ChangedMeanwhileError:
                 continue
             if isinstance(decision, Requeue):
-                await self._requeue(event, decision, gathered.situation.absent_since or gathered.begun_at)
+                await self._requeue(event, decision)
             return
         message = f"the row of {signal.vm_id} changed {TRIES} times while we looked at it; the message comes back"
         raise ChangedMeanwhileError(message)

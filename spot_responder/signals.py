@@ -90,7 +90,7 @@ class Signal:
     ``occurred_at`` is in UTC, and ``None`` where the event does not say: CloudEvents need not carry a time, and an
     eviction is one without it too. ``detail`` is Azure's own word (annotation, operation, state, event type; empty for
     our own messages). ``has_caller``: an ARM operation that somebody sent. ``sequence``: of a follow-up only.
-    ``absent_since``: the message was put back because ARM answered then that there is no such VM.
+    ``unseen_since``: the message was put back then because neither ARM nor Resource Graph showed the VM.
     """
 
     vm_id: VmId
@@ -100,7 +100,7 @@ class Signal:
     detail: str
     has_caller: bool = False
     sequence: int | None = None
-    absent_since: datetime | None = None
+    unseen_since: datetime | None = None
 
 
 _EVICTED, _NOTICED, _UNAVAILABLE = SignalKind.EVICTED, SignalKind.EVICTION_NOTICED, SignalKind.UNAVAILABLE

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from spot_responder.failures import Failure
     from spot_responder.notices import Notice
     from spot_responder.pools import Pool
-    from spot_responder.recoveries import Attempt, Outcome, Recovery
+    from spot_responder.recoveries import Absence, Attempt, Outcome, Recovery
     from spot_responder.signals import Signal
     from spot_responder.vms import Vm
 
@@ -24,7 +24,7 @@ class OperationState(StrEnum):
     IN_PROGRESS = "in progress"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
-    LOST = "lost"
+    UNKNOWN = "in an unknown state"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Situation:
     Attributes:
         vm: what Azure says now; ``None`` where ARM answers that there is no such VM.
         shown: what Resource Graph shows of a VM that ARM does not know; its rows can be hours old.
-        absent_since: when ARM first answered so, if no look has seen the VM since.
+        absence: since when the VM is not found; ``None`` where ARM shows it.
         recovery: the row that is kept for the VM, open or closed; ``None`` where there is none.
         evidence: the row's, with the signal and the newest annotation added.
         pool: the gate of the VM's pool.
@@ -56,7 +56,7 @@ class Situation:
     pool: Pool | None = None
     operation: Operation | None = None
     shown: Vm | None = None
-    absent_since: datetime | None = None
+    absence: Absence | None = None
 
     @property
     def open_recovery(self) -> Recovery | None:
@@ -113,10 +113,14 @@ class Ignore:
 
 @dataclass(frozen=True, slots=True)
 class Requeue:
-    """Put the message back, to be read again at ``until``: no recovery is open that could wait instead."""
+    """Put the message back, to be read again at ``until``: no recovery is open that could wait instead.
+
+    ``unseen_since``: since when neither ARM nor Resource Graph shows its VM.
+    """
 
     until: datetime
     reason: str
+    unseen_since: datetime
 
 
 type Decision = Start | Wait | Close | Ignore | Requeue

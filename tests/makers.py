@@ -13,7 +13,7 @@ from spot_responder.failures import Failure, FailureKind, classify
 from spot_responder.notices import Notice
 from spot_responder.policy import ANSWER_PATIENCE, Policy, RestartWhen
 from spot_responder.pools import FIRST_STARTS, Pool, PoolId
-from spot_responder.recoveries import Attempt, AttemptState, Outcome, Recovery
+from spot_responder.recoveries import Absence, Attempt, AttemptState, Outcome, Recovery
 from spot_responder.signals import Signal, SignalKind, Source
 from spot_responder.situations import Operation, OperationState, Situation
 from spot_responder.vms import PowerState, Vm, VmId
@@ -140,6 +140,7 @@ ATTEMPTS = st.builds(
 )
 EVIDENCE = st.builds(Evidence, *(6 * [st.none() | TIMES]))
 POOL_IDS = st.builds(PoolId, *(4 * [NAMES]))
+ABSENCES = st.none() | st.builds(Absence, TIMES, st.none() | TIMES)
 RECOVERIES = st.builds(
     Recovery,
     vm_id=VM_IDS,
@@ -164,7 +165,7 @@ RECOVERIES = st.builds(
     seen_held_at=st.none() | TIMES,
     reason=ONE_LINE.map(lambda text: f"because {text}"),
     held_at=st.none() | TIMES,
-    absent_since=st.none() | TIMES,
+    absence=ABSENCES,
     pool=st.none() | POOL_IDS,
 )
 POOLS = st.builds(
@@ -205,7 +206,7 @@ ANY_SITUATIONS = st.builds(
     pool=st.none() | POOLS,
     operation=st.none() | OPERATIONS,
     shown=st.none() | VMS,
-    absent_since=st.none() | TIMES,
+    absence=ABSENCES,
 )
 # A case of ours, open and evicted: what arbitrary situations seldom are.
 OUR_SITUATIONS = st.builds(

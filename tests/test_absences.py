@@ -11,7 +11,7 @@ from localazure.happenings import ActionSucceeded
 from localazure.moves import DEALLOCATE
 from localazure.refusals import not_found
 from localazure.virtual.wire import Door
-from spot_responder.messages import absent_since, put_back_as_absent
+from spot_responder.messages import put_back_as_unseen, unseen_since
 from spot_responder.policy import Policy, RestartWhen
 from spot_responder.recoveries import Outcome
 from tests.makers import TEN, at
@@ -119,7 +119,7 @@ def test_a_vm_that_was_seen_in_between_is_counted_anew(new_azure: NewAzure) -> N
     azure.script.next(Door.VM_READ, NOT_THERE)
     azure.world.evict("render-1")
     azure.run_until(at("10:01"))
-    assert azure.recovery().absent_since is None
+    assert azure.recovery().absence is None
     azure.run_until(at("10:08"))
     azure.world.delete("render-1")
     azure.run_until(at("10:16"))
@@ -142,11 +142,11 @@ def test_an_eviction_that_left_nothing_opens_no_recovery(new_azure: NewAzure) ->
 @pytest.mark.parametrize("noted", [7, "", "yesterday", None])
 def test_what_somebody_else_wrote_into_a_message_notes_no_absence(noted: object) -> None:
     """Anything but a time counts as nothing."""
-    assert absent_since({"absentsince": noted}) is None
+    assert unseen_since({"unseensince": noted}) is None
 
 
 def test_a_message_keeps_since_when_its_vm_is_absent() -> None:
     """However often it is put back."""
-    again = put_back_as_absent({"id": "1", "putback": 3}, TEN)
-    assert absent_since(again) == TEN
+    again = put_back_as_unseen({"id": "1", "putback": 3}, TEN)
+    assert unseen_since(again) == TEN
     assert again["putback"] == 3

@@ -14,7 +14,7 @@ from spot_responder.evidence import Evidence, Verdict
 from spot_responder.failures import FailureKind
 from spot_responder.policy import Policy, RestartWhen
 from spot_responder.pools import PLACE_KEPT, Pool, pool_of
-from spot_responder.recoveries import Outcome, Recovery
+from spot_responder.recoveries import Absence, Outcome, Recovery
 from spot_responder.signals import SignalKind, Source
 from spot_responder.situations import Close, Ignore, Operation, OperationState, Requeue, Start, Wait
 from spot_responder.vms import Annotation, PowerState, Vm
@@ -89,7 +89,7 @@ def test_the_first_eviction_in_a_pool_waits_for_nobody() -> None:
 
 def test_a_vm_that_is_gone_closes_its_case() -> None:
     """It was deleted while we were waiting for capacity, and ARM has said so for ten minutes."""
-    absent = replace(situation(FOLLOW_UP, None, recovery()), absent_since=at("9:50"))
+    absent = replace(situation(FOLLOW_UP, None, recovery()), absence=Absence(at("9:50"), at("9:50")))
     decision = decided(absent)
     assert isinstance(decision, Close)
     assert decision.outcome is Outcome.GONE
@@ -98,7 +98,7 @@ def test_a_vm_that_is_gone_closes_its_case() -> None:
 
 def test_a_vm_that_never_was_ours_and_is_gone_is_ignored() -> None:
     """An eviction with policy Delete leaves nothing, and opens no case."""
-    decision = decided(replace(situation(evicted(), None), absent_since=at("9:50")))
+    decision = decided(replace(situation(evicted(), None), absence=Absence(at("9:50"), at("9:50"))))
     assert isinstance(decision, Ignore)
     assert not decision.remember
 
@@ -367,16 +367,20 @@ def test_a_look_just_before_the_answer_is_due_comes_no_sooner_than_usual() -> No
         (None, "in progress"),
         (Operation(OperationState.IN_PROGRESS), "in progress"),
         (Operation(OperationState.SUCCEEDED), "succeeded"),
-        (Operation(OperationState.LOST), "lost"),
+        (Operation(OperationState.UNKNOWN), "in an unknown state"),
     ],
 )
 def test_an_accepted_start_is_given_ten_minutes(operation: Operation | None, word: str) -> None:
-    """Accepted is not running: it is looked at, and asked for again only when nothing shows."""
+    """Accepted is not running: it is looked at, and only when nothing shows does it count as failed."""
     given = situation(FOLLOW_UP, spot_vm(), accepted("10:00:10"), operation=operation)
     decision = decided(given, "10:10:09")
     assert isinstance(decision, Wait)
     assert decision.reason == f"the start accepted at 10:00:10Z is {word}; it does not run yet"
-    assert isinstance(decided(given, "10:10:10"), Start)
+    failed = decided(given, "10:10:10")
+    assert isinstance(failed, Wait)
+    assert failed.failure is not None
+    assert failed.failure.code == "StartShowedNothing"
+    assert failed.until == at("10:11:16")
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from dataclasses import dataclass, field
 from enum import Enum
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
+from azure.core.exceptions import AzureError
 from azure.core.rest import HttpRequest
 
 from spot_responder.clients.sdk_errors import refusal
 from spot_responder.clients.turns import Turns
+from spot_responder.doors import AzureRefusedError
 from spot_responder.failures import FailureKind, classify
 from spot_responder.pacing import READS, WRITES
 from spot_responder.situations import Operation, OperationState
@@ -21,14 +24,24 @@ from spot_responder.vms import PowerState, Vm
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from azure.core.pipeline import PipelineResponse
+    from azure.core.rest import AsyncHttpResponse
     from azure.mgmt.compute.aio import ComputeManagementClient
     from azure.mgmt.compute.models import VirtualMachine
 
+    from spot_responder.clients.turns import Answer
+    from spot_responder.failures import Failure
     from spot_responder.vms import VmId
+
+    type Hook = Callable[[PipelineResponse[object, object]], None]
 
 _ENDED_WELL = "succeeded"
 _ENDED_BADLY = frozenset({"failed", "canceled", "cancelled"})
-_NOT_TO_BE_ASKED = frozenset({FailureKind.GONE, FailureKind.DENIED})
+_DONE = frozenset({HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT})
+_ABOUT_THE_QUESTION = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.REQUEST_TIMEOUT})
+
+POLL_PATIENCE_S = 10.0
+"""So long an operation's address may take to answer: a start must not rest on a look that is older (``LOOK_HOLDS``)."""
 
 
 MOST_SUBSCRIPTIONS = 2000
@@ -43,10 +56,13 @@ class Compute:
     new_client: Callable[[str], ComputeManagementClient]
     _clients: dict[str, ComputeManagementClient] = field(default_factory=dict)
     _reads: Turns = field(default_factory=lambda: Turns(READS, "x-ms-ratelimit-remaining-subscription-reads"))
+    _polls: Turns = field(default_factory=lambda: Turns(READS, "x-ms-ratelimit-remaining-subscription-reads"))
     _writes: Turns = field(default_factory=lambda: Turns(WRITES, "x-ms-ratelimit-remaining-subscription-writes"))
 
     async def current(self, vm_id: VmId) -> Vm | None:
         """Give the VM with its instance view: tags, priority and power state of this moment, in one request.
+
+        ``None`` where Azure says that there is no such VM. A 404 that speaks of anything else is a refusal.
 
         Raises:
             AzureRefusedError: throttled, denied or no answer.
@@ -57,10 +73,11 @@ class Compute:
                 answer = await machines.get(
                     vm_id.resource_group, vm_id.name, expand="instanceView", raw_response_hook=turn.hear
                 )
-            except ResourceNotFoundError:
-                return None
             except AzureError as error:
-                raise refusal(error, what) from error
+                refused = refusal(error, what)
+                if refused.failure.kind is FailureKind.GONE:
+                    return None
+                raise refused from error
         return vm_of_answer(vm_id, answer)
 
     async def start(self, vm_id: VmId) -> str | None:
@@ -78,32 +95,33 @@ class Compute:
         return turn.headers.get("Azure-AsyncOperation") or turn.headers.get("Location")
 
     async def operation(self, operation_url: str) -> Operation:
-        """Ask how the operation behind an accepted start is doing.
+        """Ask how the operation behind an accepted start is doing. Whatever answers there, the look goes on.
 
-        An address that is not ARM's own is never asked, since a token goes with the question; and one that answers
-        "gone" or "denied" is lost: the power state tells the rest.
-
-        Raises:
-            AzureRefusedError: throttled or no answer.
+        An address that is not ARM's own is never asked, since a token goes with the question; nor is a redirect
+        followed.
         """
         if urlsplit(operation_url)[:2] != urlsplit(self.arm_endpoint)[:2]:
-            return Operation(OperationState.LOST)
-        what = "tell how the start is doing"
+            return Operation(OperationState.UNKNOWN)
         subscription_id = operation_url.lower().partition("/subscriptions/")[2].partition("/")[0]
-        async with self._reads.turn(subscription_id, what) as turn:
-            try:
-                request = HttpRequest("GET", operation_url)
-                response = await self._client(subscription_id).send_request(request, raw_response_hook=turn.hear)
-                if response.status_code >= HTTPStatus.BAD_REQUEST:
-                    raise HttpResponseError(response=response)
-            except AzureError as error:
-                refused = refusal(error, what)
-                if refused.failure.kind in _NOT_TO_BE_ASKED:
-                    return Operation(OperationState.LOST)
-                raise refused from error
-        # While it runs, an address taken from "Location" answers 202 and nothing else (facts/arm.md §1).
-        body = response.json() if response.text() else None
-        return operation_of_answer(body, dict(response.headers))
+        what = "tell how the start is doing"
+        try:
+            async with self._polls.turn(subscription_id, what) as held, self._reads.turn(subscription_id, what) as read:
+                # A poll counts as a read, but one that is throttled holds up polls only: looks go on.
+                return await self._poll(operation_url, subscription_id, lambda heard: _hear(heard, held, read))
+        except AzureRefusedError:
+            # Not asked: too many others are in line.
+            return Operation(OperationState.UNKNOWN)
+
+    async def _poll(self, operation_url: str, subscription_id: str, hear: Hook) -> Operation:
+        request = HttpRequest("GET", operation_url)
+        try:
+            async with asyncio.timeout(POLL_PATIENCE_S):
+                response = await self._client(subscription_id).send_request(
+                    request, raw_response_hook=hear, permit_redirects=False
+                )
+                return operation_of_answer(response.status_code, _body(response), dict(response.headers))
+        except (TimeoutError, AzureError):
+            return Operation(OperationState.UNKNOWN)
 
     def _client(self, subscription_id: str) -> ComputeManagementClient:
         key = subscription_id.lower()
@@ -138,11 +156,50 @@ def _plain(value: str | None) -> str:
     return str(value.value) if isinstance(value, Enum) else value or ""
 
 
-def operation_of_answer(body: object, headers: Mapping[str, str]) -> Operation:
-    """Read what ARM answers about a long-running operation (facts/arm.md §1: a failed one answers 200)."""
-    status = str(body.get("status", "")).lower() if isinstance(body, dict) else ""
-    if status == _ENDED_WELL:
+def operation_of_answer(status: int, body: object, headers: Mapping[str, str]) -> Operation:
+    """Read what ARM answers about a long-running operation.
+
+    At the address of ``Azure-AsyncOperation`` the body says it, with status 200 also where it failed; at that of
+    ``Location`` the status does: 202 while it runs, 200 or 204 when it is done, an error where it failed (facts/arm.md
+    §1). ``body``: as parsed, ``None`` where there is none, text where it is no JSON.
+    """
+    if status >= HTTPStatus.BAD_REQUEST:
+        return _operation_of_error(status, classify(status, body, headers))
+    told = body.get("status") if isinstance(body, dict) else None
+    word = told.lower() if isinstance(told, str) else ""
+    if word in _ENDED_BADLY:
+        return Operation(OperationState.FAILED, classify(HTTPStatus.OK, body, headers))
+    if word == _ENDED_WELL:
         return Operation(OperationState.SUCCEEDED)
-    if status in _ENDED_BADLY:
-        return Operation(OperationState.FAILED, classify(200, body, headers))
-    return Operation(OperationState.IN_PROGRESS)
+    if word or status == HTTPStatus.ACCEPTED:
+        return Operation(OperationState.IN_PROGRESS)
+    is_done = status in _DONE and (body is None or isinstance(body, dict))
+    return Operation(OperationState.SUCCEEDED if is_done else OperationState.UNKNOWN)
+
+
+def _operation_of_error(status: int, failure: Failure) -> Operation:
+    """Say whether an error at an operation's address is the operation's own, or only keeps us from asking."""
+    match failure.kind:
+        case FailureKind.CAPACITY | FailureKind.PRICE | FailureKind.QUOTA | FailureKind.CONFLICT:
+            is_its_own = True
+        case FailureKind.DENIED:
+            is_its_own = status not in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
+        case FailureKind.UNKNOWN:
+            is_its_own = status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _ABOUT_THE_QUESTION
+        case FailureKind.THROTTLED | FailureKind.GONE:
+            is_its_own = False
+    return Operation(OperationState.FAILED, failure) if is_its_own else Operation(OperationState.UNKNOWN)
+
+
+def _hear(heard: PipelineResponse[object, object], held: Answer, read: Answer) -> None:
+    is_throttled = getattr(heard.http_response, "status_code", 0) == HTTPStatus.TOO_MANY_REQUESTS
+    (held if is_throttled else read).hear(heard)
+
+
+def _body(response: AsyncHttpResponse) -> object:
+    """Give the body as parsed; as text where it is no JSON, ``None`` where it is empty."""
+    try:
+        text = response.text()
+        return json.loads(text) if text.strip() else None
+    except (ValueError, LookupError, RecursionError):
+        return response.content.decode("utf-8", "replace")

@@ -16,7 +16,7 @@ from spot_responder.evidence import Evidence
 from spot_responder.failures import Failure, FailureKind
 from spot_responder.notices import Notice
 from spot_responder.pools import FIRST_STARTS, Pool, PoolId
-from spot_responder.recoveries import Attempt, AttemptState, Outcome, Recovery
+from spot_responder.recoveries import Absence, Attempt, AttemptState, Outcome, Recovery
 from spot_responder.signals import SignalKind
 from spot_responder.vms import VmId
 
@@ -62,7 +62,8 @@ def recovery_row(recovery: Recovery) -> Row:
         "recorded": recovery.recorded,
         "seen_held_at": _iso(recovery.seen_held_at),
         "held_at": _iso(recovery.held_at),
-        "absent_since": _iso(recovery.absent_since),
+        "absent_since": _iso(recovery.absence.since if recovery.absence else None),
+        "unseen_since": _iso(recovery.absence.unseen_since if recovery.absence else None),
         "pool": json.dumps(dataclasses.asdict(recovery.pool) if recovery.pool else None),
     }
 
@@ -97,9 +98,14 @@ def recovery_from_row(row: Mapping[str, Any]) -> Recovery:
         seen_held_at=_time(row.get("seen_held_at", "")),
         # Rows that an earlier release wrote lack these, and the two above.
         held_at=_time(row.get("held_at", "")),
-        absent_since=_time(row.get("absent_since", "")),
+        absence=_absence_of(row),
         pool=PoolId(**pool) if pool else None,
     )
+
+
+def _absence_of(row: Mapping[str, Any]) -> Absence | None:
+    since = _time(row.get("absent_since", ""))
+    return Absence(since, _time(row.get("unseen_since", ""))) if since else None
 
 
 def history_row(recovery: Recovery) -> Row:

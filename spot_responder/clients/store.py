@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
-from azure.data.tables import UpdateMode
+from azure.data.tables import TableErrorCode, UpdateMode
 
 from spot_responder.clients.rows import (
     day_of,
@@ -175,9 +175,9 @@ async def _read(table: TableClient, key: Key) -> TableEntity | None:
     try:
         return await table.get_entity(*key)
     except ResourceNotFoundError as error:
-        if error.error_code == "TableNotFound":  # type: ignore[attr-defined]  # set by azure-data-tables
-            raise
-        return None
+        if _says_no_such_row(error):
+            return None
+        raise
 
 
 async def _write(table: TableClient, row: Row, etag: str | None) -> str:
@@ -188,11 +188,18 @@ async def _write(table: TableClient, row: Row, etag: str | None) -> str:
             written = await table.update_entity(
                 row, mode=UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified
             )
-    except (ResourceExistsError, ResourceModifiedError, ResourceNotFoundError) as error:
-        if getattr(error, "error_code", None) == "TableNotFound":
-            raise
+    except (ResourceExistsError, ResourceModifiedError) as error:
         raise ChangedMeanwhileError(str(row["RowKey"])) from error
+    except ResourceNotFoundError as error:
+        if _says_no_such_row(error):
+            raise ChangedMeanwhileError(str(row["RowKey"])) from error
+        raise
     return str(written["etag"])
+
+
+def _says_no_such_row(error: ResourceNotFoundError) -> bool:
+    """Whether a 404 speaks of the row: one of the table, the account, or of somebody in between, is a failure."""
+    return getattr(error, "error_code", None) in {TableErrorCode.RESOURCE_NOT_FOUND, TableErrorCode.ENTITY_NOT_FOUND}
 
 
 def _etag(entity: TableEntity) -> str:

@@ -137,15 +137,80 @@ RUNNING_OPERATION = {"startTime": "2026-03-02T10:00:00.7179167+00:00", "status":
 )
 def test_every_end_of_an_operation_is_known(status: str, state: OperationState) -> None:
     """Succeeded, Failed and Canceled end it; any other word means that Azure is at work."""
-    operation = operation_of_answer(RUNNING_OPERATION | {"status": status}, {})
+    operation = operation_of_answer(200, RUNNING_OPERATION | {"status": status}, {})
     assert operation.state is state
     assert (operation.failure is not None) is (state is OperationState.FAILED)
 
 
-@pytest.mark.parametrize("body", [None, "", "Accepted", [], {}, {"status": None}, {"status": 7}, {"name": "x"}])
-def test_an_answer_without_a_status_means_in_progress(body: object) -> None:
-    """202 with nothing in it: Azure is at work."""
-    assert operation_of_answer(body, {}) == Operation(OperationState.IN_PROGRESS)
+@pytest.mark.parametrize("body", [None, "Accepted", [], {}, {"status": None}, {"status": 7}, {"name": "x"}])
+def test_202_without_a_status_means_in_progress(body: object) -> None:
+    """Whatever its body is: Azure is at work."""
+    assert operation_of_answer(202, body, {}) == Operation(OperationState.IN_PROGRESS)
+
+
+@pytest.mark.parametrize("status", [200, 201, 204])
+@pytest.mark.parametrize("body", [None, {}, {"status": None}, {"name": "x"}])
+def test_at_location_200_without_a_status_means_that_it_is_done(status: int, body: object) -> None:
+    """Compute's contract: 202 while it runs, then 200 or 204."""
+    assert operation_of_answer(status, body, {}) == Operation(OperationState.SUCCEEDED)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, "<html>Sign in</html>"),
+        (200, []),
+        (200, 7),
+        (301, None),
+        (302, {"status": None}),
+        (307, "moved"),
+    ],
+)
+def test_rubbish_and_redirects_tell_nothing_of_the_start(status: int, body: object) -> None:
+    """A proxy's page, an address elsewhere: the power state has to tell."""
+    assert operation_of_answer(status, body, {}) == Operation(OperationState.UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (409, "AllocationFailed", FailureKind.CAPACITY),
+        (500, "AllocationFailed", FailureKind.CAPACITY),
+        (409, "SpotPriceGreaterThanProvidedMaxPrice", FailureKind.PRICE),
+        (403, "QuotaExceeded", FailureKind.QUOTA),
+        (409, "OperationPreempted", FailureKind.CONFLICT),
+        (409, "ScopeLocked", FailureKind.DENIED),
+        (400, "DisksOfThisSizeAreOut", FailureKind.UNKNOWN),
+    ],
+)
+def test_at_location_an_error_is_the_operations_own(status: int, code: str, kind: FailureKind) -> None:
+    """A start that failed is told by an HTTP error at that address, with the code of a start."""
+    operation = operation_of_answer(status, {"error": {"code": code, "message": "no"}}, {})
+    assert operation.state is OperationState.FAILED
+    assert operation.failure is not None
+    assert operation.failure.kind is kind
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (429, "TooManyRequests"),
+        (404, "NotFound"),
+        (404, "ResourceNotFound"),
+        (404, "SomethingElse"),
+        (401, "InvalidAuthenticationToken"),
+        (403, "AuthorizationFailed"),
+        (405, "MethodNotAllowed"),
+        (408, "RequestTimeout"),
+        (500, "InternalServerError"),
+        (503, "ServerBusy"),
+        (502, ""),
+    ],
+)
+def test_what_only_keeps_us_from_asking_is_no_failure_of_the_start(status: int, code: str) -> None:
+    """Throttled, not allowed, expired, out of order: nothing is known of the start by that."""
+    body = {"error": {"code": code, "message": "no"}} if code else "<html>Bad gateway</html>"
+    assert operation_of_answer(status, body, {}) == Operation(OperationState.UNKNOWN)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +226,7 @@ def test_an_answer_without_a_status_means_in_progress(body: object) -> None:
 def test_a_failed_operation_says_why(name: str, kind: FailureKind, code: str) -> None:
     """It answers 200, and its body has the reason."""
     sample = json.loads((ERRORS / f"{name}.json").read_text(encoding="utf-8"))
-    operation = operation_of_answer(sample["body"], sample["headers"])
+    operation = operation_of_answer(200, sample["body"], sample["headers"])
     assert operation.failure is not None
     assert (operation.state, operation.failure.kind, operation.failure.code) == (OperationState.FAILED, kind, code)
 
@@ -169,6 +234,6 @@ def test_a_failed_operation_says_why(name: str, kind: FailureKind, code: str) ->
 def test_a_failed_operation_says_when_to_come_back() -> None:
     """Its headers count."""
     body = RUNNING_OPERATION | {"status": "Failed", "error": {"code": "AllocationFailed", "message": "none"}}
-    operation = operation_of_answer(body, {"Retry-After": "90"})
+    operation = operation_of_answer(200, body, {"Retry-After": "90"})
     assert operation.failure is not None
     assert operation.failure.retry_after == timedelta(seconds=90)
