@@ -77,6 +77,15 @@ var alarms = [
     query: loadTextContent('../queries/logs/alarm-event-path-silent.kql')
   }
   {
+    name: 'lasting'
+    title: 'something that should pass within minutes has lasted, or a VM needs somebody'
+    severity: 2
+    every: 'PT30M'
+    window: 'PT1H'
+    eachBy: ['vm', 'needs']
+    query: loadTextContent('../queries/logs/alarm-lasting.kql')
+  }
+  {
     name: 'gave-up'
     title: 'a VM has been waiting for longer than a day'
     severity: 2

@@ -15,7 +15,7 @@ var deadLettersContainer = 'event-dead-letters'
 @description('Where Flex Consumption keeps the package that the app runs from.')
 var packagesContainer = 'packages'
 
-var tables = ['recoveries', 'history', 'pools']
+var tables = ['recoveries', 'history', 'pools', 'health']
 
 resource account 'Microsoft.Storage/storageAccounts@2025-08-01' = {
   name: name

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
 EVENT_FILTERS: Final = REPOSITORY / "infra" / "event-filters.json"
 SIGNALS: Final = "signals"
-TABLES: Final = ("recoveries", "history", "pools")
+TABLES: Final = ("recoveries", "history", "pools", "health")
 MESSAGE_LIFETIME: Final = timedelta(days=1)
 WORLD_STEP_S: Final = 0.02
 """The world's moves may be late by so much: small against anything that is measured here."""

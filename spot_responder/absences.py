@@ -36,7 +36,7 @@ def decide_about_an_absent_vm(situation: Situation, policy: Policy, now: datetim
     reason = f"ARM answers since {absence.since:%H:%M:%S}Z that there is no such VM{but}: asked again before it counts"
     is_ours = situation.shown is not None and situation.shown.is_covered(policy.restart_tag)
     if recovery or (signal.kind is SignalKind.EVICTED and is_ours):
-        return Wait(until, reason)
+        return Wait(until, reason, obstacle_since=situation.obstacle_since(now))
     if signal.kind is SignalKind.EVICTED:
         return Requeue(until, reason, absence.since)
     if signal.kind is SignalKind.STOPPED_BY_OWNER and not is_ours:

@@ -16,8 +16,10 @@ from spot_responder.absences import is_gone
 from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, Clients, StoreFailedError
 from spot_responder.evidence import Evidence
 from spot_responder.failures import NO_ANSWER, OWN_PACE
+from spot_responder.health import Activity, Failing
 from spot_responder.log_lines import (
     log_decision,
+    log_lasting,
     log_start_accepted,
     log_start_failed,
     log_start_refused,
@@ -25,7 +27,7 @@ from spot_responder.log_lines import (
     log_untold,
 )
 from spot_responder.messages import follow_up_event
-from spot_responder.notices import TELL_AGAIN, can_wait, due_notices
+from spot_responder.notices import TELL_AGAIN, can_wait, due_notices, noticed_if_it_lasts
 from spot_responder.policy import ANSWER_PATIENCE, LOOK_HOLDS, Policy
 from spot_responder.pools import pool_of
 from spot_responder.recoveries import Outcome, Recovery
@@ -116,10 +118,11 @@ class Actor:
             counts = counts_as_attempt(decision.failure)
             recovery = recovery.refused(decision.failure, counts=counts, not_before=decision.until)
         elif _follow_up_serves(gathered.situation, decision, now):
-            notified = await self._notified(replace(recovery, seen_held_at=seen_held_at), decision, now)
+            recovery = replace(recovery, seen_held_at=seen_held_at, obstacle_since=decision.obstacle_since)
+            notified = await self._notified(recovery, decision, now)
             await self._save(notified, gathered, decision, now)
             return
-        waiting = recovery.waiting(decision.until, decision.reason, seen_held_at=seen_held_at, notice=decision.notice)
+        waiting = replace(_waiting(recovery, decision), seen_held_at=seen_held_at)
         await self._follow_up(waiting, decision.until, now)
         # A case that is not saved yet may be opened once more, by another name: told of only once it is.
         is_new = gathered.situation.open_recovery is None
@@ -156,12 +159,23 @@ class Actor:
             # A new case was opened for the VM just now; the old one is in the history.
             return
 
+    async def note_failing(self, failing: Failing) -> None:
+        """Note that an activity fails, and log it once that has lasted. It is no reason to do nothing else."""
+        try:
+            noted = await self.clients.store.note_failing(failing)
+        except StoreFailedError:
+            # What is noted is the lesser evil, and logged already.
+            return
+        if noted.lasts(failing.latest_at):
+            log_lasting(noted.activity, noted.since, noted.reason)
+
     async def publish(self, closed: Recovery) -> bool:
         """Publish an outcome that is in the history, and answer whether it was; the sweep tries again."""
         try:
             await self.clients.outcomes.publish(closed)
         except AzureRefusedError as refusal:
             log_untold(closed, str(refusal))
+            await self.note_failing(Failing(Activity.PUBLISH, self.clock(), self.clock(), str(refusal)))
             return False
         await self.clients.store.note_published(closed)
         return True
@@ -180,11 +194,18 @@ class Actor:
             except AzureRefusedError as refusal:
                 is_refused = True
                 log_unnoticed(waiting, notice, str(refusal))
+                await self.note_failing(Failing(Activity.PUBLISH, now, now, str(refusal)))
         notified = replace(waiting, told=told)
         again_at = now + TELL_AGAIN
         if not is_refused or waiting.wake_at is None or waiting.wake_at <= again_at:
             return notified
-        sooner = notified.waiting(again_at, waiting.reason, seen_held_at=waiting.seen_held_at, notice=waiting.notice)
+        sooner = notified.waiting(
+            again_at,
+            waiting.reason,
+            seen_held_at=waiting.seen_held_at,
+            notice=waiting.notice,
+            obstacle_since=waiting.obstacle_since,
+        )
         await self._follow_up(sooner, again_at, now)
         return sooner
 
@@ -230,7 +251,8 @@ class Actor:
     ) -> None:
         case = gathered.situation.open_recovery
         before = case.attempt if case else None
-        await self._record_answer(asking, etag, lambda row: row.withdrawn(before), Wait(until, why), self.clock())
+        wait = Wait(until, why, obstacle_since=asking.obstacle_since or self.clock())
+        await self._record_answer(asking, etag, lambda row: row.withdrawn(before), wait, self.clock())
 
     async def _start_accepted(self, asking: Recovery, etag: str | None, operation_url: str | None) -> None:
         now = self.clock()
@@ -270,7 +292,8 @@ class Actor:
                 return
 
     async def _save_answer(self, recovery: Recovery, etag: str | None, decision: Wait, now: datetime) -> None:
-        waiting = recovery.waiting(decision.until, decision.reason)
+        decision = noticed_if_it_lasts(decision, recovery, now)
+        waiting = _waiting(recovery, decision)
         await self._follow_up(waiting, decision.until, now)
         waiting = await self._notified(waiting, decision, now)
         with _followed_up():
@@ -293,6 +316,10 @@ def _followed_up() -> Iterator[None]:
         yield
     except StoreFailedError as problem:
         raise StoreFailedError(problem.failure, problem.what, followed_up=True) from problem
+
+
+def _waiting(recovery: Recovery, wait: Wait) -> Recovery:
+    return recovery.waiting(wait.until, wait.reason, notice=wait.notice, obstacle_since=wait.obstacle_since)
 
 
 def _is_same_attempt(recovery: Recovery, asking: Recovery) -> bool:

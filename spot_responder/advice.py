@@ -25,6 +25,7 @@ _ABOUT_CAPACITY: Final = "it comes back when Azure has room; sooner only in anot
 
 _ABOUT_LIMITS: Final = {
     Notice.BRAKE: "it is evicted again and again: another size, zone or region may hold longer",
+    Notice.BLOCKED: "what keeps the app from it has lasted: spot-responder doctor looks for what can be mended",
     Notice.BUDGET: "it was asked for again and again, in vain: what Azure said each time is in the app's log",
 }
 

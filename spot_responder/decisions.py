@@ -13,7 +13,7 @@ from spot_responder.absences import decide_about_an_absent_vm
 from spot_responder.amounts import count, span
 from spot_responder.evidence import Evidence, Verdict
 from spot_responder.failures import SHOWED_NOTHING, Failure, FailureKind
-from spot_responder.notices import Notice
+from spot_responder.notices import Notice, noticed_if_it_lasts
 from spot_responder.policy import (
     ANSWER_PATIENCE,
     EVICTION_PATIENCE,
@@ -44,6 +44,11 @@ if TYPE_CHECKING:
 
 def decide(situation: Situation, policy: Policy, now: datetime, roll: float) -> Decision:
     """Decide what to do about one VM. ``roll`` (0 to 1) spreads retries in time."""
+    decision = _decide(situation, policy, now, roll)
+    return noticed_if_it_lasts(decision, situation.recovery, now) if isinstance(decision, Wait) else decision
+
+
+def _decide(situation: Situation, policy: Policy, now: datetime, roll: float) -> Decision:
     if situation.vm is None:
         return decide_about_an_absent_vm(situation, policy, now)
     rules: tuple[Callable[[Situation, Vm, Policy, datetime, float], Decision | None], ...] = (
@@ -118,15 +123,19 @@ def _up_or_on_its_way(situation: Situation, vm: Vm, policy: Policy, now: datetim
             # Somebody starts it, but that may come to nothing: an eviction is remembered by a case only.
             if situation.open_recovery is None and situation.evidence.verdict is not Verdict.EVICTED:
                 return Ignore(f"it is {vm.power_state}: somebody is starting it")
-            return Wait(_next_look(situation, policy, now), f"it is {vm.power_state}")
+            return Wait(
+                _next_look(situation, policy, now),
+                f"it is {vm.power_state}",
+                obstacle_since=situation.obstacle_since(now),
+            )
         case PowerState.DEALLOCATING | PowerState.STOPPING:
             if situation.evidence.verdict is Verdict.STOPPED_BY_OWNER:
                 return None
-            return Wait(
-                _next_look(situation, policy, now), f"it is still {vm.power_state}: it can be started when that is over"
-            )
+            reason = f"it is still {vm.power_state}: it can be started when that is over"
+            return Wait(_next_look(situation, policy, now), reason, obstacle_since=situation.obstacle_since(now))
         case PowerState.UNKNOWN:
-            return Wait(_next_look(situation, policy, now), "Azure does not tell its power state at the moment")
+            reason = "Azure does not tell its power state at the moment"
+            return Wait(_next_look(situation, policy, now), reason, obstacle_since=situation.obstacle_since(now))
     return None
 
 
@@ -241,7 +250,7 @@ def _owner_unknown(situation: Situation, vm: Vm, policy: Policy, now: datetime, 
     if vm.scale_set_id is None or vm.restored_by_scale_set is not None:
         return None
     reason = "Resource Graph does not show yet whether its scale set restores it"
-    return Wait(_next_look(situation, policy, now), reason)
+    return Wait(_next_look(situation, policy, now), reason, obstacle_since=situation.obstacle_since(now))
 
 
 def _went_down_after(attempt: Attempt, evidence: Evidence) -> bool:

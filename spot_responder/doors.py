@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from spot_responder.failures import Failure
+    from spot_responder.health import Activity, Failing
     from spot_responder.notices import Notice
     from spot_responder.pools import Pool, PoolId
     from spot_responder.recoveries import Recovery
@@ -85,7 +86,7 @@ class Compute(Protocol):
 
 
 class Store(Protocol):
-    """The tables ``recoveries``, ``history`` and ``pools``. Each call raises ``StoreFailedError`` where they fail."""
+    """The four tables. Each call raises ``StoreFailedError`` where they fail."""
 
     async def load(self, vm_id: VmId) -> Stored[Recovery | None]:
         """Load the VM's row. Raises ``OddRowError``."""
@@ -110,6 +111,15 @@ class Store(Protocol):
 
     async def unpublished(self, since: datetime) -> Sequence[Recovery]:
         """Give the recoveries of the history, from the day of ``since`` on, whose outcome was not published yet."""
+
+    async def failing(self) -> Sequence[Failing]:
+        """Give what the app as a whole does not succeed in."""
+
+    async def note_failing(self, failing: Failing) -> Failing:
+        """Note that an activity fails; give it with the time since when it does."""
+
+    async def note_success(self, activity: Activity) -> None:
+        """Forget that an activity failed."""
 
     async def note_published(self, recovery: Recovery) -> None:
         """Note in the history that the outcome was published."""

@@ -9,6 +9,7 @@ import json
 import logging
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.notices import needs_somebody
 from spot_responder.pools import pool_of
 from spot_responder.signals import SignalKind
 from spot_responder.situations import Close, Wait
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from spot_responder.failures import Failure
+    from spot_responder.health import Activity
     from spot_responder.notices import Notice
     from spot_responder.recoveries import Recovery
     from spot_responder.signals import Signal
     from spot_responder.situations import Decision, Situation
+    from spot_responder.vms import VmId
 
 SILENT_AT: Final = 3
 """So many cases within a day, all opened by the sweep, are no chance any more."""
@@ -43,6 +46,7 @@ def log_decision(
         "opened_by": str(recovery.opened_by) if recovery else None,
         "attempts": recovery.attempts if recovery else None,
         "pool": str(pool_of(situation.vm)) if situation.vm else None,
+        "needs": str(needs) if recovery and recovery.is_open and (needs := needs_somebody(recovery)) else None,
         "dry_run": dry_run or None,
     }
     if isinstance(decision, Wait):
@@ -77,6 +81,12 @@ def log_let_go(signal: Signal, reason: str) -> None:
     is_stop = signal.kind is SignalKind.STOPPED_BY_OWNER
     then = "the stop is forgotten, and the VM may be started" if is_stop else "the sweep raises it again"
     _write(logging.WARNING, "let go", _of_signal(signal) | {"reason": f"{reason}; {then}"})
+
+
+def log_lasting(activity: Activity, since: datetime, problem: str, vm_id: VmId | None = None) -> None:
+    """Log that the app is kept from what it does, for so long that it does not pass by itself, as it seems."""
+    about: dict[str, object] = {"activity": str(activity), "vm": str(vm_id) if vm_id else None}
+    _write(logging.ERROR, "lasting failure", about | {"since": since.isoformat(), "reason": problem})
 
 
 def log_put_back(signal: Signal, reason: str) -> None:

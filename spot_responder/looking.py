@@ -37,13 +37,15 @@ _AT_ONCE: Final = 16
 async def look_around(doors: OperatorDoors, settings: Settings, now: datetime) -> Overview:
     """Give the overview: tables and queues, nothing of ARM."""
     first = (now - WINDOW).date()
-    rows, pools, history, queues = await asyncio.gather(
+    rows, failing, pools, history, queues = await asyncio.gather(
         doors.clients.store.all_recoveries(),
+        doors.clients.store.failing(),
         doors.records.all_pools(),
         doors.records.closed_between(first, now.date()),
         doors.letters.counts(),
     )
-    return overview((row.value for row in rows), history, pools, queues, now, dry_run=settings.dry_run)
+    kept = (row.value for row in rows)
+    return overview(kept, history, pools, queues, now, failing=failing, dry_run=settings.dry_run)
 
 
 async def look_at(vm_id: VmId, clients: Clients, settings: Settings, now: datetime, called: str = "") -> Explanation:

@@ -21,6 +21,7 @@ OPERATOR_ASKED_TYPE: Final = "SpotResponder.OperatorAsked"
 
 _REFUSED: Final = "putback"
 _WAITED: Final = "waited"
+_SINCE: Final = "putbacksince"
 _UNSEEN_SINCE: Final = "unseensince"
 """Extension attributes, as CloudEvents has them."""
 
@@ -33,10 +34,14 @@ _OFTEN: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class TimesPutBack:
-    """How often an event was put back: where something failed, and where others were in line before it."""
+    """How often an event was put back: where something failed, and where others were in line before it.
+
+    ``since``: when it was put back first.
+    """
 
     refused: int = 0
     waited: int = 0
+    since: datetime | None = None
 
 
 def follow_up_event(vm_id: VmId, sequence: int, due_at: datetime, event_id: str) -> dict[str, object]:
@@ -62,6 +67,8 @@ def put_back(event: Mapping[str, object], times: TimesPutBack) -> dict[str, obje
         UnreadableEvent: if it is too large for the queue, as one that was pushed, or grew in JSON's escapes, may be.
     """
     again = {**event, _REFUSED: times.refused, _WAITED: times.waited}
+    if times.since is not None:
+        again[_SINCE] = _iso(times.since)
     size = len(json.dumps(again))
     if size > LARGEST:
         refuse(f"the event cannot be put back: {size} bytes as JSON, and the queue takes {LARGEST} at most")
@@ -74,18 +81,25 @@ def put_back_as_unseen(event: Mapping[str, object], since: datetime) -> dict[str
     Raises:
         UnreadableEvent: as ``put_back``.
     """
-    return put_back({**event, _UNSEEN_SINCE: since.astimezone(UTC).isoformat()}, times_put_back(event))
+    return put_back({**event, _UNSEEN_SINCE: _iso(since)}, times_put_back(event))
 
 
 def unseen_since(event: Mapping[str, object]) -> datetime | None:
     """Give since when nobody shows its VM, as noted when the event was put back."""
-    noted = event.get(_UNSEEN_SINCE)
-    return moment(noted) if isinstance(noted, str) else None
+    return _time(event.get(_UNSEEN_SINCE))
 
 
 def times_put_back(event: Mapping[str, object]) -> TimesPutBack:
     """Give how often an event was put back; what somebody else wrote there counts as never."""
-    return TimesPutBack(_counted(event.get(_REFUSED)), _counted(event.get(_WAITED)))
+    return TimesPutBack(_counted(event.get(_REFUSED)), _counted(event.get(_WAITED)), _time(event.get(_SINCE)))
+
+
+def _time(noted: object) -> datetime | None:
+    return moment(noted) if isinstance(noted, str) else None
+
+
+def _iso(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat()
 
 
 def _counted(times: object) -> int:

@@ -5,13 +5,14 @@ Each notice is told once for each recovery; in between all is quiet.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.evidence import Verdict
 from spot_responder.failures import FailureKind
-from spot_responder.policy import INTENT_GRACE
+from spot_responder.policy import INTENT_GRACE, LASTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +43,7 @@ class Notice(StrEnum):
     UNKNOWN = "unknown"
     BRAKE = "brake"
     BUDGET = "budget"
+    BLOCKED = "blocked"
 
 
 _FAILURES: Final[Mapping[FailureKind, Notice]] = {
@@ -59,6 +61,13 @@ def due_notices(recovery: Recovery, wait: Wait, now: datetime) -> tuple[Notice, 
     if failed := _failed(recovery):
         due.append(failed)
     return tuple(each for each in due if each not in recovery.told)
+
+
+def noticed_if_it_lasts(wait: Wait, recovery: Recovery | None, now: datetime) -> Wait:
+    """Give a wait, with the notice that somebody is needed where it is for what should pass soon and has lasted."""
+    is_held = recovery is not None and recovery.held_at is not None
+    lasts = wait.obstacle_since is not None and now - wait.obstacle_since >= LASTS
+    return replace(wait, notice=Notice.BLOCKED) if lasts and not is_held else wait
 
 
 def can_wait(wait: Wait, now: datetime) -> bool:
@@ -79,6 +88,12 @@ def needs_somebody(recovery: Recovery) -> Notice | None:
     One that an operator holds waits for the operator's word, whatever came of it before.
     """
     return None if recovery.held_at else recovery.notice or _failed(recovery)
+
+
+def is_untold(recovery: Recovery) -> bool:
+    """Whether somebody is needed for an open recovery and was not told so."""
+    needed = needs_somebody(recovery) if recovery.is_open else None
+    return needed is not None and needed not in recovery.told
 
 
 def of_failures(kind: FailureKind, in_a_row: int) -> Notice | None:

@@ -19,11 +19,12 @@ from spot_responder.pools import STALE_AFTER
 from spot_responder.problems import problems
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from spot_responder.event_paths import EventPath
     from spot_responder.figures import Figures
+    from spot_responder.health import Failing
     from spot_responder.letters import QueueCounts
     from spot_responder.open_cases import OpenCase
     from spot_responder.pools import Pool, PoolId
@@ -83,6 +84,7 @@ def overview(  # noqa: PLR0913 - all that it is made of
     queues: QueueCounts,
     now: datetime,
     *,
+    failing: Sequence[Failing] = (),
     dry_run: bool = False,
 ) -> Overview:
     """Make the overview. ``history``: closed recoveries of the last ``event_paths.WINDOW``."""
@@ -102,7 +104,7 @@ def overview(  # noqa: PLR0913 - all that it is made of
         queues=queues,
         event_path=path,
         figures=figures(lately, now),
-        problems=problems(cases, queues, path, now),
+        problems=problems(cases, failing, queues, path, now),
     )
 
 

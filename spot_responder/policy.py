@@ -22,6 +22,9 @@ INTENT_GRACE: Final = timedelta(minutes=1)
 LOOK_HOLDS: Final = timedelta(seconds=30)
 """A start is sent within so long of the look that it rests on, or not at all: tag and power state may have changed."""
 
+LASTS: Final = timedelta(minutes=30)
+"""What keeps us for so long from looking, deciding, starting or telling does not pass by itself: somebody is needed."""
+
 GONE_AFTER: Final = timedelta(minutes=10)
 """A VM counts as gone when ARM has answered "not found" for so long, in two looks at least, and Resource Graph agrees:
 public clouds answer so for a while about VMs that exist."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from spot_responder.amounts import count
+from spot_responder.amounts import count, span
 from spot_responder.event_paths import EventPathStanding
+from spot_responder.health import Activity
 from spot_responder.vm_names import names, reference
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from spot_responder.event_paths import EventPath
+    from spot_responder.health import Failing
     from spot_responder.letters import QueueCounts
     from spot_responder.open_cases import OpenCase
     from spot_responder.vms import VmId
@@ -37,14 +39,39 @@ class Problem:
     mend: str
 
 
-def problems(cases: Sequence[OpenCase], queues: QueueCounts, path: EventPath, now: datetime) -> tuple[Problem, ...]:
+def problems(
+    cases: Sequence[OpenCase], failing: Sequence[Failing], queues: QueueCounts, path: EventPath, now: datetime
+) -> tuple[Problem, ...]:
     """Find what does not go on by itself, or should not be so."""
     called = names(case.vm_id for case in cases)
-    found = [*_letters(queues), *_overdue(cases, called), *_needs(cases, called), *_too_long(cases, called, now)]
+    found = [
+        *_failing(failing, now),
+        *_letters(queues),
+        *_overdue(cases, called),
+        *_needs(cases, called),
+        *_too_long(cases, called, now),
+    ]
     if path.standing is EventPathStanding.SILENT:
         what = f"no event told of the newest eviction: the sweep found it ({path.found_by_sweep} of the last 7 days)"
         found.append(Problem(what, "spot-responder doctor"))
     return tuple(found)
+
+
+_ACTIVITIES: Final[Mapping[Activity, tuple[str, str]]] = {
+    Activity.SWEEP: ("no sweep has come to its end", "spot-responder doctor"),
+    Activity.LOOK: ("the app is not let look at VMs", "spot-responder doctor"),
+    Activity.PUBLISH: (
+        "what is to be told is not taken by the outcomes topic",
+        "is OUTCOMES_TOPIC_ENDPOINT right, and has the app the role EventGrid Data Sender on the topic?",
+    ),
+}
+
+
+def _failing(failing: Sequence[Failing], now: datetime) -> Iterator[Problem]:
+    for each in failing:
+        if each.lasts(now):
+            what, mend = _ACTIVITIES[each.activity]
+            yield Problem(f"for {span(now - each.since)} {what}: {each.reason}", mend)
 
 
 def _letters(queues: QueueCounts) -> Iterator[Problem]:

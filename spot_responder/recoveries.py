@@ -106,6 +106,7 @@ class Recovery:
         starts: when start requests were sent, within the last hour: for the budget.
         seen_held_at: where it is held at its pool's gate, when a look saw last that it is deallocated.
         recorded: whether a closed case is in the history, from where its outcome is published.
+        obstacle_since: since when something that should pass within minutes keeps us from looking or starting.
         absence: since when ARM answers that there is no such VM.
         pool: which capacity the VM competes for, as far as it was seen: the history is counted by it.
         held_at: since when an operator holds the VM: it is not started until released, in this case or a later one.
@@ -137,6 +138,7 @@ class Recovery:
     held_at: datetime | None = None
     pool: PoolId | None = None
     absence: Absence | None = None
+    obstacle_since: datetime | None = None
 
     @property
     def is_open(self) -> bool:
@@ -174,12 +176,24 @@ class Recovery:
         return tuple(time for time in self.restarts if now - time < RESTARTS_REMEMBERED)
 
     def waiting(
-        self, until: datetime, reason: str, *, seen_held_at: datetime | None = None, notice: Notice | None = None
+        self,
+        until: datetime,
+        reason: str,
+        *,
+        seen_held_at: datetime | None = None,
+        notice: Notice | None = None,
+        obstacle_since: datetime | None = None,
     ) -> Recovery:
         """Wait for the next follow-up, which makes all earlier ones stale."""
         self._must_be_open("wait")
         return replace(
-            self, sequence=self.sequence + 1, wake_at=until, reason=reason, seen_held_at=seen_held_at, notice=notice
+            self,
+            sequence=self.sequence + 1,
+            wake_at=until,
+            reason=reason,
+            seen_held_at=seen_held_at,
+            notice=notice,
+            obstacle_since=obstacle_since,
         )
 
     def asking(self, now: datetime, answer_by: datetime, reason: str) -> Recovery:
@@ -188,7 +202,7 @@ class Recovery:
         attempt = Attempt(self.attempts + 1, now)
         evidence = replace(self.evidence, start_asked_at=now)
         starts = (*(time for time in self.starts if now - time < STARTS_REMEMBERED), now)
-        waiting = self.waiting(answer_by, reason)
+        waiting = self.waiting(answer_by, reason, obstacle_since=self.obstacle_since)
         return replace(waiting, attempts=attempt.number, attempt=attempt, evidence=evidence, starts=starts)
 
     def withdrawn(self, before: Attempt | None) -> Recovery:

@@ -63,6 +63,10 @@ class Situation:
         """The recovery, where it is open."""
         return self.recovery if self.recovery and self.recovery.is_open else None
 
+    def obstacle_since(self, now: datetime) -> datetime:
+        """Since when something that should pass within minutes is in the way: from now on, where nothing was before."""
+        return (self.open_recovery.obstacle_since if self.open_recovery else None) or now
+
     @property
     def attempt(self) -> Attempt | None:
         """The start request that Azure may still be working on."""
@@ -83,7 +87,7 @@ class Wait:
     """Look again at ``until``.
 
     ``failure`` is why the start under way has failed, if it has; ``at_gate``, that the VM is held at its pool's gate;
-    ``notice``, what somebody should know of it.
+    ``notice``, what somebody should know of it; ``obstacle_since``, since when it waits for what should pass within minutes.
     """
 
     until: datetime
@@ -92,6 +96,7 @@ class Wait:
     pool: Pool | None = None
     at_gate: bool = False
     notice: Notice | None = None
+    obstacle_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ REACHES: Final = {
     "alarm-event-path-silent": timedelta(hours=1),
     "alarm-gave-up": timedelta(days=2),
     "alarm-host-errors": timedelta(minutes=30),
+    "alarm-lasting": timedelta(hours=1),
     "alarm-poison": timedelta(minutes=30),
     "alarm-untold": timedelta(hours=1),
 }

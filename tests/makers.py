@@ -166,6 +166,7 @@ RECOVERIES = st.builds(
     reason=ONE_LINE.map(lambda text: f"because {text}"),
     held_at=st.none() | TIMES,
     absence=ABSENCES,
+    obstacle_since=st.none() | TIMES,
     pool=st.none() | POOL_IDS,
 )
 POOLS = st.builds(

@@ -240,7 +240,7 @@ def test_a_second_eviction_right_after_the_restart_is_not_taken_for_the_first() 
 def test_a_vm_that_comes_up_is_watched_where_it_is_our_case(state: PowerState) -> None:
     """Ours, or told to be evicted: wait for it. Nobody's: somebody is starting it, and that is that."""
     decision = decided(situation(FOLLOW_UP, spot_vm(state), accepted()))
-    assert decision == Wait(at("10:00:20"), f"it is {state}")
+    assert decision == Wait(at("10:00:20"), f"it is {state}", obstacle_since=at("10:00:05"))
     assert isinstance(decided(situation(evicted(), spot_vm(state))), Wait)
     assert decided(situation(SWEEP, spot_vm(state))) == Ignore(f"it is {state}: somebody is starting it")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from localazure.happenings import ActionSucceeded, AvailabilityChanged
+from localazure.moves import DEALLOCATE
 from localazure.refusals import Refused
 from localazure.virtual.wire import Door, Passage
 from spot_responder.clients.outcomes import CLOSED_TYPE
@@ -169,14 +170,14 @@ def test_an_owners_stop_that_we_may_not_look_into_is_kept(new_azure: NewAzure) -
     assert outcomes(azure) == [Outcome.STOPPED_BY_OWNER]
 
 
-def test_a_hint_that_we_may_never_look_into_is_let_go_after_a_day(
+def test_a_stop_that_we_may_never_look_into_is_let_go_after_a_day(
     caplog: pytest.LogCaptureFixture, new_azure: NewAzure
 ) -> None:
     """The right is missing for good: the message comes back each hour, and on the second day no more."""
     azure = new_azure(sweep_every=10 * DAY)
     azure.add_vm(power_state="deallocated")
     azure.script.next(Door.VM_READ, refused(DENIED), times=ALWAYS)
-    azure.put(preempted("render-1"))
+    azure.tell(ActionSucceeded(azure.world.machine("render-1").vm_id, TEN, DEALLOCATE, "owner@example.com"))
     azure.run_until(TEN + timedelta(hours=23))
     assert len(azure.messages) == 1
     azure.run_until(TEN + timedelta(hours=26))

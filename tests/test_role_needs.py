@@ -156,7 +156,8 @@ async def live(folder: Path, role: Role) -> AsyncIterator[Live]:
         credential = Credential("responder")
         subscription = world.add_vm("render-1", tags=TAG).subscription_id
         mailbox, wire = Mailbox(world), Wire(script, settle=lambda: None, die=lambda: None)
-        recoveries, history, pools = (Table(name) for name in ("recoveries", "history", "pools"))
+        recoveries, history, pools, health = map(Table, ("recoveries", "history", "pools", "health"))
+        tables = (cast("Any", TableDouble(table, wire)) for table in (recoveries, history, pools, health))
         world.listen(event_grid(mailbox, script))
         async with (
             ComputeManagementClient(credential, subscription, front.url, **options) as compute,
@@ -165,7 +166,7 @@ async def live(folder: Path, role: Role) -> AsyncIterator[Live]:
             clients = Clients(
                 graph=ResourceGraph(graph),
                 compute=Compute(front.url, lambda _: compute),
-                store=Tables(*(cast("Any", TableDouble(table, wire)) for table in (recoveries, history, pools))),
+                store=Tables(*tables),
                 queue=SignalQueue(cast("Any", QueueDouble(mailbox, wire))),
                 outcomes=OutcomesTopic(None),
             )

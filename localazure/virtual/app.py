@@ -72,11 +72,12 @@ class EarlierTriesDiedError(Exception):
 
 @dataclass(slots=True)
 class Storage:
-    """What outlives every process: three tables, what the topic heard, and the poison messages with their errors."""
+    """What outlives every process: four tables, what the topic heard, and the poison messages with their errors."""
 
     recoveries: Table = field(default_factory=lambda: Table("recoveries"))
     history: Table = field(default_factory=lambda: Table("history"))
     pools: Table = field(default_factory=lambda: Table("pools"))
+    health: Table = field(default_factory=lambda: Table("health"))
     heard: list[CloudEvent[dict[str, object]]] = field(default_factory=list)
     poison: list[tuple[Message, Exception]] = field(default_factory=list)
 
@@ -177,7 +178,9 @@ class App:
         return Clients(
             graph=ResourceGraph(cast("Any", GraphDouble(world, wire, self._limits))),
             compute=Compute(ARM, compute),
-            store=Tables(table(storage.recoveries), table(storage.history), table(storage.pools)),
+            store=Tables(
+                table(storage.recoveries), table(storage.history), table(storage.pools), table(storage.health)
+            ),
             queue=SignalQueue(cast("Any", QueueDouble(self, wire))),
             outcomes=OutcomesTopic(cast("Any", TopicDouble(storage.heard, wire))),
         )

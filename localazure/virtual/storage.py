@@ -101,13 +101,19 @@ class TableDouble:
 
         return await self._write_row(entity, updated)
 
-    async def delete_entity(self, partition_key: str, row_key: str, *, etag: str | None, **_how: object) -> None:
-        """Delete a row that is the one that was read; one that is gone already is gone (as the SDK has it)."""
+    async def upsert_entity(self, entity: Mapping[str, Any], *, mode: UpdateMode) -> dict[str, str]:
+        """Write a row, whatever was there."""
+        assert mode is UpdateMode.REPLACE  # noqa: S101 - the double knows no other
+        return await self._write_row(entity, lambda: self.table.write(entity))
+
+    async def delete_entity(self, partition_key: str, row_key: str, *, etag: str | None = None, **_how: object) -> None:
+        """Delete a row; with ``etag``, only as it was read. What is not there is gone, as the SDK has it."""
         key = partition_key, row_key
 
         def deleted() -> None:
             if key in self.table.rows:
-                self.table.check(key, etag)
+                if etag is not None:
+                    self.table.check(key, etag)
                 del self.table.rows[key]
 
         await self._write(row_key, deleted)

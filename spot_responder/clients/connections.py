@@ -82,7 +82,7 @@ def connect(
     return Clients(
         graph=ResourceGraph(ResourceGraphClient(credential, settings.arm_endpoint, **arm)),
         compute=Compute(settings.arm_endpoint, new_compute_client),
-        store=Tables(table("recoveries"), table("history"), table("pools")),
+        store=Tables(table("recoveries"), table("history"), table("pools"), table("health")),
         queue=SignalQueue(queue),
         outcomes=OutcomesTopic(
             EventGridPublisherClient(topic, credential, **(PATIENCE | _SOON), **shared) if topic else None

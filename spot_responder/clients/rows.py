@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from spot_responder.evidence import Evidence
 from spot_responder.failures import Failure, FailureKind
+from spot_responder.health import Activity, Failing
 from spot_responder.notices import Notice
 from spot_responder.pools import FIRST_STARTS, Pool, PoolId
 from spot_responder.recoveries import Absence, Attempt, AttemptState, Outcome, Recovery
@@ -62,6 +63,7 @@ def recovery_row(recovery: Recovery) -> Row:
         "recorded": recovery.recorded,
         "seen_held_at": _iso(recovery.seen_held_at),
         "held_at": _iso(recovery.held_at),
+        "obstacle_since": _iso(recovery.obstacle_since),
         "absent_since": _iso(recovery.absence.since if recovery.absence else None),
         "unseen_since": _iso(recovery.absence.unseen_since if recovery.absence else None),
         "pool": json.dumps(dataclasses.asdict(recovery.pool) if recovery.pool else None),
@@ -99,6 +101,7 @@ def recovery_from_row(row: Mapping[str, Any]) -> Recovery:
         # Rows that an earlier release wrote lack these, and the two above.
         held_at=_time(row.get("held_at", "")),
         absence=_absence_of(row),
+        obstacle_since=_time(row.get("obstacle_since", "")),
         pool=PoolId(**pool) if pool else None,
     )
 
@@ -160,6 +163,29 @@ def pool_from_row(row: Mapping[str, Any]) -> Pool:
         proven_at=_time(row["proven_at"]),
         under_way=_places_of(json.loads(row["under_way"])),
     )
+
+
+def health_key(activity: Activity) -> Key:
+    """Give partition and row key of an activity."""
+    return "app", str(activity)
+
+
+def failing_row(failing: Failing) -> Row:
+    """Write that an activity fails."""
+    partition, row = health_key(failing.activity)
+    return {
+        "PartitionKey": partition,
+        "RowKey": row,
+        "since": _iso(failing.since),
+        "latest_at": _iso(failing.latest_at),
+        "reason": failing.reason,
+    }
+
+
+def failing_from_row(row: Mapping[str, Any]) -> Failing:
+    """Read that an activity fails."""
+    times = _known_time(row["since"]), _known_time(row["latest_at"])
+    return Failing(Activity(row["RowKey"]), *times, row["reason"])
 
 
 def _places(under_way: Mapping[str, datetime]) -> dict[str, Any]:

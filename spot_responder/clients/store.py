@@ -1,9 +1,9 @@
-"""Azure Tables: ``recoveries`` (one row for each VM), ``history`` (closed ones, by day) and ``pools`` (gates)."""
+"""Azure Tables: ``recoveries`` (one row for each VM), ``history`` (by day), ``pools`` (gates), ``health``."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from azure.core import MatchConditions
@@ -12,6 +12,9 @@ from azure.data.tables import TableErrorCode, UpdateMode
 
 from spot_responder.clients.rows import (
     day_of,
+    failing_from_row,
+    failing_row,
+    health_key,
     history_key,
     history_row,
     pool_from_row,
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from azure.data.tables.aio import TableClient
 
     from spot_responder.clients.rows import Key, Row
+    from spot_responder.health import Activity, Failing
     from spot_responder.pools import PoolId
     from spot_responder.recoveries import Recovery
     from spot_responder.vms import VmId
@@ -45,11 +49,12 @@ _ODD: Final = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """The door to the three tables, which the deployment creates."""
+    """The door to the four tables, which the deployment creates."""
 
     recoveries: TableClient
     history: TableClient
     pools: TableClient
+    health: TableClient
 
     async def load(self, vm_id: VmId) -> Stored[Recovery | None]:
         """Load the VM's row; without one, there is no value and no ETag.
@@ -140,6 +145,25 @@ class Tables:
         with _told("look for outcomes that were not published"):
             rows = self.history.query_entities(wanted)
             return [stored.value async for row in rows for stored in _recoveries(row)]
+
+    async def failing(self) -> list[Failing]:
+        """Give what the app as a whole does not succeed in; an odd row is left out."""
+        with _told("list what fails"):
+            return [one async for row in self.health.list_entities() for one in _sound("health", row, failing_from_row)]
+
+    async def note_failing(self, failing: Failing) -> Failing:
+        """Note that an activity fails; give it with the time since when it does, which the first note set."""
+        with _told("note what fails"):
+            entity = await _read(self.health, health_key(failing.activity))
+            before = _sound("health", entity, failing_from_row) if entity else []
+            noted = replace(failing, since=min([failing.since, *(each.since for each in before)]))
+            await self.health.upsert_entity(failing_row(noted), mode=UpdateMode.REPLACE)
+        return noted
+
+    async def note_success(self, activity: Activity) -> None:
+        """Forget that an activity failed; where it did not, nothing is there to forget."""
+        with _told("note that nothing fails"):
+            await self.health.delete_entity(*health_key(activity))
 
     async def note_published(self, recovery: Recovery) -> None:
         """Note in the history that the outcome was published."""

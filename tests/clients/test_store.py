@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     type Story = Callable[[Tables], Awaitable[None]]
     type Telling = Callable[[Path, Story], None]
 
-NAMES = ("recoveries", "history", "pools")
+NAMES = ("recoveries", "history", "pools", "health")
 
 
 def in_azurite(folder: Path, story: Story) -> None:

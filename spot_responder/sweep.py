@@ -1,0 +1,104 @@
+"""The slow timer's work: find VMs that no signal told of, tell what was not told, forget what is over."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import batched
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.doors import StoreFailedError
+from spot_responder.health import Activity, Failing
+from spot_responder.log_lines import log_lasting, log_sweep
+from spot_responder.messages import sweep_found_event
+from spot_responder.notices import is_untold
+from spot_responder.recoveries import opened_within_a_day
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from spot_responder.acting import Actor
+    from spot_responder.doors import Clients, Stored
+    from spot_responder.recoveries import Recovery
+    from spot_responder.vms import VmId
+
+UNTOLD_AT_MOST: Final = timedelta(days=2)
+"""An outcome that could not be published for so long is in the history only."""
+
+REFUSED_AT_MOST: Final = 3
+"""So many outcomes in a row that the topic does not take, and the others wait for the next sweep."""
+
+PUT_AT_ONCE: Final = 32
+"""So many finds go on the queue at once: one after the other, 10,000 of them would take longer than a call may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """One sweep. ``clock`` gives the time in UTC, ``new_id`` a fresh id."""
+
+    clients: Clients
+    actor: Actor
+    restart_tag: str
+    clock: Callable[[], datetime]
+    new_id: Callable[[], str]
+
+    async def run(self) -> int:
+        """Raise a hand for every VM that needs us and that nothing told of; give how many. Forget what is over.
+
+        A sweep that fails, or dies, leaves a note in the table ``health``: since when none has come to its end.
+        """
+        await self._note_failing("the latest one did not come to its end")
+        try:
+            found = await self._find()
+        except Exception as problem:
+            # Where tables fail, too, the problem itself tells of it.
+            with suppress(StoreFailedError):
+                await self._note_failing(str(problem))
+            raise
+        await self.clients.store.note_success(Activity.SWEEP)
+        return found
+
+    async def _note_failing(self, reason: str) -> None:
+        now = self.clock()
+        failing = await self.clients.store.note_failing(Failing(Activity.SWEEP, now, now, reason))
+        if failing.lasts(now):
+            log_lasting(Activity.SWEEP, failing.since, reason)
+
+    async def _find(self) -> int:
+        now, store = self.clock(), self.clients.store
+        rows = await store.all_recoveries()
+        overdue = {row.value.vm_id for row in rows if row.value.is_overdue(now)}
+        busy = {row.value.vm_id for row in rows if row.value.is_open} - overdue
+        await self._raise_hands(overdue, now)
+        for row in rows:
+            if not row.value.is_open and not row.value.recorded:
+                await self.actor.tell(row.value, row.etag)
+            elif not row.value.is_worth_remembering(now):
+                await store.forget(row)
+        await self._publish_what_is_untold(rows, now)
+        # Last, since it may be throttled: what we know ourselves must not wait for that.
+        candidates = await self.clients.graph.deallocated_spot_vms(self.restart_tag)
+        found = set(candidates) - overdue - busy
+        await self._raise_hands(found, now)
+        log_sweep(len(found), len(overdue), len(busy), opened_within_a_day([row.value for row in rows], now))
+        return len(found) + len(overdue)
+
+    async def _publish_what_is_untold(self, rows: Sequence[Stored[Recovery]], now: datetime) -> None:
+        refused, refused_in_a_row = 0, 0
+        untold = await self.clients.store.unpublished(now - UNTOLD_AT_MOST)
+        for closed in sorted(untold, key=lambda each: each.closed_at or now):
+            is_told = await self.actor.publish(closed)
+            refused += not is_told
+            refused_in_a_row = 0 if is_told else refused_in_a_row + 1
+            if refused_in_a_row == REFUSED_AT_MOST:
+                # The topic is out: it would not take the others either.
+                break
+        if not refused and not any(is_untold(row.value) for row in rows):
+            await self.clients.store.note_success(Activity.PUBLISH)
+
+    async def _raise_hands(self, vm_ids: set[VmId], now: datetime) -> None:
+        for some in batched(sorted(vm_ids, key=str), PUT_AT_ONCE, strict=False):
+            events = [sweep_found_event(vm_id, now, self.new_id()) for vm_id in some]
+            await asyncio.gather(*(self.clients.queue.put(event, timedelta()) for event in events))
