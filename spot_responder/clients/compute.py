@@ -94,6 +94,8 @@ class Compute:
             try:
                 request = HttpRequest("GET", operation_url)
                 response = await self._client(subscription_id).send_request(request, raw_response_hook=turn.hear)
+                if response.status_code == HTTPStatus.NOT_FOUND:
+                    return Operation(OperationState.LOST)
                 if response.status_code >= HTTPStatus.BAD_REQUEST:
                     raise HttpResponseError(response=response)
             except AzureError as error:
