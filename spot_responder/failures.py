@@ -63,7 +63,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class Entry:
     """A code and its message somewhere in an answer; the deeper, the nearer to the root of the failure."""
 
     code: str
@@ -72,7 +72,7 @@ class _Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class Row:
     """A rule. ``code`` is matched whole; ``message``, where not empty, is searched in all that the answer says.
 
     ``own_message`` is searched in what is said under this very code: other parts may speak of other things.
@@ -86,7 +86,7 @@ class _Row:
     """The code says little: any other known code in the answer outranks it, and so does any code further in."""
     own_message: str = ""
 
-    def covers(self, entry: _Entry, messages: str) -> bool:
+    def covers(self, entry: Entry, messages: str) -> bool:
         """Whether the rule is for this code, in an answer with these messages."""
         return bool(
             re.fullmatch(self.code, entry.code, re.IGNORECASE)
@@ -113,52 +113,52 @@ _ANOTHER_RESOURCE: Final = r"microsoft\.\w+/\w+|availability set|\bimage\b|\bdis
 
 # facts/arm.md §1, "Decision table"; docs/azure-assumptions.md C21 says which of them are only believed. The first row
 # that covers a code decides what the code means.
-_ROWS: Final = (
-    _Row("(Zonal)?AllocationFailed", "", _K.CAPACITY, "no hardware is free now; it comes back, nobody knows when"),
-    _Row("Overconstrained(Zonal)?AllocationRequest", "", _K.CAPACITY, "none is free that meets the VM's constraints"),
-    _Row("SkuNotAvailable", "", _K.CAPACITY, "for Spot it also means: out of capacity"),
-    _Row("SpotPriceGreaterThanProvidedMaxPrice", "", _K.PRICE, "only a lower price or a higher limit helps"),
-    _Row(_NOT_ALLOWED, "too many requests", _K.THROTTLED, "Compute throttles under this code as well"),
-    _Row(_NOT_ALLOWED, _QUOTA_WORDS, _K.QUOTA, "only a free or a higher quota helps"),
-    _Row(_NOT_ALLOWED, _LEAVES, _K.GONE, "the VM is on its way out; images and extensions can be so as well"),
-    _Row(_NOT_ALLOWED, _BUSY_WORDS, _K.CONFLICT, "over in a minute; often it is the deallocation itself"),
-    _Row(_NOT_ALLOWED, "VM '[^']*' (since the VM )?is generalized", _K.DENIED, "such a VM never starts again"),
-    _Row("(Resource)?QuotaExceeded|PublicIPCountLimitReached", "", _K.QUOTA, "only a free or a higher quota helps"),
-    _Row("TooManyRequests|RateLimiting", "", _K.THROTTLED, "Compute and Resource Graph, also within an operation"),
-    _Row("(Resource|Subscription)RequestsThrottled", "", _K.THROTTLED, "ARM itself"),
-    _Row("AttachDiskWhileBeingDetached|AnotherOperationInProgress", "", _K.CONFLICT, "over in a minute or two"),
-    _Row("RetryableError.*|ResourceUpdateBlockedOnPlatformUpdate", "", _K.CONFLICT, "over in a minute or two"),
-    _Row("ConflictingConcurrentWriteNotAllowed", "", _K.CONFLICT, "somebody else changes the VM at this moment"),
-    _Row("ResourceGroupBeingDeleted", "", _K.CONFLICT, "until its group is gone, and the VM with it, or is not"),
-    _Row("OperationPreempted", "", _K.CONFLICT, "a newer operation took over: look again before any start"),
-    _Row("VMStartTimedOut", "", _K.UNKNOWN, "the VM may still start: look, do not start again at once"),
-    _Row("OSProvisioningTimedOut|VMExtension.*", "", _K.UNKNOWN, "says nothing about power: the VM may be running"),
-    _Row("ResourceNotFound", "", _K.GONE, "as after an eviction with policy Delete", own_message=_THE_VM),
-    _Row("(ResourceGroup|VM)NotFound", "", _K.GONE, "the VM itself, or all that was around it"),
-    _Row("(Parent)?ResourceNotFound", "", _K.DENIED, "what it rests on is gone", own_message=_ANOTHER_RESOURCE),
-    _Row("InvalidResourceReference|LinkedInvalidPropertyId", "", _K.DENIED, "what the VM rests on is not there"),
-    _Row("Subscription(NotFound|NotRegistered)|InvalidSubscriptionId", "", _K.DENIED, "not for us, or a wrong id"),
-    _Row("Missing(Subscription|Location)?Registration.*", "", _K.DENIED, "the subscription does not have Compute"),
-    _Row("InvalidSubscriptionRegistrationState", "", _K.DENIED, "the subscription does not have Compute"),
-    _Row("NoRegisteredProviderFound|InvalidResource(Type|Namespace)", "", _K.DENIED, "ARM does not know what we ask"),
-    _Row("InvalidApiVersionParameter", "", _K.DENIED, "ARM does not know how we ask: it needs another release of ours"),
-    _Row("(Linked)?AuthorizationFailed", "", _K.DENIED, "a role is missing, or takes minutes to arrive"),
-    _Row("InvalidAuthenticationToken.*", "", _K.DENIED, "the login is not for here"),
-    _Row("ScopeLocked|ReadOnlyDisabledSubscription|RequestDisallowedByPolicy", "", _K.DENIED, "its owner's lock"),
-    _Row("RegionDoesNotAllowProvisioning", "", _K.DENIED, "the subscription's configuration"),
-    _Row("KeyVault.*(Forbidden|Denied|NotFound|NotEnabled|Disabled|Expired)", "", _K.DENIED, "its disks stay locked"),
-    _Row("DiskEncryption(Set|Key).*", "", _K.DENIED, "its disks stay locked until the key is mended"),
-    _Row("StorageAccount(NotFound|NotRecognized|(Location|Subscription)Mismatch)", "", _K.DENIED, "no disk there"),
-    _Row("StorageAccount(TypeNotSupported|Limitation)", "", _K.DENIED, "the VM's configuration"),
-    _Row("(Disk|Image)BlobNotFound|DiskBlobAlreadyInUseByAnotherDisk", "", _K.DENIED, "no disk to start from"),
-    _Row("ConflictingUserInput|MaxPriceValueInvalid|InvalidParameter", "", _K.DENIED, "the VM's configuration"),
-    _Row("VMMarketplaceInvalidInput", "", _K.DENIED, "the VM's configuration: its plan"),
-    _Row("AzureSpotIsNotSupportedForThisVMSize", "", _K.DENIED, "the VM's configuration"),
-    _Row("AzureSpotFeatureNotEnabledForSubscription", "", _K.DENIED, "the subscription's configuration"),
-    _Row("NotFound", "", _K.GONE, "the short form of ResourceNotFound", vague=True, own_message=_THE_VM),
-    _Row("Conflict", "", _K.CONFLICT, "no more is said", vague=True),
-    _Row("Internal(Server|Execution|Operation)Error", "", _K.UNKNOWN, "a fault in Azure that passes", vague=True),
-    _Row("NetworkingInternalOperationError", "", _K.UNKNOWN, "a fault in Azure that passes", vague=True),
+ROWS: Final = (
+    Row("(Zonal)?AllocationFailed", "", _K.CAPACITY, "no hardware is free now; it comes back, nobody knows when"),
+    Row("Overconstrained(Zonal)?AllocationRequest", "", _K.CAPACITY, "none is free that meets the VM's constraints"),
+    Row("SkuNotAvailable", "", _K.CAPACITY, "for Spot it also means: out of capacity"),
+    Row("SpotPriceGreaterThanProvidedMaxPrice", "", _K.PRICE, "only a lower price or a higher limit helps"),
+    Row(_NOT_ALLOWED, "too many requests", _K.THROTTLED, "Compute throttles under this code as well"),
+    Row(_NOT_ALLOWED, _QUOTA_WORDS, _K.QUOTA, "only a free or a higher quota helps"),
+    Row(_NOT_ALLOWED, _LEAVES, _K.GONE, "the VM is on its way out; images and extensions can be so as well"),
+    Row(_NOT_ALLOWED, _BUSY_WORDS, _K.CONFLICT, "over in a minute; often it is the deallocation itself"),
+    Row(_NOT_ALLOWED, "VM '[^']*' (since the VM )?is generalized", _K.DENIED, "such a VM never starts again"),
+    Row("(Resource)?QuotaExceeded|PublicIPCountLimitReached", "", _K.QUOTA, "only a free or a higher quota helps"),
+    Row("TooManyRequests|RateLimiting", "", _K.THROTTLED, "Compute and Resource Graph, also within an operation"),
+    Row("(Resource|Subscription)RequestsThrottled", "", _K.THROTTLED, "ARM itself"),
+    Row("AttachDiskWhileBeingDetached|AnotherOperationInProgress", "", _K.CONFLICT, "over in a minute or two"),
+    Row("RetryableError.*|ResourceUpdateBlockedOnPlatformUpdate", "", _K.CONFLICT, "over in a minute or two"),
+    Row("ConflictingConcurrentWriteNotAllowed", "", _K.CONFLICT, "somebody else changes the VM at this moment"),
+    Row("ResourceGroupBeingDeleted", "", _K.CONFLICT, "until its group is gone, and the VM with it, or is not"),
+    Row("OperationPreempted", "", _K.CONFLICT, "a newer operation took over: look again before any start"),
+    Row("VMStartTimedOut", "", _K.UNKNOWN, "the VM may still start: look, do not start again at once"),
+    Row("OSProvisioningTimedOut|VMExtension.*", "", _K.UNKNOWN, "says nothing about power: the VM may be running"),
+    Row("ResourceNotFound", "", _K.GONE, "as after an eviction with policy Delete", own_message=_THE_VM),
+    Row("(ResourceGroup|VM)NotFound", "", _K.GONE, "the VM itself, or all that was around it"),
+    Row("(Parent)?ResourceNotFound", "", _K.DENIED, "what it rests on is gone", own_message=_ANOTHER_RESOURCE),
+    Row("InvalidResourceReference|LinkedInvalidPropertyId", "", _K.DENIED, "what the VM rests on is not there"),
+    Row("Subscription(NotFound|NotRegistered)|InvalidSubscriptionId", "", _K.DENIED, "not for us, or a wrong id"),
+    Row("Missing(Subscription|Location)?Registration.*", "", _K.DENIED, "the subscription does not have Compute"),
+    Row("InvalidSubscriptionRegistrationState", "", _K.DENIED, "the subscription does not have Compute"),
+    Row("NoRegisteredProviderFound|InvalidResource(Type|Namespace)", "", _K.DENIED, "ARM does not know what we ask"),
+    Row("InvalidApiVersionParameter", "", _K.DENIED, "ARM does not know how we ask: it needs another release of ours"),
+    Row("(Linked)?AuthorizationFailed", "", _K.DENIED, "a role is missing, or takes minutes to arrive"),
+    Row("InvalidAuthenticationToken.*", "", _K.DENIED, "the login is not for here"),
+    Row("ScopeLocked|ReadOnlyDisabledSubscription|RequestDisallowedByPolicy", "", _K.DENIED, "its owner's lock"),
+    Row("RegionDoesNotAllowProvisioning", "", _K.DENIED, "the subscription's configuration"),
+    Row("KeyVault.*(Forbidden|Denied|NotFound|NotEnabled|Disabled|Expired)", "", _K.DENIED, "its disks stay locked"),
+    Row("DiskEncryption(Set|Key).*", "", _K.DENIED, "its disks stay locked until the key is mended"),
+    Row("StorageAccount(NotFound|NotRecognized|(Location|Subscription)Mismatch)", "", _K.DENIED, "no disk there"),
+    Row("StorageAccount(TypeNotSupported|Limitation)", "", _K.DENIED, "the VM's configuration"),
+    Row("(Disk|Image)BlobNotFound|DiskBlobAlreadyInUseByAnotherDisk", "", _K.DENIED, "no disk to start from"),
+    Row("ConflictingUserInput|MaxPriceValueInvalid|InvalidParameter", "", _K.DENIED, "the VM's configuration"),
+    Row("VMMarketplaceInvalidInput", "", _K.DENIED, "the VM's configuration: its plan"),
+    Row("AzureSpotIsNotSupportedForThisVMSize", "", _K.DENIED, "the VM's configuration"),
+    Row("AzureSpotFeatureNotEnabledForSubscription", "", _K.DENIED, "the subscription's configuration"),
+    Row("NotFound", "", _K.GONE, "the short form of ResourceNotFound", vague=True, own_message=_THE_VM),
+    Row("Conflict", "", _K.CONFLICT, "no more is said", vague=True),
+    Row("Internal(Server|Execution|Operation)Error", "", _K.UNKNOWN, "a fault in Azure that passes", vague=True),
+    Row("NetworkingInternalOperationError", "", _K.UNKNOWN, "a fault in Azure that passes", vague=True),
 )
 _ACCESS: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 """To be refused access is all that these statuses say, whatever the code: somebody must mend it."""
@@ -190,11 +190,11 @@ def classify(status: int | None, body: object, headers: Mapping[str, str]) -> Fa
     )
 
 
-def _decide(status: int | None, entries: list[_Entry]) -> tuple[FailureKind, _Entry | None]:
+def _decide(status: int | None, entries: list[Entry]) -> tuple[FailureKind, Entry | None]:
     """Give the kind, and the code that decided it; the innermost code where none is known."""
     messages = "\n".join(entry.message for entry in entries)
     coded = [entry for entry in entries if entry.code]
-    known = [(row, entry) for entry in coded if (row := _row(entry, messages))]
+    known = [(row, entry) for entry in coded if (row := row_for(entry, messages))]
     innermost = next(iter(coded), None)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         throttled = (entry for row, entry in known if row.kind is FailureKind.THROTTLED)
@@ -209,11 +209,12 @@ def _decide(status: int | None, entries: list[_Entry]) -> tuple[FailureKind, _En
     return FailureKind.CONFLICT if no_more_is_said else FailureKind.UNKNOWN, innermost
 
 
-def _row(entry: _Entry, messages: str) -> _Row | None:
-    return next((row for row in _ROWS if row.covers(entry, messages)), None)
+def row_for(entry: Entry, messages: str) -> Row | None:
+    """Give the rule for a code, in an answer with these messages; ``None`` where nobody knows it."""
+    return next((row for row in ROWS if row.covers(entry, messages)), None)
 
 
-def _entries(body: object) -> Iterator[_Entry]:
+def _entries(body: object) -> Iterator[Entry]:
     """Walk through error, details, innererror and JSON within messages; bounded, since the body is anybody's."""
     waiting: deque[tuple[object, int]] = deque([(body, 0)])
     for _ in range(_MOST_NODES):
@@ -224,7 +225,7 @@ def _entries(body: object) -> Iterator[_Entry]:
         if isinstance(value, Mapping):
             code, message = text_field(value, "code"), text_field(value, "message")
             if code or message:
-                yield _Entry(code, message, depth)
+                yield Entry(code, message, depth)
             inner = [field(value, name) for name in ("error", "details", "innererror")]
             below = [*inner, *([message] if message[:1] in ("{", "[") else [])]
         elif isinstance(value, list):
@@ -232,7 +233,7 @@ def _entries(body: object) -> Iterator[_Entry]:
         else:
             below = []
             if isinstance(value, str) and value.strip() and depth == 0:
-                yield _Entry("", value, depth)
+                yield Entry("", value, depth)
         if depth < _MOST_DEPTH:
             waiting.extend((each, depth + 1) for each in below[:_MOST_NODES])
 
