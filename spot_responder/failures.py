@@ -31,6 +31,10 @@ OWN_PACE: Final = "OwnPace"
 """The code of a refusal that is ours: Azure was not asked, since it would have said "too many"."""
 
 
+NO_TOKEN: Final = "NoToken"  # noqa: S105 - a code, no secret
+"""The code where there was no token to ask with: nothing was sent, and nobody said a word about rights."""
+
+
 class FailureKind(StrEnum):
     """What a failure calls for."""
 
@@ -48,13 +52,19 @@ class FailureKind(StrEnum):
 class Failure:
     """A refusal: its kind, the code and message that decided it, and how long Azure asks us to wait, if it does.
 
-    ``code`` is Azure's own word, ``Http503`` where an answer has none, ``NoAnswer`` where there was no answer.
+    ``code`` is Azure's own word, ``Http503`` where an answer has none, ``NoAnswer`` where there was no answer,
+    ``NoToken`` where nothing was asked for want of a token.
     """
 
     kind: FailureKind
     code: str
     message: str
     retry_after: timedelta | None
+
+    @property
+    def lacks_token(self) -> bool:
+        """Whether nothing was sent, since there was no token."""
+        return self.code == NO_TOKEN
 
     @property
     def said(self) -> str:
@@ -188,6 +198,11 @@ def classify(status: int | None, body: object, headers: Mapping[str, str]) -> Fa
         _plain(message),
         retry_after(headers, is_throttled=kind is FailureKind.THROTTLED),
     )
+
+
+def no_token(cause: str) -> Failure:
+    """Say that nothing was asked, since there was no token: ``cause`` is the sentence that says why."""
+    return Failure(FailureKind.DENIED, NO_TOKEN, _plain(cause), None)
 
 
 def _decide(status: int | None, entries: list[Entry]) -> tuple[FailureKind, Entry | None]:
