@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,8 @@ _EVENT_GRID: Final = "2025-02-15"
 _AUTHORIZATION: Final = "2022-04-01"
 _HEALTH: Final = "2022-10-01"
 _SUBSCRIPTIONS: Final = "2022-12-01"
+_NOT_FOUND: Final = re.compile("(Parent)?(Resource)?NotFound|Http404", re.IGNORECASE)
+"""What Azure says of a name that nobody has, whatever kind of thing it is: only to who may ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +186,7 @@ async def _tried(right: _Right, doors: OperatorDoors, *, is_app: bool) -> Findin
     try:
         await doors.management.ask(right.method, right.path, right.api_version)
     except AzureRefusedError as refused:
-        if refused.failure.kind is FailureKind.GONE:
+        if _NOT_FOUND.fullmatch(refused.failure.code):
             return Finding(what, Health.GOOD, "tried: allowed")
         if refused.failure.kind is not FailureKind.DENIED:
             return _unseen(what, refused)

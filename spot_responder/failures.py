@@ -10,17 +10,17 @@ import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.payloads import field, text_field
-from spot_responder.plain_text import one_line
+from spot_responder.plain_text import one_line, shortened
+from spot_responder.retry_after import retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import timedelta
 
 
 NO_ANSWER: Final = "NoAnswer"
@@ -33,6 +33,9 @@ OWN_PACE: Final = "OwnPace"
 
 SHOWED_NOTHING: Final = "StartShowedNothing"
 """The code, which is ours, where a start that Azure accepted changed nothing that could be seen."""
+
+NO_TOKEN: Final = "NoToken"  # noqa: S105 - a code, no secret
+"""The code where there was no token to ask with: nothing was sent, and nobody said a word about rights."""
 
 
 class FailureKind(StrEnum):
@@ -52,7 +55,8 @@ class FailureKind(StrEnum):
 class Failure:
     """A refusal: its kind, the code and message that decided it, and how long Azure asks us to wait, if it does.
 
-    ``code`` is Azure's own word, ``Http503`` where an answer has none, ``NoAnswer`` where there was no answer.
+    ``code`` is Azure's own word, ``Http503`` where an answer has none, ``NoAnswer`` where there was no answer,
+    ``NoToken`` where nothing was asked for want of a token.
     """
 
     kind: FailureKind
@@ -61,85 +65,18 @@ class Failure:
     retry_after: timedelta | None
 
     @property
+    def lacks_token(self) -> bool:
+        """Whether nothing was sent, since there was no token."""
+        return self.code == NO_TOKEN
+
+    @property
     def said(self) -> str:
         """Give code and message in Azure's own words."""
         return ": ".join(part for part in (self.code, self.message) if part)
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
-    """A rule. ``code`` is matched whole; ``message``, where not empty, is searched in all that the answer says."""
-
-    code: str
-    message: str
-    kind: FailureKind
-    why: str
-    vague: bool = False
-    """The code says little: any other known code in the same answer outranks it."""
-
-    def covers(self, code: str, messages: str) -> bool:
-        """Whether the rule is for this code, in an answer with these messages."""
-        return bool(
-            re.fullmatch(self.code, code, re.IGNORECASE) and re.search(self.message, messages, re.IGNORECASE),
-        )
-
-
-_K = FailureKind
-_NOT_ALLOWED: Final = "OperationNotAllowed"  # means at least four things: facts/arm.md §0.2
-_QUOTA_WORDS: Final = r"low ?priority ?cores|cores quota|exceeding approved|quota increase|quota limit"
-_BUSY_WORDS: Final = r"another operation is in progress|ongoing operation"
-
-# facts/arm.md §1, "Decision table". The first row that covers a code decides what the code means.
-_ROWS: Final = (
-    _Row("(Zonal)?AllocationFailed", "", _K.CAPACITY, "no hardware is free now; it comes back, nobody knows when"),
-    _Row("Overconstrained(Zonal)?AllocationRequest", "", _K.CAPACITY, "none is free that meets the VM's constraints"),
-    _Row("SkuNotAvailable", "", _K.CAPACITY, "for Spot it also means: out of capacity"),
-    _Row("SpotPriceGreaterThanProvidedMaxPrice", "", _K.PRICE, "only a lower price or a higher limit helps"),
-    _Row(_NOT_ALLOWED, "too many requests", _K.THROTTLED, "Compute throttles under this code as well"),
-    _Row(_NOT_ALLOWED, _QUOTA_WORDS, _K.QUOTA, "only a free or a higher quota helps"),
-    _Row(_NOT_ALLOWED, "marked for deletion", _K.GONE, "the VM is on its way out"),
-    _Row(_NOT_ALLOWED, _BUSY_WORDS, _K.CONFLICT, "over in a minute; often it is the deallocation itself"),
-    _Row(_NOT_ALLOWED, "generalized", _K.DENIED, "a generalized VM never starts again"),
-    _Row("(Resource)?QuotaExceeded", "", _K.QUOTA, "only a free or a higher quota helps"),
-    _Row("TooManyRequests|RateLimiting", "", _K.THROTTLED, "Compute and Resource Graph, also within an operation"),
-    _Row("(Resource|Subscription)RequestsThrottled", "", _K.THROTTLED, "ARM itself"),
-    _Row("AttachDiskWhileBeingDetached|AnotherOperationInProgress", "", _K.CONFLICT, "over in a minute or two"),
-    _Row("RetryableError.*|ResourceUpdateBlockedOnPlatformUpdate", "", _K.CONFLICT, "over in a minute or two"),
-    _Row("OperationPreempted", "", _K.CONFLICT, "a newer operation took over: look again before any start"),
-    _Row("VMStartTimedOut", "", _K.UNKNOWN, "the VM may still start: look, do not start again at once"),
-    _Row("OSProvisioningTimedOut|VMExtension.*", "", _K.UNKNOWN, "says nothing about power: the VM may be running"),
-    _Row("(Resource|ResourceGroup|VM|Subscription)NotFound", "", _K.GONE, "as after an eviction with policy Delete"),
-    _Row("(Linked)?AuthorizationFailed", "", _K.DENIED, "a role is missing, or takes minutes to arrive"),
-    _Row("ScopeLocked|ReadOnlyDisabledSubscription|RequestDisallowedByPolicy", "", _K.DENIED, "its owner's lock"),
-    _Row("ConflictingUserInput|MaxPriceValueInvalid|InvalidParameter", "", _K.DENIED, "the VM's configuration"),
-    _Row("AzureSpotIsNotSupportedForThisVMSize", "", _K.DENIED, "the VM's configuration"),
-    _Row("AzureSpotFeatureNotEnabledForSubscription", "", _K.DENIED, "the subscription's configuration"),
-    _Row("NotFound", "", _K.GONE, "the short form of ResourceNotFound", vague=True),
-    _Row("Conflict", "", _K.CONFLICT, "no more is said", vague=True),
-    _Row("Internal(Server|Execution|Operation)Error", "", _K.UNKNOWN, "a fault in Azure that passes", vague=True),
-    _Row("NetworkingInternalOperationError", "", _K.UNKNOWN, "a fault in Azure that passes", vague=True),
-)
-# Where no code is known. Everything else is unknown.
-_STATUSES: Final[Mapping[int | None, FailureKind]] = {
-    HTTPStatus.NOT_FOUND: _K.GONE,
-    HTTPStatus.UNAUTHORIZED: _K.DENIED,
-    HTTPStatus.FORBIDDEN: _K.DENIED,
-    HTTPStatus.CONFLICT: _K.CONFLICT,
-}
-
-MESSAGE_CHARACTERS: Final = 500
-_CODE_CHARACTERS: Final = 100
-_MOST_DEPTH: Final = 64
-_MOST_NODES: Final = 500
-_LONGEST_WAIT: Final = timedelta(hours=24)
-_NUMBER: Final = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
-_CLOCK: Final = re.compile(r"(\d{1,4}):(\d\d):(\d\d)(\.\d+)?", re.ASCII)
-_ADDRESS: Final = re.compile(r"https?://\S+", re.IGNORECASE)
-_LONGEST_HTTP_DATE: Final = 64
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class Entry:
     """A code and its message somewhere in an answer; the deeper, the nearer to the root of the failure."""
 
     code: str
@@ -147,40 +84,155 @@ class _Entry:
     depth: int
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A rule. ``code`` is matched whole; ``message``, where not empty, is searched in all that the answer says.
+
+    ``own_message`` is searched in what is said under this very code: other parts may speak of other things.
+    """
+
+    code: str
+    message: str
+    kind: FailureKind
+    why: str
+    vague: bool = False
+    """The code says little: any other known code in the answer outranks it, and so does any code further in."""
+    own_message: str = ""
+
+    def covers(self, entry: Entry, messages: str) -> bool:
+        """Whether the rule is for this code, in an answer with these messages."""
+        return bool(
+            re.fullmatch(self.code, entry.code, re.IGNORECASE)
+            and re.search(self.message, messages, re.IGNORECASE)
+            and re.search(self.own_message, entry.message or messages, re.IGNORECASE)
+        )
+
+
+_K = FailureKind
+_NOT_ALLOWED: Final = "OperationNotAllowed"  # means at least four things: facts/arm.md §0.2
+_QUOTA_WORDS: Final = r"low ?priority ?cores|cores quota|exceeding approved|quota increase|quota limit"
+_BUSY_WORDS: Final = r"another operation is in progress|ongoing operation"
+_LEAVES: Final = r"(on VM '[^']*' since (the VM|it)|virtual machine('s| '[^']*')?) is marked for deletion"
+
+# "Not found" is said of much that a VM rests on. It speaks of the VM where it names nothing at all, "the entity", the
+# VM in words, or a VM's id before any other resource's.
+_NOT_THERE: Final = r"((cannot be|could not be|was not|is not|not) found|does not exist|no longer exists)"
+_THE_VM: Final = (
+    rf"^\s*$|\bentity {_NOT_THERE}|^(the )?((requested |specified )?resource )?{_NOT_THERE}"
+    rf"|^(the |source )?(virtual ?machine|vm)( '[^']+')?( specified in the request)? {_NOT_THERE}"
+    r"|^(?:(?!microsoft\.)[\s\S])*microsoft\.compute/virtualmachines/[^/'\"\s]+(?![^'\"\s])"
+)
+_ANOTHER_RESOURCE: Final = r"microsoft\.\w+/\w+|availability set|\bimage\b|\bdisk\b|network interface|key ?vault"
+
+# facts/arm.md §1, "Decision table"; docs/azure-assumptions.md C21 says which of them are only believed. The first row
+# that covers a code decides what the code means.
+ROWS: Final = (
+    Row("(Zonal)?AllocationFailed", "", _K.CAPACITY, "no hardware is free now; it comes back, nobody knows when"),
+    Row("Overconstrained(Zonal)?AllocationRequest", "", _K.CAPACITY, "none is free that meets the VM's constraints"),
+    Row("SkuNotAvailable", "", _K.CAPACITY, "for Spot it also means: out of capacity"),
+    Row("SpotPriceGreaterThanProvidedMaxPrice", "", _K.PRICE, "only a lower price or a higher limit helps"),
+    Row(_NOT_ALLOWED, "too many requests", _K.THROTTLED, "Compute throttles under this code as well"),
+    Row(_NOT_ALLOWED, _QUOTA_WORDS, _K.QUOTA, "only a free or a higher quota helps"),
+    Row(_NOT_ALLOWED, _LEAVES, _K.GONE, "the VM is on its way out; images and extensions can be so as well"),
+    Row(_NOT_ALLOWED, _BUSY_WORDS, _K.CONFLICT, "over in a minute; often it is the deallocation itself"),
+    Row(_NOT_ALLOWED, "VM '[^']*' (since the VM )?is generalized", _K.DENIED, "such a VM never starts again"),
+    Row("(Resource)?QuotaExceeded|PublicIPCountLimitReached", "", _K.QUOTA, "only a free or a higher quota helps"),
+    Row("TooManyRequests|RateLimiting", "", _K.THROTTLED, "Compute and Resource Graph, also within an operation"),
+    Row("(Resource|Subscription)RequestsThrottled", "", _K.THROTTLED, "ARM itself"),
+    Row("AttachDiskWhileBeingDetached|AnotherOperationInProgress", "", _K.CONFLICT, "over in a minute or two"),
+    Row("RetryableError.*|ResourceUpdateBlockedOnPlatformUpdate", "", _K.CONFLICT, "over in a minute or two"),
+    Row("ConflictingConcurrentWriteNotAllowed", "", _K.CONFLICT, "somebody else changes the VM at this moment"),
+    Row("ResourceGroupBeingDeleted", "", _K.CONFLICT, "until its group is gone, and the VM with it, or is not"),
+    Row("OperationPreempted", "", _K.CONFLICT, "a newer operation took over: look again before any start"),
+    Row("VMStartTimedOut", "", _K.UNKNOWN, "the VM may still start: look, do not start again at once"),
+    Row("OSProvisioningTimedOut|VMExtension.*", "", _K.UNKNOWN, "says nothing about power: the VM may be running"),
+    Row("ResourceNotFound", "", _K.GONE, "as after an eviction with policy Delete", own_message=_THE_VM),
+    Row("(ResourceGroup|VM)NotFound", "", _K.GONE, "the VM itself, or all that was around it"),
+    Row("(Parent)?ResourceNotFound", "", _K.DENIED, "what it rests on is gone", own_message=_ANOTHER_RESOURCE),
+    Row("InvalidResourceReference|LinkedInvalidPropertyId", "", _K.DENIED, "what the VM rests on is not there"),
+    Row("Subscription(NotFound|NotRegistered)|InvalidSubscriptionId", "", _K.DENIED, "not for us, or a wrong id"),
+    Row("Missing(Subscription|Location)?Registration.*", "", _K.DENIED, "the subscription does not have Compute"),
+    Row("InvalidSubscriptionRegistrationState", "", _K.DENIED, "the subscription does not have Compute"),
+    Row("NoRegisteredProviderFound|InvalidResource(Type|Namespace)", "", _K.DENIED, "ARM does not know what we ask"),
+    Row("InvalidApiVersionParameter", "", _K.DENIED, "ARM does not know how we ask: it needs another release of ours"),
+    Row("(Linked)?AuthorizationFailed", "", _K.DENIED, "a role is missing, or takes minutes to arrive"),
+    Row("InvalidAuthenticationToken.*", "", _K.DENIED, "the login is not for here"),
+    Row("ScopeLocked|ReadOnlyDisabledSubscription|RequestDisallowedByPolicy", "", _K.DENIED, "its owner's lock"),
+    Row("RegionDoesNotAllowProvisioning", "", _K.DENIED, "the subscription's configuration"),
+    Row("KeyVault.*(Forbidden|Denied|NotFound|NotEnabled|Disabled|Expired)", "", _K.DENIED, "its disks stay locked"),
+    Row("DiskEncryption(Set|Key).*", "", _K.DENIED, "its disks stay locked until the key is mended"),
+    Row("StorageAccount(NotFound|NotRecognized|(Location|Subscription)Mismatch)", "", _K.DENIED, "no disk there"),
+    Row("StorageAccount(TypeNotSupported|Limitation)", "", _K.DENIED, "the VM's configuration"),
+    Row("(Disk|Image)BlobNotFound|DiskBlobAlreadyInUseByAnotherDisk", "", _K.DENIED, "no disk to start from"),
+    Row("ConflictingUserInput|MaxPriceValueInvalid|InvalidParameter", "", _K.DENIED, "the VM's configuration"),
+    Row("VMMarketplaceInvalidInput", "", _K.DENIED, "the VM's configuration: its plan"),
+    Row("AzureSpotIsNotSupportedForThisVMSize", "", _K.DENIED, "the VM's configuration"),
+    Row("AzureSpotFeatureNotEnabledForSubscription", "", _K.DENIED, "the subscription's configuration"),
+    Row("NotFound", "", _K.GONE, "the short form of ResourceNotFound", vague=True, own_message=_THE_VM),
+    Row("Conflict", "", _K.CONFLICT, "no more is said", vague=True),
+    Row("Internal(Server|Execution|Operation)Error", "", _K.UNKNOWN, "a fault in Azure that passes", vague=True),
+    Row("NetworkingInternalOperationError", "", _K.UNKNOWN, "a fault in Azure that passes", vague=True),
+)
+_ACCESS: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+"""To be refused access is all that these statuses say, whatever the code: somebody must mend it."""
+
+MESSAGE_CHARACTERS: Final = 500
+_CODE_CHARACTERS: Final = 100
+_MOST_DEPTH: Final = 64
+_MOST_NODES: Final = 500
+_ADDRESS: Final = re.compile(r"https?://\S+", re.IGNORECASE)
+
+
 def classify(status: int | None, body: object, headers: Mapping[str, str]) -> Failure:
     """Say what an answer of Azure means. Never raises, whatever the body is.
 
     ``status``: of HTTP; ``None`` where no answer came (time-out, no connection). ``body``: as parsed, as text or bytes,
     with or without the ``error`` around it, or the answer of a poll. A throttled answer is throttled whatever its code;
-    else the most telling known code decides, the innermost first (facts/arm.md §1); else the status.
+    else the most telling known code decides, the innermost first (facts/arm.md §1). What has a code that nobody knows
+    is unknown, whatever its status: a permanent fault must not look like one that passes, or like a VM that is gone.
     """
     entries = sorted(_entries(body), key=lambda entry: -entry.depth)
     kind, entry = _decide(status, entries)
     code = entry.code if entry else NO_ANSWER if status is None else f"Http{status}"
     message = (entry.message if entry else "") or next((each.message for each in entries if each.message), "")
-    return Failure(kind, _plain(code)[:_CODE_CHARACTERS], _plain(message), _retry_after(headers, kind))
+    return Failure(
+        kind,
+        _plain(code)[:_CODE_CHARACTERS],
+        _plain(message),
+        retry_after(headers, is_throttled=kind is FailureKind.THROTTLED),
+    )
 
 
-def _decide(status: int | None, entries: list[_Entry]) -> tuple[FailureKind, _Entry | None]:
+def no_token(cause: str) -> Failure:
+    """Say that nothing was asked, since there was no token: ``cause`` is the sentence that says why."""
+    return Failure(FailureKind.DENIED, NO_TOKEN, _plain(cause), None)
+
+
+def _decide(status: int | None, entries: list[Entry]) -> tuple[FailureKind, Entry | None]:
     """Give the kind, and the code that decided it; the innermost code where none is known."""
     messages = "\n".join(entry.message for entry in entries)
     coded = [entry for entry in entries if entry.code]
-    known = [(row, entry) for entry in coded if (row := _row(entry.code, messages))]
+    known = [(row, entry) for entry in coded if (row := row_for(entry, messages))]
     innermost = next(iter(coded), None)
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         throttled = (entry for row, entry in known if row.kind is FailureKind.THROTTLED)
         return FailureKind.THROTTLED, next(throttled, innermost)
-    if known:
-        row, entry = min(known, key=lambda pair: pair[0].vague)
+    telling = [(row, entry) for row, entry in known if not row.vague or entry is innermost]
+    if telling:
+        row, entry = min(telling, key=lambda pair: pair[0].vague)
         return row.kind, entry
-    return _STATUSES.get(status, FailureKind.UNKNOWN), innermost
+    if status in _ACCESS:
+        return FailureKind.DENIED, innermost
+    no_more_is_said = status == HTTPStatus.CONFLICT and innermost is None
+    return FailureKind.CONFLICT if no_more_is_said else FailureKind.UNKNOWN, innermost
 
 
-def _row(code: str, messages: str) -> _Row | None:
-    return next((row for row in _ROWS if row.covers(code, messages)), None)
+def row_for(entry: Entry, messages: str) -> Row | None:
+    """Give the rule for a code, in an answer with these messages; ``None`` where nobody knows it."""
+    return next((row for row in ROWS if row.covers(entry, messages)), None)
 
 
-def _entries(body: object) -> Iterator[_Entry]:
+def _entries(body: object) -> Iterator[Entry]:
     """Walk through error, details, innererror and JSON within messages; bounded, since the body is anybody's."""
     waiting: deque[tuple[object, int]] = deque([(body, 0)])
     for _ in range(_MOST_NODES):
@@ -191,7 +243,7 @@ def _entries(body: object) -> Iterator[_Entry]:
         if isinstance(value, Mapping):
             code, message = text_field(value, "code"), text_field(value, "message")
             if code or message:
-                yield _Entry(code, message, depth)
+                yield Entry(code, message, depth)
             inner = [field(value, name) for name in ("error", "details", "innererror")]
             below = [*inner, *([message] if message[:1] in ("{", "[") else [])]
         elif isinstance(value, list):
@@ -199,7 +251,7 @@ def _entries(body: object) -> Iterator[_Entry]:
         else:
             below = []
             if isinstance(value, str) and value.strip() and depth == 0:
-                yield _Entry("", value, depth)
+                yield Entry("", value, depth)
         if depth < _MOST_DEPTH:
             waiting.extend((each, depth + 1) for each in below[:_MOST_NODES])
 
@@ -220,51 +272,8 @@ def _parsed(node: object) -> object:
 def _plain(message: str) -> str:
     """Put a message on one line, without the signed addresses of operations, which are secrets and 4 KB long."""
     text = _ADDRESS.sub(lambda found: "(address left out)" if _is_operation(found[0]) else found[0], message)
-    return one_line(text)[:MESSAGE_CHARACTERS]
+    return shortened(one_line(text), MESSAGE_CHARACTERS)
 
 
 def _is_operation(address: str) -> bool:
     return "?" in address or "/operation" in address.lower()
-
-
-def _retry_after(headers: Mapping[str, str], kind: FailureKind) -> timedelta | None:
-    """Read how long to wait: 0 to 24 hours, ``None`` where no header says it legibly (facts/arm.md §2, §4)."""
-    waits = (
-        _seconds(text_field(headers, "Retry-After"), 1),
-        _until(text_field(headers, "Retry-After"), text_field(headers, "Date")),
-        _seconds(text_field(headers, "retry-after-ms"), 1000),
-        _seconds(text_field(headers, "x-ms-retry-after-ms"), 1000),
-        # Resource Graph sends it with every answer; it is a delay only where the quota is used up.
-        _clock(text_field(headers, "x-ms-user-quota-resets-after")) if kind is FailureKind.THROTTLED else None,
-    )
-    seconds = next((wait for wait in waits if wait is not None), None)
-    if seconds is None:
-        return None
-    return timedelta(seconds=min(max(seconds, 0.0), _LONGEST_WAIT.total_seconds()))
-
-
-def _seconds(text: str, units_a_second: int) -> float | None:
-    return float(text) / units_a_second if _NUMBER.fullmatch(text) else None
-
-
-def _clock(text: str) -> float | None:
-    found = _CLOCK.fullmatch(text)
-    if found is None:
-        return None
-    return int(found[1]) * 3600 + int(found[2]) * 60 + int(found[3]) + float(found[4] or 0)
-
-
-def _until(date: str, now: str) -> float | None:
-    """Relate an HTTP-date to the answer's own Date: no clock is needed, and none can be wrong."""
-    then, sent = _http_date(date), _http_date(now)
-    return (then - sent).total_seconds() if then and sent else None
-
-
-def _http_date(text: str) -> datetime | None:
-    if not text or len(text) > _LONGEST_HTTP_DATE:
-        return None
-    try:
-        read = parsedate_to_datetime(text)
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None
-    return read if read.tzinfo else read.replace(tzinfo=UTC)

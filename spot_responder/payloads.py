@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from math import isinf
 from typing import Final, Never
 
+from spot_responder.plain_text import shortened
 from spot_responder.vms import NotAVmIdError, VmId
 
 _DEEPEST: Final = 200
@@ -120,8 +121,8 @@ def refuse(why: str) -> Never:
 
 
 def cut(text: str) -> str:
-    """Keep the beginning of a text that may be of any length."""
-    return text[:QUOTED_CHARACTERS]
+    """Keep beginning and end of a text that may be of any length."""
+    return shortened(text, QUOTED_CHARACTERS)
 
 
 def quote(value: object) -> str:

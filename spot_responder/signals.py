@@ -205,7 +205,9 @@ def _health_signal(event: Mapping[str, object], kind: SignalKind, source: Source
     )
     if isinstance(vm, NotOurs):
         return vm
-    occurred_at = moment(text_field(info, "properties", "occurredTime")) or envelope_time(event)
+    # Resource Health's own interface spells it with one r, and events so spelled were reported.
+    spellings = (text_field(info, "properties", name) for name in ("occurredTime", "occuredTime"))
+    occurred_at = next(filter(None, map(moment, spellings)), None) or envelope_time(event)
     return Signal(vm, kind, occurred_at, source, cut(detail))
 
 

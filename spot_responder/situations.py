@@ -87,7 +87,7 @@ class Wait:
     """Look again at ``until``.
 
     ``failure`` is why the start under way has failed, if it has; ``at_gate``, that the VM is held at its pool's gate;
-    ``notice``, what somebody should know of it; ``obstacle_since``, since when it waits for what should pass within minutes.
+    ``notice``, what somebody should know of it; ``obstacle_since``, since when it waits for what should pass soon.
     """
 
     until: datetime

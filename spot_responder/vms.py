@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Self
 
+from spot_responder.plain_text import shortened
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -69,7 +71,7 @@ class VmId:
         plain = text.strip().rstrip("/")
         match = _VM_ID.fullmatch(plain)
         if match is None or not plain.isprintable() or any(_only_seems_ascii(letter) for letter in plain):
-            message = f"not the id of a virtual machine: {text[:300]!r}"
+            message = f"not the id of a virtual machine: {shortened(text, 300)!r}"
             raise NotAVmIdError(message)
         return cls(match["subscription"], match["group"], match["name"])
 

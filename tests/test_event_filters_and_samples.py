@@ -39,6 +39,7 @@ PASSES: dict[str, str | None] = {
     "annotated_deallocation_long_subject": "owner-intent",
     "annotated_preempted_cloudevent": "evicted",
     "annotated_preempted_eventgrid": "evicted",
+    "annotated_preempted_occured": "evicted",
     "annotated_preempted_without_time": "evicted",
     "annotated_reboot_cloudevent": None,
     "annotated_start_eventgrid": "owner-intent",

@@ -24,12 +24,17 @@ FIXTURES = {
     "authorization_failed": (K.DENIED, "AuthorizationFailed"),
     "changing_power_state": (K.CONFLICT, "OperationNotAllowed"),
     "compute_throttled_flat": (K.THROTTLED, "TooManyRequests"),
+    "disks_of_this_size_409": (K.UNKNOWN, "OperationNotAllowed"),
     "disk_being_detached": (K.CONFLICT, "AttachDiskWhileBeingDetached"),
     "disk_of_another_vm": (K.DENIED, "ConflictingUserInput"),
     "graph_rate_limiting": (K.THROTTLED, "RateLimiting"),
+    "invalid_resource_type_404": (K.DENIED, "InvalidResourceType"),
     "internal_server_error": (K.UNKNOWN, "InternalServerError"),
+    "key_vault_access_forbidden_409": (K.DENIED, "KeyVaultAccessForbidden"),
     "marked_for_deletion": (K.GONE, "OperationNotAllowed"),
     "not_found": (K.GONE, "ResourceNotFound"),
+    "os_provisioning_timed_out_poll": (K.UNKNOWN, "OSProvisioningTimedOut"),
+    "overconstrained_inside_409": (K.CAPACITY, "OverconstrainedZonalAllocationRequest"),
     "platform_update": (K.CONFLICT, "ResourceUpdateBlockedOnPlatformUpdate"),
     "poll_allocation_failed": (K.CAPACITY, "AllocationFailed"),
     "poll_overconstrained": (K.CAPACITY, "OverconstrainedAllocationRequest"),
@@ -120,7 +125,18 @@ def test_form_changes_nothing(name: str) -> None:
         ("ResourceGroupNotFound", K.GONE),
         ("NotFound", K.GONE),
         ("VMNotFound", K.GONE),
-        ("SubscriptionNotFound", K.GONE),
+        ("SubscriptionNotFound", K.DENIED),
+        ("InvalidSubscriptionId", K.DENIED),
+        ("MissingSubscriptionRegistration", K.DENIED),
+        ("NoRegisteredProviderFound", K.DENIED),
+        ("InvalidApiVersionParameter", K.DENIED),
+        ("StorageAccountNotFound", K.DENIED),
+        ("DiskEncryptionSetNotFound", K.DENIED),
+        ("DiskEncryptionKeySecretUnwrapFailed", K.DENIED),
+        ("KeyVaultKeyNotEnabled", K.DENIED),
+        ("PublicIPCountLimitReached", K.QUOTA),
+        ("ConflictingConcurrentWriteNotAllowed", K.CONFLICT),
+        ("ResourceGroupBeingDeleted", K.CONFLICT),
         ("LinkedAuthorizationFailed", K.DENIED),
         ("ScopeLocked", K.DENIED),
         ("ReadOnlyDisabledSubscription", K.DENIED),
@@ -138,8 +154,8 @@ def test_form_changes_nothing(name: str) -> None:
     ],
 )
 def test_a_code_decides_without_regard_to_the_status(code: str, kind: FailureKind) -> None:
-    """A failure told by a poll, with status 200, is judged as one told at once."""
-    assert kind_and_code(200, error(code)) == (kind, code)
+    """A failure told by a poll, with status 200, is judged as one told at once, with whatever status."""
+    assert {kind_and_code(status, error(code)) for status in (200, 400, 404, 409, 500)} == {(kind, code)}
 
 
 @pytest.mark.parametrize(
@@ -152,35 +168,86 @@ def test_a_code_decides_without_regard_to_the_status(code: str, kind: FailureKin
         ("The server rejected the request because too many requests have been received.", K.THROTTLED),
         ("The VM 'v' is generalized.", K.DENIED),
         ("Operation 'start' is not allowed on VM 'v' since it is MARKED FOR DELETION.", K.GONE),
+        ("Operation 'start' is not allowed on VM extension 'x' since it is marked for deletion.", K.UNKNOWN),
+        ("Operation 'start' is not allowed on Image 'i' since the Image is marked for deletion.", K.UNKNOWN),
+        ("The operation 'start' requires the Virtual Machine 'v' to be Generalized.", K.UNKNOWN),
         ("Nobody has seen this text.", K.UNKNOWN),
     ],
 )
 def test_operation_not_allowed_is_told_apart_by_its_message(message: str, kind: FailureKind) -> None:
     """One code of Azure means many things."""
-    assert kind_and_code(200, error("OperationNotAllowed", message))[0] is kind
+    for status in (200, 404, 409):
+        assert kind_and_code(status, error("OperationNotAllowed", message))[0] is kind
     nested = {"error": {"code": "OperationNotAllowed", "details": [{"message": message}]}}
     assert kind_and_code(200, nested)[0] is kind
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"),
+    ("status", "kind", "without_a_code"),
     [
-        (404, K.GONE),
-        (401, K.DENIED),
-        (403, K.DENIED),
-        (409, K.CONFLICT),
-        (429, K.THROTTLED),
-        (400, K.UNKNOWN),
-        (500, K.UNKNOWN),
-        (503, K.UNKNOWN),
+        (404, K.UNKNOWN, K.UNKNOWN),
+        (401, K.DENIED, K.DENIED),
+        (403, K.DENIED, K.DENIED),
+        (409, K.UNKNOWN, K.CONFLICT),
+        (429, K.THROTTLED, K.THROTTLED),
+        (400, K.UNKNOWN, K.UNKNOWN),
+        (500, K.UNKNOWN, K.UNKNOWN),
+        (503, K.UNKNOWN, K.UNKNOWN),
     ],
 )
-def test_where_no_code_is_known_the_status_decides(status: int, kind: FailureKind) -> None:
-    """A new code, an HTML page or no body at all: the status says what it can."""
+def test_a_code_that_nobody_knows_is_unknown_whatever_its_status(
+    status: int, kind: FailureKind, without_a_code: FailureKind
+) -> None:
+    """What lasts must not look like what passes; only to be refused access, or to be too many, needs no code."""
     assert kind_and_code(status, error("SomethingNew")) == (kind, "SomethingNew")
-    assert kind_and_code(status, "<html>Bad Gateway</html>") == (kind, f"Http{status}")
-    assert kind_and_code(status, None) == (kind, f"Http{status}")
-    assert kind_and_code(status, {"error": {"message": "no code"}}) == (kind, f"Http{status}")
+    assert kind_and_code(status, "<html>Bad Gateway</html>") == (without_a_code, f"Http{status}")
+    assert kind_and_code(status, None) == (without_a_code, f"Http{status}")
+    assert kind_and_code(status, {"error": {"message": "no code"}}) == (without_a_code, f"Http{status}")
+
+
+def test_what_says_little_does_not_hide_a_code_that_nobody_knows() -> None:
+    """A conflict, says the wrapper; what it wraps is new, and nobody knows whether that passes."""
+    wrapped = {"error": {"code": "Conflict", "message": "See details.", "details": [{"code": "SomethingNew"}]}}
+    assert kind_and_code(409, wrapped) == (K.UNKNOWN, "SomethingNew")
+
+
+VM = "Microsoft.Compute/virtualMachines/render-1"
+ID = "/subscriptions/s/resourceGroups/g/providers"
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "kind"),
+    [
+        ("ResourceNotFound", f"The Resource '{VM}' under resource group 'g' was not found.", K.GONE),
+        ("ResourceNotFound", f"The resource {ID}/{VM} was not found.", K.GONE),
+        ("ResourceNotFound", "The requested resource does not exist.", K.GONE),
+        ("NotFound", "The entity was not found in this Azure location.", K.GONE),
+        ("NotFound", "Source Virtual Machine 'v' specified in the request does not exist in this location.", K.GONE),
+        ("NotFound", "VM 'v' was not found", K.GONE),
+        ("VMNotFound", "The VM 'v' cannot be found.", K.GONE),
+        ("ResourceGroupNotFound", "Resource group 'g' could not be found.", K.GONE),
+        ("ResourceNotFound", "The Resource 'Microsoft.Network/networkInterfaces/n' was not found.", K.DENIED),
+        ("ResourceNotFound", f"The Resource '{VM}/extensions/e' was not found.", K.DENIED),
+        (
+            "ResourceNotFound",
+            f"Resource {ID}/Microsoft.Compute/disks/d referenced by {ID}/{VM} was not found",
+            K.DENIED,
+        ),
+        ("ResourceNotFound", f"The Resource 'Microsoft.Compute/virtualMachineScaleSets/{VM}' was not found.", K.DENIED),
+        ("ResourceNotFound", "It is somewhere else.", K.UNKNOWN),
+        ("NotFound", "The Availability Set 'a' cannot be found.", K.UNKNOWN),
+        ("NotFound", "Tenant with id 7 not found.", K.UNKNOWN),
+        ("NotFound", "The Image 'i' cannot be found.", K.UNKNOWN),
+        ("NotFound", "VM extension 'x' was not found", K.UNKNOWN),
+        ("NotFound", "The operation was not found.", K.UNKNOWN),
+        ("DiskNotFound", "The disk 'd' was not found.", K.UNKNOWN),
+    ],
+)
+def test_only_what_speaks_of_the_vm_says_that_it_is_gone(code: str, message: str, kind: FailureKind) -> None:
+    """A disk, a network interface or an image that is not there is a fault to be mended, and no deletion."""
+    for status in (200, 404, 409):
+        assert kind_and_code(status, error(code, message))[0] is kind
+    assert kind_and_code(404, {"error": {"code": "DeploymentFailed", "details": [error(code, message)]}})[0] is kind
 
 
 def test_a_known_code_beats_the_status() -> None:
@@ -223,6 +290,14 @@ def test_the_message_is_one_line_of_bearable_length_without_signed_addresses() -
     message = classify(409, error("AllocationFailed", text), {}).message
     assert len(message) == 500
     assert message.startswith("Polling (address left out) failed, see https://aka.ms/allocation-guidance xxx")
+
+
+def test_a_long_message_keeps_its_beginning_and_its_end() -> None:
+    """What Azure says last may be what matters: a policy's name, the limit that is needed."""
+    message = classify(
+        409, error("RequestDisallowedByPolicy", f"Disallowed by {'x' * 900} named 'no-spot'."), {}
+    ).message
+    assert (message[:14], message[-16:]) == ("Disallowed by ", "named 'no-spot'.")
 
 
 def test_the_message_comes_from_further_out_where_the_deciding_code_has_none() -> None:
@@ -300,7 +375,7 @@ def test_a_bottomless_or_endless_answer_is_read_to_a_bound() -> None:
     deep: dict[str, Any] = error("AllocationFailed")
     for _ in range(5000):
         deep = {"error": {"code": "Wrapper", "details": [deep]}}
-    assert kind_and_code(409, deep) == (K.CONFLICT, "Wrapper")
+    assert kind_and_code(409, deep) == (K.UNKNOWN, "Wrapper")
     wide = {"error": {"code": "SkuNotAvailable", "details": [{"code": "Wrapper"}] * 100_000}}
     assert kind_and_code(409, wide) == (K.CAPACITY, "SkuNotAvailable")
     assert kind_and_code(503, "[" * 200_000) == (K.UNKNOWN, "Http503")

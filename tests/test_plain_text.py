@@ -19,7 +19,7 @@ from spot_responder.looking import look_at
 from spot_responder.messages import follow_up_event
 from spot_responder.overviews import overview
 from spot_responder.pages import status_page
-from spot_responder.plain_text import one_line
+from spot_responder.plain_text import one_line, shortened
 from spot_responder.vms import NotAVmIdError, VmId
 from tests.makers import TEN, VM_ID, at
 from tests.test_plans import planned
@@ -133,3 +133,11 @@ def test_no_id_carries_what_cannot_be_seen(letter: str) -> None:
 def test_a_time_is_enough_for_the_paper() -> None:
     """The paper itself adds nothing but colours, and those on a terminal only."""
     assert is_plain(PAPER.title("x") + PAPER.away(TEN + timedelta(days=2)))
+
+
+@given(st.text(max_size=80), st.integers(10, 60))
+def test_a_text_that_is_cut_keeps_its_beginning_and_its_end(text: str, at_most: int) -> None:
+    """An id has its name last, a list of reasons the one that counts; and no cut is longer than what was allowed."""
+    short = shortened(text, at_most)
+    assert len(short) == min(len(text), at_most)
+    assert short == text or (" … " in short and text.startswith(short[:3]) and text.endswith(short[-3:]))

@@ -48,6 +48,9 @@ SIGNALS = {
     "annotated_preempted_eventgrid": Signal(
         VM, SignalKind.EVICTED, HAPPENED, Source.HEALTH_ANNOTATION, "VirtualMachinePreempted"
     ),
+    "annotated_preempted_occured": Signal(
+        VM, SignalKind.EVICTED, HAPPENED, Source.HEALTH_ANNOTATION, "VirtualMachinePreempted"
+    ),
     "annotated_preempted_without_time": Signal(
         VM, SignalKind.EVICTED, None, Source.HEALTH_ANNOTATION, "VirtualMachinePreempted"
     ),

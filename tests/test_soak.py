@@ -10,6 +10,8 @@ import pytest
 from soak import __main__ as soak
 from soak.mutants import MUTANTS, PRODUCT, REPOSITORY, Mutant
 from soak.schedule import run_schedule
+from soak.weather import START_CODES
+from spot_responder.failures import ROWS, Entry, row_for
 
 FIELDS = {
     "schedules",
@@ -38,6 +40,13 @@ def test_a_soak_reports_what_it_came_to(capsys: pytest.CaptureFixture[str]) -> N
     assert report.keys() == FIELDS
     assert (report["schedules"], report["seed"], report["broken"]) == (12, 100, 0)
     assert "12 schedules from seed 100" in capsys.readouterr().out
+
+
+def test_each_rule_for_refusals_is_drawn() -> None:
+    """No row of the table is one that no start is ever refused by."""
+    drawn = {row_for(Entry(code, message, 0), message) for code, message in START_CODES}
+    assert [row for row in ROWS if row not in drawn] == []
+    assert None in drawn
 
 
 @pytest.mark.parametrize("word", ["-1", "many", "1.5", ""])

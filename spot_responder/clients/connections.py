@@ -14,6 +14,7 @@ from azure.storage.queue.aio import QueueClient
 
 from spot_responder.clients.compute import Compute
 from spot_responder.clients.graph import ResourceGraph
+from spot_responder.clients.logins import Login
 from spot_responder.clients.outcomes import OutcomesTopic
 from spot_responder.clients.queue import SignalQueue
 from spot_responder.clients.store import Tables
@@ -40,15 +41,16 @@ _STORAGE_RETRIES: Final = 2
 
 def connect(
     settings: Settings,
-    credential: AsyncTokenCredential | None = None,
+    login: AsyncTokenCredential | None = None,
     transport: AsyncHttpTransport[Any, Any] | None = None,
 ) -> Clients:
     """Open the doors. Nothing is sent before the first request.
 
+    ``login``: without one, whoever ``DefaultAzureCredential`` finds.
     ``transport``: one for all clients, for who closes it when done; without one, each has its own for as long as the
     process lives.
     """
-    credential = credential or DefaultAzureCredential()
+    credential = login or Login(DefaultAzureCredential())
     shared: dict[str, Any] = {"transport": transport} if transport else {}
     arm: dict[str, Any] = {"credential_scopes": [f"{settings.arm_endpoint}/.default"], **PATIENCE, **shared}
 

@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from spot_responder.plain_text import shortened
+
 QUERIES: Final = Path(__file__).resolve().parents[2] / "queries"
 _PARAMETER: Final = re.compile(r"'\{(\w+)\}'")
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -47,6 +49,6 @@ def _literals(name: str, parameter: str, value: str | list[str]) -> str:
         raise QueryParameterError(message)
     for item in items:
         if _UNPRINTABLE.search(item):
-            message = f"parameter {parameter} of queries/{name}.kql holds a control character: {item[:200]!r}"
+            message = f"parameter {parameter} of queries/{name}.kql holds a control character: {shortened(item, 200)!r}"
             raise QueryParameterError(message)
     return ", ".join("'" + item.replace("\\", "\\\\").replace("'", "\\'") + "'" for item in items)

@@ -18,6 +18,7 @@ from azure.storage.queue.aio import QueueClient
 from spot_responder.clients.connections import PATIENCE, connect
 from spot_responder.clients.graph import QueryResultError
 from spot_responder.clients.letter_boxes import LetterBoxes
+from spot_responder.clients.logins import Login
 from spot_responder.clients.management import Management
 from spot_responder.clients.operator_errors import could_not_look
 from spot_responder.doors import StoreFailedError
@@ -53,7 +54,7 @@ async def operator_doors(settings: Settings) -> AsyncIterator[OperatorDoors]:
     Raises:
         CouldNotLookError: what storage or identity said within, in one line with what to do.
     """
-    credential = _credential()
+    credential = Login(_credential())
     # Made here, so that what the environment says of certificates counts now and not as of the import.
     connector = TCPConnector(ssl=ssl.create_default_context())
     session = ClientSession(connector=connector, auto_decompress=False, cookie_jar=DummyCookieJar(), trust_env=True)

@@ -6,8 +6,9 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+from azure.core.exceptions import AzureError, HttpResponseError
 
+from spot_responder.clients.logins import is_for_want_of_a_token
 from spot_responder.clients.sdk_errors import failure_of
 from spot_responder.operator_doors import CouldNotLookError
 
@@ -27,8 +28,9 @@ class _Service(NamedTuple):
 
 def could_not_look(error: AzureError, settings: Settings) -> CouldNotLookError:
     """Say what an error means to an operator."""
-    if isinstance(error, ClientAuthenticationError) and error.response is None:
-        return CouldNotLookError("nobody is logged in, or not for long enough", "run `az login`, then try again")
+    if is_for_want_of_a_token(error):
+        what = f"nobody is logged in, or not for long enough ({failure_of(error).message})"
+        return CouldNotLookError(what, "run `az login`, then try again")
     where = _asked(error)
     asked = [service for service in _services(settings) if urlsplit(service.address).netloc == urlsplit(where).netloc]
     named = " or ".join(service.setting for service in asked) or "the address"

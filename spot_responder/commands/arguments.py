@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Never, override
 
 from spot_responder.commands.answers import MISUSED
 from spot_responder.commands.output import complain
-from spot_responder.plain_text import one_line
+from spot_responder.plain_text import one_line, shortened
 from spot_responder.vms import NotAVmIdError, VmId
 
 if TYPE_CHECKING:
@@ -75,9 +75,8 @@ def vm_reference(text: str) -> str | VmId:
         except NotAVmIdError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
     if not _NAME.fullmatch(text):
-        message = (
-            f"{text[:100]!r} is neither the name of a VM nor an ARM id such as /subscriptions/…/virtualMachines/vm-1"
-        )
+        asked = shortened(text, 100)
+        message = f"{asked!r} is neither the name of a VM nor an ARM id such as /subscriptions/…/virtualMachines/vm-1"
         raise argparse.ArgumentTypeError(message)
     return text
 
@@ -85,7 +84,7 @@ def vm_reference(text: str) -> str | VmId:
 def letter_id(text: str) -> str:
     """Read a message's id as ``replay list`` shows it."""
     if not _LETTER.fullmatch(text):
-        message = f"{text[:100]!r} is no id of a message: take one of `spot-responder replay list`"
+        message = f"{shortened(text, 100)!r} is no id of a message: take one of `spot-responder replay list`"
         raise argparse.ArgumentTypeError(message)
     return text
 
@@ -95,7 +94,7 @@ def whole_number(smallest: int, largest: int) -> Callable[[str], int]:
 
     def read(text: str) -> int:
         if not re.fullmatch(r"[0-9]{1,9}", text) or not smallest <= int(text) <= largest:
-            message = f"{text[:100]!r} is no whole number from {smallest} to {largest}"
+            message = f"{shortened(text, 100)!r} is no whole number from {smallest} to {largest}"
             raise argparse.ArgumentTypeError(message)
         return int(text)
 

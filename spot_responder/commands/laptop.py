@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from spot_responder.commands.answers import StopError
+from spot_responder.plain_text import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
@@ -60,7 +61,7 @@ def _problem(found: object) -> str:
         return "holds no object"
     for name, value in found.items():
         if not re.fullmatch(r"[^=\0]+", name) or not isinstance(value, str) or "\0" in value:
-            return f"holds {name[:100]!r}, which is no variable with its value"
+            return f"holds {shortened(name, 100)!r}, which is no variable with its value"
     return ""
 
 

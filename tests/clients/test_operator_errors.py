@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from azure.core.exceptions import (
     AzureError,
-    ClientAuthenticationError,
     HttpResponseError,
     ServiceRequestError,
     ServiceResponseError,
 )
 from azure.data.tables import TableErrorCode
 
+from spot_responder.clients.logins import NoTokenError
 from spot_responder.clients.operator_errors import could_not_look
 from spot_responder.policy import Policy
 from spot_responder.settings import Settings
@@ -53,8 +53,15 @@ def answered(status: int, url: str, code: object = None) -> HttpResponseError:
     ("error", "told"),
     [
         (
-            ClientAuthenticationError("DefaultAzureCredential failed to retrieve a token from the included " * 20),
-            "nobody is logged in, or not for long enough: run `az login`, then try again",
+            NoTokenError(
+                "DefaultAzureCredential failed to retrieve a token from the included credentials.\n"
+                "Attempted credentials:\n\tEnvironmentCredential: Environment variables are not fully configured."
+                "\n\tAzureCliCredential: Please run 'az login' to set up an account"
+            ),
+            (
+                "nobody is logged in, or not for long enough (AzureCliCredential: Please run 'az login' to set up an "
+                "account): run `az login`, then try again"
+            ),
         ),
         (
             answered(404, f"{SETTINGS.table_endpoint}/recoveries()?$top=1", TableErrorCode.TABLE_NOT_FOUND),
