@@ -154,6 +154,31 @@ MUTANTS: Final = (
     ),
     Mutant(
         "told",
+        "one answer that there is no such VM is believed",
+        "absences.py",
+        "    return is_unseen or now - absence.since >= GONE_THOUGH_SHOWN\n",
+        "    return True\n",
+    ),
+    Mutant(
+        "live",
+        "what answers at an operation's address ends the look",
+        "clients/compute.py",
+        "                return operation_of_answer(response.status_code, _body(response), dict(response.headers))\n",
+        "                told = operation_of_answer(response.status_code, _body(response), dict(response.headers))\n"
+        "                if told.state is OperationState.UNKNOWN:\n"
+        "                    failure = classify(response.status_code, _body(response), {})\n"
+        "                    raise AzureRefusedError(failure, 'tell how the start is doing')\n"
+        "                return told\n",
+    ),
+    Mutant(
+        "told",
+        "what keeps us from looking is told after a month",
+        "policy.py",
+        "LASTS: Final = timedelta(minutes=30)\n",
+        "LASTS: Final = timedelta(days=30)\n",
+    ),
+    Mutant(
+        "told",
         "a VM whose tag was taken away is told as stopped by its owner",
         "decisions.py",
         "outcome, reason = Outcome.OPTED_OUT,",

@@ -14,7 +14,7 @@ from soak.live import is_lost, lost_vms
 from soak.polite import MOST_LOOKS_AN_HOUR, impolite, most_starts_an_hour
 from soak.safe import unsafe_starts
 from soak.seen import Seen, Told
-from soak.told import untold, untrue
+from soak.told import unnamed, untold, untrue
 from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, StoreFailedError
 from spot_responder.messages import FOLLOW_UP_TYPE
 
@@ -68,6 +68,10 @@ class Witness:
     def broken_so_far(self) -> list[str]:
         """Give what may be said before the end: what was unsafe, impolite, untrue or a crash."""
         return [*unsafe_starts(self._seen), *impolite(self._seen), *untrue(self._seen), *self._seen.broken]
+
+    def judge_what_lasts(self) -> None:
+        """Look, before all gets well, whether what has lasted is told."""
+        self._seen.broken.extend(unnamed(self._seen))
 
     def findings(self, seed: int, calm_at: datetime) -> Findings:
         """Judge."""

@@ -60,6 +60,7 @@ def run_schedule(seed: int) -> Findings:
         witness = Witness(azure, weather, deployment)
         story.set_the_scene()
         story.let_things_happen(TEN + timedelta(minutes=chance.uniform(12, 60)))
+        witness.judge_what_lasts()
         calm_at = story.calm_down()
         while not witness.is_all_over(calm_at) and azure.clock.now() - calm_at < CALM_AT_MOST:
             azure.run_for(_STEP)
@@ -78,6 +79,7 @@ def _climate(chance: Random) -> Climate:
         event_lost=events,
         event_doubled=events,
         event_late=events,
+        operation_spoiled=bad,
         row_hidden=bad / 2,
         power_state_hidden=bad / 2,
         longest_graph_lag=timedelta(seconds=chance.choice((0, 30, 900))),
@@ -147,6 +149,9 @@ class Story:
         """Let chance act, every few minutes."""
         for _ in range(self._chance.choice((0, 0, 1, 2))):
             self._shut_a_door(until)
+        if self._rarely_not(0.05):
+            door, now = self._chance.choice((Door.GRAPH, Door.VM_READ)), self._azure.clock.now()
+            self._weather.outages.append(Outage(door, now, until, self._chance.choice(REFUSALS[door])))
         acts = [act for act, weight in self._acts() for _ in range(weight)]
         while self._azure.clock.now() < until:
             self._chance.choice(acts)(self._chance.choice(self._world.machines()))

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from localazure.machines import PowerState
+from localazure.virtual.wire import Door
 from soak.seen import CLOCKS, LOOK, conditions, is_tagged
 from spot_responder.clients.outcomes import CLOSED_TYPE
 from spot_responder.recoveries import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from datetime import datetime
 
     from azure.core.messaging import CloudEvent
 
     from localazure.machines import Machine
     from soak.seen import Seen
+
+NAMED_WITHIN: Final = timedelta(minutes=32)
+"""What keeps the app from a look for half an hour is told with the look that is due then."""
 
 _UP: Final = frozenset({PowerState.RUNNING, PowerState.STARTING})
 
@@ -53,6 +58,25 @@ def untrue(seen: Seen) -> Iterator[str]:
         holds = _TRUTHS.get(str(outcome))
         if holds and closed_at and not holds(seen, machine, closed_at):
             yield f"told: {machine.name} is {outcome} at {closed_at:%d %H:%M:%S}, which is not so"
+
+
+def unnamed(seen: Seen) -> Iterator[str]:
+    """Say of each message that could not be answered for long why nobody would know.
+
+    Judged only where nothing but one service of Azure is out: where our own tables fail, there is no place to say it.
+    """
+    weather, app = seen.weather, seen.azure.app
+    is_out = {outage.door for outage in weather.outages}
+    is_plain = not (weather.climate.refused or weather.climate.death)
+    if not is_plain or not is_out <= {Door.GRAPH, Door.VM_READ}:
+        return
+    is_said = bool(app.storage.health.rows)
+    for event in (json.loads(message.body) for message in app.messages):
+        since = datetime.fromisoformat(event.get("putbacksince", "9999-01-01T00:00:00+00:00"))
+        row = next((row for row in seen.rows() if row["vm_id"].lower() == event["subject"].lower()), None)
+        blocked = row is not None and row["notice"] == "blocked"
+        if seen.azure.clock.now() - since > NAMED_WITHIN and not is_said and not blocked and event["subject"]:
+            yield f"told: {event['subject']} could not be looked at since {since:%H:%M:%S}, and nobody is told"
 
 
 def _closings(seen: Seen) -> Iterator[CloudEvent[dict[str, object]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -82,6 +82,17 @@ START_CODES: Final = (
 _DENIED: Final = Refused(403, "AuthorizationFailed", "The client does not have authorization to perform the action.")
 _BROKEN: Final = Refused(500, "InternalServerError", "Encountered internal server error.")
 _UNAVAILABLE: Final = Refused(503, "ServerBusy", "The server is busy.")
+_WRONG: Final = Refused(400, "BadRequest", "Please provide below info when asking for support.")
+_ELSEWHERE: Final = Refused(404, "InvalidResourceType", "The resource type could not be found in the namespace.")
+_NO_SUBSCRIPTION: Final = Refused(404, "SubscriptionNotFound", "The subscription could not be found.")
+_NO_GROUP: Final = Refused(404, "ResourceGroupNotFound", "Resource group 'rg-spot' could not be found.")
+_NO_VM: Final = Refused(404, "ResourceNotFound", "The Resource 'Microsoft.Compute/virtualMachines/vm' was not found.")
+_NO_ENTITY: Final = Refused(404, "NotFound", "The entity was not found in this Azure location.")
+_NO_ROW: Final = Refused(404, "ResourceNotFound", "The specified resource does not exist.")
+_NO_TABLE: Final = Refused(404, "TableNotFound", "The table specified does not exist.")
+_NO_QUEUE: Final = Refused(404, "QueueNotFound", "The specified queue does not exist.")
+_NO_TOPIC: Final = Refused(404, "NotFound", "There is no such topic.")
+_NO_GATEWAY: Final = Refused(404, "", "")
 _GRAPH_THROTTLED: Final = Refused(
     429,
     "RateLimiting",
@@ -95,8 +106,13 @@ def _slow_down(seconds: int) -> Refused:
 
 
 REFUSALS: Final[Mapping[Door, tuple[Refused, ...]]] = {
-    Door.GRAPH: (_GRAPH_THROTTLED, _BROKEN, _UNAVAILABLE),
-    Door.VM_READ: (_slow_down(7), _slow_down(300), _BROKEN, _UNAVAILABLE, _DENIED),
+    Door.GRAPH: (_GRAPH_THROTTLED, _BROKEN, _UNAVAILABLE, _WRONG, _DENIED),
+    Door.VM_READ: (
+        _slow_down(7),
+        _slow_down(300),
+        *(_BROKEN, _UNAVAILABLE, _DENIED, _WRONG),
+        *(_NO_VM, _NO_ENTITY, _NO_GROUP, _NO_SUBSCRIPTION, _ELSEWHERE, _NO_GATEWAY),
+    ),
     Door.VM_START: (
         *(Refused(409, code, message) for code, message in START_CODES),
         _slow_down(17),
@@ -104,11 +120,14 @@ REFUSALS: Final[Mapping[Door, tuple[Refused, ...]]] = {
         _BROKEN,
         _DENIED,
     ),
-    Door.OPERATION_READ: (Refused(404, "NotFound", "The operation was not found."), _DENIED, _slow_down(7), _BROKEN),
-    Door.ROW_READ: (_BROKEN, _UNAVAILABLE),
-    Door.ROW_WRITE: (_BROKEN, _UNAVAILABLE),
-    Door.QUEUE_PUT: (_BROKEN, _UNAVAILABLE),
-    Door.OUTCOME: (_DENIED, _BROKEN, Refused(404, "NotFound", "There is no such topic.")),
+    Door.OPERATION_READ: (
+        Refused(404, "NotFound", "The operation was not found."),
+        *(_DENIED, _slow_down(7), _slow_down(600), _BROKEN, _WRONG, _NO_GATEWAY),
+    ),
+    Door.ROW_READ: (_BROKEN, _UNAVAILABLE, _NO_ROW, _NO_TABLE),
+    Door.ROW_WRITE: (_BROKEN, _UNAVAILABLE, _NO_TABLE),
+    Door.QUEUE_PUT: (_BROKEN, _UNAVAILABLE, _NO_QUEUE),
+    Door.OUTCOME: (_DENIED, _BROKEN, _NO_TOPIC),
 }
 """What each door may answer instead of what it was asked for."""
 
@@ -125,6 +144,8 @@ class Climate:
     event_lost: float = 0.0
     event_doubled: float = 0.0
     event_late: float = 0.0
+    operation_spoiled: float = 0.0
+    """That an operation's address never tells anything, in calm neither."""
     row_hidden: float = 0.0
     power_state_hidden: float = 0.0
     longest_graph_lag: timedelta = timedelta()
@@ -160,6 +181,8 @@ class Weather:
     faults: int = 0
     starts: list[tuple[datetime, str]] = field(default_factory=list)
     """Every start request that left the app, with its time and VM."""
+    spoiled: dict[str, Refused | None] = field(default_factory=dict)
+    """By operation, what its address answers for ever; ``None`` where it tells the truth."""
     asked_to_slow_down: dict[asyncio.Task[None] | None, SlowDown] = field(default_factory=dict)
     """By the task that heard it, as long as nothing else went wrong for that: it is noted when the task is done."""
     _now: Callable[[], datetime] = lambda: datetime.max.replace(tzinfo=UTC)
@@ -172,6 +195,8 @@ class Weather:
         """Say how a request fares."""
         before = self.faults
         passage = self._passage(door)
+        if door is Door.OPERATION_READ and (spoiled := self._spoiled(target)):
+            passage = replace(passage, refusal=spoiled)
         if self.faults > before:
             self.asked_to_slow_down.pop(asyncio.current_task(), None)
         if door is Door.VM_START and passage.death is not Death.BEFORE and passage.arrives:
@@ -184,6 +209,12 @@ class Weather:
         if seconds:
             until = self._now() + timedelta(seconds=passage.seconds + int(seconds))
             self.asked_to_slow_down[asyncio.current_task()] = SlowDown(vm_key, until)
+
+    def _spoiled(self, operation_id: str) -> Refused | None:
+        if operation_id not in self.spoiled:
+            is_spoiled = self._strikes(self.climate.operation_spoiled)
+            self.spoiled[operation_id] = self.chance.choice(REFUSALS[Door.OPERATION_READ]) if is_spoiled else None
+        return self.spoiled[operation_id]
 
     def graph_lag(self) -> timedelta:
         """Say how old the graph's answer is."""

@@ -383,7 +383,8 @@ def test_a_look_that_azure_denies_is_told_and_the_sweep_finds_the_vm_when_it_is_
     azure.put(preempted("render-1"))
     azure.run_until(at("10:14"))
     (message,) = azure.messages
-    assert message.visible_at == at("11:00")
+    # An hour is the pause of who is denied; half an hour is when that counts as lasting.
+    assert message.visible_at == at("10:30")
     assert [line for line in caplog.messages if "infra/responder-role.json" in line and "AuthorizationFailed" in line]
     azure.script.lost = lambda _: True
     azure.run_until(at("10:20"))
