@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 SILENT_AT: Final = 3
 """So many cases within a day, all opened by the sweep, are no chance any more."""
 
+_ABOUT_ACCESS: Final = (
+    "where it is a matter of rights, assign the role of infra/responder-role.json on its subscription or resource group"
+)
+_NO_LOGIN: Final = (
+    "nothing was asked of Azure: see that the app has its managed identity, and that AZURE_CLIENT_ID is the id of that"
+)
+
 LOG: Final = logging.getLogger("spot_responder")
 
 
@@ -84,9 +91,9 @@ def log_put_back(signal: Signal, reason: str) -> None:
     _write(logging.WARNING, "put back", _of_signal(signal) | {"reason": reason})
 
 
-def log_denied(signal: Signal, problem: str) -> None:
-    """Log that we may not look at a VM, and what to do about it."""
-    what_to_do = "assign the role of infra/responder-role.json on its subscription or resource group"
+def log_denied(signal: Signal, problem: str, failure: Failure) -> None:
+    """Log that we may not look at a VM, or cannot for want of a token, and what to do about it."""
+    what_to_do = _NO_LOGIN if failure.lacks_token else _ABOUT_ACCESS
     _write(logging.ERROR, "denied", _of_signal(signal) | {"reason": problem, "what_to_do": what_to_do})
 
 

@@ -146,7 +146,9 @@ class Responder:
         """
         denied = refusal.failure.kind is FailureKind.DENIED
         if denied:
-            log_denied(signal, str(refusal))
+            log_denied(signal, str(refusal), refusal.failure)
+        # Without a token nobody was asked: it may be there again in a minute.
+        denied = denied and not refusal.failure.lacks_token
         if signal.kind is SignalKind.SWEEP_FOUND or (denied and self._is_over(signal)):
             log_let_go(signal, str(refusal))
             return
