@@ -26,16 +26,18 @@ _ABOUT_CAPACITY: Final = "it comes back when Azure has room; sooner only in anot
 _ABOUT_LIMITS: Final = {
     Notice.BRAKE: "it is evicted again and again: another size, zone or region may hold longer",
     Notice.BLOCKED: "what keeps the app from it has lasted: spot-responder doctor looks for what can be mended",
+    Notice.REFUSALS: "a hundred requests came to nothing: what Azure said each time is in the app's log",
     Notice.BUDGET: "it was asked for again and again, in vain: what Azure said each time is in the app's log",
 }
 
 
-def advice(
-    situation: Situation, decision: Decision, failure: Failure | None, policy: Policy, called: str
+def advice(  # noqa: PLR0913, PLR0917 - all that it rests on
+    situation: Situation, decision: Decision, failure: Failure | None, policy: Policy, called: str, need: Notice | None
 ) -> tuple[str, ...]:
     """Give what an operator may do; nothing where all goes its way.
 
-    ``failure``: of the latest start request. ``called``: how our commands are told which VM is meant.
+    ``failure``: of the latest start request. ``called``: how our commands are told which VM is meant. ``need``: what
+    somebody is needed for, where that is so.
     """
     vm, row = situation.vm, situation.recovery
     if vm is None:
@@ -49,12 +51,16 @@ def advice(
     if situation.evidence.verdict is Verdict.STOPPED_BY_OWNER and vm.power_state is not PowerState.RUNNING:
         lines += [_who(vm.vm_id), f"to have it up: az vm start --ids {vm.vm_id}"]
     elif isinstance(decision, Wait) and not is_held:
-        lines += _about_the_wait(decision, failure, situation, vm, called)
+        lines += _about_the_wait(decision, failure, situation, vm, called, need)
     return tuple(lines)
 
 
-def _about_the_wait(wait: Wait, failure: Failure | None, situation: Situation, vm: Vm, called: str) -> list[str]:
-    lines = [_about(failure, vm)] if failure else []
+def _about_the_wait(  # noqa: PLR0913, PLR0917 - all that it rests on
+    wait: Wait, failure: Failure | None, situation: Situation, vm: Vm, called: str, need: Notice | None
+) -> list[str]:
+    lines = [_about(failure, vm, need)] if failure else []
+    if need is Notice.REFUSALS:
+        lines.append(_ABOUT_LIMITS[need])
     if wait.notice is not None:
         # A retry outranks neither brake nor budget.
         return [*lines, _ABOUT_LIMITS[wait.notice], f"to have it up all the same: az vm start --ids {vm.vm_id}"]
@@ -77,7 +83,7 @@ def _who(vm_id: VmId) -> str:
     return f'who it was: az monitor activity-log list --resource-id {vm_id} --offset 7d --query "[].{fields}" -o table'
 
 
-def _about(failure: Failure, vm: Vm) -> str:
+def _about(failure: Failure, vm: Vm, need: Notice | None) -> str:
     match failure.kind:
         case FailureKind.CAPACITY:
             return _ABOUT_CAPACITY
@@ -91,14 +97,22 @@ def _about(failure: Failure, vm: Vm) -> str:
             return _about_denied(failure, vm)
         case FailureKind.THROTTLED:
             told = "Azure said for how long to be quiet" if failure.retry_after else "Azure wants fewer requests"
+            if need:
+                return f"{told}, and has for long: who else asks so much there? {_recent(vm)}"
             return f"nothing is to be done: {told}, and the app obeys"
         case FailureKind.CONFLICT:
+            if need:
+                return f"no operation takes so long: {_who(vm.vm_id)}; if none of them is at work, ask Azure Support"
             return "nothing is to be done: the other operation ends by itself"
+        case FailureKind.GONE:
+            return f"a start does not find it, and a look does: is it there? az vm show --ids {vm.vm_id} -o table"
         case _:
             return "nobody here knows this code: look it up, and tell those who maintain Spot Responder of it"
 
 
 def _about_denied(failure: Failure, vm: Vm) -> str:
+    if failure.lacks_token:
+        return "the app has no login: is its identity there? az functionapp identity show -g GROUP -n APP"
     match failure.code.lower():
         case "scopelocked":
             return (
@@ -111,6 +125,11 @@ def _about_denied(failure: Failure, vm: Vm) -> str:
             return f"does the app have its role? az role assignment list --scope {scope} --include-inherited -o table"
         case _:
             return "the VM's or the subscription's configuration forbids it: Azure's words say what"
+
+
+def _recent(vm: Vm) -> str:
+    fields = "{when:eventTimestamp, who:caller, what:operationName.value}"
+    return f'az monitor activity-log list {_subscription(vm)} --offset 1h --query "[].{fields}" -o table'
 
 
 def _subscription(vm: Vm) -> str:

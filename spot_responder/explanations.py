@@ -12,7 +12,7 @@ from spot_responder.advice import advice
 from spot_responder.amounts import count
 from spot_responder.evidence import Verdict
 from spot_responder.near_misses import NearMiss, near_misses
-from spot_responder.notices import of_failures
+from spot_responder.notices import needs_somebody, of_failures
 from spot_responder.open_cases import OpenCase, open_case
 from spot_responder.plain_text import one_line
 from spot_responder.policy import START_PATIENCE
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from spot_responder.failures import Failure
+    from spot_responder.notices import Notice
     from spot_responder.policy import Policy
     from spot_responder.pools import PoolId
     from spot_responder.recoveries import Recovery
@@ -122,7 +123,7 @@ def explain(  # noqa: PLR0913 - all that it rests on
     case = open_case(situation.open_recovery, now, dry_run=dry_run) if situation.open_recovery else None
     not_covered = "" if vm is None else why_not(decision)
     misses = near_misses(vm.tags, policy.restart_tag) if vm and not_covered and vm.is_spot else ()
-    failure = _latest_failure(situation, decision)
+    failure, need = _latest_failure(situation, decision), _need(situation, decision, now)
     called = called or situation.signal.vm_id.name
     return Explanation(
         vm_id=vm.vm_id if vm else situation.signal.vm_id,
@@ -138,13 +139,13 @@ def explain(  # noqa: PLR0913 - all that it rests on
         told=_told(situation),
         tried=_tried(situation.open_recovery, failure),
         next=_next(situation, decision, case, dry_run=dry_run),
-        advice=advice(situation, decision, failure, policy, called),
+        advice=advice(situation, decision, failure, policy, called, need),
         case=case,
         last_case=_last_case(row, situation),
         restarts_today=len(row.restarts_within_a_day(now)) if row else 0,
         restarts_allowed=policy.restarts_per_day,
         dry_run=dry_run,
-        needs_you=_needs_you(situation, decision, case, misses),
+        needs_you=situation.vm is None or bool(misses) or (case is not None and case.is_overdue) or need is not None,
     )
 
 
@@ -203,7 +204,9 @@ def _told(situation: Situation) -> tuple[Told, ...]:
     swallowed = evidence.verdict is Verdict.EVICTED and evidence.stopped_weakly_at
     weakly = "Resource Health: somebody asked to stop it" + (" (taken as a part of the eviction)" if swallowed else "")
     case, row = situation.open_recovery, situation.recovery
-    asked_at = evidence.start_asked_at or (row.attempt.asked_at if row and row.attempt else None)
+    attempt = row.attempt if row else None
+    was_sent = attempt is not None and not (attempt.failure and attempt.failure.lacks_token)
+    asked_at = evidence.start_asked_at or (attempt.asked_at if attempt and was_sent else None)
     is_ours = asked_at and evidence.started_at and asked_at <= evidence.started_at <= asked_at + START_PATIENCE
     starter = "our start began" if is_ours else "somebody began to start it"
     known = [
@@ -248,6 +251,8 @@ def _tried(row: Recovery | None, failure: Failure | None) -> tuple[str, ...]:
         if counts_as_attempt(failure):
             return (f"{tries}; the latest came to nothing ({failure.kind}). Azure said: {failure.said}",)
         before = f"{tries}, and " if row.attempts else ""
+        if failure.lacks_token:
+            return (f"{before}one that was not sent, for there was no token: {failure.message}",)
         came = f"one that Azure did not try, so that it is not counted ({failure.kind})"
         return (f"{before}{came}. Azure said: {failure.said}",)
     known = "Azure works on it" if row.attempt.state is AttemptState.ACCEPTED else "its answer is not known yet"
@@ -295,16 +300,17 @@ def _last_case(row: Recovery | None, situation: Situation) -> Told | None:
     return Told(row.closed_at, f"{row.outcome}: {row.reason}")
 
 
-def _needs_you(situation: Situation, decision: Decision, case: OpenCase | None, misses: tuple[NearMiss, ...]) -> bool:
-    is_stuck = case is not None and (case.is_overdue or case.needs is not None or _will_need_you(situation, decision))
-    return situation.vm is None or bool(misses) or is_stuck
-
-
-def _will_need_you(situation: Situation, decision: Decision) -> bool:
-    """Answer whether somebody is needed as soon as the app has seen what is seen here."""
+def _need(situation: Situation, decision: Decision, now: datetime) -> Notice | None:
+    """Say what somebody is needed for as soon as the app has seen what is seen here."""
     row = situation.open_recovery
-    if row is None or row.held_at or not isinstance(decision, Wait):
-        return False
-    failure = decision.failure
-    failed = failure and of_failures(failure.kind, row.failures_of(failure.kind) + 1)
-    return decision.notice is not None or failed is not None
+    if row is None or row.held_at or isinstance(decision, Close | Ignore):
+        return None
+    if isinstance(decision, Wait) and decision.notice:
+        return decision.notice
+    failure = decision.failure if isinstance(decision, Wait) else None
+    if failure:
+        lasted = now - (row.failing_so_since(failure.kind) or now)
+        failed = of_failures(failure, row.failures_of(failure.kind) + 1, lasted)
+        if failed:
+            return failed
+    return needs_somebody(row, now)

@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 SILENT_AT: Final = 3
 """So many cases within a day, all opened by the sweep, are no chance any more."""
 
+_ABOUT_ACCESS: Final = (
+    "where it is a matter of rights, assign the role of infra/responder-role.json on its subscription or resource group"
+)
+_NO_LOGIN: Final = (
+    "nothing was asked of Azure: see that the app has its managed identity, and that AZURE_CLIENT_ID is the id of that"
+)
+
 LOG: Final = logging.getLogger("spot_responder")
 
 
@@ -46,7 +53,7 @@ def log_decision(
         "opened_by": str(recovery.opened_by) if recovery else None,
         "attempts": recovery.attempts if recovery else None,
         "pool": str(pool_of(situation.vm)) if situation.vm else None,
-        "needs": str(needs) if recovery and recovery.is_open and (needs := needs_somebody(recovery)) else None,
+        "needs": str(needs) if recovery and recovery.is_open and (needs := needs_somebody(recovery, now)) else None,
         "dry_run": dry_run or None,
     }
     if isinstance(decision, Wait):
@@ -94,9 +101,9 @@ def log_put_back(signal: Signal, reason: str) -> None:
     _write(logging.WARNING, "put back", _of_signal(signal) | {"reason": reason})
 
 
-def log_denied(signal: Signal, problem: str) -> None:
-    """Log that we may not look at a VM, and what to do about it."""
-    what_to_do = "assign the role of infra/responder-role.json on its subscription or resource group"
+def log_denied(signal: Signal, problem: str, failure: Failure) -> None:
+    """Log that we may not look at a VM, or cannot for want of a token, and what to do about it."""
+    what_to_do = _NO_LOGIN if failure.lacks_token else _ABOUT_ACCESS
     _write(logging.ERROR, "denied", _of_signal(signal) | {"reason": problem, "what_to_do": what_to_do})
 
 

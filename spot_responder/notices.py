@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from spot_responder.failures import Failure
     from spot_responder.recoveries import Recovery
     from spot_responder.situations import Wait
 
@@ -34,6 +35,10 @@ PUZZLED_AFTER: Final = 3
 """So often in a row a start failed for a reason that we do not know, and somebody should look at it."""
 
 
+REFUSED_OFTEN: Final = 100
+"""So many start requests of one recovery came to nothing, whatever the reasons, and somebody should look at it."""
+
+
 class Notice(StrEnum):
     """What a notice is about."""
 
@@ -41,16 +46,35 @@ class Notice(StrEnum):
     DENIED = "denied"
     QUOTA = "quota"
     UNKNOWN = "unknown"
+    CONFLICT = "conflict"
+    THROTTLED = "throttled"
+    GONE = "gone"
+    NO_TOKEN = "no-token"  # noqa: S105 - a word, no secret
+    REFUSALS = "refusals"
     BRAKE = "brake"
     BUDGET = "budget"
     BLOCKED = "blocked"
 
 
-_FAILURES: Final[Mapping[FailureKind, Notice]] = {
-    FailureKind.DENIED: Notice.DENIED,
-    FailureKind.QUOTA: Notice.QUOTA,
-    FailureKind.UNKNOWN: Notice.UNKNOWN,
+_AT_ONCE: Final[Mapping[FailureKind, Notice]] = {FailureKind.DENIED: Notice.DENIED, FailureKind.QUOTA: Notice.QUOTA}
+_LASTING: Final[Mapping[FailureKind, tuple[Notice, timedelta]]] = {
+    FailureKind.CONFLICT: (Notice.CONFLICT, timedelta(hours=1)),
+    FailureKind.THROTTLED: (Notice.THROTTLED, timedelta(minutes=30)),
+    FailureKind.GONE: (Notice.GONE, timedelta(minutes=30)),
 }
+"""What passes by itself, and how long it may take for that."""
+
+NO_TOKEN_PASSES: Final = timedelta(minutes=30)
+"""So long an identity endpoint may be out before somebody should know."""
+
+HOW_LONG: Final[Mapping[Notice, str]] = {
+    Notice.CONFLICT: "for an hour or longer",
+    Notice.THROTTLED: "for half an hour or longer",
+    Notice.GONE: "for half an hour or longer, and each look finds it there",
+    Notice.NO_TOKEN: "for half an hour or longer",
+    Notice.REFUSALS: f"{REFUSED_OFTEN} start requests or more came to nothing",
+}
+"""Why somebody is needed, where the latest decision's sentence alone does not say it."""
 
 
 def due_notices(recovery: Recovery, wait: Wait, now: datetime) -> tuple[Notice, ...]:
@@ -58,8 +82,7 @@ def due_notices(recovery: Recovery, wait: Wait, now: datetime) -> tuple[Notice, 
     due = [Notice.OPENED] if _opening_is_due(recovery, now) else []
     if wait.notice is not None:
         due.append(wait.notice)
-    if failed := _failed(recovery):
-        due.append(failed)
+    due += _of_refusals(recovery, now)
     return tuple(each for each in due if each not in recovery.told)
 
 
@@ -82,26 +105,48 @@ def _opening_is_due(recovery: Recovery, now: datetime) -> bool:
     return is_clear and age < OPENING_IS_NEWS
 
 
-def needs_somebody(recovery: Recovery) -> Notice | None:
+def needs_somebody(recovery: Recovery, now: datetime) -> Notice | None:
     """Say what of an open recovery somebody should see to, as it stands now; ``None`` where it goes on by itself.
 
     One that an operator holds waits for the operator's word, whatever came of it before.
     """
-    return None if recovery.held_at else recovery.notice or _failed(recovery)
+    return None if recovery.held_at else recovery.notice or next(iter(_of_refusals(recovery, now)), None)
 
 
-def is_untold(recovery: Recovery) -> bool:
+def is_untold(recovery: Recovery, now: datetime) -> bool:
     """Whether somebody is needed for an open recovery and was not told so."""
-    needed = needs_somebody(recovery) if recovery.is_open else None
+    needed = needs_somebody(recovery, now) if recovery.is_open else None
     return needed is not None and needed not in recovery.told
 
 
-def of_failures(kind: FailureKind, in_a_row: int) -> Notice | None:
-    """Say what so many failures of one kind in a row are a notice of."""
-    return None if kind is FailureKind.UNKNOWN and in_a_row < PUZZLED_AFTER else _FAILURES.get(kind)
+def of_failures(failure: Failure, in_a_row: int, lasted: timedelta) -> Notice | None:
+    """Say what so many failures of one kind in a row, the latest of them given, are a notice of.
+
+    ``lasted``: since the first of them.
+    """
+    if failure.lacks_token:
+        return Notice.NO_TOKEN if lasted >= NO_TOKEN_PASSES else None
+    if failure.kind is FailureKind.UNKNOWN:
+        return Notice.UNKNOWN if in_a_row >= PUZZLED_AFTER else None
+    if failure.kind in _LASTING:
+        notice, passes = _LASTING[failure.kind]
+        return notice if lasted >= passes else None
+    return _AT_ONCE.get(failure.kind)
 
 
-def _failed(recovery: Recovery) -> Notice | None:
-    if recovery.failing_with is None or recovery.attempt is None or recovery.attempt.failure is None:
-        return None
-    return of_failures(recovery.failing_with, recovery.failures_in_a_row)
+def _of_refusals(recovery: Recovery, now: datetime) -> list[Notice]:
+    """Give what the refusals up to now are notices of, the most telling first."""
+    failure = recovery.attempt.failure if recovery.attempt else None
+    notices = []
+    if failure is not None and recovery.failing_with is failure.kind:
+        notices.append(of_failures(failure, recovery.failures_in_a_row, _lasted(recovery, failure, now)))
+    if sum(recovery.failures.values()) >= REFUSED_OFTEN:
+        notices.append(Notice.REFUSALS)
+    return [notice for notice in notices if notice is not None]
+
+
+def _lasted(recovery: Recovery, failure: Failure, now: datetime) -> timedelta:
+    """Say how long a run of failures has lasted, or will have where Azure itself has said for how long to be quiet."""
+    since = recovery.failing_so_since(failure.kind) or now
+    until = now if failure.retry_after is None else max(now, recovery.not_before or now)
+    return until - since

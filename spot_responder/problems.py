@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from spot_responder.amounts import count, span
 from spot_responder.event_paths import EventPathStanding
 from spot_responder.health import Activity
+from spot_responder.notices import HOW_LONG
 from spot_responder.vm_names import names, reference
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from spot_responder.event_paths import EventPath
     from spot_responder.health import Failing
     from spot_responder.letters import QueueCounts
+    from spot_responder.notices import Notice
     from spot_responder.open_cases import OpenCase
     from spot_responder.vms import VmId
 
@@ -99,13 +101,15 @@ def _overdue(cases: Sequence[OpenCase], called: Mapping[VmId, str]) -> Iterator[
 
 def _needs(cases: Sequence[OpenCase], called: Mapping[VmId, str]) -> Iterator[Problem]:
     """Give one problem for all VMs of a subscription that need the same."""
-    alike: defaultdict[tuple[str, str, str], list[OpenCase]] = defaultdict(list)
+    alike: defaultdict[tuple[Notice, str, str], list[OpenCase]] = defaultdict(list)
     for case in cases:
         if case.needs is not None:
             alike[case.needs, case.vm_id.subscription_id.lower(), case.reason].append(case)
-    for same in alike.values():
+    for (need, *_), same in alike.items():
         first = reference(same[0].vm_id, called)
-        yield Problem(f"{_names(same, called)}: {same[0].reason}", f"spot-responder explain {first}")
+        needs = HOW_LONG.get(need)
+        what = f"{_names(same, called)}: {same[0].reason}{f', {needs}' if needs else ''}"
+        yield Problem(what, f"spot-responder explain {first}")
 
 
 def _too_long(cases: Sequence[OpenCase], called: Mapping[VmId, str], now: datetime) -> Iterator[Problem]:

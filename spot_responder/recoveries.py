@@ -98,6 +98,7 @@ class Recovery:
         not_before: after a refusal, when Azure may be asked again, whatever else is waited for meanwhile.
         attempts: how many start requests were sent. Throttled ones are not counted.
         failing_with: the kind of the latest failure, and ``failures_in_a_row`` how often in a row: for growing delays.
+        failing_since: when the first request of the present run of one kind was asked.
         failures: how many start requests came to nothing, by the kind of failure; throttled ones as well.
         told: which notices of this case were published.
         restarts: when this VM came back through us, within the last day.
@@ -126,6 +127,7 @@ class Recovery:
     attempt: Attempt | None = None
     failing_with: FailureKind | None = None
     failures_in_a_row: int = 0
+    failing_since: datetime | None = None
     failures: Mapping[FailureKind, int] = field(default_factory=dict)
     told: frozenset[Notice] = frozenset()
     restarts: tuple[datetime, ...] = ()
@@ -171,6 +173,13 @@ class Recovery:
         """Give how often in a row it has failed for this reason."""
         return self.failures_in_a_row if self.failing_with is kind else 0
 
+    def failing_so_since(self, kind: FailureKind) -> datetime | None:
+        """Give since when every request has failed for this reason; ``None`` where the latest did not."""
+        if self.failing_with is not kind:
+            return None
+        # Rows of an earlier release do not say: since the latest request at least.
+        return self.failing_since or (self.attempt.asked_at if self.attempt else None)
+
     def restarts_within_a_day(self, now: datetime) -> tuple[datetime, ...]:
         """Give when the VM came back through us within a day."""
         return tuple(time for time in self.restarts if now - time < RESTARTS_REMEMBERED)
@@ -210,10 +219,7 @@ class Recovery:
         if self.attempt_under_way is None:
             message = f"recovery {self.recovery_id} has no start under way that could be withdrawn"
             raise UnlawfulMoveError(message)
-        # Nothing was sent, so nothing that is told can be its echo: the evidence goes by the request before, if any.
-        sent = self.starts[:-1]
-        evidence = replace(self.evidence, start_asked_at=sent[-1] if sent else None)
-        return replace(self, attempt=before, attempts=self.attempts - 1, starts=sent, evidence=evidence)
+        return replace(self._unsent(), attempt=before, attempts=self.attempts - 1)
 
     def accepted(self, operation_url: str | None) -> Recovery:
         """Azure took the request and is working on it."""
@@ -222,14 +228,17 @@ class Recovery:
     def refused(self, failure: Failure, *, counts: bool, not_before: datetime | None = None) -> Recovery:
         """Azure said no, at once or inside the operation; it is not asked again before ``not_before``.
 
-        ``counts`` is false where nothing was tried (throttled).
+        ``counts`` is false where nothing was tried (throttled). What lacked a token was not even sent.
         """
-        refused = self._attempt_becomes(AttemptState.REFUSED, failure=failure)
+        refused, asked = self._attempt_becomes(AttemptState.REFUSED, failure=failure), self.attempt
+        if failure.lacks_token:
+            refused = refused._unsent()  # noqa: SLF001 - our own
         return replace(
             refused,
             attempts=self.attempts if counts else self.attempts - 1,
             failing_with=failure.kind,
             failures_in_a_row=self.failures_of(failure.kind) + 1,
+            failing_since=self.failing_so_since(failure.kind) or (asked.asked_at if asked else None),
             failures={**self.failures, failure.kind: self.failures.get(failure.kind, 0) + 1},
             not_before=not_before,
         )
@@ -296,6 +305,11 @@ class Recovery:
         # What was told is over, by Azure's own times: our clock may differ from those.
         evidence = replace(self.evidence, start_asked_at=None)
         return evidence.settled(evidence.evicted_at) if evidence.evicted_at else evidence
+
+    def _unsent(self) -> Recovery:
+        """Forget that the latest request was sent: nothing that is told can be its echo, and no budget is spent."""
+        sent = self.starts[:-1]
+        return replace(self, starts=sent, evidence=replace(self.evidence, start_asked_at=sent[-1] if sent else None))
 
     def _attempt_becomes(
         self, state: AttemptState, *, operation_url: str | None = None, failure: Failure | None = None

@@ -41,8 +41,8 @@ def decide_after_failure(  # noqa: PLR0913, PLR0917 - all that such a decision r
 
 
 def counts_as_attempt(failure: Failure) -> bool:
-    """Whether a refusal counts: a throttled request was never tried."""
-    return failure.kind is not FailureKind.THROTTLED
+    """Whether a refusal counts: a throttled request was never tried, one without a token never sent."""
+    return failure.kind is not FailureKind.THROTTLED and not failure.lacks_token
 
 
 def _delay_after(failure: Failure, failures_in_a_row: int, vm: Vm, policy: Policy) -> tuple[timedelta, str]:
@@ -57,6 +57,10 @@ def _delay_after(failure: Failure, failures_in_a_row: int, vm: Vm, policy: Polic
         case FailureKind.QUOTA:
             # Ends when other Spot VMs stop or somebody raises the quota: neither happens within seconds.
             return policy.slow_retry, "the subscription's Spot quota is used up: raise it, or stop other Spot VMs"
+        case FailureKind.DENIED if failure.lacks_token:
+            # An identity endpoint may be silent for a minute; a login that is missing or has expired, somebody mends.
+            delay = min(policy.look_again * growth, policy.slow_retry)
+            return delay, f"no start was sent, for there is no token to ask Azure with: {failure.message}"
         case FailureKind.DENIED:
             # A role, a lock or a policy: somebody must mend it, and then within the hour all goes on by itself.
             return policy.slow_retry, "Azure does not let us start this VM: mend its access, lock or configuration"

@@ -95,7 +95,7 @@ class Sweep:
             if refused_in_a_row == REFUSED_AT_MOST:
                 # The topic is out: it would not take the others either.
                 break
-        if not refused and not any(is_untold(row.value) for row in rows):
+        if not refused and not any(is_untold(row.value, now) for row in rows):
             await self.clients.store.note_success(Activity.PUBLISH)
 
     async def _raise_hands(self, vm_ids: set[VmId], now: datetime) -> None:

@@ -56,9 +56,8 @@ class Unanswered:
         """
         if signal.kind is SignalKind.STOPPED_BY_OWNER:
             await self._note_the_stop(signal)
-        denied = refusal.failure.kind is FailureKind.DENIED
-        if denied:
-            log_denied(signal, str(refusal))
+        if refusal.failure.kind is FailureKind.DENIED:
+            log_denied(signal, str(refusal), refusal.failure)
         since = times_put_back(event).since or self.clock()
         if await self._waits_in_its_recovery(signal, since, refusal):
             return
@@ -67,7 +66,7 @@ class Unanswered:
         if await self._is_told_again(signal, refusal):
             log_let_go(signal, str(refusal))
             return
-        await self._put_back(signal, event, refusal, self.settings.policy.slow_retry if denied else None)
+        await self._put_back(signal, event, refusal, self.settings.policy.slow_retry if _is_denied(refusal) else None)
 
     async def answered(self, event: Mapping[str, object]) -> None:
         """Note that looks succeed again, where a message tells of it that was put back for long."""
@@ -132,7 +131,7 @@ class Unanswered:
     async def _is_told_again(self, signal: Signal, refusal: AzureRefusedError) -> bool:
         """Whether a signal need not be kept: a sweep raises its VM again, or its open recovery looks again."""
         if signal.kind is not SignalKind.SWEEP_FOUND:
-            return refusal.failure.kind is FailureKind.DENIED and self._is_over(signal)
+            return _is_denied(refusal) and self._is_over(signal)
         if refusal.failure.code == OWN_PACE:
             return True
         stored = await self.clients.store.load(signal.vm_id)
@@ -140,7 +139,7 @@ class Unanswered:
 
     def _delay(self, since: datetime, now: datetime, refusal: AzureRefusedError) -> timedelta:
         """Come ever later: each time a tenth of how long it has lasted."""
-        if refusal.failure.kind is FailureKind.DENIED:
+        if _is_denied(refusal):
             return self.settings.policy.slow_retry
         growing = min(max(PUT_BACK, (now - since) / 10), PUT_BACK_MAX) * (1 + self.roll())
         return max(growing, refusal.failure.retry_after or timedelta())
@@ -169,3 +168,8 @@ def _may_wait(signal: Signal, row: Recovery | None) -> bool:
         return True
     evidence = (row.evidence if row else Evidence()).with_signal(signal)
     return signal.kind in _MAY_OPEN and evidence.verdict is not Verdict.STOPPED_BY_OWNER
+
+
+def _is_denied(refusal: AzureRefusedError) -> bool:
+    """Whether somebody must give us a right. Without a token nobody was asked: it may be there again in a minute."""
+    return refusal.failure.kind is FailureKind.DENIED and not refusal.failure.lacks_token

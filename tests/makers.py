@@ -157,6 +157,7 @@ RECOVERIES = st.builds(
     attempt=st.none() | ATTEMPTS,
     failing_with=st.none() | st.sampled_from(FailureKind),
     failures_in_a_row=st.integers(0, 2000),
+    failing_since=st.none() | TIMES,
     failures=st.dictionaries(st.sampled_from(FailureKind), st.integers(1, 2000)),
     told=st.frozensets(st.sampled_from(Notice)),
     restarts=st.lists(TIMES, max_size=4).map(tuple),

@@ -41,6 +41,8 @@ MOMENT: Final = timedelta(seconds=0.5)
 AT_ONCE: Final = Passage(0.0)
 NO_ANSWER: Final = Passage(0.0, is_answered=False)
 """It is done, but nobody is told: the client waits half a minute in vain."""
+NO_TOKEN: Final = Passage(0.0, has_token=False)
+"""Nothing is sent: whoever gives tokens is out."""
 DEATH_BEFORE: Final = Passage(0.0, death=Death.BEFORE)
 DEATH_AFTER: Final = Passage(0.0, death=Death.AFTER)
 DENIED: Final = Refused(403, "AuthorizationFailed", "as Azure words it")

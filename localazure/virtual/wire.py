@@ -10,7 +10,12 @@ from http import HTTPStatus
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final, Protocol
 
-from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
+from azure.core.exceptions import (
+    ClientAuthenticationError,
+    HttpResponseError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
 
 from localazure.refusals import Refused
 from localazure.virtual.answers import Answer, sdk_error
@@ -47,13 +52,17 @@ class Death(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """How one request fares. ``arrives`` false: it is lost; ``is_answered`` false: done, but nobody is told."""
+    """How one request fares.
+
+    ``arrives`` false: it is lost; ``is_answered`` false: done, but nobody is told; ``has_token`` false: it is not sent.
+    """
 
     seconds: float = 0.05
     arrives: bool = True
     is_answered: bool = True
     refusal: Refused | None = None
     death: Death | None = None
+    has_token: bool = True
 
 
 SMOOTH: Final = Passage()
@@ -111,12 +120,16 @@ class Wire:
 
         Raises:
             ServiceRequestError, ServiceResponseError: as the SDKs where nothing is heard.
+            ClientAuthenticationError: as they where there is no token.
             HttpResponseError: where Azure refuses.
         """
         passage = self.passages.of(door, target)
         await asyncio.sleep(passage.seconds)
         if passage.death is Death.BEFORE:
             await self._end()
+        if not passage.has_token:
+            message = "ManagedIdentityCredential authentication unavailable, no response from the IMDS endpoint."
+            raise ClientAuthenticationError(message)
         if not passage.arrives:
             await asyncio.sleep(TIMEOUT_S)
             message = "the request got no connection"
@@ -148,7 +161,8 @@ class Wire:
         try:
             result, headers = await self.send(door, target, effect)
         except HttpResponseError as error:
-            hook(SimpleNamespace(http_response=error.response))
+            if error.response is not None:
+                hook(SimpleNamespace(http_response=error.response))
             raise
         hook(SimpleNamespace(http_response=Answer(HTTPStatus.OK, None, headers)))
         return result

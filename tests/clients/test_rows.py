@@ -140,8 +140,8 @@ def test_a_case_without_an_end_is_kept_in_the_day_of_its_beginning() -> None:
 
 
 def test_a_row_of_an_earlier_release_is_read() -> None:
-    """Before holds and pools were kept in it: nobody holds it, and its pool is not known."""
+    """Before holds, pools and the age of failures were kept in it: nobody holds it, and the others are not known."""
     row = recovery_row(recovery())
-    del row["held_at"], row["pool"]
+    del row["held_at"], row["pool"], row["failing_since"]
     back = recovery_from_row(row)
-    assert (back.held_at, back.pool) == (None, None)
+    assert (back.held_at, back.pool, back.failing_since) == (None, None, None)
