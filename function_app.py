@@ -11,12 +11,13 @@ from functools import cache
 import azure.functions as func
 
 from spot_responder.gates import Gates
-from spot_responder.log_lines import LOG
+from spot_responder.log_lines import LOG, keep_libraries_quiet
 from spot_responder.responder import Responder
 from spot_responder.settings import DEFAULT_SCHEDULE, Settings
 
 # How the Functions library spells the Event Grid schema's fields, and how Event Grid does.
 ENVELOPE = {"event_type": "eventType", "event_time": "eventTime", "data_version": "dataVersion"}
+keep_libraries_quiet()
 SETTINGS = Settings.from_env(os.environ)
 app = func.FunctionApp()
 

@@ -35,6 +35,9 @@ LEAST_WIDE_STORM_S: Final = 30.0
 LEAST_OUTAGE_S: Final = 100 * 60.0
 """500 places at 5 a minute."""
 
+MOST_LOG_KB: Final = 10
+"""What the worker sends to Application Insights, besides Azure's own columns."""
+
 WIDE_INSTANCES: Final = 8
 HUGE_INSTANCES: Final = 4
 
@@ -49,6 +52,7 @@ def single() -> tuple[dict[str, Any], list[Target]]:
         at_most("single, event leaves the world to start accepted: p50, real time", real["p50_s"], 1.5, " s"),
         at_most("single: p99, real time", real["p99_s"], 5, " s"),
         at_least("single, how much sooner than the 60-second poll: p50", theirs["p50_s"] / ours["p50_s"], 15),
+        at_most("single: log that is paid for, for each recovery", _kilobytes(real), MOST_LOG_KB, " KB"),
     ]
 
 
@@ -94,6 +98,7 @@ def storm() -> tuple[dict[str, Any], list[Target]]:
         ),
         at_most("storm 1,000: Resource Graph queries until all run (virtual time)", ours["requests"]["graph"], 120),
         at_most("storm 1,000: Resource Graph queries (real time)", real["graph_queries"], 120),
+        at_most("storm 1,000: log that is paid for, for each recovery", _kilobytes(real), MOST_LOG_KB, " KB"),
         at_least(
             "storm 1,000: last VM runs, how much sooner than one after the other",
             _over(peers[0]["last_running_s"], ours["last_running_s"]),
@@ -178,6 +183,11 @@ PARTS: Final[dict[str, Part]] = {
     "growth": grow,
     "idle": idle_cost,
 }
+
+
+def _kilobytes(real: dict[str, Any]) -> float:
+    size: float = real["log_bytes"]["for_each_recovery"]
+    return size / 1000
 
 
 def _over(one: float | None, other: float | None) -> float | None:

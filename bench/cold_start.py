@@ -43,8 +43,7 @@ _ENVIRONMENT: Final = {
 APP: Final = "import function_app"
 READY: Final = "import function_app; function_app.responder()"
 FIRST_MESSAGE: Final = """
-import asyncio, function_app, azure.functions as func, logging
-logging.disable(logging.CRITICAL)
+import asyncio, function_app, azure.functions as func
 message = func.QueueMessage(body=b'{"type": "nothing of ours", "source": "/bench", "specversion": "1.0", "id": "1"}')
 asyncio.run(function_app.app.get_functions()[0].get_user_function()(message))
 """

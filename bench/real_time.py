@@ -20,6 +20,8 @@ from bench.scenarios import AT_ONCE, SECOND, TAG
 from bench.stage import percentile
 from localazure.event_log import Step
 from localazure.laptop import laptop_azure
+from localazure.shipped_log import shipped
+from spot_responder.clients.outcomes import CLOSED_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,8 +63,8 @@ class Stages:
 
 
 def singles(folder: Path) -> dict[str, Any]:
-    """Evict 200 VMs one by one, each in an idle app, and say where the time goes."""
-    stages = asyncio.run(_singles(folder))
+    """Evict 200 VMs one by one, each in an idle app, and say where the time goes, and what of the log is paid for."""
+    stages, logs = asyncio.run(_singles(folder))
     whole = [each.whole for each in stages]
     return {
         "evictions": len(stages),
@@ -71,17 +73,18 @@ def singles(folder: Path) -> dict[str, Any]:
         "p99_s": percentile(whole, 99),
         "stages_p50_s": {name: percentile([getattr(each, name) for each in stages], 50) for name in Stages.__slots__},
         "stages_p99_s": {name: percentile([getattr(each, name) for each in stages], 99) for name in Stages.__slots__},
+        "log_bytes": _log_bytes(logs, len(stages)),
     }
 
 
-async def _singles(folder: Path) -> list[Stages]:
+async def _singles(folder: Path) -> tuple[list[Stages], list[Path]]:
     async with AsyncExitStack() as stack:
         laptops = [
             await stack.enter_async_context(laptop_azure(folder / f"laptop-{number}", _QUICK, _ONE_BY_ONE))
             for number in range(LAPTOPS)
         ]
         played = await asyncio.gather(*(_evict_one_by_one(laptop, number) for number, laptop in enumerate(laptops)))
-    return [stages for each in played for stages in each]
+    return [stages for each in played for stages in each], [laptop.host_log for laptop in laptops]
 
 
 async def _evict_one_by_one(laptop: Laptop, number: int) -> list[Stages]:
@@ -161,11 +164,12 @@ async def _storm(folder: Path) -> dict[str, Any]:
         evicting = asyncio.create_task(_evict_all(laptop, machines))
         while (laptop.clock.now() - began).total_seconds() < STORM_PATIENCE_S:
             await asyncio.sleep(_LOOK_S)
-            if all(machine.running_at and machine.start_calls for machine in machines):
+            if all(machine.running_at and machine.start_calls for machine in machines) and _closed(laptop) >= STORM_VMS:
                 break
         await evicting
         used = {name: round(processor_seconds(number) - used[name], 1) for name, number in processes.items()}
-        return _told(laptop, machines, began) | {"processor_s": used, "log_lines": _log_lines(laptop.host_log)}
+        told = _told(laptop, machines, began) | {"processor_s": used, "log_lines": _log_lines(laptop.host_log)}
+        return told | {"log_bytes": _log_bytes([laptop.host_log], len(machines))}
 
 
 async def _evict_all(laptop: Laptop, machines: Sequence[Machine]) -> None:
@@ -192,6 +196,10 @@ def _told(laptop: Laptop, machines: Sequence[Machine], began: datetime) -> dict[
     }
 
 
+def _closed(laptop: Laptop) -> int:
+    return sum(1 for event in laptop.outcomes.published if event["type"] == CLOSED_TYPE)
+
+
 def _log_lines(host_log: Path) -> dict[str, int]:
     events: Counter[str] = Counter()
     for line in host_log.read_text("utf-8").splitlines():
@@ -199,6 +207,15 @@ def _log_lines(host_log: Path) -> dict[str, int]:
         if message.startswith("{"):
             events[json.loads(message).get("event", "")] += 1
     return dict(events)
+
+
+def _log_bytes(host_logs: Sequence[Path], recoveries: int) -> dict[str, int]:
+    """Count the bytes that the worker sends to Application Insights for each recovery, by who logs them."""
+    sizes: Counter[str] = Counter()
+    for record in (record for log in host_logs for record in shipped(log)):
+        sizes[record.logger] += record.size
+    by_logger = {logger: round(size / recoveries) for logger, size in sizes.most_common()}
+    return {"for_each_recovery": round(sizes.total() / recoveries), **by_logger}
 
 
 def _short(words: str) -> str:

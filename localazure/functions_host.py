@@ -45,6 +45,7 @@ _LOG_LOOK_S: Final = 0.05
 _FINISH_PATIENCE_S: Final = 10.0
 _PARENT_LOOK_S: Final = 0.5
 _LINES_TOLD: Final = 20
+_WORKER_ITSELF: Final = ("azure.functions", "azure_functions_runtime")
 
 logger = logging.getLogger("localazure.functions_host")
 
@@ -122,7 +123,6 @@ async def serve(
         AppDidNotLoadError, HostSettingsError: the app cannot run; the message says why.
     """
     functions = await load_app(app_directory)
-    _let_the_worker_speak()
     surroundings = Surroundings(
         settings,
         read_queue_settings(app_directory / "host.json"),
@@ -203,15 +203,19 @@ def _set_up_logging() -> None:
     formatter.converter = time.gmtime
     handler = logging.StreamHandler()
     handler.setFormatter(formatter)
+    handler.addFilter(_is_for_the_app)
+    # As the worker does before it loads the app: what leaves it after that is the app's own choice.
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    # The SDKs tell every request at INFO.
-    logging.getLogger("azure").setLevel(logging.WARNING)
-    # The worker library logs an app's import error with its traceback, and hands it to us as well: told once is enough.
-    logging.getLogger("azure.functions").setLevel(logging.CRITICAL)
+    # We are another process in Azure, whose levels are not the app's.
+    logging.getLogger("localazure").setLevel(logging.INFO)
 
 
-def _let_the_worker_speak() -> None:
-    logging.getLogger("azure.functions").setLevel(logging.WARNING)
+def _is_for_the_app(record: logging.LogRecord) -> bool:
+    """Tell whether Azure shows a record to whom the app belongs: what its worker says of itself goes to Microsoft only.
+
+    So says ``is_system_log_category`` in azure-functions-python-worker, ``proxy_worker/logging.py``.
+    """
+    return not record.name.startswith(_WORKER_ITSELF)
 
 
 def main() -> int:

@@ -32,6 +32,9 @@ _KINDS: Final = ("queueTrigger", "timerTrigger", "eventGridTrigger", "httpTrigge
 _OUTPUTS: Final = ("http",)
 
 logger = logging.getLogger(__name__)
+# What the host asks of the storage is nothing that the app's worker logs.
+_REQUESTS: Final = logging.getLogger(f"{__name__}.requests")
+_REQUESTS.setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +155,9 @@ async def _queue_listener(trigger: _Trigger, given: Surroundings, stack: AsyncEx
     client_id = given.settings.get(f"{connection}__clientId")
     credential = await stack.enter_async_context(DefaultAzureCredential(managed_identity_client_id=client_id))
     service = await stack.enter_async_context(
-        QueueServiceClient(uri, credential, retry_total=_RETRIES, initial_backoff=_FIRST_RETRY_S, increment_base=2)
+        QueueServiceClient(
+            uri, credential, retry_total=_RETRIES, initial_backoff=_FIRST_RETRY_S, increment_base=2, logger=_REQUESTS
+        )
     )
     name = trigger.binding["queueName"]
     return QueueListener(

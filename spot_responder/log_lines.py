@@ -39,6 +39,16 @@ _NO_LOGIN: Final = (
 LOG: Final = logging.getLogger("spot_responder")
 
 
+def keep_libraries_quiet() -> None:
+    """Let nobody but us log below WARNING: what leaves the Functions worker is paid for.
+
+    It sends whatever the root logger lets pass, and sets that to INFO before it loads the app; Azure's SDKs log each
+    request and each answer at INFO. Here who may speak is named, not who may not: that goes for new libraries as well.
+    """
+    logging.getLogger().setLevel(logging.WARNING)
+    LOG.setLevel(logging.INFO)
+
+
 def log_decision(
     situation: Situation, decision: Decision, now: datetime, recovery: Recovery | None = None, *, dry_run: bool = False
 ) -> None:

@@ -36,6 +36,32 @@ azure = sorted(name for name in sys.modules if name.split(".")[0] in ("azure", "
 print(json.dumps({"functions": functions, "azure": azure}))
 """
 
+IN_THE_WORKER = """
+import asyncio, json, logging, pathlib, sys
+from localazure.worker import Invocation, TypedData, invoke, load_app
+
+class Sent(logging.Handler):
+    def emit(self, record):
+        sent.append([record.name, record.levelname])
+
+async def run():
+    functions = {each.name: each for each in await load_app(pathlib.Path.cwd())}
+    sent.clear()
+    message = json.dumps({"specversion": "1.0", "id": "1", "type": "nothing of ours", "source": "/test"})
+    await invoke(functions["on_signal"], Invocation("message", TypedData(string=message)))
+
+sent = []
+# As the worker does before it loads an app; DEBUG where PYTHON_ENABLE_DEBUG_LOGGING asks for it.
+logging.getLogger().addHandler(Sent())
+logging.getLogger().setLevel(sys.argv[1])
+asyncio.run(run())
+loggers = [logging.getLogger(name) for name in [*logging.root.manager.loggerDict, "a.library.of.tomorrow"]]
+for logger in loggers:
+    for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
+        logger.log(level, "something")
+print(json.dumps({"loggers": [logger.name for logger in loggers], "sent": sent}))
+"""
+
 
 def start(settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Import the app in a process of its own, as the host does, and look at it."""
@@ -132,3 +158,30 @@ def test_a_senseless_setting_stops_the_app_and_is_named(name: str, value: str) -
     done = start(SETTINGS | {name: value})
     assert done.returncode != 0
     assert f"InvalidSettingError: setting {name} is {value!r}: expected " in done.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("level", ["INFO", "DEBUG"])
+def test_no_library_logs_its_requests_at_the_operators_cost_and_each_may_warn(level: str) -> None:
+    """In Microsoft's worker, after a message: our own lines leave from INFO on, and all others' from WARNING on."""
+    nowhere = {
+        **dict.fromkeys(SETTINGS, "https://127.0.0.1:1/account"),
+        "AZURE_TOKEN_CREDENTIALS": "EnvironmentCredential",
+    }
+    inherited = {key: value for key, value in os.environ.items() if key not in OURS}
+    command = [sys.executable, "-c", IN_THE_WORKER, level]
+    done = subprocess.run(  # noqa: S603 - our own interpreter
+        command, env=inherited | nowhere, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    loggers, sent = set(told["loggers"]), {(name, level) for name, level in told["sent"]}
+    assert loggers > {
+        "azure.core.pipeline.policies.http_logging_policy",
+        "azure.identity.aio._credentials.chained",
+        "azure.functions",
+        "msal.application",
+        "aiohttp.client",
+        "asyncio",
+    }
+    ours = {("spot_responder", "INFO")}
+    assert sent == ours | {(name, level) for name in loggers for level in ("WARNING", "ERROR")}

@@ -135,6 +135,38 @@ def test_capacity_that_trickles_is_taken_as_it_comes() -> None:
             pool = restored(pool, f"vm-{number}", at("10:04"), POLICY)
 
 
+def test_capacity_that_trickles_lets_one_more_in_with_each_round() -> None:
+    """Of one, two, three and four who are let in, all have to come up before there is room for one more."""
+    pool, widths = replace(closed_at_ten(), trickles=True), []
+    for width in (1, 2, 3, 4):
+        pool = with_starts(pool, width, at("10:01"))
+        for number in range(width):
+            pool = restored(pool, f"vm-{number}", at("10:02"), POLICY)
+            widths.append(pool.width)
+    assert widths == [2, 2, 3, 3, 3, 4, 4, 4, 4, 5]
+
+
+def test_an_outage_that_was_probed_in_vain_is_no_trickle() -> None:
+    """Refused at ten, and the probe at 10:01 as well, nobody having come up: what comes back then is taken doubling."""
+    pool = refused(admitted(closed_at_ten(), "a", at("10:01")), "a", at("10:01"), POLICY, roll=0.5)
+    pool = with_starts(pool, 1, at("10:03"))
+    pool = with_starts(restored(pool, "vm-0", at("10:04"), POLICY), 2, at("10:04"))
+    for number in (0, 1):
+        pool = restored(pool, f"vm-{number}", at("10:05"), POLICY)
+    assert pool.width == 4
+
+
+def test_who_came_up_between_two_refusals_makes_a_trickle_of_it() -> None:
+    """The probe of 10:01 comes up, the next is refused: little by little, so from then on by one a round."""
+    pool = restored(admitted(closed_at_ten(), "a", at("10:01")), "a", at("10:02"), POLICY)
+    pool = refused(admitted(pool, "b", at("10:02")), "b", at("10:02"), POLICY, roll=0.5)
+    for width in (1, 2):
+        pool = with_starts(pool, width, at("10:03"))
+        for number in range(width):
+            pool = restored(pool, f"vm-{number}", at("10:04"), POLICY)
+    assert pool.width == 3
+
+
 def test_a_refusal_after_a_success_that_needed_no_gate_is_no_outage_yet() -> None:
     """A pool that was proven refuses: somebody came up a moment ago, so its capacity trickles."""
     pool = restored(with_starts(POOL, 1, TEN), "vm-0", at("10:00:30"), POLICY)

@@ -10,7 +10,7 @@ import pytest
 
 from spot_responder.evidence import Evidence
 from spot_responder.failures import FailureKind
-from spot_responder.recoveries import AttemptState, Outcome, Recovery, UnlawfulMoveError
+from spot_responder.recoveries import Attempt, AttemptState, Outcome, Recovery, UnlawfulMoveError
 from spot_responder.signals import SignalKind
 from tests.makers import TEN, at, failure, recovery
 
@@ -72,6 +72,15 @@ def test_a_throttled_request_was_no_attempt() -> None:
     """Azure did not even look at it."""
     throttled = asking().refused(failure(FailureKind.THROTTLED), counts=False)
     assert (throttled.attempts, throttled.failures_of(FailureKind.THROTTLED)) == (0, 1)
+
+
+def test_a_throttled_request_takes_back_its_own_count_only() -> None:
+    """Refused twice for want of capacity, then throttled: two attempts are on the record, and the next is the third."""
+    twice = asking().refused(NO_CAPACITY, counts=True).asking(at("10:05"), at("10:07"), "again")
+    asked = twice.refused(NO_CAPACITY, counts=True).asking(at("10:10"), at("10:12"), "once more")
+    throttled = asked.refused(failure(FailureKind.THROTTLED), counts=False)
+    assert throttled.attempts == 2
+    assert throttled.asking(at("10:15"), at("10:17"), "the third").attempt == Attempt(3, at("10:15"))
 
 
 def test_a_restored_vm_leaves_a_restart_to_remember_and_no_old_evidence() -> None:

@@ -289,6 +289,22 @@ def test_who_is_evicted_into_a_closed_pool_waits_there_and_costs_no_look(new_azu
     assert looks == {"second": 2}
 
 
+def test_a_vm_that_its_scale_set_restores_is_not_waited_for_in_a_closed_pool(new_azure: NewAzure) -> None:
+    """It is tagged, and evicted where another was just refused: ARM is not asked about it, and no case is opened."""
+    azure = new_azure()
+    azure.add_vm("first")
+    vm = azure.add_vm("of-the-farm", scale_set_id=azure.world.add_scale_set("farm", restore_policy=True))
+    azure.world.set_capacity(azure.pool_key("first"), 0)
+    azure.world.evict("first")
+    azure.run_until(at("10:01"))
+    looks: list[str] = []
+    azure.script.next(Door.VM_READ, about=vm.vm_id, times=1000, meanwhile=lambda: looks.append(f"{azure.now:%H:%M}"))
+    azure.world.evict("of-the-farm")
+    azure.run_until(at("11:00"))
+    assert (starts(azure, "of-the-farm"), looks) == ([], [])
+    assert len(azure.storage.recoveries.rows) == 1
+
+
 def test_news_of_what_we_saw_ourselves_costs_no_look(new_azure: NewAzure) -> None:
     """The event that it runs comes a minute after the look that closed its case; a later start by others is news."""
     azure = new_azure()

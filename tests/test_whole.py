@@ -18,12 +18,14 @@ from localazure import demo
 from localazure.azure_events import PRIVATE_VALUES
 from localazure.laptop import HOST_LOG
 from localazure.scenarios import SCENARIOS, Scenario
+from localazure.shipped_log import shipped
 from localazure.timeline import app_lines
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from localazure.demo import Ending
+    from localazure.shipped_log import Shipped
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Played:
     endings: dict[str, Ending]
     lines: list[dict[str, Any]]
     log: str
+    paid_for: list[Shipped]
 
     def said_of(self, name: str, event: str) -> list[dict[str, Any]]:
         """Give the app's log lines of one kind about one VM."""
@@ -44,8 +47,9 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
     """Play the demo once for all tests here."""
     folder: Path = tmp_path_factory.mktemp("demo")
     endings = asyncio.run(demo.play(folder))
-    lines, _ = app_lines(folder / HOST_LOG)
-    return Played({ending.player.name: ending for ending in endings}, lines, (folder / HOST_LOG).read_text())
+    log = folder / HOST_LOG
+    lines, _ = app_lines(log)
+    return Played({ending.player.name: ending for ending in endings}, lines, log.read_text(), shipped(log))
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.title)
@@ -119,6 +123,17 @@ def test_the_log_keeps_secrets_and_personal_data_to_itself(played: Played) -> No
     assert [value for value in PRIVATE_VALUES if value in played.log] == []
     assert "/operations/" not in played.log
     assert "eyJ" not in played.log
+
+
+def test_no_request_of_an_sdk_is_in_the_log_that_is_paid_for(played: Played) -> None:
+    """What the worker sends to Application Insights are our own lines: nothing happens that a library would warn of."""
+    assert {record.logger for record in played.paid_for} == {"spot_responder"}
+
+
+def test_a_recovery_costs_no_more_log_than_the_operators_page_says(played: Played) -> None:
+    """With its refusals, and with the looks at the VMs that are left alone: 10 KB for each at most."""
+    restored = [ending for ending in played.endings.values() if ending.outcome == "restored"]
+    assert 0 < sum(record.size for record in played.paid_for) / len(restored) <= 10_000
 
 
 def test_nothing_goes_wrong_that_nobody_planned(played: Played) -> None:

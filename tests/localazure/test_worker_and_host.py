@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE_S = 30.0
 APP = """
-import asyncio, json, pathlib
+import asyncio, json, logging, pathlib
 import azure.functions as func
 
 HERE = pathlib.Path(__file__).parent
@@ -57,6 +57,7 @@ def record(name, **what):
 async def on_signal(message: func.QueueMessage) -> None:
     body = message.get_body().decode()
     record("begun", body=body)
+    logging.getLogger("azure.library").info("a library logs %s", body)
     if body == "bad":
         raise ValueError("this is no event")
     if body == "slow":
@@ -199,6 +200,21 @@ def test_a_message_reaches_its_function_with_all_that_azure_tells_of_it(tmp_path
     assert done["receipt"]
     assert expires - inserted == timedelta(days=7)
     assert timedelta(minutes=9) < next_visible - inserted < timedelta(minutes=11)
+
+
+def test_the_host_silences_no_library_that_the_app_lets_speak(tmp_path: Path) -> None:
+    """What an app does not hold back leaves its worker, as in Azure; what the host asks of the queue does not."""
+
+    async def story() -> str:
+        async with running(tmp_path) as (at, _):
+            await at.signals.send_message("hello")
+            await until(lambda: bool(at.recorded("done")))
+            await at.emptied()
+            return at.log
+
+    log = asyncio.run(story())
+    assert " INFO azure.library: a library logs hello\n" in log
+    assert "/signals/messages" not in log
 
 
 def test_a_message_that_always_fails_ends_in_the_poison_queue_and_delays_no_other(tmp_path: Path) -> None:
