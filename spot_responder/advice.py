@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.command_lines import shell_words
 from spot_responder.evidence import Verdict
 from spot_responder.failures import FailureKind
 from spot_responder.near_misses import tag_command
@@ -12,6 +13,7 @@ from spot_responder.situations import Wait
 from spot_responder.vms import PowerState
 
 if TYPE_CHECKING:
+    from spot_responder.command_lines import CommandLine
     from spot_responder.failures import Failure
     from spot_responder.policy import Policy
     from spot_responder.situations import Decision, Situation
@@ -24,44 +26,50 @@ _PASSES_SOON: Final = frozenset({FailureKind.THROTTLED, FailureKind.CONFLICT})
 _ABOUT_CAPACITY: Final = "it comes back when Azure has room; sooner only in another size, zone or region"
 
 _ABOUT_LIMITS: Final = {
-    Notice.BRAKE: "it is evicted again and again: another size, zone or region may hold longer",
-    Notice.BUDGET: "it was asked for again and again, in vain: what Azure said each time is in the app's log",
+    Notice.BRAKE: "if Azure evicts it again and again, another size, zone or region may hold longer",
+    Notice.BUDGET: "what Azure said to each of these start requests is in the app's log",
 }
 
 
-def advice(
-    situation: Situation, decision: Decision, failure: Failure | None, policy: Policy, called: str
+def advice(  # noqa: PLR0913, PLR0917 - what it rests on, and how it is written
+    situation: Situation,
+    decision: Decision,
+    failure: Failure | None,
+    policy: Policy,
+    called: str,
+    command: CommandLine,
 ) -> tuple[str, ...]:
     """Give what an operator may do; nothing where all goes its way.
 
-    ``failure``: of the latest start request. ``called``: how our commands are told which VM is meant.
+    ``failure``: of the latest start request. ``called``: how our commands are told which VM is meant; ``command``
+    writes them.
     """
     vm, row = situation.vm, situation.recovery
     if vm is None:
         asked = situation.signal.vm_id
-        where = f"--name {asked.name} --subscription {asked.subscription_id}"
-        return (f"is it there, and may you see it? az resource list {where}",)
+        look = shell_words("az", "resource", "list", "--name", asked.name, "--subscription", asked.subscription_id)
+        return (f"is it there, and may you see it? {look}",)
     lines = _about_the_tag(vm, policy)
     is_held = row is not None and row.held_at is not None
     if is_held:
-        lines.append(f"to end the hold: spot-responder release {called}")
+        lines.append(f"to end the hold: {command('release', called)}")
     if situation.evidence.verdict is Verdict.STOPPED_BY_OWNER and vm.power_state is not PowerState.RUNNING:
-        lines += [_who(vm.vm_id), f"to have it up: az vm start --ids {vm.vm_id}"]
+        lines += [_who(vm.vm_id), f"to have it up: {_start(vm)}"]
     elif isinstance(decision, Wait) and not is_held:
-        lines += _about_the_wait(decision, failure, situation, vm, called)
+        lines += _about_the_wait(decision, failure, situation, vm, command("retry", called))
     return tuple(lines)
 
 
-def _about_the_wait(wait: Wait, failure: Failure | None, situation: Situation, vm: Vm, called: str) -> list[str]:
+def _about_the_wait(wait: Wait, failure: Failure | None, situation: Situation, vm: Vm, retry: str) -> list[str]:
     lines = [_about(failure, vm)] if failure else []
     if wait.notice is not None:
         # A retry outranks neither brake nor budget.
-        return [*lines, _ABOUT_LIMITS[wait.notice], f"to have it up all the same: az vm start --ids {vm.vm_id}"]
+        return [*lines, _ABOUT_LIMITS[wait.notice], f"to have it up all the same: {_start(vm)}"]
     if failure is None and wait.at_gate and situation.pool and situation.pool.refusals:
         lines.append(_ABOUT_CAPACITY)
     is_retry_heard = failure is not None and failure.kind not in _PASSES_SOON and failure.retry_after is None
     if is_retry_heard or (failure is None and wait.at_gate):
-        lines.append(f"to have it tried now, without waiting: spot-responder retry {called}")
+        lines.append(f"to have it tried now, without waiting: {retry}")
     return lines
 
 
@@ -73,7 +81,12 @@ def _about_the_tag(vm: Vm, policy: Policy) -> list[str]:
 
 def _who(vm_id: VmId) -> str:
     fields = "{when:eventTimestamp, who:caller, what:operationName.value}"
-    return f'who it was: az monitor activity-log list --resource-id {vm_id} --offset 7d --query "[].{fields}" -o table'
+    of_it = shell_words("az", "monitor", "activity-log", "list", "--resource-id", vm_id)
+    return f'who it was: {of_it} --offset 7d --query "[].{fields}" -o table'
+
+
+def _start(vm: Vm) -> str:
+    return shell_words("az", "vm", "start", "--ids", vm.vm_id)
 
 
 def _about(failure: Failure, vm: Vm) -> str:
@@ -81,36 +94,37 @@ def _about(failure: Failure, vm: Vm) -> str:
         case FailureKind.CAPACITY:
             return _ABOUT_CAPACITY
         case FailureKind.PRICE:
-            raise_it = f"az vm update --ids {vm.vm_id} --set billingProfile.maxPrice=-1"
+            raise_it = f"{shell_words('az', 'vm', 'update', '--ids', vm.vm_id)} --set billingProfile.maxPrice=-1"
             return f"to pay up to the on-demand price: {raise_it}"
         case FailureKind.QUOTA:
-            see_it = f"az vm list-usage -l {vm.location} {_subscription(vm)} -o table"
-            return f"to see the quota (Total Regional Spot vCPUs): {see_it}"
+            see_it = f"{shell_words('az', 'vm', 'list-usage', '-l', vm.location)} {_subscription(vm)} -o table"
+            return f"to see the quotas (Spot VMs have one of their own, Total Regional Spot vCPUs): {see_it}"
         case FailureKind.DENIED:
             return _about_denied(failure, vm)
         case FailureKind.THROTTLED:
             told = "Azure said for how long to be quiet" if failure.retry_after else "Azure wants fewer requests"
             return f"nothing is to be done: {told}, and the app obeys"
         case FailureKind.CONFLICT:
-            return "nothing is to be done: the other operation ends by itself"
+            return "Azure works on it for somebody else, it says: who that is, the Activity Log knows"
         case _:
-            return "nobody here knows this code: look it up, and tell those who maintain Spot Responder of it"
+            return "the app does not know this code: look it up, and tell those who maintain Spot Responder of it"
 
 
 def _about_denied(failure: Failure, vm: Vm) -> str:
     match failure.code.lower():
         case "scopelocked":
-            return (
-                f"a read-only lock forbids it: az lock list -g {vm.vm_id.resource_group} {_subscription(vm)} -o table"
-            )
+            locks = shell_words("az", "lock", "list", "-g", vm.vm_id.resource_group)
+            return f"a lock forbids it: {locks} {_subscription(vm)} -o table"
         case "requestdisallowedbypolicy":
-            return f"an Azure Policy forbids it: az policy state list --resource {vm.vm_id} -o table"
+            states = shell_words("az", "policy", "state", "list", "--resource", vm.vm_id)
+            return f"an Azure Policy forbids it: {states} -o table"
         case "authorizationfailed" | "linkedauthorizationfailed":
             scope = f"/subscriptions/{vm.vm_id.subscription_id}/resourceGroups/{vm.vm_id.resource_group}"
-            return f"does the app have its role? az role assignment list --scope {scope} --include-inherited -o table"
+            roles = shell_words("az", "role", "assignment", "list", "--scope", scope)
+            return f"does the app have its role? {roles} --include-inherited -o table"
         case _:
             return "the VM's or the subscription's configuration forbids it: Azure's words say what"
 
 
 def _subscription(vm: Vm) -> str:
-    return f"--subscription {vm.vm_id.subscription_id}"
+    return shell_words("--subscription", vm.vm_id.subscription_id)

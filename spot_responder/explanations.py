@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.advice import advice
 from spot_responder.amounts import count
+from spot_responder.command_lines import CommandLine
 from spot_responder.evidence import Verdict
 from spot_responder.near_misses import NearMiss, near_misses
 from spot_responder.notices import of_failures
@@ -24,6 +25,7 @@ from spot_responder.situations import Close, Ignore, Start, Wait
 from spot_responder.vms import PowerState
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from spot_responder.failures import Failure
@@ -105,6 +107,7 @@ _CAUSE: Final = {
 }
 
 
+_COMMAND: Final = CommandLine()
 _SWEEP: Final = (
     "no event told the app of it yet: one may be on its way, and the next sweep finds it (every 15 minutes, or as "
     "SWEEP_SCHEDULE says)"
@@ -112,11 +115,20 @@ _SWEEP: Final = (
 
 
 def explain(  # noqa: PLR0913 - all that it rests on
-    situation: Situation, decision: Decision, policy: Policy, now: datetime, *, called: str = "", dry_run: bool = False
+    situation: Situation,
+    decision: Decision,
+    policy: Policy,
+    now: datetime,
+    *,
+    called: str = "",
+    dry_run: bool = False,
+    command: CommandLine = _COMMAND,
+    history: Sequence[Recovery] = (),
 ) -> Explanation:
     """Explain a VM by what is known of it and what would be decided about it now.
 
-    ``called``: how a command is told which VM is meant; its name, where nothing else is given.
+    ``called``: how a command is told which VM is meant; its name, where nothing else is given. ``command`` writes the
+    commands that are advised. ``history``: earlier recoveries of the VM, as far as they were looked for.
     """
     vm, row = situation.vm, situation.recovery
     case = open_case(situation.open_recovery, now, dry_run=dry_run) if situation.open_recovery else None
@@ -135,10 +147,10 @@ def explain(  # noqa: PLR0913 - all that it rests on
         why_not=not_covered,
         near_misses=misses,
         held_at=row.held_at if row else None,
-        told=_told(situation),
+        told=_told(situation, history),
         tried=_tried(situation.open_recovery, failure),
         next=_next(situation, decision, case, dry_run=dry_run),
-        advice=advice(situation, decision, failure, policy, called),
+        advice=advice(situation, decision, failure, policy, called, command),
         case=case,
         last_case=_last_case(row, situation),
         restarts_today=len(row.restarts_within_a_day(now)) if row else 0,
@@ -167,7 +179,8 @@ def _headline(
     if why_not(decision):
         return f"{how}, and is not covered: {decision.reason}" + _but(misses)
     if case and case.is_overdue:
-        return f"{how}: the app does not run, may not look, or lost a message: the look that was due did not happen"
+        why = "as a rule the app does not run, may not look, or lost a message"
+        return f"{how}: the look that was due did not happen: {why}"
     return f"{how}: {_state_of_things(situation, decision, dry_run=dry_run)}"
 
 
@@ -195,20 +208,18 @@ def _state_of_things(situation: Situation, decision: Decision, *, dry_run: bool)
             return decision.reason
 
 
-def _told(situation: Situation) -> tuple[Told, ...]:
+def _told(situation: Situation, history: Sequence[Recovery]) -> tuple[Told, ...]:
     evidence, vm = situation.evidence, situation.vm
     swallowed = evidence.verdict is Verdict.EVICTED and evidence.stopped_weakly_at
-    weakly = "Resource Health: somebody asked to stop it" + (" (taken as a part of the eviction)" if swallowed else "")
+    weakly = "Resource Health: a stop was asked for" + (" (taken as a part of the eviction)" if swallowed else "")
     case, row = situation.open_recovery, situation.recovery
     asked_at = evidence.start_asked_at or (row.attempt.asked_at if row and row.attempt else None)
-    is_ours = asked_at and evidence.started_at and asked_at <= evidence.started_at <= asked_at + START_PATIENCE
-    starter = "our start began" if is_ours else "somebody began to start it"
     known = [
         (case.opened_at if case else None, _heard(case.opened_by) if case else ""),
         (evidence.evicted_at, "Azure evicted it"),
         (evidence.stopped_firmly_at, "an ARM event: somebody stopped it"),
         (evidence.stopped_weakly_at, weakly),
-        (evidence.started_at, f"Resource Health: {starter}"),
+        (evidence.started_at, f"Resource Health: {_starter(evidence.started_at, (*history, *([row] if row else [])))}"),
         (asked_at, "our own start request"),
         (evidence.settled_at, "what was told up to then is over: it ran since"),
         (row.held_at if row else None, "an operator held it"),
@@ -216,6 +227,22 @@ def _told(situation: Situation) -> tuple[Told, ...]:
     if vm and vm.annotation:
         known.append((vm.annotation.occurred_at, f"its newest health annotation: {one_line(vm.annotation.name)}"))
     return tuple(sorted((Told(at, what) for at, what in known if at), key=lambda told: told.at))
+
+
+def _starter(began_at: datetime | None, rows: Sequence[Recovery]) -> str:
+    """Say whose start it was, as far as is known: a row keeps its starts of an hour, its restarts of a day."""
+    if began_at and any(_is_ours(began_at, row) for row in rows):
+        return "the app's start began"
+    return "a start began; nothing is known here of the app having asked for it"
+
+
+def _is_ours(began_at: datetime, row: Recovery) -> bool:
+    asked = {*row.starts, row.evidence.start_asked_at, row.attempt.asked_at if row.attempt else None}
+    if any(at and at <= began_at <= at + START_PATIENCE for at in asked):
+        return True
+    # It came back through us then, so what began just before that was ours.
+    back = {*row.restarts, row.closed_at if row.outcome is Outcome.RESTORED else None}
+    return any(at and at - START_PATIENCE <= began_at <= at for at in back)
 
 
 def _heard(by: SignalKind) -> str:
@@ -247,7 +274,7 @@ def _tried(row: Recovery | None, failure: Failure | None) -> tuple[str, ...]:
         before = f"{tries}, and " if row.attempts else ""
         came = f"one that Azure did not try, so that it is not counted ({failure.kind})"
         return (f"{before}{came}. Azure said: {failure.said}",)
-    known = "Azure works on it" if row.attempt.state is AttemptState.ACCEPTED else "its answer is not known yet"
+    known = "Azure accepted it" if row.attempt.state is AttemptState.ACCEPTED else "its answer is not known yet"
     return (f"{tries}; the latest is under way: {known}",)
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from spot_responder.command_lines import CommandLine
     from spot_responder.event_paths import EventPath
     from spot_responder.letters import QueueCounts
     from spot_responder.open_cases import OpenCase
@@ -26,7 +27,7 @@ TOO_LONG: Final = timedelta(days=1)
 _NAMED: Final = 5
 """So many VMs of one problem are named, and the others counted."""
 
-_IS_IT_THERE: Final = "az functionapp show --subscription SUB -g GROUP -n APP --query state; spot-responder doctor"
+_IS_IT_THERE: Final = "az functionapp show --subscription SUB -g GROUP -n APP --query state"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,40 +38,47 @@ class Problem:
     mend: str
 
 
-def problems(cases: Sequence[OpenCase], queues: QueueCounts, path: EventPath, now: datetime) -> tuple[Problem, ...]:
-    """Find what does not go on by itself, or should not be so."""
+def problems(
+    cases: Sequence[OpenCase], queues: QueueCounts, path: EventPath, now: datetime, command: CommandLine
+) -> tuple[Problem, ...]:
+    """Find what does not go on by itself, or should not be so. ``command`` writes the commands that are advised."""
     called = names(case.vm_id for case in cases)
-    found = [*_letters(queues), *_overdue(cases, called), *_needs(cases, called), *_too_long(cases, called, now)]
+    found = [
+        *_letters(queues, command),
+        *_overdue(cases, called, command),
+        *_needs(cases, called, command),
+        *_too_long(cases, called, now, command),
+    ]
     if path.standing is EventPathStanding.SILENT:
         what = f"no event told of the newest eviction: the sweep found it ({path.found_by_sweep} of the last 7 days)"
-        found.append(Problem(what, "spot-responder doctor"))
+        found.append(Problem(what, command("doctor")))
     return tuple(found)
 
 
-def _letters(queues: QueueCounts) -> Iterator[Problem]:
+def _letters(queues: QueueCounts, command: CommandLine) -> Iterator[Problem]:
     places = (
-        (queues.poison, "message", "signals-poison: the app gave up on"),
+        (queues.poison, "message", "signals-poison: the host gave up on"),
         (queues.dead_letters, "blob", "event-dead-letters: Event Grid could not deliver what is in"),
     )
     for number, one, where in places:
         if number:
             what = f"{count(number, one)} in {where} {'it' if number == 1 else 'them'}"
-            yield Problem(what, "spot-responder replay list")
+            yield Problem(what, command("replay", "list"))
     for unseen in queues.unseen:
         if unseen.is_wrong:
             yield Problem(f"{unseen.place} could not be looked into: {unseen.why}", unseen.mend)
 
 
-def _overdue(cases: Sequence[OpenCase], called: Mapping[VmId, str]) -> Iterator[Problem]:
+def _overdue(cases: Sequence[OpenCase], called: Mapping[VmId, str], command: CommandLine) -> Iterator[Problem]:
     overdue = [case for case in cases if case.is_overdue]
     if overdue:
         who = _names(overdue, called)
-        why = "the app does not run, may not look, or lost a message, which the next sweep takes up"
+        why = "as a rule the app does not run, may not look, or lost a message, which the next sweep takes up"
         what = f"nothing came of the look that was due at {who}: {why}"
-        yield Problem(what, _IS_IT_THERE)
+        yield Problem(what, f"{_IS_IT_THERE}; {command('doctor')}")
 
 
-def _needs(cases: Sequence[OpenCase], called: Mapping[VmId, str]) -> Iterator[Problem]:
+def _needs(cases: Sequence[OpenCase], called: Mapping[VmId, str], command: CommandLine) -> Iterator[Problem]:
     """Give one problem for all VMs of a subscription that need the same."""
     alike: defaultdict[tuple[str, str, str], list[OpenCase]] = defaultdict(list)
     for case in cases:
@@ -78,17 +86,19 @@ def _needs(cases: Sequence[OpenCase], called: Mapping[VmId, str]) -> Iterator[Pr
             alike[case.needs, case.vm_id.subscription_id.lower(), case.reason].append(case)
     for same in alike.values():
         first = reference(same[0].vm_id, called)
-        yield Problem(f"{_names(same, called)}: {same[0].reason}", f"spot-responder explain {first}")
+        yield Problem(f"{_names(same, called)}: {same[0].reason}", command("explain", first))
 
 
-def _too_long(cases: Sequence[OpenCase], called: Mapping[VmId, str], now: datetime) -> Iterator[Problem]:
+def _too_long(
+    cases: Sequence[OpenCase], called: Mapping[VmId, str], now: datetime, command: CommandLine
+) -> Iterator[Problem]:
     long_open = [
         case for case in cases if now - case.down_since > TOO_LONG and case.needs is None and case.held_at is None
     ]
     if long_open:
         first = reference(long_open[0].vm_id, called)
         what = f"down for longer than a day: {_names(long_open, called)}"
-        yield Problem(what, f"spot-responder explain {first}")
+        yield Problem(what, command("explain", first))
 
 
 def _names(some: Sequence[OpenCase], called: Mapping[VmId, str]) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from spot_responder.acting import TRIES, Actor
 from spot_responder.decisions import decide, decide_at_the_gate
 from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, Clients, StoreFailedError
+from spot_responder.event_paths import WINDOW, event_path
 from spot_responder.failures import FailureKind
 from spot_responder.gathering import gather_rows, look, recognise
 from spot_responder.log_lines import (
@@ -28,7 +29,6 @@ from spot_responder.log_lines import (
 )
 from spot_responder.messages import put_back, sweep_found_event, times_put_back
 from spot_responder.put_backs import comes_back
-from spot_responder.recoveries import opened_within_a_day
 from spot_responder.signals import NotOurs, Signal, SignalKind, UnreadableEvent, parse_body, read_event
 from spot_responder.situations import Ignore
 
@@ -119,7 +119,9 @@ class Responder:
         candidates = await self.clients.graph.deallocated_spot_vms(self.settings.policy.restart_tag)
         found = set(candidates) - overdue - busy
         await self._raise_hands(found, now)
-        log_sweep(len(found), len(overdue), len(busy), opened_within_a_day([row.value for row in rows], now))
+        history = await store.closed_between((now - WINDOW).date(), now.date())
+        path = event_path([*history, *(row.value for row in rows)], now)
+        log_sweep(len(found), len(overdue), len(busy), path)
         return len(found) + len(overdue)
 
     async def _publish_what_is_untold(self, now: datetime) -> None:
