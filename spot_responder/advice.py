@@ -98,23 +98,23 @@ def _about(failure: Failure, vm: Vm) -> str:
             return f"to pay up to the on-demand price: {raise_it}"
         case FailureKind.QUOTA:
             see_it = f"{shell_words('az', 'vm', 'list-usage', '-l', vm.location)} {_subscription(vm)} -o table"
-            return f"to see the quotas (Spot VMs have one of their own, Total Regional Spot vCPUs): {see_it}"
+            return f"to see the quota (Total Regional Spot vCPUs): {see_it}"
         case FailureKind.DENIED:
             return _about_denied(failure, vm)
         case FailureKind.THROTTLED:
             told = "Azure said for how long to be quiet" if failure.retry_after else "Azure wants fewer requests"
             return f"nothing is to be done: {told}, and the app obeys"
         case FailureKind.CONFLICT:
-            return "Azure works on it for somebody else, it says: who that is, the Activity Log knows"
+            return "another operation holds the VM, as Azure says: the Activity Log shows whose"
         case _:
-            return "the app does not know this code: look it up, and tell those who maintain Spot Responder of it"
+            return "nobody here knows this code: look it up, and tell those who maintain Spot Responder of it"
 
 
 def _about_denied(failure: Failure, vm: Vm) -> str:
     match failure.code.lower():
         case "scopelocked":
             locks = shell_words("az", "lock", "list", "-g", vm.vm_id.resource_group)
-            return f"a lock forbids it: {locks} {_subscription(vm)} -o table"
+            return f"a read-only lock forbids it: {locks} {_subscription(vm)} -o table"
         case "requestdisallowedbypolicy":
             states = shell_words("az", "policy", "state", "list", "--resource", vm.vm_id)
             return f"an Azure Policy forbids it: {states} -o table"

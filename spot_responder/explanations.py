@@ -18,10 +18,10 @@ from spot_responder.open_cases import OpenCase, open_case
 from spot_responder.plain_text import one_line
 from spot_responder.policy import START_PATIENCE
 from spot_responder.pools import pool_of
-from spot_responder.recoveries import AttemptState, Outcome
+from spot_responder.recoveries import RESTARTS_REMEMBERED, AttemptState, Outcome
 from spot_responder.refusals import counts_as_attempt
 from spot_responder.signals import SignalKind
-from spot_responder.situations import Close, Ignore, Start, Wait
+from spot_responder.situations import Close, Ignore, OperationState, Start, Wait
 from spot_responder.vms import PowerState
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from spot_responder.failures import Failure
     from spot_responder.policy import Policy
     from spot_responder.pools import PoolId
-    from spot_responder.recoveries import Recovery
+    from spot_responder.recoveries import Attempt, Recovery
     from spot_responder.situations import Decision, Situation
     from spot_responder.vms import VmId
 
@@ -147,8 +147,8 @@ def explain(  # noqa: PLR0913 - all that it rests on
         why_not=not_covered,
         near_misses=misses,
         held_at=row.held_at if row else None,
-        told=_told(situation, history),
-        tried=_tried(situation.open_recovery, failure),
+        told=_told(situation, history, now),
+        tried=_tried(situation, failure),
         next=_next(situation, decision, case, dry_run=dry_run),
         advice=advice(situation, decision, failure, policy, called, command),
         case=case,
@@ -179,8 +179,7 @@ def _headline(
     if why_not(decision):
         return f"{how}, and is not covered: {decision.reason}" + _but(misses)
     if case and case.is_overdue:
-        why = "as a rule the app does not run, may not look, or lost a message"
-        return f"{how}: the look that was due did not happen: {why}"
+        return f"{how}: the app does not run, may not look, or lost a message: the look that was due did not happen"
     return f"{how}: {_state_of_things(situation, decision, dry_run=dry_run)}"
 
 
@@ -208,18 +207,19 @@ def _state_of_things(situation: Situation, decision: Decision, *, dry_run: bool)
             return decision.reason
 
 
-def _told(situation: Situation, history: Sequence[Recovery]) -> tuple[Told, ...]:
+def _told(situation: Situation, history: Sequence[Recovery], now: datetime) -> tuple[Told, ...]:
     evidence, vm = situation.evidence, situation.vm
     swallowed = evidence.verdict is Verdict.EVICTED and evidence.stopped_weakly_at
     weakly = "Resource Health: a stop was asked for" + (" (taken as a part of the eviction)" if swallowed else "")
     case, row = situation.open_recovery, situation.recovery
     asked_at = evidence.start_asked_at or (row.attempt.asked_at if row and row.attempt else None)
+    rows = [*history, *([row] if row else [])]
     known = [
         (case.opened_at if case else None, _heard(case.opened_by) if case else ""),
         (evidence.evicted_at, "Azure evicted it"),
         (evidence.stopped_firmly_at, "an ARM event: somebody stopped it"),
         (evidence.stopped_weakly_at, weakly),
-        (evidence.started_at, f"Resource Health: {_starter(evidence.started_at, (*history, *([row] if row else [])))}"),
+        (evidence.started_at, _starter(evidence.started_at, rows, now) if evidence.started_at else ""),
         (asked_at, "our own start request"),
         (evidence.settled_at, "what was told up to then is over: it ran since"),
         (row.held_at if row else None, "an operator held it"),
@@ -229,11 +229,13 @@ def _told(situation: Situation, history: Sequence[Recovery]) -> tuple[Told, ...]
     return tuple(sorted((Told(at, what) for at, what in known if at), key=lambda told: told.at))
 
 
-def _starter(began_at: datetime | None, rows: Sequence[Recovery]) -> str:
-    """Say whose start it was, as far as is known: a row keeps its starts of an hour, its restarts of a day."""
-    if began_at and any(_is_ours(began_at, row) for row in rows):
-        return "the app's start began"
-    return "a start began; nothing is known here of the app having asked for it"
+def _starter(began_at: datetime, rows: Sequence[Recovery], now: datetime) -> str:
+    """Say whose start it was, as far as is known: the rows tell of ours within a day, and of older ones some."""
+    if any(_is_ours(began_at, row) for row in rows):
+        return "Resource Health: our start began"
+    if now - began_at < RESTARTS_REMEMBERED:
+        return "Resource Health: somebody began to start it"
+    return "Resource Health: a start of it began, ours or another's: it is not known here any more"
 
 
 def _is_ours(began_at: datetime, row: Recovery) -> bool:
@@ -262,7 +264,8 @@ def _latest_failure(situation: Situation, decision: Decision) -> Failure | None:
     return attempt.failure if attempt else None
 
 
-def _tried(row: Recovery | None, failure: Failure | None) -> tuple[str, ...]:
+def _tried(situation: Situation, failure: Failure | None) -> tuple[str, ...]:
+    row = situation.open_recovery
     if row is None:
         return ()
     if row.attempt is None:
@@ -274,8 +277,15 @@ def _tried(row: Recovery | None, failure: Failure | None) -> tuple[str, ...]:
         before = f"{tries}, and " if row.attempts else ""
         came = f"one that Azure did not try, so that it is not counted ({failure.kind})"
         return (f"{before}{came}. Azure said: {failure.said}",)
-    known = "Azure accepted it" if row.attempt.state is AttemptState.ACCEPTED else "its answer is not known yet"
-    return (f"{tries}; the latest is under way: {known}",)
+    return (f"{tries}; the latest is under way: {_known_of_it(situation, row.attempt)}",)
+
+
+def _known_of_it(situation: Situation, attempt: Attempt) -> str:
+    if attempt.state is not AttemptState.ACCEPTED:
+        return "its answer is not known yet"
+    is_coming_up = situation.vm is not None and situation.vm.power_state is PowerState.STARTING
+    is_told = situation.operation is not None and situation.operation.state is OperationState.IN_PROGRESS
+    return "Azure works on it" if is_coming_up or is_told else "Azure accepted it"
 
 
 def _next(situation: Situation, decision: Decision, case: OpenCase | None, *, dry_run: bool) -> Next:

@@ -10,6 +10,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.recoveries import Outcome
+from spot_responder.signals import SignalKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,8 +85,9 @@ def _was_evicted(recovery: Recovery) -> bool:
     """Whether it was an eviction, as far as is known: an owner's stop may end the case of one, or of nothing else."""
     if recovery.outcome is Outcome.STOPPED_BY_OWNER:
         return recovery.evidence.evicted_at is not None
-    # A closed case keeps of the eviction only that the VM went down before we heard of it.
-    return recovery.outcome not in NO_EVICTION or recovery.went_down_at < recovery.opened_at
+    # A closed case keeps of the eviction only that Azure's word opened it, or that its VM went down before that.
+    was_told = recovery.opened_by is SignalKind.EVICTED or recovery.went_down_at < recovery.opened_at
+    return was_told or recovery.outcome not in NO_EVICTION
 
 
 def _by_step(times: Sequence[float]) -> tuple[Count, ...]:

@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.amounts import count
-from spot_responder.event_paths import EventPathStanding
 from spot_responder.vm_names import names, reference
 
 if TYPE_CHECKING:
@@ -49,9 +48,10 @@ def problems(
         *_needs(cases, called, command),
         *_too_long(cases, called, now, command),
     ]
-    if path.standing is EventPathStanding.SILENT:
-        what = f"no event told of the newest eviction: the sweep found it ({path.found_by_sweep} of the last 7 days)"
-        found.append(Problem(what, command("doctor")))
+    for silent in path.silent:
+        what = f"no event told of the newest eviction of subscription {silent.subscription_id}: the sweep found it"
+        since = f"{count(silent.vms, 'VM')} since the last event"
+        found.append(Problem(f"{what} ({since})", command("doctor")))
     return tuple(found)
 
 
@@ -73,7 +73,7 @@ def _overdue(cases: Sequence[OpenCase], called: Mapping[VmId, str], command: Com
     overdue = [case for case in cases if case.is_overdue]
     if overdue:
         who = _names(overdue, called)
-        why = "as a rule the app does not run, may not look, or lost a message, which the next sweep takes up"
+        why = "the app does not run, may not look, or lost a message, which the next sweep takes up"
         what = f"nothing came of the look that was due at {who}: {why}"
         yield Problem(what, f"{_IS_IT_THERE}; {command('doctor')}")
 

@@ -39,7 +39,7 @@ back, with 1 if not.
 """
 _MINUTES: Final = 60
 _MOST_MINUTES: Final = 24 * 60
-_FROM: Final = "times count from when Azure was asked to evict\n"
+_FROM: Final = "evicted after: since Azure was asked to; told, start and back after: since the eviction\n"
 _LOOK_S: Final = 1.0
 """One read of a table row for each VM: cheap, and a drill is watched by somebody."""
 
@@ -111,15 +111,16 @@ async def _look(before: Drilled, operator: Operator) -> Drilled:
 
 
 def _since(drilled: Drilled) -> str:
-    """Say when, as the table does, and how much of it was the app's: Azure takes its time to evict."""
+    """Say when, as the table does: Azure takes its time to evict, which is not the app's."""
     came_at = drilled.back_at or drilled.start_asked_at or drilled.told_at or drilled.asked_at
-    after = f"+{span(came_at - drilled.asked_at)}"
-    return f"{after}, {span(came_at - drilled.evicted_at)} after the eviction" if drilled.evicted_at else after
+    if drilled.evicted_at is None:
+        return f"{span(came_at - drilled.asked_at)} after the request"
+    return f"{span(came_at - drilled.evicted_at)} after the eviction"
 
 
 def told(drill: Drill, paper: Paper, command: CommandLine) -> str:
     """Write how it went."""
-    heads = ("VM", "drill", "evicted", "heard of", "start asked", "back", "starts", "because")
+    heads = ("VM", "drill", "evicted after", "told after", "start after", "back after", "starts", "because")
     called = names(each.vm_id for each in drill.vms)
     rows = [_row(each, called[each.vm_id]) for each in drill.vms]
     counted = f"{sum(each.passed for each in drill.vms)} of {len(drill.vms)} are back"
@@ -134,8 +135,9 @@ def told(drill: Drill, paper: Paper, command: CommandLine) -> str:
 
 
 def _row(each: Drilled, called: str) -> list[Cell]:
-    times = (each.evicted_at, each.told_at, each.start_asked_at, each.back_at)
-    after = [f"+{span(at - each.asked_at)}" if at else "-" for at in times]
+    evicted_after = span(each.evicted_at - each.asked_at) if each.evicted_at else "-"
+    times = (each.told_at, each.start_asked_at, each.back_at)
+    after = [span(at - each.evicted_at) if at and each.evicted_at else "-" for at in times]
     because = each.unseen or each.reason or each.stage
     verdict = Painted("passed", Colour.GOOD) if each.passed else Painted("failed", Colour.BAD)
-    return [called, verdict, *after, str(each.start_requests), because]
+    return [called, verdict, evicted_after, *after, str(each.start_requests), because]

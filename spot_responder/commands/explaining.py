@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 EXAMPLES: Final = """\
   .venv/bin/spot-responder explain render-1
-  .venv/bin/spot-responder explain /subscriptions/…/providers/Microsoft.Compute/virtualMachines/render-1
+  .venv/bin/spot-responder explain /subscriptions/…/resourceGroups/…/virtualMachines/render-1
   .venv/bin/spot-responder explain render-1 --json | jq -r .headline
 
 Ends with 1 where somebody has to do something: a role, a quota, a mistyped tag, a VM that is not there.
