@@ -10,6 +10,8 @@ PYTHON := .venv/bin/python
 PYTHON_SET_UP := .venv/.set-up
 NODE_SET_UP := node_modules/.set-up
 PURE_ROOMS := advice amounts charts check_ups command_lines decisions drills event_paths evidence explanations failures figures histories json_forms letters messages near_misses notices open_cases overviews pacing pages payloads plain_text plans problems put_backs vm_names policy pools recoveries refusals signals situations vms
+# What Ctrl-C ended has said so in a line: make, told by the same signal, adds none.
+OR_INTERRUPTED = || { code=$$?; if [ $$code -eq 130 ]; then kill -INT $$PPID; else exit $$code; fi; }
 COMMA := ,
 EMPTY :=
 SPACE := $(EMPTY) $(EMPTY)
@@ -24,10 +26,10 @@ setup: $(PYTHON_SET_UP) $(NODE_SET_UP) ## make .venv, with .venv/bin/spot-respon
 	@:
 
 demo: setup ## play every scenario in a laptop Azure, with a live timeline; ends by itself
-	@$(PYTHON) -m localazure demo
+	@$(PYTHON) -m localazure demo $(OR_INTERRUPTED)
 
 run: setup ## start the laptop Azure and the app, and stay; Ctrl-C ends it
-	@$(PYTHON) -m localazure run
+	@$(PYTHON) -m localazure run $(OR_INTERRUPTED)
 
 examples: setup ## play the examples of docs/operations.md on the laptop Azure, write them there, take the picture
 	@$(PYTHON) -m localazure examples
@@ -101,7 +103,7 @@ $(PYTHON_SET_UP): requirements.txt constraints.txt requirements-dev.txt pyprojec
 	@echo 'setup: the packages of requirements-dev.txt, into .venv'
 	@$(PYTHON) -m pip install -qq --disable-pip-version-check --no-input -r requirements-dev.txt
 	@echo 'setup: the operator'"'"'s commands, as .venv/bin/spot-responder'
-	@$(PYTHON) -m pip install -qq --disable-pip-version-check --no-input --no-deps --editable .
+	@$(PYTHON) -m pip install -qq --disable-pip-version-check --no-input --no-deps --config-settings editable_mode=compat --editable .
 	@touch $@
 
 $(NODE_SET_UP): package-lock.json
