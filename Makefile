@@ -9,25 +9,27 @@ MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
 PYTHON_SET_UP := .venv/.set-up
 NODE_SET_UP := node_modules/.set-up
-PURE_ROOMS := absences advice amounts charts check_ups decisions drills event_paths evidence explanations failures figures health histories json_forms letters messages near_misses notices open_cases overviews pacing pages payloads plain_text plans policy pools problems put_backs recoveries refusals retry_after signals situations vm_names vms
+PURE_ROOMS := absences advice amounts charts check_ups command_lines decisions drills event_paths evidence explanations failures figures health histories json_forms letters messages near_misses notices open_cases overviews pacing pages payloads plain_text plans policy pools problems put_backs recoveries refusals retry_after signals situations vm_names vms
+# What Ctrl-C ended has said so in a line: make, told by the same signal, adds none.
+OR_INTERRUPTED = || { code=$$?; if [ $$code -eq 130 ]; then kill -INT $$PPID; else exit $$code; fi; }
 COMMA := ,
 EMPTY :=
 SPACE := $(EMPTY) $(EMPTY)
 PURE_FILES := $(subst $(SPACE),$(COMMA),$(PURE_ROOMS:%=spot_responder/%.py))
 
-.PHONY: help setup demo examples run evict stop empty fill test soak mutants kills fuzz check bench clean
+.PHONY: help setup demo examples run evict stop start empty fill test soak mutants kills fuzz check bench clean
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
-setup: $(PYTHON_SET_UP) $(NODE_SET_UP) ## make .venv and node_modules; a second call installs nothing
+setup: $(PYTHON_SET_UP) $(NODE_SET_UP) ## make .venv, with .venv/bin/spot-responder, and node_modules; a second call installs nothing
 	@:
 
 demo: setup ## play every scenario in a laptop Azure, with a live timeline; ends by itself
-	@$(PYTHON) -m localazure demo
+	@$(PYTHON) -m localazure demo $(OR_INTERRUPTED)
 
 run: setup ## start the laptop Azure and the app, and stay; Ctrl-C ends it
-	@$(PYTHON) -m localazure run
+	@$(PYTHON) -m localazure run $(OR_INTERRUPTED)
 
 examples: setup ## play the examples of docs/operations.md on the laptop Azure, write them there, take the picture
 	@$(PYTHON) -m localazure examples
@@ -39,6 +41,10 @@ evict: ## in the world of `make run`: evict a VM, VM=name
 stop: ## in the world of `make run`: let its owner stop a VM, VM=name
 	@$(if $(VM),$(MAKE) setup,echo 'usage: make stop VM=name' >&2; exit 2)
 	@$(PYTHON) -m localazure stop '$(VM)'
+
+start: ## in the world of `make run`: let its owner start a VM, VM=name
+	@$(if $(VM),$(MAKE) setup,echo 'usage: make start VM=name' >&2; exit 2)
+	@$(PYTHON) -m localazure start '$(VM)'
 
 empty: ## in the world of `make run`: take all capacity from a pool, POOL=name
 	@$(if $(POOL),$(MAKE) setup,echo 'usage: make empty POOL=name' >&2; exit 2)
@@ -75,7 +81,7 @@ check: setup ## ruff, mypy, import-linter, and Microsoft's Kusto parser over the
 	@node tools/check_queries.mjs
 
 clean: ## remove what make set up and what runs left behind
-	rm -rf .venv node_modules .local .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv node_modules .local *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A python is taken only if it runs, is 3.13 and can make an environment: a pyenv shim may exist and do nothing.
@@ -93,9 +99,11 @@ clean: ## remove what make set up and what runs left behind
 	echo 'setup: Python 3.13 is missing: install python3.13 (with its venv module) or uv, then try again' >&2; \
 	exit 1
 
-$(PYTHON_SET_UP): requirements.txt constraints.txt requirements-dev.txt | .venv/bin/python
+$(PYTHON_SET_UP): requirements.txt constraints.txt requirements-dev.txt pyproject.toml | .venv/bin/python
 	@echo 'setup: the packages of requirements-dev.txt, into .venv'
 	@$(PYTHON) -m pip install -qq --disable-pip-version-check --no-input -r requirements-dev.txt
+	@echo 'setup: the operator'"'"'s commands, as .venv/bin/spot-responder'
+	@$(PYTHON) -m pip install -qq --disable-pip-version-check --no-input --no-deps --config-settings editable_mode=compat --editable .
 	@touch $@
 
 $(NODE_SET_UP): package-lock.json

@@ -1,61 +1,21 @@
-"""The laptop Azure's commands: ``python -m localazure demo``, ``run``, and moves for a world that is running."""
+"""Run the laptop Azure's commands: ``python -m localazure demo``, ``run``, and moves for a world that is running."""
 
 from __future__ import annotations
 
-import argparse
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from localazure import demo, examples, stay
-from localazure.browser import NoBrowserError
-from localazure.control import ControlError, ask
-from localazure.laptop import REPOSITORY
-from localazure.processes import NotAloneError, StartError, alone
+from spot_responder.interrupts import run_until_interrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-FOLDER: Final = REPOSITORY / ".local"
-_MOVES: Final = {
-    "evict": ("VM", "let Azure take a VM away"),
-    "stop": ("VM", "let its owner stop a VM"),
-    "empty": ("POOL", "let a pool, named by its size, run out of capacity"),
-    "fill": ("POOL", "give a pool plenty of capacity"),
-}
+    from collections.abc import Callable
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; give the process's exit code: 0, 1 where it did not come out well, 2 where it was misused."""
-    arguments = _parser().parse_args(argv)
-    try:
-        match arguments.command:
-            case "demo":
-                with alone(FOLDER):
-                    return demo.run(FOLDER)
-            case "examples":
-                with alone(FOLDER):
-                    return examples.run(FOLDER)
-            case "run":
-                with alone(FOLDER):
-                    return stay.run(FOLDER)
-            case move:
-                sys.stdout.write(f"{ask(FOLDER, move, arguments.name)}\n")
-                return 0
-    except (StartError, ControlError, NotAloneError, NoBrowserError) as problem:
-        sys.stderr.write(f"{problem}\n")
-        return 1
+def _load() -> Callable[[], int]:
+    from localazure.commands import main  # noqa: PLC0415 - Ctrl-C is to be heard while it is imported
 
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m localazure", description="Azure on a laptop.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("demo", help="play all scenarios and end")
-    commands.add_parser("examples", help="play the examples of docs/operations.md, and write them there")
-    commands.add_parser("run", help="run a world that stays, to be moved by hand")
-    for move, (metavar, what) in _MOVES.items():
-        commands.add_parser(move, help=what).add_argument("name", metavar=metavar)
-    return parser
+    return main
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_until_interrupted(_load))

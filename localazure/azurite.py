@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
-from localazure.processes import StartError, bare_environment, stop
+from localazure.processes import OF_ITS_OWN, StartError, bare_environment, stop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -64,6 +64,7 @@ async def azurite(folder: Path | None, certificate: Certificate, account_key: by
         env=bare_environment({"AZURITE_ACCOUNTS": f"{ACCOUNT}:{secret}"}),
         cwd=folder or certificate.authority.parent,
         stdin=asyncio.subprocess.DEVNULL,
+        process_group=OF_ITS_OWN,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

@@ -9,8 +9,9 @@ from urllib.request import Request, urlopen
 
 from aiohttp import web
 
+from localazure.machines import PowerState
 from localazure.refusals import Refused
-from localazure.world import NoSuchMachineError
+from localazure.world import OWNER, NoSuchMachineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,7 @@ class ControlError(RuntimeError):
 
 
 def control_application(laptop: Laptop) -> web.Application:
-    """Take ``POST /evict/NAME``, ``/stop/NAME``, ``/empty/SIZE`` and ``/fill/SIZE``."""
+    """Take ``POST /evict/NAME``, ``/stop/NAME``, ``/start/NAME``, ``/empty/SIZE`` and ``/fill/SIZE``."""
 
     async def move(request: web.Request) -> web.Response:
         action = _ACTIONS.get(request.match_info["action"])
@@ -75,6 +76,14 @@ def _stop(laptop: Laptop, name: str) -> str:
     return f"{name} is being stopped by its owner"
 
 
+def _start(laptop: Laptop, name: str) -> str:
+    machine = laptop.world.existing(name)
+    if machine.power_state is PowerState.RUNNING:
+        return f"{name} runs already"
+    laptop.world.start(machine, OWNER)
+    return f"{name} is being started by its owner"
+
+
 def _empty(laptop: Laptop, size: str) -> str:
     return _set_capacity(laptop, size, 0, "there is no capacity any more")
 
@@ -98,6 +107,7 @@ def _set_capacity(laptop: Laptop, size: str, free: int | None, what: str) -> str
 _ACTIONS: Final[dict[str, Callable[[Laptop, str], str]]] = {
     "evict": _evict,
     "stop": _stop,
+    "start": _start,
     "empty": _empty,
     "fill": _fill,
 }

@@ -84,7 +84,8 @@ async def play(folder: Path) -> list[Ending]:
         sys.stdout.write(
             f"{len(SCENARIOS)} scenarios at once; what takes minutes and hours in Azure takes seconds here.\n"
         )
-        timeline = Timeline(laptop.clock.now())
+        began_at = laptop.clock.now()
+        timeline = Timeline(began_at)
         laptop.world.listen(timeline.happened)
         laptop.event_grid.log.listen(timeline.event)
         follow = asyncio.create_task(timeline.follow(laptop))
@@ -93,9 +94,9 @@ async def play(folder: Path) -> list[Ending]:
             timeline.tell(laptop.clock.now(), who, what)
 
         await asyncio.gather(*(scenario.play(laptop, tell) for scenario in SCENARIOS))
-        await _until_all_is_over(laptop, timeline.began_at)
+        await _until_all_is_over(laptop, began_at)
         follow.cancel()
-        return _endings(laptop, timeline.began_at)
+        return _endings(laptop, began_at)
 
 
 async def _until_all_is_over(laptop: Laptop, began_at: datetime) -> None:

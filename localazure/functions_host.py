@@ -25,7 +25,7 @@ from aiohttp import web
 from localazure.event_grid_webhook import LARGEST_BODY, event_grid_routes
 from localazure.host_settings import HostSettingsError, read_queue_settings
 from localazure.http_trigger import http_routes
-from localazure.processes import StartError, bare_environment, stop
+from localazure.processes import OF_ITS_OWN, StartError, bare_environment, stop
 from localazure.queue_listener import LEASE
 from localazure.triggers import Surroundings, Triggers, make_triggers
 from localazure.worker import AppDidNotLoadError, load_app
@@ -84,6 +84,7 @@ async def functions_host(
             env=bare_environment({**environment, KEY_SETTING: key}),
             cwd=_REPOSITORY,
             stdin=asyncio.subprocess.DEVNULL,
+            process_group=OF_ITS_OWN,
             stdout=log,
             stderr=log,
         )

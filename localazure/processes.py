@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 _PATIENCE_S: Final = 20.0
 
+OF_ITS_OWN: Final = 0
+"""A process group of its own: Ctrl-C in the terminal is for us, who end what we have begun, one after the other."""
+
 
 class StartError(RuntimeError):
     """A process of the laptop Azure did not come up. The message says which, and what it said."""

@@ -6,7 +6,6 @@ import asyncio
 import json
 import signal
 import sys
-from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +16,7 @@ from localazure.laptop import laptop_azure
 from localazure.scenarios import TAG
 from localazure.timeline import Timeline
 from localazure.world import Durations
+from spot_responder.command_lines import CommandLine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,32 +45,44 @@ SIZES: Final = ("Standard_D2s_v5", "Standard_D2s_v5", "Standard_D2s_v5", "Standa
 
 
 def run(folder: Path) -> int:
-    """Run until a person presses Ctrl-C; the timeline goes to standard output."""
-    with suppress(KeyboardInterrupt):
-        asyncio.run(_stay(folder))
+    """Run until a person presses Ctrl-C; the timeline goes to standard output.
+
+    Raises:
+        KeyboardInterrupt: if that comes before the world is up.
+    """
+    sys.stdout.write("Starting the laptop Azure, with the app in it …\n")
+    sys.stdout.flush()
+    asyncio.run(_stay(folder))
     return 0
 
 
 async def _stay(folder: Path) -> None:
-    ended = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
     async with laptop_azure(folder, APP_SETTINGS, DURATIONS) as laptop:
-        names = [laptop.world.add_vm(f"vm-{number}", size=size, tags=TAG).name for number, size in enumerate(SIZES, 1)]
+        ended = asyncio.Event()
+        for stop in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(stop, ended.set)
+        for number, size in enumerate(SIZES, 1):
+            laptop.world.add_vm(f"vm-{number}", size=size, tags=TAG)
         laptop.world.add_vm("untagged-1", size="Standard_B2s")
-        timeline = Timeline(laptop.clock.now())
+        timeline = Timeline(None)
         laptop.world.listen(timeline.happened)
         laptop.event_grid.log.listen(timeline.event)
         follow = asyncio.create_task(timeline.follow(laptop))
         await _listen(laptop, folder)
         _let_operators_in(laptop, folder)
         page = f"{laptop.host.url}/api/status?code={laptop.host.function_key}"
-        sys.stdout.write(_WELCOME.format(names=", ".join([*names, "untagged-1 (without the tag)"]), page=page))
+        sys.stdout.write(_WELCOME.format(vms=_vms(laptop), page=page, command=CommandLine(local=True)("status")))
         sys.stdout.flush()
         await ended.wait()
         follow.cancel()
         for file in (ADDRESS_FILE, OPERATOR_FILE):
             (folder / file).unlink(missing_ok=True)
+
+
+def _vms(laptop: Laptop) -> str:
+    """List the VMs with their sizes: capacity is emptied and filled by size."""
+    machines = laptop.world.machines()
+    return "\n".join(f"  {one.name:<12}{one.size}{'' if one.tags else ', without the tag'}" for one in machines)
 
 
 async def _listen(laptop: Laptop, folder: Path) -> None:
@@ -89,13 +101,15 @@ def _let_operators_in(laptop: Laptop, folder: Path) -> None:
 
 
 _WELCOME: Final = """\
-The laptop Azure is running, with the app in it. VMs: {names}.
+The laptop Azure is running, with the app in it. Its VMs, all Spot:
+{vms}
 In another terminal:
   make evict VM=vm-1                 Azure takes it away
   make stop VM=vm-1                  its owner stops it
-  make empty POOL=Standard_D2s_v5    no capacity for that size any more
+  make start VM=vm-1                 its owner starts it
+  make empty POOL=Standard_D2s_v5    no capacity any more for that size: vm-1, vm-2, vm-3
   make fill POOL=Standard_D2s_v5     plenty of it again
-  .venv/bin/python -m spot_responder status --local     (or explain vm-1, plan, hold vm-1, …)
+  {command}      what is going on (or explain vm-1, plan, hold vm-1, …)
 The status page: {page}
-The app's log is .local/host.log. Ctrl-C ends it all.
+The app's log is .local/host.log. Ctrl-C ends it all. Times below are those that the commands show, in your time zone.
 """

@@ -39,9 +39,12 @@ _ECHOES: Final = frozenset(
 
 @dataclass
 class Timeline:
-    """Prints one line for each thing that happens, with the seconds since it began."""
+    """Prints one line for each thing that happens: with the seconds since it began or, without a beginning, the time.
 
-    began_at: datetime
+    That is as the commands write times, so that the two can be held together.
+    """
+
+    began_at: datetime | None
     out: TextIO = field(default_factory=lambda: sys.stdout)
     _last_told: dict[str, str] = field(default_factory=dict)
 
@@ -50,10 +53,14 @@ class Timeline:
         if self._last_told.get(who) == what:
             return
         self._last_told[who] = what
-        seconds = max(0.0, (at - self.began_at).total_seconds())
         shown = what if len(what) <= WIDTH else f"{what[: WIDTH - 1]}…"
-        self.out.write(f"{seconds:6.1f} s  {who:<14} {shown}\n")
+        self.out.write(f"{self._when(at)}  {who:<14} {shown}\n")
         self.out.flush()
+
+    def _when(self, at: datetime) -> str:
+        if self.began_at is None:
+            return f"{at.astimezone():%H:%M:%S}"
+        return f"{max(0.0, (at - self.began_at).total_seconds()):6.1f} s"
 
     def happened(self, happening: Happening) -> None:
         """Tell what happened in the world, where a person would see it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.command_lines import shell_words
 from spot_responder.evidence import Verdict
 from spot_responder.failures import FailureKind
 from spot_responder.near_misses import tag_command
@@ -12,6 +13,7 @@ from spot_responder.situations import Wait
 from spot_responder.vms import PowerState
 
 if TYPE_CHECKING:
+    from spot_responder.command_lines import CommandLine
     from spot_responder.failures import Failure
     from spot_responder.policy import Policy
     from spot_responder.situations import Decision, Situation
@@ -24,51 +26,65 @@ _PASSES_SOON: Final = frozenset({FailureKind.THROTTLED, FailureKind.CONFLICT})
 _ABOUT_CAPACITY: Final = "it comes back when Azure has room; sooner only in another size, zone or region"
 
 _ABOUT_LIMITS: Final = {
-    Notice.BRAKE: "it is evicted again and again: another size, zone or region may hold longer",
-    Notice.BLOCKED: "what keeps the app from it has lasted: spot-responder doctor looks for what can be mended",
+    Notice.BRAKE: "if Azure evicts it again and again, another size, zone or region may hold longer",
     Notice.REFUSALS: "a hundred requests came to nothing: what Azure said each time is in the app's log",
-    Notice.BUDGET: "it was asked for again and again, in vain: what Azure said each time is in the app's log",
+    Notice.BUDGET: "what Azure said to each of these start requests is in the app's log",
 }
 
 
-def advice(  # noqa: PLR0913, PLR0917 - all that it rests on
-    situation: Situation, decision: Decision, failure: Failure | None, policy: Policy, called: str, need: Notice | None
+def advice(  # noqa: PLR0913, PLR0917 - what it rests on, and how it is written
+    situation: Situation,
+    decision: Decision,
+    failure: Failure | None,
+    policy: Policy,
+    called: str,
+    command: CommandLine,
+    need: Notice | None,
 ) -> tuple[str, ...]:
     """Give what an operator may do; nothing where all goes its way.
 
-    ``failure``: of the latest start request. ``called``: how our commands are told which VM is meant. ``need``: what
-    somebody is needed for, where that is so.
+    ``failure``: of the latest start request. ``called``: how our commands are told which VM is meant; ``command``
+    writes them. ``need``: what somebody is needed for, where that is so.
     """
     vm, row = situation.vm, situation.recovery
     if vm is None:
         asked = situation.signal.vm_id
-        where = f"--name {asked.name} --subscription {asked.subscription_id}"
-        return (f"is it there, and may you see it? az resource list {where}",)
+        look = shell_words("az", "resource", "list", "--name", asked.name, "--subscription", asked.subscription_id)
+        return (f"is it there, and may you see it? {look}",)
     lines = _about_the_tag(vm, policy)
     is_held = row is not None and row.held_at is not None
     if is_held:
-        lines.append(f"to end the hold: spot-responder release {called}")
+        lines.append(f"to end the hold: {command('release', called)}")
     if situation.evidence.verdict is Verdict.STOPPED_BY_OWNER and vm.power_state is not PowerState.RUNNING:
-        lines += [_who(vm.vm_id), f"to have it up: az vm start --ids {vm.vm_id}"]
+        lines += [_who(vm.vm_id), f"to have it up: {_start(vm)}"]
     elif isinstance(decision, Wait) and not is_held:
-        lines += _about_the_wait(decision, failure, situation, vm, called, need)
+        lines += _about_the_wait(decision, failure, situation, vm, called, command, need)
     return tuple(lines)
 
 
 def _about_the_wait(  # noqa: PLR0913, PLR0917 - all that it rests on
-    wait: Wait, failure: Failure | None, situation: Situation, vm: Vm, called: str, need: Notice | None
+    wait: Wait,
+    failure: Failure | None,
+    situation: Situation,
+    vm: Vm,
+    called: str,
+    command: CommandLine,
+    need: Notice | None,
 ) -> list[str]:
+    retry = command("retry", called)
     lines = [_about(failure, vm, need)] if failure else []
     if need is Notice.REFUSALS:
         lines.append(_ABOUT_LIMITS[need])
+    if wait.notice is Notice.BLOCKED:
+        return [*lines, f"what can be mended there is found by: {command('doctor')}"]
     if wait.notice is not None:
         # A retry outranks neither brake nor budget.
-        return [*lines, _ABOUT_LIMITS[wait.notice], f"to have it up all the same: az vm start --ids {vm.vm_id}"]
+        return [*lines, _ABOUT_LIMITS[wait.notice], f"to have it up all the same: {_start(vm)}"]
     if failure is None and wait.at_gate and situation.pool and situation.pool.refusals:
         lines.append(_ABOUT_CAPACITY)
     is_retry_heard = failure is not None and failure.kind not in _PASSES_SOON and failure.retry_after is None
     if is_retry_heard or (failure is None and wait.at_gate):
-        lines.append(f"to have it tried now, without waiting: spot-responder retry {called}")
+        lines.append(f"to have it tried now, without waiting: {retry}")
     return lines
 
 
@@ -80,7 +96,12 @@ def _about_the_tag(vm: Vm, policy: Policy) -> list[str]:
 
 def _who(vm_id: VmId) -> str:
     fields = "{when:eventTimestamp, who:caller, what:operationName.value}"
-    return f'who it was: az monitor activity-log list --resource-id {vm_id} --offset 7d --query "[].{fields}" -o table'
+    of_it = shell_words("az", "monitor", "activity-log", "list", "--resource-id", vm_id)
+    return f'who it was: {of_it} --offset 7d --query "[].{fields}" -o table'
+
+
+def _start(vm: Vm) -> str:
+    return shell_words("az", "vm", "start", "--ids", vm.vm_id)
 
 
 def _about(failure: Failure, vm: Vm, need: Notice | None) -> str:
@@ -88,10 +109,10 @@ def _about(failure: Failure, vm: Vm, need: Notice | None) -> str:
         case FailureKind.CAPACITY:
             return _ABOUT_CAPACITY
         case FailureKind.PRICE:
-            raise_it = f"az vm update --ids {vm.vm_id} --set billingProfile.maxPrice=-1"
+            raise_it = f"{shell_words('az', 'vm', 'update', '--ids', vm.vm_id)} --set billingProfile.maxPrice=-1"
             return f"to pay up to the on-demand price: {raise_it}"
         case FailureKind.QUOTA:
-            see_it = f"az vm list-usage -l {vm.location} {_subscription(vm)} -o table"
+            see_it = f"{shell_words('az', 'vm', 'list-usage', '-l', vm.location)} {_subscription(vm)} -o table"
             return f"to see the quota (Total Regional Spot vCPUs): {see_it}"
         case FailureKind.DENIED:
             return _about_denied(failure, vm)
@@ -102,10 +123,11 @@ def _about(failure: Failure, vm: Vm, need: Notice | None) -> str:
             return f"nothing is to be done: {told}, and the app obeys"
         case FailureKind.CONFLICT:
             if need:
-                return f"no operation takes so long: {_who(vm.vm_id)}; if none of them is at work, ask Azure Support"
-            return "nothing is to be done: the other operation ends by itself"
+                return f"another operation holds it for long, as Azure says: {_who(vm.vm_id)}; else ask Azure Support"
+            return "another operation holds the VM, as Azure says: the Activity Log shows whose"
         case FailureKind.GONE:
-            return f"a start does not find it, and a look does: is it there? az vm show --ids {vm.vm_id} -o table"
+            show = shell_words("az", "vm", "show", "--ids", vm.vm_id)
+            return f"a start does not find it, and a look does: is it there? {show} -o table"
         case _:
             return "nobody here knows this code: look it up, and tell those who maintain Spot Responder of it"
 
@@ -115,14 +137,15 @@ def _about_denied(failure: Failure, vm: Vm) -> str:
         return "the app has no login: is its identity there? az functionapp identity show -g GROUP -n APP"
     match failure.code.lower():
         case "scopelocked":
-            return (
-                f"a read-only lock forbids it: az lock list -g {vm.vm_id.resource_group} {_subscription(vm)} -o table"
-            )
+            locks = shell_words("az", "lock", "list", "-g", vm.vm_id.resource_group)
+            return f"a read-only lock forbids it: {locks} {_subscription(vm)} -o table"
         case "requestdisallowedbypolicy":
-            return f"an Azure Policy forbids it: az policy state list --resource {vm.vm_id} -o table"
+            states = shell_words("az", "policy", "state", "list", "--resource", vm.vm_id)
+            return f"an Azure Policy forbids it: {states} -o table"
         case "authorizationfailed" | "linkedauthorizationfailed":
             scope = f"/subscriptions/{vm.vm_id.subscription_id}/resourceGroups/{vm.vm_id.resource_group}"
-            return f"does the app have its role? az role assignment list --scope {scope} --include-inherited -o table"
+            roles = shell_words("az", "role", "assignment", "list", "--scope", scope)
+            return f"does the app have its role? {roles} --include-inherited -o table"
         case _:
             return "the VM's or the subscription's configuration forbids it: Azure's words say what"
 
@@ -133,4 +156,4 @@ def _recent(vm: Vm) -> str:
 
 
 def _subscription(vm: Vm) -> str:
-    return f"--subscription {vm.vm_id.subscription_id}"
+    return shell_words("--subscription", vm.vm_id.subscription_id)

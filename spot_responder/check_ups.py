@@ -10,6 +10,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from spot_responder.amounts import count
+from spot_responder.command_lines import CommandLine, shell_words
 from spot_responder.letters import Place, Unseen
 from spot_responder.payloads import field, text_field
 
@@ -53,14 +54,14 @@ class CheckUp:
         return all(finding.health is not Health.BAD for finding in self.findings)
 
 
-def place_finding(place: str, number: int | None, unseen: Unseen | None) -> Finding:
+def place_finding(place: str, number: int | None, unseen: Unseen | None, command: CommandLine) -> Finding:
     """Say how many messages lie in a queue, or dead letters in their container, or why nobody could look."""
     what = f"container {place}" if place == Place.DEAD else f"queue {place}"
     if unseen is not None:
         return Finding(what, Health.BAD if unseen.is_wrong else Health.UNSEEN, unseen.why, unseen.mend)
     told = count(number or 0, "blob" if place == Place.DEAD else "message")
     if number and place != "signals":
-        return Finding(what, Health.BAD, told, "spot-responder replay list")
+        return Finding(what, Health.BAD, told, command("replay", "list"))
     return Finding(what, Health.GOOD, f"reachable, {told}")
 
 
@@ -127,9 +128,8 @@ def _subscription_finding(
         return Finding(what, Health.BAD, told, "azd provision")
     state = text_field(ours[0], "properties", "provisioningState")
     if state.lower() != "succeeded":
-        mend = (
-            f"az eventgrid system-topic event-subscription list --system-topic-name {topic} --subscription SUB -g GROUP"
-        )
+        list_them = "az eventgrid system-topic event-subscription list --subscription SUB -g GROUP --system-topic-name"
+        mend = f"{list_them} {shell_words(topic)}"
         return Finding(what, Health.BAD, f"it is {state or 'in no state that is told'}", mend)
     return Finding(what, Health.GOOD, f"there, delivers to {_target(ours[0])}")
 

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
+    from spot_responder.command_lines import CommandLine
     from spot_responder.operator_doors import Login, OperatorDoors
     from spot_responder.settings import Settings
     from spot_responder.vms import VmId
@@ -61,9 +62,16 @@ class _Right:
 
 
 async def check_up(
-    doors: OperatorDoors, settings: Settings, now: Callable[[], datetime], progress: Callable[[str], None]
+    doors: OperatorDoors,
+    settings: Settings,
+    now: Callable[[], datetime],
+    progress: Callable[[str], None],
+    command: CommandLine,
 ) -> CheckUp:
-    """Look at everything, and say how it was found. Without a login, or where ARM does not answer, it ends there."""
+    """Look at everything, and say how it was found. Without a login, or where ARM does not answer, it ends there.
+
+    ``command`` writes the commands that mend something.
+    """
     progress("looking at login")
     try:
         login = await doors.management.login()
@@ -71,7 +79,7 @@ async def check_up(
         return CheckUp(now(), "nobody", (Finding("login", Health.BAD, nobody.what, nobody.mend),))
     findings = [Finding("login", Health.GOOD, login.name or "a token that does not say whose it is")]
     progress("looking at storage")
-    findings += await _storage(doors)
+    findings += await _storage(doors, command)
     progress("looking at Azure Resource Manager")
     clock = await _clock(doors, now)
     findings.append(clock)
@@ -97,11 +105,11 @@ async def _clock(doors: OperatorDoors, now: Callable[[], datetime]) -> Finding:
     return clock_finding(now(), answer.at)
 
 
-async def _storage(doors: OperatorDoors) -> list[Finding]:
+async def _storage(doors: OperatorDoors, command: CommandLine) -> list[Finding]:
     counts, table = await asyncio.gather(doors.letters.counts(), _table(doors))
     places = (("signals", counts.signals), (Place.POISON, counts.poison), (Place.DEAD, counts.dead_letters))
     unseen = {each.place: each for each in counts.unseen}
-    return [*(place_finding(place, number, unseen.get(place)) for place, number in places), table]
+    return [*(place_finding(place, number, unseen.get(place), command) for place, number in places), table]
 
 
 async def _table(doors: OperatorDoors) -> Finding:

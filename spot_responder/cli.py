@@ -1,4 +1,4 @@
-"""The operator's command line: ``python -m spot_responder``, or ``spot-responder`` where it is installed."""
+"""The operator's command line: ``.venv/bin/spot-responder``."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.command_lines import PROGRAM
 from spot_responder.commands import doctor, drill, explaining, history, holding, planning, reading, replay, status
 from spot_responder.commands.answers import StopError
 from spot_responder.commands.arguments import Parser
@@ -24,11 +25,13 @@ if TYPE_CHECKING:
 
 _EXAMPLES: Final = """\
 examples:
-  spot-responder status                       what is going on
-  spot-responder explain render-1             why is it down, what comes next
-  spot-responder plan                         what would a sweep do now
-  spot-responder status --local               the same of the laptop Azure (make run)
-  spot-responder read-event event.json        what would the app make of this event
+  .venv/bin/spot-responder status                    what is going on
+  .venv/bin/spot-responder explain render-1          why is it down, what comes next
+  .venv/bin/spot-responder plan                      what would a sweep do now
+  .venv/bin/spot-responder status --local            the same of the laptop Azure (make run)
+  .venv/bin/spot-responder read-event event.json     what would the app make of this event
+
+That is how `make setup` installs it, and how it is spelled from the clone's folder.
 
 The app is found by its own settings, in the environment: AzureWebJobsStorage__queueServiceUri and the others of the
 README. The login is that of `az login`. Exit codes: 0 fine; 1 something is wrong in what was looked at, or it could
@@ -73,7 +76,7 @@ def _zone(now: datetime) -> tzinfo:
 
 def _parser() -> Parser:
     parser = Parser(
-        prog="spot-responder",
+        prog=PROGRAM,
         description="What the Spot Responder does, why, and what next.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime, timedelta
+    from datetime import date, datetime, timedelta
 
     from spot_responder.failures import Failure
     from spot_responder.health import Activity, Failing
@@ -102,6 +102,9 @@ class Store(Protocol):
 
     async def all_recoveries(self) -> Sequence[Stored[Recovery]]:
         """Load every row, open or remembered."""
+
+    async def closed_between(self, first: date, last: date) -> Sequence[Recovery]:
+        """Load the recoveries of the history that were closed on these days (UTC), both included."""
 
     async def forget(self, stored: Stored[Recovery]) -> None:
         """Delete a row, unless it changed meanwhile."""

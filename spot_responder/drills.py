@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from spot_responder.command_lines import CommandLine
     from spot_responder.explanations import Explanation
     from spot_responder.recoveries import Recovery
     from spot_responder.vms import VmId
@@ -83,7 +84,8 @@ def observed(before: Drilled, row: Recovery | None) -> Drilled:
         asked_at=before.asked_at,
         case_before=before.case_before,
         stage=stage,
-        evicted_at=row.went_down_at,
+        # Where Azure did not tell when, it is not known.
+        evicted_at=row.went_down_at if row.went_down_at < row.opened_at else row.evidence.evicted_at,
         told_at=row.opened_at,
         start_asked_at=before.start_asked_at or (attempt.asked_at if attempt else None),
         back_at=row.closed_at if stage is Stage.BACK else None,
@@ -92,7 +94,7 @@ def observed(before: Drilled, row: Recovery | None) -> Drilled:
     )
 
 
-def why_not_drilled(explanations: Sequence[Explanation]) -> str:
+def why_not_drilled(explanations: Sequence[Explanation], command: CommandLine) -> str:
     """Say in one line why a drill of these VMs would prove nothing; nothing where it would."""
     for each in explanations:
         name = each.vm_id.name
@@ -103,9 +105,9 @@ def why_not_drilled(explanations: Sequence[Explanation]) -> str:
         if not each.covered:
             return f"{name} is not covered: {each.why_not}"
         if each.held_at:
-            return f"{name} is held: spot-responder release {each.called}"
+            return f"{name} is held: {command('release', each.called)}"
         if each.case:
-            return f"{name} is being recovered already: spot-responder explain {each.called}"
+            return f"{name} is being recovered already: {command('explain', each.called)}"
         if each.power_state is not PowerState.RUNNING:
             return f"{name} does not run, so Azure cannot evict it: it is {each.power_state}"
     return ""

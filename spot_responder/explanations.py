@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.advice import advice
 from spot_responder.amounts import count
+from spot_responder.command_lines import CommandLine
 from spot_responder.evidence import Verdict
 from spot_responder.near_misses import NearMiss, near_misses
 from spot_responder.notices import needs_somebody, of_failures
@@ -17,20 +18,21 @@ from spot_responder.open_cases import OpenCase, open_case
 from spot_responder.plain_text import one_line
 from spot_responder.policy import START_PATIENCE
 from spot_responder.pools import pool_of
-from spot_responder.recoveries import AttemptState, Outcome
+from spot_responder.recoveries import RESTARTS_REMEMBERED, AttemptState, Outcome
 from spot_responder.refusals import counts_as_attempt
 from spot_responder.signals import SignalKind
-from spot_responder.situations import Close, Ignore, Start, Wait
+from spot_responder.situations import Close, Ignore, OperationState, Start, Wait
 from spot_responder.vms import PowerState
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from spot_responder.failures import Failure
     from spot_responder.notices import Notice
     from spot_responder.policy import Policy
     from spot_responder.pools import PoolId
-    from spot_responder.recoveries import Recovery
+    from spot_responder.recoveries import Attempt, Recovery
     from spot_responder.situations import Decision, Situation
     from spot_responder.vms import VmId
 
@@ -106,6 +108,7 @@ _CAUSE: Final = {
 }
 
 
+_COMMAND: Final = CommandLine()
 _SWEEP: Final = (
     "no event told the app of it yet: one may be on its way, and the next sweep finds it (every 15 minutes, or as "
     "SWEEP_SCHEDULE says)"
@@ -113,11 +116,20 @@ _SWEEP: Final = (
 
 
 def explain(  # noqa: PLR0913 - all that it rests on
-    situation: Situation, decision: Decision, policy: Policy, now: datetime, *, called: str = "", dry_run: bool = False
+    situation: Situation,
+    decision: Decision,
+    policy: Policy,
+    now: datetime,
+    *,
+    called: str = "",
+    dry_run: bool = False,
+    command: CommandLine = _COMMAND,
+    history: Sequence[Recovery] = (),
 ) -> Explanation:
     """Explain a VM by what is known of it and what would be decided about it now.
 
-    ``called``: how a command is told which VM is meant; its name, where nothing else is given.
+    ``called``: how a command is told which VM is meant; its name, where nothing else is given. ``command`` writes the
+    commands that are advised. ``history``: earlier recoveries of the VM, as far as they were looked for.
     """
     vm, row = situation.vm, situation.recovery
     case = open_case(situation.open_recovery, now, dry_run=dry_run) if situation.open_recovery else None
@@ -136,10 +148,10 @@ def explain(  # noqa: PLR0913 - all that it rests on
         why_not=not_covered,
         near_misses=misses,
         held_at=row.held_at if row else None,
-        told=_told(situation),
-        tried=_tried(situation.open_recovery, failure),
+        told=_told(situation, history, now),
+        tried=_tried(situation, failure),
         next=_next(situation, decision, case, dry_run=dry_run),
-        advice=advice(situation, decision, failure, policy, called, need),
+        advice=advice(situation, decision, failure, policy, called, command, need),
         case=case,
         last_case=_last_case(row, situation),
         restarts_today=len(row.restarts_within_a_day(now)) if row else 0,
@@ -199,22 +211,21 @@ def _state_of_things(situation: Situation, decision: Decision, *, dry_run: bool)
             return decision.reason
 
 
-def _told(situation: Situation) -> tuple[Told, ...]:
+def _told(situation: Situation, history: Sequence[Recovery], now: datetime) -> tuple[Told, ...]:
     evidence, vm = situation.evidence, situation.vm
     swallowed = evidence.verdict is Verdict.EVICTED and evidence.stopped_weakly_at
-    weakly = "Resource Health: somebody asked to stop it" + (" (taken as a part of the eviction)" if swallowed else "")
+    weakly = "Resource Health: a stop was asked for" + (" (taken as a part of the eviction)" if swallowed else "")
     case, row = situation.open_recovery, situation.recovery
     attempt = row.attempt if row else None
     was_sent = attempt is not None and not (attempt.failure and attempt.failure.lacks_token)
     asked_at = evidence.start_asked_at or (attempt.asked_at if attempt and was_sent else None)
-    is_ours = asked_at and evidence.started_at and asked_at <= evidence.started_at <= asked_at + START_PATIENCE
-    starter = "our start began" if is_ours else "somebody began to start it"
+    rows = [*history, *([row] if row else [])]
     known = [
         (case.opened_at if case else None, _heard(case.opened_by) if case else ""),
         (evidence.evicted_at, "Azure evicted it"),
         (evidence.stopped_firmly_at, "an ARM event: somebody stopped it"),
         (evidence.stopped_weakly_at, weakly),
-        (evidence.started_at, f"Resource Health: {starter}"),
+        (evidence.started_at, _starter(evidence.started_at, rows, now) if evidence.started_at else ""),
         (asked_at, "our own start request"),
         (evidence.settled_at, "what was told up to then is over: it ran since"),
         (row.held_at if row else None, "an operator held it"),
@@ -222,6 +233,24 @@ def _told(situation: Situation) -> tuple[Told, ...]:
     if vm and vm.annotation:
         known.append((vm.annotation.occurred_at, f"its newest health annotation: {one_line(vm.annotation.name)}"))
     return tuple(sorted((Told(at, what) for at, what in known if at), key=lambda told: told.at))
+
+
+def _starter(began_at: datetime, rows: Sequence[Recovery], now: datetime) -> str:
+    """Say whose start it was, as far as is known: the rows tell of ours within a day, and of older ones some."""
+    if any(_is_ours(began_at, row) for row in rows):
+        return "Resource Health: our start began"
+    if now - began_at < RESTARTS_REMEMBERED:
+        return "Resource Health: somebody began to start it"
+    return "Resource Health: a start of it began, ours or another's: it is not known here any more"
+
+
+def _is_ours(began_at: datetime, row: Recovery) -> bool:
+    asked = {*row.starts, row.evidence.start_asked_at, row.attempt.asked_at if row.attempt else None}
+    if any(at and at <= began_at <= at + START_PATIENCE for at in asked):
+        return True
+    # It came back through us then, so what began just before that was ours.
+    back = {*row.restarts, row.closed_at if row.outcome is Outcome.RESTORED else None}
+    return any(at and at - START_PATIENCE <= began_at <= at for at in back)
 
 
 def _heard(by: SignalKind) -> str:
@@ -241,7 +270,8 @@ def _latest_failure(situation: Situation, decision: Decision) -> Failure | None:
     return attempt.failure if attempt else None
 
 
-def _tried(row: Recovery | None, failure: Failure | None) -> tuple[str, ...]:
+def _tried(situation: Situation, failure: Failure | None) -> tuple[str, ...]:
+    row = situation.open_recovery
     if row is None:
         return ()
     if row.attempt is None:
@@ -255,8 +285,15 @@ def _tried(row: Recovery | None, failure: Failure | None) -> tuple[str, ...]:
             return (f"{before}one that was not sent, for there was no token: {failure.message}",)
         came = f"one that Azure did not try, so that it is not counted ({failure.kind})"
         return (f"{before}{came}. Azure said: {failure.said}",)
-    known = "Azure works on it" if row.attempt.state is AttemptState.ACCEPTED else "its answer is not known yet"
-    return (f"{tries}; the latest is under way: {known}",)
+    return (f"{tries}; the latest is under way: {_known_of_it(situation, row.attempt)}",)
+
+
+def _known_of_it(situation: Situation, attempt: Attempt) -> str:
+    if attempt.state is not AttemptState.ACCEPTED:
+        return "its answer is not known yet"
+    is_coming_up = situation.vm is not None and situation.vm.power_state is PowerState.STARTING
+    is_told = situation.operation is not None and situation.operation.state is OperationState.IN_PROGRESS
+    return "Azure works on it" if is_coming_up or is_told else "Azure accepted it"
 
 
 def _next(situation: Situation, decision: Decision, case: OpenCase | None, *, dry_run: bool) -> Next:

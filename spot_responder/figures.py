@@ -10,6 +10,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.recoveries import Outcome
+from spot_responder.signals import SignalKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,8 @@ DAYS: Final = 7
 NO_EVICTION: Final = frozenset(
     {Outcome.NOT_SPOT, Outcome.OPTED_OUT, Outcome.OWNED_BY_SCALE_SET, Outcome.NOT_EVICTED, Outcome.RUNS_WITHOUT_US}
 )
-"""How a case ends that was no eviction of ours after all."""
+"""How a case ends that was no eviction, unless Azure told of one: its VM may have been evicted, and then started by its
+owner, or untagged, before we were through."""
 
 _STEPS: Final = (
     ("up to 1 min", 60),
@@ -83,7 +85,9 @@ def _was_evicted(recovery: Recovery) -> bool:
     """Whether it was an eviction, as far as is known: an owner's stop may end the case of one, or of nothing else."""
     if recovery.outcome is Outcome.STOPPED_BY_OWNER:
         return recovery.evidence.evicted_at is not None
-    return recovery.outcome not in NO_EVICTION
+    # A closed case keeps of the eviction only that Azure's word opened it, or that its VM went down before that.
+    was_told = recovery.opened_by is SignalKind.EVICTED or recovery.went_down_at < recovery.opened_at
+    return was_told or recovery.outcome not in NO_EVICTION
 
 
 def _by_step(times: Sequence[float]) -> tuple[Count, ...]:

@@ -34,6 +34,13 @@ class Place(StrEnum):
     DEAD = "event-dead-letters"
 
 
+_NOT_GIVEN: Final = "not in base64: the host never gave it to the app (put back, it is in base64)"
+_NOT_TOLD: Final = {  # a message of the poison queue carries no reason
+    Place.POISON: "it does not say; as a rule the app failed at it five times, and its log says how",
+    Place.DEAD: "its blob does not say why Event Grid gave it up",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Unseen:
     """A queue, or the container, that could not be looked into: why, and what to do about it.
@@ -64,7 +71,8 @@ class QueueCounts:
 class Letter:
     """One message. ``letter_id`` is short enough to be typed.
 
-    ``body`` is the event as it came; ``receipt`` is what the door needs to find it again.
+    ``body`` is the event as it came; ``receipt`` is what the door needs to find it again. ``is_base64``: whether it lay
+    there as the host takes messages; any other, it moves to the poison queue without giving it to the app.
     """
 
     place: Place
@@ -72,6 +80,7 @@ class Letter:
     at: datetime | None
     body: str
     receipt: str = ""
+    is_base64: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +95,16 @@ class Reading:
 
 def read_letter(letter: Letter) -> Reading:
     """Read a letter as the app would."""
-    why = _why_dead(letter.body)
+    why = _why_dead(letter.body) if letter.is_base64 else _NOT_GIVEN
     try:
         signal = read_event(parse_body(letter.body))
     except UnreadableEvent as problem:
-        return Reading("", "unreadable", readable=False, why=str(problem))
+        told = str(problem) if letter.is_base64 else f"{why}; {problem}"
+        return Reading("", "unreadable", readable=False, why=told)
     if isinstance(signal, NotOurs):
         return Reading("", "asks nothing of us", readable=True, why=why or signal.reason)
     what = f"{signal.kind} ({one_line(signal.detail)})" if signal.detail else str(signal.kind)
-    return Reading(str(signal.vm_id), what, readable=True, why=why or "the app failed at it five times: see its log")
+    return Reading(str(signal.vm_id), what, readable=True, why=why or _NOT_TOLD[letter.place])
 
 
 def why_not_put_back(letter: Letter, reading: Reading) -> str:

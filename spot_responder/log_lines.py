@@ -9,15 +9,16 @@ import json
 import logging
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.command_lines import CommandLine
 from spot_responder.notices import needs_somebody
 from spot_responder.pools import pool_of
 from spot_responder.signals import SignalKind
 from spot_responder.situations import Close, Wait
 
 if TYPE_CHECKING:
-    from collections import Counter
     from datetime import datetime
 
+    from spot_responder.event_paths import EventPath
     from spot_responder.failures import Failure
     from spot_responder.health import Activity
     from spot_responder.notices import Notice
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
     from spot_responder.signals import Signal
     from spot_responder.situations import Decision, Situation
     from spot_responder.vms import VmId
-
-SILENT_AT: Final = 3
-"""So many cases within a day, all opened by the sweep, are no chance any more."""
 
 _ABOUT_ACCESS: Final = (
     "where it is a matter of rights, assign the role of infra/responder-role.json on its subscription or resource group"
@@ -126,7 +124,7 @@ def log_unreadable(problem: str) -> None:
     """Log that a message is no event, and what to do about it."""
     what_to_do = (
         "the host tries it again and then moves it to signals-poison; look who writes such messages to the queue, "
-        "and try a copy with: python -m spot_responder read-event FILE"
+        f"and try a copy with: {CommandLine()('read-event', 'FILE')}"
     )
     _write(logging.ERROR, "unreadable", {"reason": problem, "what_to_do": what_to_do})
 
@@ -136,15 +134,22 @@ def log_odd_row(where: str, problem: str) -> None:
     _write(logging.WARNING, "odd row", {"reason": f"{where}: {problem}"})
 
 
-def log_sweep(found: int, overdue: int, busy: int, opened: Counter[SignalKind]) -> None:
-    """Log what a sweep found, and how many cases of the last day it opened because no event told of them."""
-    missed = opened[SignalKind.SWEEP_FOUND]
-    told = opened.total() - missed
-    counts: dict[str, object] = {"opened_by_sweep": missed, "opened_by_signals": told}
+def log_sweep(found: int, overdue: int, busy: int, path: EventPath) -> None:
+    """Log what a sweep found, how many recoveries were opened by whom, and each subscription whose path is silent.
+
+    The alarm ``event-path-silent`` goes by the latter: its rule is ``event_paths``, and stands nowhere else.
+    """
+    counts: dict[str, object] = {"opened_by_sweep": path.found_by_sweep, "opened_by_events": path.told_by_event}
     _write(logging.INFO, "sweep", {"found": found, "overdue": overdue, "busy": busy} | counts)
-    if missed >= SILENT_AT and not told:
-        what_to_do = "no event reaches the queue: look at the system topics, their event subscriptions and dead letters"
-        _write(logging.WARNING, "event path silent", counts | {"what_to_do": what_to_do})
+    for silent in path.silent:
+        fields: dict[str, object] = {
+            "subscription": silent.subscription_id,
+            "vms": silent.vms,
+            "found_at": silent.last_found_at.isoformat(),
+            "told_at": silent.last_told_at.isoformat() if silent.last_told_at else None,
+            "what_to_do": "look at the subscription's system topics, their event subscriptions and dead letters",
+        }
+        _write(logging.WARNING, "event path silent", fields)
 
 
 def log_untold(recovery: Recovery, problem: str) -> None:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.command_lines import shell_words
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -43,7 +45,9 @@ def near_misses(tags: Mapping[str, str], restart_tag: str) -> tuple[NearMiss, ..
 
 def tag_command(vm_id: VmId, restart_tag: str) -> str:
     """Give the command that sets the tag as it should be."""
-    return f"az tag update --operation Merge --resource-id {vm_id} --tags {restart_tag}=true"
+    return shell_words(
+        "az", "tag", "update", "--operation", "Merge", "--resource-id", vm_id, "--tags", f"{restart_tag}=true"
+    )
 
 
 def _near_miss(name: str, value: str, restart_tag: str) -> NearMiss | None:

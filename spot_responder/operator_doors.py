@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from spot_responder.doors import Clients
     from spot_responder.letters import Letter, Place, QueueCounts
+    from spot_responder.overviews import Coverage
     from spot_responder.pools import Pool
     from spot_responder.recoveries import Recovery
     from spot_responder.vms import VmId
@@ -38,6 +39,9 @@ class Finder(Protocol):
 
     async def spot_vms(self) -> Sequence[VmId]:
         """Give all Spot VMs that the login may see."""
+
+    async def coverage(self, restart_tag: str) -> Coverage:
+        """Count the Spot VMs that the login may see: covered, and not. Raises ``AzureRefusedError``."""
 
 
 class Letters(Protocol):

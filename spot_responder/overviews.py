@@ -1,7 +1,7 @@
 """What is going on, in an operator's words: open recoveries, holds, pools, queues, and whether events arrive.
 
-Made of rows and counts alone, so that it costs a few reads, asks nothing of ARM, and is true at the page as well as in
-a terminal.
+Made of rows and counts alone, so that it costs a few reads, asks nothing of ARM but one count of Resource Graph, and is
+true at the page as well as in a terminal.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from spot_responder.amounts import count
-from spot_responder.event_paths import event_path
+from spot_responder.command_lines import CommandLine
+from spot_responder.event_paths import EventPathStanding, event_path
 from spot_responder.figures import figures
 from spot_responder.open_cases import Standing, open_case
 from spot_responder.pools import STALE_AFTER
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from spot_responder.problems import Problem
     from spot_responder.recoveries import Recovery
     from spot_responder.vms import VmId
+
+
+_COMMAND: Final = CommandLine()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +67,27 @@ class PoolState:
 
 
 @dataclass(frozen=True, slots=True)
+class Coverage:
+    """How many of the Spot VMs that whoever looks may see are covered, and how many are not.
+
+    ``None`` where it could not be looked; ``unseen`` says why.
+    """
+
+    covered: int | None
+    not_covered: int | None
+    unseen: str = ""
+
+
+_UNCOUNTED: Final = Coverage(None, None, "nobody counted")
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
     """All that ``status`` and the status page show."""
 
     at: datetime
     dry_run: bool
+    coverage: Coverage
     cases: tuple[OpenCase, ...]
     held: tuple[HeldVm, ...]
     pools: tuple[PoolState, ...]
@@ -86,25 +106,31 @@ def overview(  # noqa: PLR0913 - all that it is made of
     *,
     failing: Sequence[Failing] = (),
     dry_run: bool = False,
+    coverage: Coverage = _UNCOUNTED,
+    command: CommandLine = _COMMAND,
 ) -> Overview:
-    """Make the overview. ``history``: closed recoveries of the last ``event_paths.WINDOW``."""
+    """Make the overview. ``history``: closed recoveries of the last ``event_paths.WINDOW``.
+
+    ``command`` writes the commands that are advised.
+    """
     kept = tuple(rows)
     cases = tuple(
         sorted((open_case(row, now, dry_run=dry_run) for row in kept if row.is_open), key=lambda case: case.down_since)
     )
     held = tuple(HeldVm(row.vm_id, row.held_at) for row in kept if row.held_at)
-    lately = [*(row for row in kept if row.is_open), *history]
-    path = event_path(lately, now)
+    closed = tuple(history)
+    path = event_path([*closed, *kept], now)
     return Overview(
         at=now,
         dry_run=dry_run,
+        coverage=coverage,
         cases=cases,
         held=tuple(sorted(held, key=lambda vm: vm.held_at)),
         pools=tuple(state for pool in pools if (state := pool_state(pool, now))),
         queues=queues,
         event_path=path,
-        figures=figures(lately, now),
-        problems=problems(cases, failing, queues, path, now),
+        figures=figures([*(row for row in kept if row.is_open), *closed], now),
+        problems=problems(cases, failing, queues, path, now, command),
     )
 
 
@@ -116,7 +142,7 @@ def headline(overview: Overview) -> str:
     held = f"{count(len(overview.held), 'VM')} held by an operator" if overview.held else ""
     on_their_way = [case for case in overview.cases if case.standing is not Standing.HELD]
     if not overview.cases:
-        return "; ".join(part for part in ("All is well: nothing is being recovered", held) if part)
+        return "; ".join(part for part in (_calm(overview), held) if part)
     coming = sum(case.standing is Standing.STARTING for case in on_their_way)
     waiting = len(on_their_way) - coming
     parts = [
@@ -125,6 +151,40 @@ def headline(overview: Overview) -> str:
         held,
     ]
     return "Nobody is needed: " + ", ".join(part for part in parts if part)
+
+
+def is_well(overview: Overview) -> bool:
+    """Answer whether all is well as far as can be known: VMs are covered, events arrive, and nobody is needed."""
+    works = overview.event_path.standing is EventPathStanding.WORKS
+    return works and bool(overview.coverage.covered) and not overview.dry_run and not overview.problems
+
+
+def _calm(overview: Overview) -> str:
+    """Say why nothing is being recovered, which is no good news by itself."""
+    coverage = overview.coverage
+    if is_well(overview):
+        return "All is well: nothing is being recovered"
+    if coverage.covered is None:
+        return "Nothing is being recovered; how many VMs are covered could not be seen"
+    if not coverage.covered:
+        seen = f"of {count(coverage.not_covered or 0, 'Spot VM')} none carries the tag, or is left to us"
+        return f"Nothing is covered: {seen if coverage.not_covered else 'no Spot VM is to be seen'}"
+    if overview.dry_run:
+        return "Nothing is being recovered, nor would it be: DRY_RUN is true"
+    return "Nothing is being recovered; whether events arrive is not known"
+
+
+def how_many(coverage: Coverage) -> str:
+    """Say how many Spot VMs are covered: ``58 covered, 2 not``."""
+    if coverage.covered is None:
+        return f"could not look ({coverage.unseen})"
+    return f"{coverage.covered} covered, {coverage.not_covered} not"
+
+
+def held_and_up(overview: Overview) -> tuple[HeldVm, ...]:
+    """Give the held VMs that no open recovery shows as held."""
+    shown = {case.vm_id for case in overview.cases if case.standing is Standing.HELD}
+    return tuple(vm for vm in overview.held if vm.vm_id not in shown)
 
 
 def gate(pool: PoolState, closed_until: str) -> str:

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Final
 from spot_responder.amounts import count, span
 from spot_responder.charts import bar_chart
 from spot_responder.event_paths import EventPathStanding, whether_events_arrive
-from spot_responder.overviews import gate, headline, pool_names
+from spot_responder.overviews import gate, headline, held_and_up, how_many, is_well, pool_names
 from spot_responder.vm_names import names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from spot_responder.command_lines import CommandLine
     from spot_responder.event_paths import EventPath
     from spot_responder.figures import Figures
-    from spot_responder.letters import QueueCounts
     from spot_responder.open_cases import OpenCase
     from spot_responder.overviews import Overview, PoolState
     from spot_responder.problems import Problem
@@ -57,8 +57,8 @@ dt { color: var(--soft); }
 _TONES: Final = {"held": "notice", "starting": "good", "refused": "notice", "waiting": "notice"}
 
 
-def status_page(overview: Overview) -> str:
-    """Write the page."""
+def status_page(overview: Overview, command: CommandLine) -> str:
+    """Write the page. ``command`` writes the commands that are advised."""
     return "".join(
         (
             '<!doctype html><html lang="en"><head><meta charset="utf-8">',
@@ -66,10 +66,10 @@ def status_page(overview: Overview) -> str:
             f"<title>{_text(headline(overview))} · Spot Responder</title><style>{STYLE}</style></head><body>",
             f"<header><h1>Spot Responder</h1>{_soft(f'{_day_and_time(overview.at)}; all times are UTC')}</header>",
             _summary(overview),
-            _section(f"Open recoveries: {len(overview.cases)}", _cases(overview)),
+            _section(f"Open recoveries: {len(overview.cases)}", _cases(overview, command)),
             _held(overview),
             _section("Pools that are not open", _pools(overview)),
-            _flow(overview.queues, overview.event_path, overview.at),
+            _flow(overview),
             _charts(overview.figures),
             "</body></html>",
         )
@@ -85,7 +85,8 @@ def _soft(text: str) -> str:
 
 
 def _summary(overview: Overview) -> str:
-    tone = "bad" if overview.problems else "good"
+    is_calm = is_well(overview) or (overview.cases and not overview.problems)
+    tone = "bad" if overview.problems else "good" if is_calm else "notice"
     dry = '<p class="notice">DRY_RUN is true: nothing is started.</p>' if overview.dry_run else ""
     problems = "".join(_problem(each) for each in overview.problems)
     return f'<p class="headline {tone}">{_text(headline(overview))}</p>{dry}{_cards([problems]) if problems else ""}'
@@ -105,11 +106,11 @@ def _cards(items: Iterable[str]) -> str:
     return f"<ul>{cards}</ul>" if cards else ""
 
 
-def _cases(overview: Overview) -> list[str]:
+def _cases(overview: Overview, command: CommandLine) -> list[str]:
     """Write those that are down for longest; hundreds of them nobody reads."""
     cards = [_case(each, overview.at) for each in overview.cases[:MOST_CASES]]
     more = len(overview.cases) - len(cards)
-    return [*cards, _soft(f"and {more} more: spot-responder status")] if more else cards
+    return [*cards, _soft(f"and {more} more: {command('status')}")] if more else cards
 
 
 def _case(case: OpenCase, now: datetime) -> str:
@@ -120,20 +121,26 @@ def _case(case: OpenCase, now: datetime) -> str:
     return (
         f'<span class="name">{_text(case.vm_id.name)}</span>'
         f'<span class="tag {_TONES[case.standing]}">{_text(case.standing)}</span>'
-        f"<p>{_text(case.reason)}</p>{said}"
+        f"<p>{_text(case.reason)}{_text(_held_since(case))}</p>{said}"
         f'<p class="soft">{_text(facts)}{overdue}</p>{_soft(_place(case))}'
     )
 
 
+def _held_since(case: OpenCase) -> str:
+    return f" (since {_day_and_time(case.held_at)})" if case.held_at else ""
+
+
 def _place(case: OpenCase) -> str:
-    return f"resource group {case.vm_id.resource_group}, subscription {case.vm_id.subscription_id}"
+    pool = f"{case.pool}, " if case.pool else ""
+    return f"{pool}resource group {case.vm_id.resource_group}, subscription {case.vm_id.subscription_id}"
 
 
 def _held(overview: Overview) -> str:
-    called = names(each.vm_id for each in overview.held)
+    held = held_and_up(overview)
+    called = names(each.vm_id for each in held)
     cards = (
         f'<span class="name">{_text(called[each.vm_id])}</span>{_soft(f"since {_day_and_time(each.held_at)}")}'
-        for each in overview.held
+        for each in held
     )
     return _section("Held by an operator", cards)
 
@@ -149,10 +156,11 @@ def _pool(pool: PoolState, called: str, now: datetime) -> str:
     return f'<span class="name">{_text(called)}</span><p>{_text(how)}</p>{_soft(refusals)}'
 
 
-def _flow(queues: QueueCounts, path: EventPath, now: datetime) -> str:
+def _flow(overview: Overview) -> str:
+    queues, path, now = overview.queues, overview.event_path, overview.at
     places = (
         ("signals", "on the queue or waiting for its time", queues.signals),
-        ("signals-poison", "the app gave up on", queues.poison),
+        ("signals-poison", "the host gave up on", queues.poison),
         ("event-dead-letters", "blobs: Event Grid could not deliver what is in them", queues.dead_letters),
     )
     why = {unseen.place: unseen.why for unseen in queues.unseen}
@@ -162,7 +170,8 @@ def _flow(queues: QueueCounts, path: EventPath, now: datetime) -> str:
     )
     arrive = whether_events_arrive(path, lambda time: _away(time, now) if time else "-")
     events = f'<dt>event path</dt><dd class="{_path_tone(path)}">{_text(arrive)}</dd>'
-    return f"<section><h2>Messages</h2><dl>{lines}{events}</dl></section>"
+    covered = _line("Spot VMs that the app sees", how_many(overview.coverage))
+    return f"<section><h2>Covered, and told</h2><dl>{covered}{events}{lines}</dl></section>"
 
 
 def _line(name: str, text: str) -> str:

@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.amounts import count, span
-from spot_responder.event_paths import EventPathStanding
 from spot_responder.health import Activity
 from spot_responder.notices import HOW_LONG
 from spot_responder.vm_names import names, reference
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from spot_responder.command_lines import CommandLine
     from spot_responder.event_paths import EventPath
     from spot_responder.health import Failing
     from spot_responder.letters import QueueCounts
@@ -30,7 +30,7 @@ TOO_LONG: Final = timedelta(days=1)
 _NAMED: Final = 5
 """So many VMs of one problem are named, and the others counted."""
 
-_IS_IT_THERE: Final = "az functionapp show --subscription SUB -g GROUP -n APP --query state; spot-responder doctor"
+_IS_IT_THERE: Final = "az functionapp show --subscription SUB -g GROUP -n APP --query state"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,65 +41,68 @@ class Problem:
     mend: str
 
 
-def problems(
-    cases: Sequence[OpenCase], failing: Sequence[Failing], queues: QueueCounts, path: EventPath, now: datetime
+def problems(  # noqa: PLR0913, PLR0917 - all that may be wrong
+    cases: Sequence[OpenCase],
+    failing: Sequence[Failing],
+    queues: QueueCounts,
+    path: EventPath,
+    now: datetime,
+    command: CommandLine,
 ) -> tuple[Problem, ...]:
-    """Find what does not go on by itself, or should not be so."""
+    """Find what does not go on by itself, or should not be so. ``command`` writes the commands that are advised."""
     called = names(case.vm_id for case in cases)
     found = [
-        *_failing(failing, now),
-        *_letters(queues),
-        *_overdue(cases, called),
-        *_needs(cases, called),
-        *_too_long(cases, called, now),
+        *_failing(failing, now, command),
+        *_letters(queues, command),
+        *_overdue(cases, called, command),
+        *_needs(cases, called, command),
+        *_too_long(cases, called, now, command),
     ]
-    if path.standing is EventPathStanding.SILENT:
-        what = f"no event told of the newest eviction: the sweep found it ({path.found_by_sweep} of the last 7 days)"
-        found.append(Problem(what, "spot-responder doctor"))
+    for silent in path.silent:
+        what = f"no event told of the newest eviction of subscription {silent.subscription_id}: the sweep found it"
+        since = f"{count(silent.vms, 'VM')} since the last event"
+        found.append(Problem(f"{what} ({since})", command("doctor")))
     return tuple(found)
 
 
-_ACTIVITIES: Final[Mapping[Activity, tuple[str, str]]] = {
-    Activity.SWEEP: ("no sweep has come to its end", "spot-responder doctor"),
-    Activity.LOOK: ("the app is not let look at VMs", "spot-responder doctor"),
-    Activity.PUBLISH: (
-        "what is to be told is not taken by the outcomes topic",
-        "is OUTCOMES_TOPIC_ENDPOINT right, and has the app the role EventGrid Data Sender on the topic?",
-    ),
+_ACTIVITIES: Final[Mapping[Activity, str]] = {
+    Activity.SWEEP: "no sweep has come to its end",
+    Activity.LOOK: "the app is not let look at VMs",
+    Activity.PUBLISH: "the outcomes topic does not take what is to be told",
 }
 
 
-def _failing(failing: Sequence[Failing], now: datetime) -> Iterator[Problem]:
+def _failing(failing: Sequence[Failing], now: datetime, command: CommandLine) -> Iterator[Problem]:
     for each in failing:
         if each.lasts(now):
-            what, mend = _ACTIVITIES[each.activity]
-            yield Problem(f"for {span(now - each.since)} {what}: {each.reason}", mend)
+            what = f"for {span(now - each.since)} {_ACTIVITIES[each.activity]}: {each.reason}"
+            yield Problem(what, command("doctor"))
 
 
-def _letters(queues: QueueCounts) -> Iterator[Problem]:
+def _letters(queues: QueueCounts, command: CommandLine) -> Iterator[Problem]:
     places = (
-        (queues.poison, "message", "signals-poison: the app gave up on"),
+        (queues.poison, "message", "signals-poison: the host gave up on"),
         (queues.dead_letters, "blob", "event-dead-letters: Event Grid could not deliver what is in"),
     )
     for number, one, where in places:
         if number:
             what = f"{count(number, one)} in {where} {'it' if number == 1 else 'them'}"
-            yield Problem(what, "spot-responder replay list")
+            yield Problem(what, command("replay", "list"))
     for unseen in queues.unseen:
         if unseen.is_wrong:
             yield Problem(f"{unseen.place} could not be looked into: {unseen.why}", unseen.mend)
 
 
-def _overdue(cases: Sequence[OpenCase], called: Mapping[VmId, str]) -> Iterator[Problem]:
+def _overdue(cases: Sequence[OpenCase], called: Mapping[VmId, str], command: CommandLine) -> Iterator[Problem]:
     overdue = [case for case in cases if case.is_overdue]
     if overdue:
         who = _names(overdue, called)
         why = "the app does not run, may not look, or lost a message, which the next sweep takes up"
         what = f"nothing came of the look that was due at {who}: {why}"
-        yield Problem(what, _IS_IT_THERE)
+        yield Problem(what, f"{_IS_IT_THERE}; {command('doctor')}")
 
 
-def _needs(cases: Sequence[OpenCase], called: Mapping[VmId, str]) -> Iterator[Problem]:
+def _needs(cases: Sequence[OpenCase], called: Mapping[VmId, str], command: CommandLine) -> Iterator[Problem]:
     """Give one problem for all VMs of a subscription that need the same."""
     alike: defaultdict[tuple[Notice, str, str], list[OpenCase]] = defaultdict(list)
     for case in cases:
@@ -109,17 +112,19 @@ def _needs(cases: Sequence[OpenCase], called: Mapping[VmId, str]) -> Iterator[Pr
         first = reference(same[0].vm_id, called)
         needs = HOW_LONG.get(need)
         what = f"{_names(same, called)}: {same[0].reason}{f', {needs}' if needs else ''}"
-        yield Problem(what, f"spot-responder explain {first}")
+        yield Problem(what, command("explain", first))
 
 
-def _too_long(cases: Sequence[OpenCase], called: Mapping[VmId, str], now: datetime) -> Iterator[Problem]:
+def _too_long(
+    cases: Sequence[OpenCase], called: Mapping[VmId, str], now: datetime, command: CommandLine
+) -> Iterator[Problem]:
     long_open = [
         case for case in cases if now - case.down_since > TOO_LONG and case.needs is None and case.held_at is None
     ]
     if long_open:
         first = reference(long_open[0].vm_id, called)
         what = f"down for longer than a day: {_names(long_open, called)}"
-        yield Problem(what, f"spot-responder explain {first}")
+        yield Problem(what, command("explain", first))
 
 
 def _names(some: Sequence[OpenCase], called: Mapping[VmId, str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -13,7 +12,7 @@ from spot_responder.failures import FailureKind
 from spot_responder.policy import FOLLOW_UP_OVERDUE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from spot_responder.failures import Failure
     from spot_responder.notices import Notice
@@ -329,11 +328,3 @@ class Recovery:
         if not self.is_open:
             message = f"recovery {self.recovery_id} is closed ({self.outcome}): it cannot {what}"
             raise UnlawfulMoveError(message)
-
-
-def opened_within_a_day(recoveries: Iterable[Recovery], now: datetime) -> Counter[SignalKind]:
-    """Count by which kind of signal the cases of the last day were opened.
-
-    What only the sweep opened, no event told of: where that is all there is, the event path is silent.
-    """
-    return Counter(each.opened_by for each in recoveries if now - each.opened_at < RESTARTS_REMEMBERED)

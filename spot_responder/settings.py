@@ -68,6 +68,11 @@ class Settings:
     blob_endpoint: str | None = None
     opentelemetry: bool = False
 
+    @property
+    def is_of_a_laptop(self) -> bool:
+        """Whether the app lives in a laptop Azure: that listens on the machine itself."""
+        return urlsplit(self.arm_endpoint).hostname in {"127.0.0.1", "localhost", "::1"}
+
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
         """Read and check all settings.

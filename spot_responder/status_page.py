@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
+from spot_responder.command_lines import CommandLine
 from spot_responder.doors import AzureRefusedError
 from spot_responder.json_forms import json_form
 from spot_responder.log_lines import log_status_not_shown
@@ -61,16 +62,17 @@ async def show_status(
     wanted = _wanted(accept)
     if wanted is None:
         return Shown(HTTPStatus.NOT_ACCEPTABLE, _TEXT, f"the status is there as {HTML} and as {JSON}\n")
+    command = CommandLine(local=settings.is_of_a_laptop)
     try:
         async with open_doors() as doors:
-            overview = await look_around(doors, settings, now)
+            overview = await look_around(doors, settings, now, command)
     except (CouldNotLookError, AzureRefusedError) as problem:
         # What an operator would do about its own login does not help the app's identity.
         why = problem.what if isinstance(problem, CouldNotLookError) else str(problem)
         log_status_not_shown(why)
-        told = f"the status cannot be shown: {why}. Where to begin: spot-responder doctor\n"
+        told = f"the status cannot be shown: {why}. Where to begin: {command('doctor')}\n"
         return Shown(HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, told)
-    return Shown(HTTPStatus.OK, wanted, _written(overview, wanted))
+    return Shown(HTTPStatus.OK, wanted, _written(overview, wanted, command))
 
 
 def _wanted(accept: str) -> str | None:
@@ -82,7 +84,7 @@ def _wanted(accept: str) -> str | None:
     return best
 
 
-def _written(overview: Overview, media_type: str) -> str:
+def _written(overview: Overview, media_type: str, command: CommandLine) -> str:
     if media_type == HTML:
-        return status_page(overview)
+        return status_page(overview, command)
     return json.dumps(json_form(overview), indent=2) + "\n"

@@ -10,11 +10,11 @@ from itertools import batched
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.doors import StoreFailedError
+from spot_responder.event_paths import WINDOW, event_path
 from spot_responder.health import Activity, Failing
 from spot_responder.log_lines import log_lasting, log_sweep
 from spot_responder.messages import sweep_found_event
 from spot_responder.notices import is_untold
-from spot_responder.recoveries import opened_within_a_day
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -82,7 +82,9 @@ class Sweep:
         candidates = await self.clients.graph.deallocated_spot_vms(self.restart_tag)
         found = set(candidates) - overdue - busy
         await self._raise_hands(found, now)
-        log_sweep(len(found), len(overdue), len(busy), opened_within_a_day([row.value for row in rows], now))
+        history = await store.closed_between((now - WINDOW).date(), now.date())
+        path = event_path([*history, *(row.value for row in rows)], now)
+        log_sweep(len(found), len(overdue), len(busy), path)
         return len(found) + len(overdue)
 
     async def _publish_what_is_untold(self, rows: Sequence[Stored[Recovery]], now: datetime) -> None:

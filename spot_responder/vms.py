@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-# One path segment of an ARM id. Wider than Azure's own naming rules (Microsoft's samples
-# carry placeholders such as "{vm-name}"), and narrower than what could break a query, a
-# table key or the path of a request (".."); what is not printable is refused apart.
-_SEGMENT: Final = r"(?!\.{1,2}(?:/|$))[^/|\\'\"?#%]{1,128}"
+# One path segment of an ARM id, and so any name in it: of a VM, a group, a subscription. As wide as Azure's rules
+# (letters of any script, dots, brackets; Microsoft's samples carry placeholders such as "{vm-name}"), without what
+# Azure allows in no name and what could break a query, a table key or the path of a request (".."); what is not
+# printable is refused apart.
+_SEGMENT: Final = r"(?!\.{1,2}(?:/|$))[^\s/|\\'\"?#%;:*<>+=,@&\[\]]{1,128}"
+_NAME: Final = re.compile(_SEGMENT)
 _VM_ID: Final = re.compile(
     rf"/subscriptions/(?P<subscription>{_SEGMENT})"
     rf"/resourcegroups/(?P<group>{_SEGMENT})"
@@ -32,6 +34,15 @@ SPOT_PRIORITIES: Final = frozenset({"spot", "low", "spotplus"})
 def _only_seems_ascii(letter: str) -> bool:
     """Whether it would be taken for another one, as the sign for Kelvin for a ``k``, where casing is not regarded."""
     return letter.lower().isascii() and not letter.isascii()
+
+
+def is_vm_name(text: str) -> bool:
+    """Whether a VM may be called so, by the rule that ids are read by: what is restored can be named."""
+    return _NAME.fullmatch(text) is not None and _is_plain(text)
+
+
+def _is_plain(text: str) -> bool:
+    return text.isprintable() and not any(_only_seems_ascii(letter) for letter in text)
 
 
 class NotAVmIdError(ValueError):
@@ -70,7 +81,7 @@ class VmId:
         """
         plain = text.strip().rstrip("/")
         match = _VM_ID.fullmatch(plain)
-        if match is None or not plain.isprintable() or any(_only_seems_ascii(letter) for letter in plain):
+        if match is None or not _is_plain(plain):
             message = f"not the id of a virtual machine: {shortened(text, 300)!r}"
             raise NotAVmIdError(message)
         return cls(match["subscription"], match["group"], match["name"])

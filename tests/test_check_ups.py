@@ -25,6 +25,7 @@ from spot_responder.check_ups import (
     topic_findings,
     watched_findings,
 )
+from spot_responder.command_lines import CommandLine
 from spot_responder.commands.doctor import told
 from spot_responder.commands.paper import Paper
 from spot_responder.letters import Unseen
@@ -228,14 +229,23 @@ def test_a_clock_may_differ_by_a_minute(seconds: int, health: Health) -> None:
 def test_a_place_that_could_not_be_looked_into_says_why(is_wrong: bool, health: Health) -> None:  # noqa: FBT001
     """Wrong where nobody answers there; where only the login may not, nothing is known of it."""
     unseen = Unseen("signals", "nobody answers at https://q", "is it right?", is_wrong)
-    assert place_finding("signals", None, unseen) == Finding("queue signals", health, unseen.why, unseen.mend)
+    assert place_finding("signals", None, unseen, CommandLine()) == Finding(
+        "queue signals", health, unseen.why, unseen.mend
+    )
 
 
 def test_what_lies_in_a_place_is_wrong_but_for_the_queue_that_is_worked_off() -> None:
     """Poison and dead letters wait for somebody; signals for the app."""
-    assert place_finding("signals", 7, None).health is Health.GOOD
-    poison, dead = place_finding("signals-poison", 1, None), place_finding("event-dead-letters", 2, None)
-    assert (poison.health, poison.told, poison.mend) == (Health.BAD, "1 message", "spot-responder replay list")
+    assert place_finding("signals", 7, None, CommandLine()).health is Health.GOOD
+    poison, dead = (
+        place_finding(place, number, None, CommandLine())
+        for place, number in (("signals-poison", 1), ("event-dead-letters", 2))
+    )
+    assert (poison.health, poison.told, poison.mend) == (
+        Health.BAD,
+        "1 message",
+        ".venv/bin/spot-responder replay list",
+    )
     assert (dead.what, dead.told) == ("container event-dead-letters", "2 blobs")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from spot_responder.command_lines import CommandLine
 from spot_responder.commands import drill
 from spot_responder.commands.answers import StopError
 from spot_responder.commands.arguments import Parser
@@ -80,7 +81,13 @@ class Drilling:
             management,
         )
         operator = Operator(
-            doors, self.azure.settings, self.azure.clock.now, lambda: "id", lambda _: None, self.read.append
+            doors,
+            self.azure.settings,
+            self.azure.clock.now,
+            lambda: "id",
+            lambda _: None,
+            self.read.append,
+            CommandLine(),
         )
         parser = Parser()
         drill.add(parser.add_subparsers(parser_class=Parser))
@@ -150,7 +157,7 @@ def test_a_drill_that_is_interrupted_says_what_goes_on(new_azure: NewAzure) -> N
             await watching
 
     azure.do(interrupted())
-    assert drilling.read[-1] == "what Azure evicts is still brought back; how it goes: spot-responder status"
+    assert drilling.read[-1] == "the app goes on without this command; how it goes: .venv/bin/spot-responder status"
 
 
 def test_what_is_advised_names_the_vm_as_its_operator_did(new_azure: NewAzure) -> None:
@@ -159,5 +166,5 @@ def test_what_is_advised_names_the_vm_as_its_operator_did(new_azure: NewAzure) -
     vm = azure.add_vm()
     azure.world.evict("render-1")
     azure.run_until(azure.now + timedelta(seconds=20))
-    with pytest.raises(StopError, match=f"already: spot-responder explain {vm.vm_id}"):
+    with pytest.raises(StopError, match=f"already: .venv/bin/spot-responder explain {vm.vm_id}"):
         azure.do(Drilling(azure, Evicting(azure)).run(vm.vm_id))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from spot_responder.command_lines import CommandLine
 from spot_responder.drills import Drilled, Stage, observed, why_not_drilled
 from spot_responder.looking import look_at
 from spot_responder.operating import hold
@@ -46,7 +47,7 @@ def test_a_recovery_that_ended_otherwise_is_a_failed_drill() -> None:
 def why_not(azure: StoryAzure, name: str = "render-1") -> str:
     """Say why a drill of a VM would prove nothing."""
     vm_id = VmId.parse(azure.world.machine(name).vm_id)
-    return why_not_drilled([azure.do(look_at(vm_id, azure.clients(), azure.settings, azure.now))])
+    return why_not_drilled([azure.do(look_at(vm_id, azure.clients(), azure.settings, azure.now))], CommandLine())
 
 
 def test_a_covered_vm_that_runs_is_drilled(new_azure: NewAzure) -> None:
@@ -83,11 +84,11 @@ def test_a_vm_that_is_gone_held_or_busy_is_not_evicted(new_azure: NewAzure) -> N
     azure = new_azure()
     vm = azure.add_vm()
     azure.do(hold(azure.clients().store, VmId.parse(vm.vm_id), azure.now, lambda: "hold-1"))
-    assert why_not(azure) == "render-1 is held: spot-responder release render-1"
+    assert why_not(azure) == "render-1 is held: .venv/bin/spot-responder release render-1"
     azure.add_vm("busy-1")
     azure.world.evict("busy-1")
     azure.run_until(at("10:00:20"))
-    assert why_not(azure, "busy-1") == "busy-1 is being recovered already: spot-responder explain busy-1"
+    assert why_not(azure, "busy-1") == "busy-1 is being recovered already: .venv/bin/spot-responder explain busy-1"
     azure.add_vm("gone-1")
     azure.world.delete("gone-1")
     assert why_not(azure, "gone-1") == "gone-1: Azure has no such VM, or does not show it to you"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from dataclasses import replace
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from localazure.scenarios import SKU_NOT_AVAILABLE
 from localazure.virtual.compute import ARM
 from localazure.virtual.wire import Door
 from localazure.world import OWNER, SUBSCRIPTION
+from spot_responder.command_lines import CommandLine
 from spot_responder.commands.explaining import told
 from spot_responder.commands.paper import Paper
 from spot_responder.looking import look_at
@@ -22,7 +24,7 @@ from spot_responder.notices import Notice
 from spot_responder.operating import hold, retry
 from spot_responder.policy import Policy, RestartWhen
 from spot_responder.vms import PowerState, VmId
-from tests.makers import at
+from tests.makers import TEN, at
 from tests.stories import annotated
 from tests.stories import refused as passage
 
@@ -129,7 +131,7 @@ def test_scenario_2_no_capacity_inside_the_operation(new_azure: NewAzure) -> Non
     assert at("10:10") < said.next.at < at("10:20")
     assert said.advice == (
         "it comes back when Azure has room; sooner only in another size, zone or region",
-        "to have it tried now, without waiting: spot-responder retry render-1",
+        "to have it tried now, without waiting: .venv/bin/spot-responder retry render-1",
     )
     assert not said.needs_you
 
@@ -155,7 +157,7 @@ def test_scenario_2_another_vm_of_the_pool_waits_for_its_turn(new_azure: NewAzur
     assert said.tried == ("no start was asked for yet",)
     assert said.advice == (
         "it comes back when Azure has room; sooner only in another size, zone or region",
-        "to have it tried now, without waiting: spot-responder retry render-2",
+        "to have it tried now, without waiting: .venv/bin/spot-responder retry render-2",
     )
 
 
@@ -362,7 +364,7 @@ def test_conflict(new_azure: NewAzure) -> None:
     """Another operation is at work."""
     said = refused(new_azure, "AttachDiskWhileBeingDetached", "a disk is being detached")
     assert "another operation is at work on the VM (AttachDiskWhileBeingDetached)" in said.headline
-    assert said.advice == ("nothing is to be done: the other operation ends by itself",)
+    assert said.advice == ("another operation holds the VM, as Azure says: the Activity Log shows whose",)
 
 
 def test_a_code_that_nobody_knows(new_azure: NewAzure) -> None:
@@ -433,7 +435,7 @@ def test_the_brake(new_azure: NewAzure) -> None:
     assert said.case is not None
     assert said.case.needs is Notice.BRAKE
     assert said.advice == (
-        "it is evicted again and again: another size, zone or region may hold longer",
+        "if Azure evicts it again and again, another size, zone or region may hold longer",
         f"to have it up all the same: az vm start --ids {said.vm_id}",
     )
 
@@ -447,7 +449,7 @@ def test_held_after_a_refusal(new_azure: NewAzure) -> None:
     azure.run_until(at("10:05"))
     azure.do(hold(azure.clients().store, VmId.parse(vm.vm_id), azure.now, lambda: "hold-1"))
     said = explained(azure)
-    assert said.advice == ("to end the hold: spot-responder release render-1",)
+    assert said.advice == ("to end the hold: .venv/bin/spot-responder release render-1",)
     assert not said.needs_you
 
 
@@ -457,7 +459,7 @@ def test_the_commands_that_are_advised_name_it_as_the_operator_did(new_azure: Ne
     no_capacity(azure, "10:10")
     vm_id = VmId.parse(azure.world.machine("render-1").vm_id)
     said = azure.do(look_at(vm_id, azure.clients(), azure.settings, azure.now, str(vm_id)))
-    assert said.advice[-1].endswith(f": spot-responder retry {vm_id}")
+    assert said.advice[-1].endswith(f": .venv/bin/spot-responder retry {vm_id}")
 
 
 def test_held_and_down(new_azure: NewAzure) -> None:
@@ -474,7 +476,7 @@ def test_held_and_down(new_azure: NewAzure) -> None:
     )
     assert said.held_at == at("10:00")
     assert said.next.what.startswith("nothing until it is released")
-    assert said.advice == ("to end the hold: spot-responder release render-1",)
+    assert said.advice == ("to end the hold: .venv/bin/spot-responder release render-1",)
     assert said.last_case is None
 
 
@@ -651,7 +653,7 @@ def test_the_budget(new_azure: NewAzure) -> None:
     assert at("11:00") < said.next.at < at("11:01")
     assert said.needs_you
     assert said.advice[1:] == (
-        "it was asked for again and again, in vain: what Azure said each time is in the app's log",
+        "what Azure said to each of these start requests is in the app's log",
         f"to have it up all the same: az vm start --ids {said.vm_id}",
     )
 
@@ -690,7 +692,7 @@ def test_a_deallocation_told_with_the_eviction_is_taken_as_a_part_of_it(new_azur
     azure.run_until(at("10:00:08"))
     azure.handle(annotated("render-1", "VirtualMachineDeallocationInitiated", at("10:00:05")))
     whats = [each.what for each in explained(azure).told]
-    assert "Resource Health: somebody asked to stop it (taken as a part of the eviction)" in whats
+    assert "Resource Health: a stop was asked for (taken as a part of the eviction)" in whats
 
 
 def test_who_runs_again_after_its_owners_stop_is_given_no_advice(new_azure: NewAzure) -> None:
@@ -716,3 +718,47 @@ def test_a_start_by_somebody_else_is_told_as_theirs(new_azure: NewAzure) -> None
     azure.handle(annotated("render-1", "VirtualMachineStartInitiatedByControlPlane", at("10:00:50")))
     whats = [each.what for each in explained(azure).told]
     assert "Resource Health: somebody began to start it" in whats
+
+
+def test_the_apps_own_start_of_an_earlier_recovery_is_not_somebody_elses(new_azure: NewAzure) -> None:
+    """Restored by us at ten: at noon, and two days later, when its row is forgotten, the start is still called ours."""
+    azure = new_azure()
+    azure.add_vm()
+    azure.world.evict("render-1")
+    azure.run_until(at("12:00"))
+    assert "Resource Health: our start began" in [each.what for each in explained(azure).told]
+    azure.run_until(TEN + timedelta(days=2))
+    assert azure.do(azure.clients().store.all_recoveries()) == []
+    whats = [each.what for each in explained(azure).told]
+    assert "Resource Health: our start began" in whats
+    assert not [what for what in whats if "somebody" in what]
+
+
+def test_a_start_that_nobody_here_remembers_is_nobodys(new_azure: NewAzure) -> None:
+    """Days ago, and no row of that time is left: it is not known that it was not us."""
+    azure = new_azure()
+    azure.add_vm(power_state="deallocated")
+    azure.script.lost = lambda _: True
+    azure.world.start(azure.world.machine("render-1"), OWNER)
+    azure.run_until(TEN + timedelta(days=2))
+    whats = [each.what for each in explained(azure).told]
+    assert "Resource Health: a start of it began, ours or another's: it is not known here any more" in whats
+
+
+def test_the_advice_can_be_copied_and_stays_in_its_azure(new_azure: NewAzure) -> None:
+    """A name with brackets is one word for the shell; what is asked of the laptop is advised for the laptop."""
+    azure = new_azure()
+    vm = azure.add_vm("gpu(1)", resource_group="rg(spot).ü")
+    azure.world.refuse_next_start("gpu(1)", "AllocationFailed", "No capacity.")
+    azure.world.evict("gpu(1)")
+    azure.run_until(at("10:00:40"))
+    vm_id, local = VmId.parse(vm.vm_id), CommandLine(local=True)
+    said = azure.do(look_at(vm_id, azure.clients(), azure.settings, azure.now, "gpu(1)", local))
+    advised = said.advice[-1].rpartition(": ")[2]
+    assert shlex.split(advised) == [".venv/bin/spot-responder", "retry", "gpu(1)", "--local"]
+    azure.run_until(at("10:10"))
+    azure.world.stop_by_owner("gpu(1)")
+    azure.run_until(at("10:20"))
+    who, start = azure.do(look_at(vm_id, azure.clients(), azure.settings, azure.now, "gpu(1)", local)).advice
+    assert str(vm_id) in shlex.split(who.partition(": ")[2])
+    assert shlex.split(start.partition(": ")[2])[-1] == str(vm_id)

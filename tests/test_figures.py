@@ -10,10 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from localazure.world import OWNER
 from spot_responder.evidence import Evidence
 from spot_responder.failures import FailureKind
 from spot_responder.figures import DAYS, Count, figures
+from spot_responder.notices import Notice
+from spot_responder.policy import Policy
 from spot_responder.recoveries import Outcome
+from spot_responder.signals import SignalKind
 from tests.makers import RECOVERIES, TEN, TIMES, at, recovery
 
 if TYPE_CHECKING:
@@ -67,9 +71,32 @@ NO_EVICTION = ("not-spot", "opted-out", "owned-by-scale-set", "not-evicted", "ru
 
 @pytest.mark.parametrize("outcome", [Outcome(name) for name in NO_EVICTION])
 def test_what_was_no_eviction_is_not_counted_as_one(outcome: Outcome) -> None:
-    """Its owner opted out, say."""
-    closed = recovery().closed(outcome, at("10:05"), "over")
+    """It was unavailable for a while, and Azure told of no eviction."""
+    down = replace(recovery(), opened_by=SignalKind.UNAVAILABLE, evidence=Evidence())
+    closed = down.closed(outcome, at("10:05"), "over")
     assert named(figures([closed], TEN).evictions) == {}
+
+
+@pytest.mark.parametrize("outcome", [Outcome.RUNS_WITHOUT_US, Outcome.OPTED_OUT])
+def test_an_eviction_that_azure_told_of_is_one_however_it_ended(outcome: Outcome) -> None:
+    """Its owner started the braked VM, or took the tag off, before we were through."""
+    found = replace(recovery(), opened_at=at("10:15"), opened_by=SignalKind.SWEEP_FOUND)
+    case = found.waiting(at("11:00"), "the brake", notice=Notice.BRAKE)
+    assert named(figures([case.closed(outcome, at("10:30"), "over")], TEN).evictions) == {"Mon 02 Mar": 1}
+
+
+def test_a_braked_vm_that_its_owner_starts_stays_an_eviction(new_azure: NewAzure) -> None:
+    """One restart a day is allowed: the second eviction is braked, its owner starts the VM, and both are counted."""
+    azure = new_azure(Policy(restarts_per_day=1))
+    azure.add_vm()
+    azure.world.evict("render-1")
+    azure.run_until(at("11:00"))
+    azure.world.evict("render-1")
+    azure.run_until(at("11:05"))
+    azure.world.start(azure.world.machine("render-1"), OWNER)
+    azure.run_until(at("12:00"))
+    assert [row.outcome for row in azure.history] == [Outcome.RESTORED, Outcome.RUNS_WITHOUT_US]
+    assert named(figures(azure.history, azure.now).evictions) == {"Mon 02 Mar": 2}
 
 
 def test_the_kind_that_failed_most_comes_first() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from localazure.refusals import Refused
 from localazure.virtual.wire import Door
+from spot_responder.command_lines import CommandLine
 from spot_responder.event_paths import event_path
 from spot_responder.failures import NO_TOKEN as NO_TOKEN_CODE
 from spot_responder.failures import FailureKind, no_token
@@ -57,7 +58,7 @@ def problem(azure: StoryAzure) -> list[str]:
     """Give what status and page name as what somebody should mend."""
     cases = [open_case(azure.recovery(), azure.now)]
     path = event_path([], azure.now)
-    return [each.what for each in problems(cases, (), QueueCounts(0, 0, 0), path, azure.now)]
+    return [each.what for each in problems(cases, (), QueueCounts(0, 0, 0), path, azure.now, CommandLine())]
 
 
 @pytest.mark.parametrize(

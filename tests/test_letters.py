@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,9 +61,24 @@ def test_what_goes_back_is_the_event_as_it_was(added: dict[str, object]) -> None
 
 
 def test_a_poisoned_event_is_read_as_the_app_would() -> None:
-    """It is sound: the app failed at it for another reason, which its log says."""
+    """It is sound; why it lies there, no message of the poison queue says: that the app failed at it is supposed."""
     reading = read_letter(letter(json.dumps(EVENT)))
-    assert (reading.readable, reading.why) == (True, "the app failed at it five times: see its log")
+    supposed = "it does not say; as a rule the app failed at it five times, and its log says how"
+    assert (reading.readable, reading.why) == (True, supposed)
+
+
+@pytest.mark.parametrize("body", [json.dumps(EVENT), "rubbish", '{"type": "other", "specversion": "1.0"}'])
+def test_a_message_that_the_host_could_not_decode_was_never_the_apps(body: str) -> None:
+    """Not in base64, the host moves it unread: the app did not fail at it."""
+    reading = read_letter(replace(letter(body), is_base64=False))
+    assert reading.why.startswith("not in base64: the host never gave it to the app")
+    assert "failed" not in reading.why
+
+
+def test_a_dead_letter_without_a_reason_does_not_blame_the_app() -> None:
+    """The app never saw it."""
+    reading = read_letter(letter(json.dumps(EVENT), Place.DEAD))
+    assert reading.why == "its blob does not say why Event Grid gave it up"
 
 
 def test_what_is_too_large_for_a_queue_is_not_put_back() -> None:

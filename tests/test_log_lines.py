@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -16,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spot_responder.event_paths import EventPath, EventPathStanding, event_path
 from spot_responder.failures import FailureKind, classify
 from spot_responder.log_lines import (
     LOG,
@@ -34,7 +34,7 @@ from spot_responder.recoveries import Outcome
 from spot_responder.signals import Signal, SignalKind, parse_body, read_event
 from spot_responder.situations import Close, Ignore, Start, Wait
 from spot_responder.vms import PowerState
-from tests.makers import VM_ID, accepted, asking, at, evicted, failure, recovery, situation, spot_vm
+from tests.makers import TEN, VM_ID, accepted, asking, at, evicted, failure, recovery, situation, spot_vm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -164,9 +164,9 @@ def test_the_other_lines_say_what_happened_and_what_to_do() -> None:
     assert (level, fields["event"], fields["reason"]) == ("ERROR", "unreadable", "not JSON")
     assert "signals-poison" in fields["what_to_do"]
     assert "read-event" in fields["what_to_do"]
-    counts = {"found": 2, "overdue": 1, "busy": 0, "opened_by_sweep": 1, "opened_by_signals": 4}
-    opened = Counter({SignalKind.SWEEP_FOUND: 1, SignalKind.EVICTED: 3, SignalKind.UNAVAILABLE: 1})
-    assert logged(lambda: log_sweep(2, 1, 0, opened)) == ("INFO", {"event": "sweep"} | counts)
+    counts = {"found": 2, "overdue": 1, "busy": 0, "opened_by_sweep": 1, "opened_by_events": 4}
+    path = EventPath(EventPathStanding.WORKS, 4, 1, TEN, at("09:00"))
+    assert logged(lambda: log_sweep(2, 1, 0, path)) == ("INFO", {"event": "sweep"} | counts)
 
     level, fields = logged(lambda: log_untold(recovery().closed(Outcome.GONE, at("10:01"), "gone"), "denied"))
     assert (level, fields["event"], fields["vm"]) == ("ERROR", "untold", str(VM_ID))
@@ -227,10 +227,15 @@ def test_nothing_of_the_caller_is_in_a_line(name: str) -> None:
 
 
 def test_a_silent_event_path_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    """Three cases within a day, each found by the sweep alone: one line says where to look; with one event, none."""
-    log_sweep(0, 0, 0, Counter({SignalKind.SWEEP_FOUND: 3, SignalKind.UNAVAILABLE: 1}))
+    """A line for each subscription, which says since when, and where to look; with an event since, none."""
+    found = replace(
+        recovery(at("09:00")), opened_at=at("09:15"), opened_by=SignalKind.SWEEP_FOUND, recovery_id="found-1"
+    )
+    told = replace(recovery(at("09:30")), recovery_id="told-1")
+    log_sweep(0, 0, 0, event_path([found, told], TEN))
     assert not [line for line in caplog.messages if "silent" in line]
-    log_sweep(0, 0, 0, Counter({SignalKind.SWEEP_FOUND: 3}))
+    log_sweep(0, 0, 0, event_path([found, replace(told, opened_by=SignalKind.OPERATOR_ASKED)], TEN))
     (line,) = (json.loads(line) for line in caplog.messages if "silent" in line)
-    assert line["opened_by_sweep"] == 3
+    assert (line["subscription"], line["vms"]) == (VM_ID.subscription_id, 1)
+    assert line["found_at"] == "2026-03-02T09:15:00+00:00"
     assert "event subscriptions" in line["what_to_do"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -15,10 +14,14 @@ import pytest
 from localazure.happenings import ActionSucceeded, Annotated, AvailabilityChanged
 from localazure.virtual.wire import Door
 from spot_responder.doors import AzureRefusedError
+from spot_responder.event_paths import EventPath, EventPathStanding, event_path
 from spot_responder.failures import FailureKind
+from spot_responder.letters import QueueCounts
 from spot_responder.log_lines import log_decision, log_start_refused, log_sweep
+from spot_responder.operating import hold, retry
+from spot_responder.overviews import overview
 from spot_responder.recoveries import Outcome
-from spot_responder.signals import Signal, SignalKind, Source, UnreadableEvent
+from spot_responder.signals import SignalKind, UnreadableEvent
 from spot_responder.situations import Close, Ignore, Start
 from spot_responder.vms import VmId
 from tests.log_analytics import QUERIES, REACHES, REPOSITORY, Logbook
@@ -26,7 +29,7 @@ from tests.makers import TEN, VM_ID, at, evicted, failure, recovery, situation, 
 from tests.stories import DENIED, refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.stories import NewAzure, StoryAzure
 
@@ -40,6 +43,7 @@ MACHINES = ("render-1", "Render-2")
 D2 = "standard_d2s_v5 in westeurope"
 D4 = "standard_d4s_v5 in westeurope"
 DAY = timedelta(days=1)
+NOTHING_TOLD = EventPath(EventPathStanding.QUIET, 0, 0, None, None)
 
 
 @contextmanager
@@ -48,6 +52,21 @@ def watched(azure: StoryAzure) -> Iterator[Logbook]:
     logbook = Logbook()
     with logbook.written_by_the_app(lambda: azure.now):
         yield logbook
+
+
+type Act = Callable[[StoryAzure, VmId], None]
+
+
+def hold_it(azure: StoryAzure, vm_id: VmId) -> None:
+    """Hold a VM."""
+    azure.do(hold(azure.clients().store, vm_id, azure.now, lambda: "hold-1"))
+
+
+def ask_for_it(azure: StoryAzure, vm_id: VmId) -> None:
+    """Ask for a look at a VM that is down for an unknown reason: a case that no event told of, and no sweep."""
+    azure.world.stop_by_owner(vm_id.name)
+    azure.run_until(azure.now + timedelta(minutes=1))
+    azure.do(retry(azure.clients().queue, vm_id, azure.now, lambda: "retry-1"))
 
 
 def out_of_capacity(azure: StoryAzure, name: str = "render-1", size: str = "Standard_D2s_v5") -> None:
@@ -186,7 +205,7 @@ def test_a_dry_run_that_looks_at_an_open_case_counts_nowhere_either(name: str) -
         with logbook.written_by_the_app(lambda time=time: time):  # type: ignore[misc]
             log_decision(seen, Start(spot_vm(), "evicted"), time, case, dry_run=True)
     with logbook.written_by_the_app(lambda: TEN + timedelta(hours=26)):
-        log_sweep(0, 0, 1, Counter())
+        log_sweep(0, 0, 1, NOTHING_TOLD)
     assert logbook.ask(name, TEN + timedelta(hours=26)) == []
     restored = Close(Outcome.RESTORED, "it runs again")
     with logbook.written_by_the_app(lambda: TEN + timedelta(hours=26)):
@@ -451,10 +470,46 @@ def test_the_event_path_is_silent_when_only_the_sweep_finds_evictions(new_azure:
         azure.world.evict("render-1")
         azure.world.evict("render-2")
         azure.run_until(at("11:00"))
-    rows = answers(logbook, "alarm-event-path-silent", at("10:14"), at("10:16"), at("11:00"))
+    rows = answers(logbook, "alarm-event-path-silent", at("10:16"), at("10:31"), at("11:01"))
+    # The sweep of 10:15 puts the finds on the queue; the next one sees what came of them.
     assert [(row["subscription"], row["vms"]) for row in rows] == [(subscription, 2)] * 2
-    # The finds are looked at a moment later: the sweep's own query comes before theirs.
-    assert all(at("10:15") <= row["TimeGenerated"] < at("10:15:05") for row in rows)
+    assert at("10:30") <= rows[0]["TimeGenerated"] < at("10:30:05")
+
+
+def silent_path(azure: StoryAzure, logbook: Logbook) -> tuple[int, int, int]:
+    """Give in how many subscriptions no events arrive: as the page, the newest sweep and the alarm say it."""
+    rows = [stored.value for stored in azure.do(azure.clients().store.all_recoveries())]
+    page = overview(rows, azure.history, [], QueueCounts(0, 0, 0), azure.now)
+    newest = max(line["TimeGenerated"] for line in logbook.rows["AppTraces"] if '"event": "sweep"' in line["Message"])
+    logged = [
+        line
+        for line in logbook.rows["AppTraces"]
+        if '"event path silent"' in line["Message"] and line["TimeGenerated"] >= newest
+    ]
+    return len(page.event_path.silent), len(logged), len(logbook.ask("alarm-event-path-silent", azure.now))
+
+
+@pytest.mark.parametrize("act", [hold_it, ask_for_it])
+def test_page_log_and_alarm_say_the_same_whatever_an_operator_does(act: Act, new_azure: NewAzure) -> None:
+    """A hold or a retry within the day is no event: it silences none of them, and an event ends it for all three."""
+    azure = new_azure()
+    azure.add_vm()
+    other = azure.add_vm("other")
+    azure.script.lost = lambda _: True
+    with watched(azure) as logbook:
+        azure.world.evict("render-1")
+        azure.run_until(at("10:20"))
+        act(azure, VmId.parse(other.vm_id))
+        azure.run_until(at("10:46"))
+        assert silent_path(azure, logbook) == (1, 1, 1)
+        azure.run_until(TEN + timedelta(hours=20))
+        assert silent_path(azure, logbook) == (1, 1, 1)
+        azure.script.lost = lambda _: False
+        azure.world.evict("render-1")
+        azure.run_until(TEN + timedelta(hours=22))
+        assert silent_path(azure, logbook) == (0, 0, 0)
+        azure.run_until(TEN + timedelta(days=8))
+        assert silent_path(azure, logbook) == (0, 0, 0)
 
 
 def test_a_vm_that_is_still_going_down_when_the_sweep_finds_it_counts_as_well(new_azure: NewAzure) -> None:
@@ -465,9 +520,9 @@ def test_a_vm_that_is_still_going_down_when_the_sweep_finds_it_counts_as_well(ne
     azure.script.tells_power_state = False
     with watched(azure) as logbook:
         azure.world.evict("render-1")
-        azure.run_until(at("10:20"))
+        azure.run_until(at("10:31"))
     assert [line["decision"] for line in lines(logbook, "decision") if line["source"] == "sweep"] == ["wait"]
-    assert [row["vms"] for row in logbook.ask("alarm-event-path-silent", at("10:20"))] == [1]
+    assert [row["vms"] for row in logbook.ask("alarm-event-path-silent", at("10:31"))] == [1]
 
 
 def test_the_path_of_one_subscription_may_be_silent_while_others_are_heard(new_azure: NewAzure) -> None:
@@ -492,20 +547,24 @@ HEARD = {
 
 
 @pytest.mark.parametrize("source", [*HEARD, "scheduled_event"])
-def test_an_event_of_any_source_shows_that_the_path_is_open(source: str, new_azure: NewAzure) -> None:
-    """One topic is enough to hear: what another one loses is what the sweep is for."""
+def test_an_event_of_any_source_about_a_covered_vm_shows_that_the_path_is_open(
+    source: str, new_azure: NewAzure
+) -> None:
+    """Of another VM, later than the find: one topic is enough to hear."""
     azure = new_azure()
     lost = azure.add_vm().vm_id
-    other = azure.add_vm("other", tags={})
+    other = azure.add_vm("other")
     azure.script.lost = lambda happening: happening.vm_id == lost or not HEARD.get(source, lambda _: False)(happening)
     with watched(azure) as logbook:
         azure.world.evict("render-1")
+        azure.run_until(at("10:31"))
+        assert len(logbook.ask("alarm-event-path-silent", at("10:31"))) == 1
         azure.world.stop_by_owner("other")
         if source == "scheduled_event":
             azure.handle(scheduled_event(other.vm_id))
-        azure.run_until(at("10:50"))
-    assert {line["source"] for line in lines(logbook, "decision")} == {"sweep", "follow_up", source}
-    assert logbook.ask("alarm-event-path-silent", at("10:50")) == []
+        azure.run_until(at("12:00"))
+    assert source in {line["source"] for line in lines(logbook, "decision")}
+    assert logbook.ask("alarm-event-path-silent", at("12:00")) == []
 
 
 def scheduled_event(vm_id: str) -> dict[str, Any]:
@@ -520,16 +579,14 @@ def test_ids_are_the_same_in_any_spelling() -> None:
     """A VM that the sweep takes up twice is one VM, and its subscription's events are heard."""
     calm = replace(VM_ID, subscription_id="aaaaaaaa-1111-4111-8111-111111111111")
     loud = VmId(calm.subscription_id.upper(), calm.resource_group.upper(), calm.name.upper())
-    case = replace(recovery(), opened_by=SignalKind.SWEEP_FOUND)
+    case = replace(recovery(), opened_by=SignalKind.SWEEP_FOUND, opened_at=at("10:15"))
+    found = [replace(case, vm_id=vm_id, recovery_id=str(vm_id)) for vm_id in (calm, loud)]
+    heard = replace(recovery(at("10:20")), vm_id=loud)
     logbook = Logbook()
-    with logbook.written_by_the_app(lambda: at("10:15")):
-        for vm_id in (calm, loud):
-            found = Signal(vm_id, SignalKind.SWEEP_FOUND, at("10:15"), Source.SWEEP, "")
-            log_decision(situation(found, spot_vm(), case), Start(spot_vm(), "evicted"), at("10:15"), case)
-    assert [row["vms"] for row in logbook.ask("alarm-event-path-silent", at("10:20"))] == [1]
-    with logbook.written_by_the_app(lambda: at("10:16")):
-        log_decision(situation(replace(evicted(), vm_id=loud), None), Ignore("it runs"), at("10:16"))
-    assert logbook.ask("alarm-event-path-silent", at("10:20")) == []
+    with logbook.written_by_the_app(lambda: at("10:30")):
+        log_sweep(0, 0, 0, event_path(found, at("10:30")))
+    assert [row["vms"] for row in logbook.ask("alarm-event-path-silent", at("10:40"))] == [1]
+    assert event_path([*found, heard], at("10:30")).silent == ()
 
 
 def test_a_case_that_events_opened_is_not_one_that_they_missed(new_azure: NewAzure) -> None:
@@ -545,19 +602,6 @@ def test_a_case_that_events_opened_is_not_one_that_they_missed(new_azure: NewAzu
     swept = [line for line in lines(logbook, "decision") if line["source"] == "sweep"]
     assert {(line["opened_by"], line["evidence"]) for line in swept} == {("evicted", "evicted")}
     assert logbook.ask("alarm-event-path-silent", at("12:20")) == []
-
-
-def test_a_case_that_a_dry_run_only_looks_at_says_nothing_of_the_event_path(new_azure: NewAzure) -> None:
-    """The sweep opened it and raises its hand again and again, since nobody puts follow-ups: that is no new find."""
-    azure = new_azure()
-    azure.script.lost = lambda _: True
-    with watched(azure) as logbook:
-        out_of_capacity(azure)
-        azure.run_until(at("10:20"))
-        azure.redeploy(dry_run=True)
-        azure.run_until(at("12:00"))
-    assert {line["opened_by"] for line in lines(logbook, "decision") if line.get("dry_run")} == {"sweep_found"}
-    assert logbook.ask("alarm-event-path-silent", at("12:00")) == []
 
 
 def test_a_vm_down_for_an_unknown_reason_says_nothing_of_the_event_path(new_azure: NewAzure) -> None:
@@ -714,7 +758,7 @@ def test_one_sweep_an_hour_is_enough_and_other_lines_are_none() -> None:
     query = (QUERIES / f"{SILENCE}.kql").read_text(encoding="utf-8")
     logbook = Logbook()
     with logbook.written_by_the_app(lambda: TEN):
-        log_sweep(0, 0, 0, Counter())
+        log_sweep(0, 0, 0, NOTHING_TOLD)
     with logbook.written_by_the_app(lambda: at("11:00")):
         log_decision(situation(evicted(), None), Ignore("it is gone"), at("11:00"))
     assert logbook.ask(SILENCE, at("10:59")) == []

@@ -165,7 +165,7 @@ def test_a_retry_is_tried_at_once(azure: OperatorsLaptop) -> None:
     without_capacity(azure, "retry-1")
     azure.move(lambda laptop: laptop.world.set_capacity(laptop.world.machine("retry-1").pool, None))
     done = azure.operator("retry", "retry-1")
-    assert done.out == "the app looks at retry-1 now; what comes of it: spot-responder explain retry-1\n"
+    assert done.out == "the app looks at retry-1 now; what comes of it: .venv/bin/spot-responder explain retry-1\n"
     azure.until_running("retry-1")
 
 

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from localazure.world import SUBSCRIPTION
 from spot_responder.clients.rows import pool_from_row
-from spot_responder.event_paths import EventPathStanding, event_path
+from spot_responder.commands.paper import Paper
+from spot_responder.commands.status import told
+from spot_responder.event_paths import EventPathStanding, SilentPath, event_path
 from spot_responder.evidence import Evidence
 from spot_responder.failures import FailureKind
 from spot_responder.letters import QueueCounts, Unseen
 from spot_responder.notices import PUZZLED_AFTER, due_notices
 from spot_responder.open_cases import Standing, open_case
 from spot_responder.operating import hold
-from spot_responder.overviews import Overview, PoolStanding, headline, overview, pool_state
+from spot_responder.overviews import Coverage, Overview, PoolStanding, headline, held_and_up, overview, pool_state
 from spot_responder.policy import Policy
 from spot_responder.pools import Pool, PoolId
 from spot_responder.recoveries import Outcome
@@ -94,8 +97,9 @@ def test_events_that_do_not_arrive_are_seen(new_azure: NewAzure) -> None:
     said = seen(azure)
     assert said.event_path.standing is EventPathStanding.SILENT
     (problem,) = said.problems
-    assert problem.what == "no event told of the newest eviction: the sweep found it (1 of the last 7 days)"
-    assert problem.mend == "spot-responder doctor"
+    what = f"no event told of the newest eviction of subscription {SUBSCRIPTION}: the sweep found it"
+    assert problem.what == f"{what} (1 VM since the last event)"
+    assert problem.mend == ".venv/bin/spot-responder doctor"
 
 
 def case(opened_at: datetime, by: SignalKind) -> Recovery:
@@ -106,9 +110,10 @@ def case(opened_at: datetime, by: SignalKind) -> Recovery:
 def test_an_event_after_a_find_says_that_the_path_works_again() -> None:
     """Newest counts; what an operator asked for says nothing of the path, nor does what is older than a week."""
     found, told = SignalKind.SWEEP_FOUND, SignalKind.EVICTED
-    path = event_path([case(at("09:00"), found), case(at("09:30"), told)], TEN)
+    path = event_path([case(at("09:00"), found), replace(case(at("09:30"), told), recovery_id="told")], TEN)
     assert (path.standing, path.told_by_event, path.found_by_sweep) == (EventPathStanding.WORKS, 1, 1)
-    assert event_path([case(at("09:00"), told), case(at("09:30"), found)], TEN).standing is EventPathStanding.SILENT
+    earlier = replace(case(at("09:00"), told), recovery_id="told")
+    assert event_path([earlier, case(at("09:30"), found)], TEN).standing is EventPathStanding.SILENT
     assert event_path([case(at("09:00"), SignalKind.OPERATOR_ASKED)], TEN).standing is EventPathStanding.QUIET
     assert event_path([case(TEN - timedelta(days=8), found)], TEN).standing is EventPathStanding.QUIET
 
@@ -118,7 +123,59 @@ def test_what_its_owner_stopped_says_nothing_of_the_event_path() -> None:
     found = case(at("09:30"), SignalKind.SWEEP_FOUND)
     stopped = found.closed(Outcome.STOPPED_BY_OWNER, at("09:31"), "its owner stopped it")
     nothing_known = replace(found, evidence=Evidence())
-    assert event_path([stopped, nothing_known], TEN).standing is EventPathStanding.QUIET
+    unknown = replace(nothing_known, recovery_id="unknown")
+    assert event_path([stopped, unknown], TEN).standing is EventPathStanding.QUIET
+
+
+def test_a_path_is_silent_by_itself_whatever_is_heard_of_another_subscription() -> None:
+    """Each has topics of its own; a row that is in the history as well counts once."""
+    found = replace(case(at("09:30"), SignalKind.SWEEP_FOUND), vm_id=VmId("Lost", "rg", "vm-1"))
+    again = replace(found, recovery_id="again", vm_id=VmId("LOST", "rg", "vm-2"), opened_at=at("09:40"))
+    heard = replace(case(at("09:50"), SignalKind.EVICTED), recovery_id="heard", vm_id=VmId("heard", "rg", "vm-1"))
+    path = event_path([found, found, again, heard], TEN)
+    assert (path.standing, path.told_by_event, path.found_by_sweep) == (EventPathStanding.SILENT, 1, 2)
+    assert path.silent == (SilentPath("lost", 2, at("09:40"), None),)
+    (problem,) = overview([found, again, heard], [], [], NOTHING, TEN).problems[-1:]
+    assert "subscription lost" in problem.what
+
+
+def test_what_was_evicted_long_before_it_was_found_may_have_been_tagged_since() -> None:
+    """Evicted last month, tagged today: no event was due, and nobody is woken for one."""
+    late = replace(case(at("09:30"), SignalKind.SWEEP_FOUND), evidence=Evidence(evicted_at=TEN - timedelta(days=30)))
+    assert event_path([late], TEN).standing is EventPathStanding.QUIET
+
+
+@pytest.mark.parametrize(
+    ("coverage", "told", "dry_run", "said"),
+    [
+        (Coverage(58, 2), True, False, "All is well: nothing is being recovered"),
+        (Coverage(58, 2), False, False, "Nothing is being recovered; whether events arrive is not known"),
+        (Coverage(0, 60), True, False, "Nothing is covered: of 60 Spot VMs none carries the tag, or is left to us"),
+        (Coverage(0, 0), True, False, "Nothing is covered: no Spot VM is to be seen"),
+        (Coverage(None, None, "denied"), True, False, "how many VMs are covered could not be seen"),
+        (Coverage(58, 2), True, True, "Nothing is being recovered, nor would it be: DRY_RUN is true"),
+    ],
+)
+def test_all_is_well_only_where_vms_are_covered_and_events_arrive(
+    coverage: Coverage, said: str, *, told: bool, dry_run: bool
+) -> None:
+    """An untagged fleet with a broken event path is as quiet as a healthy one, and is not called so."""
+    history = [recovery().closed(Outcome.RESTORED, at("10:01"), "it runs again")] if told else []
+    now_seen = overview([], history, [], NOTHING, at("10:30"), coverage=coverage, dry_run=dry_run)
+    assert said in headline(now_seen)
+
+
+def test_a_held_vm_that_is_down_appears_once() -> None:
+    """As a recovery that is held; among the held ones stand those that no recovery shows."""
+    down = refused(FailureKind.CAPACITY, replace(VM_ID, name="down-1"), held_at=at("10:10"))
+    up = recovery().closed(Outcome.HELD, at("10:01"), "an operator held it")
+    up = replace(up, held_at=at("10:01"))
+    said = overview([down, up], [], [], NOTHING, at("10:30"))
+    assert len(said.held) == 2
+    assert [vm.vm_id.name for vm in held_and_up(said)] == ["render-1"]
+    text = told(said, Paper(at("10:30"), UTC))
+    assert text.count("down-1") == 1
+    assert "(since 10:10:00)" in text
 
 
 def test_a_hold_is_seen_with_a_case_and_without(new_azure: NewAzure) -> None:
@@ -140,10 +197,10 @@ def test_messages_that_nobody_could_handle_are_a_problem(new_azure: NewAzure) ->
     """Counted, in singular and plural, with the command that shows them."""
     said = seen(new_azure(), QueueCounts(3, 1, 2))
     assert [problem.what for problem in said.problems] == [
-        "1 message in signals-poison: the app gave up on it",
+        "1 message in signals-poison: the host gave up on it",
         "2 blobs in event-dead-letters: Event Grid could not deliver what is in them",
     ]
-    assert {problem.mend for problem in said.problems} == {"spot-responder replay list"}
+    assert {problem.mend for problem in said.problems} == {".venv/bin/spot-responder replay list"}
 
 
 def test_a_queue_that_does_not_answer_is_a_problem(new_azure: NewAzure) -> None:
@@ -190,7 +247,7 @@ def test_what_does_not_pass_by_itself_is_a_problem_as_it_is_an_event(kind: Failu
     found = overview([third], [], [], NOTHING, at("10:30")).problems
     assert bool(found) == bool(due_notices(third, Wait(at("11:00"), ""), at("10:30")))
     for problem in found:
-        assert (problem.what, problem.mend) == ("render-1: Azure refused", "spot-responder explain render-1")
+        assert (problem.what, problem.mend) == ("render-1: Azure refused", ".venv/bin/spot-responder explain render-1")
 
 
 def test_the_brake_needs_somebody(new_azure: NewAzure) -> None:
@@ -224,7 +281,7 @@ def test_two_vms_of_one_name_are_told_apart() -> None:
     twins = [refused(FailureKind.DENIED, VmId("s", group, "twin-1")) for group in ("rg-a", "rg-b")]
     (problem,) = overview(twins, [], [], NOTHING, at("10:30")).problems
     assert problem.what == "twin-1 in rg-a, twin-1 in rg-b: Azure refused"
-    assert problem.mend == f"spot-responder explain {twins[0].vm_id}"
+    assert problem.mend == f".venv/bin/spot-responder explain {twins[0].vm_id}"
     ids = [VmId("s1", "rg", "vm"), VmId("s2", "RG", "VM"), VmId("s1", "rg-2", "other")]
     assert [names(ids)[vm_id] for vm_id in ids] == [str(ids[0]), str(ids[1]), "other"]
 

@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spot_responder.charts import bar_chart
+from spot_responder.command_lines import CommandLine
 from spot_responder.event_paths import EventPath, EventPathStanding
 from spot_responder.failures import FailureKind
 from spot_responder.figures import Count
 from spot_responder.letters import QueueCounts, Unseen
 from spot_responder.operating import hold
-from spot_responder.overviews import PoolStanding, PoolState, overview
+from spot_responder.overviews import Coverage, PoolStanding, PoolState, overview
 from spot_responder.pages import MOST_CASES, status_page
 from spot_responder.pools import PoolId
 from spot_responder.signals import SignalKind
@@ -63,21 +64,23 @@ class Reader(HTMLParser):
 def read(said: Overview) -> Reader:
     """Write the page, and read it."""
     reader = Reader()
-    reader.feed(status_page(said))
+    reader.feed(status_page(said, CommandLine()))
     return reader
 
 
 def quiet(now: datetime = TEN) -> Overview:
     """Give the overview of an app with nothing to do."""
-    return overview([], [], [], NOTHING, now)
+    return overview([], [], [], NOTHING, now, coverage=Coverage(58, 2))
 
 
 def test_a_quiet_night() -> None:
-    """The first thing that is read is that all is well."""
+    """The first thing that is read: nothing is being recovered; and that nobody knows yet whether events arrive."""
     text = read(quiet()).text
-    assert "All is well: nothing is being recovered" in text
+    assert "Nothing is being recovered; whether events arrive is not known" in text
+    assert "All is well" not in text
+    assert "58 covered, 2 not" in text
     assert "2026-03-02 10:00:00; all times are UTC" in text
-    assert "nothing is known: no eviction in 7 days" in text
+    assert "not known: no event told of anything in 7 days" in text
     assert "nobody was restored" in text
 
 
@@ -104,7 +107,7 @@ def test_of_a_mass_eviction_the_longest_down_are_shown_and_the_others_counted() 
     ]
     text = read(overview(rows, [], [], NOTHING, TEN)).text
     assert "Open recoveries: 60" in text
-    assert "and 10 more: spot-responder status" in text
+    assert "and 10 more: .venv/bin/spot-responder status" in text
     assert text.count("next look") == MOST_CASES
 
 
@@ -115,8 +118,8 @@ def test_what_needs_somebody_comes_first() -> None:
     said = overview([row], [], [], QueueCounts(4, 2, None, (unseen,)), at("10:30"))
     text = read(said).text
     assert "2 things need somebody" in text
-    assert "spot-responder explain " in text
-    assert "2 messages in signals-poison: the app gave up on them" in text
+    assert ".venv/bin/spot-responder explain " in text
+    assert "2 messages in signals-poison: the host gave up on them" in text
     assert "could not look (AzureWebJobsStorage__blobServiceUri is not set)" in text
     assert "1 thing needs somebody" in read(replace(said, problems=said.problems[:1])).text
 

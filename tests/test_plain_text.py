@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spot_responder.command_lines import CommandLine
 from spot_responder.commands import explaining, planning, replay, status
 from spot_responder.commands.paper import Paper
 from spot_responder.commands.replay import Found, Shown
@@ -66,7 +67,7 @@ def test_a_hostile_vm_and_azures_hostile_words_reach_no_terminal(new_azure: NewA
     rows = azure.do(azure.clients().store.all_recoveries())
     around = overview([row.value for row in rows], [], [], QueueCounts(0, 0, 0), azure.now)
     assert is_plain(status.told(around, PAPER))
-    assert is_plain(status_page(around))
+    assert is_plain(status_page(around, CommandLine()))
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_where_it_cannot_look_it_says_why_and_what_to_do(caplog: pytest.LogCaptu
     answer = shown("text/html")
     assert (answer.status, answer.media_type) == (HTTPStatus.SERVICE_UNAVAILABLE, "text/plain")
     told = "the status cannot be shown: nothing is deployed at https://table (TableNotFound). "
-    assert answer.body == f"{told}Where to begin: spot-responder doctor\n"
+    assert answer.body == f"{told}Where to begin: .venv/bin/spot-responder doctor\n"
     assert any('"event": "status not shown"' in line for line in caplog.messages)
 
 

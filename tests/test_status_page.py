@@ -133,7 +133,7 @@ def test_a_person_reads_what_is_wrong_and_what_comes_next(azure: OperatorsLaptop
     page = opened(browser, azure)
     text = page.inner_text("body")
     assert page.inner_text(".headline") == "1 thing needs somebody"
-    assert "spot-responder explain render-4" in text
+    assert ".venv/bin/spot-responder explain render-4" in text
     assert "next look" in text
     assert "closed until" in text
     assert page.locator("svg").count() == 3

@@ -31,7 +31,7 @@ LARGEST_MESSAGE: Final = 64 * 1024
 LARGEST_CELL: Final = 32 * 1024
 """Characters of a string in a table."""
 
-_UNPUBLISHED: Final = re.compile("PartitionKey ge '([^']*)' and published eq false")
+_HISTORY: Final = re.compile("PartitionKey ge '([^']*)' and (?:(published eq false)|PartitionKey le '([^']*)')")
 
 
 @dataclass(slots=True)
@@ -119,15 +119,15 @@ class TableDouble:
         await self._write(row_key, deleted)
 
     async def query_entities(self, query_filter: str) -> AsyncIterator[TableEntity]:
-        """Read the rows of the history, from a day on, of which nothing was published."""
-        match = _UNPUBLISHED.fullmatch(query_filter)
+        """Read the rows of the history from a day on: of which nothing was published, or up to another day."""
+        match = _HISTORY.fullmatch(query_filter)
         assert match is not None, query_filter  # noqa: S101 - the double knows no other query
 
         def found() -> list[TableEntity]:
             return [self.table.read(key) for key, (row, _) in self.table.rows.items() if _fits(key, row)]
 
         def _fits(key: Key, row: Mapping[str, Any]) -> bool:
-            return key[0] >= match[1] and row["published"] is False
+            return key[0] >= match[1] and (row["published"] is False if match[2] else key[0] <= match[3])
 
         for row in await self._list(found):
             yield row

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, cast
 
@@ -13,6 +14,7 @@ from spot_responder.clients.kql import fill, read_query
 from spot_responder.clients.sdk_errors import refusal
 from spot_responder.clients.turns import Turns
 from spot_responder.log_lines import log_odd_row
+from spot_responder.overviews import Coverage
 from spot_responder.pacing import QUERIES
 from spot_responder.payloads import moment
 from spot_responder.vms import Annotation, NotAVmIdError, PowerState, Vm, VmId, says_true
@@ -49,6 +51,7 @@ _COLUMNS: Final = {
     "sweep": ("id", "tags"),
     "named": ("id",),
     "spot": ("id",),
+    "coverage": ("covered", "shown"),
 }
 
 type Row = Mapping[str, object]
@@ -97,6 +100,20 @@ class ResourceGraph:
         rows = await self._rows("spot", lambda: read_query("spot"))
         return [vm_id for row in rows for vm_id in _vm_ids("spot", row)]
 
+    async def coverage(self, restart_tag: str) -> Coverage:
+        """Count the Spot VMs that may be seen: how many are covered, and how many not.
+
+        Raises:
+            AzureRefusedError: throttled, denied or no answer.
+        """
+        # The tag as JSON writes it: Azure may set a blank behind the colon, or none.
+        name = json.dumps(restart_tag, ensure_ascii=False)
+        text = read_query("coverage")
+        query = fill("coverage", text, tag_is_true=f'{name}:"true"', tag_is_true_spaced=f'{name}: "true"')
+        (row,) = await self._rows("coverage", lambda: query)
+        covered, shown = int(str(row["covered"])), int(str(row["shown"]))
+        return Coverage(covered, shown - covered)
+
     def _stand_in_line(self) -> None:
         """Begin a query for those who asked, unless one waits for its turn already: they share that."""
         if self._asked and not self._in_line:
@@ -121,7 +138,8 @@ class ResourceGraph:
     def _query_for(self, batch: dict[VmId, asyncio.Future[Vm | None]]) -> str:
         """Move those who asked into the batch. Not before its turn has come: who comes meanwhile shares the query."""
         self._take(batch)
-        return fill("confirm", read_query("confirm"), vm_ids=[vm_id.key for vm_id in batch])
+        # As they were spelled: in~ regards casing in letters that are not ASCII.
+        return fill("confirm", read_query("confirm"), vm_ids=[str(vm_id) for vm_id in batch])
 
     def _take(self, batch: dict[VmId, asyncio.Future[Vm | None]]) -> None:
         for vm_id in list(self._asked)[:BATCH_SIZE]:

@@ -211,16 +211,31 @@ async def _depth(queue: QueueClient) -> int:
 
 
 def _poison_letter(message: QueueMessage) -> Letter:
-    return Letter(Place.POISON, _short(message.id), message.inserted_on, _decoded(message.content), message.id)
+    return Letter(
+        Place.POISON,
+        _short(message.id),
+        message.inserted_on,
+        _decoded(message.content),
+        message.id,
+        is_base64=_bytes_of(message.content) is not None,
+    )
 
 
 def _decoded(content: object) -> str:
     """Read a message as the host does; one that is not base64 is shown, and goes back, as it lies there."""
-    text = str(content)
+    held = _bytes_of(content)
     try:
-        return base64.b64decode("".join(text.split()), validate=True).decode()
+        return str(content) if held is None else held.decode()
+    except UnicodeDecodeError:
+        return str(content)
+
+
+def _bytes_of(content: object) -> bytes | None:
+    """Decode a message; ``None`` where it is not base64."""
+    try:
+        return base64.b64decode("".join(str(content).split()), validate=True)
     except (binascii.Error, ValueError):
-        return text
+        return None
 
 
 def _body(event: object) -> str:

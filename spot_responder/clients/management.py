@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from azure.core.exceptions import AzureError, HttpResponseError
 from azure.core.rest import HttpRequest
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from spot_responder.settings import Settings
 
 _MOST_PAGES: Final = 100
+_OF_AN_ADDRESS: Final = "/?&=%$'()"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,9 @@ class Management:
             AzureRefusedError: whatever Azure said instead.
         """
         joint = "&" if "?" in path else "?"
-        return await self._ask(method, f"{self.settings.arm_endpoint}{path}{joint}api-version={api_version}")
+        # Names may have letters that no address may.
+        address = f"{self.settings.arm_endpoint}{quote(path, safe=_OF_AN_ADDRESS)}{joint}api-version={api_version}"
+        return await self._ask(method, address)
 
     async def listed(self, path: str, api_version: str) -> list[Mapping[str, object]]:
         """Give all that a list holds. The way to the next page is followed on ARM's own host only: a token goes along.
@@ -80,7 +83,7 @@ class Management:
         return found
 
     async def _ask(self, method: str, address: str) -> Answer:
-        path = urlsplit(address).path
+        path = unquote(urlsplit(address).path)
         try:
             response = await self.client.send_request(HttpRequest(method, address))
             if response.status_code >= HTTPStatus.BAD_REQUEST:

@@ -6,18 +6,16 @@ import argparse
 import re
 from typing import TYPE_CHECKING, Any, Final, Never, override
 
+from spot_responder.command_lines import CommandLine
 from spot_responder.commands.answers import MISUSED
 from spot_responder.commands.output import complain
 from spot_responder.plain_text import one_line, shortened
-from spot_responder.vms import NotAVmIdError, VmId
+from spot_responder.vms import NotAVmIdError, VmId, is_vm_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from spot_responder.commands.operators import Run
-
-_NAME: Final = re.compile(r"[A-Za-z0-9_(][A-Za-z0-9_.()-]{0,79}")
-"""Azure's rule for names of VMs is stricter; this keeps options, paths and rubbish out."""
 
 _LETTER: Final = re.compile(r"[0-9a-f]{8}")
 
@@ -28,7 +26,7 @@ class Parser(argparse.ArgumentParser):
     @override
     def error(self, message: str) -> Never:
         """Say what was wrong in one line, and end with 2."""
-        complain(f"{self.prog}: {one_line(message)}; see {self.prog} --help")
+        complain(f"{self.prog.rpartition('/')[2]}: {one_line(message)}; see {self.prog} --help")
         raise SystemExit(MISUSED)
 
     @override
@@ -74,7 +72,7 @@ def vm_reference(text: str) -> str | VmId:
             return VmId.parse(text)
         except NotAVmIdError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
-    if not _NAME.fullmatch(text):
+    if not is_vm_name(text):
         asked = shortened(text, 100)
         message = f"{asked!r} is neither the name of a VM nor an ARM id such as /subscriptions/…/virtualMachines/vm-1"
         raise argparse.ArgumentTypeError(message)
@@ -84,7 +82,7 @@ def vm_reference(text: str) -> str | VmId:
 def letter_id(text: str) -> str:
     """Read a message's id as ``replay list`` shows it."""
     if not _LETTER.fullmatch(text):
-        message = f"{shortened(text, 100)!r} is no id of a message: take one of `spot-responder replay list`"
+        message = f"{shortened(text, 100)!r} is no id of a message: take one of `{CommandLine()('replay', 'list')}`"
         raise argparse.ArgumentTypeError(message)
     return text
 

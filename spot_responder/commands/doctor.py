@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from spot_responder.commands.paper import Cell, Paper
 
 EXAMPLES: Final = """\
-  spot-responder doctor
-  spot-responder doctor --json | jq '.findings[] | select(.health == "bad")'
+  .venv/bin/spot-responder doctor
+  .venv/bin/spot-responder doctor --json | jq '.findings[] | select(.health == "bad")'
 
 Changes nothing: the right to start is tried on a VM that does not exist. Rights are tried as whoever is logged in; the
 app's own are read from its role. Looks at the subscriptions in which your login sees a Spot VM. Ends with 1 where
@@ -40,7 +40,7 @@ def add(commands: Commands) -> None:
 
 
 async def _run(_arguments: Namespace, operator: Operator) -> Answer:
-    found = await check_up(operator.doors, operator.settings, operator.clock, operator.progress)
+    found = await check_up(operator.doors, operator.settings, operator.clock, operator.progress, operator.command)
     return Answer(found, lambda paper: told(found, paper), FINE if found.is_well else WRONG)
 
 

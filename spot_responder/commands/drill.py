@@ -17,20 +17,21 @@ from spot_responder.drills import Drill, Drilled, Stage, observed, why_not_drill
 from spot_responder.failures import NO_ANSWER
 from spot_responder.looking import look_at
 from spot_responder.operator_doors import COMPUTE_API
-from spot_responder.vm_names import names
+from spot_responder.vm_names import names, reference
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from datetime import datetime
 
+    from spot_responder.command_lines import CommandLine
     from spot_responder.commands.arguments import Commands
     from spot_responder.commands.operators import Operator
     from spot_responder.commands.paper import Cell, Paper
     from spot_responder.vms import VmId
 
 EXAMPLES: Final = """\
-  spot-responder drill render-1
-  spot-responder drill render-1 render-2 --minutes 90
+  .venv/bin/spot-responder drill render-1
+  .venv/bin/spot-responder drill render-1 render-2 --minutes 90
 
 *This evicts the VMs*: what runs on them is interrupted, as by a real eviction. Azure may take 30 minutes to begin.
 Your login needs Microsoft.Compute/virtualMachines/simulateEviction/action. Ends with 0 if the app brought all of them
@@ -38,6 +39,7 @@ back, with 1 if not.
 """
 _MINUTES: Final = 60
 _MOST_MINUTES: Final = 24 * 60
+_FROM: Final = "evicted after: since Azure was asked to; told, start and back after: since the eviction\n"
 _LOOK_S: Final = 1.0
 """One read of a table row for each VM: cheap, and a drill is watched by somebody."""
 
@@ -56,7 +58,7 @@ async def _run(arguments: Namespace, operator: Operator) -> Answer:
     called = {await find_vm(reference, operator.doors): str(reference) for reference in arguments.vm}
     vm_ids, clients = list(called), operator.doors.clients
     known = [await look_at(vm_id, clients, operator.settings, operator.clock(), called[vm_id]) for vm_id in vm_ids]
-    why_not = why_not_drilled(known)
+    why_not = why_not_drilled(known, operator.command)
     if why_not:
         message = f"nobody was evicted: {why_not}"
         raise StopError(message)
@@ -65,10 +67,10 @@ async def _run(arguments: Namespace, operator: Operator) -> Answer:
     try:
         drilled = await _watch(drilled, until, operator)
     except asyncio.CancelledError:
-        operator.tell("what Azure evicts is still brought back; how it goes: spot-responder status")
+        operator.tell(f"the app goes on without this command; how it goes: {operator.command('status')}")
         raise
     drill = Drill(tuple(drilled), all(each.passed for each in drilled), not all(each.is_over for each in drilled))
-    return Answer(drill, lambda paper: told(drill, paper), FINE if drill.passed else WRONG)
+    return Answer(drill, lambda paper: told(drill, paper, operator.command), FINE if drill.passed else WRONG)
 
 
 async def _evict(vm_id: VmId, operator: Operator) -> Drilled:
@@ -111,10 +113,12 @@ async def _look(before: Drilled, operator: Operator) -> Drilled:
 def _since(drilled: Drilled) -> str:
     """Say when, as the table does: Azure takes its time to evict, which is not the app's."""
     came_at = drilled.back_at or drilled.start_asked_at or drilled.told_at or drilled.asked_at
-    return f"{span(came_at - (drilled.evicted_at or drilled.asked_at))} after the eviction"
+    if drilled.evicted_at is None:
+        return f"{span(came_at - drilled.asked_at)} after the request"
+    return f"{span(came_at - drilled.evicted_at)} after the eviction"
 
 
-def told(drill: Drill, paper: Paper) -> str:
+def told(drill: Drill, paper: Paper, command: CommandLine) -> str:
     """Write how it went."""
     heads = ("VM", "drill", "evicted after", "told after", "start after", "back after", "starts", "because")
     called = names(each.vm_id for each in drill.vms)
@@ -125,14 +129,15 @@ def told(drill: Drill, paper: Paper) -> str:
         if drill.passed
         else paper.paint(f"failed: {counted}", Colour.BAD)
     )
-    advice = "" if drill.passed else "\nwhy: spot-responder explain VM; spot-responder doctor"
-    return f"{paper.title('Drill')}\n{paper.table(heads, rows)}\n{end}{advice}\n"
+    failed = [each.vm_id for each in drill.vms if not each.passed]
+    advice = "" if drill.passed else f"\nwhy: {command('explain', reference(failed[0], called))}; {command('doctor')}"
+    return f"{paper.title('Drill')}\n{paper.table(heads, rows)}{_FROM}\n{end}{advice}\n"
 
 
 def _row(each: Drilled, called: str) -> list[Cell]:
     evicted_after = span(each.evicted_at - each.asked_at) if each.evicted_at else "-"
-    since = each.evicted_at or each.asked_at
-    after = [span(at - since) if at else "-" for at in (each.told_at, each.start_asked_at, each.back_at)]
+    times = (each.told_at, each.start_asked_at, each.back_at)
+    after = [span(at - each.evicted_at) if at and each.evicted_at else "-" for at in times]
     because = each.unseen or each.reason or each.stage
     verdict = Painted("passed", Colour.GOOD) if each.passed else Painted("failed", Colour.BAD)
     return [called, verdict, evicted_after, *after, str(each.start_requests), because]

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from spot_responder.explanations import Explanation
 
 EXAMPLES: Final = """\
-  spot-responder explain render-1
-  spot-responder explain /subscriptions/…/resourceGroups/…/providers/Microsoft.Compute/virtualMachines/render-1
-  spot-responder explain render-1 --json | jq -r .headline
+  .venv/bin/spot-responder explain render-1
+  .venv/bin/spot-responder explain /subscriptions/…/resourceGroups/…/virtualMachines/render-1
+  .venv/bin/spot-responder explain render-1 --json | jq -r .headline
 
 Ends with 1 where somebody has to do something: a role, a quota, a mistyped tag, a VM that is not there.
 """
@@ -37,7 +37,8 @@ def add(commands: Commands) -> None:
 async def _run(arguments: Namespace, operator: Operator) -> Answer:
     vm_id = await find_vm(arguments.vm, operator.doors)
     called = str(arguments.vm)
-    explanation = await look_at(vm_id, operator.doors.clients, operator.settings, operator.clock(), called)
+    clients, now = operator.doors.clients, operator.clock()
+    explanation = await look_at(vm_id, clients, operator.settings, now, called, operator.command)
     return Answer(explanation, lambda paper: told(explanation, paper), WRONG if explanation.needs_you else FINE)
 
 

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from spot_responder.histories import History, Tally
 
 EXAMPLES: Final = """\
-  spot-responder history
-  spot-responder history --days 90 --by size
-  spot-responder history --days 7 --csv > recoveries.csv        one row for each recovery, times in UTC
+  .venv/bin/spot-responder history
+  .venv/bin/spot-responder history --days 90 --by size
+  .venv/bin/spot-responder history --days 7 --csv > recoveries.csv        one row for each recovery, times in UTC
 """
 _DAYS: Final = 30
 _MOST_DAYS: Final = 3660

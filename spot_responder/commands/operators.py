@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from spot_responder.command_lines import CommandLine
 from spot_responder.commands.answers import MISUSED, Answer, StopError
 from spot_responder.commands.laptop import enter_the_laptop
 from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, OddRowError
@@ -28,6 +29,7 @@ class Operator:
     """What a command works with.
 
     ``progress`` writes over one line of a terminal, and nothing elsewhere; ``tell`` writes a line to standard error.
+    ``command`` writes the commands that are advised.
     """
 
     doors: OperatorDoors
@@ -36,6 +38,7 @@ class Operator:
     new_id: Callable[[], str]
     progress: Callable[[str], None]
     tell: Callable[[str], None]
+    command: CommandLine
 
 
 type Run = Callable[[Namespace, Operator], Awaitable[Answer]]
@@ -73,7 +76,13 @@ async def _run(arguments: Namespace, settings: Settings) -> Answer:
     try:
         async with operator_doors(settings) as doors:
             operator = Operator(
-                doors, settings, lambda: datetime.now(UTC), lambda: str(uuid.uuid4()), _write_over, _write_line
+                doors,
+                settings,
+                lambda: datetime.now(UTC),
+                lambda: str(uuid.uuid4()),
+                _write_over,
+                _write_line,
+                CommandLine(local=arguments.local),
             )
             return await run(arguments, operator)
     finally:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from spot_responder.plans import PassedBy, Plan
 
 EXAMPLES: Final = """\
-  spot-responder plan
-  spot-responder plan --json | jq -r '.passed_by[] | select(.near_misses != []) | .vm_id'
+  .venv/bin/spot-responder plan
+  .venv/bin/spot-responder plan --json | jq -r '.passed_by[] | select(.near_misses != []) | .vm_id'
 
 Starts nothing. Ends with 1 where a tag was surely meant as ours and is not.
 """
@@ -57,7 +57,7 @@ def told(plan: Plan, restart_tag: str, paper: Paper) -> str:
     parts = [
         paper.title(title),
         _hands(plan, paper),
-        f"left to their own time: {_names(plan)}\n",
+        f"being recovered already, which a sweep does not touch: {_names(plan)}\n",
         f"{count(plan.covered_and_up, 'covered VM runs', 'covered VMs run')}\n",
         _passed_by(plan, paper),
         _near_misses(plan, restart_tag, paper),

@@ -22,9 +22,9 @@ MOST_BYTES: Final = 1024 * 1024
 
 _EXAMPLES: Final = """\
 examples:
-  spot-responder read-event event.json
-  az storage message peek … | spot-responder read-event -
-  spot-responder read-error error.json     with {"status": 409, "headers": {}, "body": {"error": {…}}}
+  .venv/bin/spot-responder read-event event.json
+  az storage message peek … | .venv/bin/spot-responder read-event -
+  .venv/bin/spot-responder read-error error.json     with {"status": 409, "headers": {}, "body": {"error": {…}}}
 
 Both print one JSON object. The exit code is 2 where the file cannot be read as what it should be.
 """

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from spot_responder.operator_doors import Letters
 
 EXAMPLES: Final = """\
-  spot-responder replay list                 what lies in signals-poison and in event-dead-letters
-  spot-responder replay show 1f0c2a9b        one message, as it came
-  spot-responder replay put-back 1f0c2a9b    onto the queue signals: the app reads it again
-  spot-responder replay drop 1f0c2a9b        away with it
-  spot-responder replay put-back --all
+  .venv/bin/spot-responder replay list                 what lies in signals-poison and in event-dead-letters
+  .venv/bin/spot-responder replay show 1f0c2a9b        one message, as it came
+  .venv/bin/spot-responder replay put-back 1f0c2a9b    onto the queue signals: the app reads it again
+  .venv/bin/spot-responder replay drop 1f0c2a9b        away with it
+  .venv/bin/spot-responder replay put-back --all
 
 `list` ends with 1 where something lies there. Mend the cause first: a message that cannot be read comes back.
 """
@@ -73,7 +73,7 @@ async def _run(arguments: Namespace, operator: Operator) -> Answer:
         return Answer(found, lambda paper: told(found, paper), FINE if is_fine else WRONG)
     chosen = [each for each in found.messages if arguments.all or each.letter.letter_id == arguments.id]
     if not chosen and not arguments.all:
-        message = f"no message {arguments.id} is to be seen (any more): spot-responder replay list"
+        message = f"no message {arguments.id} is to be seen (any more): {operator.command('replay', 'list')}"
         raise StopError(message)
     if arguments.action == "show":
         return Answer({"messages": chosen}, lambda paper: whole(chosen[0], paper))

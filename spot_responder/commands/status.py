@@ -12,7 +12,7 @@ from spot_responder.commands.paper import Colour, Painted
 from spot_responder.event_paths import EventPathStanding, whether_events_arrive
 from spot_responder.looking import look_around
 from spot_responder.open_cases import Standing
-from spot_responder.overviews import gate, headline, pool_names
+from spot_responder.overviews import gate, headline, held_and_up, how_many, is_well, pool_names
 from spot_responder.vm_names import names
 
 if TYPE_CHECKING:
@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     from spot_responder.overviews import Overview, PoolState
 
 EXAMPLES: Final = """\
-  spot-responder status
-  spot-responder status --json | jq '.cases[] | select(.failure == "capacity") | .vm_id'
+  .venv/bin/spot-responder status
+  .venv/bin/spot-responder status --json | jq '.cases[] | select(.failure == "capacity") | .vm_id'
 
-Reads the app's tables and queues, and asks nothing of ARM. Ends with 1 where something is wrong.
+Reads the app's tables and queues, counts VMs in Resource Graph, and asks nothing of ARM. Ends with 1 where something is
+wrong.
 """
 _STANDINGS: Final = {
     Standing.HELD: Colour.NOTICE,
@@ -54,7 +55,7 @@ def add(commands: Commands) -> None:
 
 
 async def _run(_arguments: Namespace, operator: Operator) -> Answer:
-    overview = await look_around(operator.doors, operator.settings, operator.clock())
+    overview = await look_around(operator.doors, operator.settings, operator.clock(), operator.command)
     return Answer(overview, lambda paper: told(overview, paper), WRONG if overview.problems else FINE)
 
 
@@ -66,6 +67,7 @@ def told(overview: Overview, paper: Paper) -> str:
         _held(overview, paper),
         _pools(overview.pools, paper),
         _line(paper, "messages, also those that wait for their time", _queues(overview.queues)),
+        _line(paper, "Spot VMs that your login sees", how_many(overview.coverage)),
         _line(paper, "event path", _path(overview.event_path, paper)),
         _line(paper, "last 7 days", _figures(overview.figures)),
         _problems(overview, paper),
@@ -80,7 +82,7 @@ def _line(paper: Paper, name: str, text: str) -> str:
 def _cases(overview: Overview, paper: Paper) -> str:
     if not overview.cases:
         return _line(paper, "open recoveries", "none")
-    heads = ("VM", "is", "down for", "starts", "next look", "why")
+    heads = ("VM", "size", "is", "down for", "starts", "next look", "why")
     called = names(case.vm_id for case in overview.cases)
     rows = [_case(case, called[case.vm_id], overview, paper) for case in overview.cases]
     return _line(paper, "open recoveries", str(len(rows))) + paper.table(heads, rows)
@@ -90,19 +92,21 @@ def _case(case: OpenCase, called: str, overview: Overview, paper: Paper) -> list
     next_look = paper.when(case.next_look_at)
     return [
         called,
+        case.pool.size if case.pool else "-",
         Painted(case.standing, _STANDINGS[case.standing]),
         span(overview.at - case.down_since),
         str(case.start_requests),
         Painted(f"{next_look} overdue", Colour.BAD) if case.is_overdue else next_look,
-        case.reason,
+        case.reason + (f" (since {paper.when(case.held_at)})" if case.held_at else ""),
     ]
 
 
 def _held(overview: Overview, paper: Paper) -> str:
-    if not overview.held:
+    there = held_and_up(overview)
+    if not there:
         return ""
-    called = names(vm.vm_id for vm in overview.held)
-    held = ", ".join(f"{called[vm.vm_id]} since {paper.when(vm.held_at)}" for vm in overview.held)
+    called = names(vm.vm_id for vm in there)
+    held = ", ".join(f"{called[vm.vm_id]} since {paper.when(vm.held_at)}" for vm in there)
     return _line(paper, "held by an operator", held)
 
 
@@ -148,7 +152,8 @@ def _figures(figures: Figures) -> str:
 
 def _problems(overview: Overview, paper: Paper) -> str:
     if not overview.problems:
-        return paper.paint(headline(overview), Colour.GOOD) + "\n"
+        is_calm = is_well(overview) or overview.cases
+        return paper.paint(headline(overview), Colour.GOOD if is_calm else Colour.NOTICE) + "\n"
     lines = [
         f"{paper.paint('!', Colour.BAD)} {problem.what}\n  mend: {problem.mend}\n" for problem in overview.problems
     ]
