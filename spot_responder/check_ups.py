@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -188,7 +189,7 @@ def role_finding(needed: Iterable[str], definitions: Iterable[Mapping[str, objec
         if not text_field(definition, "properties", "roleName").startswith(name):
             continue
         allowed = _allowed(definition)
-        lacking = [action for action in needed if action.lower() not in allowed]
+        lacking = [action for action in needed if not any(fnmatchcase(action.lower(), pattern) for pattern in allowed)]
         if lacking:
             told = f"it lacks {', '.join(lacking)}"
             return Finding(what, Health.BAD, told, "azd provision"), text_field(definition, "id")
@@ -200,6 +201,7 @@ def role_finding(needed: Iterable[str], definitions: Iterable[Mapping[str, objec
 
 
 def _allowed(definition: Mapping[str, object]) -> frozenset[str]:
+    """Give the actions of a role in lower case; a star in one stands for anything, also for a star that is needed."""
     permissions = field(definition, "properties", "permissions")
     every = permissions if isinstance(permissions, list) else []
     return frozenset(action for each in every for action in _lower(field(each, "actions")))

@@ -192,6 +192,20 @@ def test_a_role_that_allows_what_is_needed_is_well() -> None:
     assert (finding.health, role_id) == (Health.GOOD, "/x/roleDefinitions/role-1")
 
 
+@pytest.mark.parametrize("actions", [["*/read", "Microsoft.Compute/*"], ["*"]])
+def test_a_role_that_allows_more_is_well(actions: list[str]) -> None:
+    """Somebody's own role of this name may have wildcards, which cover what is needed."""
+    finding, _ = role_finding(ROLE["actions"], [definition(permissions=[{"actions": actions}])], ROLE["roleName"])
+    assert finding.health is Health.GOOD
+
+
+def test_the_role_of_an_older_release_lacks_the_reads_of_health() -> None:
+    """It named one of them, which does not show what the sweep looks for."""
+    older = [*ROLE["actions"][:-1], "Microsoft.ResourceHealth/availabilityStatuses/read"]
+    finding, _ = role_finding(ROLE["actions"], [definition(permissions=[{"actions": older}])], ROLE["roleName"])
+    assert (finding.health, finding.told) == (Health.BAD, "it lacks Microsoft.ResourceHealth/*/read")
+
+
 def test_a_role_that_lacks_an_action_says_which() -> None:
     """As after an upgrade that needs one more."""
     less = definition(permissions=[{"actions": ROLE["actions"][1:]}])

@@ -50,7 +50,7 @@ def test_the_linter_finds_nothing(file: str) -> None:
 @pytest.mark.parametrize("command", ["build", "lint"])
 @pytest.mark.parametrize("file", [*(f"{way}.bicepparam" for way in WAYS), "policy/main.bicep"])
 def test_what_ships_compiles_in_ten_years(file: str, command: str) -> None:
-    """`azd up` compiles with the rules that ship: no version that Azure publishes until then may stop it, or be told."""
+    """`azd up` compiles with the rules that ship: no version that Azure publishes until then stops it."""
     is_build_of_parameters = command == "build" and file.endswith(".bicepparam")
     result = run_bicep("build-params" if is_build_of_parameters else command, _in_2036() / file)
     assert (result.stderr, result.returncode) == ("", 0)
