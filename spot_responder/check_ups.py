@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from spot_responder.amounts import count
@@ -52,6 +52,13 @@ class CheckUp:
     def is_well(self) -> bool:
         """Whether nothing was found wrong. What could not be looked at is not wrong."""
         return all(finding.health is not Health.BAD for finding in self.findings)
+
+
+class Accounts(NamedTuple):
+    """Names of storage accounts: the app's own, and that of dead letters; ``""`` where nobody told it."""
+
+    app: str
+    dead_letters: str
 
 
 def place_finding(place: str, number: int | None, unseen: Unseen | None) -> Finding:
@@ -99,20 +106,20 @@ def account_of(endpoint: str) -> str:
 
 
 def subscription_findings(
-    kind: str, topic: str, wanted: Mapping[str, object], there: Iterable[Mapping[str, object]], account: str
+    kind: str, topic: str, wanted: Mapping[str, object], there: Iterable[Mapping[str, object]], accounts: Accounts
 ) -> list[Finding]:
     """Hold a topic's event subscriptions against those of ``event-filters.json``: by their filters.
 
-    ``account``: the app's storage account. Other environments' subscriptions may hang on the same topic.
+    Other environments' subscriptions, which deliver to other ``accounts``, may hang on the same topic.
     """
     expected = field(wanted, "topics", kind, "subscriptions")
     found = list(there)
     every = expected if isinstance(expected, list) else []
-    return [_subscription_finding(kind, topic, each, found, account) for each in every if isinstance(each, Mapping)]
+    return [_subscription_finding(kind, topic, each, found, accounts) for each in every if isinstance(each, Mapping)]
 
 
 def _subscription_finding(
-    kind: str, topic: str, wanted: Mapping[str, object], there: Iterable[Mapping[str, object]], account: str
+    kind: str, topic: str, wanted: Mapping[str, object], there: Iterable[Mapping[str, object]], accounts: Accounts
 ) -> Finding:
     name = text_field(wanted, "name")
     what = f"event subscription {name} of topic {kind}"
@@ -122,9 +129,9 @@ def _subscription_finding(
         return Finding(what, Health.BAD, "its filter is not that of infra/event-filters.json", "azd provision")
     if not alike:
         return Finding(what, Health.BAD, "not there: these events do not come", "azd provision")
-    ours = [each for each in alike if _is_ours(each, account)]
+    ours = [each for each in alike if _is_ours(each, accounts.app)]
     if not ours:
-        told = f"it delivers to {_target(alike[0]) or 'nowhere'}, not to the queue signals of {account}"
+        told = f"it delivers to {_target(alike[0]) or 'nowhere'}, not to the queue signals of {accounts.app}"
         return Finding(what, Health.BAD, told, "azd provision")
     state = text_field(ours[0], "properties", "provisioningState")
     if state.lower() != "succeeded":
@@ -132,7 +139,16 @@ def _subscription_finding(
             f"az eventgrid system-topic event-subscription list --system-topic-name {topic} --subscription SUB -g GROUP"
         )
         return Finding(what, Health.BAD, f"it is {state or 'in no state that is told'}", mend)
+    kept = _account_of_dead_letters(ours[0])
+    if accounts.dead_letters and kept.lower() != accounts.dead_letters.lower():
+        told = f"what it cannot deliver goes to {kept or 'nobody'}, not to {accounts.dead_letters}"
+        return Finding(what, Health.BAD, told, "azd provision")
     return Finding(what, Health.GOOD, f"there, delivers to {_target(ours[0])}")
+
+
+def _account_of_dead_letters(subscription: Mapping[str, object]) -> str:
+    letters = field(subscription, "properties", "deadLetterWithResourceIdentity", "deadLetterDestination")
+    return text_field(letters, "properties", "resourceId").rpartition("/")[2]
 
 
 def _is_ours(subscription: Mapping[str, object], account: str) -> bool:
