@@ -1,8 +1,8 @@
 """Puts the app's libraries beside it, as they run in Azure: on Linux with the Python of ``.python-version``.
 
-Usage: python scripts/vendor.py [FOLDER]. Without FOLDER into ``.python_packages/lib/site-packages``, where the Functions
-host looks for them; what is there is replaced. Any Python with pip will do, on any system: wheels for Azure are taken,
-and nothing is built. azd's prepackage hook and ``scripts/package.sh`` call it.
+Usage: python scripts/vendor.py [FOLDER]. Without FOLDER into ``.python_packages/lib/site-packages``, where the
+Functions host looks for them; what is there is replaced. Any Python with pip will do, on any system: wheels for Azure
+are taken, and nothing is built. azd's prepackage hook and ``scripts/package.sh`` call it.
 """
 
 from __future__ import annotations
