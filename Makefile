@@ -9,7 +9,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
 PYTHON_SET_UP := .venv/.set-up
 NODE_SET_UP := node_modules/.set-up
-PURE_ROOMS := absences advice amounts charts check_ups command_lines decisions drills event_paths evidence explanations failures figures health histories json_forms letters messages near_misses notices open_cases overviews pacing pages payloads plain_text plans policy pools problems put_backs recoveries refusals retry_after signals situations vm_names vms
+PURE_ROOMS := absences advice amounts charts check_ups command_lines decisions drills event_paths evidence explanations failures figures health histories json_forms letters messages near_misses notices open_cases overviews pacing pages payloads plain_text plans policy pools problems put_backs recoveries refusals retry_after signals situations topic_rights vm_names vms
 # What Ctrl-C ended has said so in a line: make, told by the same signal, adds none.
 OR_INTERRUPTED = || { code=$$?; if [ $$code -eq 130 ]; then kill -INT $$PPID; else exit $$code; fi; }
 COMMA := ,

@@ -18,8 +18,11 @@ var minutes = when[?1] ?? ''
 var isEachHour = join(skip(when, 2), ' ') == '* * * *'
 var isOften = minutes == '*' || contains(minutes, '/') || contains(minutes, ',') || contains(minutes, '-')
 
+// An alarm is fired by the first row of its query; the one of the app's silence, where there is none. No query makes up a row: Azure
+// sorts rows into windows by their time, and one that says "now" may lie past the end of the window that it is for.
 // `eachBy` names the column by which alarms of a kind are told apart: while one VM's is fired, another VM's is told all
 // the same. Where it names none, there is one of the kind at a time.
+var silence = 'app-silent'
 var alarms = [
   {
     name: 'app-failures'
@@ -31,7 +34,7 @@ var alarms = [
     query: loadTextContent('../queries/logs/alarm-app-failures.kql')
   }
   {
-    name: 'app-silent'
+    name: silence
     title: 'the app is silent: no sweep for an hour'
     severity: 1
     every: 'PT30M'
@@ -123,7 +126,7 @@ resource rules 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
     properties: {
       displayName: 'Spot Responder: ${alarm.title}'
       severity: alarm.severity
-      enabled: alarm.name != 'app-silent' || (isEachHour && isOften)
+      enabled: alarm.name != silence || (isEachHour && isOften)
       scopes: [workspaceId]
       evaluationFrequency: alarm.every
       windowSize: alarm.window
@@ -138,8 +141,8 @@ resource rules 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
             query: alarm.query
             dimensions: map(alarm.eachBy, column => { name: column, operator: 'Include', values: ['*'] })
             timeAggregation: 'Count'
-            operator: 'GreaterThan'
-            threshold: 0
+            operator: alarm.name == silence ? 'LessThan' : 'GreaterThan'
+            threshold: alarm.name == silence ? 1 : 0
             failingPeriods: { numberOfEvaluationPeriods: 1, minFailingPeriodsToAlert: 1 }
           }
         ]

@@ -13,9 +13,6 @@ param applicationInsightsName string
 @description('What the operator chose, as settings.py reads it: app settings by name.')
 param responderSettings { *: string }
 
-@description('Address of a released package, put in by this deployment; empty where azd puts the code in.')
-param packageAddress string
-
 resource storage 'Microsoft.Storage/storageAccounts@2025-08-01' existing = {
   name: storageAccountName
 }
@@ -93,16 +90,6 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
     name: 'scm'
     dependsOn: [ftpPassword]
     properties: { allow: false }
-  }
-
-  resource code 'extensions' = if (!empty(packageAddress)) {
-    name: 'onedeploy'
-    dependsOn: [scmPassword]
-    #disable-next-line BCP187 // documented for Flex Consumption; the published types do not have it
-    properties: {
-      packageUri: packageAddress
-      remoteBuild: false
-    }
   }
 }
 

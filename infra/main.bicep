@@ -1,9 +1,9 @@
 // Spot Responder in one subscription, watching this one or several.
 //
-//   storage, telemetry -> access -> app          what runs, and by which rights
-//   watch (each subscription)                    a role to look and to start, system topics that may deliver
-//   listen (each subscription)                   event subscriptions: last, so that roles had time to take effect
-//   alarms, workbook                             what an operator sees
+//   storage, deadLetters, telemetry -> access -> app   what runs, and by which rights
+//   watch (each subscription)                         a role to look and to start, system topics that may deliver
+//   alarms, workbook                                  what an operator sees
+//   pause -> code -> listen (each subscription)       the package and the event subscriptions, when roles had time to take effect
 
 targetScope = 'subscription'
 
@@ -40,7 +40,7 @@ param functionDeployed bool = false
 @description('Also listen to scheduled events (Preempt). In preview at Azure.')
 param scheduledEventsPreview bool = false
 
-@description('Address of a released package of the app, for a deployment without azd. Empty: the code comes later.')
+@description('Address of a released package of the app, for a deployment without azd. It must be there for anybody to read, best without a redirect: where the address of a release is refused, give that of a copy in a blob. Empty: the code comes later.')
 param packageAddress string = ''
 
 @description('Who is told of alarms by e-mail. Empty: nobody.')
@@ -105,6 +105,7 @@ var token = uniqueString(subscription().id, environmentName, location)
 var resourceGroupName = '${abbreviations.resourceGroup}${environmentName}'
 var names = {
   storageAccount: '${abbreviations.storageAccount}${token}'
+  deadLettersAccount: '${abbreviations.storageAccount}dead${token}'
   applicationInsights: '${abbreviations.applicationInsights}${token}'
   app: '${abbreviations.functionApp}${token}'
 }
@@ -120,6 +121,7 @@ var delivery = {
   subscriptionId: subscription().subscriptionId
   resourceGroupName: resourceGroupName
   storageAccountName: names.storageAccount
+  deadLettersAccountName: names.deadLettersAccount
   appName: names.app
 }
 
@@ -140,6 +142,11 @@ module storage 'storage.bicep' = {
   params: { name: names.storageAccount, location: location }
 }
 
+module deadLetters 'dead-letters.bicep' = {
+  scope: group
+  params: { name: names.deadLettersAccount, location: location }
+}
+
 module telemetry 'telemetry.bicep' = {
   scope: group
   params: {
@@ -155,9 +162,10 @@ module access 'access.bicep' = {
     identityName: '${abbreviations.identity}${token}'
     location: location
     storageAccountName: names.storageAccount
+    deadLettersAccountName: names.deadLettersAccount
     applicationInsightsName: names.applicationInsights
   }
-  dependsOn: [storage, telemetry]
+  dependsOn: [storage, deadLetters, telemetry]
 }
 
 module outcomes 'outcomes.bicep' = if (!empty(outcomesTopicId)) {
@@ -179,7 +187,6 @@ module app 'app.bicep' = {
     identityClientId: access.outputs.clientId
     storageAccountName: names.storageAccount
     applicationInsightsName: names.applicationInsights
-    packageAddress: packageAddress
     responderSettings: {
       DRY_RUN: toLower(string(dryRun))
       OPENTELEMETRY: toLower(string(openTelemetry))
@@ -196,10 +203,22 @@ module app 'app.bicep' = {
       PRICE_RETRY_SECONDS: string(priceRetrySeconds)
       SLOW_RETRY_SECONDS: string(slowRetrySeconds)
       OUTCOMES_TOPIC_ENDPOINT: outcomes.?outputs.endpoint ?? ''
+      DEAD_LETTERS_ENDPOINT: deadLetters.outputs.endpoint
     }
   }
   // So that the roles, which watch assigns, have the minute that the app takes before listen needs them.
   dependsOn: [watch]
+}
+
+module pause 'pause.bicep' = {
+  scope: group
+  dependsOn: [app, alarms, workbook]
+}
+
+module code 'code.bicep' = if (!empty(packageAddress)) {
+  scope: group
+  params: { appName: names.app, packageAddress: packageAddress }
+  dependsOn: [pause]
 }
 
 module watch 'watch.bicep' = [
@@ -232,8 +251,8 @@ module listen 'listen.bicep' = [
       delivery: delivery
       actionGroupId: alarms.outputs.actionGroupId
     }
-    // Event Grid refuses a subscription until its roles have taken effect.
-    dependsOn: [app]
+    // Event Grid refuses a subscription until its roles have taken effect; with push, until the function is there.
+    dependsOn: [pause, code]
   }
 ]
 
@@ -259,6 +278,7 @@ output AZURE_TENANT_ID string = tenant().tenantId
 output AZURE_RESOURCE_GROUP string = group.name
 output AZURE_FUNCTION_APP_NAME string = app.outputs.name
 output AZURE_STORAGE_ACCOUNT_NAME string = names.storageAccount
+output AZURE_DEAD_LETTERS_ACCOUNT_NAME string = names.deadLettersAccount
 output AZURE_IDENTITY_CLIENT_ID string = access.outputs.clientId
 output AZURE_LOG_ANALYTICS_WORKSPACE_ID string = telemetry.outputs.workspaceId
 output SIGNALS_QUEUE string = signalsQueue

@@ -8,12 +8,22 @@ param location string
 var signalsQueue = 'signals'
 
 @export()
-@description('Where Event Grid leaves what it could not deliver.')
-var deadLettersContainer = 'event-dead-letters'
-
-@export()
 @description('Where Flex Consumption keeps the package that the app runs from.')
 var packagesContainer = 'packages'
+
+@export()
+@description('How each of our storage accounts is guarded: no shared key, nothing public, nothing unencrypted.')
+var guarded = {
+  accessTier: 'Hot'
+  allowBlobPublicAccess: false
+  allowCrossTenantReplication: false
+  allowSharedKeyAccess: false
+  defaultToOAuthAuthentication: true
+  minimumTlsVersion: 'TLS1_2'
+  supportsHttpsTrafficOnly: true
+  // Event Grid and an app without a virtual network come over the public endpoint. What opens the door is a role.
+  publicNetworkAccess: 'Enabled'
+}
 
 var tables = ['recoveries', 'history', 'pools', 'health']
 
@@ -22,17 +32,7 @@ resource account 'Microsoft.Storage/storageAccounts@2025-08-01' = {
   location: location
   kind: 'StorageV2'
   sku: { name: 'Standard_LRS' }
-  properties: {
-    accessTier: 'Hot'
-    allowBlobPublicAccess: false
-    allowCrossTenantReplication: false
-    allowSharedKeyAccess: false
-    defaultToOAuthAuthentication: true
-    minimumTlsVersion: 'TLS1_2'
-    supportsHttpsTrafficOnly: true
-    // Event Grid and an app without a virtual network come over the public endpoint. What opens the door is a role.
-    publicNetworkAccess: 'Enabled'
-  }
+  properties: guarded
 
   resource blobs 'blobServices' = {
     name: 'default'
@@ -40,12 +40,10 @@ resource account 'Microsoft.Storage/storageAccounts@2025-08-01' = {
       deleteRetentionPolicy: { enabled: true, days: 7 }
     }
 
-    resource containers 'containers' = [
-      for container in [packagesContainer, deadLettersContainer]: {
-        name: container
-        properties: { publicAccess: 'None' }
-      }
-    ]
+    resource packages 'containers' = {
+      name: packagesContainer
+      properties: { publicAccess: 'None' }
+    }
   }
 
   resource queues 'queueServices' = {
@@ -59,25 +57,5 @@ resource account 'Microsoft.Storage/storageAccounts@2025-08-01' = {
     name: 'default'
 
     resource names 'tables' = [for table in tables: { name: table }]
-  }
-
-  resource lifecycle 'managementPolicies' = {
-    name: 'default'
-    dependsOn: [blobs]
-    properties: {
-      policy: {
-        rules: [
-          {
-            // Undelivered events carry the names and addresses of those who called ARM: they are not kept for ever.
-            name: 'forget-dead-letters'
-            type: 'Lifecycle'
-            definition: {
-              filters: { blobTypes: ['blockBlob'], prefixMatch: ['${deadLettersContainer}/'] }
-              actions: { baseBlob: { delete: { daysAfterModificationGreaterThan: 30 } } }
-            }
-          }
-        ]
-      }
-    }
   }
 }

@@ -73,6 +73,7 @@ resource responderRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
 }
 
 // Named by its principal: the assignment outlives an app that is removed, and must not stand in the way of the next.
+// Last here: a role that was made a moment ago may not be known everywhere yet, and nothing else waits for this.
 resource responderAccess 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(subscription().id, principalId, responderRole.id)
   properties: {
@@ -80,6 +81,7 @@ resource responderAccess 'Microsoft.Authorization/roleAssignments@2022-04-01' = 
     principalType: 'ServicePrincipal'
     roleDefinitionId: responderRole.id
   }
+  dependsOn: [deliveryAccess]
 }
 
 module systemTopics 'topics/system-topic.bicep' = [
@@ -97,6 +99,7 @@ module deliveryAccess 'topics/delivery-access.bicep' = [
       #disable-next-line what-if-short-circuiting // role assignments are named by their principal
       principalId: systemTopics[index].outputs.principalId
       storageAccountName: delivery.storageAccountName
+      deadLettersAccountName: delivery.deadLettersAccountName
       intoQueue: delivery.by == 'queue'
     }
   }

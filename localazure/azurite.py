@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from localazure.certificate import Certificate
 
 ACCOUNT: Final = "spotresponder"
+DEAD_LETTERS_ACCOUNT: Final = "spotresponderdead"
 _PROGRAM: Final = Path(__file__).resolve().parents[1] / "node_modules" / ".bin" / "azurite"
 _PATIENCE_S: Final = 60.0
 _SERVICES: Final = frozenset({"Blob", "Queue", "Table"})
@@ -31,11 +32,15 @@ _END_WITH_PARENT: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """The addresses of a storage account, each with the account's name as its path and no slash behind."""
+    """The addresses of the app's storage account, each with the account's name as its path and no slash behind.
+
+    ``dead_letters_uri``: the blobs of the other account, which is for dead letters alone.
+    """
 
     queue_uri: str
     table_uri: str
     blob_uri: str
+    dead_letters_uri: str
 
     def environment(self) -> dict[str, str]:
         """Give the app settings of a host whose storage is reached by its managed identity (``facts/models.md`` B3)."""
@@ -44,6 +49,7 @@ class Storage:
             "AzureWebJobsStorage__queueServiceUri": self.queue_uri,
             "AzureWebJobsStorage__tableServiceUri": self.table_uri,
             "AzureWebJobsStorage__blobServiceUri": self.blob_uri,
+            "DEAD_LETTERS_ENDPOINT": self.dead_letters_uri,
         }
 
 
@@ -52,7 +58,7 @@ async def azurite(folder: Path | None, certificate: Certificate, account_key: by
     """Run Azurite, with its data in ``folder`` or, for ``None``, in memory only.
 
     It takes bearer tokens over TLS. ``account_key`` (random, of this run) replaces Azurite's well-known key,
-    so that nobody reaches the account who was not let in.
+    so that nobody reaches an account who was not let in.
 
     Raises:
         StartError: Azurite is not installed, or did not come up; with what it said.
@@ -61,7 +67,7 @@ async def azurite(folder: Path | None, certificate: Certificate, account_key: by
     secret = base64.b64encode(account_key).decode()
     process = await asyncio.create_subprocess_exec(
         *_command(folder, certificate),
-        env=bare_environment({"AZURITE_ACCOUNTS": f"{ACCOUNT}:{secret}"}),
+        env=bare_environment({"AZURITE_ACCOUNTS": f"{ACCOUNT}:{secret};{DEAD_LETTERS_ACCOUNT}:{secret}"}),
         cwd=folder or certificate.authority.parent,
         stdin=asyncio.subprocess.DEVNULL,
         process_group=OF_ITS_OWN,
@@ -114,6 +120,7 @@ async def _addresses(output: asyncio.StreamReader) -> Storage:
         queue_uri=f"{found['Queue']}/{ACCOUNT}",
         table_uri=f"{found['Table']}/{ACCOUNT}",
         blob_uri=f"{found['Blob']}/{ACCOUNT}",
+        dead_letters_uri=f"{found['Blob']}/{DEAD_LETTERS_ACCOUNT}",
     )
 
 

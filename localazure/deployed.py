@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
-from localazure.azurite import ACCOUNT
+from localazure.azurite import ACCOUNT, DEAD_LETTERS_ACCOUNT
+from localazure.dead_letters import CONTAINER
 from localazure.refusals import Refused
+from localazure.template_rights import topic_rights_of
 from localazure.timestamps import guid
 from localazure.world import SUBSCRIPTION
 
@@ -21,12 +23,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from localazure.access import Access
+    from localazure.template_rights import TemplateRight
 
 GROUP: Final = "rg-spot-responder"
 _PREFIX: Final = "laptop"
 _SCOPE: Final = r"/subscriptions/(?P<subscription>[^/]+)"
 _GRID: Final = r"/providers/microsoft\.eventgrid/systemtopics"
 _RBAC: Final = r"/providers/microsoft\.authorization"
+_STORAGE: Final = r"/resourcegroups/[^/]+/providers/microsoft\.storage/storageaccounts/[^/]+(?:/[^/]+services/.+?)?"
+_ACCOUNTS: Final = {"storageAccountName": ACCOUNT, "deadLettersAccountName": DEAD_LETTERS_ACCOUNT}
 TOPICS_READ: Final = "Microsoft.EventGrid/systemTopics/read"
 SUBSCRIPTIONS_READ: Final = "Microsoft.EventGrid/systemTopics/eventSubscriptions/read"
 DEFINITIONS_READ: Final = "Microsoft.Authorization/roleDefinitions/read"
@@ -47,8 +52,8 @@ class Deployed:
     assignments: list[Body]
 
 
-def deployed(event_filters: Path, responder_role: Path) -> Deployed:
-    """Give what a deployment into the laptop's subscription makes."""
+def deployed(event_filters: Path, responder_role: Path, template: Path) -> Deployed:
+    """Give what a deployment into the laptop's subscription makes; what topics may do is read from the template."""
     kinds = json.loads(event_filters.read_text(encoding="utf-8"))["topics"]
     role = json.loads(responder_role.read_text(encoding="utf-8"))
     scope = f"/subscriptions/{SUBSCRIPTION}"
@@ -61,8 +66,22 @@ def deployed(event_filters: Path, responder_role: Path) -> Deployed:
             for kind, one in kinds.items()
         },
         definitions=[_definition(role_id, role)],
-        assignments=[{"id": f"{scope}/…", "properties": assignment}],
+        assignments=[
+            {"id": f"{scope}/…", "properties": assignment},
+            *(_topic_right(f"evgst-{kind}", right) for kind in kinds for right in topic_rights_of(template)),
+        ],
     )
+
+
+def _account(name: str) -> str:
+    return f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.Storage/storageAccounts/{name}"
+
+
+def _topic_right(topic: str, right: TemplateRight) -> Body:
+    scope = f"{_account(_ACCOUNTS[right.account])}{right.below}"
+    role_id = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{right.role_id}"
+    properties = {"roleDefinitionId": role_id, "principalId": guid("principal", topic), "scope": scope}
+    return {"id": f"{scope}/…", "properties": properties}
 
 
 def _topic(name: str, topic_type: str) -> Body:
@@ -71,7 +90,7 @@ def _topic(name: str, topic_type: str) -> Body:
         "name": name,
         "type": "Microsoft.EventGrid/systemTopics",
         "location": "global",
-        "identity": {"type": "SystemAssigned"},
+        "identity": {"type": "SystemAssigned", "principalId": guid("principal", name)},
         "properties": {
             "provisioningState": "Succeeded",
             "source": f"/subscriptions/{SUBSCRIPTION}",
@@ -83,11 +102,11 @@ def _topic(name: str, topic_type: str) -> Body:
 
 def _subscription(topic: str, wanted: Body) -> Body:
     name = f"{_PREFIX}-{wanted['name']}"
-    account = (
-        f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.Storage/storageAccounts/{ACCOUNT}"
-    )
-    queue = {"resourceId": account, "queueName": "signals"}
+    identity = {"type": "SystemAssigned"}
+    queue = {"resourceId": _account(ACCOUNT), "queueName": "signals"}
     destination = {"endpointType": "StorageQueue", "properties": queue}
+    blobs = {"resourceId": _account(DEAD_LETTERS_ACCOUNT), "blobContainerName": CONTAINER}
+    letters = {"endpointType": "StorageBlob", "properties": blobs}
     return {
         "id": f"{_topic(topic, '')['id']}/eventSubscriptions/{name}",
         "name": name,
@@ -95,7 +114,8 @@ def _subscription(topic: str, wanted: Body) -> Body:
         "properties": {
             "provisioningState": "Succeeded",
             "filter": wanted["filter"] | {"subjectBeginsWith": "", "subjectEndsWith": ""},
-            "deliveryWithResourceIdentity": {"identity": {"type": "SystemAssigned"}, "destination": destination},
+            "deliveryWithResourceIdentity": {"identity": identity, "destination": destination},
+            "deadLetterWithResourceIdentity": {"identity": identity, "deadLetterDestination": letters},
         },
     }
 
@@ -132,7 +152,25 @@ def answer(found: Deployed, access: Access, request: web.Request, principal: str
         of_roles = match["what"].lower() == "roledefinitions"
         access.authorize(principal, DEFINITIONS_READ if of_roles else ASSIGNMENTS_READ, match[0])
         return _listed((found.definitions if of_roles else found.assignments) if _is_ours(match) else [])
+    if match := re.fullmatch(rf"(?P<at>{_SCOPE}{_STORAGE}){_RBAC}/roleassignments", path, re.IGNORECASE):
+        access.authorize(principal, ASSIGNMENTS_READ, match[0])
+        return _listed(_assigned(found, match["at"], request.query.get("$filter", "")))
     return _beside_a_vm(access, path, principal)
+
+
+def _assigned(found: Deployed, at: str, wanted: str) -> list[Body]:
+    """Give the assignments at, above and below a resource; of one principal where the filter names it."""
+    principal = re.fullmatch(r"principalId eq '([^']*)'", wanted)
+    return [
+        each
+        for each in found.assignments
+        if _is_within(each["properties"]["scope"], at) or _is_within(at, each["properties"]["scope"])
+        if principal is None or each["properties"]["principalId"] == principal[1]
+    ]
+
+
+def _is_within(inner: str, outer: str) -> bool:
+    return f"{inner.lower()}/".startswith(f"{outer.lower()}/")
 
 
 def _beside_a_vm(access: Access, path: str, principal: str) -> web.Response | None:

@@ -39,8 +39,9 @@ AVAILABILITY: Final = "microsoft.resourcehealth/availabilitystatuses"
 READ_ACTIONS: Final = {
     VMS: "Microsoft.Compute/virtualMachines/read",
     SCALE_SETS: "Microsoft.Compute/virtualMachineScaleSets/read",
-    # For both health types an assumption: facts/arm.md §6 "RBAC".
-    ANNOTATIONS: "Microsoft.ResourceHealth/availabilityStatuses/read",
+    # Azure has no operation of this name, so no role can name it: only a wildcard covers it. That rows of each health
+    # type need a read of that very type is an assumption (R3).
+    ANNOTATIONS: "Microsoft.ResourceHealth/resourceAnnotations/read",
     AVAILABILITY: "Microsoft.ResourceHealth/availabilityStatuses/read",
 }
 """The action that lets a principal see rows of a type. Rows it may not read are left out silently."""

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
 EVENT_FILTERS: Final = REPOSITORY / "infra" / "event-filters.json"
+TEMPLATE: Final = REPOSITORY / "infra" / "main.json"
 SIGNALS: Final = "signals"
 TABLES: Final = ("recoveries", "history", "pools", "health")
 MESSAGE_LIFETIME: Final = timedelta(days=1)
@@ -133,7 +134,7 @@ async def laptop_azure(  # noqa: PLR0913 - each is one thing that can be set
         certificate = write_certificate(folder / "certificates")
         ground = _Ground(clock, certificate, TokenIssuer(secrets.token_bytes(32), clock.now), stack, between)
         world = World(clock.now(), durations or Durations())
-        beside = deployed(EVENT_FILTERS, RESPONDER_ROLE)
+        beside = deployed(EVENT_FILTERS, RESPONDER_ROLE, TEMPLATE)
         graph, arm_address = await _open_arm(ground, world, beside)
         outcomes, outcomes_address = await _open_outcomes(ground)
         storage = await stack.enter_async_context(azurite(storage_folder, certificate, secrets.token_bytes(64)))
@@ -247,7 +248,7 @@ async def _open_event_grid(ground: _Ground, storage: Storage, dead_letter: Calla
 
 async def _open_dead_letters(ground: _Ground, storage: Storage) -> DeadLetters:
     owner, authority = PrincipalCredential(ground.issuer, "owner"), str(ground.certificate.authority)
-    container = ContainerClient(storage.blob_uri, CONTAINER, credential=owner, connection_verify=authority)
+    container = ContainerClient(storage.dead_letters_uri, CONTAINER, credential=owner, connection_verify=authority)
     await ground.stack.enter_async_context(container)
     await container.create_container()
     return DeadLetters(container)

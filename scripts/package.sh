@@ -19,9 +19,7 @@ python -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != sys.argv[1])' 
 cp -R function_app.py host.json requirements.txt constraints.txt queries spot_responder "$folder"
 find "$folder" -name __pycache__ -type d -prune -exec rm -rf {} +
 
-libraries=$folder/.python_packages/lib/site-packages
-python -m pip install --quiet --disable-pip-version-check --no-compile --only-binary :all: \
-  --target "$libraries" --requirement requirements.txt
+python scripts/vendor.py "$folder/.python_packages/lib/site-packages"
 
 # Compiled here, once, as each cold start would otherwise do: a second and 150 MB (facts/arm.md §6). Files get new times
 # on their way, so Python must not compare them.

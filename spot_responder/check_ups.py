@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from fnmatch import fnmatchcase
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from spot_responder.amounts import count
@@ -54,6 +55,13 @@ class CheckUp:
         return all(finding.health is not Health.BAD for finding in self.findings)
 
 
+class Accounts(NamedTuple):
+    """Names of storage accounts: the app's own, and that of dead letters; ``""`` where nobody told it."""
+
+    app: str
+    dead_letters: str
+
+
 def place_finding(place: str, number: int | None, unseen: Unseen | None, command: CommandLine) -> Finding:
     """Say how many messages lie in a queue, or dead letters in their container, or why nobody could look."""
     what = f"container {place}" if place == Place.DEAD else f"queue {place}"
@@ -99,20 +107,20 @@ def account_of(endpoint: str) -> str:
 
 
 def subscription_findings(
-    kind: str, topic: str, wanted: Mapping[str, object], there: Iterable[Mapping[str, object]], account: str
+    kind: str, topic: str, wanted: Mapping[str, object], there: Iterable[Mapping[str, object]], accounts: Accounts
 ) -> list[Finding]:
     """Hold a topic's event subscriptions against those of ``event-filters.json``: by their filters.
 
-    ``account``: the app's storage account. Other environments' subscriptions may hang on the same topic.
+    Other environments' subscriptions, which deliver to other ``accounts``, may hang on the same topic.
     """
     expected = field(wanted, "topics", kind, "subscriptions")
     found = list(there)
     every = expected if isinstance(expected, list) else []
-    return [_subscription_finding(kind, topic, each, found, account) for each in every if isinstance(each, Mapping)]
+    return [_subscription_finding(kind, topic, each, found, accounts) for each in every if isinstance(each, Mapping)]
 
 
 def _subscription_finding(
-    kind: str, topic: str, wanted: Mapping[str, object], there: Iterable[Mapping[str, object]], account: str
+    kind: str, topic: str, wanted: Mapping[str, object], there: Iterable[Mapping[str, object]], accounts: Accounts
 ) -> Finding:
     name = text_field(wanted, "name")
     what = f"event subscription {name} of topic {kind}"
@@ -122,16 +130,25 @@ def _subscription_finding(
         return Finding(what, Health.BAD, "its filter is not that of infra/event-filters.json", "azd provision")
     if not alike:
         return Finding(what, Health.BAD, "not there: these events do not come", "azd provision")
-    ours = [each for each in alike if _is_ours(each, account)]
+    ours = [each for each in alike if _is_ours(each, accounts.app)]
     if not ours:
-        told = f"it delivers to {_target(alike[0]) or 'nowhere'}, not to the queue signals of {account}"
+        told = f"it delivers to {_target(alike[0]) or 'nowhere'}, not to the queue signals of {accounts.app}"
         return Finding(what, Health.BAD, told, "azd provision")
     state = text_field(ours[0], "properties", "provisioningState")
     if state.lower() != "succeeded":
         list_them = "az eventgrid system-topic event-subscription list --subscription SUB -g GROUP --system-topic-name"
         mend = f"{list_them} {shell_words(topic)}"
         return Finding(what, Health.BAD, f"it is {state or 'in no state that is told'}", mend)
+    kept = _account_of_dead_letters(ours[0])
+    if accounts.dead_letters and kept.lower() != accounts.dead_letters.lower():
+        told = f"what it cannot deliver goes to {kept or 'nobody'}, not to {accounts.dead_letters}"
+        return Finding(what, Health.BAD, told, "azd provision")
     return Finding(what, Health.GOOD, f"there, delivers to {_target(ours[0])}")
+
+
+def _account_of_dead_letters(subscription: Mapping[str, object]) -> str:
+    letters = field(subscription, "properties", "deadLetterWithResourceIdentity", "deadLetterDestination")
+    return text_field(letters, "properties", "resourceId").rpartition("/")[2]
 
 
 def _is_ours(subscription: Mapping[str, object], account: str) -> bool:
@@ -188,7 +205,7 @@ def role_finding(needed: Iterable[str], definitions: Iterable[Mapping[str, objec
         if not text_field(definition, "properties", "roleName").startswith(name):
             continue
         allowed = _allowed(definition)
-        lacking = [action for action in needed if action.lower() not in allowed]
+        lacking = [action for action in needed if not any(fnmatchcase(action.lower(), pattern) for pattern in allowed)]
         if lacking:
             told = f"it lacks {', '.join(lacking)}"
             return Finding(what, Health.BAD, told, "azd provision"), text_field(definition, "id")
@@ -200,6 +217,7 @@ def role_finding(needed: Iterable[str], definitions: Iterable[Mapping[str, objec
 
 
 def _allowed(definition: Mapping[str, object]) -> frozenset[str]:
+    """Give the actions of a role in lower case; a star in one stands for anything, also for a star that is needed."""
     permissions = field(definition, "properties", "permissions")
     every = permissions if isinstance(permissions, list) else []
     return frozenset(action for each in every for action in _lower(field(each, "actions")))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.amounts import count
 from spot_responder.check_ups import (
+    Accounts,
     CheckUp,
     Finding,
     Health,
@@ -30,6 +31,7 @@ from spot_responder.failures import NO_ANSWER, FailureKind
 from spot_responder.letters import Place
 from spot_responder.operator_doors import COMPUTE_API, CouldNotLookError
 from spot_responder.payloads import text_field
+from spot_responder.topic_rights import right_finding, topic_rights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from spot_responder.command_lines import CommandLine
     from spot_responder.operator_doors import Login, OperatorDoors
     from spot_responder.settings import Settings
+    from spot_responder.topic_rights import TopicRight
     from spot_responder.vms import VmId
 
 INFRA: Final = Path(__file__).resolve().parents[1] / "infra"
@@ -144,7 +147,9 @@ async def _subscription(vm_id: VmId, doors: OperatorDoors, settings: Settings, l
     role, app = await _role(scope, doors)
     is_app = bool(login.object_id) and login.object_id.lower() in app
     rights = [await _tried(right, doors, is_app=is_app) for right in _rights(vm_id)]
-    return [*role, *rights, *await _topics(scope, doors, account_of(settings.queue_endpoint))]
+    dead_letters = settings.dead_letters_endpoint
+    accounts = Accounts(account_of(settings.queue_endpoint), account_of(dead_letters) if dead_letters else "")
+    return [*role, *rights, *await _topics(scope, doors, accounts)]
 
 
 async def _role(scope: str, doors: OperatorDoors) -> tuple[list[Finding], frozenset[str]]:
@@ -206,7 +211,7 @@ async def _tried(right: _Right, doors: OperatorDoors, *, is_app: bool) -> Findin
     return Finding(what, Health.GOOD, "tried: allowed")
 
 
-async def _topics(scope: str, doors: OperatorDoors, account: str) -> list[Finding]:
+async def _topics(scope: str, doors: OperatorDoors, accounts: Accounts) -> list[Finding]:
     wanted, unread = _read("event-filters.json")
     if unread:
         return [unread]
@@ -214,19 +219,33 @@ async def _topics(scope: str, doors: OperatorDoors, account: str) -> list[Findin
         topics = await doors.management.listed(f"{scope}/providers/Microsoft.EventGrid/systemTopics", _EVENT_GRID)
         findings: list[Finding] = []
         for kind, topic in topic_findings(wanted, topics):
-            findings += [missing_topic(kind)] if topic is None else await _topic(kind, topic, wanted, doors, account)
+            findings += [missing_topic(kind)] if topic is None else await _topic(kind, topic, wanted, doors, accounts)
     except AzureRefusedError as refused:
         return [_unseen("topics and event subscriptions", refused)]
     return findings
 
 
 async def _topic(
-    kind: str, topic: Mapping[str, object], wanted: Mapping[str, object], doors: OperatorDoors, account: str
+    kind: str, topic: Mapping[str, object], wanted: Mapping[str, object], doors: OperatorDoors, accounts: Accounts
 ) -> list[Finding]:
     name = text_field(topic, "name")
     there = await doors.management.listed(f"{text_field(topic, 'id')}/eventSubscriptions", _EVENT_GRID)
-    hanging = subscription_findings(kind, name, wanted, there, account)
-    return [Finding(f"topic {kind}", Health.GOOD, f"there: {name}"), *hanging]
+    hanging = subscription_findings(kind, name, wanted, there, accounts)
+    principal = text_field(topic, "identity", "principalId")
+    rights = [await _topic_right(kind, right, principal, doors) for right in topic_rights(there, accounts)]
+    return [Finding(f"topic {kind}", Health.GOOD, f"there: {name}"), *hanging, *rights]
+
+
+async def _topic_right(kind: str, right: TopicRight, principal: str, doors: OperatorDoors) -> Finding:
+    # Of one principal Azure lists those at the resource, above and below it.
+    of_topic = f"roleAssignments?$filter=principalId%20eq%20'{principal}'"
+    try:
+        assignments = await doors.management.listed(
+            f"{right.scope}/providers/Microsoft.Authorization/{of_topic}", _AUTHORIZATION
+        )
+    except AzureRefusedError as refused:
+        return _unseen(f"right of topic {kind} to {right.to}", refused)
+    return right_finding(kind, right, principal, assignments)
 
 
 def _read(name: str) -> tuple[Mapping[str, object], Finding | None]:

@@ -24,7 +24,7 @@ _SCHEDULE_FIELDS: Final = (59, 59, 23, 31, 12, 7)
 """The largest number in each field: second, minute, hour, day, month, day of the week."""
 
 
-_BLOBS: Final = "AzureWebJobsStorage__blobServiceUri"
+_DEAD_LETTERS: Final = "DEAD_LETTERS_ENDPOINT"
 
 
 class InvalidSettingError(ValueError):
@@ -44,8 +44,8 @@ class Settings:
         dry_run: ``DRY_RUN``, default ``false``: decide and log, and start nothing.
         opentelemetry: ``OPENTELEMETRY``, default ``false``: mark the spans of traces with what is decided in them. It
             takes the package ``opentelemetry-api``, which is not in requirements.txt (docs/events.md).
-        blob_endpoint: ``AzureWebJobsStorage__blobServiceUri``, default none: where the operator's commands and the
-            status page look for Event Grid's dead letters. The same variable tells the Functions host.
+        dead_letters_endpoint: ``DEAD_LETTERS_ENDPOINT``, default none: the blobs of the storage account in which Event
+            Grid leaves dead letters; only the operator's commands and the status page look there.
         policy: what decisions are made by:
             ``RESTART_TAG`` (default ``AttemptRestartAfterEviction``): the tag that asks for a restart;
             ``RESTART_WHEN`` (``unless-stopped``, or ``evicted``, which demands evidence of an eviction);
@@ -65,7 +65,7 @@ class Settings:
     outcomes_endpoint: str | None
     dry_run: bool
     policy: Policy
-    blob_endpoint: str | None = None
+    dead_letters_endpoint: str | None = None
     opentelemetry: bool = False
 
     @property
@@ -89,7 +89,7 @@ class Settings:
             outcomes_endpoint=_endpoint("OUTCOMES_TOPIC_ENDPOINT", env) if has_topic else None,
             dry_run=_flag("DRY_RUN", env),
             policy=_policy(env),
-            blob_endpoint=_endpoint(_BLOBS, env) if env.get(_BLOBS, "").strip() else None,
+            dead_letters_endpoint=_endpoint(_DEAD_LETTERS, env) if env.get(_DEAD_LETTERS, "").strip() else None,
             opentelemetry=_opentelemetry("OPENTELEMETRY", env),
         )
 

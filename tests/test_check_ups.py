@@ -12,6 +12,7 @@ import pytest
 
 from localazure.deployed import deployed
 from spot_responder.check_ups import (
+    Accounts,
     CheckUp,
     Finding,
     Health,
@@ -38,12 +39,18 @@ ROLE = json.loads((INFRA / "responder-role.json").read_text(encoding="utf-8"))
 
 def subscriptions() -> list[dict[str, Any]]:
     """Give the event subscriptions of the health topic, as Azure shows them."""
-    return deepcopy(deployed(INFRA / "event-filters.json", INFRA / "responder-role.json").subscriptions["evgst-health"])
+    return deepcopy(
+        deployed(INFRA / "event-filters.json", INFRA / "responder-role.json", INFRA / "main.json").subscriptions[
+            "evgst-health"
+        ]
+    )
 
 
 def found(there: list[dict[str, Any]]) -> dict[str, Finding]:
     """Hold subscriptions against the file; give the findings by the subscription's name."""
-    findings = subscription_findings("health", "evgst-health", FILTERS, there, "spotresponder")
+    findings = subscription_findings(
+        "health", "evgst-health", FILTERS, there, Accounts("spotresponder", "spotresponderdead")
+    )
     return {finding.what.split()[2]: finding for finding in findings}
 
 
@@ -111,6 +118,20 @@ def test_where_events_go_is_looked_at() -> None:
     assert found(there)["evicted"].told == f"it delivers to StorageQueue other of spotresponder, {not_to_us}"
 
 
+def test_where_dead_letters_go_is_looked_at() -> None:
+    """They would be dropped, or lie where nobody looks; without a setting nobody knows where they should be."""
+    there = subscriptions()
+    properties = there[0]["properties"]
+    letters = properties["deadLetterWithResourceIdentity"]["deadLetterDestination"]["properties"]
+    letters["resourceId"] = letters["resourceId"].replace("spotresponderdead", "spotresponder")
+    not_to_us = "not to spotresponderdead"
+    assert found(there)["evicted"].told == f"what it cannot deliver goes to spotresponder, {not_to_us}"
+    del properties["deadLetterWithResourceIdentity"]
+    assert found(there)["evicted"].told == f"what it cannot deliver goes to nobody, {not_to_us}"
+    untold = subscription_findings("health", "evgst-health", FILTERS, there, Accounts("spotresponder", ""))
+    assert {finding.health for finding in untold} == {Health.GOOD}
+
+
 def test_another_environment_may_hang_on_the_same_topic() -> None:
     """Azure has one topic of a kind in a subscription: the others deliver to their own account."""
     ours, others = subscriptions(), subscriptions()
@@ -163,7 +184,9 @@ def test_each_finding_says_in_which_subscription_it_is() -> None:
 
 def test_each_kind_of_topic_is_found_by_its_type_in_any_casing() -> None:
     """Azure writes it in lower case; where there is none, there is none."""
-    topics = list(deployed(INFRA / "event-filters.json", INFRA / "responder-role.json").topics.values())
+    topics = list(
+        deployed(INFRA / "event-filters.json", INFRA / "responder-role.json", INFRA / "main.json").topics.values()
+    )
     assert [(kind, topic and topic["name"]) for kind, topic in topic_findings(FILTERS, topics)] == [
         ("health", "evgst-health"),
         ("arm", "evgst-arm"),
@@ -175,9 +198,12 @@ def test_each_kind_of_topic_is_found_by_its_type_in_any_casing() -> None:
 
 def test_rubbish_instead_of_filters_finds_nothing() -> None:
     """No file of ours is so; and no traceback if it were."""
-    assert subscription_findings("health", "t", {"topics": {"health": {"subscriptions": "none"}}}, [], "a") == []
+    assert (
+        subscription_findings("health", "t", {"topics": {"health": {"subscriptions": "none"}}}, [], Accounts("a", ""))
+        == []
+    )
     odd = {"topics": {"health": {"subscriptions": [{"name": "a", "filter": {"advancedFilters": "none"}}]}}}
-    assert subscription_findings("health", "t", odd, [], "a")[0].health is Health.BAD
+    assert subscription_findings("health", "t", odd, [], Accounts("a", ""))[0].health is Health.BAD
 
 
 def definition(**changed: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
@@ -191,6 +217,20 @@ def test_a_role_that_allows_what_is_needed_is_well() -> None:
     other = definition(roleName="Reader")
     finding, role_id = role_finding(ROLE["actions"], [other, definition()], ROLE["roleName"])
     assert (finding.health, role_id) == (Health.GOOD, "/x/roleDefinitions/role-1")
+
+
+@pytest.mark.parametrize("actions", [["*/read", "Microsoft.Compute/*"], ["*"]])
+def test_a_role_that_allows_more_is_well(actions: list[str]) -> None:
+    """Somebody's own role of this name may have wildcards, which cover what is needed."""
+    finding, _ = role_finding(ROLE["actions"], [definition(permissions=[{"actions": actions}])], ROLE["roleName"])
+    assert finding.health is Health.GOOD
+
+
+def test_the_role_of_an_older_release_lacks_the_reads_of_health() -> None:
+    """It named one of them, which does not show what the sweep looks for."""
+    older = [*ROLE["actions"][:-1], "Microsoft.ResourceHealth/availabilityStatuses/read"]
+    finding, _ = role_finding(ROLE["actions"], [definition(permissions=[{"actions": older}])], ROLE["roleName"])
+    assert (finding.health, finding.told) == (Health.BAD, "it lacks Microsoft.ResourceHealth/*/read")
 
 
 def test_a_role_that_lacks_an_action_says_which() -> None:

@@ -48,7 +48,7 @@ SETTINGS = [
         {"AzureWebJobsStorage__tableServiceUri": "http://plain"},
         "AzureWebJobsStorage__tableServiceUri is 'http://plain'",
     ),
-    ({"AzureWebJobsStorage__blobServiceUri": "blobs"}, "AzureWebJobsStorage__blobServiceUri is 'blobs'"),
+    ({"DEAD_LETTERS_ENDPOINT": "blobs"}, "DEAD_LETTERS_ENDPOINT is 'blobs'"),
     ({"ARM_ENDPOINT": "https://user:secret@arm"}, "ARM_ENDPOINT is "),
     ({"RESTARTS_PER_DAY": "many"}, "RESTARTS_PER_DAY is 'many'"),
     ({"DRY_RUN": "maybe"}, "DRY_RUN is 'maybe'"),

@@ -82,7 +82,8 @@ async def denying(azure: OperatorsLaptop, folder: Path) -> AsyncIterator[dict[st
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=certificate.server_context()).start()
     address = f"https://127.0.0.1:{runner.addresses[0][1]}/spotresponder"
-    names = [f"AzureWebJobsStorage__{service}ServiceUri" for service in ("queue", "table", "blob")]
+    storage = [f"AzureWebJobsStorage__{service}ServiceUri" for service in ("queue", "table")]
+    names = [*storage, "DEAD_LETTERS_ENDPOINT"]
     try:
         yield _with_both(azure, folder, certificate.authority) | dict.fromkeys(names, address)
     finally:

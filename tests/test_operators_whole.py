@@ -244,7 +244,7 @@ def started(laptop: Laptop) -> int:
 
 
 def test_the_doctor_names_what_is_broken_with_what_mends_it(azure: OperatorsLaptop) -> None:
-    """A filter changed, a subscription and a topic gone, nobody with the role: each in its own line."""
+    """A filter changed, a subscription and a topic gone, nobody with any role: each in its own line."""
     add(azure, "doctor-2")
     deployed = azure.laptop.deployed
     kept = (dict(deployed.topics), {name: list(each) for name, each in deployed.subscriptions.items()})
@@ -265,6 +265,8 @@ def test_the_doctor_names_what_is_broken_with_what_mends_it(azure: OperatorsLapt
         "event subscription evicted of topic health",
         "event subscription unavailable of topic health",
         "topic arm",
+        "right of topic health to deliver",
+        "right of topic health to keep dead letters",
         "who has the app's role",
     }
     assert bad["event subscription evicted of topic health"]["told"] == (
@@ -311,14 +313,15 @@ NOBODY = "https://127.0.0.1:1/spotresponder"
     [
         ("AzureWebJobsStorage__queueServiceUri", {"queue signals", "queue signals-poison"}),
         ("AzureWebJobsStorage__tableServiceUri", {"table recoveries"}),
-        ("AzureWebJobsStorage__blobServiceUri", {"container event-dead-letters"}),
+        ("DEAD_LETTERS_ENDPOINT", {"container event-dead-letters"}),
         ("ARM_ENDPOINT", {"Azure Resource Manager"}),
     ],
 )
 def test_the_doctor_names_the_one_address_that_is_wrong(name: str, what: set[str], azure: OperatorsLaptop) -> None:
     """And looks at all the others."""
     add(azure, f"at-{name.lower()}")
-    environment = dict(azure.laptop.operator) | {name: NOBODY if name != "ARM_ENDPOINT" else "https://127.0.0.1:1"}
+    wrong = {"ARM_ENDPOINT": "https://127.0.0.1:1", "DEAD_LETTERS_ENDPOINT": f"{NOBODY}dead"}
+    environment = dict(azure.laptop.operator) | {name: wrong.get(name, NOBODY)}
     done = azure.operator("doctor", "--json", environment=environment)
     assert done.exit_code == 1
     bad = findings(done, "bad")
@@ -340,16 +343,16 @@ def test_the_doctor_without_a_login_says_so_and_ends_there(azure: OperatorsLapto
 
 def test_where_dead_letters_are_not_told_the_doctor_status_and_replay_say_so(azure: OperatorsLaptop) -> None:
     """The setting is not among what the app must have: nothing is wrong, and nothing is said to be well either."""
-    environment = {name: value for name, value in azure.laptop.operator.items() if "blobServiceUri" not in name}
+    environment = {name: value for name, value in azure.laptop.operator.items() if name != "DEAD_LETTERS_ENDPOINT"}
     checked = azure.operator("doctor", environment=environment)
     assert checked.exit_code == 0, checked.out
-    assert "mend container event-dead-letters: export AzureWebJobsStorage__blobServiceUri=https://ACC" in checked.out
+    assert "mend container event-dead-letters: export DEAD_LETTERS_ENDPOINT as the app has it" in checked.out
     assert "nothing wrong was seen; 1 thing could not be looked at\n" in checked.out
     status = azure.operator("status", environment=environment)
-    assert "event-dead-letters could not look (AzureWebJobsStorage__blobServiceUri is not set)" in status.out
+    assert "event-dead-letters could not look (DEAD_LETTERS_ENDPOINT is not set)" in status.out
     listed = azure.operator("replay", "list", environment=environment)
     assert listed.exit_code == 1
-    assert "event-dead-letters could not be looked into: AzureWebJobsStorage__blobServiceUri is not set" in listed.out
+    assert "event-dead-letters could not be looked into: DEAD_LETTERS_ENDPOINT is not set" in listed.out
 
 
 def test_local_finds_the_world_of_make_run(azure: OperatorsLaptop, tmp_path: Path) -> None:

@@ -114,13 +114,13 @@ def test_of_a_mass_eviction_the_longest_down_are_shown_and_the_others_counted() 
 def test_what_needs_somebody_comes_first() -> None:
     """Denied: the headline says so, and the command that mends it."""
     row = accepted().refused(failure(FailureKind.DENIED), counts=True).waiting(at("11:00"), "Azure does not let us")
-    unseen = Unseen("event-dead-letters", "AzureWebJobsStorage__blobServiceUri is not set", "export …", is_wrong=False)
+    unseen = Unseen("event-dead-letters", "DEAD_LETTERS_ENDPOINT is not set", "export …", is_wrong=False)
     said = overview([row], [], [], QueueCounts(4, 2, None, (unseen,)), at("10:30"))
     text = read(said).text
     assert "2 things need somebody" in text
     assert ".venv/bin/spot-responder explain " in text
     assert "2 messages in signals-poison: the host gave up on them" in text
-    assert "could not look (AzureWebJobsStorage__blobServiceUri is not set)" in text
+    assert "could not look (DEAD_LETTERS_ENDPOINT is not set)" in text
     assert "1 thing needs somebody" in read(replace(said, problems=said.problems[:1])).text
 
 

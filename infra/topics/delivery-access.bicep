@@ -1,10 +1,13 @@
-// Lets a system topic put messages into the queue, and what it cannot deliver into the container. Nothing else.
+// Lets a system topic put messages into the queue, and leave what it cannot deliver with the dead letters. Nothing else.
+// When an event subscription is made, Event Grid looks for each right at what the subscription names: for a queue that is
+// the queue, for dead letters the storage account. A right at the container alone is refused.
 
-import { signalsQueue, deadLettersContainer } from '../storage.bicep'
+import { signalsQueue } from '../storage.bicep'
 
 @description('Principal id of the system topic\'s own identity.')
 param principalId string
 param storageAccountName string
+param deadLettersAccountName string
 
 @description('Whether events are delivered into the queue: who pushes needs no way in.')
 param intoQueue bool
@@ -22,14 +25,10 @@ resource storage 'Microsoft.Storage/storageAccounts@2025-08-01' existing = {
       name: signalsQueue
     }
   }
+}
 
-  resource blobs 'blobServices' existing = {
-    name: 'default'
-
-    resource deadLetters 'containers' existing = {
-      name: deadLettersContainer
-    }
-  }
+resource deadLetters 'Microsoft.Storage/storageAccounts@2025-08-01' existing = {
+  name: deadLettersAccountName
 }
 
 resource queueAccess 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (intoQueue) {
@@ -43,8 +42,8 @@ resource queueAccess 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (
 }
 
 resource deadLetterAccess 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(storage::blobs::deadLetters.id, principalId, storageBlobDataContributor)
-  scope: storage::blobs::deadLetters
+  name: guid(deadLetters.id, principalId, storageBlobDataContributor)
+  scope: deadLetters
   properties: {
     principalId: principalId
     principalType: 'ServicePrincipal'

@@ -1,6 +1,7 @@
 // The event subscriptions of one system topic, and an alarm for each way in which Event Grid can lose an event.
 
-import { signalsQueue, deadLettersContainer } from '../storage.bicep'
+import { deadLettersContainer } from '../dead-letters.bicep'
+import { signalsQueue } from '../storage.bicep'
 
 @export()
 @description('A system topic of the subscription that is watched.')
@@ -29,12 +30,13 @@ type topicFilters = {
 }
 
 @export()
-@description('Where events are delivered to: the app\'s storage and, where they are pushed, its function.')
+@description('Where events are delivered to: the app\'s storage or, where they are pushed, its function; and where dead ones are kept.')
 type deliveryTarget = {
   by: 'queue' | 'push'
   subscriptionId: string
   resourceGroupName: string
   storageAccountName: string
+  deadLettersAccountName: string
   appName: string
 }
 
@@ -57,6 +59,12 @@ var storageId = resourceId(
   delivery.resourceGroupName,
   'Microsoft.Storage/storageAccounts',
   delivery.storageAccountName
+)
+var deadLettersId = resourceId(
+  delivery.subscriptionId,
+  delivery.resourceGroupName,
+  'Microsoft.Storage/storageAccounts',
+  delivery.deadLettersAccountName
 )
 var functionId = resourceId(
   delivery.subscriptionId,
@@ -118,7 +126,7 @@ resource eventSubscriptions 'Microsoft.EventGrid/systemTopics/eventSubscriptions
         identity: { type: 'SystemAssigned' }
         deadLetterDestination: {
           endpointType: 'StorageBlob'
-          properties: { resourceId: storageId, blobContainerName: deadLettersContainer }
+          properties: { resourceId: deadLettersId, blobContainerName: deadLettersContainer }
         }
       }
     }

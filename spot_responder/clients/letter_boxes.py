@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ResourceModifiedError, ResourceNotFoundError
 
-from spot_responder.clients.operator_errors import blobs_not_set, could_not_look
+from spot_responder.clients.operator_errors import could_not_look, dead_letters_not_set
 from spot_responder.letters import Letter, Place, QueueCounts, Unseen, without_dead_letter_fields
 from spot_responder.operator_doors import CouldNotLookError
 from spot_responder.payloads import parse_body
@@ -46,7 +46,7 @@ _MOST_BLOBS: Final = 500
 class LetterBoxes:
     """The door to both. ``signals`` encodes in base64; ``poison`` gives messages as they lie there.
 
-    ``dead`` is ``None`` where the settings do not say where blobs are.
+    ``dead`` is ``None`` where the settings do not say where dead letters are.
     """
 
     settings: Settings
@@ -133,10 +133,10 @@ class LetterBoxes:
         """Give the container.
 
         Raises:
-            CouldNotLookError: if the settings do not say where blobs are.
+            CouldNotLookError: if the settings do not say where dead letters are.
         """
         if self.dead is None:
-            raise blobs_not_set(self.settings)
+            raise dead_letters_not_set()
         return self.dead
 
     async def _dead_letters(self) -> AsyncIterator[Letter]:

@@ -70,8 +70,8 @@ async def operator_doors(settings: Settings) -> AsyncIterator[OperatorDoors]:
             settings,
             signals=cast("SignalQueue", clients.queue).client,
             poison=QueueClient(settings.queue_endpoint, Place.POISON, credential, **shared),
-            dead=ContainerClient(settings.blob_endpoint, Place.DEAD, credential, **shared)
-            if settings.blob_endpoint
+            dead=ContainerClient(settings.dead_letters_endpoint, Place.DEAD, credential, **shared)
+            if settings.dead_letters_endpoint
             else None,
         )
         try:

@@ -15,6 +15,7 @@ from spot_responder.operator_doors import CouldNotLookError
 if TYPE_CHECKING:
     from spot_responder.settings import Settings
 
+_DEAD_LETTERS: Final = "DEAD_LETTERS_ENDPOINT"
 _DENIED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
@@ -49,30 +50,24 @@ def could_not_look(error: AzureError, settings: Settings) -> CouldNotLookError:
     return CouldNotLookError(f"{where} answered {code}{f' ({message})' if message else ''}", "try again")
 
 
-def blobs_not_set(settings: Settings) -> CouldNotLookError:
+def dead_letters_not_set() -> CouldNotLookError:
     """Say that nobody told where dead letters are, and how to."""
-    name = "AzureWebJobsStorage__blobServiceUri"
-    address = settings.queue_endpoint.replace(".queue.", ".blob.", 1)
-    address = address if ".blob." in address else "https://ACCOUNT.blob.core.windows.net"
-    return CouldNotLookError(f"{name} is not set", f"export {name}={address}", is_wrong=False)
+    mend = f"export {_DEAD_LETTERS} as the app has it (docs/operations.md §9); where it has none: azd provision"
+    return CouldNotLookError(f"{_DEAD_LETTERS} is not set", mend, is_wrong=False)
 
 
 def _services(settings: Settings) -> tuple[_Service, ...]:
-    storage = (
-        ("queue", settings.queue_endpoint),
-        ("table", settings.table_endpoint),
-        ("blob", settings.blob_endpoint or ""),
+    services = (
+        _Service("AzureWebJobsStorage__queueServiceUri", settings.queue_endpoint, _data_role("Queue")),
+        _Service("AzureWebJobsStorage__tableServiceUri", settings.table_endpoint, _data_role("Table")),
+        _Service(_DEAD_LETTERS, settings.dead_letters_endpoint or "", _data_role("Blob")),
+        _Service("ARM_ENDPOINT", settings.arm_endpoint, "Reader"),
     )
-    services = [
-        _Service(
-            f"AzureWebJobsStorage__{name}ServiceUri",
-            address,
-            f"Storage {name.capitalize()} Data Reader (to act: Contributor)",
-        )
-        for name, address in storage
-    ]
-    services.append(_Service("ARM_ENDPOINT", settings.arm_endpoint, "Reader"))
     return tuple(service for service in services if service.address)
+
+
+def _data_role(kind: str) -> str:
+    return f"Storage {kind} Data Reader (to act: Contributor)"
 
 
 def _asked(error: AzureError) -> str:

@@ -27,6 +27,7 @@ SETTINGS = Settings(
     outcomes_endpoint=None,
     dry_run=False,
     policy=Policy(),
+    dead_letters_endpoint="https://spotresponderdead.blob.core.windows.net",
 )
 
 
@@ -90,6 +91,20 @@ def answered(status: int, url: str, code: object = None) -> HttpResponseError:
             (
                 "nobody answers at https://spotresponder.queue.core.windows.net: "
                 "is AzureWebJobsStorage__queueServiceUri right, and is the network there?"
+            ),
+        ),
+        (
+            answered(403, f"{SETTINGS.dead_letters_endpoint}/event-dead-letters", "AuthorizationPermissionMismatch"),
+            (
+                "this login may not do that at https://spotresponderdead.blob.core.windows.net "
+                "(AuthorizationPermissionMismatch): have Storage Blob Data Reader (to act: Contributor) assigned to it"
+            ),
+        ),
+        (
+            answered(404, f"{SETTINGS.dead_letters_endpoint}/event-dead-letters", "ContainerNotFound"),
+            (
+                "nothing is deployed at https://spotresponderdead.blob.core.windows.net (ContainerNotFound): "
+                "is DEAD_LETTERS_ENDPOINT that of the app?"
             ),
         ),
         (

@@ -5,10 +5,12 @@ In this order: ``$BICEP``, the project's own beside the repository, ``bicep`` on
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import shutil
 import subprocess
+import tempfile
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -52,6 +54,16 @@ def run_bicep(command: str, file: Path) -> subprocess.CompletedProcess[str]:
         # Else az tells of newer releases among the warnings.
         env={**os.environ, "AZURE_BICEP_VERSION_CHECK": "false"},
     )
+
+
+def with_rules(rules: str) -> Path:
+    """Copy what is compiled, with another bicepconfig.json in place of the one that ships; give its infra folder."""
+    folder = Path(tempfile.mkdtemp(prefix="bicep-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    for part in ("infra", "queries"):
+        shutil.copytree(REPOSITORY / part, folder / part)
+    (folder / "bicepconfig.json").write_text(rules, "utf-8")
+    return folder / "infra"
 
 
 @cache

@@ -171,6 +171,7 @@ PURE: Final[Mapping[str, Callable[..., Value]]] = {
     "join": lambda of, separator: separator.join(of),
     "last": lambda of: of[-1],
     "length": len,
+    "range": lambda start, count: list(range(start, start + count)),
     "not": lambda value: not value,
     "null": lambda: None,
     "replace": lambda text, old, new: text.replace(old, new),

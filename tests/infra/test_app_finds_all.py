@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from localazure.dead_letters import CONTAINER
 from localazure.laptop import SIGNALS, TABLES
 from spot_responder.policy import Policy
 from spot_responder.settings import Settings
@@ -24,6 +25,7 @@ BUILT_IN_ROLES = {
     "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Storage Blob Data Owner",
     "974c5e8b-45b9-4653-ba55-5f855dd0fb88": "Storage Queue Data Contributor",
     "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3": "Storage Table Data Contributor",
+    "2a2b9908-6ea1-4ae2-8e63-a410df84e7d1": "Storage Blob Data Reader",
     "3913510d-42f4-4e42-8a64-420c390055eb": "Monitoring Metrics Publisher",
     "d5a91429-5739-47e2-a06b-3470a27159e7": "EventGrid Data Sender",
 }
@@ -107,14 +109,17 @@ def test_each_parameter_reaches_its_own_setting(parameter: str, setting: str) ->
 
 def test_an_operator_can_choose_whatever_the_app_reads() -> None:
     """All that settings.py reads, but for addresses, which the deployment knows itself."""
-    addresses = {"ARM_ENDPOINT", "OUTCOMES_TOPIC_ENDPOINT"}
+    addresses = {"ARM_ENDPOINT", "DEAD_LETTERS_ENDPOINT", "OUTCOMES_TOPIC_ENDPOINT"}
     read = {name for name in _asked_for(_app_settings("queue")) if not name.startswith("AzureWebJobsStorage__")}
     assert set(SETTINGS.values()) - {"SWEEP_SCHEDULE"} == read - addresses - {"SWEEP_SCHEDULE"}
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_the_app_is_told_who_it_is_and_where_each_kind_of_storage_is(way: str) -> None:
-    """One identity, by its client id, for host and SDK; an address of its own kind for blobs, queues and tables."""
+    """One identity, by its client id, for host and SDK; an address of its own kind for blobs, queues and tables.
+
+    All of one account; dead letters are in another.
+    """
     (settings,) = resources(deployed(way), "Web/sites/config")
     told = settings.properties
     client = deployed(way).modules["access"].output("clientId")
@@ -123,23 +128,39 @@ def test_the_app_is_told_who_it_is_and_where_each_kind_of_storage_is(way: str) -
     assert told["AZURE_TOKEN_CREDENTIALS"] == "ManagedIdentityCredential"  # noqa: S105 - the name of a class
     assert told["APPLICATIONINSIGHTS_AUTHENTICATION_STRING"] == f"ClientId={client};Authorization=AAD"
     for kind in ("blob", "queue", "table"):
-        assert str(told[f"AzureWebJobsStorage__{kind}ServiceUri"]).endswith(f".primaryEndpoints.{kind}")
+        assert str(told[f"AzureWebJobsStorage__{kind}ServiceUri"]).endswith(f"storage).primaryEndpoints.{kind}")
+    assert told["DEAD_LETTERS_ENDPOINT"] == deployed(way).modules["deadLetters"].output("endpoint")
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_nothing_is_said_unencrypted(way: str) -> None:
     """TLS 1.2 and nothing less, to storage and site; no FTP."""
-    (storage,) = resources(deployed(way), "Storage/storageAccounts")
-    assert (storage.properties["minimumTlsVersion"], storage.properties["supportsHttpsTrafficOnly"]) == ("TLS1_2", True)
+    for storage in resources(deployed(way), "Storage/storageAccounts"):
+        guard = storage.properties
+        assert (guard["minimumTlsVersion"], guard["supportsHttpsTrafficOnly"]) == ("TLS1_2", True)
     (app,) = resources(deployed(way), "Web/sites")
     assert app.properties["httpsOnly"] is True
     site = app.properties["siteConfig"]
     assert (site["minTlsVersion"], site["scmMinTlsVersion"], site["ftpsState"]) == ("1.2", "1.2", "Disabled")
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_dead_letters_have_a_storage_account_of_their_own(way: str) -> None:
+    """Who may write there may not write the package that the app runs from; both accounts are guarded alike."""
+    accounts = {one.name: one for one in resources(deployed(way), "Storage/storageAccounts")}
+    (app_account, dead) = sorted(accounts, key=len)
+    containers = [one.name for one in resources(deployed(way), "Storage/storageAccounts/blobServices/containers")]
+    assert sorted(containers) == sorted([f"{app_account}/default/packages", f"{dead}/default/{CONTAINER}"])
+    queues = resources(deployed(way), "Storage/storageAccounts/queueServices/queues")
+    tables = resources(deployed(way), "Storage/storageAccounts/tableServices/tables")
+    assert {one.name.split("/")[0] for one in [*queues, *tables]} == {app_account}
+    assert accounts[dead].properties == accounts[app_account].properties
+
+
 def test_dead_letters_are_forgotten_after_a_month() -> None:
-    """They carry names and addresses of people; the container of the app's own package is left alone."""
+    """They carry names and addresses of people."""
     (policy,) = resources(deployed("queue"), "Storage/storageAccounts/managementPolicies")
+    assert "dead" in policy.name.split("/")[0]
     (rule,) = policy.properties["policy"]["rules"]
     assert rule["definition"]["filters"]["prefixMatch"] == ["event-dead-letters/"]
     assert rule["definition"]["actions"] == {"baseBlob": {"delete": {"daysAfterModificationGreaterThan": 30}}}
@@ -157,9 +178,45 @@ def test_the_log_goes_into_the_workspace_that_the_alarms_ask() -> None:
 def test_what_changes_a_site_comes_one_after_the_other() -> None:
     """Settings, then the two doors that are shut, then the code: at once they have been seen to refuse each other."""
     parts = committed_template()["resources"]["app"]["properties"]["template"]["resources"]
-    order = ["app::settings", "app::ftpPassword", "app::scmPassword", "app::code"]
+    order = ["app::settings", "app::ftpPassword", "app::scmPassword"]
     for before, after in pairwise(order):
         assert before in parts[after]["dependsOn"]
+    assert "app" in _before("code")
+
+
+def _before(module: str) -> set[str]:
+    """Give all that comes before a module of main.bicep."""
+    parts = committed_template()["resources"]
+    found: set[str] = set()
+    waiting = [module]
+    while waiting:
+        named = {re.sub(r"\[format\('(\w+)\[.*", r"\1", name) for name in parts[waiting.pop()].get("dependsOn", [])}
+        waiting += named - found
+        found |= named
+    return found
+
+
+def test_what_needs_a_role_to_have_taken_effect_comes_last() -> None:
+    """The package and the event subscriptions are refused until it has: all else comes first, and then a pause."""
+    every = committed_template()["resources"].keys()
+    assert _before("code") == every - {"code", "listen"}
+    assert _before("listen") == every - {"listen"}
+    assert _before("pause") == every - {"code", "listen", "pause"}
+
+
+def test_the_pause_takes_turns_that_deploy_nothing() -> None:
+    """One after the other; a loop that ran at once would take no time."""
+    (turns,) = committed_template()["resources"]["pause"]["properties"]["template"]["resources"].values()
+    assert (turns["copy"]["mode"], turns["copy"]["batchSize"]) == ("serial", 1)
+    (pause,) = (one for one in deployed("queue").modules.values() if one.name.startswith("pause-"))
+    assert len(pause.modules) == 12
+    assert list(pause.everything()) == []
+
+
+def test_a_role_that_was_just_made_is_given_last() -> None:
+    """A directory may not know it everywhere yet, so the topics and their rights come in between."""
+    watch = committed_template()["resources"]["watch"]["properties"]["template"]["resources"]
+    assert {"responderRole", "deliveryAccess"} <= set(watch["responderAccess"]["dependsOn"])
 
 
 def test_what_is_put_out_is_what_the_operator_s_page_asks_for() -> None:
@@ -169,6 +226,7 @@ def test_what_is_put_out_is_what_the_operator_s_page_asks_for() -> None:
     # azd knows the subscription itself; the rest is for its own commands.
     assert asked - {"AZURE_SUBSCRIPTION_ID", "AZURE_CONFIG_DIR"} <= outputs
     assert outputs == {
+        "AZURE_DEAD_LETTERS_ACCOUNT_NAME",
         "AZURE_FUNCTION_APP_NAME",
         "AZURE_IDENTITY_CLIENT_ID",
         "AZURE_LOCATION",
@@ -224,7 +282,9 @@ def _roles_of_app(way: str) -> Iterator[tuple[str, str]]:
     principal = deployed(way).modules["access"].output("principalId")
     for who, role, scope in role_assignments(deployed(way)):
         if who == principal:
-            yield BUILT_IN_ROLES.get(role, "Spot Responder"), scope.split("/")[-2]
+            kind, name = scope.split("/")[-2:]
+            is_dead = kind == "storageAccounts" and name.startswith("stdead")
+            yield BUILT_IN_ROLES.get(role, "Spot Responder"), "account of dead letters" if is_dead else kind
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -234,6 +294,7 @@ def test_the_app_has_every_role_that_it_needs_and_no_other(way: str) -> None:
         ("Storage Blob Data Owner", "storageAccounts"),
         ("Storage Queue Data Contributor", "storageAccounts"),
         ("Storage Table Data Contributor", "storageAccounts"),
+        ("Storage Blob Data Reader", "account of dead letters"),
         ("Monitoring Metrics Publisher", "components"),
         ("Spot Responder", "subscriptions"),
     }
@@ -262,9 +323,9 @@ def test_the_costs_are_worked_out_for_the_memory_that_an_instance_has() -> None:
 @pytest.mark.parametrize("way", WAYS)
 def test_no_door_opens_with_a_key(way: str) -> None:
     """Storage takes no shared key, the log no instrumentation key, the site no password."""
-    (storage,) = resources(deployed(way), "Storage/storageAccounts")
-    assert storage.properties["allowSharedKeyAccess"] is False
-    assert storage.properties["allowBlobPublicAccess"] is False
+    for storage in resources(deployed(way), "Storage/storageAccounts"):
+        assert storage.properties["allowSharedKeyAccess"] is False
+        assert storage.properties["allowBlobPublicAccess"] is False
     (log,) = resources(deployed(way), "Insights/components")
     assert log.properties["DisableLocalAuth"] is True
     (workspace,) = resources(deployed(way), "OperationalInsights/workspaces")

@@ -58,9 +58,46 @@ def test_what_azd_is_told_is_in_its_own_spelling() -> None:
 
 
 def test_the_hooks_are_there() -> None:
-    """One for POSIX, one for Windows."""
-    scripts = re.findall(r"run: \./(scripts/\S+)", AZURE_YAML)
-    assert [(REPOSITORY / script).is_file() for script in scripts] == [True, True]
+    """Each once for POSIX, where it may be run, and once for Windows."""
+    scripts = re.findall(r"shell: (\w+)\n +run: \./(scripts/\S+)", AZURE_YAML)
+    assert [shell for shell, _ in scripts] == ["sh", "pwsh"] * 2
+    assert [script.rpartition(".")[2] for _, script in scripts] == ["sh", "ps1"] * 2
+    assert [script for _, script in scripts if not (REPOSITORY / script).is_file()] == []
+    assert [script for shell, script in scripts if shell == "sh" and not os.access(REPOSITORY / script, os.X_OK)] == []
+
+
+def test_nothing_is_built_in_azure() -> None:
+    """Its builder has taken other versions of Python than ours; the libraries come in by a hook of the service."""
+    service = AZURE_YAML.partition("\nservices:\n")[2].partition("\nhooks:\n")[0]
+    assert "\n    remoteBuild: false\n" in service
+    assert "\n      prepackage:\n" in service
+
+
+VENDOR = REPOSITORY / "scripts" / "vendor.sh"
+
+
+@pytest.mark.parametrize(("works", "calls"), [("python3", ["python3"]), ("python", ["python"])])
+def test_the_hook_packs_with_whatever_python_has_pip(tmp_path: Path, works: str, calls: list[str]) -> None:
+    """Its name differs from system to system, and one may be there without pip."""
+    log = tmp_path / "calls"
+    for name in ("python3", "python"):
+        ends = f'[ "$1" = -m ] || echo "{name} $*" >> "{log}"' if name == works else "exit 1"
+        (tmp_path / name).write_text(f"#!/bin/sh\n{ends}\n", "utf-8")
+        (tmp_path / name).chmod(0o755)
+    environment = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    subprocess.run([VENDOR], env=environment, check=True, timeout=30)  # noqa: S603 - our own script
+    assert log.read_text("utf-8").splitlines() == [f"{name} scripts/vendor.py" for name in calls]
+
+
+def test_without_pip_the_hook_says_what_to_install(tmp_path: Path) -> None:
+    """In one line, before azd packs an app without its libraries."""
+    for name in ("python3", "python"):
+        (tmp_path / name).write_text("#!/bin/sh\nexit 1\n", "utf-8")
+        (tmp_path / name).chmod(0o755)
+    environment = {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run([VENDOR], env=environment, capture_output=True, text=True, check=False, timeout=30)  # noqa: S603 - our own script
+    assert done.returncode == 1
+    assert done.stderr == "vendor: there is no Python with pip: install python3 and python3-pip, then try again\n"
 
 
 @pytest.mark.parametrize(

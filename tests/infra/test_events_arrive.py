@@ -109,29 +109,62 @@ def test_a_function_is_subscribed_only_when_its_code_is_there(*, code_is_there: 
 @pytest.mark.parametrize("way", WAYS)
 def test_what_cannot_be_delivered_is_kept(way: str) -> None:
     """Retried for a day, then put into a container that is there, in Event Grid's own words."""
-    containers = {
-        one.name.rsplit("/", 1)[-1]
-        for one in resources(deployed(way), "Storage/storageAccounts/blobServices/containers")
-    }
+    containers = {one.name for one in resources(deployed(way), "Storage/storageAccounts/blobServices/containers")}
     for one in resources(deployed(way), SUBSCRIPTIONS):
         assert one.properties["retryPolicy"] == {"maxDeliveryAttempts": 30, "eventTimeToLiveInMinutes": 1440}
         assert one.properties["deadLetterWithResourceIdentity"]["identity"] == {"type": "SystemAssigned"}
         letter = one.properties["deadLetterWithResourceIdentity"]["deadLetterDestination"]["properties"]
-        assert letter["blobContainerName"] in containers
+        account = letter["resourceId"].rpartition("/")[2]
+        assert f"{account}/default/{letter['blobContainerName']}" in containers
         assert one.properties["eventDeliverySchema"] == "CloudEventSchemaV1_0"
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_each_topic_may_deliver_and_nothing_more(way: str) -> None:
-    """One right on the queue, one on the container for what is lost; who pushes has no right on the queue."""
+    """One right on the queue, one on the account of dead letters; who pushes has no right on the queue."""
     deployment = deployed(way)
     app = deployment.modules["access"].output("principalId")
-    rights = Counter((role, scope.split("/")[-1]) for who, role, scope in role_assignments(deployment) if who != app)
+    rights = Counter((role, scope) for who, role, scope in role_assignments(deployment) if who != app)
     topics = {(one.place, one.name.split("/")[0]) for one in resources(deployment, SUBSCRIPTIONS)}
-    expected = {(BLOB_CONTRIBUTOR, "event-dead-letters"): len(topics)}
-    if way != "push":
-        expected[SENDER, SIGNALS] = len(topics)
+    expected = {(role, scope): len(topics) for role, scope in _checked_by_event_grid(way)}
     assert rights == expected
+    assert len(expected) == (1 if way == "push" else 2)
+
+
+def _checked_by_event_grid(way: str) -> set[tuple[str, str]]:
+    """Give the rights that Event Grid looks for when a subscription is made, and where: at what its destination names.
+
+    For dead letters that is the storage account, and never the container; for a queue it is the queue.
+    """
+    wanted: set[tuple[str, str]] = set()
+    for one in resources(deployed(way), SUBSCRIPTIONS):
+        letters = one.properties["deadLetterWithResourceIdentity"]["deadLetterDestination"]["properties"]
+        wanted.add((BLOB_CONTRIBUTOR, letters["resourceId"]))
+        if delivery := one.properties["deliveryWithResourceIdentity"]:
+            queue = delivery["destination"]["properties"]
+            wanted.add((SENDER, f"{queue['resourceId']}/queueServices/default/queues/{queue['queueName']}"))
+    return wanted
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_who_writes_dead_letters_cannot_write_the_app(way: str) -> None:
+    """No right of a topic is at the account, or anything in it, that holds the package; but for the one queue."""
+    deployment = deployed(way)
+    (app,) = resources(deployment, "Web/sites")
+    (packages,) = (
+        one.name.split("/")[0]
+        for one in resources(deployment, "Storage/storageAccounts/blobServices/containers")
+        if one.name.endswith(
+            app.properties["functionAppConfig"]["deployment"]["storage"]["value"].rsplit("blob", 1)[-1]
+        )
+    )
+    identity = deployment.modules["access"].output("principalId")
+    there = {
+        role
+        for who, role, scope in role_assignments(deployment)
+        if who != identity and packages in scope.split("/") and not scope.endswith(f"/queues/{SIGNALS}")
+    }
+    assert there == set()
 
 
 def test_rights_come_before_subscriptions() -> None:
@@ -141,7 +174,7 @@ def test_rights_come_before_subscriptions() -> None:
     listen = main["listen"]["properties"]["template"]["resources"]["eventSubscriptions"]
     one_topic = listen["properties"]["template"]["resources"]["eventSubscriptions"]
     assert (one_topic["copy"]["mode"], one_topic["copy"]["batchSize"]) == ("serial", 1)
-    assert {"app", "[format('watch[{0}]', copyIndex())]"} <= set(main["listen"]["dependsOn"])
+    assert {"pause", "[format('watch[{0}]', copyIndex())]"} <= set(main["listen"]["dependsOn"])
     assert "deliveryAccess" in main["watch"]["properties"]["template"]["resources"]
 
 
@@ -205,7 +238,8 @@ def test_two_deployments_in_one_subscription_share_no_right() -> None:
 
 
 def test_the_role_changes_and_deletes_nothing() -> None:
-    """Every action reads, but for the one that starts."""
+    """Every action reads, but for the one that starts; the one wildcard is within the reads of Resource Health."""
     changes = [action for action in ROLE["actions"] if not action.endswith("/read")]
     assert changes == ["Microsoft.Compute/virtualMachines/start/action"]
-    assert (ROLE["dataActions"], "*" in "".join(ROLE["actions"])) == ([], False)
+    assert [action for action in ROLE["actions"] if "*" in action] == ["Microsoft.ResourceHealth/*/read"]
+    assert ROLE["dataActions"] == []

@@ -250,6 +250,28 @@ def test_rows_that_may_not_be_read_are_left_out(tmp_path: Path) -> None:
     play(tmp_path, story, roles=roles)
 
 
+@pytest.mark.parametrize(
+    ("action", "shown"),
+    [
+        ("Microsoft.ResourceHealth/*/read", {"resourceannotations", "availabilitystatuses"}),
+        ("Microsoft.ResourceHealth/availabilityStatuses/read", {"availabilitystatuses"}),
+        ("Microsoft.ResourceHealth/resourceAnnotations/read", {"resourceannotations"}),
+        ("Microsoft.ResourceHealth/events/read", set()),
+        ("*/read", {"resourceannotations", "availabilitystatuses"}),
+    ],
+)
+def test_rows_of_each_health_type_need_a_right_that_covers_it(tmp_path: Path, action: str, shown: set[str]) -> None:
+    """An annotation is not an availability status: who may read one sees nothing of the other, and gets no error."""
+    roles = {"responder": Role("r", ("Microsoft.Compute/virtualMachines/read", action))}
+
+    async def story(front: Front) -> None:
+        front.access.world.evict("vm1")
+        rows = (await front.query("healthresources | project type")).body["data"]
+        assert {row["type"].rpartition("/")[2] for row in rows} == shown
+
+    play(tmp_path, story, roles=roles)
+
+
 def test_only_the_subscriptions_asked_for(tmp_path: Path) -> None:
     """The list of subscriptions narrows the rows; without one all are shown."""
 

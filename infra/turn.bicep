@@ -1,0 +1,1 @@
+// A turn of pause.bicep: deploys nothing.
