@@ -9,18 +9,22 @@ MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
 PYTHON_SET_UP := .venv/.set-up
 NODE_SET_UP := node_modules/.set-up
+AZ_SET_UP := .venv-az/.set-up
 PURE_ROOMS := advice amounts charts check_ups decisions drills event_paths evidence explanations failures figures histories json_forms letters messages near_misses notices open_cases overviews pacing pages payloads plain_text plans problems put_backs vm_names policy pools recoveries refusals signals situations vms
 COMMA := ,
 EMPTY :=
 SPACE := $(EMPTY) $(EMPTY)
 PURE_FILES := $(subst $(SPACE),$(COMMA),$(PURE_ROOMS:%=spot_responder/%.py))
 
-.PHONY: help setup demo examples run evict stop empty fill test soak mutants kills fuzz check bench clean
+.PHONY: help setup az-cli az-env demo examples run evict stop empty fill test soak mutants kills fuzz check bench clean
 
 help: ## list what make can do
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
 setup: $(PYTHON_SET_UP) $(NODE_SET_UP) ## make .venv and node_modules; a second call installs nothing
+	@:
+
+az-cli: setup $(AZ_SET_UP) ## install Microsoft's az in .venv-az (700 MB), for the tests that run it and for make az-env
 	@:
 
 demo: setup ## play every scenario in a laptop Azure, with a live timeline; ends by itself
@@ -75,7 +79,7 @@ check: setup ## ruff, mypy, import-linter, and Microsoft's Kusto parser over the
 	@node tools/check_queries.mjs
 
 clean: ## remove what make set up and what runs left behind
-	rm -rf .venv node_modules .local .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-az node_modules .local .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A python is taken only if it runs, is 3.13 and can make an environment: a pyenv shim may exist and do nothing.
@@ -96,6 +100,12 @@ clean: ## remove what make set up and what runs left behind
 $(PYTHON_SET_UP): requirements.txt constraints.txt requirements-dev.txt | .venv/bin/python
 	@echo 'setup: the packages of requirements-dev.txt, into .venv'
 	@$(PYTHON) -m pip install -qq --disable-pip-version-check --no-input -r requirements-dev.txt
+	@touch $@
+
+$(AZ_SET_UP): requirements-az.txt | $(PYTHON_SET_UP)
+	@echo 'setup: the packages of requirements-az.txt, into .venv-az'
+	@$(PYTHON) -m venv --clear .venv-az
+	@.venv-az/bin/python -m pip install -qq --disable-pip-version-check --no-input -r requirements-az.txt
 	@touch $@
 
 $(NODE_SET_UP): package-lock.json
