@@ -52,6 +52,10 @@ fill: ## in the world of `make run`: give a pool its capacity back, POOL=name
 	@$(if $(POOL),$(MAKE) setup,echo 'usage: make fill POOL=name' >&2; exit 2)
 	@$(PYTHON) -m localazure fill '$(POOL)'
 
+az-env: ## point az at the world of `make run`: eval "$$(make -s az-env)"; LOGIN=operator for an operator's eyes
+	@$(MAKE) setup >&2
+	@$(PYTHON) -m localazure az-env $(if $(LOGIN),--login '$(LOGIN)')
+
 test: setup ## run all tests; the pure rooms must be covered, every branch
 	@$(PYTHON) -m coverage run -m pytest
 	@$(PYTHON) -m coverage report --include='$(PURE_FILES)' --fail-under=100
