@@ -73,14 +73,7 @@ def arm_application(access: Access, graph: Graph, beside: Deployed | None = None
 
     ``beside``: what a deployment has made, to be shown as well.
     """
-    resources = (
-        *_resources(),
-        graph.resource(),
-        *tags.resources(),
-        *network.resources(),
-        *directory.resources(),
-        *(deployed.resources(beside) if beside else ()),
-    )
+    resources = arm_resources(graph, beside)
 
     async def answer(request: web.Request) -> web.Response:
         body = await request.read()
@@ -95,7 +88,19 @@ def arm_application(access: Access, graph: Graph, beside: Deployed | None = None
     return application
 
 
-def _resources() -> tuple[Resource, ...]:
+def arm_resources(graph: Graph, beside: Deployed | None = None) -> tuple[Resource, ...]:
+    """Give all that stands at the management address, but the endpoints' metadata, which ask for no login."""
+    return (
+        *_vm_resources(),
+        graph.resource(),
+        *tags.resources(),
+        *network.resources(),
+        *directory.resources(),
+        *(deployed.resources(beside) if beside else ()),
+    )
+
+
+def _vm_resources() -> tuple[Resource, ...]:
     """Give the addresses of VMs and of the operations on them."""
     of_vm: dict[str, dict[str, Reply]] = {}
     for route in _ROUTES:

@@ -51,9 +51,17 @@ class Resource:
     path: str
     methods: Mapping[str, Reply]
 
+    def __post_init__(self) -> None:
+        """Find out at the start, and not at the first request, that a pattern cannot be read."""
+        self.pattern()
+
+    def pattern(self) -> re.Pattern[str]:
+        """Give the path as a pattern."""
+        return re.compile(self.path, re.IGNORECASE)
+
     def fits(self, path: str) -> re.Match[str] | None:
         """Give what the path holds, if it is one of this kind."""
-        return re.fullmatch(self.path, path, re.IGNORECASE)
+        return self.pattern().fullmatch(path)
 
 
 def reply(

@@ -139,12 +139,12 @@ def resources(found: Deployed) -> tuple[Resource, ...]:
         Resource("Microsoft.EventGrid/systemTopics/eventSubscriptions", of_topic, {"GET": subscriptions}),
         Resource(
             "Microsoft.Authorization/roleDefinitions",
-            f"{SUBSCRIPTION_PATH}{rbac}/roledefinitions",
+            f"{rbac}/roledefinitions",
             {"GET": definitions},
         ),
         Resource(
             "Microsoft.Authorization/roleAssignments",
-            f"{SUBSCRIPTION_PATH}{rbac}/roleassignments",
+            f"{rbac}/roleassignments",
             {"GET": assignments},
         ),
         Resource(
