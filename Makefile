@@ -9,6 +9,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
 PYTHON_SET_UP := .venv/.set-up
 NODE_SET_UP := node_modules/.set-up
+AZ_SET_UP := .venv-az/.set-up
 PURE_ROOMS := absences advice amounts charts check_ups command_lines decisions drills event_paths evidence explanations failures figures health histories json_forms letters messages near_misses notices open_cases overviews pacing pages payloads plain_text plans policy pools problems put_backs recoveries refusals retry_after signals situations topic_rights vm_names vms
 # What Ctrl-C ended has said so in a line: make, told by the same signal, adds none.
 OR_INTERRUPTED = || { code=$$?; if [ $$code -eq 130 ]; then kill -INT $$PPID; else exit $$code; fi; }
@@ -17,12 +18,15 @@ EMPTY :=
 SPACE := $(EMPTY) $(EMPTY)
 PURE_FILES := $(subst $(SPACE),$(COMMA),$(PURE_ROOMS:%=spot_responder/%.py))
 
-.PHONY: help setup demo examples run evict stop start empty fill test soak mutants kills fuzz check bench clean
+.PHONY: help setup az-cli az-env demo examples run evict stop start empty fill test soak mutants kills fuzz check bench clean
 
 help: ## list what make can do
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
 setup: $(PYTHON_SET_UP) $(NODE_SET_UP) ## make .venv, with .venv/bin/spot-responder, and node_modules; a second call installs nothing
+	@:
+
+az-cli: setup $(AZ_SET_UP) ## install Microsoft's az in .venv-az (700 MB), for the tests that run it and for make az-env
 	@:
 
 demo: setup ## play every scenario in a laptop Azure, with a live timeline; ends by itself
@@ -54,6 +58,10 @@ fill: ## in the world of `make run`: give a pool its capacity back, POOL=name
 	@$(if $(POOL),$(MAKE) setup,echo 'usage: make fill POOL=name' >&2; exit 2)
 	@$(PYTHON) -m localazure fill '$(POOL)'
 
+az-env: ## point az at the world of `make run`: eval "$$(make -s az-env)"; LOGIN=operator for an operator's eyes
+	@$(MAKE) setup >&2
+	@$(PYTHON) -m localazure az-env $(if $(LOGIN),--login '$(LOGIN)')
+
 test: setup ## run all tests; the pure rooms must be covered, every branch
 	@$(PYTHON) -m coverage run -m pytest
 	@$(PYTHON) -m coverage report --include='$(PURE_FILES)' --fail-under=100
@@ -81,7 +89,7 @@ check: setup ## ruff, mypy, import-linter, and Microsoft's Kusto parser over the
 	@node tools/check_queries.mjs
 
 clean: ## remove what make set up and what runs left behind
-	rm -rf .venv node_modules .local *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-az node_modules .local *.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A python is taken only if it runs, is 3.13 and can make an environment: a pyenv shim may exist and do nothing.
@@ -104,6 +112,12 @@ $(PYTHON_SET_UP): requirements.txt constraints.txt requirements-dev.txt pyprojec
 	@$(PYTHON) -m pip install -qq --disable-pip-version-check --no-input -r requirements-dev.txt
 	@echo 'setup: the operator'"'"'s commands, as .venv/bin/spot-responder'
 	@$(PYTHON) -m pip install -qq --disable-pip-version-check --no-input --no-deps --config-settings editable_mode=compat --editable .
+	@touch $@
+
+$(AZ_SET_UP): requirements-az.txt | $(PYTHON_SET_UP)
+	@echo 'setup: the packages of requirements-az.txt, into .venv-az'
+	@$(PYTHON) -m venv --clear .venv-az
+	@.venv-az/bin/python -m pip install -qq --disable-pip-version-check --no-input -r requirements-az.txt
 	@touch $@
 
 $(NODE_SET_UP): package-lock.json

@@ -44,12 +44,7 @@ class Access:
         """Bring the world to the present and say who is asking; raises ``Refused`` 401 or 400."""
         self.world.advance(self.clock())
         principal = self._authenticate(request)
-        if not request.query.get("api-version"):
-            raise Refused(
-                400,
-                "MissingApiVersionParameter",
-                "The api-version query parameter (?api-version=) is required for all requests.",
-            )
+        demand_version(request)
         return principal
 
     def authorize(self, principal: str, action: str, scope: str) -> None:
@@ -72,8 +67,12 @@ class Access:
 
     def respond(self, request: web.Request, answer: Callable[[str], web.Response]) -> web.Response:
         """Let a request in, answer it for its principal, and put a refusal and ARM's headers in ARM's form."""
+        return self.in_form(lambda: answer(self.enter(request)))
+
+    def in_form(self, answer: Callable[[], web.Response]) -> web.Response:
+        """Answer whoever asks, and put a refusal and ARM's headers in ARM's form."""
         try:
-            response = answer(self.enter(request))
+            response = answer()
         except Refused as refusal:
             response = web.json_response(refusal.body(), status=refusal.status, headers=dict(refusal.headers))
         for name, value in self.headers().items():
@@ -118,3 +117,15 @@ class Access:
                 headers={"WWW-Authenticate": _CHALLENGE},
             )
         return principal
+
+
+def demand_version(request: web.Request) -> str:
+    """Give the version of its API that a request names; raises ``Refused`` 400 where it names none."""
+    version = request.query.get("api-version", "")
+    if not version:
+        raise Refused(
+            400,
+            "MissingApiVersionParameter",
+            "The api-version query parameter (?api-version=) is required for all requests.",
+        )
+    return version

@@ -2,42 +2,44 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from localazure import deployed, moves
-from localazure.limits import DELETE_VM, GET_OPERATION, LOW_COST_GET, UPDATE_VM, Policy
+from localazure import deployed, directory, moves, network, tags
+from localazure.arm_resources import GROUP_PATH, SUBSCRIPTION_PATH, Resource, listed, read_content, reply
+from localazure.limits import DELETE_VM, GET_OPERATION, HIGH_COST_GET, LOW_COST_GET, UPDATE_VM, Policy
 from localazure.operation_addresses import address, is_signed
 from localazure.operations import IN_PROGRESS, Call
-from localazure.refusals import Refused, group_not_found, not_found
+from localazure.refusals import Refused, entity_not_found, group_not_found, not_found
 from localazure.timestamps import TENANT_ID, guid, offset_time
 from localazure.vm_bodies import instance_view, vm_body
+from localazure.vm_writes import read_patch, read_put
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Callable
 
     from localazure.access import Access
+    from localazure.arm_resources import Asked, Reply
     from localazure.deployed import Deployed
     from localazure.graph import Graph
     from localazure.machines import Machine
     from localazure.operations import Operation
+    from localazure.vm_writes import Wanted
 
 READ: Final = "Microsoft.Compute/virtualMachines/read"
 READ_INSTANCE_VIEW: Final = "Microsoft.Compute/virtualMachines/instanceView/read"
 READ_OPERATION: Final = "Microsoft.Compute/locations/operations/read"
 RETRY_AFTER: Final = "10"
 
-_VM: Final = (
-    r"(?P<scope>/subscriptions/(?P<subscription>[^/]+)/resourcegroups/(?P<group>[^/]+)"
-    r"/providers/microsoft\.compute/virtualmachines/(?P<name>[^/]+))"
-)
-_OPERATION: Final = re.compile(
-    r"(?P<scope>/subscriptions/(?P<subscription>[^/]+)/providers/microsoft\.compute/locations/(?P<location>[^/]+)"
-    r"/operations/(?P<operation>[^/]+))",
-    re.IGNORECASE,
+_TYPE: Final = r"/providers/microsoft\.compute/virtualmachines"
+_VM: Final = rf"(?P<scope>{GROUP_PATH}{_TYPE}/(?P<name>[^/]+))"
+_OPERATION: Final = (
+    rf"(?P<scope>{SUBSCRIPTION_PATH}/providers/microsoft\.compute/locations/(?P<location>[^/]+)"
+    r"/operations/(?P<operation>[^/]+))"
 )
 
 
@@ -49,6 +51,7 @@ class Question:
     request: web.Request
     principal: str
     machine: Machine
+    body: bytes
 
 
 type Answer = Callable[[Question], web.Response]
@@ -70,64 +73,109 @@ def arm_application(access: Access, graph: Graph, beside: Deployed | None = None
 
     ``beside``: what a deployment has made, to be shown as well.
     """
-
-    def answer_of(request: web.Request, principal: str) -> web.Response:
-        shown = deployed.answer(beside, access, request, principal) if beside else None
-        return shown or _answer(access, request, principal)
+    resources = arm_resources(graph, beside)
 
     async def answer(request: web.Request) -> web.Response:
-        return access.respond(request, lambda principal: answer_of(request, principal))
+        body = await request.read()
+        return access.respond(request, lambda principal: reply(resources, access, request, body, principal))
+
+    async def metadata(request: web.Request) -> web.Response:
+        return directory.metadata_answer(access, request)
 
     application = web.Application()
-    application.router.add_route("POST", "/{graph:(?i:providers/microsoft[.]resourcegraph/resources)}", graph.answer)
+    application.router.add_route("*", directory.METADATA, metadata)
     application.router.add_route("*", "/{path:.*}", answer)
     return application
 
 
-def _answer(access: Access, request: web.Request, principal: str) -> web.Response:
-    operation = _OPERATION.fullmatch(request.path)
-    now = access.world.now
-    if operation is not None and request.method == "GET":
-        poll = Call(now, principal, "GET", READ_OPERATION, None)
-        return access.record(poll, lambda: _poll(access, request, principal, operation))
-    route, match = _route(request)
-    machine = access.world.find(match["scope"])
-    vm_id = match["scope"] if machine is None else machine.vm_id
-    call = Call(now, principal, request.method, route.actions[-1], vm_id)
-    return access.record(call, lambda: _ask(access, request, principal, route, match))
-
-
-def _route(request: web.Request) -> tuple[Route, re.Match[str]]:
-    wanted = [route for route in _ROUTES if route.method == request.method]
-    if request.query.get("$expand", "").lower() == "instanceview":
-        wanted.insert(0, _EXPANDED)
-    for route in wanted:
-        match = re.fullmatch(_VM + route.tail, request.path, re.IGNORECASE)
-        if match is not None and route.method == request.method:
-            return route, match
-    raise Refused(
-        404,
-        "InvalidResourceType",
-        f"Nothing is at {request.method} {request.path[:300]}; localazure/arm.py lists what the laptop Azure has.",
+def arm_resources(graph: Graph, beside: Deployed | None = None) -> tuple[Resource, ...]:
+    """Give all that stands at the management address, but the endpoints' metadata, which ask for no login."""
+    return (
+        *_vm_resources(),
+        graph.resource(),
+        *tags.resources(),
+        *network.resources(),
+        *directory.resources(),
+        *(deployed.resources(beside) if beside else ()),
     )
 
 
-def _ask(access: Access, request: web.Request, principal: str, route: Route, match: re.Match[str]) -> web.Response:
+def _vm_resources() -> tuple[Resource, ...]:
+    """Give the addresses of VMs and of the operations on them."""
+    of_vm: dict[str, dict[str, Reply]] = {}
+    for route in _ROUTES:
+        of_vm.setdefault(route.tail, {})[route.method] = partial(_ask, route)
+    return (
+        *(Resource("Microsoft.Compute/virtualMachines", _VM + tail, methods) for tail, methods in of_vm.items()),
+        Resource("Microsoft.Compute/virtualMachines", SUBSCRIPTION_PATH + _TYPE, {"GET": _list}),
+        Resource("Microsoft.Compute/virtualMachines", GROUP_PATH + _TYPE, {"GET": _list}),
+        Resource("Microsoft.Compute/locations/operations", _OPERATION, {"GET": _ask_operation}),
+    )
+
+
+def _ask_operation(asked: Asked) -> web.Response:
+    access, principal = asked.access, asked.principal
+    poll = Call(access.world.now, principal, "GET", READ_OPERATION, None)
+    return access.record(poll, lambda: _poll(access, asked.request, principal, asked.match))
+
+
+def _ask(route: Route, asked: Asked) -> web.Response:
+    if route.method == "GET" and asked.request.query.get("$expand", "").lower() == "instanceview":
+        route = _EXPANDED
+    access, match = asked.access, asked.match
+    machine = access.world.find(match["scope"])
+    vm_id = match["scope"] if machine is None else machine.vm_id
+    call = Call(access.world.now, asked.principal, asked.request.method, route.actions[-1], vm_id)
+    return access.record(call, lambda: _answer(route, asked))
+
+
+def _answer(route: Route, asked: Asked) -> web.Response:
+    access, principal, match = asked.access, asked.principal, asked.match
     for action in route.actions:
         access.authorize(principal, action, match["scope"])
     now, subscription = access.world.now, match["subscription"].lower()
-    headers = access.limits.take_arm(request.method, principal, subscription, route.actions[-1], now)
-    machine = _machine(access, match)
+    headers = access.limits.take_arm(route.method, principal, subscription, route.actions[-1], now)
+    try:
+        machine = _machine(access, match)
+    except Refused as refusal:
+        if route.method == "DELETE" and refusal.code != "ResourceGroupNotFound":
+            # What is gone is deleted.
+            return web.Response(status=204, headers=headers)
+        raise
     headers |= access.limits.take_compute(route.policy, machine.vm_id, subscription, machine.location, now)
-    response = route.answer(Question(access, request, principal, machine))
+    response = route.answer(Question(access, asked.request, principal, machine, asked.body))
     response.headers.update(headers)
     return response
+
+
+def _list(asked: Asked) -> web.Response:
+    """List the VMs of a group or of a subscription, without their instance views."""
+    access, principal, match = asked.access, asked.principal, asked.match
+    now, subscription = access.world.now, match["subscription"].lower()
+
+    def answer() -> web.Response:
+        asked.authorize(READ)
+        headers = access.limits.take_arm("GET", principal, subscription, READ, now)
+        beginning = match[0].lower().partition("/providers/")[0]
+        ever = [one for one in access.world.machines() if one.vm_id.lower().startswith(f"{beginning}/")]
+        if not ever and "group" in match.re.groupindex:
+            raise group_not_found(match["group"])
+        there = [one for one in ever if one.deleted_at is None]
+        location = there[0].location if there else ""
+        headers |= access.limits.take_compute(HIGH_COST_GET, match[0], subscription, location, now)
+        response = listed([vm_body(one, one.condition, expanded=False) for one in there])
+        response.headers.update(headers)
+        return response
+
+    return access.record(Call(now, principal, "GET", READ, None), answer)
 
 
 def _machine(access: Access, match: re.Match[str]) -> Machine:
     machine = access.world.find(match["scope"])
     if machine is not None:
         return machine
+    if access.world.is_gone_by_eviction(match["scope"]):
+        raise entity_not_found()
     beginning = f"/subscriptions/{match['subscription']}/resourceGroups/{match['group']}/".lower()
     if any(one.vm_id.lower().startswith(beginning) for one in access.world.machines()):
         raise not_found(match["name"], match["group"])
@@ -152,6 +200,36 @@ def _start(question: Question) -> web.Response:
 
 def _deallocate(question: Question) -> web.Response:
     return _accepted(question, question.access.world.stop_by_owner(question.machine.vm_id, question.principal))
+
+
+def _power_off(question: Question) -> web.Response:
+    return _accepted(question, question.access.world.power_off(question.machine, question.principal))
+
+
+def _restart(question: Question) -> web.Response:
+    return _accepted(question, question.access.world.restart(question.machine, question.principal))
+
+
+def _delete(question: Question) -> web.Response:
+    return _accepted(question, question.access.world.delete_by_owner(question.machine, question.principal))
+
+
+def _put(question: Question) -> web.Response:
+    return _written(question, read_put(read_content(question.body), question.machine))
+
+
+def _patch(question: Question) -> web.Response:
+    return _written(question, read_patch(read_content(question.body), question.machine))
+
+
+def _written(question: Question, wanted: Wanted) -> web.Response:
+    """Answer with the VM as it becomes, and the address where its writing is followed."""
+    machine, access = question.machine, question.access
+    operation = access.world.update(machine, question.principal, wanted.tags, wanted.size, wanted.max_price)
+    response = _get(question)
+    response.headers.update(_accepted(question, operation).headers)
+    del response.headers["Location"]
+    return response
 
 
 def _simulate_eviction(question: Question) -> web.Response:
@@ -216,7 +294,12 @@ _EXPANDED: Final = Route("GET", "", (READ, READ_INSTANCE_VIEW), LOW_COST_GET, _g
 _ROUTES: Final = (
     Route("GET", "", (READ,), LOW_COST_GET, _get),
     Route("GET", "/instanceview", (READ_INSTANCE_VIEW,), LOW_COST_GET, _get_instance_view),
+    Route("PUT", "", (moves.WRITE,), UPDATE_VM, _put),
+    Route("PATCH", "", (moves.WRITE,), UPDATE_VM, _patch),
+    Route("DELETE", "", (moves.DELETE,), DELETE_VM, _delete),
     Route("POST", "/start", (moves.START,), UPDATE_VM, _start),
+    Route("POST", "/poweroff", (moves.POWER_OFF,), UPDATE_VM, _power_off),
+    Route("POST", "/restart", (moves.RESTART,), UPDATE_VM, _restart),
     Route("POST", "/deallocate", (moves.DEALLOCATE,), DELETE_VM, _deallocate),
     Route("POST", "/simulateeviction", (moves.SIMULATE_EVICTION,), DELETE_VM, _simulate_eviction),
 )

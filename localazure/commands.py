@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Final
 
-from localazure import demo, examples, stay
+from localazure import az_env, demo, examples, stay
 from localazure.browser import NoBrowserError
 from localazure.control import ControlError, ask
 from localazure.laptop import REPOSITORY
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 FOLDER: Final = REPOSITORY / ".local"
+AZ_FOLDER: Final = REPOSITORY / ".venv-az" / "bin"
 _MOVES: Final = {
     "evict": ("VM", "let Azure take a VM away"),
     "stop": ("VM", "let its owner stop a VM"),
@@ -40,6 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             case "run":
                 with alone(FOLDER):
                     return stay.run(FOLDER)
+            case "az-env":
+                sys.stdout.write(az_env.lines(FOLDER, arguments.login, AZ_FOLDER))
+                return 0
             case move:
                 sys.stdout.write(f"{ask(FOLDER, move, arguments.name)}\n")
                 return 0
@@ -57,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("demo", help="play all scenarios and end")
     commands.add_parser("examples", help="play the examples of docs/operations.md, and write them there")
     commands.add_parser("run", help="run a world that stays, to be moved by hand")
+    az = commands.add_parser("az-env", help="print the lines that point az at the running world")
+    az.add_argument("--login", choices=az_env.LOGINS, default="owner", help="as whom (default: owner)")
     for move, (metavar, what) in _MOVES.items():
         commands.add_parser(move, help=what).add_argument("name", metavar=metavar)
     return parser

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ADDRESS_FILE: Final = "control-address"
 _ANSWER_WITHIN_S: Final = 5
-_NOBODY: Final = "no laptop Azure is running here: start one with `make run` in another terminal"
+NOBODY: Final = "no laptop Azure is running here: start one with `make run` in another terminal"
 
 
 class ControlError(RuntimeError):
@@ -55,7 +55,7 @@ def ask(folder: Path, action: str, name: str) -> str:
     try:
         address = (folder / ADDRESS_FILE).read_text(encoding="utf-8").strip()
     except FileNotFoundError:
-        raise ControlError(_NOBODY) from None
+        raise ControlError(NOBODY) from None
     request = Request(f"{address}/{action}/{quote(name, safe='')}", method="POST")  # noqa: S310 - an address that we wrote ourselves
     try:
         with urlopen(request, timeout=_ANSWER_WITHIN_S) as answer:  # noqa: S310 - see above
@@ -63,7 +63,7 @@ def ask(folder: Path, action: str, name: str) -> str:
     except HTTPError as error:
         raise ControlError(error.read().decode()) from None
     except (URLError, TimeoutError):
-        raise ControlError(_NOBODY) from None
+        raise ControlError(NOBODY) from None
 
 
 def _evict(laptop: Laptop, name: str) -> str:

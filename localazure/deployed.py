@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
+from localazure.arm_resources import GROUP_PATH, SUBSCRIPTION_PATH, Resource, listed
 from localazure.azurite import ACCOUNT, DEAD_LETTERS_ACCOUNT
 from localazure.dead_letters import CONTAINER
 from localazure.refusals import Refused
@@ -22,15 +23,12 @@ from localazure.world import SUBSCRIPTION
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from localazure.access import Access
+    from localazure.arm_resources import Asked
     from localazure.template_rights import TemplateRight
 
 GROUP: Final = "rg-spot-responder"
 _PREFIX: Final = "laptop"
-_SCOPE: Final = r"/subscriptions/(?P<subscription>[^/]+)"
-_GRID: Final = r"/providers/microsoft\.eventgrid/systemtopics"
-_RBAC: Final = r"/providers/microsoft\.authorization"
-_STORAGE: Final = r"/resourcegroups/[^/]+/providers/microsoft\.storage/storageaccounts/[^/]+(?:/[^/]+services/.+?)?"
+_STORAGE: Final = rf"{GROUP_PATH}/providers/microsoft\.storage/storageaccounts/[^/]+(?:/[^/]+services/.+?)?"
 _ACCOUNTS: Final = {"storageAccountName": ACCOUNT, "deadLettersAccountName": DEAD_LETTERS_ACCOUNT}
 TOPICS_READ: Final = "Microsoft.EventGrid/systemTopics/read"
 SUBSCRIPTIONS_READ: Final = "Microsoft.EventGrid/systemTopics/eventSubscriptions/read"
@@ -134,28 +132,74 @@ def _definition(role_id: str, role: Body) -> Body:
     }
 
 
-def answer(found: Deployed, access: Access, request: web.Request, principal: str) -> web.Response | None:
-    """Answer a GET of what is deployed; ``None`` where the path is none of that."""
-    path = request.path
-    if request.method != "GET":
-        return None
-    if path.lower() == "/subscriptions":
-        return _listed([{"id": f"/subscriptions/{SUBSCRIPTION}", "subscriptionId": SUBSCRIPTION}])
-    if match := re.fullmatch(rf"{_SCOPE}{_GRID}", path, re.IGNORECASE):
-        access.authorize(principal, TOPICS_READ, match[0])
-        return _listed(list(found.topics.values()) if _is_ours(match) else [])
-    pattern = rf"{_SCOPE}/resourcegroups/[^/]+{_GRID}/(?P<topic>[^/]+)/eventsubscriptions"
-    if match := re.fullmatch(pattern, path, re.IGNORECASE):
-        access.authorize(principal, SUBSCRIPTIONS_READ, match[0])
-        return _listed(found.subscriptions.get(match["topic"], []))
-    if match := re.fullmatch(rf"{_SCOPE}{_RBAC}/(?P<what>roledefinitions|roleassignments)", path, re.IGNORECASE):
-        of_roles = match["what"].lower() == "roledefinitions"
-        access.authorize(principal, DEFINITIONS_READ if of_roles else ASSIGNMENTS_READ, match[0])
-        return _listed((found.definitions if of_roles else found.assignments) if _is_ours(match) else [])
-    if match := re.fullmatch(rf"(?P<at>{_SCOPE}{_STORAGE}){_RBAC}/roleassignments", path, re.IGNORECASE):
-        access.authorize(principal, ASSIGNMENTS_READ, match[0])
-        return _listed(_assigned(found, match["at"], request.query.get("$filter", "")))
-    return _beside_a_vm(access, path, principal)
+def resources(found: Deployed) -> tuple[Resource, ...]:
+    """Give what is deployed as it stands at ARM's addresses, to be read."""
+
+    def topics(asked: Asked) -> web.Response:
+        asked.authorize(TOPICS_READ)
+        return listed(list(found.topics.values()) if _is_ours(asked.match) else [])
+
+    def subscriptions(asked: Asked) -> web.Response:
+        asked.authorize(SUBSCRIPTIONS_READ)
+        return listed(found.subscriptions.get(asked.match["topic"], []))
+
+    def definitions(asked: Asked) -> web.Response:
+        asked.authorize(DEFINITIONS_READ)
+        return listed(found.definitions if _is_ours(asked.match) else [])
+
+    def assignments(asked: Asked) -> web.Response:
+        asked.authorize(ASSIGNMENTS_READ)
+        return listed(found.assignments if _is_ours(asked.match) else [])
+
+    def assigned(asked: Asked) -> web.Response:
+        asked.authorize(ASSIGNMENTS_READ)
+        return listed(_assigned(found, asked.match["at"], asked.request.query.get("$filter", "")))
+
+    grid = r"/providers/microsoft\.eventgrid/systemtopics"
+    rbac = rf"{SUBSCRIPTION_PATH}/providers/microsoft\.authorization"
+    of_topic = rf"{GROUP_PATH}{grid}/(?P<topic>[^/]+)/eventsubscriptions"
+    return (
+        Resource("Microsoft.EventGrid/systemTopics", SUBSCRIPTION_PATH + grid, {"GET": topics}),
+        Resource("Microsoft.EventGrid/systemTopics/eventSubscriptions", of_topic, {"GET": subscriptions}),
+        Resource(
+            "Microsoft.Authorization/roleDefinitions",
+            f"{rbac}/roledefinitions",
+            {"GET": definitions},
+        ),
+        Resource(
+            "Microsoft.Authorization/roleAssignments",
+            f"{rbac}/roleassignments",
+            {"GET": assignments},
+        ),
+        Resource(
+            "Microsoft.Authorization/roleAssignments",
+            rf"(?P<at>{_STORAGE})/providers/microsoft\.authorization/roleassignments",
+            {"GET": assigned},
+        ),
+        Resource(
+            "Microsoft.ResourceHealth/availabilityStatuses",
+            r"(?P<vm>/.+)/providers/microsoft\.resourcehealth/availabilitystatuses/[^/]+",
+            {"GET": _health},
+        ),
+        Resource(
+            "Microsoft.Compute/virtualMachineScaleSets",
+            rf"{GROUP_PATH}/providers/microsoft\.compute/virtualmachinescalesets/(?P<name>[^/]+)",
+            {"GET": _scale_set},
+        ),
+    )
+
+
+def _health(asked: Asked) -> web.Response:
+    asked.access.authorize(asked.principal, HEALTH_READ, asked.match["vm"])
+    machine = asked.access.world.find(asked.match["vm"])
+    if machine is None:
+        raise Refused(404, "ResourceNotFound", f"The resource '{asked.match['vm']}' was not found.")
+    return web.json_response({"properties": {"availabilityState": machine.condition.availability.state}})
+
+
+def _scale_set(asked: Asked) -> web.Response:
+    asked.authorize(SCALE_SETS_READ)
+    raise Refused(404, "ResourceNotFound", f"The scale set '{asked.match['name']}' was not found.")
 
 
 def _assigned(found: Deployed, at: str, wanted: str) -> list[Body]:
@@ -173,23 +217,5 @@ def _is_within(inner: str, outer: str) -> bool:
     return f"{inner.lower()}/".startswith(f"{outer.lower()}/")
 
 
-def _beside_a_vm(access: Access, path: str, principal: str) -> web.Response | None:
-    """Answer for a VM's health and for scale sets, as far as a check of rights asks."""
-    if match := re.fullmatch(r"(?P<vm>/.+)/providers/microsoft\.resourcehealth/.+", path, re.IGNORECASE):
-        access.authorize(principal, HEALTH_READ, match["vm"])
-        machine = access.world.find(match["vm"])
-        if machine is None:
-            raise Refused(404, "ResourceNotFound", f"The resource '{match['vm']}' was not found.")
-        return web.json_response({"properties": {"availabilityState": machine.condition.availability.state}})
-    if match := re.fullmatch(r"/.+/virtualmachinescalesets/(?P<name>[^/]+)", path, re.IGNORECASE):
-        access.authorize(principal, SCALE_SETS_READ, match[0])
-        raise Refused(404, "ResourceNotFound", f"The scale set '{match['name']}' was not found.")
-    return None
-
-
 def _is_ours(match: re.Match[str]) -> bool:
     return match["subscription"].lower() == SUBSCRIPTION.lower()
-
-
-def _listed(values: list[Body]) -> web.Response:
-    return web.json_response({"value": values})

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from localazure.arm_resources import Resource
 from localazure.graph_rows import (
     READ_ACTIONS,
     annotation_rows,
@@ -29,13 +30,13 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from localazure.access import Access
+    from localazure.arm_resources import Asked
     from localazure.graph_rows import Row
     from localazure.graph_tables import Rows
     from localazure.machines import Condition, Machine
     from localazure.world import ScaleSet
 
 QUERY: Final = "Microsoft.ResourceGraph/resources/read"
-API_VERSIONS: Final = frozenset({"2021-03-01", "2024-04-01"})
 MAX_TOP: Final = 1000
 DEFAULT_TOP: Final = 100
 
@@ -70,14 +71,14 @@ class Graph:
         """Show this VM again as the others."""
         self._frozen.pop(self._access.world.machine(name), None)
 
-    async def answer(self, request: web.Request) -> web.Response:
-        """Answer ``POST /providers/Microsoft.ResourceGraph/resources``."""
-        raw = await request.read()
-        return self._access.respond(request, lambda principal: self._answer(request, raw, principal))
+    def resource(self) -> Resource:
+        """Give what stands at Resource Graph's address."""
+        path = r"/providers/microsoft\.resourcegraph/resources"
+        return Resource("Microsoft.ResourceGraph/resources", path, {"POST": self._answer})
 
-    def _answer(self, request: web.Request, raw: bytes, principal: str) -> web.Response:
-        call = Call(self._access.world.now, principal, request.method, QUERY, None)
-        return self._access.record(call, lambda: self._run(request, raw, principal))
+    def _answer(self, asked: Asked) -> web.Response:
+        call = Call(self._access.world.now, asked.principal, asked.request.method, QUERY, None)
+        return self._access.record(call, lambda: self._run(asked.request, asked.body, asked.principal))
 
     def _run(self, request: web.Request, raw: bytes, principal: str) -> web.Response:
         readable = frozenset(kind for kind, action in READ_ACTIONS.items() if self._access.allows(principal, action))
@@ -135,9 +136,6 @@ def _readable(rows: list[Row], readable: frozenset[str]) -> list[Row]:
 
 def _read_query(request: web.Request, raw: bytes) -> Query:
     """Read the request; raises ``InvalidQueryError``, or ``Refused`` where Azure has an answer of its own."""
-    if request.query["api-version"] not in API_VERSIONS:
-        known = ", ".join(sorted(API_VERSIONS))
-        raise Refused(400, "InvalidApiVersionParameter", f"The api-version is invalid. The supported ones are {known}.")
     if request.content_type != "application/json":
         # Documented to be a 500, of all things: facts/arm.md §4.
         raise Refused(500, "InternalServerError", "Content-Type must be application/json.")

@@ -54,6 +54,18 @@ _TEXTS: Final = {
         "Stopping and deallocating",
         "This virtual machine is stopped and deallocated as requested by an authorized user or process.",
     ),
+    "VirtualMachineStopInitiatedByControlPlane": (
+        "Not Applicable",
+        "Customer Initiated",
+        "Stopping",
+        "This virtual machine is stopping as requested by an authorized user or process.",
+    ),
+    "VirtualMachineRestarted": (
+        "Not Applicable",
+        "Customer Initiated",
+        "Restarting",
+        "This virtual machine is restarting as requested by an authorized user or process.",
+    ),
     "VirtualMachineStartInitiatedByControlPlane": (
         "Not Applicable",
         "Customer Initiated",

@@ -12,16 +12,15 @@ import jwt
 from aiohttp import web
 from azure.core.credentials import AccessToken
 
-from localazure.timestamps import guid
+from localazure.timestamps import TENANT_ID, guid
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
     from datetime import datetime
     from types import TracebackType
 
-TENANT: Final = "00000000-0000-4000-8000-00000000a2ee"
 # Azurite's `--oauth basic` looks at the prefix of the issuer.
-_ISSUER: Final = f"https://sts.windows.net/{TENANT}/"
+_ISSUER: Final = f"https://sts.windows.net/{TENANT_ID}/"
 _ALGORITHM: Final = "HS256"
 _LIFETIME: Final = timedelta(hours=24)
 # Clocks of two processes on one machine agree; this is for a token that is used in the second it was made.
@@ -53,7 +52,7 @@ class TokenIssuer:
             "idtyp": "app",
             "sub": principal,
             "oid": guid("principal", principal),
-            "tid": TENANT,
+            "tid": TENANT_ID,
         }
         return AccessToken(jwt.encode(claims, self.key, algorithm=_ALGORITHM), expires_on)
 

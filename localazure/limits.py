@@ -29,7 +29,7 @@ class Policy:
     """One of Compute's policies: a bucket for each resource and one for each subscription and region."""
 
     name: str
-    per_resource: Rate
+    per_resource: Rate | None
     per_subscription: Rate
 
 
@@ -37,6 +37,7 @@ class Policy:
 UPDATE_VM: Final = Policy("UpdateVM", Rate(12, 4, _MINUTE), Rate(1500, 500, _MINUTE))
 DELETE_VM: Final = Policy("DeleteVM", Rate(12, 4, _MINUTE), Rate(1500, 500, _MINUTE))
 LOW_COST_GET: Final = Policy("LowCostGet", Rate(36, 12, _MINUTE), Rate(24000, 8000, _MINUTE))
+HIGH_COST_GET: Final = Policy("HighCostGet", None, Rate(900, 300, _MINUTE))
 GET_OPERATION: Final = Policy("GetOperation", Rate(45, 15, _MINUTE), Rate(15000, 5000, _MINUTE))
 
 
@@ -67,15 +68,12 @@ class Limits:
         self, policy: Policy, resource: str, subscription: str, location: str, now: datetime
     ) -> dict[str, str]:
         """Count one request to Compute and give its header; raises ``Refused`` 429, in Compute's flat shape."""
+        keys = {
+            f"{policy.name}Resource": (policy.per_resource, (policy.name, resource.lower())),
+            f"{policy.name}SubscriptionMaximum": (policy.per_subscription, (policy.name, subscription, location)),
+        }
         buckets = {
-            f"{policy.name}Resource": (
-                policy.per_resource,
-                self._buckets.bucket((policy.name, resource.lower()), policy.per_resource, now),
-            ),
-            f"{policy.name}SubscriptionMaximum": (
-                policy.per_subscription,
-                self._buckets.bucket((policy.name, subscription, location), policy.per_subscription, now),
-            ),
+            name: (rate, self._buckets.bucket(key, rate, now)) for name, (rate, key) in keys.items() if rate is not None
         }
         for name, (rate, bucket) in buckets.items():
             if bucket.remaining(now) == 0:

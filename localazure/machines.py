@@ -21,6 +21,7 @@ class PowerState(StrEnum):
 
     STARTING = "starting"
     RUNNING = "running"
+    STOPPING = "stopping"
     STOPPED = "stopped"
     DEALLOCATING = "deallocating"
     DEALLOCATED = "deallocated"
@@ -74,7 +75,7 @@ class Machine:
 
     ``conditions`` holds every condition with the time it began. ``turn`` counts the changes of plan: a move that was
     planned in an earlier turn no longer happens. ``max_price`` is in USD an hour, -1 is no limit. ``stop_calls`` holds
-    when somebody asked for it to be deallocated.
+    when somebody asked for it to be stopped or deallocated.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Machine:
     evictions: list[datetime] = field(default_factory=list)
     stop_calls: list[datetime] = field(default_factory=list)
     deleted_at: datetime | None = None
+    deleted_by_eviction: bool = False
     turn: int = 0
 
     @property

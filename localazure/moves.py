@@ -14,8 +14,10 @@ from localazure.refusals import (
     OPERATION_PREEMPTED,
     CloudError,
     Refused,
+    deallocated,
     low_priority_quota,
     marked_for_deletion,
+    not_running,
     not_spot,
     ongoing_operation,
     price_too_high,
@@ -23,13 +25,17 @@ from localazure.refusals import (
 from localazure.timestamps import guid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import timedelta
 
     from localazure.world import World
 
 START: Final = "Microsoft.Compute/virtualMachines/start/action"
 DEALLOCATE: Final = "Microsoft.Compute/virtualMachines/deallocate/action"
+POWER_OFF: Final = "Microsoft.Compute/virtualMachines/powerOff/action"
+RESTART: Final = "Microsoft.Compute/virtualMachines/restart/action"
+WRITE: Final = "Microsoft.Compute/virtualMachines/write"
+DELETE: Final = "Microsoft.Compute/virtualMachines/delete"
 SIMULATE_EVICTION: Final = "Microsoft.Compute/virtualMachines/simulateEviction/action"
 
 
@@ -57,7 +63,8 @@ class Moves:
 
     def evict(self, machine: Machine) -> None:
         """Begin an eviction. No ARM event comes of it: nobody sent a request (``facts/events.md`` §1.3)."""
-        if not machine.is_spot or machine.power_state not in {PowerState.RUNNING, PowerState.STARTING}:
+        is_up = machine.power_state in {PowerState.RUNNING, PowerState.STARTING}
+        if not machine.is_spot or not is_up or machine.condition.provisioning_state == "Deleting":
             message = (
                 f"cannot evict VM {machine.name!r}: priority {machine.priority}, {machine.power_state.value}; "
                 "Azure evicts Spot VMs that run"
@@ -71,6 +78,7 @@ class Moves:
 
     def simulate_eviction(self, machine: Machine, caller: str) -> None:
         """Accept a simulated eviction: it comes later, if the VM still runs then."""
+        self._check_kept(machine, "simulateEviction")
         if not machine.is_spot:
             raise not_spot(machine.name)
         self._tell_success(machine, SIMULATE_EVICTION, caller)
@@ -78,6 +86,7 @@ class Moves:
 
     def stop(self, machine: Machine, caller: str) -> Operation:
         """Deallocate on somebody's word. A VM that is deallocated already stays so, and the operation succeeds."""
+        self._check_kept(machine, "deallocate")
         if machine.power_state is PowerState.DEALLOCATING:
             raise ongoing_operation(machine.name, PowerState.DEALLOCATED, "Deallocate")
         machine.stop_calls.append(self._world.now)
@@ -108,15 +117,72 @@ class Moves:
         self._later(machine, self._start_duration(machine), lambda: self._end_start(machine, operation, before))
         return operation
 
+    def power_off(self, machine: Machine, caller: str) -> Operation:
+        """Stop on somebody's word: the VM keeps its place, and nobody may evict it into nothing."""
+        self._check_kept(machine, "powerOff")
+        if machine.power_state in {PowerState.DEALLOCATED, PowerState.DEALLOCATING}:
+            raise deallocated(machine.name, "powerOff")
+        machine.stop_calls.append(self._world.now)
+        if machine.power_state is PowerState.STOPPED:
+            return self._succeed(machine, self._open_operation(machine, POWER_OFF, caller))
+        self._change_plan(machine)
+        operation = self._open_operation(machine, POWER_OFF, caller)
+        self._annotate(machine, "VirtualMachineStopInitiatedByControlPlane")
+        machine.become(self._world.now, power_state=PowerState.STOPPING, provisioning_state="Updating")
+        durations = self._world.durations
+        self._later(machine, durations.until_unavailable, lambda: self._become_available(machine, "Unavailable"))
+        self._later(machine, durations.deallocation, lambda: self._powered_off(machine, operation))
+        return operation
+
+    def restart(self, machine: Machine, caller: str) -> Operation:
+        """Restart a VM that runs; it is shown as running meanwhile."""
+        self._check_kept(machine, "restart")
+        if machine.power_state in {PowerState.DEALLOCATED, PowerState.DEALLOCATING}:
+            raise deallocated(machine.name, "restart")
+        if machine.power_state is not PowerState.RUNNING:
+            raise not_running(machine.name, "restart")
+        self._change_plan(machine)
+        operation = self._open_operation(machine, RESTART, caller)
+        self._annotate(machine, "VirtualMachineRestarted")
+        machine.become(self._world.now, provisioning_state="Updating")
+        self._later(machine, self._world.durations.start, lambda: self._settled(machine, operation))
+        return operation
+
+    def update(self, machine: Machine, caller: str, tags: Mapping[str, str], size: str, max_price: float) -> Operation:
+        """Write what of a VM may be written; done at once, whatever else is under way."""
+        self._check_kept(machine, "write")
+        machine.size, machine.max_price = size, max_price
+        machine.become(self._world.now, tags=dict(tags))
+        under_way = machine.operation_id
+        operation = self._open_operation(machine, WRITE, caller)
+        machine.operation_id = under_way
+        return self._close_operation(operation, "Succeeded")
+
     def delete(self, machine: Machine) -> None:
         """Remove the VM; an operation that was under way is overtaken."""
         self._change_plan(machine)
         machine.deleted_at = self._world.now
 
+    def delete_by_owner(self, machine: Machine, caller: str) -> Operation:
+        """Remove the VM on somebody's word, which takes as long as to deallocate it. A second word changes nothing."""
+        under_way = self._world.operations.get(machine.operation_id or "")
+        if machine.condition.provisioning_state == "Deleting" and under_way is not None:
+            return under_way
+        self._change_plan(machine)
+        operation = self._open_operation(machine, DELETE, caller)
+        machine.become(self._world.now, provisioning_state="Deleting")
+        self._later(machine, self._world.durations.deallocation, lambda: self._deleted(machine, operation))
+        return operation
+
+    def _check_kept(self, machine: Machine, asked: str) -> None:
+        if machine.condition.provisioning_state == "Deleting":
+            raise marked_for_deletion(machine.name, asked)
+
     def _check_start(self, machine: Machine) -> None:
         refusal = self._refusals.pop(machine, None)
         if refusal is not None:
             raise refusal
+        self._check_kept(machine, "start")
         if machine.power_state is PowerState.DEALLOCATING:
             if machine.eviction_policy == "Delete" and self._being_evicted(machine):
                 raise marked_for_deletion(machine.name, "start")
@@ -176,6 +242,22 @@ class Moves:
     def _evicted(self, machine: Machine) -> None:
         if machine.eviction_policy == "Delete":
             machine.deleted_at = self._world.now
+            machine.deleted_by_eviction = True
+
+    def _powered_off(self, machine: Machine, operation: Operation) -> None:
+        machine.become(self._world.now, power_state=PowerState.STOPPED)
+        self._settled(machine, operation)
+
+    def _settled(self, machine: Machine, operation: Operation) -> None:
+        now = self._world.now
+        machine.become(now, provisioning_state="Succeeded", failure=None, provisioned_at=now)
+        self._succeed(machine, operation)
+
+    def _deleted(self, machine: Machine, operation: Operation) -> None:
+        if machine.power_state not in {PowerState.DEALLOCATED, PowerState.STARTING}:
+            self._world.market.give_back(machine.pool)
+        machine.deleted_at = self._world.now
+        self._close_operation(operation, "Succeeded")
 
     def _stopped(self, machine: Machine, operation: Operation, *, had_place: bool) -> None:
         if had_place:

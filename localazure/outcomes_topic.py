@@ -16,6 +16,7 @@ PATH: Final = "/api/events"
 TOPIC_RESOURCE: Final = "https://eventgrid.azure.net"
 """The resource that a bearer token for a topic must be for (azure-eventgrid 4.22.1)."""
 
+_API_VERSION: Final = "2018-01-01"
 # A custom topic takes 1 MB a request.
 _LARGEST_BODY: Final = 1024**2
 _NEEDED: Final = ("id", "source", "type", "specversion")
@@ -36,8 +37,8 @@ def outcomes_application(topic: OutcomesTopic, principal_of: Callable[[str], str
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or principal_of(token.strip()) is None:
             return _refusal(401, "Unauthorized", "The request authorization is missing, or its token is not good.")
-        if "api-version" not in request.query:
-            return _refusal(400, "BadRequest", "The request needs an api-version.")
+        if request.query.get("api-version") != _API_VERSION:
+            return _refusal(400, "BadRequest", f"The api-version of a custom topic is {_API_VERSION}.")
         try:
             events = _events(await request.text())
         except ValueError as error:

@@ -66,6 +66,17 @@ def not_found(name: str, resource_group: str) -> Refused:
     )
 
 
+def entity_not_found() -> Refused:
+    """Say what Compute says of a VM that its eviction deleted (recorded)."""
+    return Refused(404, "NotFound", "The entity was not found in this Azure location.")
+
+
+def method_not_allowed(method: str, address: str, allowed: Sequence[str]) -> Refused:
+    """Say that nothing answers to this method here (reported)."""
+    message = f"The HTTP method '{method}' is not supported on the resource '{address[:1000]}'."
+    return Refused(405, "MethodNotAllowed", message, headers={"Allow": ", ".join(allowed)})
+
+
 def group_not_found(resource_group: str) -> Refused:
     """No such resource group."""
     return Refused(404, "ResourceGroupNotFound", f"Resource group '{resource_group}' could not be found.")
@@ -88,6 +99,35 @@ def marked_for_deletion(name: str, asked: str) -> Refused:
         "OperationNotAllowed",
         f"Operation '{asked}' is not allowed on VM '{name}' since the VM is marked for deletion. "
         "You can only retry the Delete operation (or wait for an ongoing one to complete).",
+    )
+
+
+def deallocated(name: str, asked: str) -> Refused:
+    """Say that the VM has no place to do this in (documented template)."""
+    return Refused(
+        409,
+        "OperationNotAllowed",
+        f"Operation '{asked}' is not allowed on VM '{name}' since the VM is either deallocated or marked to be "
+        "deallocated. Please refer to https://aka.ms/vmpowerstates to learn about different VM power states.",
+    )
+
+
+def not_running(name: str, asked: str) -> Refused:
+    """Say that only a running VM can do this. The wording is ours: no recording was found."""
+    return Refused(
+        409, "OperationNotAllowed", f"Operation '{asked}' is not allowed on VM '{name}' since the VM is not running."
+    )
+
+
+def unchangeable(target: str) -> Refused:
+    """Say that a property stays as it was made (documented template)."""
+    return Refused(409, "PropertyChangeNotAllowed", f"Changing property '{target}' is not allowed.")
+
+
+def not_while_allocated(name: str, target: str) -> Refused:
+    """Say that a VM must be deallocated for this. The wording is ours: no recording was found."""
+    return Refused(
+        409, "OperationNotAllowed", f"Property '{target}' of VM '{name}' can be changed only while it is deallocated."
     )
 
 

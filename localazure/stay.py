@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import sys
 from datetime import timedelta
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from localazure.az_env import LOGINS, leave_login, remove_login
 from localazure.control import ADDRESS_FILE, control_application
 from localazure.laptop import laptop_azure
 from localazure.scenarios import TAG
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from localazure.laptop import Laptop
-
-OPERATOR_FILE: Final = "operator.json"
-"""Read by the operator's commands with ``--local``: spot_responder/commands/operators.py."""
 
 SECOND: Final = timedelta(seconds=1)
 DURATIONS: Final = Durations(
@@ -69,14 +66,16 @@ async def _stay(folder: Path) -> None:
         laptop.event_grid.log.listen(timeline.event)
         follow = asyncio.create_task(timeline.follow(laptop))
         await _listen(laptop, folder)
-        _let_operators_in(laptop, folder)
+        leave_login(folder, "operator", laptop.operator)
+        leave_login(folder, "owner", await laptop.log_in("owner"))
         page = f"{laptop.host.url}/api/status?code={laptop.host.function_key}"
         sys.stdout.write(_WELCOME.format(vms=_vms(laptop), page=page, command=CommandLine(local=True)("status")))
         sys.stdout.flush()
         await ended.wait()
         follow.cancel()
-        for file in (ADDRESS_FILE, OPERATOR_FILE):
-            (folder / file).unlink(missing_ok=True)
+        (folder / ADDRESS_FILE).unlink(missing_ok=True)
+        for login in LOGINS:
+            remove_login(folder, login)
 
 
 def _vms(laptop: Laptop) -> str:
@@ -92,14 +91,6 @@ async def _listen(laptop: Laptop, folder: Path) -> None:
     (folder / ADDRESS_FILE).write_text(f"http://127.0.0.1:{runner.addresses[0][1]}\n", encoding="utf-8")
 
 
-def _let_operators_in(laptop: Laptop, folder: Path) -> None:
-    """Leave behind how `spot-responder … --local` finds this world; only its user may read it."""
-    file = folder / OPERATOR_FILE
-    file.unlink(missing_ok=True)
-    file.touch(mode=0o600)
-    file.write_text(json.dumps(dict(laptop.operator), indent=2) + "\n", encoding="utf-8")
-
-
 _WELCOME: Final = """\
 The laptop Azure is running, with the app in it. Its VMs, all Spot:
 {vms}
@@ -110,6 +101,7 @@ In another terminal:
   make empty POOL=Standard_D2s_v5    no capacity any more for that size: vm-1, vm-2, vm-3
   make fill POOL=Standard_D2s_v5     plenty of it again
   {command}      what is going on (or explain vm-1, plan, hold vm-1, …)
+  eval "$(make -s az-env)"           from then on az is its owner's: az vm list -d -o table
 The status page: {page}
 The app's log is .local/host.log. Ctrl-C ends it all. Times below are those that the commands show, in your time zone.
 """

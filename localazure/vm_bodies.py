@@ -94,8 +94,9 @@ def _provisioning_status(condition: Condition) -> dict[str, str]:
             "message": condition.failure.message,
             "time": offset_time(condition.provisioned_at),
         }
-    if condition.provisioning_state == "Updating":
-        return {"code": "ProvisioningState/updating", "level": "Info", "displayStatus": "Updating"}
+    if condition.provisioning_state in {"Updating", "Deleting"}:
+        word = condition.provisioning_state
+        return {"code": f"ProvisioningState/{word.lower()}", "level": "Info", "displayStatus": word}
     return _provisioned_ok(condition)
 
 

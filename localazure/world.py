@@ -169,6 +169,11 @@ class World:
         machine = self._machines.get(vm_id.lower())
         return machine if machine is not None and machine.deleted_at is None else None
 
+    def is_gone_by_eviction(self, vm_id: str) -> bool:
+        """Whether there was a VM of this id, and its eviction deleted it."""
+        machine = self._machines.get(vm_id.lower())
+        return machine is not None and machine.deleted_by_eviction
+
     def machine(self, name_or_id: str) -> Machine:
         """Look up a VM, gone ones included.
 
@@ -210,6 +215,22 @@ class World:
     def start(self, machine: Machine, caller: str) -> Operation:
         """Accept a start, to end later, well or not; raises ``Refused`` where Azure says no at once."""
         return self._moves.start(machine, caller)
+
+    def power_off(self, machine: Machine, caller: str) -> Operation:
+        """Stop a VM without giving its place up; raises ``Refused`` where it has none."""
+        return self._moves.power_off(machine, caller)
+
+    def restart(self, machine: Machine, caller: str) -> Operation:
+        """Restart a VM; raises ``Refused`` where it does not run."""
+        return self._moves.restart(machine, caller)
+
+    def update(self, machine: Machine, caller: str, tags: Mapping[str, str], size: str, max_price: float) -> Operation:
+        """Write tags, size and price of a VM; raises ``Refused`` where it is being deleted."""
+        return self._moves.update(machine, caller, tags, size, max_price)
+
+    def delete_by_owner(self, machine: Machine, caller: str) -> Operation:
+        """Delete a VM on somebody's word, to be gone later."""
+        return self._moves.delete_by_owner(machine, caller)
 
     def refuse_next_start(self, name: str, code: str, message: str, status: int = 409) -> None:
         """Let the next start of this VM be refused at once, one time."""

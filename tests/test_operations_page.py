@@ -77,5 +77,5 @@ def test_each_block_of_commands_says_in_which_subscription_it_works() -> None:
             assert [
                 one
                 for one in commands
-                if not re.search(r"--subscription |--ids\b|--resource-id /subscriptions/|^az login", one)
+                if not re.search(r"--subscription |--ids\b|--resource-id /subscriptions/|^az (login|ad) ", f"{one} ")
             ] == []

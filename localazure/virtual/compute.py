@@ -10,7 +10,7 @@ from azure.core.exceptions import HttpResponseError
 from localazure import moves
 from localazure.arm import operation_body
 from localazure.limits import GET_OPERATION, LOW_COST_GET, UPDATE_VM
-from localazure.refusals import Refused, not_found
+from localazure.refusals import Refused, entity_not_found, not_found
 from localazure.virtual.answers import Answer
 from localazure.virtual.wire import Door
 from localazure.vm_bodies import power_status
@@ -92,6 +92,8 @@ class ComputeDouble:
 
     def _machine(self, vm_id: str) -> Machine:
         machine = self._world.find(vm_id)
+        if machine is None and self._world.is_gone_by_eviction(vm_id):
+            raise entity_not_found()
         if machine is None:
             _, _, _, _, group, *_, name = vm_id.split("/")
             raise not_found(name, group)

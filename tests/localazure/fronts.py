@@ -24,6 +24,8 @@ from localazure.world import World
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from localazure.deployed import Deployed
+
 START: Final = datetime(2025, 11, 16, 23, 19, 30, tzinfo=UTC)
 VM1: Final = (
     "/subscriptions/11111111-1111-4111-8111-111111111111/resourceGroups/rg1"
@@ -115,7 +117,12 @@ class Credential:
 
 @asynccontextmanager
 async def serve(
-    folder: Path, *, tick: timedelta = timedelta(), world: World | None = None, roles: dict[str, Role] | None = None
+    folder: Path,
+    *,
+    tick: timedelta = timedelta(),
+    world: World | None = None,
+    roles: dict[str, Role] | None = None,
+    beside: Deployed | None = None,
 ) -> AsyncIterator[Front]:
     """Serve a world on loopback over TLS; without one given, a world with the Spot VM ``vm1`` in group ``rg1``."""
     clock = Clock(tick=tick)
@@ -129,7 +136,7 @@ async def serve(
     authority.cert_pem.write_to_path(str(ca_file))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
-    server = TestServer(arm_application(access, graph), scheme="https", host="127.0.0.1")
+    server = TestServer(arm_application(access, graph, beside), scheme="https", host="127.0.0.1")
     await server.start_server(ssl=context)
     trusting = ssl.create_default_context(cafile=str(ca_file))
     try:
