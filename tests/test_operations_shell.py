@@ -17,7 +17,7 @@ import pytest
 
 from localazure.azurite import ACCOUNT
 from localazure.deployed import deployed
-from localazure.laptop import EVENT_FILTERS
+from localazure.laptop import EVENT_FILTERS, TEMPLATE
 from localazure.roles import RESPONDER_ROLE
 from tests.az_commands import history_expansions, shell_code_of
 

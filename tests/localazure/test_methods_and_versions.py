@@ -14,7 +14,7 @@ from localazure.deployed import deployed
 from localazure.event_grid_webhook import PATH as WEBHOOK
 from localazure.event_grid_webhook import event_grid_routes
 from localazure.identity import TokenIssuer, identity_application
-from localazure.laptop import EVENT_FILTERS
+from localazure.laptop import EVENT_FILTERS, TEMPLATE
 from localazure.outcomes_topic import PATH as TOPIC
 from localazure.outcomes_topic import OutcomesTopic, outcomes_application
 from localazure.roles import RESPONDER_ROLE
