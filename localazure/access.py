@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 
 from localazure.limits import Limits
+from localazure.operation_answers import OperationAnswers
 from localazure.refusals import Refused
 from localazure.roles import NO_ROLE
 from localazure.timestamps import guid
@@ -38,6 +39,7 @@ class Access:
     roles: Mapping[str, Role]
     signing_key: bytes
     limits: Limits = field(default_factory=Limits)
+    operation_answers: OperationAnswers = field(default_factory=OperationAnswers)
     checked: set[tuple[str, str]] = field(default_factory=set)
 
     def enter(self, request: web.Request) -> str:

@@ -12,9 +12,10 @@ from localazure import deployed, directory, moves, network, tags
 from localazure.arm_resources import GROUP_PATH, SUBSCRIPTION_PATH, Resource, listed, read_content, reply
 from localazure.limits import DELETE_VM, GET_OPERATION, HIGH_COST_GET, LOW_COST_GET, UPDATE_VM, Policy
 from localazure.operation_addresses import address, is_signed
+from localazure.operation_answers import monitored, operation_body
 from localazure.operations import IN_PROGRESS, Call
 from localazure.refusals import Refused, entity_not_found, group_not_found, not_found
-from localazure.timestamps import TENANT_ID, guid, offset_time
+from localazure.timestamps import TENANT_ID, guid
 from localazure.vm_bodies import instance_view, vm_body
 from localazure.vm_writes import read_patch, read_put
 
@@ -77,6 +78,7 @@ def arm_application(access: Access, graph: Graph, beside: Deployed | None = None
 
     async def answer(request: web.Request) -> web.Response:
         body = await request.read()
+        await access.operation_answers.keep_silent(request)
         return access.respond(request, lambda principal: reply(resources, access, request, body, principal))
 
     async def metadata(request: web.Request) -> web.Response:
@@ -241,19 +243,20 @@ def _accepted(question: Question, operation: Operation) -> web.Response:
     origin, key = str(question.request.url.origin()), question.access.signing_key
     version = question.request.query["api-version"]
     identifier = f"tenantId={TENANT_ID},objectId={guid('principal', question.principal)}"
-    return web.Response(
-        status=202,
-        headers={
+    return question.access.operation_answers.accept(
+        {
             "Azure-AsyncNotification": "Enabled",
             "Azure-AsyncOperation": address(origin, operation, version, key),
             "Location": address(origin, operation, version, key, monitor=True),
             "Retry-After": RETRY_AFTER,
             "x-ms-operation-identifier": f"{identifier}/{operation.location}/{operation.operation_id}",
-        },
+        }
     )
 
 
 def _poll(access: Access, request: web.Request, principal: str, match: re.Match[str]) -> web.Response:
+    if (instead := access.operation_answers.instead(request.path)) is not None:
+        return instead
     access.authorize(principal, READ_OPERATION, match["scope"])
     if not is_signed(match["operation"], request.query, access.signing_key):
         raise Refused(403, "AuthorizationFailed", "The signature of this operation's address is not valid.")
@@ -263,30 +266,12 @@ def _poll(access: Access, request: web.Request, principal: str, match: re.Match[
     now, subscription = access.world.now, match["subscription"].lower()
     headers = access.limits.take_arm("GET", principal, subscription, READ_OPERATION, now)
     headers |= access.limits.take_compute(GET_OPERATION, operation.operation_id, subscription, operation.location, now)
-    monitored = request.query.get("monitor", "").lower() == "true"
-    response = _monitored(operation) if monitored else web.json_response(operation_body(operation))
+    at_location = request.query.get("monitor", "").lower() == "true"
+    response = monitored(operation) if at_location else web.json_response(operation_body(operation))
     if operation.status == IN_PROGRESS:
         response.headers["Retry-After"] = RETRY_AFTER
     response.headers.update(headers)
     return response
-
-
-def _monitored(operation: Operation) -> web.Response:
-    """Answer at ``Location``: 202 while it runs, then 200 or the error."""
-    if operation.error is not None:
-        raise Refused(409, operation.error.code, operation.error.message)
-    return web.Response(status=202 if operation.status == IN_PROGRESS else 200)
-
-
-def operation_body(operation: Operation) -> dict[str, object]:
-    """Give the body of a poll. It comes with HTTP 200 also where the operation failed."""
-    body: dict[str, object] = {"startTime": offset_time(operation.started_at)}
-    if operation.ended_at is not None:
-        body["endTime"] = offset_time(operation.ended_at)
-    body["status"] = operation.status
-    if operation.error is not None:
-        body["error"] = {"code": operation.error.code, "message": operation.error.message}
-    return body | {"name": operation.operation_id}
 
 
 # That instanceView/read is needed where the view is expanded is an assumption.

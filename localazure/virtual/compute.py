@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from azure.core.exceptions import HttpResponseError
 
 from localazure import moves
-from localazure.arm import operation_body
 from localazure.limits import GET_OPERATION, LOW_COST_GET, UPDATE_VM
+from localazure.operation_answers import operation_body
 from localazure.refusals import Refused, entity_not_found, not_found
 from localazure.virtual.answers import Answer
 from localazure.virtual.wire import Door

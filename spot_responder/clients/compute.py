@@ -54,6 +54,7 @@ class Compute:
 
     arm_endpoint: str
     new_client: Callable[[str], ComputeManagementClient]
+    poll_patience_s: float = POLL_PATIENCE_S
     _clients: dict[str, ComputeManagementClient] = field(default_factory=dict)
     _reads: Turns = field(default_factory=lambda: Turns(READS, "x-ms-ratelimit-remaining-subscription-reads"))
     _polls: Turns = field(default_factory=lambda: Turns(READS, "x-ms-ratelimit-remaining-subscription-reads"))
@@ -115,7 +116,7 @@ class Compute:
     async def _poll(self, operation_url: str, subscription_id: str, hear: Hook) -> Operation:
         request = HttpRequest("GET", operation_url)
         try:
-            async with asyncio.timeout(POLL_PATIENCE_S):
+            async with asyncio.timeout(self.poll_patience_s):
                 response = await self._client(subscription_id).send_request(
                     request, raw_response_hook=hear, permit_redirects=False
                 )
