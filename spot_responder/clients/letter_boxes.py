@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ResourceModifiedError, ResourceNotFoundError
+from azure.storage.blob import StorageErrorCode
 
 from spot_responder.clients.operator_errors import could_not_look, dead_letters_not_set
 from spot_responder.letters import Letter, Place, QueueCounts, Unseen, without_dead_letter_fields
@@ -187,7 +188,9 @@ class LetterBoxes:
                 await container.upload_blob(name, json.dumps(events), overwrite=True, **unchanged)
             else:
                 await container.delete_blob(name, **unchanged)
-        except ResourceNotFoundError:
+        except ResourceNotFoundError as error:
+            if getattr(error, "error_code", None) != StorageErrorCode.BLOB_NOT_FOUND:
+                raise
             return False
         return True
 

@@ -20,19 +20,25 @@ from azure.data.tables.aio import TableServiceClient
 from localazure.azurite import azurite
 from localazure.certificate import write_certificate
 from localazure.identity import PrincipalCredential, TokenIssuer
+from localazure.refusals import Refused
 from localazure.virtual.storage import Table, TableDouble
-from localazure.virtual.wire import Wire
+from localazure.virtual.wire import Door, Wire
 from spot_responder.clients.rows import recovery_key
 from spot_responder.clients.store import Tables
 from spot_responder.doors import ChangedMeanwhileError, GateChangedError, StoreFailedError
+from spot_responder.messages import operator_asked_event
+from spot_responder.operating import hold
 from spot_responder.pools import Pool, pool_of
 from spot_responder.recoveries import Outcome
+from spot_responder.vms import VmId
 from tests.makers import VM_ID, at, recovery, spot_vm
-from tests.stories import Script
+from tests.stories import Script, refused, starts
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
+
+    from tests.stories import NewAzure
 
     type Story = Callable[[Tables], Awaitable[None]]
     type Telling = Callable[[Path, Story], None]
@@ -177,3 +183,41 @@ def test_the_clients_raise_what_the_store_goes_by(tell: Telling, tmp_path: Path)
         assert await refusal(table.delete_entity("p", "b", etag=new, **if_same)) is None
 
     tell(tmp_path, story)
+
+
+@pytest.mark.parametrize("code", ["TableNotFound", "AccountIsDisabled", ""])
+def test_a_404_that_does_not_speak_of_the_row_is_a_failure(code: str) -> None:
+    """A table that is not there, a gateway that knows no such host: no hold and no stop is to be forgotten for that."""
+    script = Script()
+
+    async def story() -> None:
+        wire = Wire(script, settle=lambda: None, die=lambda: None)
+        tables = Tables(*(cast("Any", TableDouble(Table(name), wire)) for name in NAMES))
+        etag = await tables.save(recovery(), None)
+        for door, ask in (
+            (Door.ROW_READ, lambda: tables.load(VM_ID)),
+            (Door.ROW_READ, tables.all_recoveries),
+            (Door.ROW_WRITE, lambda: tables.save(recovery(), etag)),
+        ):
+            script.next(door, refused(Refused(404, code, "not found")))
+            with pytest.raises(StoreFailedError):
+                await ask()
+
+    asyncio.run(story())
+
+
+def test_a_held_vm_whose_row_is_not_found_once_is_not_started(new_azure: NewAzure) -> None:
+    """Held at 10:00 while it waits for capacity; the table answers once that there is no such row: it stays down."""
+    azure = new_azure()
+    vm = azure.add_vm()
+    azure.world.set_capacity(azure.pool_key(), 0)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:01"))
+    azure.do(hold(azure.clients().store, VmId.parse(vm.vm_id), azure.now, lambda: "hold"))
+    azure.world.set_capacity(azure.pool_key(), None)
+    before = starts(azure)
+    no_row = refused(Refused(404, "ResourceNotFound", "The specified resource does not exist."))
+    azure.script.next(Door.ROW_READ, no_row, about="recoveries/")
+    azure.handle(operator_asked_event(VmId.parse(vm.vm_id), azure.now, "asked"))
+    azure.run_until(at("13:00"))
+    assert starts(azure) == before
