@@ -100,7 +100,7 @@ class Compute:
                     raise HttpResponseError(response=response)
             except AzureError as error:
                 refused = refusal(error, what)
-                if refused.failure.kind in _NOT_TO_BE_ASKED and not refused.failure.lacks_token:
+                if refused.failure.kind in _NOT_TO_BE_ASKED:
                     return Operation(OperationState.LOST)
                 raise refused from error
         # While it runs, an address taken from "Location" answers 202 and nothing else (facts/arm.md §1).
