@@ -207,6 +207,13 @@ MUTANTS: Final = (
     ),
     Mutant(
         "told",
+        "a code that nobody knows is a conflict at 409",
+        "failures.py",
+        "no_more_is_said = status == HTTPStatus.CONFLICT and innermost is None",
+        "no_more_is_said = status == HTTPStatus.CONFLICT",
+    ),
+    Mutant(
+        "told",
         "rows are saved whoever saved them since",
         "clients/store.py",
         "                row, mode=UpdateMode.REPLACE, etag=etag, match_condition=MatchConditions.IfNotModified\n",

@@ -14,7 +14,7 @@ from soak.live import is_lost, lost_vms
 from soak.polite import MOST_LOOKS_AN_HOUR, impolite, most_starts_an_hour
 from soak.safe import unsafe_starts
 from soak.seen import Seen, Told
-from soak.told import unnamed, untold, untrue
+from soak.told import unheard, unnamed, untold, untrue
 from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, StoreFailedError
 from spot_responder.messages import FOLLOW_UP_TYPE
 
@@ -128,6 +128,7 @@ class Witness:
         seen = self._seen
         seen.holds.setdefault(row["vm_id"].lower(), []).append((seen.azure.clock.now(), bool(row["held_at"])))
         if not row["outcome"]:
+            seen.broken.extend(unheard(seen, row))
             seen.opened[row["recovery_id"]] = row["vm_id"]
             if not row["reason"] or not row["wake_at"]:
                 seen.broken.append(f"told: {row['vm_id']} waits without a reason or an end")

@@ -18,7 +18,7 @@ from localazure.virtual.azure import VirtualAzure
 from localazure.virtual.wire import Door
 from localazure.world import OWNER, Durations
 from soak.promises import Witness
-from soak.weather import REFUSALS, START_CODES, Climate, Outage, Weather
+from soak.weather import REFUSALS, START_CODES, STUCK_WITH, Climate, Outage, Weather
 from spot_responder.doors import ChangedMeanwhileError, StoreFailedError
 from spot_responder.operating import hold, release
 from spot_responder.policy import Policy, RestartWhen
@@ -152,6 +152,8 @@ class Story:
         if self._rarely_not(0.05):
             door, now = self._chance.choice((Door.GRAPH, Door.VM_READ)), self._azure.clock.now()
             self._weather.outages.append(Outage(door, now, until, self._chance.choice(REFUSALS[door])))
+        if self._chance.randrange(8) == 0:
+            self._weather.logins_out.append(self._while(until))
         acts = [act for act, weight in self._acts() for _ in range(weight)]
         while self._azure.clock.now() < until:
             self._chance.choice(acts)(self._chance.choice(self._world.machines()))
@@ -183,6 +185,7 @@ class Story:
             (self._delete, 1),
             (self._let_start_fail, 5),
             (self._refuse_start, 2),
+            (self._stick, 1),
             (self._simulate_eviction, 1),
             (self._hold_or_release, 2),
             (lambda _: self._azure.app.kill_one(), 3),
@@ -232,6 +235,10 @@ class Story:
         if machine.deleted_at is None:
             self._world.refuse_next_start(machine.vm_id, *self._chance.choice(START_CODES))
 
+    def _stick(self, machine: Machine) -> None:
+        """Let each start be refused for one reason, which does not pass by itself."""
+        self._weather.stuck[machine.vm_id.lower()] = self._chance.choice(STUCK_WITH)
+
     def _simulate_eviction(self, machine: Machine) -> None:
         if machine.deleted_at is None:
             self._as_owner(lambda: self._world.simulate_eviction(machine.vm_id))
@@ -256,9 +263,12 @@ class Story:
 
     def _shut_a_door(self, until: datetime) -> None:
         door = self._chance.choice((*Door, *_OUR_OWN))
-        begin = self._azure.clock.now() + (until - self._azure.clock.now()) * self._chance.random()
-        end = begin + timedelta(minutes=self._chance.uniform(1, 40))
+        begin, end = self._while(until)
         self._weather.outages.append(Outage(door, begin, end, self._chance.choice(REFUSALS[door])))
+
+    def _while(self, until: datetime) -> tuple[datetime, datetime]:
+        begin = self._azure.clock.now() + (until - self._azure.clock.now()) * self._chance.random()
+        return begin, begin + timedelta(minutes=self._chance.uniform(1, 40))
 
     def _scale_set(self, number: int) -> str | None:
         if self._rarely_not(0.9):

@@ -46,6 +46,7 @@ class Seen:
         looks: how many messages were answered for each VM and hour.
         slow_downs: what Azure asked for that the app has taken note of, since when.
         follow_ups: the most valid follow-ups that a VM had on the queue at once.
+        refused: for each recovery, with which codes its starts were refused one after the other, and since when.
         broken: what was seen to be wrong as it happened.
     """
 
@@ -58,6 +59,7 @@ class Seen:
     looks: Counter[str] = field(default_factory=Counter)
     slow_downs: list[tuple[datetime, SlowDown]] = field(default_factory=list)
     follow_ups: Counter[str] = field(default_factory=Counter)
+    refused: dict[str, list[tuple[datetime, str]]] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
 
     def rows(self) -> list[Mapping[str, Any]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from localazure.machines import PowerState
 from localazure.virtual.wire import Door
 from soak.seen import CLOCKS, LOOK, conditions, is_tagged
-from spot_responder.clients.outcomes import CLOSED_TYPE
+from spot_responder.clients.outcomes import CLOSED_TYPE, NEEDS_SOMEBODY_TYPE
 from spot_responder.recoveries import Outcome
 
 if TYPE_CHECKING:
@@ -23,6 +23,15 @@ if TYPE_CHECKING:
 
 NAMED_WITHIN: Final = timedelta(minutes=32)
 """What keeps the app from a look for half an hour is told with the look that is due then."""
+
+_AT_THE_LATEST: Final = {
+    "AuthorizationFailed": 1,
+    "KeyVaultAccessForbidden": 1,
+    "InvalidResourceType": 1,
+    "QuotaExceeded": 1,
+    "NeverSeenBefore": 3,
+}
+"""After so many refusals with such a code, one after the other, somebody is told."""
 
 _UP: Final = frozenset({PowerState.RUNNING, PowerState.STARTING})
 
@@ -67,7 +76,7 @@ def unnamed(seen: Seen) -> Iterator[str]:
     """
     weather, app = seen.weather, seen.azure.app
     is_out = {outage.door for outage in weather.outages}
-    is_plain = not (weather.climate.refused or weather.climate.death)
+    is_plain = not (weather.climate.refused or weather.climate.death or weather.logins_out)
     if not is_plain or not is_out <= {Door.GRAPH, Door.VM_READ}:
         return
     is_said = bool(app.storage.health.rows)
@@ -77,6 +86,30 @@ def unnamed(seen: Seen) -> Iterator[str]:
         blocked = row is not None and row["notice"] == "blocked"
         if seen.azure.clock.now() - since > NAMED_WITHIN and not is_said and not blocked and event["subject"]:
             yield f"told: {event['subject']} could not be looked at since {since:%H:%M:%S}, and nobody is told"
+
+
+def unheard(seen: Seen, row: Mapping[str, Any]) -> Iterator[str]:
+    """Say that somebody is needed for a recovery, by what its row knows of refusals, and nobody was told.
+
+    Told before the row is saved that knows of it; unless the topic did not take at once what it was told meanwhile.
+    """
+    attempt, refused = json.loads(row["attempt"]), seen.refused.setdefault(row["recovery_id"], [])
+    if attempt is None or attempt["failure"] is None or sum(json.loads(row["failures"]).values()) <= len(refused):
+        return
+    code = attempt["failure"]["code"]
+    refused.append((seen.azure.clock.now(), code))
+    run = refused[-_AT_THE_LATEST.get(code, len(refused) + 1) :]
+    if len(run) < _AT_THE_LATEST.get(code, len(refused) + 1) or any(each != code for _, each in run):
+        return
+    heard = seen.azure.app.storage.heard
+    is_told = any(event.type == NEEDS_SOMEBODY_TYPE and _is_of(event, row) for event in heard)
+    topic_was_out = seen.weather.untold_at is not None and seen.weather.untold_at >= run[0][0] - LOOK
+    if not is_told and not topic_was_out:
+        yield f"told: {row['vm_id']} was refused with {code}, {len(run)} times in a row, and nobody was told"
+
+
+def _is_of(event: CloudEvent[dict[str, object]], row: Mapping[str, Any]) -> bool:
+    return bool((event.data or {}).get("recoveryId") == row["recovery_id"])
 
 
 def _closings(seen: Seen) -> Iterator[CloudEvent[dict[str, object]]]:

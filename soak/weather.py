@@ -79,6 +79,15 @@ START_CODES: Final = (
 )
 """What a start may be refused with, at once or inside the operation (``facts/arm.md`` §1, "Decision table")."""
 
+STUCK_WITH: Final = (
+    Refused(409, "NeverSeenBefore", "Nobody knows."),
+    Refused(404, "NeverSeenBefore", "Nobody knows."),
+    Refused(409, "KeyVaultAccessForbidden", "Unable to access key vault resource to enable encryption at rest."),
+    Refused(404, "InvalidResourceType", "The resource type could not be found in the namespace 'Microsoft.Compute'."),
+    Refused(403, "AuthorizationFailed", "The client does not have authorization to perform the action."),
+)
+"""What each start of a VM may be refused with, until somebody mends it."""
+
 _DENIED: Final = Refused(403, "AuthorizationFailed", "The client does not have authorization to perform the action.")
 _BROKEN: Final = Refused(500, "InternalServerError", "Encountered internal server error.")
 _UNAVAILABLE: Final = Refused(503, "ServerBusy", "The server is busy.")
@@ -177,6 +186,12 @@ class Weather:
     climate: Climate
     chance: Random
     outages: list[Outage] = field(default_factory=list)
+    logins_out: list[tuple[datetime, datetime]] = field(default_factory=list)
+    """From when to when nobody gives tokens: whatever is asked, nothing is sent."""
+    stuck: dict[str, Refused] = field(default_factory=dict)
+    """By the VM's key: what each of its starts is refused with."""
+    untold_at: datetime | None = None
+    """When the topic did last not take at once what was told."""
     is_calm: bool = False
     faults: int = 0
     starts: list[tuple[datetime, str]] = field(default_factory=list)
@@ -194,12 +209,14 @@ class Weather:
     def of(self, door: Door, target: str) -> Passage:
         """Say how a request fares."""
         before = self.faults
-        passage = self._passage(door)
+        passage = self._passage(door, target.lower())
         if door is Door.OPERATION_READ and (spoiled := self._spoiled(target)):
             passage = replace(passage, refusal=spoiled)
+        if door is Door.OUTCOME and (self.faults > before or passage.seconds >= 1):
+            self.untold_at = self._now()
         if self.faults > before:
             self.asked_to_slow_down.pop(asyncio.current_task(), None)
-        if door is Door.VM_START and passage.death is not Death.BEFORE and passage.arrives:
+        if door is Door.VM_START and passage.death is not Death.BEFORE and passage.arrives and passage.has_token:
             self.starts.append((self._now(), target.lower()))
             self._note_retry_after(passage, target.lower())
         return passage
@@ -242,11 +259,17 @@ class Weather:
     def _late(self) -> timedelta:
         return timedelta(seconds=self.chance.choice((5, 40, 300, 1500)) * self.chance.random())
 
-    def _passage(self, door: Door) -> Passage:
+    def _passage(self, door: Door, target: str) -> Passage:
         seconds = self.chance.uniform(0.01, 0.3)
         if self.is_calm:
             return Passage(seconds)
         now = self._now()
+        if any(begin <= now < end for begin, end in self.logins_out):
+            self.faults += 1
+            return Passage(seconds, has_token=False)
+        if door is Door.VM_START and target in self.stuck:
+            self.faults += 1
+            return Passage(seconds, refusal=self.stuck[target])
         shut = next((one for one in self.outages if one.door is door and one.begin <= now < one.end), None)
         if shut is not None:
             self.faults += 1

@@ -230,17 +230,6 @@ def test_a_look_without_a_token_comes_back_soon_and_no_hint_is_let_go(
     assert "role" not in denied[0]
 
 
-def test_a_start_under_way_is_not_lost_for_want_of_a_token(new_azure: NewAzure) -> None:
-    """Its operation could not be asked about once: what it says afterwards counts."""
-    azure = new_azure()
-    azure.add_vm(power_state="deallocated")
-    azure.world.set_capacity(azure.pool_key(), 0)
-    azure.script.next(Door.OPERATION_READ, NO_TOKEN)
-    azure.put(preempted("render-1"))
-    azure.run_until(at("10:04"))
-    assert azure.recovery().failures[FailureKind.CAPACITY] >= 1
-
-
 def test_no_token_needs_somebody_when_it_lasts() -> None:
     """Not at once, as a missing right."""
     assert of_failures(no_token("az login"), 9, 29 * MINUTE) is None
