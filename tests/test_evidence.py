@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spot_responder.evidence import WEAK_STOP_WINDOW, Evidence, Verdict
+from spot_responder.policy import START_PATIENCE
 from spot_responder.signals import Signal, SignalKind, Source
 from spot_responder.vms import Annotation
 from tests.makers import TEN, at, evicted, signal
@@ -49,7 +50,9 @@ def test_unavailable_and_our_own_signals_prove_nothing() -> None:
 
 def test_what_has_no_time_cannot_be_weighed() -> None:
     """The responder gives such a signal the time of its arrival; without one it says nothing."""
-    assert told(replace(evicted(), occurred_at=None)).verdict is Verdict.UNKNOWN
+    timeless = replace(evicted(), occurred_at=None)
+    assert told(timeless).verdict is Verdict.UNKNOWN
+    assert told(evicted()).settled(at("10:05")).with_signal(timeless).verdict is Verdict.UNKNOWN
 
 
 def test_an_owner_who_stops_an_evicted_vm_has_the_last_word() -> None:
@@ -143,6 +146,18 @@ def test_an_arm_operation_without_a_caller_is_weak() -> None:
     assert told(evicted(at("10:00")), platform).verdict is Verdict.EVICTED
 
 
+def test_only_an_arm_operation_is_somebodys_word() -> None:
+    """An annotation is Azure's own, whatever stands beside it: right after an eviction it is a part of that."""
+    annotated = signal(OWNER_STOPPED, at("10:01"), has_caller=True)
+    assert told(evicted(at("10:00")), annotated).verdict is Verdict.EVICTED
+
+
+def test_an_annotation_that_resource_graph_shows_is_no_firmer_than_one_that_is_told() -> None:
+    """Evicted at ten; the graph shows a deallocation five minutes later: a part of the eviction, as far as we know."""
+    deallocated = Annotation("VirtualMachineDeallocationInitiated", at("10:05"))
+    assert told(evicted(at("10:00"))).with_annotation(deallocated).verdict is Verdict.EVICTED
+
+
 def test_a_start_clears_the_owners_stop() -> None:
     """Stopped at 9:00, started at 9:30: the wish is over."""
     start = signal(SignalKind.STARTED, at("9:30"), source=Source.ARM_OPERATION, has_caller=True)
@@ -155,6 +170,32 @@ def test_a_start_settles_an_eviction_before_it() -> None:
     start = signal(SignalKind.STARTED, at("9:30"), source=Source.AVAILABILITY_STATUS)
     assert told(evicted(at("9:00")), start).verdict is Verdict.UNKNOWN
     assert told(start, evicted(at("9:00"))).verdict is Verdict.UNKNOWN
+
+
+def test_a_start_that_somebody_sent_to_arm_settles_an_eviction_before_it() -> None:
+    """Evicted at 9:00, and at 9:30 ARM tells that its owner's start succeeded: the eviction is over."""
+    start = signal(SignalKind.STARTED, at("9:30"), source=Source.ARM_OPERATION, has_caller=True)
+    assert told(evicted(at("9:00")), start).verdict is Verdict.UNKNOWN
+
+
+def test_an_eviction_that_is_told_after_somebody_began_to_start_the_vm_counts() -> None:
+    """An annotation says that a start began at 9:30, not that it succeeded; the eviction of 9:00 is told only then."""
+    begun = Annotation("VirtualMachineStartInitiatedByControlPlane", at("9:30"))
+    assert Evidence().with_annotation(begun).with_signal(evicted(at("9:00"))).verdict is Verdict.EVICTED
+
+
+def test_an_echo_bears_the_time_of_our_request_or_of_the_end_of_its_patience() -> None:
+    """Azure's times are whole seconds: what happened in the very second of our request is its echo all the same."""
+    asked = replace(told(firm_stop("9:30")), start_asked_at=at("10:00"))
+    for occurred_at in (at("10:00"), at("10:00") + START_PATIENCE):
+        echo = signal(SignalKind.STARTED, occurred_at, source=Source.ARM_OPERATION)
+        assert asked.with_signal(echo) == asked
+
+
+def test_an_owner_who_stops_it_as_soon_as_it_is_up_is_obeyed() -> None:
+    """We asked at 10:00 and it ran at 10:01: the deallocation of 10:02 is no part of a start that came to nothing."""
+    up = replace(told(evicted(at("9:00"))), start_asked_at=at("10:00")).settled(at("10:01"))
+    assert up.with_signal(signal(OWNER_STOPPED, at("10:02"))).verdict is Verdict.STOPPED_BY_OWNER
 
 
 def test_a_start_before_the_stop_clears_nothing() -> None:
@@ -179,6 +220,24 @@ def test_news_of_what_is_over_is_no_news() -> None:
     evidence = told(evicted(at("10:00"))).settled(at("10:05")).with_signal(evicted(at("10:00")))
     assert evidence.verdict is Verdict.UNKNOWN
     assert evidence.with_signal(signal(OWNER_STOPPED, at("10:07"))).verdict is Verdict.STOPPED_BY_OWNER
+
+
+def test_an_eviction_that_is_settled_and_told_once_more_is_no_new_one() -> None:
+    """Restored, which settles the eviction of ten by its own time; the same one is told again."""
+    assert told(evicted(TEN)).settled(TEN).with_signal(evicted(TEN)).verdict is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("evidence", "since"),
+    [
+        (told(evicted(at("9:58"))), "9:58"),
+        (told(evicted(at("10:03"))), "10:00"),
+        (Evidence(), "10:00"),
+    ],
+)
+def test_a_vm_is_down_since_its_eviction_or_since_we_first_heard_of_it(evidence: Evidence, since: str) -> None:
+    """Heard of at ten: whichever was sooner."""
+    assert evidence.down_since(TEN) == at(since)
 
 
 def test_settling_keeps_what_happened_since() -> None:

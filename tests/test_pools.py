@@ -24,6 +24,7 @@ from spot_responder.pools import (
     refused,
     restored,
 )
+from spot_responder.vms import VmId
 from tests.makers import POOLS, TEN, TIMES, at, spot_vm
 
 POOL = Pool(PoolId("s", "westeurope", "", "standard_d2s_v5"))
@@ -97,6 +98,12 @@ def test_one_vm_probes_and_the_others_wait() -> None:
     probing = admitted(closed_at_ten(), "a", at("10:01"))
     assert answer(probing, "b", at("10:01"), MINUTE) == Held(at("10:02"))
     assert admitted(probing, "a", at("10:01")).under_way.keys() == {"a"}
+
+
+def test_who_waits_behind_a_probe_comes_back_in_its_own_turn() -> None:
+    """Once the pool has refused, a turn is short or long as the wait was: nobody waits for news of the first ones."""
+    probing = admitted(closed_at_ten(), "a", at("10:01"))
+    assert answer(probing, "b", at("10:01"), timedelta(seconds=7)) == Held(at("10:01:07"))
 
 
 def test_a_lost_probe_blocks_nobody_for_long() -> None:
@@ -258,3 +265,10 @@ def test_a_pool_is_named_by_size_and_place(zone: str | None, text: str) -> None:
     """Casing of size and region does not make another pool."""
     vm = replace(spot_vm(), zone=zone, size="STANDARD_D2s_v5", location="WestEurope")
     assert str(pool_of(vm)) == text
+
+
+def test_a_pool_is_one_however_azure_spells_it() -> None:
+    """Subscription, region, zone and size are told in different casings in different places."""
+    vm = replace(spot_vm(), vm_id=VmId("abcdef", "rg", "vm"), zone="Edge-A", size="STANDARD_D2", location="WestEurope")
+    other = replace(vm, vm_id=VmId("ABCDEF", "rg", "vm"), zone="edge-a", size="Standard_d2", location="westeurope")
+    assert pool_of(vm) == pool_of(other)

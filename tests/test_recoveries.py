@@ -10,12 +10,22 @@ import pytest
 
 from spot_responder.evidence import Evidence
 from spot_responder.failures import FailureKind
-from spot_responder.recoveries import Attempt, AttemptState, Outcome, Recovery, UnlawfulMoveError
+from spot_responder.notices import Notice
+from spot_responder.recoveries import (
+    Attempt,
+    AttemptState,
+    Outcome,
+    Recovery,
+    UnlawfulMoveError,
+    opened_within_a_day,
+)
 from spot_responder.signals import SignalKind
 from tests.makers import TEN, at, failure, recovery
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from spot_responder.failures import Failure
 
 NO_CAPACITY = failure(FailureKind.CAPACITY)
 
@@ -30,6 +40,63 @@ def test_each_wait_makes_the_earlier_follow_up_stale() -> None:
     waiting = recovery().waiting(at("10:01"), "no capacity")
     assert (waiting.sequence, waiting.wake_at, waiting.reason) == (1, at("10:01"), "no capacity")
     assert waiting.waiting(at("10:02"), "still none").sequence == 2
+
+
+def test_where_it_is_held_and_what_somebody_should_know_go_by_the_latest_wait() -> None:
+    """Held at its gate and braked at ten; the next wait says neither."""
+    held = recovery().waiting(at("10:01"), "the brake", seen_held_at=TEN, notice=Notice.BRAKE)
+    assert (held.seen_held_at, held.notice) == (TEN, Notice.BRAKE)
+    again = held.waiting(at("10:02"), "it is starting")
+    assert (again.seen_held_at, again.notice) == (None, None)
+
+
+@pytest.mark.parametrize(("now", "is_overdue"), [("10:00:59", False), ("10:03:00", False), ("10:03:01", True)])
+def test_a_follow_up_is_lost_when_it_is_two_minutes_late(now: str, is_overdue: bool) -> None:  # noqa: FBT001
+    """Due at 10:01. A case that never had one is overdue at once, and a closed one never."""
+    waiting = recovery().waiting(at("10:01"), "no capacity")
+    assert waiting.is_overdue(at(now)) is is_overdue
+    assert recovery().is_overdue(at(now))
+    assert not waiting.closed(Outcome.OPTED_OUT, at("10:01"), "no tag").is_overdue(at(now))
+
+
+@pytest.mark.parametrize(
+    ("case", "through_us"),
+    [
+        (recovery(), False),
+        (asking(), True),
+        (asking().accepted(None), True),
+        (asking().refused(NO_CAPACITY, counts=True), False),
+        (asking().refused(failure(FailureKind.UNKNOWN), counts=True), True),
+    ],
+)
+def test_a_vm_that_runs_may_do_so_through_us_unless_our_request_was_refused(
+    case: Recovery,
+    through_us: bool,  # noqa: FBT001
+) -> None:
+    """Asked, taken, or failed for a reason that nobody knows: then its restart counts as ours."""
+    assert case.may_have_started_it is through_us
+
+
+def test_failures_in_a_row_are_of_one_kind() -> None:
+    """Refused for its price, twice for capacity: the delay for capacity grows by two, another one by none."""
+    case = asking().refused(failure(FailureKind.PRICE), counts=True)
+    for _ in range(2):
+        case = case.asking(at("10:05"), at("10:07"), "again").refused(NO_CAPACITY, counts=True)
+    assert (case.failures_of(FailureKind.CAPACITY), case.failures_of(FailureKind.PRICE)) == (2, 0)
+    assert case.failures == {FailureKind.PRICE: 1, FailureKind.CAPACITY: 2}
+
+
+def test_what_a_start_leaves_on_the_record() -> None:
+    """The budget counts the requests of the last hour; what is told of this one is its echo."""
+    before = replace(recovery(), starts=(at("9:00:10"), at("9:00:11")))
+    asked = before.asking(at("10:00:10"), at("10:02:10"), "evicted")
+    assert asked.starts == (at("9:00:11"), at("10:00:10"))
+    assert asked.evidence.start_asked_at == at("10:00:10")
+
+
+def test_a_refusal_says_when_azure_may_be_asked_again() -> None:
+    """Not before 10:15."""
+    assert asking().refused(NO_CAPACITY, counts=True, not_before=at("10:15")).not_before == at("10:15")
 
 
 def test_an_attempt_is_asked_then_accepted() -> None:
@@ -66,6 +133,7 @@ def test_a_request_that_is_withdrawn_leaves_the_one_before_on_the_record() -> No
     once = asking().refused(NO_CAPACITY, counts=True)
     withdrawn = once.asking(at("10:05"), at("10:07"), "again").withdrawn(once.attempt)
     assert (withdrawn.attempts, withdrawn.attempt) == (1, once.attempt)
+    assert (withdrawn.starts, withdrawn.evidence.start_asked_at) == (once.starts, at("10:00:10"))
 
 
 def test_a_throttled_request_was_no_attempt() -> None:
@@ -129,6 +197,73 @@ def test_a_reopened_case_is_new_but_knows_what_was() -> None:
     assert (again.recovery_id, again.attempts, again.opened_by) == ("recovery-2", 0, SignalKind.SWEEP_FOUND)
     assert again.restarts == closed.restarts
     assert again.sequence == closed.sequence > 0
+
+
+@pytest.mark.parametrize(
+    ("refusal", "slows_down"),
+    [
+        (failure(FailureKind.THROTTLED), True),
+        (failure(FailureKind.CONFLICT, retry_after=timedelta(minutes=10)), True),
+        (NO_CAPACITY, False),
+    ],
+)
+def test_a_slow_down_is_azures_and_outlives_the_case(refusal: Failure, slows_down: bool) -> None:  # noqa: FBT001
+    """Whatever the next case is about, Azure does not want to be asked sooner; other refusals were about the old one."""
+    refused = asking().refused(refusal, counts=True, not_before=at("10:15"))
+    again = refused.closed(Outcome.OPTED_OUT, at("10:01"), "no tag").reopened("next", at("10:02"), SignalKind.EVICTED)
+    expected = (at("10:15"), refusal.kind) if slows_down else (None, None)
+    assert (again.not_before, again.failing_with) == expected
+
+
+def test_a_new_case_keeps_what_is_the_vms_and_not_the_cases() -> None:
+    """An operator's hold, its owner's stop and its budget go on; follow-ups of the closed case are stale."""
+    stopped = Evidence(stopped_firmly_at=at("10:01"))
+    asked = replace(asking(), held_at=TEN, evidence=stopped)
+    closed = asked.closed(Outcome.STOPPED_BY_OWNER, at("10:02"), "its owner stopped it")
+    assert (closed.sequence, closed.reason) == (asked.sequence + 1, "its owner stopped it")
+    again = closed.reopened("next", at("10:05"), SignalKind.SWEEP_FOUND)
+    assert (again.held_at, again.evidence, again.starts) == (TEN, stopped, asked.starts)
+
+
+def test_since_when_it_was_down_is_not_changed_by_what_is_told_later() -> None:
+    """Closed as down since ten; an eviction of nine is told afterwards."""
+    closed = recovery().closed(Outcome.OPTED_OUT, at("10:05"), "no tag")
+    assert replace(closed, evidence=Evidence(evicted_at=at("9:00"))).went_down_at == TEN
+
+
+LATER = at("10:01") + timedelta(days=2)
+FORGOTTEN = recovery().closed(Outcome.OPTED_OUT, at("10:01"), "no tag")
+
+
+@pytest.mark.parametrize(
+    ("case", "is_kept"),
+    [
+        (FORGOTTEN, False),
+        (recovery(), True),
+        (replace(FORGOTTEN, closed_at=LATER - timedelta(hours=23)), True),
+        (replace(FORGOTTEN, closed_at=None), True),
+        (replace(FORGOTTEN, restarts=(LATER - timedelta(hours=23),)), True),
+        (replace(FORGOTTEN, restarts=(LATER - timedelta(hours=25),)), False),
+        (replace(FORGOTTEN, held_at=TEN), True),
+    ],
+)
+def test_a_row_is_kept_as_long_as_a_later_case_needs_it(case: Recovery, is_kept: bool) -> None:  # noqa: FBT001
+    """Open, or closed or restarted within a day, or held by an operator."""
+    assert case.is_worth_remembering(LATER) is is_kept
+
+
+def test_a_closed_case_is_noted_as_being_in_the_history() -> None:
+    """From then on its outcome is told from there."""
+    closed = recovery().closed(Outcome.OPTED_OUT, at("10:01"), "no tag")
+    assert closed.in_the_history() == replace(closed, recorded=True)
+
+
+def test_the_cases_of_the_last_day_are_counted_by_what_opened_them() -> None:
+    """Two evictions and a find of the sweep; the case of yesterday morning counts no more."""
+    found = replace(recovery(), opened_by=SignalKind.SWEEP_FOUND)
+    yesterday = recovery(TEN - timedelta(days=1))
+    counted = opened_within_a_day([recovery(), recovery(at("9:00")), found, yesterday], TEN)
+    assert counted == {SignalKind.EVICTED: 2, SignalKind.SWEEP_FOUND: 1}
 
 
 def test_old_restarts_are_forgotten_at_the_next_close() -> None:
