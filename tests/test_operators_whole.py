@@ -120,7 +120,7 @@ def test_a_held_vm_stays_down_until_it_is_released(azure: OperatorsLaptop) -> No
     assert "held-1" in [vm["vm_id"].rpartition("/")[2] for vm in status["held"]]
     assert azure.move(lambda laptop: laptop.world.machine("held-1").start_calls) == []
     released = azure.operator("release", "held-1")
-    assert (released.exit_code, released.out) == (0, "held-1 is released; the app looks at it now\n")
+    assert (released.exit_code, released.out) == (0, "held-1 is released; the app was asked to look at it now\n")
     azure.until_running("held-1")
     assert azure.operator("release", "held-1").exit_code == 1
 
@@ -157,7 +157,7 @@ def test_a_retry_in_a_dry_run_says_that_nothing_is_started(azure: OperatorsLapto
     """The look is asked for all the same."""
     add(azure, "dry-1")
     done = azure.operator("retry", "dry-1", environment=dict(azure.laptop.operator) | {"DRY_RUN": "true"})
-    assert done.out.startswith("the app looks at dry-1 now; DRY_RUN is true, so nothing is started; ")
+    assert done.out.startswith("the app was asked to look at dry-1 now; DRY_RUN is true, so nothing is started; ")
 
 
 def test_a_retry_is_tried_at_once(azure: OperatorsLaptop) -> None:
@@ -165,8 +165,106 @@ def test_a_retry_is_tried_at_once(azure: OperatorsLaptop) -> None:
     without_capacity(azure, "retry-1")
     azure.move(lambda laptop: laptop.world.set_capacity(laptop.world.machine("retry-1").pool, None))
     done = azure.operator("retry", "retry-1")
-    assert done.out == "the app looks at retry-1 now; what comes of it: .venv/bin/spot-responder explain retry-1\n"
+    advised = ".venv/bin/spot-responder explain retry-1"
+    assert done.out == f"the app was asked to look at retry-1 now; what comes of it: {advised}\n"
     azure.until_running("retry-1")
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "why"),
+    [
+        ("vain-1", {}, "it runs"),
+        ("vain-2", {"tags": {}}, "its owner did not ask for it"),
+        ("vain-3", {"power_state": "stopped"}, "stopped but not deallocated"),
+    ],
+)
+def test_a_retry_of_which_nothing_will_come_says_so(
+    name: str, fields: dict[str, Any], why: str, azure: OperatorsLaptop
+) -> None:
+    """It is asked for all the same: what Azure shows may be old."""
+    add(azure, name, **fields)
+    done = azure.operator("retry", name)
+    assert done.out.startswith(f"the app was asked to look at {name} now, and does not start it: {why}")
+
+
+def test_a_retry_of_a_vm_that_its_owner_stopped_or_that_is_held_says_so(azure: OperatorsLaptop) -> None:
+    """Neither is outranked by it."""
+    add(azure, "stopped-1")
+    azure.move(lambda laptop: laptop.world.stop_by_owner("stopped-1"))
+    azure.until_row("stopped-1", "stopped", lambda row: row.evidence.stopped_firmly_at is not None)
+    assert "does not start it: its owner stopped it at" in azure.operator("retry", "stopped-1").out
+    add(azure, "kept-1")
+    azure.operator("hold", "kept-1")
+    held = azure.operator("retry", "kept-1").out
+    assert "does not start it: an operator holds it since" in held
+    assert held.endswith("to end the hold: .venv/bin/spot-responder release kept-1\n")
+    azure.operator("release", "kept-1")
+
+
+NAMES = [
+    ("世-1", "rg-spot"),
+    ("FORMACIÓN", "rg-spot"),
+    ("gpu_(1).a", "Équipe_(nord).2"),
+]
+
+
+@pytest.mark.parametrize(("name", "group"), NAMES)
+def test_each_command_takes_each_name_that_azure_has(name: str, group: str, azure: OperatorsLaptop) -> None:
+    """By its name in any casing, and by its id, with the subscription in capitals."""
+    vm_id = add(azure, name, size="Standard_names", resource_group=group)
+    shouted = vm_id.replace("/subscriptions/", "/SUBSCRIPTIONS/").replace(group, group.upper())
+    for reference in (name, name.lower(), vm_id, shouted):
+        explained = azure.operator("explain", reference, "--json")
+        assert explained.content["vm_id"].lower() == vm_id.lower(), explained
+    assert azure.operator("hold", name).exit_code == 0
+    assert azure.operator("retry", name).exit_code == 0
+    assert azure.operator("release", shouted).exit_code == 0
+    assert azure.operator("drill", vm_id, "--minutes", "1").exit_code == 0
+
+
+ODD_TAGS: list[tuple[dict[str, str], bool]] = [
+    ({"AttemptRestartAfterEviction": "true"}, True),
+    ({"attemptrestartaftereviction": "TRUE", "env": "prod"}, True),
+    ({"AttemptRestartAfterEviction": "yes"}, False),
+    ({"AttemptRestartAfterEviction": "true "}, False),
+    ({"xAttemptRestartAfterEviction": "true"}, False),
+    ({"note": '"AttemptRestartAfterEviction":"true"'}, False),
+    ({}, False),
+]
+
+
+def test_status_counts_who_is_covered_by_the_rule_of_the_app(azure: OperatorsLaptop) -> None:
+    """Each odd spelling of the tag counts in status as the app counts it; a scale set's own VMs and others do not."""
+    before = azure.operator("status", "--json").content["coverage"]
+    for number, (tags, _) in enumerate(ODD_TAGS):
+        add(azure, f"odd-{number}", tags=tags)
+    add(azure, "regular-1", priority="Regular")
+    after = azure.operator("status", "--json").content["coverage"]
+    covered = sum(is_covered for _, is_covered in ODD_TAGS)
+    assert after["covered"] - before["covered"] == covered
+    assert after["not_covered"] - before["not_covered"] == len(ODD_TAGS) - covered
+    told = f"Spot VMs that your login sees: {after['covered']} covered, {after['not_covered']} not"
+    assert told in azure.operator("status").out
+
+
+def test_where_resource_graph_does_not_answer_the_rest_of_status_is_shown(azure: OperatorsLaptop) -> None:
+    """How many are covered is then not known, and not guessed."""
+    environment = dict(azure.laptop.operator) | {"ARM_ENDPOINT": "https://127.0.0.1:1"}
+    done = azure.operator("status", environment=environment)
+    assert "Spot VMs that your login sees: could not look (Azure refused to answer queries/coverage.kql" in done.out
+    assert "open recoveries" in done.out
+
+
+def test_what_is_advised_of_the_laptop_is_for_the_laptop(azure: OperatorsLaptop, tmp_path: Path) -> None:
+    """Copied into a shell with real settings, it must not act on real Azure."""
+    add(azure, "advice-1")
+    (tmp_path / ".local").mkdir()
+    (tmp_path / ".local" / "operator.json").write_text(json.dumps(dict(azure.laptop.operator)), encoding="utf-8")
+    held = command("hold", "advice-1", "--local", environment={}, folder=tmp_path).out
+    assert held.endswith("to end it: .venv/bin/spot-responder release advice-1 --local\n")
+    explained = command("explain", "advice-1", "--local", environment={}, folder=tmp_path).out
+    assert "to end the hold: .venv/bin/spot-responder release advice-1 --local\n" in explained
+    azure.operator("release", "advice-1")
 
 
 def test_the_plan_says_what_a_sweep_would_do_and_does_nothing(azure: OperatorsLaptop) -> None:

@@ -76,13 +76,15 @@ async def _retry(arguments: Namespace, operator: Operator) -> Answer:
     await retry(operator.doors.clients.queue, vm_id, operator.clock(), operator.new_id)
     row = (await operator.doors.clients.store.load(vm_id)).value
     held_at = row.held_at if row else None
-    but = f", and does not start it: {why_in_vain}" if why_in_vain else ""
-    then = f"what comes of it: {operator.command('explain', arguments.vm)}"
-    if held_at:
-        but = f", and does not start it: an operator holds it since {held_at:%Y-%m-%d %H:%M:%S}Z"
-        then = f"to end the hold: {operator.command('release', arguments.vm)}"
+    but, then = "", f"what comes of it: {operator.command('explain', arguments.vm)}"
     if operator.settings.dry_run:
         but = "; DRY_RUN is true, so nothing is started"
+    elif held_at:
+        but = f", and does not start it: an operator holds it since {held_at:%Y-%m-%d %H:%M:%S}Z"
+        then = f"to end the hold: {operator.command('release', arguments.vm)}"
+    elif why_in_vain:
+        but = f", and does not start it: {why_in_vain}"
+        then = f"more of it: {operator.command('explain', arguments.vm)}"
     content = {
         "vm_id": vm_id,
         "asked": True,

@@ -82,7 +82,7 @@ def _line(paper: Paper, name: str, text: str) -> str:
 def _cases(overview: Overview, paper: Paper) -> str:
     if not overview.cases:
         return _line(paper, "open recoveries", "none")
-    heads = ("VM", "size", "is", "down for", "starts", "next look", "why")
+    heads = ("VM", "is", "size", "down for", "starts", "next look", "why")
     called = names(case.vm_id for case in overview.cases)
     rows = [_case(case, called[case.vm_id], overview, paper) for case in overview.cases]
     return _line(paper, "open recoveries", str(len(rows))) + paper.table(heads, rows)
@@ -92,8 +92,8 @@ def _case(case: OpenCase, called: str, overview: Overview, paper: Paper) -> list
     next_look = paper.when(case.next_look_at)
     return [
         called,
-        case.pool.size if case.pool else "-",
         Painted(case.standing, _STANDINGS[case.standing]),
+        case.pool.size if case.pool else "-",
         span(overview.at - case.down_since),
         str(case.start_requests),
         Painted(f"{next_look} overdue", Colour.BAD) if case.is_overdue else next_look,
