@@ -17,7 +17,6 @@ from spot_responder.recoveries import (
     Outcome,
     Recovery,
     UnlawfulMoveError,
-    opened_within_a_day,
 )
 from spot_responder.signals import SignalKind
 from tests.makers import TEN, at, failure, recovery
@@ -208,7 +207,7 @@ def test_a_reopened_case_is_new_but_knows_what_was() -> None:
     ],
 )
 def test_a_slow_down_is_azures_and_outlives_the_case(refusal: Failure, slows_down: bool) -> None:  # noqa: FBT001
-    """Whatever the next case is about, Azure does not want to be asked sooner; other refusals were about the old one."""
+    """Whatever the next case is about, Azure does not want to be asked sooner; others were about the old one."""
     refused = asking().refused(refusal, counts=True, not_before=at("10:15"))
     again = refused.closed(Outcome.OPTED_OUT, at("10:01"), "no tag").reopened("next", at("10:02"), SignalKind.EVICTED)
     expected = (at("10:15"), refusal.kind) if slows_down else (None, None)
@@ -256,14 +255,6 @@ def test_a_closed_case_is_noted_as_being_in_the_history() -> None:
     """From then on its outcome is told from there."""
     closed = recovery().closed(Outcome.OPTED_OUT, at("10:01"), "no tag")
     assert closed.in_the_history() == replace(closed, recorded=True)
-
-
-def test_the_cases_of_the_last_day_are_counted_by_what_opened_them() -> None:
-    """Two evictions and a find of the sweep; the case of yesterday morning counts no more."""
-    found = replace(recovery(), opened_by=SignalKind.SWEEP_FOUND)
-    yesterday = recovery(TEN - timedelta(days=1))
-    counted = opened_within_a_day([recovery(), recovery(at("9:00")), found, yesterday], TEN)
-    assert counted == {SignalKind.EVICTED: 2, SignalKind.SWEEP_FOUND: 1}
 
 
 def test_old_restarts_are_forgotten_at_the_next_close() -> None:
