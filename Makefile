@@ -58,7 +58,7 @@ fill: ## in the world of `make run`: give a pool its capacity back, POOL=name
 	@$(if $(POOL),$(MAKE) setup,echo 'usage: make fill POOL=name' >&2; exit 2)
 	@$(PYTHON) -m localazure fill '$(POOL)'
 
-az-env: ## point az at the world of `make run`: eval "$$(make -s az-env)"; LOGIN=operator for an operator's eyes
+az-env: ## point az at the world of `make run`: eval "$(make -s az-env)"; LOGIN=operator for an operator's eyes
 	@$(MAKE) setup >&2
 	@$(PYTHON) -m localazure az-env $(if $(LOGIN),--login '$(LOGIN)')
 
@@ -78,7 +78,7 @@ kills: setup ## kill the real app again and again while 50 VMs recover; KILLS_SE
 fuzz: setup ## give the app mutated events and rubbish: FUZZ_CASES=n (5000), FUZZ_SEED=n
 	@$(PYTHON) -m soak.fuzz $(if $(FUZZ_CASES),--cases '$(FUZZ_CASES)') $(if $(FUZZ_SEED),--seed '$(FUZZ_SEED)')
 
-bench: setup ## take all figures of docs/performance.md into .local/bench.json; about ten minutes
+bench: setup ## take all figures of docs/performance.md into .local/bench.json; about a quarter of an hour
 	@$(PYTHON) -m bench
 
 check: setup ## ruff, mypy, import-linter, and Microsoft's Kusto parser over the queries

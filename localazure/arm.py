@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from localazure import deployed, directory, moves, network, tags
+from localazure import deployed, directory, moves, network, owner_moves, tags
 from localazure.arm_resources import GROUP_PATH, SUBSCRIPTION_PATH, Resource, listed, read_content, reply
 from localazure.limits import DELETE_VM, GET_OPERATION, HIGH_COST_GET, LOW_COST_GET, UPDATE_VM, Policy
 from localazure.operation_addresses import address, is_signed
@@ -279,12 +279,12 @@ _EXPANDED: Final = Route("GET", "", (READ, READ_INSTANCE_VIEW), LOW_COST_GET, _g
 _ROUTES: Final = (
     Route("GET", "", (READ,), LOW_COST_GET, _get),
     Route("GET", "/instanceview", (READ_INSTANCE_VIEW,), LOW_COST_GET, _get_instance_view),
-    Route("PUT", "", (moves.WRITE,), UPDATE_VM, _put),
-    Route("PATCH", "", (moves.WRITE,), UPDATE_VM, _patch),
-    Route("DELETE", "", (moves.DELETE,), DELETE_VM, _delete),
+    Route("PUT", "", (owner_moves.WRITE,), UPDATE_VM, _put),
+    Route("PATCH", "", (owner_moves.WRITE,), UPDATE_VM, _patch),
+    Route("DELETE", "", (owner_moves.DELETE,), DELETE_VM, _delete),
     Route("POST", "/start", (moves.START,), UPDATE_VM, _start),
-    Route("POST", "/poweroff", (moves.POWER_OFF,), UPDATE_VM, _power_off),
-    Route("POST", "/restart", (moves.RESTART,), UPDATE_VM, _restart),
+    Route("POST", "/poweroff", (owner_moves.POWER_OFF,), UPDATE_VM, _power_off),
+    Route("POST", "/restart", (owner_moves.RESTART,), UPDATE_VM, _restart),
     Route("POST", "/deallocate", (moves.DEALLOCATE,), DELETE_VM, _deallocate),
     Route("POST", "/simulateeviction", (moves.SIMULATE_EVICTION,), DELETE_VM, _simulate_eviction),
 )

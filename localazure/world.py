@@ -11,6 +11,8 @@ from localazure.agenda import Agenda
 from localazure.machines import Availability, Condition, Machine, PowerState
 from localazure.market import Market
 from localazure.moves import Moves
+from localazure.owner_moves import OwnerMoves
+from localazure.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -72,7 +74,9 @@ class World:
         self._machines: dict[str, Machine] = {}
         self._agenda = Agenda()
         self._listeners: list[Callable[[Happening], None]] = []
-        self._moves = Moves(self)
+        turns = Turns(self)
+        self._moves = Moves(self, turns)
+        self._owner_moves = OwnerMoves(self, turns)
 
     def advance(self, to: datetime) -> None:
         """Let time pass, and happen what falls due. A time before ``now`` changes nothing: clocks may differ."""
@@ -218,19 +222,19 @@ class World:
 
     def power_off(self, machine: Machine, caller: str) -> Operation:
         """Stop a VM without giving its place up; raises ``Refused`` where it has none."""
-        return self._moves.power_off(machine, caller)
+        return self._owner_moves.power_off(machine, caller)
 
     def restart(self, machine: Machine, caller: str) -> Operation:
         """Restart a VM; raises ``Refused`` where it does not run."""
-        return self._moves.restart(machine, caller)
+        return self._owner_moves.restart(machine, caller)
 
     def update(self, machine: Machine, caller: str, tags: Mapping[str, str], size: str, max_price: float) -> Operation:
         """Write tags, size and price of a VM; raises ``Refused`` where it is being deleted."""
-        return self._moves.update(machine, caller, tags, size, max_price)
+        return self._owner_moves.update(machine, caller, tags, size, max_price)
 
     def delete_by_owner(self, machine: Machine, caller: str) -> Operation:
         """Delete a VM on somebody's word, to be gone later."""
-        return self._moves.delete_by_owner(machine, caller)
+        return self._owner_moves.delete_by_owner(machine, caller)
 
     def refuse_next_start(self, name: str, code: str, message: str, status: int = 409) -> None:
         """Let the next start of this VM be refused at once, one time."""

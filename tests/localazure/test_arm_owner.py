@@ -173,7 +173,7 @@ def test_a_vm_is_written_whole_or_in_part(tmp_path: Path) -> None:
 
 
 def test_a_network_interface_is_shown_beside_its_vm(tmp_path: Path) -> None:
-    """Az asks for it to show a VM's details."""
+    """It is asked for by az to show a VM's details."""
 
     async def story(front: Front) -> None:
         vm = (await front.ask("GET", VM1)).body
@@ -210,7 +210,7 @@ def test_an_owner_acts_and_an_operator_looks_and_drills(
     """The operator has what docs/operations.md gives: Reader, and simulateEviction."""
 
     async def story(front: Front) -> None:
-        body: dict[str, object] | None = {"tags": {}} if method == "PATCH" else None
+        body: object = {"tags": {}} if method == "PATCH" else None
         assert (await front.ask(method, path, who="operator", body=body)).status == operator
         assert (await front.ask(method, path, who="owner", body=body)).status == owner
         assert (await front.ask(method, path, who="stranger", body=body)).status == 403
