@@ -147,6 +147,8 @@ class Story:
         """Let chance act, every few minutes."""
         for _ in range(self._chance.choice((0, 0, 1, 2))):
             self._shut_a_door(until)
+        if self._chance.randrange(6) == 0:
+            self._stick(self._chance.choice(self._world.machines()))
         if self._chance.randrange(8) == 0:
             self._weather.logins_out.append(self._while(until))
         acts = [act for act, weight in self._acts() for _ in range(weight)]

@@ -94,13 +94,12 @@ class Compute:
             try:
                 request = HttpRequest("GET", operation_url)
                 response = await self._client(subscription_id).send_request(request, raw_response_hook=turn.hear)
-                if response.status_code == HTTPStatus.NOT_FOUND:
-                    return Operation(OperationState.LOST)
                 if response.status_code >= HTTPStatus.BAD_REQUEST:
                     raise HttpResponseError(response=response)
             except AzureError as error:
                 refused = refusal(error, what)
-                if refused.failure.kind in _NOT_TO_BE_ASKED:
+                is_missing = isinstance(error, HttpResponseError) and error.status_code == HTTPStatus.NOT_FOUND
+                if is_missing or refused.failure.kind in _NOT_TO_BE_ASKED:
                     return Operation(OperationState.LOST)
                 raise refused from error
         # While it runs, an address taken from "Location" answers 202 and nothing else (facts/arm.md §1).
