@@ -152,6 +152,8 @@ class Story:
         if self._rarely_not(0.05):
             door, now = self._chance.choice((Door.GRAPH, Door.VM_READ)), self._azure.clock.now()
             self._weather.outages.append(Outage(door, now, until, self._chance.choice(REFUSALS[door])))
+        if self._chance.randrange(6) == 0:
+            self._stick(self._chance.choice(self._world.machines()))
         if self._chance.randrange(8) == 0:
             self._weather.logins_out.append(self._while(until))
         acts = [act for act, weight in self._acts() for _ in range(weight)]
