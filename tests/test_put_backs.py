@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,6 +63,19 @@ def test_who_stands_in_line_too_often_comes_ever_later_as_if_refused() -> None:
         later, times = comes_back(times, in_line(15), 0.0, is_stop=False)
         waits.append(later / SECOND)
     assert waits == [*([15] * SHORT_WAITS), 15, 120, 240, 480]
+
+
+@pytest.mark.parametrize(("roll", "seconds"), [(0.0, 60), (0.5, 90), (1.0, 120)])
+def test_signals_that_were_put_back_together_do_not_come_back_together(roll: float, seconds: float) -> None:
+    """A hundred that met the same outage come back over the next minute."""
+    later, _ = comes_back(TimesPutBack(), refused(None), roll, is_stop=False)
+    assert later == seconds * SECOND
+
+
+def test_who_is_held_up_by_our_own_pace_and_not_told_for_how_long_counts_as_refused() -> None:
+    """Nobody comes back at once, whoever it was that did not say when."""
+    later, times = comes_back(TimesPutBack(), replace(in_line(1), retry_after=None), 0.0, is_stop=False)
+    assert (later, times) == (60 * SECOND, TimesPutBack(refused=1))
 
 
 def refusals() -> st.SearchStrategy[Failure]:

@@ -207,7 +207,7 @@ def test_a_reopened_case_is_new_but_knows_what_was() -> None:
     ],
 )
 def test_a_slow_down_is_azures_and_outlives_the_case(refusal: Failure, slows_down: bool) -> None:  # noqa: FBT001
-    """Whatever the next case is about, Azure does not want to be asked sooner; others were about the old one."""
+    """Whatever the next case is about, Azure is not asked sooner; other refusals were about the old one."""
     refused = asking().refused(refusal, counts=True, not_before=at("10:15"))
     again = refused.closed(Outcome.OPTED_OUT, at("10:01"), "no tag").reopened("next", at("10:02"), SignalKind.EVICTED)
     expected = (at("10:15"), refusal.kind) if slows_down else (None, None)

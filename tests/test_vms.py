@@ -61,6 +61,8 @@ def test_other_vms_are_others() -> None:
         TEXT.replace("Render-1", "a\nb"),
         TEXT.replace("Render-1", "a\x85b"),
         TEXT.replace("Render-1", "a\u2028b"),
+        TEXT.replace("Render-1", "\u212aing"),  # the sign for Kelvin, whose lower case is a plain k
+        TEXT.replace("rg-Batch", "rg-Batc\u212a"),
         TEXT.replace("Render-1", ".."),
         TEXT.replace("rg-Batch", "."),
         TEXT.replace("Render-1", "x" * 129),
@@ -70,6 +72,14 @@ def test_what_is_no_vm_is_refused(text: str) -> None:
     """A scale set's instance, another provider, or a name that could break a query, a key, a path or a log line."""
     with pytest.raises(NotAVmIdError, match="not the id of a virtual machine: "):
         VmId.parse(text)
+
+
+@pytest.mark.parametrize("name", ["世-1", "FORMACIÓN", "straße", "Ω_2.b"])
+def test_a_name_in_any_script_is_a_name(name: str) -> None:
+    """Azure lets a resource group be called so, and the VM in it is covered like any other."""
+    vm_id = VmId.parse(TEXT.replace("rg-Batch", name))
+    assert vm_id.resource_group == name
+    assert vm_id.key == TEXT.replace("rg-Batch", name).lower()
 
 
 def test_a_refusal_quotes_no_more_than_the_beginning() -> None:
