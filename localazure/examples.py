@@ -20,6 +20,7 @@ from localazure.laptop import REPOSITORY, TABLES, laptop_azure
 from localazure.scenarios import TAG
 from localazure.world import Durations
 from spot_responder.clients.store import Tables
+from spot_responder.command_lines import CommandLine
 from spot_responder.failures import FailureKind
 from spot_responder.vms import VmId
 
@@ -65,7 +66,7 @@ _SHAPES: Final = (
     # Whichever event came first.
     (re.compile(r",(evicted|eviction_noticed|unavailable),"), ",<told by>,"),
     # A stage that is over between two looks is not told.
-    (re.compile(r"^.*, <span> after that\n", re.MULTILINE), ""),
+    (re.compile(r"^\S+: the app .*, <span> after the eviction\n", re.MULTILINE), ""),
     (re.compile(r"[ \t]+"), " "),
 )
 
@@ -81,7 +82,7 @@ class _Story:
     async def show(self, name: str, *words: str) -> None:
         """Run a command, and keep what it printed."""
         done = await asyncio.to_thread(run_command, words, self.laptop.operator)
-        self.told[name] = f"$ spot-responder {' '.join(words)}\n{done.err}{done.out}"
+        self.told[name] = f"$ {CommandLine()(*words)}\n{done.err}{done.out}"
 
     async def look_at_the_page(self) -> None:
         """Take the picture of the status page, where one is wanted."""

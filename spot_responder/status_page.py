@@ -62,7 +62,8 @@ async def show_status(
     wanted = _wanted(accept)
     if wanted is None:
         return Shown(HTTPStatus.NOT_ACCEPTABLE, _TEXT, f"the status is there as {HTML} and as {JSON}\n")
-    command = CommandLine(local=settings.is_of_a_laptop)
+    # What programs get is what `status --json` prints; what people read, they copy.
+    command = CommandLine(local=settings.is_of_a_laptop and wanted == HTML)
     try:
         async with open_doors() as doors:
             overview = await look_around(doors, settings, now, command)

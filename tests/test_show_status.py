@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -62,3 +63,10 @@ def test_a_charset_beside_the_kind_is_no_reason_to_refuse(accept: str) -> None:
 def test_rubbish_is_answered_like_anything_else(accept: str) -> None:
     """A header is anybody's: no traceback."""
     assert shown(accept).status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.NOT_ACCEPTABLE}
+
+
+def test_on_a_laptop_the_page_advises_for_the_laptop() -> None:
+    """Copied into a shell with real settings, a line without --local would act on real Azure."""
+    laptop = replace(SETTINGS, arm_endpoint="https://127.0.0.1:4711")
+    told = asyncio.run(show_status("text/html", Shut, laptop, TEN)).body
+    assert told.endswith("Where to begin: .venv/bin/spot-responder doctor --local\n")

@@ -138,8 +138,9 @@ class ResourceGraph:
     def _query_for(self, batch: dict[VmId, asyncio.Future[Vm | None]]) -> str:
         """Move those who asked into the batch. Not before its turn has come: who comes meanwhile shares the query."""
         self._take(batch)
-        # As they were spelled: in~ regards casing in letters that are not ASCII.
-        return fill("confirm", read_query("confirm"), vm_ids=[str(vm_id) for vm_id in batch])
+        # in~ regards casing in letters that are not ASCII: such an id is asked for as it was spelled.
+        ids = [vm_id.key if vm_id.key.isascii() else str(vm_id) for vm_id in batch]
+        return fill("confirm", read_query("confirm"), vm_ids=ids)
 
     def _take(self, batch: dict[VmId, asyncio.Future[Vm | None]]) -> None:
         for vm_id in list(self._asked)[:BATCH_SIZE]:
