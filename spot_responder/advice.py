@@ -152,7 +152,8 @@ def _about_denied(failure: Failure, vm: Vm) -> str:
 
 def _recent(vm: Vm) -> str:
     fields = "{when:eventTimestamp, who:caller, what:operationName.value}"
-    return f'az monitor activity-log list {_subscription(vm)} --offset 1h --query "[].{fields}" -o table'
+    where = shell_words(vm.vm_id.subscription_id)
+    return f'az monitor activity-log list --subscription {where} --offset 1h --query "[].{fields}" -o table'
 
 
 def _subscription(vm: Vm) -> str:

@@ -136,8 +136,10 @@ def _subscription_finding(
         return Finding(what, Health.BAD, told, "azd provision")
     state = text_field(ours[0], "properties", "provisioningState")
     if state.lower() != "succeeded":
-        list_them = "az eventgrid system-topic event-subscription list --subscription SUB -g GROUP --system-topic-name"
-        mend = f"{list_them} {shell_words(topic)}"
+        name = shell_words(topic)
+        mend = (
+            f"az eventgrid system-topic event-subscription list --subscription SUB -g GROUP --system-topic-name {name}"
+        )
         return Finding(what, Health.BAD, f"it is {state or 'in no state that is told'}", mend)
     kept = _account_of_dead_letters(ours[0])
     if accounts.dead_letters and kept.lower() != accounts.dead_letters.lower():

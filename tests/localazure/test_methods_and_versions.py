@@ -52,6 +52,7 @@ ADDRESSES: Final = (
     f"{GROUP}/{GRID}/evgst-health/eventSubscriptions",
     f"{RBAC}/roleDefinitions",
     f"{RBAC}/roleAssignments",
+    f"{GROUP}/providers/Microsoft.Storage/storageAccounts/one/providers/Microsoft.Authorization/roleAssignments",
     f"{VM1}/providers/Microsoft.ResourceHealth/availabilityStatuses/current",
     f"{GROUP}/providers/Microsoft.Compute/virtualMachineScaleSets/set1",
 )
