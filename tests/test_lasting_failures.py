@@ -153,7 +153,7 @@ def test_what_the_topic_does_not_take_for_an_hour_is_named(new_azure: NewAzure) 
     azure.run_until(at("10:20"))
     assert problems(azure) == ""
     azure.run_until(at("11:00"))
-    assert "not taken by the outcomes topic" in problems(azure)
+    assert "the outcomes topic does not take what is to be told" in problems(azure)
     azure.script.forget()
     azure.run_until(at("11:16"))
     assert problems(azure) == ""
