@@ -208,7 +208,7 @@ def test_vms_that_are_asked_for_at_once_share_a_query() -> None:
     assert (first.power_state, other.power_state) == (PowerState.DEALLOCATED, PowerState.RUNNING)
     assert first == again
     (sent,) = wire.asked
-    assert f"'{VM_ID}', '{OTHER}'" in sent["query"]
+    assert f"'{VM_ID.key}', '{OTHER.key}'" in sent["query"]
     assert "{" not in sent["query"]
 
 
