@@ -7,7 +7,7 @@ never saved is one look too many; a row whose follow-up was never put would wait
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -168,6 +168,11 @@ class Actor:
             return
         if noted.lasts(failing.latest_at):
             log_lasting(noted.activity, noted.since, noted.reason)
+
+    async def note_success(self, activity: Activity) -> None:
+        """Forget that an activity failed; where that cannot be written, the next success does."""
+        with suppress(StoreFailedError):
+            await self.clients.store.note_success(activity)
 
     async def publish(self, closed: Recovery) -> bool:
         """Publish an outcome that is in the history, and answer whether it was; the sweep tries again."""

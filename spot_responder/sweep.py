@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from spot_responder.doors import StoreFailedError
 from spot_responder.event_paths import WINDOW, event_path
 from spot_responder.health import Activity, Failing
-from spot_responder.log_lines import log_lasting, log_sweep
+from spot_responder.log_lines import log_sweep
 from spot_responder.messages import sweep_found_event
 from spot_responder.notices import is_untold
 
@@ -49,22 +49,24 @@ class Sweep:
 
         A sweep that fails, or dies, leaves a note in the table ``health``: since when none has come to its end.
         """
-        await self._note_failing("the latest one did not come to its end")
+        await self._note_begun()
         try:
             found = await self._find()
         except Exception as problem:
-            # Where tables fail, too, the problem itself tells of it.
-            with suppress(StoreFailedError):
-                await self._note_failing(str(problem))
+            now = self.clock()
+            await self.actor.note_failing(Failing(Activity.SWEEP, now, now, str(problem)))
             raise
-        await self.clients.store.note_success(Activity.SWEEP)
+        await self.actor.note_success(Activity.SWEEP)
         return found
 
-    async def _note_failing(self, reason: str) -> None:
+    async def _note_begun(self) -> None:
+        """Note that a sweep may not come to its end, unless an earlier one has left a better reason."""
         now = self.clock()
-        failing = await self.clients.store.note_failing(Failing(Activity.SWEEP, now, now, reason))
-        if failing.lasts(now):
-            log_lasting(Activity.SWEEP, failing.since, reason)
+        with suppress(StoreFailedError):
+            # What is noted is no reason to sweep or not: where tables fail, the sweep itself tells of it.
+            if all(each.activity is not Activity.SWEEP for each in await self.clients.store.failing()):
+                begun = Failing(Activity.SWEEP, now, now, "the latest one did not come to its end")
+                await self.clients.store.note_failing(begun)
 
     async def _find(self) -> int:
         now, store = self.clock(), self.clients.store
@@ -98,7 +100,7 @@ class Sweep:
                 # The topic is out: it would not take the others either.
                 break
         if not refused and not any(is_untold(row.value, now) for row in rows):
-            await self.clients.store.note_success(Activity.PUBLISH)
+            await self.actor.note_success(Activity.PUBLISH)
 
     async def _raise_hands(self, vm_ids: set[VmId], now: datetime) -> None:
         for some in batched(sorted(vm_ids, key=str), PUT_AT_ONCE, strict=False):

@@ -72,7 +72,7 @@ class Unanswered:
         """Note that looks succeed again, where a message tells of it that was put back for long."""
         since = times_put_back(event).since
         if since is not None and self.clock() - since >= LASTS:
-            await self.clients.store.note_success(Activity.LOOK)
+            await self.actor.note_success(Activity.LOOK)
 
     async def store_failed(self, signal: Signal, event: Mapping[str, object], problem: StoreFailedError) -> None:
         """Go on after our own tables failed."""

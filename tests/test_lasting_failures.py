@@ -19,7 +19,7 @@ from spot_responder.signals import SignalKind
 from spot_responder.vms import VmId
 from tests.log_analytics import Logbook
 from tests.makers import at
-from tests.stories import DENIED, NO_ANSWER, notices, outcomes, refused, starts
+from tests.stories import DEATH_BEFORE, DENIED, NO_ANSWER, notices, outcomes, refused, starts
 
 if TYPE_CHECKING:
     from localazure.virtual.wire import Passage
@@ -203,3 +203,25 @@ def test_the_alarm_finds_each_of_them_and_nothing_of_a_quiet_day(new_azure: NewA
         azure.run_until(at("12:30"))
         found = {row["needs"] for row in logbook.ask("alarm-lasting", azure.now)}
     assert found >= {"blocked", "sweep", "publish"}
+
+
+def test_a_sweep_that_dies_each_time_is_named(new_azure: NewAzure) -> None:
+    """Nothing is raised, for the process is gone before: no sweep has come to its end since 10:15."""
+    azure = new_azure()
+    azure.add_vm()
+    azure.script.next(Door.GRAPH, DEATH_BEFORE, times=FOR_EVER)
+    azure.run_until(at("11:00"))
+    assert "no sweep has come to its end: the latest one did not come to its end" in problems(azure)
+
+
+def test_a_table_of_notes_that_fails_keeps_no_sweep_from_its_work(new_azure: NewAzure) -> None:
+    """The table health cannot be read or written: what no event told of is found and started all the same."""
+    azure = new_azure()
+    azure.add_vm()
+    azure.script.lost = lambda _: True
+    no_table = refused(Refused(404, "TableNotFound", "The table specified does not exist."))
+    for door in (Door.ROW_READ, Door.ROW_WRITE):
+        azure.script.next(door, no_table, about="health/", times=FOR_EVER)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:20"))
+    assert len(starts(azure)) == 1
