@@ -246,11 +246,7 @@ def _starter(began_at: datetime, rows: Sequence[Recovery], now: datetime) -> str
 
 def _is_ours(began_at: datetime, row: Recovery) -> bool:
     asked = {*row.starts, row.evidence.start_asked_at, row.attempt.asked_at if row.attempt else None}
-    if any(at and at <= began_at <= at + START_PATIENCE for at in asked):
-        return True
-    # It came back through us then, so what began just before that was ours.
-    back = {*row.restarts, row.closed_at if row.outcome is Outcome.RESTORED else None}
-    return any(at and at - START_PATIENCE <= began_at <= at for at in back)
+    return any(at and at <= began_at <= at + START_PATIENCE for at in asked)
 
 
 def _heard(by: SignalKind) -> str:

@@ -19,12 +19,14 @@ from localazure.world import OWNER, SUBSCRIPTION
 from spot_responder.command_lines import CommandLine
 from spot_responder.commands.explaining import told
 from spot_responder.commands.paper import Paper
+from spot_responder.decisions import decide
+from spot_responder.explanations import explain
 from spot_responder.looking import look_at
 from spot_responder.notices import Notice
 from spot_responder.operating import hold, retry
 from spot_responder.policy import Policy, RestartWhen
 from spot_responder.vms import PowerState, VmId
-from tests.makers import TEN, at
+from tests.makers import TEN, accepted, asking, at, evicted, situation, spot_vm
 from tests.stories import annotated
 from tests.stories import refused as passage
 
@@ -755,6 +757,7 @@ def test_the_advice_can_be_copied_and_stays_in_its_azure(new_azure: NewAzure) ->
     vm_id, local = VmId.parse(vm.vm_id), CommandLine(local=True)
     said = azure.do(look_at(vm_id, azure.clients(), azure.settings, azure.now, "gpu(1)", local))
     advised = said.advice[-1].rpartition(": ")[2]
+    assert "'gpu(1)'" in advised
     assert shlex.split(advised) == [".venv/bin/spot-responder", "retry", "gpu(1)", "--local"]
     azure.run_until(at("10:10"))
     azure.world.stop_by_owner("gpu(1)")
@@ -762,3 +765,13 @@ def test_the_advice_can_be_copied_and_stays_in_its_azure(new_azure: NewAzure) ->
     who, start = azure.do(look_at(vm_id, azure.clients(), azure.settings, azure.now, "gpu(1)", local)).advice
     assert str(vm_id) in shlex.split(who.partition(": ")[2])
     assert shlex.split(start.partition(": ")[2])[-1] == str(vm_id)
+
+
+def test_a_start_whose_answer_is_not_known_is_not_called_accepted(new_azure: NewAzure) -> None:
+    """We died, or the network did, between request and answer; and an accepted one is not said to be worked on."""
+    azure = new_azure()
+    policy, now = azure.settings.policy, at("10:00:20")
+    for row, known in ((asking(), "its answer is not known yet"), (accepted(), "Azure accepted it")):
+        seen = situation(evicted(), spot_vm(), row)
+        said = explain(seen, decide(seen, policy, now, 0.5), policy, now)
+        assert said.tried == (f"1 start request; the latest is under way: {known}",)
