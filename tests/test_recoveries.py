@@ -133,6 +133,9 @@ def test_a_request_that_is_withdrawn_leaves_the_one_before_on_the_record() -> No
     withdrawn = once.asking(at("10:05"), at("10:07"), "again").withdrawn(once.attempt)
     assert (withdrawn.attempts, withdrawn.attempt) == (1, once.attempt)
     assert (withdrawn.starts, withdrawn.evidence.start_asked_at) == (once.starts, at("10:00:10"))
+    twice = once.asking(at("10:05"), at("10:07"), "again").refused(NO_CAPACITY, counts=True)
+    withdrawn = twice.asking(at("10:10"), at("10:12"), "once more").withdrawn(twice.attempt)
+    assert (withdrawn.starts, withdrawn.evidence.start_asked_at) == (twice.starts, at("10:05"))
 
 
 def test_a_throttled_request_was_no_attempt() -> None:

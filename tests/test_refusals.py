@@ -86,6 +86,23 @@ def test_no_capacity_with_a_time_from_azure() -> None:
     assert decision.until == at("10:10")
 
 
+@pytest.mark.parametrize(
+    ("refusals", "refused_last", "is_behind"),
+    [(5, VM_ID.key, True), (4, VM_ID.key, False), (5, "another", False)],
+)
+def test_a_vm_whose_own_fault_it_may_be_lets_the_others_come_first(
+    refusals: int,
+    refused_last: str,
+    is_behind: bool,  # noqa: FBT001
+) -> None:
+    """Five refusals in a row, the last one this VM's: the pool's pause ends for the others, and later for this one."""
+    pool = Pool(POOL_ID, refusals=refusals, closed_until=at("9:59"), width=1, refused_last=refused_last)
+    decision = after(failure(FailureKind.CAPACITY), pool=pool, roll=0.5)
+    assert decision.pool is not None
+    assert decision.pool.closed_until is not None
+    assert (decision.until > decision.pool.closed_until) is is_behind
+
+
 def test_a_price_above_the_limit_is_looked_at_by_the_hour() -> None:
     """Spot prices move slowly; how many times it was refused does not matter."""
     too_dear = failure(FailureKind.PRICE)

@@ -235,6 +235,14 @@ def test_a_preempt_notice_is_read_by_its_status(status: str, kind: SignalKind | 
     assert (read.kind if read else None) is kind
 
 
+def test_a_preempt_notice_that_does_not_say_for_what_is_for_the_vm_that_it_names() -> None:
+    """The type of the resource is left out, as no live event was ever seen; the id says enough."""
+    event = load("scheduled_preempt_eventgrid")
+    expected = signal(event)
+    del properties(event)["ResourceType"]
+    assert signal(event) == expected
+
+
 @pytest.mark.parametrize(
     ("operation", "kind"),
     [
