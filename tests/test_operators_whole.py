@@ -430,12 +430,12 @@ def test_the_doctor_names_the_one_address_that_is_wrong(name: str, what: set[str
 
 
 def test_the_doctor_without_a_login_says_so_and_ends_there(azure: OperatorsLaptop) -> None:
-    """One finding, one line, and the command; not a thousand characters of every way that was tried."""
+    """One finding, one line, its cause and the command; not a thousand characters of every way that was tried."""
     environment = dict(azure.laptop.operator) | {"IDENTITY_ENDPOINT": "http://127.0.0.1:1/none"}
     done = azure.operator("doctor", environment=environment)
     assert (done.exit_code, done.err) == (1, "")
     lines = done.out.splitlines()
-    assert lines[-4].endswith("nobody is logged in, or not for long enough")
+    assert "nobody is logged in, or not for long enough (ManagedIdentityCredential: Cannot connect" in lines[-4]
     assert lines[-2:] == ["mend login: run `az login`, then try again", "1 thing wrong"]
 
 
