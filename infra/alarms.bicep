@@ -66,7 +66,7 @@ var alarms = [
     title: 'Azure denies the app a look or a start: a role, a lock or a policy'
     severity: 2
     every: 'PT30M'
-    window: 'PT1H'
+    window: 'PT2H'
     eachBy: ['vm']
     query: loadTextContent('../queries/logs/alarm-denied.kql')
   }
@@ -84,7 +84,7 @@ var alarms = [
     title: 'something that should pass within minutes has lasted, or a VM needs somebody'
     severity: 2
     every: 'PT30M'
-    window: 'PT1H'
+    window: 'PT2H'
     eachBy: ['vm', 'needs']
     query: loadTextContent('../queries/logs/alarm-lasting.kql')
   }

@@ -39,7 +39,7 @@ def decide_about_an_absent_vm(situation: Situation, policy: Policy, now: datetim
         return Wait(until, reason, obstacle_since=situation.obstacle_since(now))
     if signal.kind is SignalKind.EVICTED:
         return Requeue(until, reason, absence.since)
-    if signal.kind is SignalKind.STOPPED_BY_OWNER and not is_ours:
+    if signal.kind is SignalKind.STOPPED_BY_OWNER and not situation.shown:
         # It must be there before the start that it forbids.
         return Requeue(min(until, now + INTENT_GRACE / 2), reason, absence.since)
     return Ignore(reason)

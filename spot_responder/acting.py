@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.absences import is_gone
-from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, Clients, StoreFailedError
+from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, Clients, Stored, StoreFailedError
 from spot_responder.evidence import Evidence
 from spot_responder.failures import NO_ANSWER, OWN_PACE
 from spot_responder.health import Activity, Failing
@@ -27,7 +27,7 @@ from spot_responder.log_lines import (
     log_untold,
 )
 from spot_responder.messages import follow_up_event
-from spot_responder.notices import TELL_AGAIN, can_wait, due_notices, noticed_if_it_lasts
+from spot_responder.notices import TELL_AGAIN, can_wait, due_notices, needs_somebody, noticed_if_it_lasts
 from spot_responder.policy import ANSWER_PATIENCE, LOOK_HOLDS, Policy
 from spot_responder.pools import pool_of
 from spot_responder.recoveries import Outcome, Recovery
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from spot_responder.gates import Gates
     from spot_responder.gathering import Gathered
     from spot_responder.pools import Pool
+    from spot_responder.signals import Signal
     from spot_responder.vms import Vm
 
 TRIES: Final = 5
@@ -89,13 +90,23 @@ class Actor:
             recovery = Recovery(situation.signal.vm_id, self.new_id(), now, situation.signal.kind)
         elif not recovery.is_open:
             recovery = recovery.reopened(self.new_id(), now, situation.signal.kind)
-        pool = pool_of(situation.vm) if situation.vm else recovery.pool
+        seen = situation.vm or situation.shown
+        pool = pool_of(seen) if seen else recovery.pool
         return replace(recovery, evidence=situation.evidence, pool=pool, absence=situation.absence)
+
+    def closed_for_a_stop(self, signal: Signal, now: datetime) -> Recovery:
+        """Make the row of a VM that its owner stopped, and of which nothing else is known: there is no case of it."""
+        opened = Recovery(signal.vm_id, self.new_id(), now, signal.kind)
+        return opened.closed(Outcome.STOPPED_BY_OWNER, now, "its owner stopped it, as an event told").in_the_history()
 
     async def remember(self, gathered: Gathered, decision: Decision, now: datetime) -> None:
         """Keep what was told of an owner's wish, whatever else is done or not. Writes only what is new."""
         situation = gathered.situation
         is_covered = not isinstance(decision, Ignore) or decision.remember
+        row_now = situation.recovery
+        if situation.vm is not None and not is_covered and row_now is not None and row_now.is_only_a_note:
+            await self.clients.store.forget(Stored(row_now, gathered.etag))
+            return
         if situation.recovery is not None:
             # A VM of this name that is made anew knows nothing of the old one's owner.
             evidence = Evidence() if is_gone(situation, now) else situation.evidence
@@ -114,11 +125,14 @@ class Actor:
         looked_at = now if gathered.situation.vm else recovery.seen_held_at
         seen_held_at = looked_at if decision.at_gate else None
         if decision.failure:
-            log_start_failed(gathered.situation.signal, recovery, decision.failure)
-            counts = counts_as_attempt(decision.failure)
+            before, counts = recovery, counts_as_attempt(decision.failure)
             recovery = recovery.refused(decision.failure, counts=counts, not_before=decision.until)
+            needs = needs_somebody(recovery, now)
+            log_start_failed(gathered.situation.signal, before, decision.failure, needs)
         elif _follow_up_serves(gathered.situation, decision, now):
             recovery = replace(recovery, seen_held_at=seen_held_at, obstacle_since=decision.obstacle_since)
+            if decision.notice is not None:
+                recovery = replace(recovery, notice=decision.notice, reason=decision.reason)
             notified = await self._notified(recovery, decision, now)
             await self._save(notified, gathered, decision, now)
             return
@@ -244,7 +258,8 @@ class Actor:
                     asking, etag, gathered, in_turn, f"its turn has not come: {refusal.failure.message}"
                 )
                 return
-            log_start_refused(signal, asking, refusal.failure)
+            refused = asking.refused(refusal.failure, counts=True)
+            log_start_refused(signal, asking, refusal.failure, needs_somebody(refused, self.clock()))
             if refusal.failure.code != NO_ANSWER:
                 await self._start_refused(decision.vm, asking, etag, refusal.failure, roll)
         else:

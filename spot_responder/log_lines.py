@@ -76,14 +76,14 @@ def log_start_accepted(signal: Signal, recovery: Recovery) -> None:
     _write(logging.INFO, "start accepted", _of_attempt(signal, recovery))
 
 
-def log_start_refused(signal: Signal, recovery: Recovery, failure: Failure) -> None:
+def log_start_refused(signal: Signal, recovery: Recovery, failure: Failure, needs: Notice | None = None) -> None:
     """Log that Azure refused a start request at once."""
-    _write(logging.WARNING, "start refused", _of_attempt(signal, recovery) | _of_failure(failure))
+    _write(logging.WARNING, "start refused", _of_attempt(signal, recovery) | _of_failure(failure) | _of_need(needs))
 
 
-def log_start_failed(signal: Signal, recovery: Recovery, failure: Failure) -> None:
+def log_start_failed(signal: Signal, recovery: Recovery, failure: Failure, needs: Notice | None = None) -> None:
     """Log that a start which Azure had taken came to nothing."""
-    _write(logging.WARNING, "start failed", _of_attempt(signal, recovery) | _of_failure(failure))
+    _write(logging.WARNING, "start failed", _of_attempt(signal, recovery) | _of_failure(failure) | _of_need(needs))
 
 
 def log_status_not_shown(problem: str) -> None:
@@ -183,6 +183,10 @@ def _down(since: datetime | None, now: datetime) -> dict[str, object]:
 
 def _of_attempt(signal: Signal, recovery: Recovery) -> dict[str, object]:
     return _of_signal(signal) | {"recovery": recovery.recovery_id, "attempts": recovery.attempts}
+
+
+def _of_need(needs: Notice | None) -> dict[str, object]:
+    return {"needs": str(needs)} if needs else {}
 
 
 def _of_failure(failure: Failure | None) -> dict[str, object]:

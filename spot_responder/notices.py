@@ -101,6 +101,9 @@ def can_wait(wait: Wait, now: datetime) -> bool:
 def _opening_is_due(recovery: Recovery, now: datetime) -> bool:
     """Answer whether it is news of an eviction: an owner's stop may be told after the VM is seen down."""
     age = now - recovery.opened_at
+    if recovery.pool is None:
+        # Nobody has seen the VM yet: it may be none that is covered.
+        return False
     is_clear = recovery.evidence.verdict is Verdict.EVICTED or age >= INTENT_GRACE
     return is_clear and age < OPENING_IS_NEWS
 

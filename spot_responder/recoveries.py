@@ -146,6 +146,11 @@ class Recovery:
         """Whether we are still busy with the VM."""
         return self.outcome is None
 
+    @property
+    def is_only_a_note(self) -> bool:
+        """Whether it says no more than that its owner stopped a VM which nobody has looked at yet."""
+        return self.outcome is Outcome.STOPPED_BY_OWNER and self.pool is None and self.held_at is None
+
     def is_overdue(self, now: datetime) -> bool:
         """Whether its follow-up is so late that it is taken as lost."""
         return self.is_open and (self.wake_at is None or now - self.wake_at > FOLLOW_UP_OVERDUE)

@@ -60,13 +60,12 @@ class Sweep:
         return found
 
     async def _note_begun(self) -> None:
-        """Note that a sweep may not come to its end, unless an earlier one has left a better reason."""
-        now = self.clock()
+        """Note that this sweep may not come to its end, with the reason that an earlier one has left, if any."""
+        now, reason = self.clock(), "the latest one did not come to its end"
         with suppress(StoreFailedError):
             # What is noted is no reason to sweep or not: where tables fail, the sweep itself tells of it.
-            if all(each.activity is not Activity.SWEEP for each in await self.clients.store.failing()):
-                begun = Failing(Activity.SWEEP, now, now, "the latest one did not come to its end")
-                await self.clients.store.note_failing(begun)
+            before = [each.reason for each in await self.clients.store.failing() if each.activity is Activity.SWEEP]
+            await self.clients.store.note_failing(Failing(Activity.SWEEP, now, now, next(iter(before), reason)))
 
     async def _find(self) -> int:
         now, store = self.clock(), self.clients.store

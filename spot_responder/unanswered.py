@@ -112,6 +112,9 @@ class Unanswered:
         try:
             stored = await self.clients.store.load(signal.vm_id)
             row = stored.value
+            if row and signal.sequence is not None and signal.sequence < row.sequence:
+                # Another worker has gone on meanwhile: this follow-up is stale.
+                return True
             known = row if row and row.is_open else None
             since = min(since, known.obstacle_since or since) if known else since
             if self.settings.dry_run or now - since < LASTS or not _may_wait(signal, row):
@@ -145,13 +148,16 @@ class Unanswered:
         return max(growing, refusal.failure.retry_after or timedelta())
 
     async def _note_the_stop(self, signal: Signal) -> None:
-        """Write an owner's stop into the VM's row, though it cannot be looked into: no start is to overtake it."""
+        """Write an owner's stop into the VM's row, though it cannot be looked into: no start is to overtake it.
+
+        Where there is none, one is made, closed. The first look that shows a VM which is not covered forgets it.
+        """
         try:
             stored = await self.clients.store.load(signal.vm_id)
-            if stored.value is not None:
-                noted = replace(stored.value, evidence=stored.value.evidence.with_signal(signal))
-                if noted != stored.value:
-                    await self.clients.store.save(noted, stored.etag)
+            row = stored.value or self.actor.closed_for_a_stop(signal, self.clock())
+            noted = replace(row, evidence=row.evidence.with_signal(signal))
+            if noted != stored.value:
+                await self.clients.store.save(noted, stored.etag)
         except (ChangedMeanwhileError, StoreFailedError) as problem:
             # The message comes back, and tells it again.
             log_put_back(signal, str(problem))

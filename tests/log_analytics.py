@@ -24,11 +24,11 @@ TABLES: Final = REPOSITORY / "tools" / "log_analytics_tables.json"
 REACHES: Final = {
     "alarm-app-failures": timedelta(hours=1),
     "alarm-app-silent": timedelta(hours=1),
-    "alarm-denied": timedelta(hours=1),
+    "alarm-denied": timedelta(hours=2),
     "alarm-event-path-silent": timedelta(hours=1),
     "alarm-gave-up": timedelta(days=2),
     "alarm-host-errors": timedelta(minutes=30),
-    "alarm-lasting": timedelta(hours=1),
+    "alarm-lasting": timedelta(hours=2),
     "alarm-poison": timedelta(minutes=30),
     "alarm-untold": timedelta(hours=1),
 }

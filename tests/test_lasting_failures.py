@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from localazure.happenings import ActionSucceeded
+from localazure.moves import DEALLOCATE
 from localazure.refusals import Refused
 from localazure.virtual.wire import Door
 from localazure.world import Durations
+from spot_responder.health import Activity, Failing
 from spot_responder.letters import QueueCounts
 from spot_responder.looking import look_at
 from spot_responder.operating import hold
@@ -225,3 +228,78 @@ def test_a_table_of_notes_that_fails_keeps_no_sweep_from_its_work(new_azure: New
     azure.world.evict("render-1")
     azure.run_until(at("10:20"))
     assert len(starts(azure)) == 1
+
+
+@pytest.mark.parametrize("why", LASTING)
+def test_a_stop_that_cannot_be_looked_into_is_not_overtaken_by_a_find_of_the_sweep(
+    why: str, new_azure: NewAzure
+) -> None:
+    """Its owner's stop is told at 10:00, ARM refuses looks till 10:14: the sweep of 10:15 finds it, and lets it be."""
+    azure = new_azure()
+    vm = azure.add_vm(power_state="deallocated")
+    azure.script.next(Door.VM_READ, LASTING[why], times=FOR_EVER)
+    azure.tell(ActionSucceeded(vm.vm_id, azure.now, DEALLOCATE, "owner@example.com"))
+    azure.run_until(at("10:14"))
+    azure.script.forget()
+    azure.run_until(at("13:00"))
+    assert starts(azure) == []
+    assert outcomes(azure) == []
+
+
+def test_the_note_of_a_stop_of_a_vm_that_is_not_covered_is_forgotten(new_azure: NewAzure) -> None:
+    """It was written while nobody could look; the first look shows a VM without the tag."""
+    azure = new_azure()
+    vm = azure.add_vm(power_state="deallocated", tags={})
+    azure.script.next(Door.GRAPH, LASTING["a broken service"])
+    azure.tell(ActionSucceeded(vm.vm_id, azure.now, DEALLOCATE, "owner@example.com"))
+    azure.run_until(at("10:00:10"))
+    assert azure.recovery().is_only_a_note
+    azure.run_until(at("10:10"))
+    assert azure.storage.recoveries.rows == {}
+
+
+@pytest.mark.parametrize(
+    ("code", "need"),
+    [("QuotaExceeded", "quota"), ("NeverSeenBefore", "unknown"), ("AnotherOperationInProgress", "conflict")],
+)
+def test_the_alarm_finds_starts_that_are_refused_at_once(code: str, need: str, new_azure: NewAzure) -> None:
+    """Each start is refused by Compute's front, and none of them ever gets to an operation."""
+    azure = new_azure()
+    azure.add_vm()
+    azure.script.next(Door.VM_START, refused(Refused(409, code, "No.")), times=FOR_EVER)
+    logbook = Logbook()
+    with logbook.written_by_the_app(lambda: azure.now):
+        azure.world.evict("render-1")
+        azure.run_until(at("12:30"))
+        assert need in {row["needs"] for row in logbook.ask("alarm-lasting", azure.now)}
+
+
+def test_an_hourly_sweep_that_failed_once_is_not_said_to_fail_for_long(new_azure: NewAzure) -> None:
+    """Silence at 11:00, none of it at 12:00: nothing is named in between."""
+    azure = new_azure(sweep_every=timedelta(hours=1))
+    azure.add_vm()
+    azure.run_until(at("10:59"))
+    azure.script.next(Door.GRAPH, LASTING["silence"])
+    azure.run_until(at("11:55"))
+    assert problems(azure) == ""
+    azure.run_until(at("12:05"))
+    assert problems(azure) == ""
+
+
+def test_what_failed_a_month_ago_is_another_story(new_azure: NewAzure) -> None:
+    """A look that was let go a month ago left its note: the next one that is refused counts from its own time."""
+    azure = new_azure()
+    store, month = azure.clients().store, timedelta(days=30)
+    azure.do(store.note_failing(Failing(Activity.LOOK, azure.now - month, azure.now - month, "then")))
+    noted = azure.do(store.note_failing(Failing(Activity.LOOK, azure.now, azure.now, "now")))
+    assert noted.since == azure.now
+
+
+def test_a_vm_that_nobody_has_seen_is_not_told_as_a_recovery_that_was_opened(new_azure: NewAzure) -> None:
+    """Evicted, and never let look at: it may be none that is covered. Only that it is blocked is told."""
+    azure = new_azure()
+    azure.add_vm(tags={})
+    azure.script.next(Door.GRAPH, LASTING["a broken service"], times=FOR_EVER)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:45"))
+    assert notices(azure) == ["render-1 blocked"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from azure.core import MatchConditions
@@ -156,7 +156,7 @@ class Tables:
         with _told("note what fails"):
             entity = await _read(self.health, health_key(failing.activity))
             before = _sound("health", entity, failing_from_row) if entity else []
-            noted = replace(failing, since=min([failing.since, *(each.since for each in before)]))
+            noted = failing.joined(next(iter(before), None))
             await self.health.upsert_entity(failing_row(noted), mode=UpdateMode.REPLACE)
         return noted
 
