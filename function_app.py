@@ -27,11 +27,11 @@ def responder() -> Responder:
     """Put the responder together when the first signal needs it: Azure's SDKs take their time to import."""
     from spot_responder.clients.connections import connect  # noqa: PLC0415 - see above
 
+    clients = connect(SETTINGS)
     if SETTINGS.opentelemetry:
         from spot_responder.spans import SpanMarker  # noqa: PLC0415 - not everybody has the package
 
         LOG.addFilter(SpanMarker())
-    clients = connect(SETTINGS)
     return Responder(
         clients=clients,
         gates=Gates(clients.store),

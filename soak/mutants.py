@@ -195,7 +195,7 @@ MUTANTS: Final = (
         "told",
         "an outcome that could not be published is not told again",
         "sweep.py",
-        "        await self._publish_what_is_untold(rows, now)\n",
+        "        await self._publish_what_is_untold(now)\n",
         "",
     ),
     Mutant(

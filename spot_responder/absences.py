@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spot_responder.amounts import span
-from spot_responder.policy import GONE_AFTER, GONE_THOUGH_SHOWN, INTENT_GRACE
+from spot_responder.evidence import Verdict
+from spot_responder.policy import GONE_AFTER, GONE_THOUGH_SHOWN, INTENT_GRACE, RestartWhen
 from spot_responder.recoveries import Absence, Outcome
 from spot_responder.signals import SignalKind
 from spot_responder.situations import Close, Ignore, Requeue, Wait
@@ -35,7 +36,7 @@ def decide_about_an_absent_vm(situation: Situation, policy: Policy, now: datetim
     but = ", though Resource Graph shows it" if situation.shown else ""
     reason = f"ARM answers since {absence.since:%H:%M:%S}Z that there is no such VM{but}: asked again before it counts"
     is_ours = situation.shown is not None and situation.shown.is_covered(policy.restart_tag)
-    if recovery or (signal.kind is SignalKind.EVICTED and is_ours):
+    if recovery or (is_ours and _is_due(situation, policy)):
         return Wait(until, reason, obstacle_since=situation.obstacle_since(now))
     if signal.kind is SignalKind.EVICTED:
         return Requeue(until, reason, absence.since)
@@ -43,6 +44,18 @@ def decide_about_an_absent_vm(situation: Situation, policy: Policy, now: datetim
         # It must be there before the start that it forbids.
         return Requeue(min(until, now + INTENT_GRACE / 2), reason, absence.since)
     return Ignore(reason)
+
+
+def _is_due(situation: Situation, policy: Policy) -> bool:
+    """Whether a VM of ours that Resource Graph shows would be started, by what is known of it."""
+    match situation.evidence.verdict:
+        case Verdict.EVICTED:
+            return situation.signal.kind in {SignalKind.EVICTED, SignalKind.SWEEP_FOUND}
+        case Verdict.UNKNOWN:
+            is_asked = policy.restart_when is RestartWhen.UNLESS_STOPPED
+            return is_asked and situation.signal.kind is SignalKind.SWEEP_FOUND
+        case Verdict.STOPPED_BY_OWNER:
+            return False
 
 
 def is_gone(situation: Situation, now: datetime) -> bool:

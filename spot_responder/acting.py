@@ -113,7 +113,7 @@ class Actor:
             row = replace(situation.recovery, evidence=evidence)
         elif not is_covered:
             return
-        elif situation.evidence.owner_stopped_at is not None and (situation.vm or situation.shown):
+        elif situation.evidence.owner_stopped_at is not None and _is_kept(situation, decision):
             row = self._opened(situation, now).closed(Outcome.STOPPED_BY_OWNER, now, decision.reason).in_the_history()
         else:
             return
@@ -196,6 +196,7 @@ class Actor:
             log_untold(closed, str(refusal))
             await self.note_failing(Failing(Activity.PUBLISH, self.clock(), self.clock(), str(refusal)))
             return False
+        await self.note_success(Activity.PUBLISH)
         await self.clients.store.note_published(closed)
         return True
 
@@ -214,6 +215,8 @@ class Actor:
                 is_refused = True
                 log_unnoticed(waiting, notice, str(refusal))
                 await self.note_failing(Failing(Activity.PUBLISH, now, now, str(refusal)))
+        if told != waiting.told and not is_refused:
+            await self.note_success(Activity.PUBLISH)
         notified = replace(waiting, told=told)
         again_at = now + TELL_AGAIN
         if not is_refused or waiting.wake_at is None or waiting.wake_at <= again_at:
@@ -340,6 +343,11 @@ def _followed_up() -> Iterator[None]:
 
 def _waiting(recovery: Recovery, wait: Wait) -> Recovery:
     return recovery.waiting(wait.until, wait.reason, notice=wait.notice, obstacle_since=wait.obstacle_since)
+
+
+def _is_kept(situation: Situation, decision: Decision) -> bool:
+    """Whether a stop goes into a row of its own: of a VM that is shown, or may be there though nobody shows it."""
+    return situation.vm is not None or situation.shown is not None or isinstance(decision, Requeue)
 
 
 def _is_same_attempt(recovery: Recovery, asking: Recovery) -> bool:

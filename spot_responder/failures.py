@@ -31,6 +31,9 @@ OWN_PACE: Final = "OwnPace"
 """The code of a refusal that is ours: Azure was not asked, since it would have said "too many"."""
 
 
+UNREADABLE_ANSWER: Final = "UnreadableAnswer"
+"""The code, which is ours, where what came as an answer cannot be read."""
+
 SHOWED_NOTHING: Final = "StartShowedNothing"
 """The code, which is ours, where a start that Azure accepted changed nothing that could be seen."""
 

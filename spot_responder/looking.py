@@ -123,7 +123,8 @@ async def _judged(
     decision = decide(situation, settings.policy, now, _MIDDLE)
     if situation.vm is not None and why_not(decision):
         current = await clients.compute.current(vm_id)
-        situation = replace(situation, vm=situation.vm.with_current(current) if current else None)
+        seen = situation.vm.with_current(current) if current else None
+        situation = replace(situation, vm=seen, shown=situation.vm)
         decision = decide(situation, settings.policy, now, _MIDDLE)
     return situation, decision
 

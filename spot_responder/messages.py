@@ -81,7 +81,8 @@ def put_back_as_unseen(event: Mapping[str, object], since: datetime) -> dict[str
     Raises:
         UnreadableEvent: as ``put_back``.
     """
-    return put_back({**event, _UNSEEN_SINCE: _iso(since)}, times_put_back(event))
+    looked_at = {name: value for name, value in event.items() if name != _SINCE}
+    return put_back({**looked_at, _UNSEEN_SINCE: _iso(since)}, TimesPutBack())
 
 
 def unseen_since(event: Mapping[str, object]) -> datetime | None:

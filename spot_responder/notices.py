@@ -116,12 +116,6 @@ def needs_somebody(recovery: Recovery, now: datetime) -> Notice | None:
     return None if recovery.held_at else recovery.notice or next(iter(_of_refusals(recovery, now)), None)
 
 
-def is_untold(recovery: Recovery, now: datetime) -> bool:
-    """Whether somebody is needed for an open recovery and was not told so."""
-    needed = needs_somebody(recovery, now) if recovery.is_open else None
-    return needed is not None and needed not in recovery.told
-
-
 def of_failures(failure: Failure, in_a_row: int, lasted: timedelta) -> Notice | None:
     """Say what so many failures of one kind in a row, the latest of them given, are a notice of.
 

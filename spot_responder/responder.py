@@ -74,7 +74,9 @@ class Responder:
         if signal.occurred_at is None:
             # From now on it has the time of its first arrival, however often it is put back.
             event = {**event, "time": now.isoformat()}
-        signal = replace(signal, unseen_since=unseen_since(event))
+        unseen = unseen_since(event)
+        # What is noted as later than now was not noted by us.
+        signal = replace(signal, unseen_since=min(unseen, now) if unseen else None)
         try:
             await self._respond(_not_after(now, signal), event)
             await self._unanswered().answered(event)

@@ -14,14 +14,12 @@ from spot_responder.event_paths import WINDOW, event_path
 from spot_responder.health import Activity, Failing
 from spot_responder.log_lines import log_sweep
 from spot_responder.messages import sweep_found_event
-from spot_responder.notices import is_untold
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from spot_responder.acting import Actor
-    from spot_responder.doors import Clients, Stored
-    from spot_responder.recoveries import Recovery
+    from spot_responder.doors import Clients
     from spot_responder.vms import VmId
 
 UNTOLD_AT_MOST: Final = timedelta(days=2)
@@ -78,7 +76,7 @@ class Sweep:
                 await self.actor.tell(row.value, row.etag)
             elif not row.value.is_worth_remembering(now):
                 await store.forget(row)
-        await self._publish_what_is_untold(rows, now)
+        await self._publish_what_is_untold(now)
         # Last, since it may be throttled: what we know ourselves must not wait for that.
         candidates = await self.clients.graph.deallocated_spot_vms(self.restart_tag)
         found = set(candidates) - overdue - busy
@@ -88,18 +86,13 @@ class Sweep:
         log_sweep(len(found), len(overdue), len(busy), path)
         return len(found) + len(overdue)
 
-    async def _publish_what_is_untold(self, rows: Sequence[Stored[Recovery]], now: datetime) -> None:
-        refused, refused_in_a_row = 0, 0
-        untold = await self.clients.store.unpublished(now - UNTOLD_AT_MOST)
-        for closed in sorted(untold, key=lambda each: each.closed_at or now):
-            is_told = await self.actor.publish(closed)
-            refused += not is_told
-            refused_in_a_row = 0 if is_told else refused_in_a_row + 1
-            if refused_in_a_row == REFUSED_AT_MOST:
+    async def _publish_what_is_untold(self, now: datetime) -> None:
+        refused = 0
+        for closed in await self.clients.store.unpublished(now - UNTOLD_AT_MOST):
+            refused = 0 if await self.actor.publish(closed) else refused + 1
+            if refused == REFUSED_AT_MOST:
                 # The topic is out: it would not take the others either.
-                break
-        if not refused and not any(is_untold(row.value, now) for row in rows):
-            await self.actor.note_success(Activity.PUBLISH)
+                return
 
     async def _raise_hands(self, vm_ids: set[VmId], now: datetime) -> None:
         for some in batched(sorted(vm_ids, key=str), PUT_AT_ONCE, strict=False):

@@ -18,7 +18,7 @@ from spot_responder.health import Activity, Failing
 from spot_responder.log_lines import log_denied, log_lasting, log_let_go, log_put_back, log_unreadable
 from spot_responder.messages import put_back, times_put_back
 from spot_responder.notices import noticed_if_it_lasts
-from spot_responder.policy import LASTS
+from spot_responder.policy import LASTS, LONGEST_DELAY, RestartWhen
 from spot_responder.put_backs import PUT_BACK, PUT_BACK_MAX, comes_back
 from spot_responder.signals import Signal, SignalKind, UnreadableEvent
 from spot_responder.situations import Situation, Wait
@@ -58,25 +58,24 @@ class Unanswered:
             await self._note_the_stop(signal)
         if refusal.failure.kind is FailureKind.DENIED:
             log_denied(signal, str(refusal), refusal.failure)
-        since = times_put_back(event).since or self.clock()
+        since = self._since(event)
         if await self._waits_in_its_recovery(signal, since, refusal):
             return
         if self.clock() - since >= LASTS:
             await self.actor.note_failing(Failing(Activity.LOOK, since, self.clock(), str(refusal)))
-        if await self._is_told_again(signal, refusal):
+        if await self._is_told_again(signal, since, refusal):
             log_let_go(signal, str(refusal))
             return
         await self._put_back(signal, event, refusal, self.settings.policy.slow_retry if _is_denied(refusal) else None)
 
     async def answered(self, event: Mapping[str, object]) -> None:
         """Note that looks succeed again, where a message tells of it that was put back for long."""
-        since = times_put_back(event).since
-        if since is not None and self.clock() - since >= LASTS:
+        if self.clock() - self._since(event) >= LASTS:
             await self.actor.note_success(Activity.LOOK)
 
     async def store_failed(self, signal: Signal, event: Mapping[str, object], problem: StoreFailedError) -> None:
         """Go on after our own tables failed."""
-        since = times_put_back(event).since or self.clock()
+        since = self._since(event)
         if self.clock() - since >= LASTS:
             log_lasting(Activity.LOOK, since, str(problem), signal.vm_id)
         if signal.kind is SignalKind.SWEEP_FOUND:
@@ -94,7 +93,7 @@ class Unanswered:
         before = times_put_back(event)
         is_stop = signal.kind is SignalKind.STOPPED_BY_OWNER
         later, times = comes_back(before, problem.failure, self.roll(), is_stop=is_stop)
-        delay, since = after or later, before.since or self.clock()
+        delay, since = after or later, self._since(event)
         try:
             again = put_back(event, replace(times, since=since))
         except UnreadableEvent as too_large:
@@ -117,28 +116,44 @@ class Unanswered:
                 return True
             known = row if row and row.is_open else None
             since = min(since, known.obstacle_since or since) if known else since
-            if self.settings.dry_run or now - since < LASTS or not _may_wait(signal, row):
+            # What Azure says itself about how long it takes is known at once.
+            known_until = now + (refusal.failure.retry_after or timedelta())
+            if self.settings.dry_run or known_until - since < LASTS or not self._may_wait(signal, row):
                 return False
             evidence = (row.evidence if row else Evidence()).with_signal(signal)
             situation = Situation(signal, None, row, evidence, absence=known.absence if known else None)
             reason = f"it could not be looked at since {since:%Y-%m-%d %H:%M:%S}Z: {refusal.failure.said}"
             wait = Wait(now + self._delay(since, now, refusal), reason, obstacle_since=since)
-            await self.actor.act(
-                Gathered(situation, now, stored.etag), noticed_if_it_lasts(wait, row, now), now, self.roll()
-            )
+            wait = noticed_if_it_lasts(wait, row, known_until)
+            await self.actor.act(Gathered(situation, now, stored.etag), wait, now, self.roll())
         except (ChangedMeanwhileError, StoreFailedError) as problem:
             log_put_back(signal, str(problem))
             return False
         return True
 
-    async def _is_told_again(self, signal: Signal, refusal: AzureRefusedError) -> bool:
+    async def _is_told_again(self, signal: Signal, since: datetime, refusal: AzureRefusedError) -> bool:
         """Whether a signal need not be kept: a sweep raises its VM again, or its open recovery looks again."""
         if signal.kind is not SignalKind.SWEEP_FOUND:
             return _is_denied(refusal) and self._is_over(signal)
-        if refusal.failure.code == OWN_PACE:
+        # Each sweep tells of it anew: one that cannot be kept in a recovery must not be kept as ever more messages.
+        if refusal.failure.code == OWN_PACE or self.settings.dry_run or self.clock() - since >= LASTS:
             return True
         stored = await self.clients.store.load(signal.vm_id)
-        return (stored.value is not None and stored.value.is_open) or not _may_wait(signal, stored.value)
+        return (stored.value is not None and stored.value.is_open) or not self._may_wait(signal, stored.value)
+
+    def _may_wait(self, signal: Signal, row: Recovery | None) -> bool:
+        """Whether a recovery of the VM is open, or is to be opened for what the signal says."""
+        if row is not None and row.is_open:
+            return True
+        verdict = (row.evidence if row else Evidence()).with_signal(signal).verdict
+        if verdict is Verdict.UNKNOWN and self.settings.policy.restart_when is RestartWhen.EVICTED:
+            return False
+        return signal.kind in _MAY_OPEN and verdict is not Verdict.STOPPED_BY_OWNER
+
+    def _since(self, event: Mapping[str, object]) -> datetime:
+        """Give since when a message could not be answered; what nobody of us can have noted counts as now."""
+        now, noted = self.clock(), times_put_back(event).since
+        return noted if noted is not None and now - LONGEST_DELAY <= noted <= now else now
 
     def _delay(self, since: datetime, now: datetime, refusal: AzureRefusedError) -> timedelta:
         """Come ever later: each time a tenth of how long it has lasted."""
@@ -167,13 +182,6 @@ class Unanswered:
         if signal.kind is SignalKind.UNAVAILABLE:
             return True
         return signal.occurred_at is not None and self.clock() - signal.occurred_at > HINT_HOLDS
-
-
-def _may_wait(signal: Signal, row: Recovery | None) -> bool:
-    if row is not None and row.is_open:
-        return True
-    evidence = (row.evidence if row else Evidence()).with_signal(signal)
-    return signal.kind in _MAY_OPEN and evidence.verdict is not Verdict.STOPPED_BY_OWNER
 
 
 def _is_denied(refusal: AzureRefusedError) -> bool:

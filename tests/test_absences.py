@@ -11,11 +11,11 @@ from localazure.happenings import ActionSucceeded
 from localazure.moves import DEALLOCATE
 from localazure.refusals import not_found
 from localazure.virtual.wire import Door
-from spot_responder.messages import put_back_as_unseen, unseen_since
+from spot_responder.messages import TimesPutBack, put_back_as_unseen, times_put_back, unseen_since
 from spot_responder.policy import Policy, RestartWhen
 from spot_responder.recoveries import Outcome
 from tests.makers import TEN, at
-from tests.stories import annotated, outcomes, refused, starts
+from tests.stories import annotated, notices, outcomes, refused, starts
 
 if TYPE_CHECKING:
     from tests.stories import NewAzure
@@ -146,7 +146,44 @@ def test_what_somebody_else_wrote_into_a_message_notes_no_absence(noted: object)
 
 
 def test_a_message_keeps_since_when_its_vm_is_absent() -> None:
-    """However often it is put back."""
-    again = put_back_as_unseen({"id": "1", "putback": 3}, TEN)
+    """And forgets how often it could not be looked at before: it was, just now."""
+    again = put_back_as_unseen({"id": "1", "putback": 3, "putbacksince": "2026-03-02T09:00:00Z"}, TEN)
     assert unseen_since(again) == TEN
-    assert again["putback"] == 3
+    assert times_put_back(again) == TimesPutBack()
+
+
+def test_a_stop_that_is_told_while_nobody_shows_the_vm_is_there_before_a_start(new_azure: NewAzure) -> None:
+    """Evicted at 10:00, stopped by its owner at 10:00:20, both told while ARM and Resource Graph show nothing."""
+    azure = new_azure()
+    vm = azure.add_vm()
+    azure.script.graph_is_blind = True
+    azure.script.next(Door.VM_READ, NOT_THERE, times=FOR_GOOD)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:00:20"))
+    azure.tell(ActionSucceeded(vm.vm_id, azure.now, DEALLOCATE, "owner@example.com"))
+    azure.run_until(at("10:00:25"))
+    azure.script.forget()
+    azure.script.graph_is_blind = False
+    azure.run_until(at("12:00"))
+    assert starts(azure) == []
+
+
+def test_a_vm_of_ours_that_only_the_sweep_and_the_graph_know_is_named(new_azure: NewAzure) -> None:
+    """All events lost, ARM does not find it, Resource Graph shows it down: open from 10:15, named by 11:00."""
+    azure = new_azure()
+    azure.add_vm()
+    azure.script.lost = lambda _: True
+    azure.script.next(Door.VM_READ, NOT_THERE, times=FOR_GOOD)
+    azure.world.evict("render-1")
+    azure.run_until(at("11:00"))
+    assert "render-1 blocked" in notices(azure)
+
+
+@pytest.mark.parametrize("noted", ["9999-12-31T23:59:00Z", "2027-01-01T00:00:00Z"])
+def test_a_time_to_come_in_a_message_makes_no_loop(noted: str, new_azure: NewAzure) -> None:
+    """Whoever wrote that, no VM of that name is looked at for longer than ten minutes."""
+    azure = new_azure()
+    azure.put(annotated("ghost", "VirtualMachinePreempted", TEN) | {"unseensince": noted, "putbacksince": noted})
+    azure.run_until(at("10:12"))
+    assert azure.messages == []
+    assert azure.storage.poison == []

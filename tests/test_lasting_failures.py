@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -303,3 +304,63 @@ def test_a_vm_that_nobody_has_seen_is_not_told_as_a_recovery_that_was_opened(new
     azure.world.evict("render-1")
     azure.run_until(at("10:45"))
     assert notices(azure) == ["render-1 blocked"]
+
+
+def test_a_slow_down_of_a_day_is_named_at_once(new_azure: NewAzure) -> None:
+    """One look is answered "come back in a day": known by 10:15, though nobody asks Azure again before that."""
+    azure = new_azure()
+    azure.add_vm()
+    day = Refused(429, "ResourceRequestsThrottled", "Too many requests.", {"Retry-After": "86400"})
+    azure.script.next(Door.VM_READ, refused(day))
+    azure.world.evict("render-1")
+    azure.run_until(at("10:31"))
+    assert "ResourceRequestsThrottled" in problems(azure)
+    assert "render-1 blocked" in notices(azure)
+
+
+def test_a_dry_run_that_may_not_look_breeds_no_messages(new_azure: NewAzure) -> None:
+    """The role is missing for twelve hours, in which the sweep finds the VM again and again."""
+    azure = new_azure(dry_run=True)
+    azure.add_vm(power_state="deallocated")
+    azure.script.next(Door.VM_READ, LASTING["a missing right"], times=FOR_EVER)
+    azure.run_until(at("22:00"))
+    assert len(azure.messages) <= 1
+
+
+def test_neither_looks_nor_rows_for_hours_breed_no_messages(new_azure: NewAzure) -> None:
+    """ARM refuses, and no row of a VM can be written: a handful of messages for each VM, however long it takes."""
+    azure = new_azure()
+    for number in range(5):
+        azure.add_vm(f"vm-{number}", power_state="deallocated")
+    azure.script.next(Door.VM_READ, LASTING["a broken service"], times=FOR_EVER)
+    broken = refused(Refused(503, "ServerBusy", "busy"))
+    azure.script.next(Door.ROW_WRITE, broken, about="recoveries/", times=FOR_EVER)
+    azure.run_until(at("18:00"))
+    assert len(azure.messages) <= 15
+
+
+def test_what_is_out_for_three_days_is_still_named(new_azure: NewAzure) -> None:
+    """Nothing is published any more of an outcome that is older than two days: the topic is out all the same."""
+    azure = new_azure()
+    azure.add_vm()
+    azure.script.next(Door.OUTCOME, refused(DENIED), times=FOR_EVER)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:00") + timedelta(days=3, hours=12))
+    assert "the outcomes topic does not take" in problems(azure)
+
+
+def unreadable() -> None:
+    """Raise what the SDK does at a body that is not what its headers say."""
+    message = "Error -3 while decompressing data: incorrect header check"
+    raise zlib.error(message)
+
+
+def test_answers_that_nobody_can_read_are_refusals(new_azure: NewAzure) -> None:
+    """Each look brings rubbish: put back, named by 10:32, and no message is given up."""
+    azure = new_azure()
+    azure.add_vm()
+    azure.script.next(Door.VM_READ, meanwhile=unreadable, times=FOR_EVER)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:32"))
+    assert "UnreadableAnswer" in problems(azure)
+    assert azure.storage.poison == []

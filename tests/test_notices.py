@@ -257,7 +257,11 @@ def test_who_dies_after_telling_tells_it_again_with_the_same_id(new_azure: NewAz
     azure.world.evict("render-1")
     azure.run_until(at("10:00:10"))
     unavailable = refused(Refused(503, "ServerBusy", "no"))
-    azure.script.next(Door.OUTCOME, Passage(0.0), meanwhile=lambda: azure.script.next(Door.ROW_WRITE, unavailable))
+
+    def lose_the_row() -> None:
+        azure.script.next(Door.ROW_WRITE, unavailable, about="recoveries/")
+
+    azure.script.next(Door.OUTCOME, Passage(0.0), meanwhile=lose_the_row)
     azure.run_until(at("10:10"))
     told = [event.id for event in azure.storage.heard]
     assert len(told) == 2

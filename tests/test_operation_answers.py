@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -79,3 +80,20 @@ def test_a_vm_whose_accepted_starts_never_show_anything_needs_somebody(new_azure
     azure.run_until(at("10:45"))
     assert len(starts(azure)) == 4
     assert "render-1 unknown" in notices(azure)
+
+
+def test_rubbish_that_cannot_even_be_unpacked_ends_no_look(new_azure: NewAzure) -> None:
+    """What stands at the address says gzip and is none: the VM is started again by 10:15."""
+
+    def unreadable() -> None:
+        message = "Error -3 while decompressing data: incorrect header check"
+        raise zlib.error(message)
+
+    azure = new_azure(sweep_every=timedelta(days=1))
+    vm = azure.add_vm()
+    azure.world.fail_next_start("render-1", "AllocationFailed", "Allocation failed.")
+    azure.script.next(Door.OPERATION_READ, meanwhile=unreadable, times=FOR_EVER)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:15"))
+    assert vm.power_state == "running"
+    assert azure.failures == []

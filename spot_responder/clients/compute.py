@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 from azure.core.exceptions import AzureError
 from azure.core.rest import HttpRequest
 
-from spot_responder.clients.sdk_errors import refusal
+from spot_responder.clients.sdk_errors import UNREADABLE, refusal, unreadable
 from spot_responder.clients.turns import Turns
 from spot_responder.doors import AzureRefusedError
-from spot_responder.failures import FailureKind, classify
+from spot_responder.failures import NO_ANSWER, FailureKind, classify
 from spot_responder.pacing import READS, WRITES
 from spot_responder.situations import Operation, OperationState
 from spot_responder.vms import PowerState, Vm
@@ -74,12 +74,15 @@ class Compute:
                 answer = await machines.get(
                     vm_id.resource_group, vm_id.name, expand="instanceView", raw_response_hook=turn.hear
                 )
+                return vm_of_answer(vm_id, answer)
             except AzureError as error:
                 refused = refusal(error, what)
-                if refused.failure.kind is FailureKind.GONE:
+                is_404 = getattr(error, "status_code", None) == HTTPStatus.NOT_FOUND
+                if is_404 and refused.failure.kind is FailureKind.GONE:
                     return None
                 raise refused from error
-        return vm_of_answer(vm_id, answer)
+            except UNREADABLE as error:
+                raise unreadable(error, what) from error
 
     async def start(self, vm_id: VmId) -> str | None:
         """Ask for a start; give the address of the operation that Azure has begun.
@@ -93,6 +96,9 @@ class Compute:
                 await machines.begin_start(vm_id.resource_group, vm_id.name, polling=False, raw_response_hook=turn.hear)
             except AzureError as error:
                 raise refusal(error, what) from error
+            except UNREADABLE as error:
+                # It may have been taken.
+                raise unreadable(error, what, NO_ANSWER) from error
         return turn.headers.get("Azure-AsyncOperation") or turn.headers.get("Location")
 
     async def operation(self, operation_url: str) -> Operation:
@@ -101,7 +107,7 @@ class Compute:
         An address that is not ARM's own is never asked, since a token goes with the question; nor is a redirect
         followed.
         """
-        if urlsplit(operation_url)[:2] != urlsplit(self.arm_endpoint)[:2]:
+        if not self._is_arms_own(operation_url):
             return Operation(OperationState.UNKNOWN)
         subscription_id = operation_url.lower().partition("/subscriptions/")[2].partition("/")[0]
         what = "tell how the start is doing"
@@ -121,8 +127,14 @@ class Compute:
                     request, raw_response_hook=hear, permit_redirects=False
                 )
                 return operation_of_answer(response.status_code, _body(response), dict(response.headers))
-        except (TimeoutError, AzureError):
+        except (TimeoutError, AzureError, *UNREADABLE):
             return Operation(OperationState.UNKNOWN)
+
+    def _is_arms_own(self, address: str) -> bool:
+        try:
+            return urlsplit(address)[:2] == urlsplit(self.arm_endpoint)[:2]
+        except ValueError:
+            return False
 
     def _client(self, subscription_id: str) -> ComputeManagementClient:
         key = subscription_id.lower()

@@ -11,8 +11,10 @@ from azure.core.exceptions import AzureError
 from azure.mgmt.resourcegraph.models import QueryRequest, QueryRequestOptions
 
 from spot_responder.clients.kql import fill, read_query
-from spot_responder.clients.sdk_errors import refusal
+from spot_responder.clients.sdk_errors import UNREADABLE, refusal, unreadable
 from spot_responder.clients.turns import Turns
+from spot_responder.doors import AzureRefusedError
+from spot_responder.failures import UNREADABLE_ANSWER, Failure, FailureKind
 from spot_responder.log_lines import log_odd_row
 from spot_responder.overviews import Coverage
 from spot_responder.pacing import QUERIES
@@ -57,8 +59,13 @@ _COLUMNS: Final = {
 type Row = Mapping[str, object]
 
 
-class QueryResultError(RuntimeError):
+class QueryResultError(AzureRefusedError):
     """Resource Graph answered in a shape that we cannot use; the message names the query's file."""
+
+    def __init__(self, message: str) -> None:
+        """Say what is wrong with it."""
+        super().__init__(Failure(FailureKind.UNKNOWN, UNREADABLE_ANSWER, message, None), "answer as its query asks")
+        self.args = (message,)
 
 
 @dataclass(slots=True)
@@ -125,7 +132,7 @@ class ResourceGraph:
     async def _confirm_batch(self) -> None:
         batch: dict[VmId, asyncio.Future[Vm | None]] = {}
         try:
-            vms = _newest(await self._rows("confirm", lambda: self._query_for(batch)))
+            vms = _readable(await self._rows("confirm", lambda: self._query_for(batch)))
         except Exception as error:  # noqa: BLE001 - nothing is swallowed: each who asked gets it
             if not batch:
                 self._take(batch)
@@ -162,6 +169,8 @@ class ResourceGraph:
                     page = await self.client.resources(request, raw_response_hook=turn.hear)
                 except AzureError as error:
                     raise refusal(error, what) from error
+                except UNREADABLE as error:
+                    raise unreadable(error, what) from error
             rows.extend(_checked(name, row) for row in cast("list[Row]", page.data))
             skip_token = page.skip_token
             if not skip_token:
@@ -169,6 +178,13 @@ class ResourceGraph:
                     message = f"queries/{name}.kql: Resource Graph cut the result and gave no way to the rest"
                     raise QueryResultError(message)
                 return rows
+
+
+def _readable(rows: list[Row]) -> dict[VmId, Vm]:
+    try:
+        return _newest(rows)
+    except UNREADABLE as error:
+        raise unreadable(error, "answer queries/confirm.kql") from error
 
 
 def _newest(rows: list[Row]) -> dict[VmId, Vm]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import zlib
+from typing import TYPE_CHECKING, Final
 
 from azure.core.exceptions import AzureError, HttpResponseError
 
 from spot_responder.clients.logins import cause_of, is_for_want_of_a_token
 from spot_responder.doors import AzureRefusedError
-from spot_responder.failures import classify, no_token
+from spot_responder.failures import UNREADABLE_ANSWER, Failure, FailureKind, classify, no_token
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from spot_responder.failures import Failure
 
 
 def refusal(error: AzureError, what: str) -> AzureRefusedError:
@@ -32,3 +31,15 @@ def failure_of(error: AzureError) -> Failure:
         return classify(None, error.message, {})
     headers: Mapping[str, str] = dict(getattr(error.response, "headers", {}))
     return classify(error.status_code, error.response.text(), headers)
+
+
+UNREADABLE: Final = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError, zlib.error)
+"""What the SDKs and our own reading raise at an answer that is not as it should be: no JSON, no gzip, other types."""
+
+
+def unreadable(error: Exception, what: str, code: str = UNREADABLE_ANSWER) -> AzureRefusedError:
+    """Say that Azure, or somebody in between, gave an answer that nobody can read."""
+    failure = Failure(
+        FailureKind.UNKNOWN, code, f"the answer cannot be read: {type(error).__name__}: {error}"[:300], None
+    )
+    return AzureRefusedError(failure, what)
