@@ -126,9 +126,13 @@ class Unanswered:
             wait = Wait(now + self._delay(since, now, refusal), reason, obstacle_since=since)
             wait = noticed_if_it_lasts(wait, row, known_until)
             await self.actor.act(Gathered(situation, now, stored.etag), wait, now, self.roll())
-        except (ChangedMeanwhileError, StoreFailedError) as problem:
+        except ChangedMeanwhileError as problem:
             log_put_back(signal, str(problem))
             return False
+        except StoreFailedError as problem:
+            log_put_back(signal, str(problem))
+            # A follow-up that has put the next one is replaced by that.
+            return problem.followed_up and signal.kind is SignalKind.FOLLOW_UP
         return True
 
     async def _is_told_again(self, signal: Signal, since: datetime, refusal: AzureRefusedError) -> bool:
