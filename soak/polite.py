@@ -17,9 +17,9 @@ MOST_STARTS_AN_HOUR: Final = 12
 MOST_LOOKS_AN_HOUR: Final = 400
 """For each VM; some 240 are looks every 15 seconds."""
 
-MOST_FOLLOW_UPS: Final = 16
-"""Valid ones of one VM on the queue at once: one, what crashes and lost answers leave behind, and one for each time
-that an event was put back because our tables could not be written."""
+MOST_FOLLOW_UPS: Final = 8
+"""Valid ones of one VM on the queue at once: one, and what crashes and lost answers leave behind. Besides, each event
+that is put back because our tables cannot be written leaves one (docs/promises.md §3)."""
 
 
 def impolite(seen: Seen) -> Iterator[str]:
@@ -31,7 +31,7 @@ def impolite(seen: Seen) -> Iterator[str]:
         if count > MOST_LOOKS_AN_HOUR:
             yield f"polite: {count} looks within one hour at {key}"
     for key, count in seen.follow_ups.items():
-        if count > MOST_FOLLOW_UPS:
+        if count > MOST_FOLLOW_UPS + seen.returns[key]:
             yield f"polite: {count} follow-ups on the queue at once for {key}"
     yield from _asked_too_soon(seen)
 

@@ -103,6 +103,7 @@ class Witness:
         seen.follow_ups[vm_key] = max(seen.follow_ups[vm_key], self._valid_follow_ups(vm_key, waiting))
         slow_down = seen.weather.asked_to_slow_down.pop(asyncio.current_task(), None)
         if any(each["id"] == event["id"] for each in waiting):
+            seen.returns[vm_key] += event["type"] != FOLLOW_UP_TYPE
             return
         if event["id"] in self._telling:
             seen.told.append(Told(self._telling[event["id"]], now))

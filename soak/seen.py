@@ -45,6 +45,7 @@ class Seen:
         holds: for each VM's key, since when its row said that an operator holds it, or not.
         looks: how many messages were answered for each VM and hour.
         slow_downs: what Azure asked for that the app has taken note of, since when.
+        returns: how often messages about a VM that are no follow-ups were put back.
         follow_ups: the most valid follow-ups that a VM had on the queue at once.
         refused: for each recovery, with which codes its starts were refused one after the other, and since when.
         broken: what was seen to be wrong as it happened.
@@ -58,6 +59,7 @@ class Seen:
     holds: dict[str, list[tuple[datetime, bool]]] = field(default_factory=dict)
     looks: Counter[str] = field(default_factory=Counter)
     slow_downs: list[tuple[datetime, SlowDown]] = field(default_factory=list)
+    returns: Counter[str] = field(default_factory=Counter)
     follow_ups: Counter[str] = field(default_factory=Counter)
     refused: dict[str, list[tuple[datetime, str]]] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)

@@ -99,7 +99,7 @@ class Unanswered:
         except UnreadableEvent as too_large:
             log_unreadable(str(too_large))
             raise
-        if (lasts_at := since + LASTS) > self.clock():
+        if isinstance(problem, AzureRefusedError) and (lasts_at := since + LASTS) > self.clock():
             # Whatever the pause, it is known by then that it lasts.
             delay = max(min(delay, lasts_at - self.clock()), problem.failure.retry_after or timedelta())
         log_put_back(signal, f"{problem}; looking again in {delay.total_seconds():.0f} s")
