@@ -42,7 +42,7 @@ signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 def ended(words: Sequence[str], **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a program until it ends, as a terminal would: what a script runs in its background ignores Ctrl-C."""
-    return subprocess.run(  # noqa: S603, PLW1509 - our own programs; no thread of this process holds a lock then
+    return subprocess.run(  # noqa: S603 - our own programs; no thread of this process holds a lock then
         words,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         cwd=REPOSITORY,
