@@ -48,14 +48,10 @@ def decide_about_an_absent_vm(situation: Situation, policy: Policy, now: datetim
 
 def _is_due(situation: Situation, policy: Policy) -> bool:
     """Whether a VM of ours that Resource Graph shows would be started, by what is known of it."""
-    match situation.evidence.verdict:
-        case Verdict.EVICTED:
-            return situation.signal.kind in {SignalKind.EVICTED, SignalKind.SWEEP_FOUND}
-        case Verdict.UNKNOWN:
-            is_asked = policy.restart_when is RestartWhen.UNLESS_STOPPED
-            return is_asked and situation.signal.kind is SignalKind.SWEEP_FOUND
-        case Verdict.STOPPED_BY_OWNER:
-            return False
+    verdict, kind = situation.evidence.verdict, situation.signal.kind
+    if verdict is Verdict.UNKNOWN:
+        return kind is SignalKind.SWEEP_FOUND and policy.restart_when is RestartWhen.UNLESS_STOPPED
+    return verdict is Verdict.EVICTED and kind in {SignalKind.EVICTED, SignalKind.SWEEP_FOUND}
 
 
 def is_gone(situation: Situation, now: datetime) -> bool:

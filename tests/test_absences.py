@@ -11,9 +11,11 @@ from localazure.happenings import ActionSucceeded
 from localazure.moves import DEALLOCATE
 from localazure.refusals import not_found
 from localazure.virtual.wire import Door
+from spot_responder.looking import look_at
 from spot_responder.messages import TimesPutBack, put_back_as_unseen, times_put_back, unseen_since
 from spot_responder.policy import Policy, RestartWhen
 from spot_responder.recoveries import Outcome
+from spot_responder.vms import VmId
 from tests.makers import TEN, at
 from tests.stories import annotated, notices, outcomes, refused, starts
 
@@ -187,3 +189,15 @@ def test_a_time_to_come_in_a_message_makes_no_loop(noted: str, new_azure: NewAzu
     azure.run_until(at("10:12"))
     assert azure.messages == []
     assert azure.storage.poison == []
+
+
+def test_an_explanation_says_since_when_a_vm_is_not_found(new_azure: NewAzure) -> None:
+    """Its recovery is open, ARM does not find it, Resource Graph shows it."""
+    azure = new_azure()
+    vm = azure.add_vm()
+    azure.script.next(Door.VM_READ, NOT_THERE, times=FOR_GOOD)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:05"))
+    explained = azure.do(look_at(VmId.parse(vm.vm_id), azure.clients(), azure.settings, azure.now))
+    assert "ARM answers since 10:00:" in explained.headline
+    assert "though Resource Graph shows it" in explained.headline

@@ -97,3 +97,17 @@ def test_rubbish_that_cannot_even_be_unpacked_ends_no_look(new_azure: NewAzure) 
     azure.run_until(at("10:15"))
     assert vm.power_state == "running"
     assert azure.failures == []
+
+
+def test_an_explanation_sees_a_failure_that_the_app_has_not_seen_yet(new_azure: NewAzure) -> None:
+    """The quota is used up, as the operation says; the app's message is lost: somebody is needed all the same."""
+    azure = new_azure(sweep_every=timedelta(days=1))
+    vm = azure.add_vm()
+    azure.world.fail_next_start("render-1", "QuotaExceeded", "Quota exceeded.")
+    azure.world.evict("render-1")
+    azure.run_until(at("10:00:20"))
+    azure.app.clear_messages()
+    azure.run_until(at("10:01:30"))
+    explained = azure.do(look_at(VmId.parse(vm.vm_id), azure.clients(), azure.settings, azure.now))
+    assert explained.needs_you
+    assert "QuotaExceeded" in str(explained.tried)
