@@ -23,6 +23,7 @@ PERIODS = {
     "PT15M": timedelta(minutes=15),
     "PT30M": timedelta(minutes=30),
     "PT1H": timedelta(hours=1),
+    "PT2H": timedelta(hours=2),
     "P1D": timedelta(days=1),
     "P2D": timedelta(days=2),
 }
@@ -31,6 +32,7 @@ TOLD_APART_BY = {
     "alarm-app-failures": ["what"],
     "alarm-denied": ["vm"],
     "alarm-event-path-silent": ["subscription"],
+    "alarm-lasting": ["vm", "needs"],
     "alarm-gave-up": ["vm"],
 }
 
