@@ -72,19 +72,23 @@ def untrue(seen: Seen) -> Iterator[str]:
 def unnamed(seen: Seen) -> Iterator[str]:
     """Say of each message that could not be answered for long why nobody would know.
 
-    Judged only where nothing but one service of Azure is out: where our own tables fail, there is no place to say it.
+    Judged only while nothing but one service of Azure is out: where our own tables fail, there is no place to say it,
+    and once looks succeed again, a message that waits for its turn says nothing of now.
     """
     weather, app = seen.weather, seen.azure.app
+    now = seen.azure.clock.now()
     is_out = {outage.door for outage in weather.outages}
     is_plain = not (weather.climate.refused or weather.climate.death or weather.logins_out)
-    if not is_plain or not is_out <= {Door.GRAPH, Door.VM_READ}:
+    out_since = [outage.begin for outage in weather.outages if outage.begin <= now < outage.end]
+    if not is_plain or not is_out <= {Door.GRAPH, Door.VM_READ} or not out_since:
         return
     is_said = bool(app.storage.health.rows)
     for event in (json.loads(message.body) for message in app.messages):
-        since = datetime.fromisoformat(event.get("putbacksince", "9999-01-01T00:00:00+00:00"))
+        put_back_since = datetime.fromisoformat(event.get("putbacksince", "9999-01-01T00:00:00+00:00"))
+        since = max(put_back_since, *out_since)
         row = next((row for row in seen.rows() if row["vm_id"].lower() == event["subject"].lower()), None)
         blocked = row is not None and row["notice"] == "blocked"
-        if seen.azure.clock.now() - since > NAMED_WITHIN and not is_said and not blocked and event["subject"]:
+        if now - since > NAMED_WITHIN and not is_said and not blocked and event["subject"]:
             yield f"told: {event['subject']} could not be looked at since {since:%H:%M:%S}, and nobody is told"
 
 
