@@ -10,9 +10,9 @@ from functools import cache
 
 import azure.functions as func
 
-from spot_responder.gates import Gates
-from spot_responder.log_lines import LOG, keep_libraries_quiet
-from spot_responder.responder import Responder
+from spot_responder.responder.log import LOG, keep_libraries_quiet
+from spot_responder.responder.pool_gates import Gates
+from spot_responder.responder.responder import Responder
 from spot_responder.settings import DEFAULT_SCHEDULE, Settings
 
 # How the Functions library spells the Event Grid schema's fields, and how Event Grid does.
@@ -29,7 +29,7 @@ def responder() -> Responder:
 
     clients = connect(SETTINGS)
     if SETTINGS.opentelemetry:
-        from spot_responder.spans import SpanMarker  # noqa: PLC0415 - not everybody has the package
+        from spot_responder.responder.spans import SpanMarker  # noqa: PLC0415 - not everybody has the package
 
         LOG.addFilter(SpanMarker())
     return Responder(
@@ -46,7 +46,7 @@ def invocation(function: str) -> AbstractContextManager[object]:
     """Open the span of one invocation, where traces are wanted."""
     if not SETTINGS.opentelemetry:
         return nullcontext()
-    from spot_responder.spans import span  # noqa: PLC0415 - not everybody has the package
+    from spot_responder.responder.spans import span  # noqa: PLC0415 - not everybody has the package
 
     return span(function)
 
@@ -79,7 +79,7 @@ async def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host in
 async def status(request: func.HttpRequest) -> func.HttpResponse:
     """Show what is going on to whoever has the function's key: a page for people, JSON for programs."""
     from spot_responder.clients.operator_connections import operator_doors  # noqa: PLC0415 - see above
-    from spot_responder.status_page import HEADERS, show_status  # noqa: PLC0415 - see above
+    from spot_responder.web.status import HEADERS, show_status  # noqa: PLC0415 - see above
 
     accept = request.headers.get("Accept", "")
     shown = await show_status(accept, lambda: operator_doors(SETTINGS), SETTINGS, datetime.now(UTC))

@@ -12,7 +12,7 @@ from bench.stage import Counted, CountedLimits, PromptEvents, play_responder
 from localazure.virtual.app import Deployment
 from localazure.virtual.azure import VirtualAzure
 from localazure.virtual.wire import Door
-from spot_responder.policy import Policy
+from spot_responder.decisions.policy import Policy
 
 if TYPE_CHECKING:
     from localazure.virtual.wire import Passage

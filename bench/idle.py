@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bench.scenarios import BEGIN, TAG
 from bench.stage import Counted, CountedLimits, PromptEvents
-from localazure.host_settings import read_queue_settings
+from localazure.functions.host_settings import read_queue_settings
 from localazure.virtual.app import Deployment
 from localazure.virtual.azure import VirtualAzure
-from spot_responder.policy import Policy
+from spot_responder.decisions.policy import Policy
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING, Any, Final
 from bench.machine import children, processor_seconds
 from bench.scenarios import AT_ONCE, SECOND, TAG
 from bench.stage import percentile
-from localazure.event_log import Step
+from localazure.event_grid.event_log import Step
+from localazure.functions.shipped_log import shipped
 from localazure.laptop import laptop_azure
-from localazure.shipped_log import shipped
-from spot_responder.clients.outcomes import CLOSED_TYPE
+from spot_responder.clients.events_topic import CLOSED_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from localazure.laptop import Laptop
-    from localazure.machines import Machine
+    from localazure.world.machines import Machine
 
 LAPTOPS: Final = 4
 """So many laptop Azures side by side: each sees an eviction only when it is idle again, and there are 200 to see. Two
@@ -46,7 +46,7 @@ STORM_PATIENCE_S: Final = 170.0
 _LOOK_S: Final = 1.0
 _SETTINGS: Final = {"SWEEP_SCHEDULE": "0 0 0 1 1 *"}
 _QUICK: Final = {**_SETTINGS, "LOOK_AGAIN_SECONDS": "300"}
-_SUCCEEDED: Final = re.compile(r"^(\S+ \S+) INFO localazure.triggers: on_signal succeeded in ([0-9.]+) s")
+_SUCCEEDED: Final = re.compile(r"^(\S+ \S+) INFO localazure.functions.triggers: on_signal succeeded in ([0-9.]+) s")
 _ACCEPTED: Final = 202
 
 

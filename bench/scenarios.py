@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from localazure.world import Durations
+from localazure.world.state import Durations
 
 if TYPE_CHECKING:
     from localazure.virtual.clock import VirtualClock
-    from localazure.world import World
+    from localazure.world.world import World
 
 SECOND: Final = timedelta(seconds=1)
 MINUTE: Final = timedelta(minutes=1)

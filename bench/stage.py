@@ -8,29 +8,29 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.scenarios import BEGIN, SECOND
-from localazure.event_grid import Lags
-from localazure.happenings import ActionSucceeded, Annotated
-from localazure.limits import Limits
-from localazure.machines import PowerState
-from localazure.refusals import Refused
+from localazure.event_grid.service import Lags
+from localazure.resource_manager.limits import Limits
 from localazure.virtual.app import Deployment
 from localazure.virtual.azure import VirtualAzure
 from localazure.virtual.clock import VirtualClock
 from localazure.virtual.compute import ComputeDouble
 from localazure.virtual.graph import GraphDouble
 from localazure.virtual.wire import SMOOTH, Door, SmoothPassages, Wire
-from localazure.world import World
-from spot_responder.policy import Policy
+from localazure.world.azure_errors import Refused
+from localazure.world.happenings import ActionSucceeded, Annotated
+from localazure.world.machines import PowerState
+from localazure.world.world import World
+from spot_responder.decisions.policy import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
     from datetime import datetime, timedelta
 
     from bench.scenarios import Scenario
-    from localazure.happenings import Happening
-    from localazure.machines import Machine
-    from localazure.operations import StartCall
     from localazure.virtual.wire import Passage
+    from localazure.world.happenings import Happening
+    from localazure.world.machines import Machine
+    from localazure.world.operations import StartCall
 
 _LOOK: Final = 10 * SECOND
 _LAGS: Final = Lags()

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from spot_responder.interrupts import run_until_interrupted
+from spot_responder.commands.interrupts import run_until_interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
 def _load() -> Callable[[], int]:
-    from localazure.commands import main  # noqa: PLC0415 - Ctrl-C is to be heard while it is imported
+    from localazure.demo.commands import main  # noqa: PLC0415 - Ctrl-C is to be heard while it is imported
 
     return main
 

@@ -17,24 +17,25 @@ from azure.storage.blob.aio import ContainerClient
 from azure.storage.queue import TextBase64DecodePolicy, TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient
 
-from localazure.access import Access
-from localazure.arm import arm_application
-from localazure.azurite import azurite
-from localazure.certificate import write_certificate
-from localazure.dead_letters import CONTAINER, DeadLetters
-from localazure.deployed import Deployed, deployed
-from localazure.event_delivery import QueueDelivery
-from localazure.event_filters import read_topics
-from localazure.event_grid import EventGrid, Wiring
-from localazure.functions_host import KEY_SETTING, functions_host
-from localazure.graph import Graph
-from localazure.identity import PrincipalCredential, TokenIssuer, identity_endpoint
-from localazure.kept_host import kept_host
-from localazure.outcomes_topic import PATH as OUTCOMES_PATH
-from localazure.outcomes_topic import TOPIC_RESOURCE, OutcomesTopic, outcomes_application
-from localazure.queue_listener import LEASE
-from localazure.roles import RESPONDER_ROLE, roles_of_principals
-from localazure.world import Durations, World
+from localazure.event_grid.dead_letters import CONTAINER, DeadLetters
+from localazure.event_grid.event_delivery import QueueDelivery
+from localazure.event_grid.event_filters import read_topics
+from localazure.event_grid.outcomes_topic import PATH as OUTCOMES_PATH
+from localazure.event_grid.outcomes_topic import TOPIC_RESOURCE, OutcomesTopic, outcomes_application
+from localazure.event_grid.service import EventGrid, Wiring
+from localazure.functions.host import KEY_SETTING, functions_host
+from localazure.functions.queue_listener import LEASE
+from localazure.functions.restarted_host import kept_host
+from localazure.resource_manager.access import Access
+from localazure.resource_manager.arm import arm_application
+from localazure.resource_manager.deployment import Deployed, deployed
+from localazure.resource_manager.resource_graph.service import Graph
+from localazure.resource_manager.roles import RESPONDER_ROLE, roles_of_principals
+from localazure.runtime.azurite import azurite
+from localazure.runtime.certificate import write_certificate
+from localazure.runtime.identity import PrincipalCredential, TokenIssuer, identity_endpoint
+from localazure.world.state import Durations
+from localazure.world.world import World
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
@@ -42,11 +43,11 @@ if TYPE_CHECKING:
 
     from aiohttp.typedefs import Middleware
 
-    from localazure.azure_events import JsonObject
-    from localazure.azurite import Storage
-    from localazure.certificate import Certificate
-    from localazure.functions_host import RunningHost
-    from localazure.kept_host import KeptHost
+    from localazure.event_grid.azure_events import JsonObject
+    from localazure.functions.host import RunningHost
+    from localazure.functions.restarted_host import KeptHost
+    from localazure.runtime.azurite import Storage
+    from localazure.runtime.certificate import Certificate
 
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
 EVENT_FILTERS: Final = REPOSITORY / "infra" / "event-filters.json"
@@ -77,7 +78,7 @@ class Laptop:
     """A running laptop Azure: everything that a scenario or a test may want to touch or look at.
 
     ``operator``: the environment by which an operator's commands find it, as somebody who may read it. ``log_in``
-    gives that of any principal of ``roles.py``, or of a stranger.
+    gives that of any principal of ``resource_manager/roles.py``, or of a stranger.
     """
 
     world: World

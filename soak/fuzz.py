@@ -27,9 +27,9 @@ from localazure.virtual.wire import Door
 from soak.mutations import Mutator, read_payloads
 from soak.schedule import TAG, TEN
 from soak.weather import REFUSALS, Climate, Outage, Weather
-from spot_responder.payloads import UnreadableEvent, parse_body
-from spot_responder.policy import Policy
-from spot_responder.signals import Signal, SignalKind, read_event, read_signal
+from spot_responder.decisions.policy import Policy
+from spot_responder.intake.payloads import UnreadableEvent, parse_body
+from spot_responder.intake.signals import Signal, SignalKind, read_event, read_signal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,7 +113,7 @@ def _shut_a_door(azure: VirtualAzure, weather: Weather, chance: Random) -> None:
 def _message(mutator: Mutator, chance: Random, fuzzed: Fuzzed) -> str | bytes:
     """Make a message, but none that is in itself a sound word of an eviction, or a start, after the owner's stop.
 
-    That one may start the VM: what a forged message can do is in ``tests/test_forged.py``.
+    That one may start the VM: what a forged message can do is in ``tests/responder/test_forged.py``.
     """
     while True:
         body = mutator.giant() if chance.random() < 0.02 else mutator.message()  # noqa: PLR2004 - now and then

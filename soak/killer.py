@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
-from localazure.outcomes_topic import PATH as OUTCOMES_PATH
+from localazure.event_grid.outcomes_topic import PATH as OUTCOMES_PATH
 
 if TYPE_CHECKING:
     from random import Random
 
     from aiohttp.typedefs import Handler, Middleware
 
-    from localazure.kept_host import KeptHost
+    from localazure.functions.restarted_host import KeptHost
 
 
 class Point(StrEnum):

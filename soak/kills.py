@@ -15,13 +15,13 @@ from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
+from localazure.demo.scenarios import TAG
 from localazure.laptop import REPOSITORY, laptop_azure
-from localazure.machines import PowerState
-from localazure.processes import NotAloneError, StartError, alone
-from localazure.scenarios import TAG
-from localazure.world import Durations
+from localazure.runtime.processes import NotAloneError, StartError, alone
+from localazure.world.machines import PowerState
+from localazure.world.state import Durations
 from soak.killer import Killer, Point
-from spot_responder.clients.outcomes import CLOSED_TYPE
+from spot_responder.clients.events_topic import CLOSED_TYPE
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from localazure.azure_events import JsonObject
+    from localazure.event_grid.azure_events import JsonObject
     from localazure.laptop import Laptop
-    from localazure.machines import Machine
+    from localazure.world.machines import Machine
 
 FOLDER: Final = REPOSITORY / ".local"
 SECOND: Final = timedelta(seconds=1)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from localazure.machines import PowerState
+from localazure.world.machines import PowerState
 from soak.seen import CLOCKS, LOOK, conditions, is_eviction, is_tagged
-from spot_responder.policy import START_PATIENCE, RestartWhen
+from spot_responder.decisions.policy import START_PATIENCE, RestartWhen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from localazure.machines import Machine
+    from localazure.world.machines import Machine
     from soak.seen import Seen
 
 HOUR: Final = timedelta(hours=1)

@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 from azure.core.exceptions import AzureError
 
-from localazure.machines import PowerState
+from localazure.world.machines import PowerState
 from soak.live import is_lost, lost_vms
 from soak.polite import MOST_LOOKS_AN_HOUR, impolite, most_starts_an_hour
 from soak.safe import unsafe_starts
 from soak.seen import Seen, Told
 from soak.told import unheard, unnamed, untold, untrue
-from spot_responder.doors import AzureRefusedError, ChangedMeanwhileError, StoreFailedError
-from spot_responder.messages import FOLLOW_UP_TYPE
+from spot_responder.intake.own_messages import FOLLOW_UP_TYPE
+from spot_responder.responder.ports import AzureRefusedError, ChangedMeanwhileError, StoreFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from localazure.happenings import Happening
     from localazure.virtual.app import Deployment, Message
     from localazure.virtual.azure import VirtualAzure
+    from localazure.world.happenings import Happening
     from soak.weather import Weather
 
 _ON_THE_WAY: Final = frozenset({PowerState.STARTING, PowerState.DEALLOCATING})

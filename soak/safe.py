@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from localazure.happenings import Annotated
-from localazure.machines import PowerState
+from localazure.world.happenings import Annotated
+from localazure.world.machines import PowerState
 from soak.seen import CLOCKS, LOOK, conditions, is_stop, is_tagged, states
-from spot_responder.evidence import FAILED_START_WINDOW, WEAK_STOP_WINDOW
+from spot_responder.decisions.evidence import FAILED_START_WINDOW, WEAK_STOP_WINDOW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from localazure.machines import Machine
+    from localazure.world.machines import Machine
     from soak.seen import Seen, Told
 
 

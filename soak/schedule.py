@@ -11,23 +11,24 @@ from typing import TYPE_CHECKING, Final
 
 from azure.core.exceptions import AzureError
 
-from localazure.machines import PowerState
-from localazure.refusals import Refused
 from localazure.virtual.app import Deployment
 from localazure.virtual.azure import VirtualAzure
 from localazure.virtual.wire import Door
-from localazure.world import OWNER, Durations
+from localazure.world.azure_errors import Refused
+from localazure.world.machines import PowerState
+from localazure.world.state import Durations
+from localazure.world.world import OWNER
 from soak.promises import Witness
 from soak.weather import REFUSALS, START_CODES, STUCK_WITH, Climate, Outage, Weather
-from spot_responder.doors import ChangedMeanwhileError, StoreFailedError
-from spot_responder.operating import hold, release
-from spot_responder.policy import Policy, RestartWhen
-from spot_responder.vms import VmId
+from spot_responder.decisions.policy import Policy, RestartWhen
+from spot_responder.intake.vms import VmId
+from spot_responder.operators.act import hold, release
+from spot_responder.responder.ports import ChangedMeanwhileError, StoreFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from localazure.machines import Machine
+    from localazure.world.machines import Machine
     from soak.promises import Findings
 
 TEN: Final = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)

@@ -8,16 +8,16 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
-from localazure.happenings import ActionSucceeded, Annotated
-from localazure.moves import DEALLOCATE
+from localazure.world.happenings import ActionSucceeded, Annotated
+from localazure.world.vm_lifecycle import DEALLOCATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from localazure.happenings import Happening
-    from localazure.machines import Machine, PowerState
     from localazure.virtual.app import Deployment
     from localazure.virtual.azure import VirtualAzure
+    from localazure.world.happenings import Happening
+    from localazure.world.machines import Machine, PowerState
     from soak.weather import SlowDown, Weather
 
 LOOK: Final = timedelta(seconds=45)

@@ -7,18 +7,18 @@ from collections import Counter
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from localazure.machines import PowerState
 from localazure.virtual.wire import Door
+from localazure.world.machines import PowerState
 from soak.seen import CLOCKS, LOOK, conditions, is_tagged
-from spot_responder.clients.outcomes import CLOSED_TYPE, NEEDS_SOMEBODY_TYPE
-from spot_responder.recoveries import Outcome
+from spot_responder.clients.events_topic import CLOSED_TYPE, NEEDS_SOMEBODY_TYPE
+from spot_responder.decisions.recoveries import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from azure.core.messaging import CloudEvent
 
-    from localazure.machines import Machine
+    from localazure.world.machines import Machine
     from soak.seen import Seen
 
 NAMED_WITHIN: Final = timedelta(minutes=32)

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from localazure.happenings import Annotated
-from localazure.refusals import Refused
 from localazure.virtual.wire import Death, Door, Passage
+from localazure.world.azure_errors import Refused
+from localazure.world.happenings import Annotated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from random import Random
 
-    from localazure.happenings import Happening
     from localazure.virtual.clock import VirtualClock
+    from localazure.world.happenings import Happening
 
 _BUSY: Final = "An ongoing operation is changing power state of Virtual Machine vm to starting. Please try later."
 _QUOTA: Final = "Operation could not be completed as it results in exceeding approved LowPriorityCores quota."

@@ -8,20 +8,20 @@ import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from spot_responder.command_lines import PROGRAM
-from spot_responder.commands import doctor, drill, explaining, history, holding, planning, reading, replay, status
-from spot_responder.commands.answers import StopError
+from spot_responder.command_line import PROGRAM
+from spot_responder.commands import doctor, drill, explain, history, hold, plan, read, replay, status
 from spot_responder.commands.arguments import Parser
-from spot_responder.commands.operators import run_as_operator
+from spot_responder.commands.console import Paper
 from spot_responder.commands.output import complain, is_coloured, make_output_bear_anything, write_out
-from spot_responder.commands.paper import Paper
-from spot_responder.json_forms import json_form
+from spot_responder.commands.results import StopError
+from spot_responder.commands.run import run_as_operator
+from spot_responder.operators.views.json_form import json_form
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import tzinfo
 
-    from spot_responder.commands.answers import Answer
+    from spot_responder.commands.results import Answer
 
 _EXAMPLES: Final = """\
 examples:
@@ -83,6 +83,6 @@ def _parser() -> Parser:
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
-    for module in (status, explaining, planning, history, doctor, drill, replay, holding, reading):
+    for module in (status, explain, plan, history, doctor, drill, replay, hold, read):
         module.add(commands)
     return parser

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from spot_responder.policy import LONGEST_DELAY, Policy, RestartWhen
+from spot_responder.decisions.policy import LONGEST_DELAY, Policy, RestartWhen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.stories import StoryAzure
+from tests.harness.stories import StoryAzure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.stories import NewAzure
+    from tests.harness.stories import NewAzure
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from spot_responder.policy import Policy, RestartWhen
+from spot_responder.decisions.policy import Policy, RestartWhen
 from spot_responder.settings import InvalidSettingError, Settings
 
 QUEUE = "AzureWebJobsStorage__queueServiceUri"

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bench.scenarios import AT_ONCE, SECOND, TAG
-from localazure.az_env import leave_login, lines
+from localazure.demo.az_env import leave_login, lines
 from localazure.laptop import laptop_azure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from localazure.laptop import Laptop
-    from localazure.machines import Machine
+    from localazure.world.machines import Machine
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 AZ: Final = REPOSITORY / ".venv-az" / "bin" / "az"

@@ -6,12 +6,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from bench.peers.sdk import came_up, start
-from localazure.happenings import Annotated
-from spot_responder.vms import VmId
+from localazure.world.happenings import Annotated
+from spot_responder.intake.vms import VmId
 
 if TYPE_CHECKING:
     from bench.stage import Azure
-    from localazure.happenings import Happening
+    from localazure.world.happenings import Happening
 
 EVENT_S = 0.2
 FIRST_S = 30.0

@@ -9,7 +9,7 @@ from bench.peers.sdk import came_up, list_down, start
 
 if TYPE_CHECKING:
     from bench.stage import Azure
-    from spot_responder.vms import VmId
+    from spot_responder.intake.vms import VmId
 
 EVERY_S = 3600.0
 JOBS = 100

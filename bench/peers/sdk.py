@@ -10,7 +10,7 @@ from azure.core.rest import HttpRequest
 from azure.mgmt.resourcegraph.models import QueryRequest, QueryRequestOptions
 
 from spot_responder.clients.kql import fill, read_query
-from spot_responder.vms import VmId
+from spot_responder.intake.vms import VmId
 
 if TYPE_CHECKING:
     from bench.stage import Azure

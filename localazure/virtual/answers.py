@@ -16,7 +16,7 @@ from azure.core.exceptions import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from localazure.refusals import Refused
+    from localazure.world.azure_errors import Refused
 
 # What the SDKs make of a status; any other is a plain HttpResponseError.
 _ERRORS: Final[Mapping[int, type[HttpResponseError]]] = {

@@ -1,7 +1,7 @@
 """The app in virtual time: its instances, the queue that they work off, and the timer of the sweep.
 
 The instances run the product's own responder and clients; only the SDKs below those are doubles. What the Functions
-host does with messages is done as in ``queue_listener.py``.
+host does with messages is done as in ``functions/queue_listener.py``.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from localazure.queue_listener import LEASE
+from localazure.functions.queue_listener import LEASE
 from localazure.virtual.compute import ARM, ComputeDouble
 from localazure.virtual.graph import GraphDouble
 from localazure.virtual.storage import QueueDouble, Table, TableDouble, TopicDouble
 from localazure.virtual.wire import Wire
 from spot_responder.clients.compute import Compute
+from spot_responder.clients.events_topic import OutcomesTopic
 from spot_responder.clients.graph import ResourceGraph
-from spot_responder.clients.outcomes import OutcomesTopic
 from spot_responder.clients.queue import SignalQueue
-from spot_responder.clients.store import Tables
-from spot_responder.doors import Clients
-from spot_responder.gates import Gates
-from spot_responder.responder import Responder
+from spot_responder.clients.tables import Tables
+from spot_responder.responder.pool_gates import Gates
+from spot_responder.responder.ports import Clients
+from spot_responder.responder.responder import Responder
 from spot_responder.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
     from azure.core.messaging import CloudEvent
 
-    from localazure.happenings import Happening
-    from localazure.limits import Limits
+    from localazure.resource_manager.limits import Limits
     from localazure.virtual.clock import VirtualClock
     from localazure.virtual.wire import Passages
-    from localazure.world import World
-    from spot_responder.policy import Policy
+    from localazure.world.happenings import Happening
+    from localazure.world.world import World
+    from spot_responder.decisions.policy import Policy
 
 POISON_AT: Final = 5
 """``maxDequeueCount`` of ``host.json``."""

@@ -9,14 +9,15 @@ from localazure.virtual.app import App, Deployment
 from localazure.virtual.clock import VirtualClock
 from localazure.virtual.event_grid import PromptCarriage, event_grid
 from localazure.virtual.wire import SmoothPassages
-from localazure.world import Durations, World
+from localazure.world.state import Durations
+from localazure.world.world import World
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from types import TracebackType
     from typing import Self
 
-    from localazure.limits import Limits
+    from localazure.resource_manager.limits import Limits
     from localazure.virtual.event_grid import Carriage
     from localazure.virtual.wire import Passages
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from selectors import SelectorKey
 
-    from localazure.world import World
+    from localazure.world.world import World
 
 _STEP: Final = timedelta(milliseconds=1)
 

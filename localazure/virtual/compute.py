@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from azure.core.exceptions import HttpResponseError
 
-from localazure import moves
-from localazure.limits import GET_OPERATION, LOW_COST_GET, UPDATE_VM
-from localazure.operation_answers import operation_body
-from localazure.refusals import Refused, entity_not_found, not_found
+from localazure.resource_manager.compute.vm_bodies import power_status
+from localazure.resource_manager.limits import GET_OPERATION, LOW_COST_GET, UPDATE_VM
+from localazure.resource_manager.operation_answers import operation_body
 from localazure.virtual.answers import Answer
 from localazure.virtual.wire import Door
-from localazure.vm_bodies import power_status
+from localazure.world import vm_lifecycle
+from localazure.world.azure_errors import Refused, entity_not_found, not_found
 
 if TYPE_CHECKING:
     from azure.core.rest import HttpRequest
 
-    from localazure.limits import Limits, Policy
-    from localazure.machines import Machine
+    from localazure.resource_manager.limits import Limits, Policy
     from localazure.virtual.wire import Hook, Wire
-    from localazure.world import World
+    from localazure.world.machines import Machine
+    from localazure.world.world import World
 
     type Headers = dict[str, str]
 
@@ -103,7 +103,7 @@ class ComputeDouble:
         if self._limits is None:
             return {}
         now, subscription = self._world.now, self._subscription.lower()
-        action = moves.START if method == "POST" else "Microsoft.Compute/virtualMachines/read"
+        action = vm_lifecycle.START if method == "POST" else "Microsoft.Compute/virtualMachines/read"
         headers = self._limits.take_arm(method, PRINCIPAL, subscription, action, now)
         return headers | self._limits.take_compute(policy, machine.vm_id, subscription, machine.location, now)
 

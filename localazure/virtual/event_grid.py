@@ -8,17 +8,17 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from localazure.azure_events import DeliverySchema, azure_event
-from localazure.event_filters import read_topics
-from localazure.happenings import ActionSucceeded, Annotated
+from localazure.event_grid.azure_events import DeliverySchema, azure_event
+from localazure.event_grid.event_filters import read_topics
+from localazure.world.happenings import ActionSucceeded, Annotated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from localazure.azure_events import AzureEvent
-    from localazure.event_filters import SystemTopic
-    from localazure.happenings import Happening
+    from localazure.event_grid.azure_events import AzureEvent
+    from localazure.event_grid.event_filters import SystemTopic
     from localazure.virtual.storage import Mailbox
+    from localazure.world.happenings import Happening
 
 _FILTERS: Final = Path(__file__).resolve().parents[2] / "infra" / "event-filters.json"
 

@@ -6,20 +6,20 @@ import re
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final
 
-from localazure.machines import PowerState
-from localazure.timestamps import zulu_time
+from localazure.resource_manager.compute.vm_bodies import power_status
 from localazure.virtual.wire import Door
-from localazure.vm_bodies import power_status
+from localazure.world.machines import PowerState
+from localazure.world.timestamps import zulu_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from azure.mgmt.resourcegraph.models import QueryRequest
 
-    from localazure.limits import Limits
-    from localazure.machines import Condition, Machine
+    from localazure.resource_manager.limits import Limits
     from localazure.virtual.wire import Hook, Wire
-    from localazure.world import World
+    from localazure.world.machines import Condition, Machine
+    from localazure.world.world import World
 
 _PRINCIPAL: Final = "responder"
 LARGEST_PAGE: Final = 1000

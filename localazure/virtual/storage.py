@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from azure.data.tables import TableEntity, UpdateMode
 
-from localazure.refusals import Refused
 from localazure.virtual.wire import Door
+from localazure.world.azure_errors import Refused
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from azure.core.messaging import CloudEvent
 
-    from localazure.happenings import Happening
     from localazure.virtual.wire import Wire
+    from localazure.world.happenings import Happening
 
     type Key = tuple[str, str]
 

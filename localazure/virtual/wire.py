@@ -17,8 +17,8 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 
-from localazure.refusals import Refused
 from localazure.virtual.answers import Answer, sdk_error
+from localazure.world.azure_errors import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

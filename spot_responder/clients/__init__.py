@@ -1,1 +1,1 @@
-"""The only rooms that import Azure's SDKs. They open the doors of ``spot_responder.doors``."""
+"""The only rooms that import Azure's SDKs. They open the doors of ``spot_responder.responder.ports``."""

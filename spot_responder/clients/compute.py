@@ -13,13 +13,13 @@ from urllib.parse import urlsplit
 from azure.core.exceptions import AzureError
 from azure.core.rest import HttpRequest
 
+from spot_responder.clients.rate_limiter import Turns
 from spot_responder.clients.sdk_errors import UNREADABLE, refusal, unreadable
-from spot_responder.clients.turns import Turns
-from spot_responder.doors import AzureRefusedError
-from spot_responder.failures import NO_ANSWER, FailureKind, classify
-from spot_responder.pacing import READS, WRITES
-from spot_responder.situations import Operation, OperationState
-from spot_responder.vms import PowerState, Vm
+from spot_responder.decisions.situations import Operation, OperationState
+from spot_responder.decisions.token_bucket import READS, WRITES
+from spot_responder.intake.azure_errors import NO_ANSWER, FailureKind, classify
+from spot_responder.intake.vms import PowerState, Vm
+from spot_responder.responder.ports import AzureRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from azure.mgmt.compute.aio import ComputeManagementClient
     from azure.mgmt.compute.models import VirtualMachine
 
-    from spot_responder.clients.turns import Answer
-    from spot_responder.failures import Failure
-    from spot_responder.vms import VmId
+    from spot_responder.clients.rate_limiter import Answer
+    from spot_responder.intake.azure_errors import Failure
+    from spot_responder.intake.vms import VmId
 
     type Hook = Callable[[PipelineResponse[object, object]], None]
 

@@ -13,12 +13,12 @@ from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient
 
 from spot_responder.clients.compute import Compute
+from spot_responder.clients.events_topic import OutcomesTopic
 from spot_responder.clients.graph import ResourceGraph
 from spot_responder.clients.logins import Login
-from spot_responder.clients.outcomes import OutcomesTopic
 from spot_responder.clients.queue import SignalQueue
-from spot_responder.clients.store import Tables
-from spot_responder.doors import Clients
+from spot_responder.clients.tables import Tables
+from spot_responder.responder.ports import Clients
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential

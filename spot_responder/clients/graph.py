@@ -11,15 +11,15 @@ from azure.core.exceptions import AzureError
 from azure.mgmt.resourcegraph.models import QueryRequest, QueryRequestOptions
 
 from spot_responder.clients.kql import fill, read_query
+from spot_responder.clients.rate_limiter import Turns
 from spot_responder.clients.sdk_errors import UNREADABLE, refusal, unreadable
-from spot_responder.clients.turns import Turns
-from spot_responder.doors import AzureRefusedError
-from spot_responder.failures import UNREADABLE_ANSWER, Failure, FailureKind
-from spot_responder.log_lines import log_odd_row
-from spot_responder.overviews import Coverage
-from spot_responder.pacing import QUERIES
-from spot_responder.payloads import moment
-from spot_responder.vms import Annotation, NotAVmIdError, PowerState, Vm, VmId, says_true
+from spot_responder.decisions.token_bucket import QUERIES
+from spot_responder.intake.azure_errors import UNREADABLE_ANSWER, Failure, FailureKind
+from spot_responder.intake.payloads import moment
+from spot_responder.intake.vms import Annotation, NotAVmIdError, PowerState, Vm, VmId, says_true
+from spot_responder.operators.views.status import Coverage
+from spot_responder.responder.log import log_odd_row
+from spot_responder.responder.ports import AzureRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from spot_responder.plain_text import shortened
+from spot_responder.text import shortened
 
 QUERIES: Final = Path(__file__).resolve().parents[2] / "queries"
 _PARAMETER: Final = re.compile(r"'\{(\w+)\}'")

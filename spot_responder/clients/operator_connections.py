@@ -16,21 +16,21 @@ from azure.storage.blob.aio import ContainerClient
 from azure.storage.queue.aio import QueueClient
 
 from spot_responder.clients.connections import PATIENCE, connect
+from spot_responder.clients.dead_letters import LetterBoxes
 from spot_responder.clients.graph import QueryResultError
-from spot_responder.clients.letter_boxes import LetterBoxes
 from spot_responder.clients.logins import Login
-from spot_responder.clients.management import Management
 from spot_responder.clients.operator_errors import could_not_look
-from spot_responder.doors import StoreFailedError
-from spot_responder.letters import Place
-from spot_responder.operator_doors import CouldNotLookError, OperatorDoors
+from spot_responder.clients.resource_manager import Management
+from spot_responder.operators.ports import CouldNotLookError, OperatorDoors
+from spot_responder.operators.views.dead_letters import Place
+from spot_responder.responder.ports import StoreFailedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from spot_responder.clients.graph import ResourceGraph
     from spot_responder.clients.queue import SignalQueue
-    from spot_responder.clients.store import Tables
+    from spot_responder.clients.tables import Tables
     from spot_responder.settings import Settings
 
 

@@ -10,7 +10,7 @@ from azure.core.exceptions import AzureError, HttpResponseError
 
 from spot_responder.clients.logins import is_for_want_of_a_token
 from spot_responder.clients.sdk_errors import failure_of
-from spot_responder.operator_doors import CouldNotLookError
+from spot_responder.operators.ports import CouldNotLookError
 
 if TYPE_CHECKING:
     from spot_responder.settings import Settings

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING
 
-from spot_responder.policy import LONGEST_DELAY
+from spot_responder.decisions.policy import LONGEST_DELAY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,14 +12,13 @@ from datetime import UTC, datetime, timedelta
 from os.path import commonprefix
 from typing import TYPE_CHECKING, Any
 
-from spot_responder.evidence import Evidence
-from spot_responder.failures import Failure, FailureKind
-from spot_responder.health import Activity, Failing
-from spot_responder.notices import Notice
-from spot_responder.pools import FIRST_STARTS, Pool, PoolId
-from spot_responder.recoveries import Absence, Attempt, AttemptState, Outcome, Recovery
-from spot_responder.signals import SignalKind
-from spot_responder.vms import VmId
+from spot_responder.decisions.evidence import Evidence
+from spot_responder.decisions.health import Activity, Failing
+from spot_responder.decisions.pools import FIRST_STARTS, Pool, PoolId
+from spot_responder.decisions.recoveries import Absence, Attempt, AttemptState, Notice, Outcome, Recovery
+from spot_responder.intake.azure_errors import Failure, FailureKind
+from spot_responder.intake.signals import SignalKind
+from spot_responder.intake.vms import VmId
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

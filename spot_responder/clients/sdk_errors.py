@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from azure.core.exceptions import AzureError, HttpResponseError
 
 from spot_responder.clients.logins import cause_of, is_for_want_of_a_token
-from spot_responder.doors import AzureRefusedError
-from spot_responder.failures import UNREADABLE_ANSWER, Failure, FailureKind, classify, no_token
+from spot_responder.intake.azure_errors import UNREADABLE_ANSWER, Failure, FailureKind, classify, no_token
+from spot_responder.responder.ports import AzureRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,16 +6,16 @@ import argparse
 import re
 from typing import TYPE_CHECKING, Any, Final, Never, override
 
-from spot_responder.command_lines import CommandLine
-from spot_responder.commands.answers import MISUSED
+from spot_responder.command_line import CommandLine
 from spot_responder.commands.output import complain
-from spot_responder.plain_text import one_line, shortened
-from spot_responder.vms import NotAVmIdError, VmId, is_vm_name
+from spot_responder.commands.results import MISUSED
+from spot_responder.intake.vms import NotAVmIdError, VmId, is_vm_name
+from spot_responder.text import one_line, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from spot_responder.commands.operators import Run
+    from spot_responder.commands.run import Run
 
 _LETTER: Final = re.compile(r"[0-9a-f]{8}")
 

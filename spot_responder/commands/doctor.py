@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from spot_responder.amounts import count
-from spot_responder.check_ups import CheckUp, Health
-from spot_responder.checking import check_up
-from spot_responder.commands.answers import FINE, WRONG, Answer
 from spot_responder.commands.arguments import add_command
-from spot_responder.commands.paper import Colour, Painted
+from spot_responder.commands.console import Colour, Painted
+from spot_responder.commands.results import FINE, WRONG, Answer
+from spot_responder.operators.doctor import check_up
+from spot_responder.operators.views.findings import CheckUp, Health
+from spot_responder.text import count
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable
 
-    from spot_responder.check_ups import Finding
     from spot_responder.commands.arguments import Commands
-    from spot_responder.commands.operators import Operator
-    from spot_responder.commands.paper import Cell, Paper
+    from spot_responder.commands.console import Cell, Paper
+    from spot_responder.commands.run import Operator
+    from spot_responder.operators.views.findings import Finding
 
 EXAMPLES: Final = """\
   .venv/bin/spot-responder doctor

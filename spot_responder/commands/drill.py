@@ -7,27 +7,27 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from spot_responder.amounts import span
-from spot_responder.commands.answers import FINE, WRONG, Answer, StopError
 from spot_responder.commands.arguments import add_command, add_vm, whole_number
-from spot_responder.commands.operators import find_vm
-from spot_responder.commands.paper import Colour, Painted
-from spot_responder.doors import AzureRefusedError, StoreFailedError
-from spot_responder.drills import Drill, Drilled, Stage, observed, why_not_drilled
-from spot_responder.failures import NO_ANSWER
-from spot_responder.looking import look_at
-from spot_responder.operator_doors import COMPUTE_API
-from spot_responder.vm_names import names, reference
+from spot_responder.commands.console import Colour, Painted
+from spot_responder.commands.results import FINE, WRONG, Answer, StopError
+from spot_responder.commands.run import find_vm
+from spot_responder.intake.azure_errors import NO_ANSWER
+from spot_responder.operators.gather import look_at
+from spot_responder.operators.ports import COMPUTE_API
+from spot_responder.operators.views.drill import Drill, Drilled, Stage, observed, why_not_drilled
+from spot_responder.operators.views.vm_names import names, reference
+from spot_responder.responder.ports import AzureRefusedError, StoreFailedError
+from spot_responder.text import span
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from datetime import datetime
 
-    from spot_responder.command_lines import CommandLine
+    from spot_responder.command_line import CommandLine
     from spot_responder.commands.arguments import Commands
-    from spot_responder.commands.operators import Operator
-    from spot_responder.commands.paper import Cell, Paper
-    from spot_responder.vms import VmId
+    from spot_responder.commands.console import Cell, Paper
+    from spot_responder.commands.run import Operator
+    from spot_responder.intake.vms import VmId
 
 EXAMPLES: Final = """\
   .venv/bin/spot-responder drill render-1

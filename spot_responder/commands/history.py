@@ -8,19 +8,19 @@ from dataclasses import fields
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Final
 
-from spot_responder.amounts import span
-from spot_responder.commands.answers import MISUSED, Answer, StopError
 from spot_responder.commands.arguments import add_command, whole_number
-from spot_responder.histories import By, Ended, history
-from spot_responder.json_forms import json_form
+from spot_responder.commands.results import MISUSED, Answer, StopError
+from spot_responder.operators.views.history import By, Ended, history
+from spot_responder.operators.views.json_form import json_form
+from spot_responder.text import span
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from spot_responder.commands.arguments import Commands
-    from spot_responder.commands.operators import Operator
-    from spot_responder.commands.paper import Paper
-    from spot_responder.histories import History, Tally
+    from spot_responder.commands.console import Paper
+    from spot_responder.commands.run import Operator
+    from spot_responder.operators.views.history import History, Tally
 
 EXAMPLES: Final = """\
   .venv/bin/spot-responder history

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TextIO
 
-from spot_responder.commands.answers import WRONG
+from spot_responder.commands.results import WRONG
 
 
 def make_output_bear_anything() -> None:

@@ -6,20 +6,20 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from spot_responder.amounts import count
-from spot_responder.commands.answers import FINE, MISUSED, WRONG, Answer, StopError
 from spot_responder.commands.arguments import add_command, letter_id
-from spot_responder.letters import Letter, Place, Reading, Unseen, read_letter, why_not_put_back
-from spot_responder.operator_doors import CouldNotLookError
+from spot_responder.commands.results import FINE, MISUSED, WRONG, Answer, StopError
+from spot_responder.operators.ports import CouldNotLookError
+from spot_responder.operators.views.dead_letters import Letter, Place, Reading, Unseen, read_letter, why_not_put_back
+from spot_responder.text import count
 
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Mapping
 
     from spot_responder.commands.arguments import Commands
-    from spot_responder.commands.operators import Operator
-    from spot_responder.commands.paper import Paper
-    from spot_responder.operator_doors import Letters
+    from spot_responder.commands.console import Paper
+    from spot_responder.commands.run import Operator
+    from spot_responder.operators.ports import Letters
 
 EXAMPLES: Final = """\
   .venv/bin/spot-responder replay list                 what lies in signals-poison and in event-dead-letters

@@ -5,27 +5,27 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from spot_responder.amounts import count, span
-from spot_responder.commands.answers import FINE, WRONG, Answer
 from spot_responder.commands.arguments import add_command
-from spot_responder.commands.paper import Colour, Painted
-from spot_responder.event_paths import EventPathStanding, whether_events_arrive
-from spot_responder.looking import look_around
-from spot_responder.open_cases import Standing
-from spot_responder.overviews import gate, headline, held_and_up, how_many, is_well, pool_names
-from spot_responder.vm_names import names
+from spot_responder.commands.console import Colour, Painted
+from spot_responder.commands.results import FINE, WRONG, Answer
+from spot_responder.decisions.event_path import EventPathStanding, whether_events_arrive
+from spot_responder.operators.gather import look_around
+from spot_responder.operators.views.open_recovery import Standing
+from spot_responder.operators.views.status import gate, headline, held_and_up, how_many, is_well, pool_names
+from spot_responder.operators.views.vm_names import names
+from spot_responder.text import count, span
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from spot_responder.commands.arguments import Commands
-    from spot_responder.commands.operators import Operator
-    from spot_responder.commands.paper import Paper
-    from spot_responder.event_paths import EventPath
-    from spot_responder.figures import Figures
-    from spot_responder.letters import QueueCounts
-    from spot_responder.open_cases import OpenCase
-    from spot_responder.overviews import Overview, PoolState
+    from spot_responder.commands.console import Paper
+    from spot_responder.commands.run import Operator
+    from spot_responder.decisions.event_path import EventPath
+    from spot_responder.operators.views.dead_letters import QueueCounts
+    from spot_responder.operators.views.figures import Figures
+    from spot_responder.operators.views.open_recovery import OpenCase
+    from spot_responder.operators.views.status import Overview, PoolState
 
 EXAMPLES: Final = """\
   .venv/bin/spot-responder status

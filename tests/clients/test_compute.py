@@ -11,10 +11,10 @@ import pytest
 from azure.mgmt.compute.models import VirtualMachine
 
 from spot_responder.clients.compute import operation_of_answer, vm_of_answer
-from spot_responder.failures import FailureKind
-from spot_responder.situations import Operation, OperationState
-from spot_responder.vms import PowerState, Vm
-from tests.makers import VM_ID
+from spot_responder.decisions.situations import Operation, OperationState
+from spot_responder.intake.azure_errors import FailureKind
+from spot_responder.intake.vms import PowerState, Vm
+from tests.harness.makers import VM_ID
 
 ERRORS = Path(__file__).parents[1] / "payloads" / "errors"
 

@@ -14,10 +14,10 @@ from azure.core.pipeline.policies import SansIOHTTPPolicy
 from azure.mgmt.resourcegraph.aio import ResourceGraphClient
 
 from spot_responder.clients.graph import PAGE_SIZE, QueryResultError, ResourceGraph, vm_of_row
-from spot_responder.doors import AzureRefusedError
-from spot_responder.failures import FailureKind
-from spot_responder.vms import Annotation, PowerState, Vm, VmId
-from tests.makers import TEN, VM_ID
+from spot_responder.intake.azure_errors import FailureKind
+from spot_responder.intake.vms import Annotation, PowerState, Vm, VmId
+from spot_responder.responder.ports import AzureRefusedError
+from tests.harness.makers import TEN, VM_ID
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spot_responder.clients.kql import QUERIES, QueryParameterError, fill, read_query
-from tests.makers import VM_ID
+from tests.harness.makers import VM_ID
 
 ENGINE = duckdb_kql.connect()
 PRINT = "print x = '{value}'"

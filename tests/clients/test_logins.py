@@ -24,12 +24,12 @@ from azure.identity.aio import (
 from spot_responder.clients.connections import connect
 from spot_responder.clients.logins import Login, NoTokenError
 from spot_responder.clients.sdk_errors import failure_of
-from spot_responder.doors import AzureRefusedError, StoreFailedError
-from spot_responder.failures import MESSAGE_CHARACTERS, NO_TOKEN, FailureKind
-from spot_responder.policy import Policy
-from spot_responder.recoveries import Outcome
+from spot_responder.decisions.policy import Policy
+from spot_responder.decisions.recoveries import Outcome
+from spot_responder.intake.azure_errors import MESSAGE_CHARACTERS, NO_TOKEN, FailureKind
+from spot_responder.responder.ports import AzureRefusedError, StoreFailedError
 from spot_responder.settings import Settings
-from tests.makers import TEN, VM_ID, recovery
+from tests.harness.makers import TEN, VM_ID, recovery
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from azure.core.credentials_async import AsyncTokenCredential
 
-    from spot_responder.failures import Failure
+    from spot_responder.intake.azure_errors import Failure
 
 SCOPE = "https://management.azure.com/.default"
 NOT_ASSIGNED = "Identity not found"

@@ -16,7 +16,7 @@ from azure.data.tables import TableErrorCode
 
 from spot_responder.clients.logins import NoTokenError
 from spot_responder.clients.operator_errors import could_not_look
-from spot_responder.policy import Policy
+from spot_responder.decisions.policy import Policy
 from spot_responder.settings import Settings
 
 ACCOUNT = "https://spotresponder"

@@ -20,15 +20,15 @@ from spot_responder.clients.rows import (
     recovery_key,
     recovery_row,
 )
-from spot_responder.failures import FailureKind
-from spot_responder.pools import Pool, pool_of
-from spot_responder.recoveries import Outcome
-from spot_responder.vms import NotAVmIdError, VmId
-from tests.makers import POOLS, RECOVERIES, VM_ID, accepted, asking, at, failure, recovery, spot_vm
+from spot_responder.decisions.pools import Pool, pool_of
+from spot_responder.decisions.recoveries import Outcome
+from spot_responder.intake.azure_errors import FailureKind
+from spot_responder.intake.vms import NotAVmIdError, VmId
+from tests.harness.makers import POOLS, RECOVERIES, VM_ID, accepted, asking, at, failure, recovery, spot_vm
 
 if TYPE_CHECKING:
     from spot_responder.clients.rows import Key, Row
-    from spot_responder.recoveries import Recovery
+    from spot_responder.decisions.recoveries import Recovery
 
 CELL_CHARACTERS = 32_768
 

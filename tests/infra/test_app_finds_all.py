@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from localazure.dead_letters import CONTAINER
+from localazure.event_grid.dead_letters import CONTAINER
 from localazure.laptop import SIGNALS, TABLES
-from spot_responder.policy import Policy
+from spot_responder.decisions.policy import Policy
 from spot_responder.settings import Settings
 from tests.infra.compiler import INFRA, REPOSITORY, committed_template, parameters_of, template_of
 from tests.infra.deployment import deploy

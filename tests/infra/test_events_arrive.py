@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from localazure.event_filters import read_topics
+from localazure.event_grid.event_filters import read_topics
 from localazure.laptop import MESSAGE_LIFETIME, SIGNALS
 from tests.infra.compiler import INFRA, REPOSITORY, committed_template, parameters_of
 from tests.infra.deployment import HOME, Place, deploy

@@ -12,16 +12,16 @@ import pytest
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.mgmt.compute.aio import ComputeManagementClient
 
-from localazure.roles import Role
-from localazure.timestamps import guid
-from tests.localazure.fronts import VM1, Credential, assert_like_sample, payload, serve
+from localazure.resource_manager.roles import Role
+from localazure.world.timestamps import guid
+from tests.harness.fronts import VM1, Credential, assert_like_sample, payload, serve
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
-    from localazure.world import World
-    from tests.localazure.fronts import Front
+    from localazure.world.world import World
+    from tests.harness.fronts import Front
 
 
 def play(

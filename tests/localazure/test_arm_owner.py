@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 from azure.mgmt.compute.aio import ComputeManagementClient
 
-from localazure.world import SUBSCRIPTION
-from tests.localazure.fronts import VM1, Credential, serve
+from localazure.world.world import SUBSCRIPTION
+from tests.harness.fronts import VM1, Credential, serve
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from tests.localazure.fronts import Answer, Front
+    from tests.harness.fronts import Answer, Front
 
 TAGS = f"{VM1}/providers/Microsoft.Resources/tags/default"
 OF_ARM = "2022-09-01"

@@ -19,9 +19,9 @@ from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, 
 from azure.data.tables.aio import TableServiceClient
 from azure.storage.queue.aio import QueueServiceClient
 
-from localazure.azurite import Storage, azurite
-from localazure.certificate import Certificate, write_certificate
-from localazure.identity import PrincipalCredential, TokenIssuer
+from localazure.runtime.azurite import Storage, azurite
+from localazure.runtime.certificate import Certificate, write_certificate
+from localazure.runtime.identity import PrincipalCredential, TokenIssuer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -34,8 +34,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE_S = 20.0
 PARENT = """
 import asyncio, pathlib, sys
-from localazure.azurite import azurite
-from localazure.certificate import write_certificate
+from localazure.runtime.azurite import azurite
+from localazure.runtime.certificate import write_certificate
 async def main():
     async with azurite(None, write_certificate(pathlib.Path(sys.argv[1])), b"k" * 32) as storage:
         print(storage.queue_uri, flush=True)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localazure.buckets import Rate, TokenBucket, whole_seconds
-from localazure.limits import GET_OPERATION, LOW_COST_GET, UPDATE_VM, Limits
-from localazure.refusals import Refused
+from localazure.resource_manager.limits import GET_OPERATION, LOW_COST_GET, UPDATE_VM, Limits
+from localazure.resource_manager.token_buckets import Rate, TokenBucket, whole_seconds
+from localazure.world.azure_errors import Refused
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

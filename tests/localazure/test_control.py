@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from localazure.control import control_application
-from localazure.machines import PowerState
-from localazure.world import World
-from tests.makers import TEN
+from localazure.demo.control import control_application
+from localazure.world.machines import PowerState
+from localazure.world.world import World
+from tests.harness.makers import TEN
 
 
 async def moved(world: World, *moves: str) -> list[tuple[int, str]]:

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localazure.azure_events import DeliverySchema, azure_event
-from localazure.event_filters import EventFilter, EventFilterError, read_filter, read_topics
-from localazure.happenings import ActionSucceeded, Annotated, AvailabilityChanged, Happening
-from spot_responder.signals import Signal, read_event
+from localazure.event_grid.azure_events import DeliverySchema, azure_event
+from localazure.event_grid.event_filters import EventFilter, EventFilterError, read_filter, read_topics
+from localazure.world.happenings import ActionSucceeded, Annotated, AvailabilityChanged, Happening
+from spot_responder.intake.signals import Signal, read_event
 
 FILTERS = Path(__file__).resolve().parents[2] / "infra" / "event-filters.json"
 COMPUTE = "Microsoft.Compute/virtualMachines"

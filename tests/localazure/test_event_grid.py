@@ -20,18 +20,18 @@ import pytest
 from aiohttp import web
 from azure.storage.queue.aio import QueueClient
 
-from localazure.azure_events import DeliverySchema, EventKind, azure_event
-from localazure.azurite import azurite
-from localazure.certificate import write_certificate
-from localazure.delivery_policy import DeliveryPolicy
-from localazure.event_delivery import OutgoingEvent, QueueDelivery, WebhookDelivery
-from localazure.event_faults import NO_FAULT, Fault
-from localazure.event_filters import Subscription, SystemTopic, read_filter, read_topics
-from localazure.event_grid import EventGrid, Lags, Wiring
-from localazure.event_log import Entry, Step
-from localazure.happenings import ActionSucceeded, Annotated, AvailabilityChanged
-from localazure.identity import PrincipalCredential, TokenIssuer
-from localazure.world import World
+from localazure.event_grid.azure_events import DeliverySchema, EventKind, azure_event
+from localazure.event_grid.delivery_policy import DeliveryPolicy
+from localazure.event_grid.event_delivery import OutgoingEvent, QueueDelivery, WebhookDelivery
+from localazure.event_grid.event_faults import NO_FAULT, Fault
+from localazure.event_grid.event_filters import Subscription, SystemTopic, read_filter, read_topics
+from localazure.event_grid.event_log import Entry, Step
+from localazure.event_grid.service import EventGrid, Lags, Wiring
+from localazure.runtime.azurite import azurite
+from localazure.runtime.certificate import write_certificate
+from localazure.runtime.identity import PrincipalCredential, TokenIssuer
+from localazure.world.happenings import ActionSucceeded, Annotated, AvailabilityChanged
+from localazure.world.world import World
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

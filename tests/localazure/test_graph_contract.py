@@ -13,14 +13,14 @@ from azure.core.exceptions import HttpResponseError
 from azure.mgmt.resourcegraph.aio import ResourceGraphClient
 from azure.mgmt.resourcegraph.models import QueryRequest, QueryRequestOptions
 
-from localazure.roles import Role
-from localazure.world import World
-from tests.localazure.fronts import GRAPH, START, VM1, Credential, assert_like_sample, assert_same_shape, payload, serve
+from localazure.resource_manager.roles import Role
+from localazure.world.world import World
+from tests.harness.fronts import GRAPH, START, VM1, Credential, assert_like_sample, assert_same_shape, payload, serve
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from tests.localazure.fronts import Front
+    from tests.harness.fronts import Front
 
 QUERIES = Path(__file__).resolve().parents[2] / "queries"
 POWER = (

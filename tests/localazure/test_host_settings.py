@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from localazure.host_settings import (
+from localazure.functions.host_settings import (
     HostSettingsError,
     MessageEncoding,
     QueueSettings,

@@ -11,7 +11,7 @@ import aiohttp
 import jwt
 import pytest
 
-from localazure.identity import IdentityEndpoint, PrincipalCredential, TokenIssuer, identity_endpoint
+from localazure.runtime.identity import IdentityEndpoint, PrincipalCredential, TokenIssuer, identity_endpoint
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential

@@ -9,22 +9,22 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from localazure.arm import arm_resources
-from localazure.deployed import deployed
-from localazure.event_grid_webhook import PATH as WEBHOOK
-from localazure.event_grid_webhook import event_grid_routes
-from localazure.identity import TokenIssuer, identity_application
+from localazure.event_grid.outcomes_topic import PATH as TOPIC
+from localazure.event_grid.outcomes_topic import OutcomesTopic, outcomes_application
+from localazure.functions.event_grid_webhook import PATH as WEBHOOK
+from localazure.functions.event_grid_webhook import event_grid_routes
 from localazure.laptop import EVENT_FILTERS, TEMPLATE
-from localazure.outcomes_topic import PATH as TOPIC
-from localazure.outcomes_topic import OutcomesTopic, outcomes_application
-from localazure.roles import RESPONDER_ROLE
-from localazure.world import SUBSCRIPTION
-from tests.localazure.fronts import GRAPH, START, VM1, Front, serve
+from localazure.resource_manager.arm import arm_resources
+from localazure.resource_manager.deployment import deployed
+from localazure.resource_manager.roles import RESPONDER_ROLE
+from localazure.runtime.identity import TokenIssuer, identity_application
+from localazure.world.world import SUBSCRIPTION
+from tests.harness.fronts import GRAPH, START, VM1, Front, serve
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from localazure.arm_resources import Resource
+    from localazure.resource_manager.arm_resources import Resource
 
 METHODS: Final = ("GET", "HEAD", "PUT", "PATCH", "POST", "DELETE")
 GROUP: Final = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg1"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localazure.ncrontab import Schedule, ScheduleError
+from localazure.functions.ncrontab import Schedule, ScheduleError
 
 SATURDAY = datetime(2026, 1, 31, 23, 59, 59, 500000, tzinfo=UTC)
 

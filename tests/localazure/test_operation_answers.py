@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 from azure.mgmt.compute.aio import ComputeManagementClient
 
-from localazure.operation_answers import Acceptance, AtAddress
+from localazure.resource_manager.operation_answers import Acceptance, AtAddress
 from spot_responder.clients.compute import Compute
 from spot_responder.clients.connections import PATIENCE
-from spot_responder.failures import FailureKind
-from spot_responder.situations import OperationState
-from spot_responder.vms import VmId
-from tests.localazure.fronts import VM1, Credential, Front, serve
+from spot_responder.decisions.situations import OperationState
+from spot_responder.intake.azure_errors import FailureKind
+from spot_responder.intake.vms import VmId
+from tests.harness.fronts import VM1, Credential, Front, serve
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -15,15 +15,15 @@ from azure.core.exceptions import ClientAuthenticationError
 from azure.core.messaging import CloudEvent
 from azure.eventgrid.aio import EventGridPublisherClient
 
-from localazure.certificate import write_certificate
-from localazure.identity import PrincipalCredential, TokenIssuer
-from localazure.outcomes_topic import TOPIC_RESOURCE, OutcomesTopic, outcomes_application
+from localazure.event_grid.outcomes_topic import TOPIC_RESOURCE, OutcomesTopic, outcomes_application
+from localazure.runtime.certificate import write_certificate
+from localazure.runtime.identity import PrincipalCredential, TokenIssuer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from localazure.certificate import Certificate
+    from localazure.runtime.certificate import Certificate
 
 ISSUER = TokenIssuer(secrets.token_bytes(32), lambda: datetime.now(UTC))
 

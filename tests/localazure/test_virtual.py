@@ -5,20 +5,20 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from localazure.happenings import Annotated
-from localazure.queue_listener import LEASE
+from localazure.functions.queue_listener import LEASE
 from localazure.virtual.app import POISON_AT, TRY_AGAIN, Deployment, EarlierTriesDiedError
 from localazure.virtual.azure import VirtualAzure
 from localazure.virtual.wire import Door
-from spot_responder.policy import Policy
-from spot_responder.signals import UnreadableEvent
-from tests.makers import TEN, at
-from tests.stories import DEATH_AFTER, DEATH_BEFORE, MOMENT, TAG, outcomes, preempted, starts
+from localazure.world.happenings import Annotated
+from spot_responder.decisions.policy import Policy
+from spot_responder.intake.signals import UnreadableEvent
+from tests.harness.makers import TEN, at
+from tests.harness.stories import DEATH_AFTER, DEATH_BEFORE, MOMENT, TAG, outcomes, preempted, starts
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from tests.stories import NewAzure
+    from tests.harness.stories import NewAzure
 
 
 def test_who_leaves_in_the_middle_leaves_no_task_behind() -> None:

@@ -14,14 +14,14 @@ from azure.mgmt.resourcegraph.aio import ResourceGraphClient
 from localazure.virtual.compute import ARM, ComputeDouble
 from localazure.virtual.graph import GraphDouble
 from localazure.virtual.wire import Wire
-from localazure.world import SUBSCRIPTION, World
+from localazure.world.world import SUBSCRIPTION, World
 from spot_responder.clients.compute import Compute
 from spot_responder.clients.graph import ResourceGraph
-from spot_responder.doors import AzureRefusedError
-from spot_responder.vms import VmId
-from tests.localazure.fronts import Credential, serve
-from tests.makers import TEN
-from tests.stories import TAG, Script
+from spot_responder.intake.vms import VmId
+from spot_responder.responder.ports import AzureRefusedError
+from tests.harness.fronts import Credential, serve
+from tests.harness.makers import TEN
+from tests.harness.stories import TAG, Script
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

@@ -21,15 +21,15 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueServiceClient
 
-from localazure.azurite import azurite
-from localazure.certificate import write_certificate
-from localazure.functions_host import RunningHost, functions_host
-from localazure.host_settings import QueueSettings
-from localazure.identity import PrincipalCredential, TokenIssuer, identity_endpoint
-from localazure.ncrontab import Schedule
-from localazure.processes import StartError, bare_environment
-from localazure.queue_listener import QueueListener
-from localazure.timers import Timer
+from localazure.functions.host import RunningHost, functions_host
+from localazure.functions.host_settings import QueueSettings
+from localazure.functions.ncrontab import Schedule
+from localazure.functions.queue_listener import QueueListener
+from localazure.functions.timers import Timer
+from localazure.runtime.azurite import azurite
+from localazure.runtime.certificate import write_certificate
+from localazure.runtime.identity import PrincipalCredential, TokenIssuer, identity_endpoint
+from localazure.runtime.processes import StartError, bare_environment
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from azure.core.rest import HttpRequest
     from azure.storage.queue.aio import QueueClient
 
-    from localazure.worker import RpcException, TypedData
+    from localazure.functions.worker import RpcException, TypedData
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE_S = 30.0
@@ -91,7 +91,7 @@ async def on_event(event: func.EventGridEvent) -> None:
 """
 PARENT = """
 import asyncio, pathlib, sys
-from localazure.functions_host import functions_host
+from localazure.functions.host import functions_host
 async def main():
     folder = pathlib.Path(sys.argv[1])
     async with functions_host(folder, {}, folder / "log") as host:
@@ -441,7 +441,7 @@ def test_a_host_ends_when_whoever_started_it_is_killed(tmp_path: Path) -> None:
 
 
 async def _start_by_hand(folder: Path, settings: Mapping[str, str]) -> asyncio.subprocess.Process:
-    words = ["-m", "localazure.functions_host", "--app-directory", str(folder), "--port", "0"]
+    words = ["-m", "localazure.functions.host", "--app-directory", str(folder), "--port", "0"]
     return await asyncio.create_subprocess_exec(
         sys.executable, *words, cwd=REPOSITORY, env=bare_environment(settings), stderr=asyncio.subprocess.PIPE
     )

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from localazure.happenings import ActionSucceeded, Annotated, AvailabilityChanged, Happening
-from localazure.machines import Machine, PowerState
-from localazure.refusals import Refused
-from localazure.roles import RESPONDER_ROLE, Role, read_role
-from localazure.world import NoSuchMachineError, World
+from localazure.resource_manager.roles import RESPONDER_ROLE, Role, read_role
+from localazure.world.azure_errors import Refused
+from localazure.world.happenings import ActionSucceeded, Annotated, AvailabilityChanged, Happening
+from localazure.world.machines import Machine, PowerState
+from localazure.world.world import NoSuchMachineError, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable

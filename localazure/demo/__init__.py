@@ -1,0 +1,1 @@
+"""What ``python -m localazure`` does: the demo, ``make run`` and its moves, the docs' examples."""

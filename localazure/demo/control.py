@@ -1,0 +1,113 @@
+"""How a person moves the running world from another terminal: ``make evict VM=name`` and its like."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote
+from urllib.request import Request, urlopen
+
+from aiohttp import web
+
+from localazure.world.azure_errors import Refused
+from localazure.world.machines import PowerState
+from localazure.world.world import OWNER, NoSuchMachineError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from localazure.laptop import Laptop
+
+ADDRESS_FILE: Final = "control-address"
+_ANSWER_WITHIN_S: Final = 5
+NOBODY: Final = "no laptop Azure is running here: start one with `make run` in another terminal"
+
+
+class ControlError(RuntimeError):
+    """What was asked for cannot be done; the message says why and what to do."""
+
+
+def control_application(laptop: Laptop) -> web.Application:
+    """Take ``POST /evict/NAME``, ``/stop/NAME``, ``/start/NAME``, ``/empty/SIZE`` and ``/fill/SIZE``."""
+
+    async def move(request: web.Request) -> web.Response:
+        action = _ACTIONS.get(request.match_info["action"])
+        if action is None:
+            return web.Response(status=404, text=f"nothing to do is called {request.match_info['action']!r}")
+        laptop.world.advance(laptop.clock.now())
+        try:
+            return web.Response(text=action(laptop, request.match_info["name"]))
+        except (NoSuchMachineError, Refused, ValueError) as problem:
+            return web.Response(status=409, text=str(problem))
+
+    application = web.Application()
+    application.router.add_post("/{action}/{name}", move)
+    return application
+
+
+def ask(folder: Path, action: str, name: str) -> str:
+    """Ask the running world for a move; give its answer.
+
+    Raises:
+        ControlError: if no world is running, or it refuses.
+    """
+    try:
+        address = (folder / ADDRESS_FILE).read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        raise ControlError(NOBODY) from None
+    request = Request(f"{address}/{action}/{quote(name, safe='')}", method="POST")  # noqa: S310 - an address that we wrote ourselves
+    try:
+        with urlopen(request, timeout=_ANSWER_WITHIN_S) as answer:  # noqa: S310 - see above
+            return str(answer.read().decode())
+    except HTTPError as error:
+        raise ControlError(error.read().decode()) from None
+    except (URLError, TimeoutError):
+        raise ControlError(NOBODY) from None
+
+
+def _evict(laptop: Laptop, name: str) -> str:
+    laptop.world.evict(name)
+    return f"{name} is being evicted"
+
+
+def _stop(laptop: Laptop, name: str) -> str:
+    laptop.world.stop_by_owner(name)
+    return f"{name} is being stopped by its owner"
+
+
+def _start(laptop: Laptop, name: str) -> str:
+    machine = laptop.world.existing(name)
+    if machine.power_state is PowerState.RUNNING:
+        return f"{name} runs already"
+    laptop.world.start(machine, OWNER)
+    return f"{name} is being started by its owner"
+
+
+def _empty(laptop: Laptop, size: str) -> str:
+    return _set_capacity(laptop, size, 0, "there is no capacity any more")
+
+
+def _fill(laptop: Laptop, size: str) -> str:
+    return _set_capacity(laptop, size, None, "there is plenty of capacity")
+
+
+def _set_capacity(laptop: Laptop, size: str, free: int | None, what: str) -> str:
+    machines = laptop.world.machines()
+    pools = {machine.pool for machine in machines if machine.size.lower() == size.lower()}
+    if not pools:
+        known = ", ".join(sorted({machine.size for machine in machines}))
+        message = f"no VM has the size {size!r}; name a pool by the size of its VMs, one of: {known}"
+        raise ValueError(message)
+    for pool in pools:
+        laptop.world.set_capacity(pool, free)
+    return f"{size}: {what}"
+
+
+_ACTIONS: Final[dict[str, Callable[[Laptop, str], str]]] = {
+    "evict": _evict,
+    "stop": _stop,
+    "start": _start,
+    "empty": _empty,
+    "fill": _fill,
+}

@@ -1,0 +1,1 @@
+"""Event Grid: system topics, filters, delivery, dead letters, the custom topic."""

@@ -1,0 +1,1 @@
+"""The Functions host around Microsoft's Python worker: triggers, settings, restarts."""

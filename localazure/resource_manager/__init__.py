@@ -1,0 +1,1 @@
+"""Azure Resource Manager over HTTPS: who may ask, what is there, what is limited."""

@@ -1,0 +1,1 @@
+"""Virtual machines as Azure Resource Manager writes and reads them."""

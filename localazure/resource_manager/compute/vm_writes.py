@@ -1,0 +1,64 @@
+"""What PUT and PATCH of a VM may change: its tags, and while it is deallocated its size and its max price."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from localazure.resource_manager.compute.tags import checked_tags
+from localazure.world.azure_errors import Refused, not_while_allocated, unchangeable
+from localazure.world.machines import PowerState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from localazure.world.machines import Machine
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How a VM is to be."""
+
+    tags: Mapping[str, str]
+    size: str
+    max_price: float
+
+
+def read_put(content: Mapping[str, Any], machine: Machine) -> Wanted:
+    """Read a whole VM: what is not said of tags is gone. Raises ``Refused`` 400 or 409."""
+    _keep("location", str(content.get("location", "")).replace(" ", ""), machine.location)
+    return _wanted(content, machine, checked_tags(content.get("tags") or {}))
+
+
+def read_patch(content: Mapping[str, Any], machine: Machine) -> Wanted:
+    """Read a part of a VM: what is not said stays. Raises ``Refused`` 400 or 409."""
+    tags = content.get("tags")
+    return _wanted(content, machine, machine.tags if tags is None else checked_tags(tags))
+
+
+def _wanted(content: Mapping[str, Any], machine: Machine, tags: Mapping[str, str]) -> Wanted:
+    properties = _object(content, "properties")
+    _keep("priority", str(properties.get("priority") or machine.priority), machine.priority)
+    _keep("evictionPolicy", str(properties.get("evictionPolicy") or machine.eviction_policy), machine.eviction_policy)
+    size = str(_object(properties, "hardwareProfile").get("vmSize") or machine.size)
+    max_price = _object(properties, "billingProfile").get("maxPrice", machine.max_price)
+    if isinstance(max_price, bool) or not isinstance(max_price, int | float):
+        raise Refused(400, "InvalidParameter", "The value of parameter billingProfile.maxPrice is invalid.")
+    is_deallocated = machine.power_state is PowerState.DEALLOCATED
+    if size.lower() != machine.size.lower() and not is_deallocated:
+        raise not_while_allocated(machine.name, "hardwareProfile.vmSize")
+    if max_price != machine.max_price and not is_deallocated:
+        raise not_while_allocated(machine.name, "billingProfile.maxPrice")
+    return Wanted(tags, size, float(max_price))
+
+
+def _keep(name: str, asked: str, now: str) -> None:
+    if asked.lower() != now.lower():
+        raise unchangeable(name)
+
+
+def _object(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = content.get(name) or {}
+    if not isinstance(value, dict):
+        raise Refused(400, "InvalidRequestContent", f"The request content was invalid: '{name}' must be an object.")
+    return value

@@ -1,0 +1,1 @@
+"""Resource Graph: the queries as they stand, run by DuckDB."""

@@ -1,0 +1,1 @@
+"""What the laptop Azure runs on: Azurite, certificates, identity, processes."""

@@ -1,0 +1,250 @@
+"""Where messages lie that nobody could handle: the queue ``signals-poison`` and the container of dead letters."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hashlib
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from azure.core import MatchConditions
+from azure.core.exceptions import AzureError, ResourceModifiedError, ResourceNotFoundError
+from azure.storage.blob import StorageErrorCode
+
+from spot_responder.clients.operator_errors import could_not_look, dead_letters_not_set
+from spot_responder.intake.payloads import parse_body
+from spot_responder.operators.ports import CouldNotLookError
+from spot_responder.operators.views.dead_letters import Letter, Place, QueueCounts, Unseen, without_dead_letter_fields
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from azure.storage.blob import BlobProperties
+    from azure.storage.blob.aio import ContainerClient
+    from azure.storage.queue import QueueMessage
+    from azure.storage.queue.aio import QueueClient
+
+    from spot_responder.settings import Settings
+
+_FRONT: Final = 32
+"""So many messages a queue shows at once, and no others."""
+
+_LEASE_S: Final = 60
+"""How long a message is taken out of others' sight while the right one is looked for."""
+
+_TRIES: Final = 20
+"""How often a blob is read anew that somebody else changed; each of several who drop at once comes to its turn."""
+
+_MOST_BLOBS: Final = 500
+"""So many blobs of dead letters are read at once; all are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class LetterBoxes:
+    """The door to both. ``signals`` encodes in base64; ``poison`` gives messages as they lie there.
+
+    ``dead`` is ``None`` where the settings do not say where dead letters are.
+    """
+
+    settings: Settings
+    signals: QueueClient
+    poison: QueueClient
+    dead: ContainerClient | None
+
+    async def counts(self) -> QueueCounts:
+        """Count the messages of each place; ``None`` where it could not be looked, with why."""
+        signals, poison, dead = await asyncio.gather(
+            self._counted("signals", lambda: _depth(self.signals)),
+            self._counted(Place.POISON, lambda: _depth(self.poison)),
+            self._counted(Place.DEAD, self._dead_count),
+        )
+        unseen = tuple(each for each in (signals, poison, dead) if isinstance(each, Unseen))
+        return QueueCounts(_number(signals), _number(poison), _number(dead), unseen)
+
+    async def letters(self, place: Place) -> list[Letter]:
+        """Read what lies in a place, oldest first; of the poison queue, the 32 messages at its front.
+
+        Raises:
+            CouldNotLookError: if the place cannot be looked into.
+        """
+        try:
+            if place is Place.POISON:
+                return [_poison_letter(message) for message in await self.poison.peek_messages(_FRONT)]
+            letters = [letter async for letter in self._dead_letters()]
+            return sorted(letters, key=lambda letter: letter.at.timestamp() if letter.at else 0.0)
+        except AzureError as error:
+            raise could_not_look(error, self.settings) from error
+
+    async def put_back(self, letter: Letter) -> bool:
+        """Put its event on ``signals``, then remove it: what dies in between is there twice, and counts once."""
+        if letter.place is Place.POISON:
+            return await self._take_poison(letter, put_back=True)
+        event = without_dead_letter_fields(parse_body(letter.body))
+        if not await self._is_there(letter):
+            return False
+        await self.signals.send_message(json.dumps(event), time_to_live=-1)
+        return await self._remove_dead(letter)
+
+    async def drop(self, letter: Letter) -> bool:
+        """Remove it."""
+        if letter.place is Place.POISON:
+            return await self._take_poison(letter, put_back=False)
+        return await self._remove_dead(letter)
+
+    async def _take_poison(self, letter: Letter, *, put_back: bool) -> bool:
+        """Take the queue's front out of others' sight, page by page, until the message is among it."""
+        taken: list[QueueMessage] = []
+        found: QueueMessage | None = None
+        try:
+            pages = self.poison.receive_messages(messages_per_page=_FRONT, visibility_timeout=_LEASE_S).by_page()
+            async for page in pages:
+                seen = [message async for message in page]
+                taken += seen
+                found = next((message for message in seen if message.id == letter.receipt), None)
+                if found or not seen:
+                    break
+            if found is None:
+                return False
+            if put_back:
+                await self.signals.send_message(_decoded(found.content), time_to_live=-1)
+            await self.poison.delete_message(found)
+            taken.remove(found)
+            return True
+        finally:
+            for message in taken:
+                await self.poison.update_message(message, visibility_timeout=0)
+
+    async def _counted(self, place: str, look: Callable[[], Awaitable[int]]) -> int | Unseen:
+        try:
+            return await look()
+        except AzureError as error:
+            problem = could_not_look(error, self.settings)
+        except CouldNotLookError as error:
+            problem = error
+        return Unseen(place, problem.what, problem.mend, is_wrong=problem.is_wrong)
+
+    async def _dead_count(self) -> int:
+        return len([name async for name in self._dead().list_blob_names()])
+
+    def _dead(self) -> ContainerClient:
+        """Give the container.
+
+        Raises:
+            CouldNotLookError: if the settings do not say where dead letters are.
+        """
+        if self.dead is None:
+            raise dead_letters_not_set()
+        return self.dead
+
+    async def _dead_letters(self) -> AsyncIterator[Letter]:
+        async for blob in _first(self._dead(), _MOST_BLOBS):
+            alike: Counter[str] = Counter()
+            for event in (await self._events(blob.name))[0]:
+                body = _body(event)
+                letter_id = _short(f"{blob.name} {body} {alike[body] or ''}")
+                alike[body] += 1
+                yield Letter(Place.DEAD, letter_id, blob.creation_time, body, blob.name)
+
+    async def _events(self, name: str) -> tuple[list[object], str]:
+        """Read a blob, with its ETag: an array of events, as Event Grid writes it; anything else is one thing."""
+        download = await self._dead().download_blob(name)
+        text, etag = (await download.readall()).decode("utf-8", "replace"), str(download.properties.etag)
+        try:
+            content = json.loads(text)
+        except (ValueError, RecursionError):
+            return [text], etag
+        return content if isinstance(content, list) else [content], etag
+
+    async def _is_there(self, letter: Letter) -> bool:
+        return any(
+            other.receipt == letter.receipt and other.body == letter.body for other in await self.letters(Place.DEAD)
+        )
+
+    async def _remove_dead(self, letter: Letter) -> bool:
+        """Remove one event of a blob, anew where somebody else changed the blob meanwhile."""
+        for _ in range(_TRIES):
+            try:
+                return await self._remove_one(letter)
+            except ResourceModifiedError:
+                continue
+        return False
+
+    async def _remove_one(self, letter: Letter) -> bool:
+        """Remove the blob where it was the last event, else write the others back."""
+        name, container = letter.receipt, self._dead()
+        try:
+            events, etag = await self._events(name)
+            bodies = [_body(event) for event in events]
+            if letter.body not in bodies:
+                return False
+            # One of those that are alike.
+            del events[bodies.index(letter.body)]
+            unchanged: dict[str, Any] = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+            if events:
+                await container.upload_blob(name, json.dumps(events), overwrite=True, **unchanged)
+            else:
+                await container.delete_blob(name, **unchanged)
+        except ResourceNotFoundError as error:
+            if getattr(error, "error_code", None) != StorageErrorCode.BLOB_NOT_FOUND:
+                raise
+            return False
+        return True
+
+
+async def _first(container: ContainerClient, most: int) -> AsyncIterator[BlobProperties]:
+    seen = 0
+    async for blob in container.list_blobs():
+        if seen == most:
+            return
+        seen += 1
+        yield blob
+
+
+def _number(counted: int | Unseen) -> int | None:
+    return None if isinstance(counted, Unseen) else counted
+
+
+async def _depth(queue: QueueClient) -> int:
+    properties: Any = await queue.get_queue_properties()
+    return int(properties.approximate_message_count)
+
+
+def _poison_letter(message: QueueMessage) -> Letter:
+    return Letter(
+        Place.POISON,
+        _short(message.id),
+        message.inserted_on,
+        _decoded(message.content),
+        message.id,
+        is_base64=_bytes_of(message.content) is not None,
+    )
+
+
+def _decoded(content: object) -> str:
+    """Read a message as the host does; one that is not base64 is shown, and goes back, as it lies there."""
+    held = _bytes_of(content)
+    try:
+        return str(content) if held is None else held.decode()
+    except UnicodeDecodeError:
+        return str(content)
+
+
+def _bytes_of(content: object) -> bytes | None:
+    """Decode a message; ``None`` where it is not base64."""
+    try:
+        return base64.b64decode("".join(str(content).split()), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _body(event: object) -> str:
+    return event if isinstance(event, str) else json.dumps(event)
+
+
+def _short(name: str) -> str:
+    """Give an id that a person can type."""
+    return hashlib.sha256(name.encode()).hexdigest()[:8]

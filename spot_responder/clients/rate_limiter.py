@@ -1,0 +1,140 @@
+"""Waits for a request's turn, and reads in each answer what Azure says is left: the thin edge of ``pacing``."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from http import HTTPStatus
+from math import inf
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.decisions.token_bucket import Bucket, Pace, begin, hear, refuse, send, wait_for
+from spot_responder.intake.azure_errors import OWN_PACE, Failure, FailureKind, classify
+from spot_responder.responder.ports import AzureRefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from azure.core.pipeline import PipelineResponse
+
+LONGEST_WAIT_S: Final = 10.0
+"""What cannot be asked within so long is put back on the queue, so that no message is held up much longer than it
+would be without us. The workers of one process that wait for one bucket are through sooner (``host.json``)."""
+
+MOST_LINES: Final = 2000
+"""So many buckets are remembered: a subscription that was asked about long ago begins anew."""
+
+_AT_ONCE_S: Final = 0.001
+"""Not worth a sleep; and a clock that is asked twice may differ by less."""
+
+_ONE_VM_ONLY: Final = "Resource;0"
+"""How Compute marks a bucket that belongs to one VM (``…/UpdateVMResource;0``): no reason to hold the others."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """What is heard of one request. Give ``hear`` to the SDK as its ``raw_response_hook``."""
+
+    remaining_header: str
+    status: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def hear(self, response: PipelineResponse[object, object]) -> None:
+        """Keep what matters for the pace."""
+        answer = response.http_response
+        self.status = getattr(answer, "status_code", 0)
+        self.headers = getattr(answer, "headers", {})
+
+    @property
+    def left(self) -> float | None:
+        """What Azure says is left."""
+        text = self.headers.get(self.remaining_header, "")
+        return float(text) if text.isdecimal() else None
+
+    @property
+    def wait_s(self) -> float | None:
+        """How long nobody may ask; ``None`` where Azure did not say "too many", or said it of one VM only."""
+        if self.status != HTTPStatus.TOO_MANY_REQUESTS:
+            return None
+        if self.headers.get("x-ms-ratelimit-remaining-resource", "").endswith(_ONE_VM_ONLY):
+            return None
+        wait = classify(self.status, None, self.headers).retry_after
+        return wait.total_seconds() if wait else LONGEST_WAIT_S
+
+
+@dataclass(slots=True)
+class Line:
+    """Those who wait for a turn out of one bucket: first come, first served."""
+
+    pace: Pace
+    length: int = 0
+    head: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+@dataclass(slots=True)
+class Turns:
+    """Gives turns out of buckets of one kind, one for each key (a subscription). One for the whole process."""
+
+    bucket: Bucket
+    remaining_header: str
+    holds_at_most_s: float = inf
+    """A "too many" holds others no longer than this, whatever it says to who was refused."""
+    _lines: dict[str, Line] = field(default_factory=dict)
+
+    @asynccontextmanager
+    async def turn(self, key: str, what: str) -> AsyncIterator[Answer]:
+        """Wait until a request may go out, and take in its answer; ``what`` completes "Azure refused to …".
+
+        Raises:
+            AzureRefusedError: throttled, with the time to come back, where the wait would be too long.
+        """
+        line = self._line(key)
+        wait_s = wait_for(line.pace, _now(), line.length)
+        if wait_s > LONGEST_WAIT_S:
+            raise _not_yet(wait_s, what)
+        await _stand_in(line, what)
+        line.pace = send(line.pace, _now())
+        number, answer = line.pace.sent, Answer(self.remaining_header)
+        try:
+            yield answer
+        finally:
+            self._take_in(line, number, answer)
+
+    def _line(self, key: str) -> Line:
+        line = self._lines.pop(key, None) or Line(begin(self.bucket, _now()))
+        if len(self._lines) >= MOST_LINES:
+            self._lines.pop(next(iter(self._lines)))
+        self._lines[key] = line
+        return line
+
+    def _take_in(self, line: Line, number: int, answer: Answer) -> None:
+        if answer.wait_s is not None:
+            line.pace = refuse(line.pace, _now(), min(answer.wait_s, self.holds_at_most_s))
+        elif answer.left is not None:
+            line.pace = hear(line.pace, _now(), number, answer.left)
+
+
+async def _stand_in(line: Line, what: str) -> None:
+    line.length += 1
+    leave_at = _now() + LONGEST_WAIT_S
+    try:
+        async with line.head:
+            # Looked at anew after each sleep: an answer that came meanwhile may have changed the pace. Who rests on a
+            # look at a VM must not stand here while that grows old.
+            while (wait_s := wait_for(line.pace, _now())) > _AT_ONCE_S:
+                if _now() + wait_s > leave_at:
+                    raise _not_yet(wait_s, what)
+                await asyncio.sleep(wait_s)
+    finally:
+        line.length -= 1
+
+
+def _not_yet(wait_s: float, what: str) -> AzureRefusedError:
+    message = f"others are in line for {wait_s:.0f} s, by the pace that Azure sets"
+    return AzureRefusedError(Failure(FailureKind.THROTTLED, OWN_PACE, message, timedelta(seconds=wait_s)), what)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

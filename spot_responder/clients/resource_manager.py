@@ -1,0 +1,116 @@
+"""Azure Resource Manager for operators: who is logged in, what is deployed, a simulated eviction, rights."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, unquote, urlsplit
+
+from azure.core.exceptions import AzureError, HttpResponseError
+from azure.core.rest import HttpRequest
+
+from spot_responder.clients.operator_errors import could_not_look
+from spot_responder.clients.sdk_errors import refusal
+from spot_responder.operators.ports import Answer, Login
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from azure.core import AsyncPipelineClient
+    from azure.core.credentials_async import AsyncTokenCredential
+    from azure.core.rest import AsyncHttpResponse
+
+    from spot_responder.settings import Settings
+
+_MOST_PAGES: Final = 100
+_OF_AN_ADDRESS: Final = "/?&=%$'()"
+
+
+@dataclass(frozen=True, slots=True)
+class Management:
+    """The door to ARM for paths that have no client of their own here."""
+
+    settings: Settings
+    client: AsyncPipelineClient[HttpRequest, AsyncHttpResponse]
+    credential: AsyncTokenCredential
+
+    async def login(self) -> Login:
+        """Say as whom we are logged in, by what the token says.
+
+        Raises:
+            CouldNotLookError: if nobody is.
+        """
+        try:
+            token = await self.credential.get_token(f"{self.settings.arm_endpoint}/.default")
+        except AzureError as error:
+            raise could_not_look(error, self.settings) from error
+        claims = _claims(token.token)
+        name = next(
+            (claims[key] for key in ("upn", "unique_name", "app_displayname", "appid", "sub") if claims.get(key)), ""
+        )
+        return Login(str(name), str(claims.get("oid") or ""))
+
+    async def ask(self, method: str, path: str, api_version: str) -> Answer:
+        """Ask for what is at a path, or for an action.
+
+        Raises:
+            AzureRefusedError: whatever Azure said instead.
+        """
+        joint = "&" if "?" in path else "?"
+        # Names may have letters that no address may.
+        address = f"{self.settings.arm_endpoint}{quote(path, safe=_OF_AN_ADDRESS)}{joint}api-version={api_version}"
+        return await self._ask(method, address)
+
+    async def listed(self, path: str, api_version: str) -> list[Mapping[str, object]]:
+        """Give all that a list holds. The way to the next page is followed on ARM's own host only: a token goes along.
+
+        Raises:
+            AzureRefusedError: whatever Azure said instead.
+        """
+        answer = await self.ask("GET", path, api_version)
+        found = _values(answer.body)
+        for _ in range(_MOST_PAGES):
+            following = str(answer.body.get("nextLink") or "")
+            if not following.startswith(f"{self.settings.arm_endpoint}/"):
+                break
+            answer = await self._ask("GET", following)
+            found += _values(answer.body)
+        return found
+
+    async def _ask(self, method: str, address: str) -> Answer:
+        path = unquote(urlsplit(address).path)
+        try:
+            response = await self.client.send_request(HttpRequest(method, address))
+            if response.status_code >= HTTPStatus.BAD_REQUEST:
+                raise HttpResponseError(response=response)
+        except AzureError as error:
+            raise refusal(error, f"{method} {path}") from error
+        body = response.json() if response.text().strip() else {}
+        return Answer(body if isinstance(body, dict) else {"value": body}, _date(response.headers.get("Date")))
+
+
+def _values(body: Mapping[str, object]) -> list[Mapping[str, object]]:
+    values = body.get("value")
+    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
+
+
+def _claims(token: str) -> dict[str, object]:
+    """Read a token's claims without judging it: only to say a name. Not every token lets itself be read."""
+    try:
+        payload = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (IndexError, ValueError):
+        return {}
+    return claims if isinstance(claims, dict) else {}
+
+
+def _date(text: str | None) -> datetime | None:
+    try:
+        return parsedate_to_datetime(text) if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,151 @@
+"""Who runs a command: with which settings, by which doors, at what time; and how a VM is found by its name."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import uuid
+from argparse import Namespace
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from spot_responder.command_line import CommandLine
+from spot_responder.commands.local import enter_the_laptop
+from spot_responder.commands.results import MISUSED, Answer, StopError
+from spot_responder.operators.ports import CouldNotLookError
+from spot_responder.responder.ports import AzureRefusedError, ChangedMeanwhileError, OddRowError
+from spot_responder.settings import InvalidSettingError, Settings
+
+if TYPE_CHECKING:
+    from spot_responder.intake.vms import VmId
+    from spot_responder.operators.ports import OperatorDoors
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """What a command works with.
+
+    ``progress`` writes over one line of a terminal, and nothing elsewhere; ``tell`` writes a line to standard error.
+    ``command`` writes the commands that are advised.
+    """
+
+    doors: OperatorDoors
+    settings: Settings
+    clock: Callable[[], datetime]
+    new_id: Callable[[], str]
+    progress: Callable[[str], None]
+    tell: Callable[[str], None]
+    command: CommandLine
+
+
+type Run = Callable[[Namespace, Operator], Awaitable[Answer]]
+
+
+def run_as_operator(arguments: Namespace, environment: MutableMapping[str, str]) -> Answer:
+    """Run a command with the doors open.
+
+    Raises:
+        StopError: if it could not be done, in one line.
+    """
+    if arguments.local:
+        enter_the_laptop(environment)
+    try:
+        settings = Settings.from_env(environment)
+    except InvalidSettingError as error:
+        message = (
+            f"{error}; the commands find the app by its own settings (docs/operations.md), the laptop with --local"
+        )
+        raise StopError(message, MISUSED) from error
+    try:
+        return asyncio.run(_run(arguments, settings))
+    except (AzureRefusedError, CouldNotLookError, ChangedMeanwhileError, OddRowError) as error:
+        raise StopError(str(error)) from error
+
+
+async def _run(arguments: Namespace, settings: Settings) -> Answer:
+    # Azure's SDKs take their time to import: help and mistakes must not wait for them. And the laptop's certificate
+    # has to be in the environment by then.
+    from spot_responder.clients.operator_connections import operator_doors  # noqa: PLC0415 - see above
+
+    # The SDKs tell at length, on standard error, what becomes of the error that is raised as well.
+    logging.getLogger("azure").setLevel(logging.CRITICAL)
+    run: Run = arguments.run
+    try:
+        async with operator_doors(settings) as doors:
+            operator = Operator(
+                doors,
+                settings,
+                lambda: datetime.now(UTC),
+                lambda: str(uuid.uuid4()),
+                _write_over,
+                _write_line,
+                CommandLine(local=arguments.local),
+            )
+            return await run(arguments, operator)
+    finally:
+        _write_over("")
+
+
+def _write_over(text: str) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()
+
+
+def _write_line(text: str) -> None:
+    _write_over("")
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+async def find_vm(reference: str | VmId, doors: OperatorDoors) -> VmId:
+    """Find the one VM that is meant: among the rows, and among what Resource Graph shows.
+
+    Raises:
+        StopError: if there is none of this name, or several.
+    """
+    if not isinstance(reference, str):
+        return reference
+    rows = await doors.clients.store.all_recoveries()
+    known = {row.value.vm_id for row in rows if row.value.vm_id.name.lower() == reference.lower()}
+    try:
+        found = known | set(await doors.finder.named(reference))
+    except AzureRefusedError as refused:
+        # A row of that name may be another VM's: who acts on a guess may act on the wrong one.
+        ids = f": we have a row of {', '.join(sorted(map(str, known)))}" if known else ""
+        message = f"a VM is not found by its name now; name it by its id{ids}. {refused}"
+        raise StopError(message) from refused
+    if not found:
+        message = f"no VM is called {reference!r}: neither a recovery's, nor one that your login sees"
+        raise StopError(message)
+    if len(found) > 1:
+        ids = ", ".join(sorted(map(str, found)))
+        message = f"{len(found)} VMs are called {reference!r}: name one by its id: {ids}"
+        raise StopError(message, MISUSED)
+    return found.pop()
+
+
+async def find_vm_that_is(reference: str | VmId, doors: OperatorDoors) -> VmId:
+    """Find the VM that something is to be done about, spelled as we or Azure spell it: an id may be mistyped.
+
+    Where Azure does not let the login look, the id is believed.
+
+    Raises:
+        StopError: if there is none, or several of this name.
+    """
+    vm_id = await find_vm(reference, doors)
+    row = (await doors.clients.store.load(vm_id)).value
+    if row is not None:
+        return row.vm_id
+    try:
+        shown = [each for each in await doors.finder.named(vm_id.name) if each == vm_id]
+        is_there = shown or await doors.clients.compute.current(vm_id)
+    except AzureRefusedError:
+        return vm_id
+    if not is_there:
+        message = f"Azure has no such VM, or does not show it to you, and we have no row of it: {vm_id}"
+        raise StopError(message)
+    return shown[0] if shown else vm_id

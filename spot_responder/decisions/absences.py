@@ -1,0 +1,72 @@
+"""What to do about a VM that ARM says does not exist: one such answer ends nothing, and nothing is forgotten. Pure.
+
+Azure does answer so for a while about VMs that exist, so that "gone" needs as much proof as "evicted": the same answer
+again after ``GONE_AFTER``, and Resource Graph must not contradict it, or else a day (``GONE_THOUGH_SHOWN``).
+An open recovery waits for that. Where none is open, what nobody tells a second time (an eviction, an owner's stop) is
+kept as a message; whatever else is told, the sweep finds again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spot_responder.decisions.evidence import Verdict
+from spot_responder.decisions.policy import GONE_AFTER, GONE_THOUGH_SHOWN, INTENT_GRACE, RestartWhen
+from spot_responder.decisions.recoveries import Absence, Outcome
+from spot_responder.decisions.situations import Close, Ignore, Requeue, Wait
+from spot_responder.intake.signals import SignalKind
+from spot_responder.text import span
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from spot_responder.decisions.policy import Policy
+    from spot_responder.decisions.situations import Decision, Situation
+
+
+def decide_about_an_absent_vm(situation: Situation, policy: Policy, now: datetime) -> Decision:
+    """Decide what to do where ``situation.vm`` is ``None``."""
+    recovery, signal = situation.open_recovery, situation.signal
+    absence = situation.absence or Absence(now, now)
+    if _is_proven(absence, now):
+        how_long = span(now - absence.since)
+        reason = f"Azure has no such VM, for {how_long} now: it was deleted, or its eviction policy is Delete"
+        return Close(Outcome.GONE, reason) if recovery else Ignore(reason, remember=False)
+    until = _next_look(absence, policy, now)
+    but = ", though Resource Graph shows it" if situation.shown else ""
+    reason = f"ARM answers since {absence.since:%H:%M:%S}Z that there is no such VM{but}: asked again before it counts"
+    is_ours = situation.shown is not None and situation.shown.is_covered(policy.restart_tag)
+    if recovery or (is_ours and _is_due(situation, policy)):
+        return Wait(until, reason, obstacle_since=situation.obstacle_since(now))
+    if signal.kind is SignalKind.EVICTED:
+        return Requeue(until, reason, absence.since)
+    if signal.kind is SignalKind.STOPPED_BY_OWNER and not situation.shown:
+        # It must be there before the start that it forbids.
+        return Requeue(min(until, now + INTENT_GRACE / 2), reason, absence.since)
+    return Ignore(reason)
+
+
+def _is_due(situation: Situation, policy: Policy) -> bool:
+    """Whether a VM of ours that Resource Graph shows would be started, by what is known of it."""
+    verdict, kind = situation.evidence.verdict, situation.signal.kind
+    if verdict is Verdict.UNKNOWN:
+        return kind is SignalKind.SWEEP_FOUND and policy.restart_when is RestartWhen.UNLESS_STOPPED
+    return verdict is Verdict.EVICTED and kind in {SignalKind.EVICTED, SignalKind.SWEEP_FOUND}
+
+
+def is_gone(situation: Situation, now: datetime) -> bool:
+    """Whether the VM has not been found for so long that it counts as gone."""
+    return situation.vm is None and situation.absence is not None and _is_proven(situation.absence, now)
+
+
+def _is_proven(absence: Absence, now: datetime) -> bool:
+    is_unseen = absence.unseen_since is not None and now - absence.unseen_since >= GONE_AFTER
+    return is_unseen or now - absence.since >= GONE_THOUGH_SHOWN
+
+
+def _next_look(absence: Absence, policy: Policy, now: datetime) -> datetime:
+    """Look soon at first, for the VM may be there all the same and due; then ever later, and when it would count."""
+    since, takes = absence.since, GONE_THOUGH_SHOWN
+    if absence.unseen_since is not None:
+        since, takes = absence.unseen_since, GONE_AFTER
+    return min(now + max(policy.look_again, now - since), since + takes)

@@ -1,0 +1,323 @@
+"""The heart: what to do about one VM, and why. Pure: facts, time and chance are arguments.
+
+``decide`` goes through its rules in their order; the first that has an answer wins.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from spot_responder.decisions import pools
+from spot_responder.decisions.absences import decide_about_an_absent_vm
+from spot_responder.decisions.evidence import Evidence, Verdict
+from spot_responder.decisions.notices import noticed_if_it_lasts
+from spot_responder.decisions.policy import (
+    ANSWER_PATIENCE,
+    EVICTION_PATIENCE,
+    INTENT_GRACE,
+    SEEN_HELD,
+    START_PATIENCE,
+    Policy,
+    RestartWhen,
+)
+from spot_responder.decisions.pools import Admitted, Held, Pool
+from spot_responder.decisions.recoveries import STARTS_REMEMBERED, Attempt, AttemptState, Notice, Outcome
+from spot_responder.decisions.situations import (
+    Close,
+    Decision,
+    Ignore,
+    OperationState,
+    Situation,
+    Start,
+    Wait,
+)
+from spot_responder.decisions.start_backoff import decide_after_failure
+from spot_responder.intake.azure_errors import SHOWED_NOTHING, Failure, FailureKind
+from spot_responder.intake.signals import SignalKind
+from spot_responder.intake.vms import PowerState, Vm
+from spot_responder.text import count, span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def decide(situation: Situation, policy: Policy, now: datetime, roll: float) -> Decision:
+    """Decide what to do about one VM. ``roll`` (0 to 1) spreads retries in time."""
+    decision = _decide(situation, policy, now, roll)
+    return noticed_if_it_lasts(decision, situation.recovery, now) if isinstance(decision, Wait) else decision
+
+
+def _decide(situation: Situation, policy: Policy, now: datetime, roll: float) -> Decision:
+    if situation.vm is None:
+        return decide_about_an_absent_vm(situation, policy, now)
+    rules: tuple[Callable[[Situation, Vm, Policy, datetime, float], Decision | None], ...] = (
+        _not_covered,
+        _up_or_on_its_way,
+        _stopped_by_its_owner,
+        _start_under_way,
+        _held_by_an_operator,
+        _still_waiting_after_a_refusal,
+        _owner_unknown,
+        _too_little_evidence,
+        _brake,
+        _budget,
+    )
+    for rule in rules:
+        decision = rule(situation, situation.vm, policy, now, roll)
+        if decision is not None:
+            return decision
+    return _start_if_the_pool_admits(situation, situation.vm, policy, now, roll)
+
+
+def decide_at_the_gate(situation: Situation, policy: Policy, now: datetime, roll: float) -> Wait | None:
+    """Decide that a VM waits on the word of its row and its pool's gate, without a look at it; ``None``: look at it.
+
+    Only where a look not long ago saw it deallocated and held, or Azure has just told of its eviction. Hundreds may be
+    held: each look costs requests of which Azure grants so many a second.
+    """
+    pool = situation.pool
+    if pool is None or not (_was_seen_held(situation, now) or _was_just_evicted(situation)):
+        return None
+    answer = _ask_the_gate(situation, pool, policy, now, roll)
+    return Wait(answer.until, _why_held(pool), at_gate=True) if isinstance(answer, Held) else None
+
+
+def _was_seen_held(situation: Situation, now: datetime) -> bool:
+    recovery = situation.open_recovery
+    if recovery is None or situation.evidence.verdict is Verdict.STOPPED_BY_OWNER:
+        return False
+    return recovery.seen_held_at is not None and now - recovery.seen_held_at < SEEN_HELD
+
+
+def _was_just_evicted(situation: Situation) -> bool:
+    is_news = situation.signal.kind is SignalKind.EVICTED and situation.open_recovery is None
+    return is_news and situation.vm is not None and situation.evidence.verdict is Verdict.EVICTED
+
+
+def _end(situation: Situation, outcome: Outcome, reason: str, *, remember: bool = True) -> Close | Ignore:
+    """Close the case where one is open; where none is, there is nothing to close."""
+    return Close(outcome, reason) if situation.open_recovery else Ignore(reason, remember)
+
+
+def _not_covered(situation: Situation, vm: Vm, policy: Policy, _now: datetime, _roll: float) -> Decision | None:
+    if not vm.is_spot:
+        outcome, reason = Outcome.NOT_SPOT, f"not a Spot VM (priority {vm.priority or 'Regular'})"
+    elif not vm.has_tag(policy.restart_tag):
+        outcome, reason = Outcome.OPTED_OUT, f"its owner did not ask for it: no tag {policy.restart_tag}=true"
+    elif vm.restored_by_scale_set:
+        outcome = Outcome.OWNED_BY_SCALE_SET
+        reason = f"its scale set restores it by itself (spotRestorePolicy of {vm.scale_set_id})"
+    else:
+        return None
+    return _end(situation, outcome, reason, remember=False)
+
+
+def _up_or_on_its_way(situation: Situation, vm: Vm, policy: Policy, now: datetime, _roll: float) -> Decision | None:
+    match vm.power_state:
+        case PowerState.RUNNING:
+            return _running(situation, vm, policy, now)
+        case PowerState.STOPPED:
+            return _stopped_inside(situation, policy, now)
+        case PowerState.STARTING | PowerState.CREATING:
+            # Somebody starts it, but that may come to nothing: an eviction is remembered by a case only.
+            if situation.open_recovery is None and situation.evidence.verdict is not Verdict.EVICTED:
+                return Ignore(f"it is {vm.power_state}: somebody is starting it")
+            return Wait(
+                _next_look(situation, policy, now),
+                f"it is {vm.power_state}",
+                obstacle_since=situation.obstacle_since(now),
+            )
+        case PowerState.DEALLOCATING | PowerState.STOPPING:
+            if situation.evidence.verdict is Verdict.STOPPED_BY_OWNER:
+                return None
+            reason = f"it is still {vm.power_state}: it can be started when that is over"
+            return Wait(_next_look(situation, policy, now), reason, obstacle_since=situation.obstacle_since(now))
+        case PowerState.UNKNOWN:
+            reason = "Azure does not tell its power state at the moment"
+            return Wait(_next_look(situation, policy, now), reason, obstacle_since=situation.obstacle_since(now))
+    return None
+
+
+def _running(situation: Situation, vm: Vm, policy: Policy, now: datetime) -> Decision:
+    if _eviction_is_fresh(situation, now):
+        return Wait(
+            _next_look(situation, policy, now),
+            "Azure told of an eviction, and it still runs: it may be about to go down",
+        )
+    recovery = situation.open_recovery
+    if recovery is None:
+        return Ignore("it runs")
+    pool = pools.restored(situation.pool, vm.vm_id.key, now, policy) if situation.pool else None
+    if not recovery.may_have_started_it:
+        return Close(Outcome.RUNS_WITHOUT_US, "it runs: it did not go down after all, or somebody else started it")
+    starts = count(recovery.attempts, "start request")
+    down_for = span(now - situation.evidence.down_since(recovery.opened_at))
+    return Close(Outcome.RESTORED, f"it runs again, {down_for} after it went down, {starts}", pool)
+
+
+def _stopped_inside(situation: Situation, policy: Policy, now: datetime) -> Decision:
+    if situation.evidence.verdict is Verdict.STOPPED_BY_OWNER:
+        return _stopped(situation)
+    # Azure shows "stopped" for a moment on the way down and on the way up too (facts/arm.md §3).
+    coming_up = situation.attempt is not None and now - situation.attempt.asked_at < START_PATIENCE
+    if coming_up or _eviction_is_fresh(situation, now):
+        return Wait(_next_look(situation, policy, now), "it is stopped but not deallocated yet")
+    return _end(situation, Outcome.SHUT_DOWN_INSIDE, "stopped but not deallocated: it was shut down from inside")
+
+
+def _next_look(situation: Situation, policy: Policy, now: datetime) -> datetime:
+    """Look again soon at first, and ever more seldom at what takes long: each time a tenth of how long it has taken."""
+    recovery = situation.open_recovery
+    since = situation.attempt.asked_at if situation.attempt else recovery.opened_at if recovery else now
+    return now + min(max(policy.look_again, (now - since) / 10), policy.slow_retry)
+
+
+def _eviction_is_fresh(situation: Situation, now: datetime) -> bool:
+    evicted_at = situation.evidence.evicted_at
+    if evicted_at is None or now - evicted_at > EVICTION_PATIENCE:
+        return False
+    attempt = situation.open_recovery.attempt if situation.open_recovery else None
+    return attempt is None or _went_down_after(attempt, situation.evidence)
+
+
+def _stopped_by_its_owner(
+    situation: Situation, _vm: Vm, _policy: Policy, _now: datetime, _roll: float
+) -> Decision | None:
+    return _stopped(situation) if situation.evidence.verdict is Verdict.STOPPED_BY_OWNER else None
+
+
+def _stopped(situation: Situation) -> Decision:
+    at = situation.evidence.owner_stopped_at
+    when = f"{at:%Y-%m-%d %H:%M:%S}Z" if at else "an unknown time"
+    return _end(situation, Outcome.STOPPED_BY_OWNER, f"its owner stopped it at {when}")
+
+
+def _start_under_way(situation: Situation, vm: Vm, policy: Policy, now: datetime, roll: float) -> Decision | None:
+    recovery, attempt, operation = situation.open_recovery, situation.attempt, situation.operation
+    if recovery is None or attempt is None:
+        return None
+    look_again = _next_look(situation, policy, now)
+    age = now - attempt.asked_at
+    if operation and operation.failure:
+        return decide_after_failure(operation.failure, vm, recovery, situation.pool, policy, now, roll)
+    if attempt.state is AttemptState.ASKED and age < ANSWER_PATIENCE:
+        until = max(attempt.asked_at + ANSWER_PATIENCE, look_again)
+        return Wait(until, f"a start was asked for at {_clock(attempt.asked_at)}, and its answer is not known yet")
+    if operation and operation.state is OperationState.SUCCEEDED and _went_down_after(attempt, situation.evidence):
+        return None
+    if attempt.state is AttemptState.ACCEPTED and age < START_PATIENCE:
+        state = operation.state if operation else OperationState.IN_PROGRESS
+        return Wait(look_again, f"the start accepted at {_clock(attempt.asked_at)} is {state}; it does not run yet")
+    if attempt.state is AttemptState.ACCEPTED and not _went_down_after(attempt, situation.evidence):
+        return decide_after_failure(_showed_nothing(attempt), vm, recovery, situation.pool, policy, now, roll)
+    return None
+
+
+def _showed_nothing(attempt: Attempt) -> Failure:
+    message = f"the start accepted at {_clock(attempt.asked_at)} showed nothing within {span(START_PATIENCE)}"
+    return Failure(FailureKind.UNKNOWN, SHOWED_NOTHING, message, None)
+
+
+def _held_by_an_operator(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _roll: float) -> Decision | None:
+    held_at = situation.recovery.held_at if situation.recovery else None
+    if held_at is None:
+        return None
+    # Looked at all the same, seldom: it may be started by others, or be gone.
+    return Wait(now + policy.slow_retry, f"an operator holds it since {held_at:%Y-%m-%d %H:%M:%S}Z: not started")
+
+
+def _still_waiting_after_a_refusal(
+    situation: Situation, _vm: Vm, _policy: Policy, now: datetime, _roll: float
+) -> Decision | None:
+    """Whatever else is told meanwhile, Azure is not asked again before the time that its refusal set.
+
+    An operator may have it asked, where something was mended or is to be tried; not where Azure asked to slow down.
+    """
+    recovery = situation.recovery
+    if recovery is None or recovery.not_before is None or now >= recovery.not_before:
+        return None
+    # A slow-down outlives its case.
+    may_ask = situation.signal.kind is SignalKind.OPERATOR_ASKED or not recovery.is_open
+    if may_ask and not recovery.was_asked_to_slow_down:
+        return None
+    if recovery.wake_at == recovery.not_before:
+        return Wait(recovery.not_before, recovery.reason)
+    return Wait(recovery.not_before, f"Azure refused ({recovery.failing_with}), and is not to be asked again so soon")
+
+
+def _owner_unknown(situation: Situation, vm: Vm, policy: Policy, now: datetime, _roll: float) -> Decision | None:
+    if vm.scale_set_id is None or vm.restored_by_scale_set is not None:
+        return None
+    reason = "Resource Graph does not show yet whether its scale set restores it"
+    return Wait(_next_look(situation, policy, now), reason, obstacle_since=situation.obstacle_since(now))
+
+
+def _went_down_after(attempt: Attempt, evidence: Evidence) -> bool:
+    return evidence.evicted_at is not None and evidence.evicted_at > attempt.asked_at
+
+
+def _too_little_evidence(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _roll: float) -> Decision | None:
+    if situation.evidence.verdict is Verdict.EVICTED:
+        return None
+    if policy.restart_when is RestartWhen.EVICTED:
+        return _end(situation, Outcome.NOT_EVICTED, "nothing says that it was evicted, and RESTART_WHEN=evicted")
+    since = situation.open_recovery.opened_at if situation.open_recovery else now
+    if now - since < INTENT_GRACE:
+        return Wait(since + INTENT_GRACE, "it is down and nothing says why yet: its owner's stop may still be told")
+    return None
+
+
+def _brake(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _roll: float) -> Decision | None:
+    restarts = situation.recovery.restarts if situation.recovery else ()
+    today = [time for time in restarts if now - time < timedelta(days=1)]
+    if len(today) >= policy.restarts_per_day:
+        until = min(today) + timedelta(days=1)
+        reason = f"the brake: restarted {count(len(today), 'time')} within a day, the most that is allowed"
+        return Wait(until, reason, notice=Notice.BRAKE)
+    latest = max(today, default=now)
+    lately = [time for time in today if latest - time < timedelta(hours=1)]
+    until = latest + policy.brake
+    if len(lately) >= policy.restarts_per_hour and now < until:
+        reason = f"the brake: evicted again and again, {count(len(lately), 'restart')} within an hour"
+        return Wait(until, reason, notice=Notice.BRAKE)
+    return None
+
+
+def _budget(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _roll: float) -> Decision | None:
+    """Whatever the failures are, in whatever order: no VM is asked for more often than so within an hour."""
+    starts = situation.recovery.starts if situation.recovery else ()
+    lately = [time for time in starts if now - time < STARTS_REMEMBERED]
+    if len(lately) < policy.starts_per_hour:
+        return None
+    until = lately[-policy.starts_per_hour] + STARTS_REMEMBERED
+    reason = f"its budget: {count(len(lately), 'start request')} within an hour, the most that is allowed"
+    return Wait(until, reason, notice=Notice.BUDGET)
+
+
+def _start_if_the_pool_admits(situation: Situation, vm: Vm, policy: Policy, now: datetime, roll: float) -> Decision:
+    pool = situation.pool or Pool(pools.pool_of(vm))
+    if situation.signal.kind is SignalKind.OPERATOR_ASKED:
+        pool = pools.due(pool, now)
+    answer = _ask_the_gate(situation, pool, policy, now, roll)
+    if isinstance(answer, Held):
+        return Wait(answer.until, _why_held(pool), at_gate=True)
+    return Start(vm, f"a tagged Spot VM, deallocated, {situation.evidence.verdict}", answer.pool)
+
+
+def _ask_the_gate(situation: Situation, pool: Pool, policy: Policy, now: datetime, roll: float) -> Admitted | Held:
+    down_since = situation.evidence.down_since(situation.open_recovery.opened_at if situation.open_recovery else now)
+    # Half a turn at least: with a turn of nothing, a VM that is held would be back at once.
+    turn = policy.turn(now - down_since) * (0.5 + roll)
+    return pools.ask(pool, situation.signal.vm_id.key, down_since, now, turn)
+
+
+def _why_held(pool: Pool) -> str:
+    if not pool.refusals:
+        return f"its turn has not come: {pool.width} at a time are tried for {pool.pool_id}"
+    times = "once" if pool.refusals == 1 else f"{pool.refusals} times in a row"
+    return f"no capacity just now: {pool.pool_id} refused {times}"
+
+
+def _clock(time: datetime) -> str:
+    return f"{time:%H:%M:%S}Z"

@@ -1,0 +1,125 @@
+"""Whether Azure's events arrive: by whom recoveries were opened. Pure.
+
+The one rule for it: the page and ``status`` show it, the sweep logs it, and the alarm goes by that log line. A path is
+silent while the newest eviction of its subscription is one that the sweep had to find. What an operator does (a hold, a
+retry) says nothing of events.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.decisions.recoveries import Outcome
+from spot_responder.intake.signals import SignalKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from spot_responder.decisions.recoveries import Recovery
+
+WINDOW: Final = timedelta(days=7)
+"""How far back it is looked whether recoveries were told by events."""
+
+FOUND_SOON: Final = timedelta(days=2)
+"""An eviction that was found later than this may be older than the VM's tag, and then no event about it was for us. A
+sweep may be as seldom as once a day."""
+
+_OUR_OWN: Final = frozenset({SignalKind.SWEEP_FOUND, SignalKind.OPERATOR_ASKED, SignalKind.FOLLOW_UP})
+
+
+class EventPathStanding(StrEnum):
+    """Whether events arrive."""
+
+    WORKS = "works"
+    SILENT = "silent"
+    QUIET = "quiet"
+
+
+@dataclass(frozen=True, slots=True)
+class SilentPath:
+    """A subscription whose newest eviction no event told of.
+
+    ``vms``: how many of its VMs the sweep found since the last event; ``last_told_at`` is ``None`` where none is known.
+    """
+
+    subscription_id: str
+    vms: int
+    last_found_at: datetime
+    last_told_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class EventPath:
+    """By whom the recoveries of the last days were opened; ``QUIET`` where that says nothing.
+
+    ``SILENT``, where it is so in one subscription: each has topics of its own.
+    """
+
+    standing: EventPathStanding
+    told_by_event: int
+    found_by_sweep: int
+    last_told_at: datetime | None
+    last_found_at: datetime | None
+    silent: tuple[SilentPath, ...] = ()
+
+
+def event_path(recoveries: Iterable[Recovery], now: datetime) -> EventPath:
+    """Say whether evictions were told by events, or found by the sweep.
+
+    ``recoveries``: all rows that are kept, and the history of the last ``WINDOW``; one that is in both counts once.
+    """
+    once = {row.recovery_id: row for row in recoveries if row.opened_at > now - WINDOW}
+    told = [row for row in once.values() if row.opened_by not in _OUR_OWN]
+    found = [row for row in once.values() if _is_find(row)]
+    silent = _silent(told, found)
+    standing = EventPathStanding.WORKS if told else EventPathStanding.QUIET
+    return EventPath(
+        EventPathStanding.SILENT if silent else standing,
+        len(told),
+        len(found),
+        max((row.opened_at for row in told), default=None),
+        max((row.opened_at for row in found), default=None),
+        silent,
+    )
+
+
+def _silent(told: Sequence[Recovery], found: Sequence[Recovery]) -> tuple[SilentPath, ...]:
+    last_told = {key: max(row.opened_at for row in rows) for key, rows in _by_subscription(told).items()}
+    paths = []
+    for key, rows in sorted(_by_subscription(found).items()):
+        told_at = last_told.get(key)
+        untold = [row for row in rows if told_at is None or row.opened_at >= told_at]
+        if untold:
+            vms = len({row.vm_id for row in untold})
+            paths.append(SilentPath(key, vms, max(row.opened_at for row in untold), told_at))
+    return tuple(paths)
+
+
+def _by_subscription(rows: Sequence[Recovery]) -> dict[str, list[Recovery]]:
+    sorted_out: defaultdict[str, list[Recovery]] = defaultdict(list)
+    for row in rows:
+        sorted_out[row.vm_id.subscription_id.lower()].append(row)
+    return sorted_out
+
+
+def whether_events_arrive(path: EventPath, write: Callable[[datetime | None], str]) -> str:
+    """Say in words whether events arrive; ``write``: how a time is written for its reader."""
+    told_of = f"{path.told_by_event} told by events, {path.found_by_sweep} found by the sweep, in {WINDOW.days} days"
+    match path.standing:
+        case EventPathStanding.QUIET:
+            return f"not known: no event told of anything in {WINDOW.days} days; a drill shows whether they arrive"
+        case EventPathStanding.WORKS:
+            return f"works: {told_of}; the last event {write(path.last_told_at)}"
+        case _:
+            return f"silent: {told_of}; the last find {write(path.last_found_at)}"
+
+
+def _is_find(row: Recovery) -> bool:
+    """Whether the sweep alone told of an eviction. What its owner stopped, a sweep may find at any time."""
+    was_told_to_be_evicted = row.went_down_at < row.opened_at and row.outcome is not Outcome.STOPPED_BY_OWNER
+    is_news = row.opened_at - row.went_down_at <= FOUND_SOON
+    return was_told_to_be_evicted and is_news and row.opened_by is SignalKind.SWEEP_FOUND

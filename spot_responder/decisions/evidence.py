@@ -1,0 +1,146 @@
+"""What a recovery rests on: whether the VM was evicted, or its owner stopped it.
+
+Nothing in a VM says "evicted" (facts/arm.md §0.4), so what was told about it is kept, each with its own time, and
+weighed whenever a decision is due. Order of arrival means nothing; time of occurrence does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.decisions.policy import START_PATIENCE
+from spot_responder.intake.signals import Signal, SignalKind, Source, kind_of_annotation
+
+if TYPE_CHECKING:
+    from spot_responder.intake.vms import Annotation
+
+WEAK_STOP_WINDOW: Final = timedelta(minutes=10)
+"""Nobody knows whether Azure annotates an eviction with a deallocation too (facts/events.md §2.3): within this long of
+an eviction, such an annotation is taken as a part of it."""
+
+FAILED_START_WINDOW: Final = timedelta(minutes=3)
+"""Nor whether it annotates a start that came to nothing so: up to this long after a start of ours, an annotation that
+is told only then is taken as a part of that."""
+
+CLOCK_FAST_BY: Final = timedelta(minutes=2)
+"""Our clock may be so far ahead of Azure's: what came still sooner than our start is no part of it."""
+
+
+class Verdict(StrEnum):
+    """What the evidence says."""
+
+    EVICTED = "evicted"
+    STOPPED_BY_OWNER = "stopped by its owner"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The newest of each thing that was told about one VM.
+
+    ``stopped_firmly_at``: an ARM operation that somebody sent. ``stopped_weakly_at``: only Resource Health says so.
+    ``start_asked_at``: our own latest start request, whose echoes are no owner's word.
+    ``started_at``: the newest start by others that an annotation told of; a stop before it is over.
+    ``settled_at``: the VM is known to have run after all that happened up to then; older news, told late, is over.
+    """
+
+    evicted_at: datetime | None = None
+    stopped_firmly_at: datetime | None = None
+    stopped_weakly_at: datetime | None = None
+    started_at: datetime | None = None
+    settled_at: datetime | None = None
+    start_asked_at: datetime | None = None
+
+    def with_signal(self, signal: Signal) -> Evidence:
+        """Add what a signal says; one without a time says nothing that could be weighed."""
+        if signal.occurred_at is None:
+            return self
+        if signal.kind is SignalKind.STARTED:
+            return self._with_start(signal.occurred_at, signal.source)
+        firm = signal.source is Source.ARM_OPERATION and signal.has_caller
+        return self._with(signal.kind, signal.occurred_at, firm=firm)
+
+    def with_annotation(self, annotation: Annotation | None) -> Evidence:
+        """Add what the newest health annotation says, read from Resource Graph: an event may have been lost."""
+        kind = kind_of_annotation(annotation.name) if annotation else None
+        if annotation is None or kind is None:
+            return self
+        if kind is SignalKind.STARTED:
+            return self._with_start(annotation.occurred_at, Source.HEALTH_ANNOTATION)
+        return self._with(kind, annotation.occurred_at, firm=False)
+
+    def settled(self, at: datetime) -> Evidence:
+        """Forget what happened up to ``at``: the VM is known to have run after all that."""
+        return replace(
+            self,
+            settled_at=_newest(self.settled_at, at),
+            evicted_at=_if_after(self.evicted_at, at),
+            stopped_firmly_at=_if_after(self.stopped_firmly_at, at),
+            stopped_weakly_at=_if_after(self.stopped_weakly_at, at),
+            start_asked_at=_if_after(self.start_asked_at, at),
+        )
+
+    @property
+    def verdict(self) -> Verdict:
+        """Weigh it: an owner's stop counts when it came after the eviction; a weak one, only well after it."""
+        if self.stopped_firmly_at and (not self.evicted_at or self.stopped_firmly_at >= self.evicted_at):
+            return Verdict.STOPPED_BY_OWNER
+        weak, evicted = self.stopped_weakly_at, self.evicted_at
+        if weak and (not evicted or weak > evicted + WEAK_STOP_WINDOW):
+            return Verdict.STOPPED_BY_OWNER
+        return Verdict.EVICTED if self.evicted_at else Verdict.UNKNOWN
+
+    @property
+    def owner_stopped_at(self) -> datetime | None:
+        """When its owner stopped it, as far as was told."""
+        return _newest(self.stopped_firmly_at, self.stopped_weakly_at)
+
+    def down_since(self, heard_at: datetime) -> datetime:
+        """Give since when the VM is down: its eviction, or the first that we heard of it, whichever was sooner."""
+        return min(heard_at, self.evicted_at or heard_at)
+
+    def _with(self, kind: SignalKind, occurred_at: datetime, *, firm: bool) -> Evidence:
+        if self.settled_at and occurred_at <= self.settled_at:
+            return self
+        if kind is SignalKind.STOPPED_BY_OWNER and self.started_at and occurred_at <= self.started_at:
+            return self
+        match kind:
+            case SignalKind.EVICTED:
+                return replace(self, evicted_at=_newest(self.evicted_at, occurred_at))
+            case SignalKind.STOPPED_BY_OWNER if firm:
+                return replace(self, stopped_firmly_at=_newest(self.stopped_firmly_at, occurred_at))
+            case SignalKind.STOPPED_BY_OWNER if not self._is_near_our_start(occurred_at):
+                return replace(self, stopped_weakly_at=_newest(self.stopped_weakly_at, occurred_at))
+            case _:
+                return self
+
+    def _is_near_our_start(self, occurred_at: datetime) -> bool:
+        asked_at = self.start_asked_at
+        return asked_at is not None and asked_at - CLOCK_FAST_BY <= occurred_at <= asked_at + FAILED_START_WINDOW
+
+    def _with_start(self, occurred_at: datetime, source: Source) -> Evidence:
+        """Add a start. One that follows our own request is its echo, and takes back nobody's word."""
+        asked_at = self.start_asked_at
+        if asked_at and asked_at <= occurred_at <= asked_at + START_PATIENCE:
+            return self
+        if source in {Source.ARM_OPERATION, Source.AVAILABILITY_STATUS}:
+            return self.settled(occurred_at)
+        # An annotation says that somebody began to start it: no longer stopped by its owner, but perhaps not up either.
+        return replace(
+            self,
+            started_at=_newest(self.started_at, occurred_at),
+            stopped_firmly_at=_if_after(self.stopped_firmly_at, occurred_at),
+            stopped_weakly_at=_if_after(self.stopped_weakly_at, occurred_at),
+        )
+
+
+def _newest(one: datetime | None, other: datetime | None) -> datetime | None:
+    times = [time for time in (one, other) if time]
+    return max(times, default=None)
+
+
+def _if_after(time: datetime | None, limit: datetime) -> datetime | None:
+    return time if time and time > limit else None

@@ -1,0 +1,351 @@
+"""A recovery: the case kept for one VM from the first signal until it is closed, and its lawful moves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.decisions.evidence import Evidence
+from spot_responder.decisions.policy import FOLLOW_UP_OVERDUE
+from spot_responder.intake.azure_errors import FailureKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from spot_responder.decisions.pools import PoolId
+    from spot_responder.intake.azure_errors import Failure
+    from spot_responder.intake.signals import SignalKind
+    from spot_responder.intake.vms import VmId
+
+STARTS_REMEMBERED: Final = timedelta(hours=1)
+"""How far back the budget looks."""
+
+RESTARTS_REMEMBERED: Final = timedelta(days=1)
+"""How far back the brake looks, so how long a closed recovery is worth remembering."""
+
+
+class UnlawfulMoveError(RuntimeError):
+    """A recovery was asked to do what its state does not allow: a bug of ours, never of Azure's."""
+
+
+class Notice(StrEnum):
+    """What a notice is about."""
+
+    OPENED = "opened"
+    DENIED = "denied"
+    QUOTA = "quota"
+    UNKNOWN = "unknown"
+    CONFLICT = "conflict"
+    THROTTLED = "throttled"
+    GONE = "gone"
+    NO_TOKEN = "no-token"  # noqa: S105 - a word, no secret
+    REFUSALS = "refusals"
+    BRAKE = "brake"
+    BUDGET = "budget"
+    BLOCKED = "blocked"
+
+
+class Outcome(StrEnum):
+    """Why a recovery was closed."""
+
+    RESTORED = "restored"
+    STOPPED_BY_OWNER = "stopped-by-owner"
+    GONE = "gone"
+    OPTED_OUT = "opted-out"
+    NOT_SPOT = "not-spot"
+    OWNED_BY_SCALE_SET = "owned-by-scale-set"
+    SHUT_DOWN_INSIDE = "shut-down-inside"
+    NOT_EVICTED = "not-evicted"
+    RUNS_WITHOUT_US = "runs-without-us"
+    HELD = "held"
+    """No recovery at all: a row made by an operator's hold of a VM that we were not busy with."""
+
+
+class AttemptState(StrEnum):
+    """What is known of one start request."""
+
+    ASKED = "asked"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One start request and what came of it.
+
+    ``operation_url`` is the address of Azure's long-running operation: signed, over 4 KB, to be kept whole and never
+    logged (facts/arm.md §1).
+    """
+
+    number: int
+    asked_at: datetime
+    state: AttemptState = AttemptState.ASKED
+    operation_url: str | None = field(default=None, repr=False)
+    failure: Failure | None = None
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether Azure may still be working on it."""
+        return self.state in {AttemptState.ASKED, AttemptState.ACCEPTED}
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """``since``: ARM answers that there is no such VM. ``unseen_since``: nor does Resource Graph show it."""
+
+    since: datetime
+    unseen_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """Everything we know of one VM's case; all of it can be shown to an operator.
+
+    Attributes:
+        recovery_id: joins log lines, history and outcome of one case.
+        opened_by: the kind of the first signal.
+        outcome: ``None`` while the recovery is open. A closed one is kept for what it remembers: the owner's wish,
+            and the restarts of the last day.
+        sequence: the number of the one valid follow-up; any other is stale.
+        wake_at: when that follow-up is due.
+        not_before: after a refusal, when Azure may be asked again, whatever else is waited for meanwhile.
+        attempts: how many start requests were sent. Throttled ones are not counted.
+        failing_with: the kind of the latest failure, and ``failures_in_a_row`` how often in a row: for growing delays.
+        failing_since: when the first request of the present run of one kind was asked.
+        failures: how many start requests came to nothing, by the kind of failure; throttled ones as well.
+        told: which notices of this case were published.
+        restarts: when this VM came back through us, within the last day.
+        reason: the latest decision's sentence; ``notice`` is what somebody should know of it: the brake, or the budget.
+        down_since: set when the case is closed: since when the VM was down.
+        starts: when start requests were sent, within the last hour: for the budget.
+        seen_held_at: where it is held at its pool's gate, when a look saw last that it is deallocated.
+        recorded: whether a closed case is in the history, from where its outcome is published.
+        obstacle_since: since when something that should pass within minutes keeps us from looking or starting.
+        absence: since when ARM answers that there is no such VM.
+        pool: which capacity the VM competes for, as far as it was seen: the history is counted by it.
+        held_at: since when an operator holds the VM: it is not started until released, in this case or a later one.
+    """
+
+    vm_id: VmId
+    recovery_id: str
+    opened_at: datetime
+    opened_by: SignalKind
+    evidence: Evidence = field(default_factory=Evidence)
+    outcome: Outcome | None = None
+    closed_at: datetime | None = None
+    sequence: int = 0
+    wake_at: datetime | None = None
+    not_before: datetime | None = None
+    attempts: int = 0
+    attempt: Attempt | None = None
+    failing_with: FailureKind | None = None
+    failures_in_a_row: int = 0
+    failing_since: datetime | None = None
+    failures: Mapping[FailureKind, int] = field(default_factory=dict)
+    told: frozenset[Notice] = frozenset()
+    restarts: tuple[datetime, ...] = ()
+    reason: str = ""
+    notice: Notice | None = None
+    down_since: datetime | None = None
+    starts: tuple[datetime, ...] = ()
+    recorded: bool = False
+    seen_held_at: datetime | None = None
+    held_at: datetime | None = None
+    pool: PoolId | None = None
+    absence: Absence | None = None
+    obstacle_since: datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether we are still busy with the VM."""
+        return self.outcome is None
+
+    @property
+    def is_only_a_note(self) -> bool:
+        """Whether it says no more than that its owner stopped a VM which nobody has looked at yet."""
+        return self.outcome is Outcome.STOPPED_BY_OWNER and self.pool is None and self.held_at is None
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Whether its follow-up is so late that it is taken as lost."""
+        return self.is_open and (self.wake_at is None or now - self.wake_at > FOLLOW_UP_OVERDUE)
+
+    @property
+    def attempt_under_way(self) -> Attempt | None:
+        """The start request that Azure may still be working on."""
+        return self.attempt if self.attempt and self.attempt.is_under_way else None
+
+    @property
+    def may_have_started_it(self) -> bool:
+        """Whether a VM that runs may do so through us: our latest request was not refused, or nobody knows why."""
+        if self.attempt is None:
+            return False
+        return self.attempt.failure is None or self.attempt.failure.kind is FailureKind.UNKNOWN
+
+    @property
+    def was_asked_to_slow_down(self) -> bool:
+        """Whether Azure's latest refusal was about the pace, or said itself when to come back."""
+        failure = self.attempt.failure if self.attempt else None
+        return self.failing_with is FailureKind.THROTTLED or (failure is not None and failure.retry_after is not None)
+
+    def failures_of(self, kind: FailureKind) -> int:
+        """Give how often in a row it has failed for this reason."""
+        return self.failures_in_a_row if self.failing_with is kind else 0
+
+    def failing_so_since(self, kind: FailureKind) -> datetime | None:
+        """Give since when every request has failed for this reason; ``None`` where the latest did not."""
+        if self.failing_with is not kind:
+            return None
+        # Rows of an earlier release do not say: since the latest request at least.
+        return self.failing_since or (self.attempt.asked_at if self.attempt else None)
+
+    def restarts_within_a_day(self, now: datetime) -> tuple[datetime, ...]:
+        """Give when the VM came back through us within a day."""
+        return tuple(time for time in self.restarts if now - time < RESTARTS_REMEMBERED)
+
+    def waiting(
+        self,
+        until: datetime,
+        reason: str,
+        *,
+        seen_held_at: datetime | None = None,
+        notice: Notice | None = None,
+        obstacle_since: datetime | None = None,
+    ) -> Recovery:
+        """Wait for the next follow-up, which makes all earlier ones stale."""
+        self._must_be_open("wait")
+        return replace(
+            self,
+            sequence=self.sequence + 1,
+            wake_at=until,
+            reason=reason,
+            seen_held_at=seen_held_at,
+            notice=notice,
+            obstacle_since=obstacle_since,
+        )
+
+    def asking(self, now: datetime, answer_by: datetime, reason: str) -> Recovery:
+        """Send a start request. Saved before it is sent, so that a crash in between is noticed."""
+        self._must_be_open("ask for a start")
+        attempt = Attempt(self.attempts + 1, now)
+        evidence = replace(self.evidence, start_asked_at=now)
+        starts = (*(time for time in self.starts if now - time < STARTS_REMEMBERED), now)
+        waiting = self.waiting(answer_by, reason, obstacle_since=self.obstacle_since)
+        return replace(waiting, attempts=attempt.number, attempt=attempt, evidence=evidence, starts=starts)
+
+    def withdrawn(self, before: Attempt | None) -> Recovery:
+        """Not send the request after all: what it rests on has grown too old since. ``before``: the request before."""
+        if self.attempt_under_way is None:
+            message = f"recovery {self.recovery_id} has no start under way that could be withdrawn"
+            raise UnlawfulMoveError(message)
+        return replace(self._unsent(), attempt=before, attempts=self.attempts - 1)
+
+    def accepted(self, operation_url: str | None) -> Recovery:
+        """Azure took the request and is working on it."""
+        return self._attempt_becomes(AttemptState.ACCEPTED, operation_url=operation_url)
+
+    def refused(self, failure: Failure, *, counts: bool, not_before: datetime | None = None) -> Recovery:
+        """Azure said no, at once or inside the operation; it is not asked again before ``not_before``.
+
+        ``counts`` is false where nothing was tried (throttled). What lacked a token was not even sent.
+        """
+        refused, asked = self._attempt_becomes(AttemptState.REFUSED, failure=failure), self.attempt
+        if failure.lacks_token:
+            refused = refused._unsent()  # noqa: SLF001 - our own
+        return replace(
+            refused,
+            attempts=self.attempts if counts else self.attempts - 1,
+            failing_with=failure.kind,
+            failures_in_a_row=self.failures_of(failure.kind) + 1,
+            failing_since=self.failing_so_since(failure.kind) or (asked.asked_at if asked else None),
+            failures={**self.failures, failure.kind: self.failures.get(failure.kind, 0) + 1},
+            not_before=not_before,
+        )
+
+    def closed(self, outcome: Outcome, now: datetime, reason: str) -> Recovery:
+        """End the case. What is over is forgotten; the owner's wish and the restarts are remembered."""
+        self._must_be_open("close")
+        restarts = self.restarts_within_a_day(now)
+        if outcome is Outcome.RESTORED:
+            restarts = (*restarts, now)
+        return replace(
+            self,
+            outcome=outcome,
+            closed_at=now,
+            reason=reason,
+            restarts=restarts,
+            wake_at=None,
+            sequence=self.sequence + 1,
+            down_since=self.went_down_at,
+            evidence=self._evidence_after(outcome),
+        )
+
+    def in_the_history(self) -> Recovery:
+        """Note that the closed case is in the history."""
+        return replace(self, recorded=True)
+
+    def reopened(self, recovery_id: str, now: datetime, opened_by: SignalKind) -> Recovery:
+        """Open a new case for a VM that we remember."""
+        if self.is_open:
+            message = f"recovery {self.recovery_id} is open: it cannot be opened again"
+            raise UnlawfulMoveError(message)
+        return Recovery(
+            self.vm_id,
+            recovery_id,
+            now,
+            opened_by,
+            evidence=self.evidence,
+            sequence=self.sequence,
+            restarts=self.restarts,
+            starts=self.starts,
+            held_at=self.held_at,
+            # Whatever the case, Azure does not want to be asked sooner.
+            not_before=self.not_before if self.was_asked_to_slow_down else None,
+            failing_with=self.failing_with if self.was_asked_to_slow_down else None,
+        )
+
+    @property
+    def went_down_at(self) -> datetime:
+        """Give since when the VM is down, or was when the case was closed: its eviction, or when we heard of it."""
+        return self.down_since or self.evidence.down_since(self.opened_at)
+
+    def is_worth_remembering(self, now: datetime) -> bool:
+        """Whether a closed recovery still says something that a later decision needs."""
+        recent = any(now - time < RESTARTS_REMEMBERED for time in self.restarts)
+        young = self.closed_at is None or now - self.closed_at < RESTARTS_REMEMBERED
+        wish = self.evidence.owner_stopped_at or self.held_at
+        return self.is_open or recent or young or wish is not None
+
+    def _evidence_after(self, outcome: Outcome) -> Evidence:
+        if outcome is Outcome.GONE:
+            return Evidence()
+        if outcome not in {Outcome.RESTORED, Outcome.RUNS_WITHOUT_US}:
+            return self.evidence
+        # What was told is over, by Azure's own times: our clock may differ from those.
+        evidence = replace(self.evidence, start_asked_at=None)
+        return evidence.settled(evidence.evicted_at) if evidence.evicted_at else evidence
+
+    def _unsent(self) -> Recovery:
+        """Forget that the latest request was sent: nothing that is told can be its echo, and no budget is spent."""
+        sent = self.starts[:-1]
+        return replace(self, starts=sent, evidence=replace(self.evidence, start_asked_at=sent[-1] if sent else None))
+
+    def _attempt_becomes(
+        self, state: AttemptState, *, operation_url: str | None = None, failure: Failure | None = None
+    ) -> Recovery:
+        if self.attempt_under_way is None:
+            message = f"recovery {self.recovery_id} has no start under way that could become {state}"
+            raise UnlawfulMoveError(message)
+        attempt = replace(
+            self.attempt_under_way,
+            state=state,
+            operation_url=operation_url if state is AttemptState.ACCEPTED else None,
+            failure=failure,
+        )
+        return replace(self, attempt=attempt)
+
+    def _must_be_open(self, what: str) -> None:
+        if not self.is_open:
+            message = f"recovery {self.recovery_id} is closed ({self.outcome}): it cannot {what}"
+            raise UnlawfulMoveError(message)

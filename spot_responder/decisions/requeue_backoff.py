@@ -1,0 +1,44 @@
+"""When a signal that could not be looked into comes back: ever later, for as long as it fails. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.decisions.pools import MOST_DOUBLINGS
+from spot_responder.intake.azure_errors import OWN_PACE
+
+if TYPE_CHECKING:
+    from spot_responder.intake.azure_errors import Failure
+    from spot_responder.intake.own_messages import TimesPutBack
+
+PUT_BACK: Final = timedelta(minutes=1)
+"""A signal that could not be looked into comes back after this long, where Azure does not say when."""
+
+STOP_BACK: Final = timedelta(seconds=20)
+"""So soon, and up to twice that, what tells of an owner's stop comes back first: before a VM that is down for no known
+reason would be started (``INTENT_GRACE``). Then ever later, up to ``PUT_BACK`` and twice that."""
+
+PUT_BACK_MAX: Final = timedelta(minutes=15)
+"""A signal that could not be looked into again and again comes back ever later, up to this."""
+
+SHORT_WAITS: Final = 8
+"""So often a signal comes back as soon as its turn may come, where it is our own pace that holds it up: in a mass
+eviction that is a matter of seconds. Longer, and it is no rush but an outage."""
+
+
+def comes_back(times: TimesPutBack, failure: Failure, roll: float, *, is_stop: bool) -> tuple[timedelta, TimesPutBack]:
+    """Say after how long a signal comes back, and how often it was put back by then. ``is_stop``: it is an owner's.
+
+    To stand in line is no failure, and makes no delay grow: else a refusal after some turns in vain would cost minutes.
+    """
+    wait = failure.retry_after
+    if failure.code == OWN_PACE and wait is not None and times.waited < SHORT_WAITS:
+        return wait * (1 + roll), replace(times, waited=times.waited + 1)
+    again = replace(times, refused=times.refused + 1)
+    if times.refused == 0 and wait is not None:
+        return wait, again
+    first, longest = (STOP_BACK, PUT_BACK) if is_stop else (PUT_BACK, PUT_BACK_MAX)
+    growing: timedelta = min(first * 2 ** min(times.refused, MOST_DOUBLINGS), longest) * (1 + roll)
+    return max(growing, wait or timedelta()), again

@@ -1,0 +1,130 @@
+"""What a decision rests on, and what it can be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from spot_responder.decisions.evidence import Evidence
+    from spot_responder.decisions.pools import Pool
+    from spot_responder.decisions.recoveries import Absence, Attempt, Notice, Outcome, Recovery
+    from spot_responder.intake.azure_errors import Failure
+    from spot_responder.intake.signals import Signal
+    from spot_responder.intake.vms import Vm
+
+
+class OperationState(StrEnum):
+    """What Azure says about the long-running operation behind an accepted start."""
+
+    IN_PROGRESS = "in progress"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    UNKNOWN = "in an unknown state"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """The operation's state; ``failure`` is set where it failed."""
+
+    state: OperationState
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """All that a decision rests on.
+
+    Attributes:
+        vm: what Azure says now; ``None`` where ARM answers that there is no such VM.
+        shown: what Resource Graph shows of a VM that ARM does not know; its rows can be hours old.
+        absence: since when the VM is not found; ``None`` where ARM shows it.
+        recovery: the row that is kept for the VM, open or closed; ``None`` where there is none.
+        evidence: the row's, with the signal and the newest annotation added.
+        pool: the gate of the VM's pool.
+        operation: of the start that is under way, where it was asked about.
+    """
+
+    signal: Signal
+    vm: Vm | None
+    recovery: Recovery | None
+    evidence: Evidence
+    pool: Pool | None = None
+    operation: Operation | None = None
+    shown: Vm | None = None
+    absence: Absence | None = None
+
+    @property
+    def open_recovery(self) -> Recovery | None:
+        """The recovery, where it is open."""
+        return self.recovery if self.recovery and self.recovery.is_open else None
+
+    def obstacle_since(self, now: datetime) -> datetime:
+        """Since when something that should pass within minutes is in the way: from now on, where nothing was before."""
+        return (self.open_recovery.obstacle_since if self.open_recovery else None) or now
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """The start request that Azure may still be working on."""
+        return self.open_recovery.attempt_under_way if self.open_recovery else None
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Ask Azure to start the VM. ``pool`` is its gate with the VM's place taken."""
+
+    vm: Vm
+    reason: str
+    pool: Pool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Look again at ``until``.
+
+    ``failure`` is why the start under way has failed, if it has; ``at_gate``, that the VM is held at its pool's gate;
+    ``notice``, what somebody should know of it; ``obstacle_since``, since when it waits for what should pass soon.
+    """
+
+    until: datetime
+    reason: str
+    failure: Failure | None = None
+    pool: Pool | None = None
+    at_gate: bool = False
+    notice: Notice | None = None
+    obstacle_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The case is over."""
+
+    outcome: Outcome
+    reason: str
+    pool: Pool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """Nothing is to be done, and no case is open. ``remember`` what was told, unless the VM is none of our business."""
+
+    reason: str
+    remember: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Requeue:
+    """Put the message back, to be read again at ``until``: no recovery is open that could wait instead.
+
+    ``unseen_since``: since when neither ARM nor Resource Graph shows its VM.
+    """
+
+    until: datetime
+    reason: str
+    unseen_since: datetime
+
+
+type Decision = Start | Wait | Close | Ignore | Requeue

@@ -1,0 +1,82 @@
+"""How to go on after Azure refused a start: a delay for each failure kind, with its reason beside it. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.decisions import pools
+from spot_responder.decisions.pools import MOST_DOUBLINGS, Pool
+from spot_responder.decisions.situations import Wait
+from spot_responder.intake.azure_errors import Failure, FailureKind
+
+if TYPE_CHECKING:
+    from spot_responder.decisions.policy import Policy
+    from spot_responder.decisions.recoveries import Recovery
+    from spot_responder.intake.vms import Vm
+
+YIELDS_AFTER: Final = 5
+"""So many refusals in a row, the last one its own, and a VM comes to its pool's gate no sooner than the others."""
+
+
+def decide_after_failure(  # noqa: PLR0913, PLR0917 - all that such a decision rests on
+    failure: Failure, vm: Vm, recovery: Recovery, pool: Pool | None, policy: Policy, now: datetime, roll: float
+) -> Wait:
+    """Decide how to go on after Azure refused a start, at once or inside the operation.
+
+    The delay is the failure kind's own, and never shorter than what Azure asked for.
+    """
+    pool = pool or Pool(pools.pool_of(vm))
+    told = failure.code
+    if failure.kind is FailureKind.CAPACITY:
+        closed = pools.refused(pool, vm.vm_id.key, now, policy, roll)
+        # Refused again and again, it may be this VM's own fault: then the others must not always come after it.
+        yields = pool.refused_last == vm.vm_id.key and pool.refusals >= YIELDS_AFTER
+        turn = policy.turn(now - recovery.opened_at) * (0.5 + roll) if yields else timedelta()
+        until = max((closed.closed_until or now) + turn, _earliest(failure, now))
+        return Wait(until, f"no capacity for {closed.pool_id} ({told})", failure, closed)
+    delay, why = _delay_after(failure, recovery.failures_of(failure.kind), vm, policy)
+    until = max(now + delay * (1 + 0.2 * roll), _earliest(failure, now))
+    return Wait(until, f"{why} ({told})", failure, pools.left(pool, vm.vm_id.key))
+
+
+def counts_as_attempt(failure: Failure) -> bool:
+    """Whether a refusal counts: a throttled request was never tried, one without a token never sent."""
+    return failure.kind is not FailureKind.THROTTLED and not failure.lacks_token
+
+
+def _delay_after(failure: Failure, failures_in_a_row: int, vm: Vm, policy: Policy) -> tuple[timedelta, str]:
+    growth = 2 ** min(failures_in_a_row, MOST_DOUBLINGS)
+    match failure.kind:
+        case FailureKind.PRICE:
+            # Spot prices move by the hour or slower; asking sooner only costs requests.
+            return (
+                policy.price_retry,
+                f"the VM's max price, {vm.max_price} USD an hour, is below the current Spot price",
+            )
+        case FailureKind.QUOTA:
+            # Ends when other Spot VMs stop or somebody raises the quota: neither happens within seconds.
+            return policy.slow_retry, "the subscription's Spot quota is used up: raise it, or stop other Spot VMs"
+        case FailureKind.DENIED if failure.lacks_token:
+            # An identity endpoint may be silent for a minute; a login that is missing or has expired, somebody mends.
+            delay = min(policy.look_again * growth, policy.slow_retry)
+            return delay, f"no start was sent, for there is no token to ask Azure with: {failure.message}"
+        case FailureKind.DENIED:
+            # A role, a lock or a policy: somebody must mend it, and then within the hour all goes on by itself.
+            return policy.slow_retry, "Azure does not let us start this VM: mend its access, lock or configuration"
+        case FailureKind.THROTTLED:
+            # Where Azure does not say for how long, ever longer: whoever asks too soon is throttled for longer.
+            return min(policy.capacity_retry * growth, policy.capacity_retry_max), "Azure asked us to slow down"
+        case FailureKind.GONE:
+            # We have just seen it: the next look finds it gone, or that this was not so.
+            return min(policy.look_again * growth, policy.capacity_retry_max), "Azure says that the VM is gone: looking"
+        case FailureKind.CONFLICT:
+            # Another operation is at work on the VM; that takes seconds to minutes.
+            return min(policy.look_again * growth, policy.capacity_retry_max), "another operation is at work on the VM"
+        case _:
+            # Not known: soon the first times, then slowly, and the code stays on the record.
+            return min(policy.capacity_retry * growth, policy.slow_retry), "Azure refused for a reason we do not know"
+
+
+def _earliest(failure: Failure, now: datetime) -> datetime:
+    return now + (failure.retry_after or timedelta())

@@ -1,0 +1,1 @@
+"""What Azure and we ourselves tell, read into our words. Pure."""

@@ -1,0 +1,123 @@
+"""Our own messages: what we put on the queue for ourselves, as CloudEvents 1.0."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.intake.payloads import moment, refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from spot_responder.intake.vms import VmId
+
+FOLLOW_UP_TYPE: Final = "SpotResponder.FollowUp"
+SWEEP_FOUND_TYPE: Final = "SpotResponder.SweepFound"
+OPERATOR_ASKED_TYPE: Final = "SpotResponder.OperatorAsked"
+
+_REFUSED: Final = "putback"
+_WAITED: Final = "waited"
+_SINCE: Final = "putbacksince"
+_UNSEEN_SINCE: Final = "unseensince"
+"""Extension attributes, as CloudEvents has them."""
+
+LARGEST: Final = 48 * 1024
+"""Bytes of JSON that a queue message holds: 64 KiB, in base64."""
+
+_OFTEN: Final = 1_000_000
+"""No event was put back so often: who says more wrote it there, and may have written what nobody can add one to."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimesPutBack:
+    """How often an event was put back: where something failed, and where others were in line before it.
+
+    ``since``: when it was put back first.
+    """
+
+    refused: int = 0
+    waited: int = 0
+    since: datetime | None = None
+
+
+def follow_up_event(vm_id: VmId, sequence: int, due_at: datetime, event_id: str) -> dict[str, object]:
+    """Make the CloudEvent by which we tell ourselves to look at a recovery again at ``due_at`` (aware)."""
+    data: dict[str, object] = {"vmId": str(vm_id), "sequence": sequence}
+    return _own_event(FOLLOW_UP_TYPE, vm_id, due_at, event_id, data)
+
+
+def sweep_found_event(vm_id: VmId, found_at: datetime, event_id: str) -> dict[str, object]:
+    """Make the CloudEvent by which the sweep hands in a VM that it found at ``found_at`` (aware)."""
+    return _own_event(SWEEP_FOUND_TYPE, vm_id, found_at, event_id, {"vmId": str(vm_id)})
+
+
+def operator_asked_event(vm_id: VmId, asked_at: datetime, event_id: str) -> dict[str, object]:
+    """Make the CloudEvent by which an operator asks at ``asked_at`` (aware) that a VM be looked at now."""
+    return _own_event(OPERATOR_ASKED_TYPE, vm_id, asked_at, event_id, {"vmId": str(vm_id)})
+
+
+def put_back(event: Mapping[str, object], times: TimesPutBack) -> dict[str, object]:
+    """Make the same event again, noting how often it was put back.
+
+    Raises:
+        UnreadableEvent: if it is too large for the queue, as one that was pushed, or grew in JSON's escapes, may be.
+    """
+    again = {**event, _REFUSED: times.refused, _WAITED: times.waited}
+    if times.since is not None:
+        again[_SINCE] = _iso(times.since)
+    size = len(json.dumps(again))
+    if size > LARGEST:
+        refuse(f"the event cannot be put back: {size} bytes as JSON, and the queue takes {LARGEST} at most")
+    return again
+
+
+def put_back_as_unseen(event: Mapping[str, object], since: datetime) -> dict[str, object]:
+    """Make the same event again, noting since when neither ARM nor Resource Graph shows its VM.
+
+    Raises:
+        UnreadableEvent: as ``put_back``.
+    """
+    looked_at = {name: value for name, value in event.items() if name != _SINCE}
+    return put_back({**looked_at, _UNSEEN_SINCE: _iso(since)}, TimesPutBack())
+
+
+def unseen_since(event: Mapping[str, object]) -> datetime | None:
+    """Give since when nobody shows its VM, as noted when the event was put back."""
+    return _time(event.get(_UNSEEN_SINCE))
+
+
+def times_put_back(event: Mapping[str, object]) -> TimesPutBack:
+    """Give how often an event was put back; what somebody else wrote there counts as never."""
+    return TimesPutBack(_counted(event.get(_REFUSED)), _counted(event.get(_WAITED)), _time(event.get(_SINCE)))
+
+
+def _time(noted: object) -> datetime | None:
+    return moment(noted) if isinstance(noted, str) else None
+
+
+def _iso(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat()
+
+
+def _counted(times: object) -> int:
+    return min(times, _OFTEN) if isinstance(times, int) and not isinstance(times, bool) and times > 0 else 0
+
+
+def _own_event(type_name: str, vm_id: VmId, at: datetime, event_id: str, data: dict[str, object]) -> dict[str, object]:
+    if at.tzinfo is None:
+        message = f"the time of a {type_name} event needs a time zone: {at}"
+        raise ValueError(message)
+    return {
+        "specversion": "1.0",
+        "id": event_id,
+        "type": type_name,
+        "source": "/spot-responder",
+        "subject": str(vm_id),
+        "time": at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "datacontenttype": "application/json",
+        "data": data,
+    }

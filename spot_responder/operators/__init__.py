@@ -1,0 +1,1 @@
+"""What a person asks the app and lets it do."""

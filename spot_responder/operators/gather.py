@@ -1,0 +1,193 @@
+"""An operator's look: gathers what the read-model is made of, by the same ways as the app, and changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.command_line import CommandLine
+from spot_responder.decisions.decide import decide
+from spot_responder.decisions.event_path import WINDOW
+from spot_responder.decisions.situations import Start
+from spot_responder.intake.signals import Signal, SignalKind, Source
+from spot_responder.operators.views.explanation import explain, why_not
+from spot_responder.operators.views.plan import FoundBy, Judged, plan
+from spot_responder.operators.views.status import Coverage, overview
+from spot_responder.responder.gather import gather_rows, look
+from spot_responder.responder.ports import AzureRefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from spot_responder.decisions.recoveries import Recovery
+    from spot_responder.decisions.situations import Decision, Situation
+    from spot_responder.intake.vms import VmId
+    from spot_responder.operators.ports import OperatorDoors
+    from spot_responder.operators.views.explanation import Explanation
+    from spot_responder.operators.views.plan import Plan
+    from spot_responder.operators.views.status import Overview
+    from spot_responder.responder.ports import Clients
+    from spot_responder.settings import Settings
+
+_MIDDLE: Final = 0.5
+"""Chance spreads retries; a look shows the middle."""
+
+_COMMAND: Final = CommandLine()
+
+_RESTORED_WITHIN: Final = timedelta(hours=1)
+"""A start that Azure told of shows as a closed recovery within so long, or not at all."""
+
+_AT_ONCE: Final = 16
+"""How many VMs are looked at at the same time: each costs one or two reads of ARM, of which there are enough."""
+
+
+async def look_around(doors: OperatorDoors, settings: Settings, now: datetime, command: CommandLine) -> Overview:
+    """Give the overview: tables and queues, a count of Resource Graph's, nothing of ARM.
+
+    ``command`` writes the commands that are advised.
+    """
+    first = (now - WINDOW).date()
+    rows, failing, pools, history, queues, coverage = await asyncio.gather(
+        doors.clients.store.all_recoveries(),
+        doors.clients.store.failing(),
+        doors.records.all_pools(),
+        doors.clients.store.closed_between(first, now.date()),
+        doors.letters.counts(),
+        _coverage(doors, settings),
+    )
+    return overview(
+        [row.value for row in rows],
+        history,
+        pools,
+        queues,
+        now,
+        failing=failing,
+        dry_run=settings.dry_run,
+        coverage=coverage,
+        command=command,
+    )
+
+
+async def _coverage(doors: OperatorDoors, settings: Settings) -> Coverage:
+    """Count who is covered. Whether that can be seen or not, all else is shown."""
+    try:
+        return await doors.finder.coverage(settings.policy.restart_tag)
+    except AzureRefusedError as refused:
+        return Coverage(None, None, str(refused))
+
+
+async def look_at(  # noqa: PLR0913, PLR0917 - where to look, and how it is told
+    vm_id: VmId,
+    clients: Clients,
+    settings: Settings,
+    now: datetime,
+    called: str = "",
+    command: CommandLine = _COMMAND,
+) -> Explanation:
+    """Explain one VM. What is not covered on Resource Graph's word is asked of ARM as well: a tag may be new.
+
+    ``called``: how the operator named it, by its name or its id. ``command`` writes the commands that are advised.
+
+    Raises:
+        AzureRefusedError: if Azure does not let the login look.
+    """
+    situation, decision = await _judged(vm_id, SignalKind.SWEEP_FOUND, clients, settings, now)
+    return explain(
+        situation,
+        decision,
+        settings.policy,
+        now,
+        called=called,
+        dry_run=settings.dry_run,
+        command=command,
+        history=await _history_of_the_start(situation, clients),
+    )
+
+
+async def foresee_retry(vm_id: VmId, clients: Clients, settings: Settings, now: datetime) -> str:
+    """Say why nothing would come of a retry now; nothing where the VM would be started.
+
+    Raises:
+        AzureRefusedError: if Azure does not let the login look.
+    """
+    _, decision = await _judged(vm_id, SignalKind.OPERATOR_ASKED, clients, settings, now)
+    return "" if isinstance(decision, Start) else decision.reason
+
+
+async def _judged(
+    vm_id: VmId, kind: SignalKind, clients: Clients, settings: Settings, now: datetime
+) -> tuple[Situation, Decision]:
+    situation = await _situation(vm_id, clients, settings, now, kind)
+    decision = decide(situation, settings.policy, now, _MIDDLE)
+    if situation.vm is not None and why_not(decision):
+        current = await clients.compute.current(vm_id)
+        seen = situation.vm.with_current(current) if current else None
+        situation = replace(situation, vm=seen, shown=situation.vm)
+        decision = decide(situation, settings.policy, now, _MIDDLE)
+    return situation, decision
+
+
+async def _history_of_the_start(situation: Situation, clients: Clients) -> list[Recovery]:
+    """Load the VM's recoveries that ended when its latest start was told of: that may have been ours."""
+    began_at = situation.evidence.started_at
+    if began_at is None:
+        return []
+    closed = await clients.store.closed_between(began_at.date(), (began_at + _RESTORED_WITHIN).date())
+    return [each for each in closed if each.vm_id == situation.signal.vm_id]
+
+
+async def look_ahead(
+    doors: OperatorDoors, settings: Settings, now: datetime, progress: Callable[[int, int], None]
+) -> Plan:
+    """Give what a sweep would do now. ``progress`` is told how many VMs of how many were looked at.
+
+    Raises:
+        AzureRefusedError: if Azure does not let the login look.
+    """
+    rows = [row.value for row in await doors.clients.store.all_recoveries()]
+    overdue = {row.vm_id for row in rows if row.is_overdue(now)}
+    busy = {row.vm_id for row in rows if row.is_open} - overdue
+    found = set(await doors.clients.graph.deallocated_spot_vms(settings.policy.restart_tag)) - overdue - busy
+    shown = set(await doors.finder.spot_vms())
+    others = shown - found - overdue - busy
+    whys = dict.fromkeys(overdue, FoundBy.OVERDUE) | dict.fromkeys(found, FoundBy.RESOURCE_GRAPH)
+    judged = await _judge_all([*whys, *others], whys, doors.clients, settings, now, progress)
+    return plan(judged, busy, settings.policy, now, shown=len(shown), dry_run=settings.dry_run)
+
+
+async def _judge_all(  # noqa: PLR0913, PLR0917 - what a judgement rests on, and who wants to hear of it
+    vm_ids: Iterable[VmId],
+    whys: dict[VmId, FoundBy],
+    clients: Clients,
+    settings: Settings,
+    now: datetime,
+    progress: Callable[[int, int], None],
+) -> list[Judged]:
+    asked, done = tuple(vm_ids), 0
+    turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def judge(vm_id: VmId) -> Judged:
+        nonlocal done
+        async with turns:
+            situation = await _situation(vm_id, clients, settings, now)
+        done += 1
+        progress(done, len(asked))
+        return Judged(situation, decide(situation, settings.policy, now, _MIDDLE), whys.get(vm_id))
+
+    return await asyncio.gather(*(judge(vm_id) for vm_id in asked))
+
+
+async def _situation(
+    vm_id: VmId, clients: Clients, settings: Settings, now: datetime, kind: SignalKind = SignalKind.SWEEP_FOUND
+) -> Situation:
+    """Look as the app does when its sweep has found the VM, or an operator asked: both say nothing but a name."""
+    signal = Signal(vm_id, kind, None, Source.OPERATOR if kind is SignalKind.OPERATOR_ASKED else Source.SWEEP, "")
+    rows = await gather_rows(signal, clients, now)
+    if rows is None:
+        message = "only a stale follow-up gathers nothing"
+        raise AssertionError(message)
+    looked = await look(rows, clients, settings.policy.restart_tag)
+    pool = (await clients.store.load_pool(looked.gate)).value if looked.gate else None
+    return replace(looked.situation, pool=pool)

@@ -1,0 +1,137 @@
+"""Messages that nobody could handle: where they lie, what is in them, and what goes back onto the queue."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.intake.signals import NotOurs, UnreadableEvent, parse_body, read_event
+from spot_responder.text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+_DEAD_LETTER_FIELDS: Final = frozenset(
+    {"deadletterreason", "deliveryattempts", "lastdeliveryoutcome", "publishtime", "lastdeliveryattempttime"}
+)
+"""What Event Grid adds to an event that it could not deliver; lower-case in CloudEvents (facts/events.md §5)."""
+
+_DEAD_LETTER_ALSO: Final = frozenset({"deadletterproperties", "lasthttpstatuscode"})
+"""Further names that its documentation shows."""
+
+
+_MOST_BYTES: Final = 64 * 1024 * 3 // 4
+"""What a message of a queue holds at most, in base64 (learn.microsoft.com: Put Message)."""
+
+
+class Place(StrEnum):
+    """Where a letter lies."""
+
+    POISON = "signals-poison"
+    DEAD = "event-dead-letters"
+
+
+_NOT_GIVEN: Final = "not in base64: the host never gave it to the app (put back, it is in base64)"
+_NOT_TOLD: Final = {  # a message of the poison queue carries no reason
+    Place.POISON: "it does not say; as a rule the app failed at it five times, and its log says how",
+    Place.DEAD: "its blob does not say why Event Grid gave it up",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """A queue, or the container, that could not be looked into: why, and what to do about it.
+
+    ``is_wrong``: it is not there, or does not answer. Otherwise it was only not for this login, or not looked for.
+    """
+
+    place: str
+    why: str
+    mend: str
+    is_wrong: bool
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCounts:
+    """Messages: in ``signals`` (those that wait for their time included), given up on, and blobs of dead letters.
+
+    ``None`` where it could not be looked; ``unseen`` says why.
+    """
+
+    signals: int | None
+    poison: int | None
+    dead_letters: int | None
+    unseen: tuple[Unseen, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One message. ``letter_id`` is short enough to be typed.
+
+    ``body`` is the event as it came; ``receipt`` is what the door needs to find it again. ``is_base64``: whether it lay
+    there as the host takes messages; any other, it moves to the poison queue without giving it to the app.
+    """
+
+    place: Place
+    letter_id: str
+    at: datetime | None
+    body: str
+    receipt: str = ""
+    is_base64: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a letter says, in a line: about which VM, what, and whether the app can read it."""
+
+    vm: str
+    what: str
+    readable: bool
+    why: str
+
+
+def read_letter(letter: Letter) -> Reading:
+    """Read a letter as the app would."""
+    why = _why_dead(letter.body) if letter.is_base64 else _NOT_GIVEN
+    try:
+        signal = read_event(parse_body(letter.body))
+    except UnreadableEvent as problem:
+        told = str(problem) if letter.is_base64 else f"{why}; {problem}"
+        return Reading("", "unreadable", readable=False, why=told)
+    if isinstance(signal, NotOurs):
+        return Reading("", "asks nothing of us", readable=True, why=why or signal.reason)
+    what = f"{signal.kind} ({one_line(signal.detail)})" if signal.detail else str(signal.kind)
+    return Reading(str(signal.vm_id), what, readable=True, why=why or _NOT_TOLD[letter.place])
+
+
+def why_not_put_back(letter: Letter, reading: Reading) -> str:
+    """Say why a letter would be put back for nothing; nothing where it would not."""
+    if not reading.readable:
+        return f"the app cannot read it: {reading.why}"
+    if len(letter.body.encode("utf-8", "replace")) > _MOST_BYTES:
+        return "it is larger than a message of a queue may be: it can only be dropped"
+    return ""
+
+
+def without_dead_letter_fields(event: Mapping[str, object]) -> dict[str, object]:
+    """Give the event as it was before Event Grid gave it up."""
+    added = _DEAD_LETTER_FIELDS | _DEAD_LETTER_ALSO
+    return {name: value for name, value in event.items() if name.lower() not in added}
+
+
+def _why_dead(body: str) -> str:
+    try:
+        event = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    if not isinstance(event, dict):
+        return ""
+    told = {name.lower(): value for name, value in event.items()}
+    reason, outcome = told.get("deadletterreason"), told.get("lastdeliveryoutcome")
+    if not reason:
+        return ""
+    tries = told.get("deliveryattempts")
+    return one_line(f"Event Grid gave it up: {reason} after {tries} tries, the last one {outcome}")

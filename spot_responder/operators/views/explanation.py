@@ -1,0 +1,347 @@
+"""What is going on with one VM, why, and what comes next: the facts, the row and the decision of now, in plain words.
+
+It rests on the same ``decide`` as the app: what is said here to come next is what the app will do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.command_line import CommandLine
+from spot_responder.decisions.evidence import Verdict
+from spot_responder.decisions.notices import needs_somebody, of_failures
+from spot_responder.decisions.policy import START_PATIENCE
+from spot_responder.decisions.pools import pool_of
+from spot_responder.decisions.recoveries import RESTARTS_REMEMBERED, AttemptState, Outcome
+from spot_responder.decisions.situations import Close, Ignore, OperationState, Start, Wait
+from spot_responder.decisions.start_backoff import counts_as_attempt
+from spot_responder.intake.signals import SignalKind
+from spot_responder.intake.vms import PowerState
+from spot_responder.operators.views.advice import advice
+from spot_responder.operators.views.open_recovery import OpenCase, open_case
+from spot_responder.operators.views.tag_typos import NearMiss, near_misses
+from spot_responder.text import count, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from spot_responder.decisions.policy import Policy
+    from spot_responder.decisions.pools import PoolId
+    from spot_responder.decisions.recoveries import Attempt, Notice, Recovery
+    from spot_responder.decisions.situations import Decision, Situation
+    from spot_responder.intake.azure_errors import Failure
+    from spot_responder.intake.vms import VmId
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Something that was told or done, and when."""
+
+    at: datetime
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """What comes next by itself, and when, where a time is set."""
+
+    what: str
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a VM is as it is.
+
+    Attributes:
+        called: how the operator named it, as the commands that are advised do.
+        headline: the whole in one sentence.
+        covered: whether the app cares for the VM at all; ``why_not`` in one sentence.
+        told: the evidence, oldest first.
+        tried: the start requests of the open recovery, in one sentence each; Azure's own words with the latest.
+        case: the open recovery; ``last_case`` is the outcome and reason of the latest closed one.
+        restarts_today: how often it came back through us within a day; ``restarts_allowed`` is the brake.
+        needs_you: something is wrong that does not pass by itself.
+    """
+
+    vm_id: VmId
+    called: str
+    at: datetime
+    headline: str
+    power_state: PowerState | None
+    pool: PoolId | None
+    covered: bool
+    why_not: str
+    near_misses: tuple[NearMiss, ...]
+    held_at: datetime | None
+    told: tuple[Told, ...]
+    tried: tuple[str, ...]
+    next: Next
+    advice: tuple[str, ...]
+    case: OpenCase | None
+    last_case: Told | None
+    restarts_today: int
+    restarts_allowed: int
+    dry_run: bool
+    needs_you: bool
+
+
+_NOT_COVERED: Final = frozenset({Outcome.NOT_SPOT, Outcome.OPTED_OUT, Outcome.OWNED_BY_SCALE_SET})
+_POWER: Final = {
+    PowerState.CREATING: "is being created",
+    PowerState.STARTING: "is coming up",
+    PowerState.RUNNING: "runs",
+    PowerState.STOPPING: "is going down",
+    PowerState.STOPPED: "is stopped",
+    PowerState.DEALLOCATING: "is going down",
+    PowerState.DEALLOCATED: "is down",
+    PowerState.UNKNOWN: "is in a power state that Azure does not tell",
+}
+_CAUSE: Final = {
+    Verdict.EVICTED: "evicted by Azure",
+    Verdict.STOPPED_BY_OWNER: "stopped by its owner",
+    Verdict.UNKNOWN: "nobody told why",
+}
+
+
+_COMMAND: Final = CommandLine()
+_SWEEP: Final = (
+    "no event told the app of it yet: one may be on its way, and the next sweep finds it (every 15 minutes, or as "
+    "SWEEP_SCHEDULE says)"
+)
+
+
+def explain(  # noqa: PLR0913 - all that it rests on
+    situation: Situation,
+    decision: Decision,
+    policy: Policy,
+    now: datetime,
+    *,
+    called: str = "",
+    dry_run: bool = False,
+    command: CommandLine = _COMMAND,
+    history: Sequence[Recovery] = (),
+) -> Explanation:
+    """Explain a VM by what is known of it and what would be decided about it now.
+
+    ``called``: how a command is told which VM is meant; its name, where nothing else is given. ``command`` writes the
+    commands that are advised. ``history``: earlier recoveries of the VM, as far as they were looked for.
+    """
+    vm, row = situation.vm, situation.recovery
+    case = open_case(situation.open_recovery, now, dry_run=dry_run) if situation.open_recovery else None
+    not_covered = "" if vm is None else why_not(decision)
+    misses = near_misses(vm.tags, policy.restart_tag) if vm and not_covered and vm.is_spot else ()
+    failure, need = _latest_failure(situation, decision), _need(situation, decision, now)
+    called = called or situation.signal.vm_id.name
+    return Explanation(
+        vm_id=vm.vm_id if vm else situation.signal.vm_id,
+        called=called,
+        at=now,
+        headline=_headline(situation, decision, case, misses, dry_run=dry_run),
+        power_state=vm.power_state if vm else None,
+        pool=pool_of(vm) if vm else None,
+        covered=vm is not None and not not_covered,
+        why_not=not_covered,
+        near_misses=misses,
+        held_at=row.held_at if row else None,
+        told=_told(situation, history, now),
+        tried=_tried(situation, failure),
+        next=_next(situation, decision, case, dry_run=dry_run),
+        advice=advice(situation, decision, failure, policy, called, command, need),
+        case=case,
+        last_case=_last_case(row, situation),
+        restarts_today=len(row.restarts_within_a_day(now)) if row else 0,
+        restarts_allowed=policy.restarts_per_day,
+        dry_run=dry_run,
+        needs_you=situation.vm is None or bool(misses) or (case is not None and case.is_overdue) or need is not None,
+    )
+
+
+def why_not(decision: Decision) -> str:
+    """Say why the VM is not covered; nothing where it is."""
+    left_alone = isinstance(decision, Ignore) and not decision.remember
+    ends_so = isinstance(decision, Close) and decision.outcome in _NOT_COVERED
+    return decision.reason if left_alone or ends_so else ""
+
+
+def _headline(
+    situation: Situation, decision: Decision, case: OpenCase | None, misses: tuple[NearMiss, ...], *, dry_run: bool
+) -> str:
+    vm = situation.vm
+    if vm is None:
+        name = situation.signal.vm_id.name
+        if situation.open_recovery or situation.shown:
+            return f"{name}: {decision.reason}"
+        return f"{name}: Azure has no such VM, or does not show it to you"
+    how = f"{vm.vm_id.name} {_POWER[vm.power_state]}"
+    if vm.power_state in {PowerState.DEALLOCATED, PowerState.DEALLOCATING, PowerState.STOPPING}:
+        how += _cause(situation.evidence.verdict, decision)
+    if why_not(decision):
+        return f"{how}, and is not covered: {decision.reason}" + _but(misses)
+    if case and case.is_overdue:
+        return f"{how}: the app does not run, may not look, or lost a message: the look that was due did not happen"
+    return f"{how}: {_state_of_things(situation, decision, dry_run=dry_run)}"
+
+
+def _cause(verdict: Verdict, decision: Decision) -> str:
+    """Say why it is down, where what is decided does not say so itself."""
+    waits = isinstance(decision, Wait)
+    says_so = verdict is (Verdict.UNKNOWN if waits else Verdict.STOPPED_BY_OWNER) and not why_not(decision)
+    return "" if says_so else f", {_CAUSE[verdict]}"
+
+
+def _but(misses: tuple[NearMiss, ...]) -> str:
+    return f"; but {misses[0].what}" if misses else ""
+
+
+def _state_of_things(situation: Situation, decision: Decision, *, dry_run: bool) -> str:
+    row = situation.recovery
+    match decision:
+        case Start() if dry_run:
+            return "it would be started now, were DRY_RUN not true"
+        case Start():
+            return "it is about to be started"
+        case Ignore() if decision.reason == "it runs":
+            return "held by an operator, should it be evicted" if row and row.held_at else "all is well"
+        case _:
+            return decision.reason
+
+
+def _told(situation: Situation, history: Sequence[Recovery], now: datetime) -> tuple[Told, ...]:
+    evidence, vm = situation.evidence, situation.vm
+    swallowed = evidence.verdict is Verdict.EVICTED and evidence.stopped_weakly_at
+    weakly = "Resource Health: a stop was asked for" + (" (taken as a part of the eviction)" if swallowed else "")
+    case, row = situation.open_recovery, situation.recovery
+    attempt = row.attempt if row else None
+    was_sent = attempt is not None and not (attempt.failure and attempt.failure.lacks_token)
+    asked_at = evidence.start_asked_at or (attempt.asked_at if attempt and was_sent else None)
+    rows = [*history, *([row] if row else [])]
+    known = [
+        (case.opened_at if case else None, _heard(case.opened_by) if case else ""),
+        (evidence.evicted_at, "Azure evicted it"),
+        (evidence.stopped_firmly_at, "an ARM event: somebody stopped it"),
+        (evidence.stopped_weakly_at, weakly),
+        (evidence.started_at, _starter(evidence.started_at, rows, now) if evidence.started_at else ""),
+        (asked_at, "our own start request"),
+        (evidence.settled_at, "what was told up to then is over: it ran since"),
+        (row.held_at if row else None, "an operator held it"),
+    ]
+    if vm and vm.annotation:
+        known.append((vm.annotation.occurred_at, f"its newest health annotation: {one_line(vm.annotation.name)}"))
+    return tuple(sorted((Told(at, what) for at, what in known if at), key=lambda told: told.at))
+
+
+def _starter(began_at: datetime, rows: Sequence[Recovery], now: datetime) -> str:
+    """Say whose start it was, as far as is known: the rows tell of ours within a day, and of older ones some."""
+    if any(_is_ours(began_at, row) for row in rows):
+        return "Resource Health: our start began"
+    if now - began_at < RESTARTS_REMEMBERED:
+        return "Resource Health: somebody began to start it"
+    return "Resource Health: a start of it began, ours or another's: it is not known here any more"
+
+
+def _is_ours(began_at: datetime, row: Recovery) -> bool:
+    asked = {*row.starts, row.evidence.start_asked_at, row.attempt.asked_at if row.attempt else None}
+    return any(at and at <= began_at <= at + START_PATIENCE for at in asked)
+
+
+def _heard(by: SignalKind) -> str:
+    match by:
+        case SignalKind.SWEEP_FOUND:
+            return "the app's sweep found it: no event had told of it"
+        case SignalKind.OPERATOR_ASKED:
+            return "the app looked at it, as an operator asked for"
+        case _:
+            return "the app heard of it, by an event"
+
+
+def _latest_failure(situation: Situation, decision: Decision) -> Failure | None:
+    if isinstance(decision, Wait) and decision.failure:
+        return decision.failure
+    attempt = situation.open_recovery.attempt if situation.open_recovery else None
+    return attempt.failure if attempt else None
+
+
+def _tried(situation: Situation, failure: Failure | None) -> tuple[str, ...]:
+    row = situation.open_recovery
+    if row is None:
+        return ()
+    if row.attempt is None:
+        return ("no start was asked for yet",)
+    tries = count(row.attempts, "start request")
+    if failure:
+        if counts_as_attempt(failure):
+            return (f"{tries}; the latest came to nothing ({failure.kind}). Azure said: {failure.said}",)
+        before = f"{tries}, and " if row.attempts else ""
+        if failure.lacks_token:
+            return (f"{before}one that was not sent, for there was no token: {failure.message}",)
+        came = f"one that Azure did not try, so that it is not counted ({failure.kind})"
+        return (f"{before}{came}. Azure said: {failure.said}",)
+    return (f"{tries}; the latest is under way: {_known_of_it(situation, row.attempt)}",)
+
+
+def _known_of_it(situation: Situation, attempt: Attempt) -> str:
+    if attempt.state is not AttemptState.ACCEPTED:
+        return "its answer is not known yet"
+    is_coming_up = situation.vm is not None and situation.vm.power_state is PowerState.STARTING
+    is_told = situation.operation is not None and situation.operation.state is OperationState.IN_PROGRESS
+    return "Azure works on it" if is_coming_up or is_told else "Azure accepted it"
+
+
+def _next(situation: Situation, decision: Decision, case: OpenCase | None, *, dry_run: bool) -> Next:
+    at = case.next_look_at if case else None
+    if case and case.is_overdue:
+        return Next("the next sweep takes it up, if the app runs and may look", None)
+    match decision:
+        case Ignore():
+            return Next(_nothing(situation, decision), None)
+        case Close():
+            return Next(f"the recovery is closed at its next look: {decision.outcome}", at)
+        case Start() | Wait() if case is None:
+            return Next("the next sweep finds it, and starts nothing: DRY_RUN is true" if dry_run else _SWEEP, None)
+        case _ if case and case.held_at and isinstance(decision, Wait):
+            return Next("nothing until it is released; it is looked at again, to see whether others started it", at)
+        case Start() | Wait() if dry_run:
+            return Next("it is looked at again, and not started: DRY_RUN is true", at)
+        case Wait() if case and case.failure:
+            return Next("a start is asked for again", at)
+        case Start():
+            return Next("a start is asked for", at)
+    return Next("it is looked at again", at)
+
+
+def _nothing(situation: Situation, decision: Ignore) -> str:
+    if situation.vm is None:
+        return "nothing"
+    if not decision.remember:
+        return "nothing: the app leaves it alone"
+    if situation.vm.power_state is PowerState.RUNNING:
+        return "nothing, until Azure evicts it"
+    return "nothing: it stays as it is until somebody starts it"
+
+
+def _last_case(row: Recovery | None, situation: Situation) -> Told | None:
+    if row is None or row.closed_at is None or row.outcome is Outcome.HELD:
+        return None
+    if row.outcome is Outcome.STOPPED_BY_OWNER and situation.evidence.verdict is Verdict.STOPPED_BY_OWNER:
+        # The stop of now: it is told already.
+        return None
+    return Told(row.closed_at, f"{row.outcome}: {row.reason}")
+
+
+def _need(situation: Situation, decision: Decision, now: datetime) -> Notice | None:
+    """Say what somebody is needed for as soon as the app has seen what is seen here."""
+    row = situation.open_recovery
+    if row is None or row.held_at or isinstance(decision, Close | Ignore):
+        return None
+    if isinstance(decision, Wait) and decision.notice:
+        return decision.notice
+    failure = decision.failure if isinstance(decision, Wait) else None
+    if failure:
+        lasted = now - (row.failing_so_since(failure.kind) or now)
+        failed = of_failures(failure, row.failures_of(failure.kind) + 1, lasted)
+        if failed:
+            return failed
+    return needs_somebody(row, now)

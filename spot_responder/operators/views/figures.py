@@ -1,0 +1,95 @@
+"""What the charts of the last days show: evictions by day, times until restored, start requests that failed. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import timedelta
+from math import inf
+from statistics import median
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.decisions.recoveries import Outcome
+from spot_responder.intake.signals import SignalKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from spot_responder.decisions.recoveries import Recovery
+
+DAYS: Final = 7
+
+NO_EVICTION: Final = frozenset(
+    {Outcome.NOT_SPOT, Outcome.OPTED_OUT, Outcome.OWNED_BY_SCALE_SET, Outcome.NOT_EVICTED, Outcome.RUNS_WITHOUT_US}
+)
+"""How a case ends that was no eviction, unless Azure told of one: its VM may have been evicted, and then started by its
+owner, or untagged, before we were through."""
+
+_STEPS: Final = (
+    ("up to 1 min", 60),
+    ("up to 2 min", 120),
+    ("up to 5 min", 300),
+    ("up to 15 min", 900),
+    ("up to 1 h", 3600),
+    ("longer", inf),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many of one name there are."""
+
+    name: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The last ``DAYS`` days, in UTC.
+
+    Attributes:
+        evictions: by the day on which the VM went down, oldest first; days without any are there as well.
+        restore_times: restored VMs, by how long they were down.
+        median_restore_s: the median of those times, in seconds; ``None`` where none was restored.
+        failures: start requests that came to nothing, by the kind of failure, most first.
+    """
+
+    evictions: tuple[Count, ...]
+    restore_times: tuple[Count, ...]
+    median_restore_s: float | None
+    failures: tuple[Count, ...]
+
+
+def figures(recoveries: Sequence[Recovery], now: datetime) -> Figures:
+    """Count open recoveries, and those that were closed within the last days."""
+    days = [(now - timedelta(days=back)).date() for back in reversed(range(DAYS))]
+    down = Counter(each.went_down_at.date() for each in recoveries if _was_evicted(each))
+    times = [
+        (each.closed_at - each.went_down_at).total_seconds()
+        for each in recoveries
+        if each.closed_at and each.outcome is Outcome.RESTORED
+    ]
+    failures: Counter[str] = Counter()
+    for each in recoveries:
+        failures.update({str(kind): number for kind, number in each.failures.items()})
+    return Figures(
+        evictions=tuple(Count(f"{day:%a %d %b}", down[day]) for day in days),
+        restore_times=_by_step(times),
+        median_restore_s=median(times) if times else None,
+        failures=tuple(Count(kind, number) for kind, number in failures.most_common()),
+    )
+
+
+def _was_evicted(recovery: Recovery) -> bool:
+    """Whether it was an eviction, as far as is known: an owner's stop may end the case of one, or of nothing else."""
+    if recovery.outcome is Outcome.STOPPED_BY_OWNER:
+        return recovery.evidence.evicted_at is not None
+    # A closed case keeps of the eviction only that Azure's word opened it, or that its VM went down before that.
+    was_told = recovery.opened_by is SignalKind.EVICTED or recovery.went_down_at < recovery.opened_at
+    return was_told or recovery.outcome not in NO_EVICTION
+
+
+def _by_step(times: Sequence[float]) -> tuple[Count, ...]:
+    steps = Counter(next(name for name, longest in _STEPS if time <= longest) for time in times)
+    return tuple(Count(name, steps[name]) for name, _ in _STEPS)

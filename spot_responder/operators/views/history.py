@@ -1,0 +1,125 @@
+"""What was: closed recoveries, counted by day, size or region."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+from statistics import median
+from typing import TYPE_CHECKING
+
+from spot_responder.decisions.recoveries import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import date, datetime
+
+    from spot_responder.decisions.recoveries import Recovery
+    from spot_responder.intake.signals import SignalKind
+    from spot_responder.intake.vms import VmId
+
+
+class By(StrEnum):
+    """What recoveries are counted by."""
+
+    DAY = "day"
+    SIZE = "size"
+    REGION = "region"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A recovery that is over. ``restored_after_s``: from the eviction until it was seen running, in seconds.
+
+    ``size`` and ``region`` are ``""`` where they were never seen.
+    """
+
+    vm_id: VmId
+    recovery_id: str
+    told_by: SignalKind
+    down_since: datetime
+    closed_at: datetime
+    outcome: Outcome
+    restored_after_s: float | None
+    start_requests: int
+    size: str
+    region: str
+    zone: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Recoveries of one day, size or region; the times are those of the restored ones, in seconds."""
+
+    key: str
+    recoveries: int
+    restored: int
+    median_s: float | None
+    longest_s: float | None
+    start_requests: int
+    outcomes: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The recoveries that ended from ``first`` to ``last`` (days in UTC, both included)."""
+
+    first: date
+    last: date
+    by: By
+    tallies: tuple[Tally, ...]
+    total: Tally
+    recoveries: tuple[Ended, ...]
+
+
+def history(closed: Iterable[Recovery], first: date, last: date, by: By) -> History:
+    """Count closed recoveries; newest day first, else what was hit most first."""
+    every = (_ended(row, row.closed_at, row.outcome) for row in closed if row.closed_at and row.outcome)
+    ended = tuple(sorted(every, key=lambda each: each.closed_at))
+    keys = Counter(_key(each, by) for each in ended)
+    order = sorted(keys, reverse=True) if by is By.DAY else [key for key, _ in keys.most_common()]
+    tallies = tuple(_tally(key, [each for each in ended if _key(each, by) == key]) for key in order)
+    return History(first, last, by, tallies, _tally("all", ended), ended)
+
+
+def _ended(row: Recovery, closed_at: datetime, outcome: Outcome) -> Ended:
+    down_since = row.went_down_at
+    is_restored = outcome is Outcome.RESTORED
+    return Ended(
+        vm_id=row.vm_id,
+        recovery_id=row.recovery_id,
+        told_by=row.opened_by,
+        down_since=down_since,
+        closed_at=closed_at,
+        outcome=outcome,
+        restored_after_s=(closed_at - down_since).total_seconds() if is_restored else None,
+        start_requests=row.attempts,
+        size=row.pool.size if row.pool else "",
+        region=row.pool.location if row.pool else "",
+        zone=row.pool.zone if row.pool else "",
+        reason=row.reason,
+    )
+
+
+def _key(each: Ended, by: By) -> str:
+    match by:
+        case By.DAY:
+            return f"{each.closed_at:%Y-%m-%d}"
+        case By.SIZE:
+            return each.size or "unknown"
+        case _:
+            return each.region or "unknown"
+
+
+def _tally(key: str, ended: Sequence[Ended]) -> Tally:
+    times = [each.restored_after_s for each in ended if each.restored_after_s is not None]
+    return Tally(
+        key=key,
+        recoveries=len(ended),
+        restored=len(times),
+        median_s=median(times) if times else None,
+        longest_s=max(times, default=None),
+        start_requests=sum(each.start_requests for each in ended),
+        outcomes=dict(Counter(str(each.outcome) for each in ended)),
+    )

@@ -1,0 +1,97 @@
+"""An open recovery in an operator's words. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.decisions.notices import needs_somebody
+from spot_responder.decisions.recoveries import AttemptState
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from spot_responder.decisions.pools import PoolId
+    from spot_responder.decisions.recoveries import Notice, Recovery
+    from spot_responder.intake.azure_errors import FailureKind
+    from spot_responder.intake.signals import SignalKind
+    from spot_responder.intake.vms import VmId
+
+
+_HELD: Final = "an operator holds it: not started until it is released"
+
+
+class Standing(StrEnum):
+    """How an open recovery stands."""
+
+    HELD = "held"
+    STARTING = "starting"
+    REFUSED = "refused"
+    WAITING = "waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCase:
+    """An open recovery.
+
+    Attributes:
+        reason: the latest decision's sentence.
+        down_since: the VM's eviction, or the first that was heard of it.
+        told_by: the kind of the first signal.
+        start_requests: how many were sent.
+        failure: why the latest of them came to nothing; ``None`` where it did not, or none was sent.
+        needs: what of it somebody should see to; ``None`` where it goes on by itself.
+        azure_said: code and message of that failure, in Azure's own words.
+        next_look_at: when the VM is looked at again by itself.
+        is_overdue: that time has passed so long ago that the message is lost or the app does not run. Never in a dry
+            run, which looks and moves nothing on.
+    """
+
+    vm_id: VmId
+    recovery_id: str
+    standing: Standing
+    reason: str
+    opened_at: datetime
+    down_since: datetime
+    told_by: SignalKind
+    start_requests: int
+    failure: FailureKind | None
+    needs: Notice | None
+    azure_said: str
+    next_look_at: datetime | None
+    is_overdue: bool
+    held_at: datetime | None
+    pool: PoolId | None
+
+
+def open_case(row: Recovery, now: datetime, *, dry_run: bool = False) -> OpenCase:
+    """Read an open recovery's row into an operator's words."""
+    failure = row.attempt.failure if row.attempt and row.attempt.state is AttemptState.REFUSED else None
+    standing = _standing(row)
+    return OpenCase(
+        vm_id=row.vm_id,
+        recovery_id=row.recovery_id,
+        standing=standing,
+        # A hold may have come after the latest decision.
+        reason=_HELD if standing is Standing.HELD else row.reason,
+        opened_at=row.opened_at,
+        down_since=row.went_down_at,
+        told_by=row.opened_by,
+        start_requests=row.attempts,
+        failure=failure.kind if failure else None,
+        needs=needs_somebody(row, now),
+        azure_said=failure.said if failure and not failure.lacks_token else "",
+        next_look_at=row.wake_at,
+        is_overdue=row.is_overdue(now) and not dry_run,
+        held_at=row.held_at,
+        pool=row.pool,
+    )
+
+
+def _standing(row: Recovery) -> Standing:
+    if row.attempt_under_way:
+        return Standing.STARTING
+    if row.held_at:
+        return Standing.HELD
+    return Standing.REFUSED if row.attempt and row.attempt.failure else Standing.WAITING

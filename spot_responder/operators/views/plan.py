@@ -1,0 +1,130 @@
+"""What a sweep would do now, and which Spot VMs it passes by: a rehearsal on paper."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from spot_responder.decisions.situations import Close, Decision, Situation, Start, Wait
+from spot_responder.intake.vms import PowerState
+from spot_responder.operators.views.explanation import why_not
+from spot_responder.operators.views.tag_typos import NearMiss, near_misses
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from spot_responder.decisions.policy import Policy
+    from spot_responder.intake.vms import VmId
+
+
+class FoundBy(StrEnum):
+    """Why a sweep would raise a hand for a VM."""
+
+    RESOURCE_GRAPH = "Resource Graph"
+    OVERDUE = "overdue follow-up"
+
+
+class Would(StrEnum):
+    """What would be decided."""
+
+    START = "start"
+    WAIT = "wait"
+    CLOSE = "close"
+    LEAVE_ALONE = "leave alone"
+
+
+@dataclass(frozen=True, slots=True)
+class RaisedHand:
+    """A VM that the sweep would find, and what would become of it."""
+
+    vm_id: VmId
+    found_by: FoundBy
+    would: Would
+    reason: str
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PassedBy:
+    """A Spot VM that is not covered, and why; with what was meant as the tag and is not."""
+
+    vm_id: VmId
+    why_not: str
+    near_misses: tuple[NearMiss, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a sweep would do now.
+
+    ``busy``: VMs with an open recovery that waits for its own time, which a sweep leaves to it. ``covered_and_up``: how
+    many VMs the app cares for that need nothing. ``shown``: how many Spot VMs Resource Graph shows to the login.
+    """
+
+    at: datetime
+    dry_run: bool
+    hands: tuple[RaisedHand, ...]
+    busy: tuple[VmId, ...]
+    covered_and_up: int
+    passed_by: tuple[PassedBy, ...]
+    shown: int
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A VM's situation and what would be decided; ``found_by`` is ``None`` where no hand is raised for it."""
+
+    situation: Situation
+    decision: Decision
+    found_by: FoundBy | None
+
+
+def plan(  # noqa: PLR0913 - what a plan says beside what was judged
+    judged: Iterable[Judged], busy: Iterable[VmId], policy: Policy, now: datetime, *, shown: int, dry_run: bool
+) -> Plan:
+    """Sort what was judged."""
+    every = tuple(judged)
+    passed_by = [_passed_by(each, policy) for each in every if each.found_by is None and why_not(each.decision)]
+    # Where somebody may have mistyped the tag, somebody should look: those first.
+    passed_by.sort(key=lambda each: (not each.near_misses, each.vm_id.key))
+    hands = [_hand(each, each.found_by) for each in every if each.found_by]
+    order = list(Would)
+    return Plan(
+        at=now,
+        dry_run=dry_run,
+        hands=tuple(sorted(hands, key=lambda hand: (order.index(hand.would), hand.vm_id.key))),
+        busy=tuple(sorted(busy, key=lambda vm_id: vm_id.key)),
+        covered_and_up=sum(_is_up(each) for each in every),
+        passed_by=tuple(passed_by),
+        shown=shown,
+    )
+
+
+def _hand(each: Judged, found_by: FoundBy) -> RaisedHand:
+    until = each.decision.until if isinstance(each.decision, Wait) else None
+    return RaisedHand(each.situation.signal.vm_id, found_by, _would(each.decision), each.decision.reason, until)
+
+
+def _would(decision: Decision) -> Would:
+    match decision:
+        case Start():
+            return Would.START
+        case Wait():
+            return Would.WAIT
+        case Close():
+            return Would.CLOSE
+        case _:
+            return Would.LEAVE_ALONE
+
+
+def _passed_by(each: Judged, policy: Policy) -> PassedBy:
+    vm = each.situation.vm
+    misses = near_misses(vm.tags, policy.restart_tag) if vm else ()
+    return PassedBy(each.situation.signal.vm_id, each.decision.reason, misses)
+
+
+def _is_up(each: Judged) -> bool:
+    vm = each.situation.vm
+    return vm is not None and vm.power_state is PowerState.RUNNING and not why_not(each.decision)

@@ -1,0 +1,133 @@
+"""What somebody should mend, of all that is going on: one line for each kind of it, and where to begin. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.decisions.health import Activity
+from spot_responder.decisions.notices import HOW_LONG
+from spot_responder.operators.views.vm_names import names, reference
+from spot_responder.text import count, span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from spot_responder.command_line import CommandLine
+    from spot_responder.decisions.event_path import EventPath
+    from spot_responder.decisions.health import Failing
+    from spot_responder.decisions.recoveries import Notice
+    from spot_responder.intake.vms import VmId
+    from spot_responder.operators.views.dead_letters import QueueCounts
+    from spot_responder.operators.views.open_recovery import OpenCase
+
+TOO_LONG: Final = timedelta(days=1)
+"""A recovery that is open for longer is worth an operator's look: the alarm ``gave-up`` says the same."""
+
+_NAMED: Final = 5
+"""So many VMs of one problem are named, and the others counted."""
+
+_IS_IT_THERE: Final = "az functionapp show --subscription SUB -g GROUP -n APP --query state"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that somebody should mend: what it is, and the command or the place to begin at."""
+
+    what: str
+    mend: str
+
+
+def problems(  # noqa: PLR0913, PLR0917 - all that may be wrong
+    cases: Sequence[OpenCase],
+    failing: Sequence[Failing],
+    queues: QueueCounts,
+    path: EventPath,
+    now: datetime,
+    command: CommandLine,
+) -> tuple[Problem, ...]:
+    """Find what does not go on by itself, or should not be so. ``command`` writes the commands that are advised."""
+    called = names(case.vm_id for case in cases)
+    found = [
+        *_failing(failing, now, command),
+        *_letters(queues, command),
+        *_overdue(cases, called, command),
+        *_needs(cases, called, command),
+        *_too_long(cases, called, now, command),
+    ]
+    for silent in path.silent:
+        what = f"no event told of the newest eviction of subscription {silent.subscription_id}: the sweep found it"
+        since = f"{count(silent.vms, 'VM')} since the last event"
+        found.append(Problem(f"{what} ({since})", command("doctor")))
+    return tuple(found)
+
+
+_ACTIVITIES: Final[Mapping[Activity, str]] = {
+    Activity.SWEEP: "no sweep has come to its end",
+    Activity.LOOK: "the app is not let look at VMs",
+    Activity.PUBLISH: "the outcomes topic does not take what is to be told",
+}
+
+
+def _failing(failing: Sequence[Failing], now: datetime, command: CommandLine) -> Iterator[Problem]:
+    for each in failing:
+        if each.lasts(now):
+            what = f"for {span(now - each.since)} {_ACTIVITIES[each.activity]}: {each.reason}"
+            yield Problem(what, command("doctor"))
+
+
+def _letters(queues: QueueCounts, command: CommandLine) -> Iterator[Problem]:
+    places = (
+        (queues.poison, "message", "signals-poison: the host gave up on"),
+        (queues.dead_letters, "blob", "event-dead-letters: Event Grid could not deliver what is in"),
+    )
+    for number, one, where in places:
+        if number:
+            what = f"{count(number, one)} in {where} {'it' if number == 1 else 'them'}"
+            yield Problem(what, command("replay", "list"))
+    for unseen in queues.unseen:
+        if unseen.is_wrong:
+            yield Problem(f"{unseen.place} could not be looked into: {unseen.why}", unseen.mend)
+
+
+def _overdue(cases: Sequence[OpenCase], called: Mapping[VmId, str], command: CommandLine) -> Iterator[Problem]:
+    overdue = [case for case in cases if case.is_overdue]
+    if overdue:
+        who = _names(overdue, called)
+        why = "the app does not run, may not look, or lost a message, which the next sweep takes up"
+        what = f"nothing came of the look that was due at {who}: {why}"
+        yield Problem(what, f"{_IS_IT_THERE}; {command('doctor')}")
+
+
+def _needs(cases: Sequence[OpenCase], called: Mapping[VmId, str], command: CommandLine) -> Iterator[Problem]:
+    """Give one problem for all VMs of a subscription that need the same."""
+    alike: defaultdict[tuple[Notice, str, str], list[OpenCase]] = defaultdict(list)
+    for case in cases:
+        if case.needs is not None:
+            alike[case.needs, case.vm_id.subscription_id.lower(), case.reason].append(case)
+    for (need, *_), same in alike.items():
+        first = reference(same[0].vm_id, called)
+        needs = HOW_LONG.get(need)
+        what = f"{_names(same, called)}: {same[0].reason}{f', {needs}' if needs else ''}"
+        yield Problem(what, command("explain", first))
+
+
+def _too_long(
+    cases: Sequence[OpenCase], called: Mapping[VmId, str], now: datetime, command: CommandLine
+) -> Iterator[Problem]:
+    long_open = [
+        case for case in cases if now - case.down_since > TOO_LONG and case.needs is None and case.held_at is None
+    ]
+    if long_open:
+        first = reference(long_open[0].vm_id, called)
+        what = f"down for longer than a day: {_names(long_open, called)}"
+        yield Problem(what, command("explain", first))
+
+
+def _names(some: Sequence[OpenCase], called: Mapping[VmId, str]) -> str:
+    named = ", ".join(called[case.vm_id] for case in some[:_NAMED])
+    more = len(some) - _NAMED
+    return f"{named} and {more} more" if more > 0 else named

@@ -1,0 +1,222 @@
+"""What is going on, in an operator's words: open recoveries, holds, pools, queues, and whether events arrive.
+
+Made of rows and counts alone, so that it costs a few reads, asks nothing of ARM but one count of Resource Graph, and is
+true at the page as well as in a terminal.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.command_line import CommandLine
+from spot_responder.decisions.event_path import EventPathStanding, event_path
+from spot_responder.decisions.pools import STALE_AFTER
+from spot_responder.operators.views.figures import figures
+from spot_responder.operators.views.open_recovery import Standing, open_case
+from spot_responder.operators.views.problems import problems
+from spot_responder.text import count
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from spot_responder.decisions.event_path import EventPath
+    from spot_responder.decisions.health import Failing
+    from spot_responder.decisions.pools import Pool, PoolId
+    from spot_responder.decisions.recoveries import Recovery
+    from spot_responder.intake.vms import VmId
+    from spot_responder.operators.views.dead_letters import QueueCounts
+    from spot_responder.operators.views.figures import Figures
+    from spot_responder.operators.views.open_recovery import OpenCase
+    from spot_responder.operators.views.problems import Problem
+
+
+_COMMAND: Final = CommandLine()
+
+
+@dataclass(frozen=True, slots=True)
+class HeldVm:
+    """A VM that an operator holds, whether it is being recovered or not."""
+
+    vm_id: VmId
+    held_at: datetime
+
+
+class PoolStanding(StrEnum):
+    """How a pool's gate stands. ``DUE``: its pause is over, and the next VM that comes probes it."""
+
+    CLOSED = "closed"
+    DUE = "due"
+    PROBING = "probing"
+    OPENING = "opening"
+
+
+@dataclass(frozen=True, slots=True)
+class PoolState:
+    """A pool that is not open: until when it is closed, how often in a row Azure refused, how many starts it bears."""
+
+    pool_id: PoolId
+    standing: PoolStanding
+    refusals: int
+    closed_until: datetime
+    starts_under_way: int
+    starts_allowed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How many of the Spot VMs that whoever looks may see are covered, and how many are not.
+
+    ``None`` where it could not be looked; ``unseen`` says why.
+    """
+
+    covered: int | None
+    not_covered: int | None
+    unseen: str = ""
+
+
+_UNCOUNTED: Final = Coverage(None, None, "nobody counted")
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """All that ``status`` and the status page show."""
+
+    at: datetime
+    dry_run: bool
+    coverage: Coverage
+    cases: tuple[OpenCase, ...]
+    held: tuple[HeldVm, ...]
+    pools: tuple[PoolState, ...]
+    queues: QueueCounts
+    event_path: EventPath
+    figures: Figures
+    problems: tuple[Problem, ...]
+
+
+def overview(  # noqa: PLR0913 - all that it is made of
+    rows: Iterable[Recovery],
+    history: Iterable[Recovery],
+    pools: Iterable[Pool],
+    queues: QueueCounts,
+    now: datetime,
+    *,
+    failing: Sequence[Failing] = (),
+    dry_run: bool = False,
+    coverage: Coverage = _UNCOUNTED,
+    command: CommandLine = _COMMAND,
+) -> Overview:
+    """Make the overview. ``history``: closed recoveries of the last ``event_paths.WINDOW``.
+
+    ``command`` writes the commands that are advised.
+    """
+    kept = tuple(rows)
+    cases = tuple(
+        sorted((open_case(row, now, dry_run=dry_run) for row in kept if row.is_open), key=lambda case: case.down_since)
+    )
+    held = tuple(HeldVm(row.vm_id, row.held_at) for row in kept if row.held_at)
+    closed = tuple(history)
+    path = event_path([*closed, *kept], now)
+    return Overview(
+        at=now,
+        dry_run=dry_run,
+        coverage=coverage,
+        cases=cases,
+        held=tuple(sorted(held, key=lambda vm: vm.held_at)),
+        pools=tuple(state for pool in pools if (state := pool_state(pool, now))),
+        queues=queues,
+        event_path=path,
+        figures=figures([*(row for row in kept if row.is_open), *closed], now),
+        problems=problems(cases, failing, queues, path, now, command),
+    )
+
+
+def headline(overview: Overview) -> str:
+    """Give the whole in one sentence: how many things need somebody; else how many VMs are on their way, or wait."""
+    number = len(overview.problems)
+    if number:
+        return f"{count(number, 'thing')} {'needs' if number == 1 else 'need'} somebody"
+    held = f"{count(len(overview.held), 'VM')} held by an operator" if overview.held else ""
+    on_their_way = [case for case in overview.cases if case.standing is not Standing.HELD]
+    if not overview.cases:
+        return "; ".join(part for part in (_calm(overview), held) if part)
+    coming = sum(case.standing is Standing.STARTING for case in on_their_way)
+    waiting = len(on_their_way) - coming
+    parts = [
+        f"{count(coming, 'VM')} coming up" if coming else "",
+        f"{count(waiting, 'VM')} waiting to be started" if waiting else "",
+        held,
+    ]
+    return "Nobody is needed: " + ", ".join(part for part in parts if part)
+
+
+def is_well(overview: Overview) -> bool:
+    """Answer whether all is well as far as can be known: VMs are covered, events arrive, and nobody is needed."""
+    works = overview.event_path.standing is EventPathStanding.WORKS
+    return works and bool(overview.coverage.covered) and not overview.dry_run and not overview.problems
+
+
+def _calm(overview: Overview) -> str:
+    """Say why nothing is being recovered, which is no good news by itself."""
+    coverage = overview.coverage
+    if is_well(overview):
+        return "All is well: nothing is being recovered"
+    if coverage.covered is None:
+        return "Nothing is being recovered; how many VMs are covered could not be seen"
+    if not coverage.covered:
+        seen = f"of {count(coverage.not_covered or 0, 'Spot VM')} none carries the tag, or is left to us"
+        return f"Nothing is covered: {seen if coverage.not_covered else 'no Spot VM is to be seen'}"
+    if overview.dry_run:
+        return "Nothing is being recovered, nor would it be: DRY_RUN is true"
+    return "Nothing is being recovered; whether events arrive is not known"
+
+
+def how_many(coverage: Coverage) -> str:
+    """Say how many Spot VMs are covered: ``58 covered, 2 not``."""
+    if coverage.covered is None:
+        return f"could not look ({coverage.unseen})"
+    return f"{coverage.covered} covered, {coverage.not_covered} not"
+
+
+def held_and_up(overview: Overview) -> tuple[HeldVm, ...]:
+    """Give the held VMs that no open recovery shows as held."""
+    shown = {case.vm_id for case in overview.cases if case.standing is Standing.HELD}
+    return tuple(vm for vm in overview.held if vm.vm_id not in shown)
+
+
+def gate(pool: PoolState, closed_until: str) -> str:
+    """Say how a pool's gate stands, in words; ``closed_until``: that time, as its reader has times written."""
+    match pool.standing:
+        case PoolStanding.CLOSED:
+            return f"closed until {closed_until}"
+        case PoolStanding.DUE:
+            return "its pause is over: the next VM probes it"
+        case PoolStanding.OPENING:
+            return f"opening: {count(pool.starts_allowed, 'start')} at once"
+        case _:
+            return "probed by one VM"
+
+
+def pool_names(pools: Iterable[PoolState]) -> Mapping[PoolId, str]:
+    """Name each pool among others: with its subscription where two are of one size and place."""
+    ids = [pool.pool_id for pool in pools]
+    alike = Counter(map(str, ids))
+    with_subscription = {each: f"{each}, subscription {each.subscription_id}" for each in ids}
+    return {each: str(each) if alike[str(each)] == 1 else told for each, told in with_subscription.items()}
+
+
+def pool_state(pool: Pool, now: datetime) -> PoolState | None:
+    """Say how a pool's gate stands; ``None`` where it refused nobody, or that is a story of long ago."""
+    under_way = sum(until > now for until in pool.under_way.values())
+    if pool.closed_until is None or (not under_way and now - pool.closed_until > STALE_AFTER):
+        return None
+    if pool.is_closed(now):
+        standing = PoolStanding.CLOSED
+    elif pool.refusals:
+        standing = PoolStanding.PROBING if under_way else PoolStanding.DUE
+    else:
+        standing = PoolStanding.OPENING
+    return PoolState(pool.pool_id, standing, pool.refusals, pool.closed_until, under_way, pool.width)

@@ -1,0 +1,88 @@
+"""Tags that somebody surely meant as ours, and that say nothing to us: told to the operator, never acted on.
+
+Azure compares tag names without regard to case, and we do so with the value: neither is a mistake. A value such as
+``false`` or ``no`` is an owner's word, and none either.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.command_line import shell_words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from spot_responder.intake.vms import VmId
+
+_MEANT_AS_TRUE: Final = frozenset({"1", "y", "yes", "on", "ok", "t", "enable", "enabled", "restart", "always"})
+_LIKE: Final = 0.85
+"""How alike two names must be: one or two letters of ``AttemptRestartAfterEviction`` wrong, missing or too many."""
+
+_VALUE_LIKE: Final = 0.75
+"""``ture``, ``treu``, ``truee``, ``tru``; not ``tag`` or ``rule``."""
+
+_QUOTES: Final = "\"'`\u201c\u201d\u2018\u2019 \t"
+
+
+@dataclass(frozen=True, slots=True)
+class NearMiss:
+    """A tag as it stands on the VM, and what is wrong with it in one sentence."""
+
+    name: str
+    value: str
+    what: str
+
+
+def near_misses(tags: Mapping[str, str], restart_tag: str) -> tuple[NearMiss, ...]:
+    """Give the tags that were meant as the restart tag and are not."""
+    found = [_near_miss(name, value, restart_tag) for name, value in tags.items()]
+    return tuple(each for each in found if each)
+
+
+def tag_command(vm_id: VmId, restart_tag: str) -> str:
+    """Give the command that sets the tag as it should be."""
+    return shell_words(
+        "az", "tag", "update", "--operation", "Merge", "--resource-id", vm_id, "--tags", f"{restart_tag}=true"
+    )
+
+
+def _near_miss(name: str, value: str, restart_tag: str) -> NearMiss | None:
+    if name.lower() == restart_tag.lower():
+        what = _wrong_value(value)
+        return NearMiss(name, value, f"its value is {value!r}, {what}; only true counts") if what else None
+    if not _is_like(_letters(name), _letters(restart_tag)) or _is_no(value):
+        return None
+    return NearMiss(name, value, f"its name is {name!r}, and not {restart_tag}")
+
+
+def _wrong_value(value: str) -> str:
+    plain = value.strip(_QUOTES).lower()
+    if value.lower() == "true":
+        return ""
+    if plain == "true":
+        return "with blanks or quotes around the word"
+    if not plain:
+        return "which is empty"
+    if plain in _MEANT_AS_TRUE:
+        return "which was surely meant as true"
+    return "which looks like true" if _ratio(plain, "true") >= _VALUE_LIKE else ""
+
+
+def _is_no(value: str) -> bool:
+    return value.strip(_QUOTES).lower() in {"false", "no", "0", "off", "n", "never", "disabled"}
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _is_like(one: str, other: str) -> bool:
+    return _ratio(one, other) >= _LIKE
+
+
+def _ratio(one: str, other: str) -> float:
+    return SequenceMatcher(None, one, other, autojunk=False).ratio()

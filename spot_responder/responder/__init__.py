@@ -1,0 +1,1 @@
+"""From a signal to what is done about it: gather, decide, act."""

@@ -1,0 +1,363 @@
+"""Act: carry out a decision about one VM.
+
+The order is what makes a crash at any line harmless: put the follow-up on the queue, save the row that waits for it
+(with the ETag of what was decided on), ask Azure, put the next follow-up, save the answer. A follow-up whose row was
+never saved is one look too many; a row whose follow-up was never put would wait for the sweep.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.decisions.absences import is_gone
+from spot_responder.decisions.evidence import Evidence
+from spot_responder.decisions.health import Activity, Failing
+from spot_responder.decisions.notices import TELL_AGAIN, can_wait, due_notices, needs_somebody, noticed_if_it_lasts
+from spot_responder.decisions.policy import ANSWER_PATIENCE, LOOK_HOLDS, Policy
+from spot_responder.decisions.pools import pool_of
+from spot_responder.decisions.recoveries import Outcome, Recovery
+from spot_responder.decisions.situations import Close, Decision, Ignore, Requeue, Situation, Start, Wait
+from spot_responder.decisions.start_backoff import counts_as_attempt, decide_after_failure
+from spot_responder.intake.azure_errors import NO_ANSWER, OWN_PACE
+from spot_responder.intake.own_messages import follow_up_event
+from spot_responder.intake.signals import SignalKind
+from spot_responder.responder.log import (
+    log_decision,
+    log_lasting,
+    log_start_accepted,
+    log_start_failed,
+    log_start_refused,
+    log_unnoticed,
+    log_untold,
+)
+from spot_responder.responder.ports import AzureRefusedError, ChangedMeanwhileError, Clients, Stored, StoreFailedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from spot_responder.decisions.pools import Pool
+    from spot_responder.intake.azure_errors import Failure
+    from spot_responder.intake.signals import Signal
+    from spot_responder.intake.vms import Vm
+    from spot_responder.responder.gather import Gathered
+    from spot_responder.responder.pool_gates import Gates
+
+TRIES: Final = 5
+"""How often something is tried anew when somebody else changed the row meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Carries out decisions; what they make of a pool's gate is saved already.
+
+    ``clock`` gives the time in UTC, ``new_id`` a fresh id.
+    """
+
+    clients: Clients
+    gates: Gates
+    policy: Policy
+    clock: Callable[[], datetime]
+    new_id: Callable[[], str]
+
+    async def act(self, gathered: Gathered, decision: Decision, now: datetime, roll: float) -> None:
+        """Carry out one decision.
+
+        Raises:
+            ChangedMeanwhileError: if the row that it rests on was changed by somebody else; nothing was started then.
+        """
+        if not isinstance(decision, Ignore | Requeue):
+            await self._record_the_case_before(gathered.situation.recovery)
+        match decision:
+            case Ignore() | Requeue():
+                await self.remember(gathered, decision, now)
+                log_decision(gathered.situation, decision, now)
+            case Wait():
+                await self._wait(gathered, decision, now)
+            case Close():
+                recovery = self._opened(gathered.situation, now)
+                closed = recovery.closed(decision.outcome, now, decision.reason)
+                await self.tell(closed, await self._save(closed, gathered, decision, now))
+            case Start():
+                await self._start(gathered, decision, now, roll)
+
+    def _opened(self, situation: Situation, now: datetime) -> Recovery:
+        """Give the open recovery, with all the evidence in it; open one where none is."""
+        recovery = situation.recovery
+        if recovery is None:
+            recovery = Recovery(situation.signal.vm_id, self.new_id(), now, situation.signal.kind)
+        elif not recovery.is_open:
+            recovery = recovery.reopened(self.new_id(), now, situation.signal.kind)
+        seen = situation.vm or situation.shown
+        pool = pool_of(seen) if seen else recovery.pool
+        return replace(recovery, evidence=situation.evidence, pool=pool, absence=situation.absence)
+
+    def closed_for_a_stop(self, signal: Signal, now: datetime) -> Recovery:
+        """Make the row of a VM that its owner stopped, and of which nothing else is known: there is no case of it."""
+        opened = Recovery(signal.vm_id, self.new_id(), now, signal.kind)
+        return opened.closed(Outcome.STOPPED_BY_OWNER, now, "its owner stopped it, as an event told").in_the_history()
+
+    async def remember(self, gathered: Gathered, decision: Decision, now: datetime) -> None:
+        """Keep what was told of an owner's wish, whatever else is done or not. Writes only what is new."""
+        situation = gathered.situation
+        is_covered = not isinstance(decision, Ignore) or decision.remember
+        row_now = situation.recovery
+        if situation.vm is not None and not is_covered and row_now is not None and row_now.is_only_a_note:
+            await self.clients.store.forget(Stored(row_now, gathered.etag))
+            return
+        if situation.recovery is not None:
+            # A VM of this name that is made anew knows nothing of the old one's owner.
+            evidence = Evidence() if is_gone(situation, now) else situation.evidence
+            row = replace(situation.recovery, evidence=evidence)
+        elif not is_covered:
+            return
+        elif situation.evidence.owner_stopped_at is not None and _is_kept(situation, decision):
+            row = self._opened(situation, now).closed(Outcome.STOPPED_BY_OWNER, now, decision.reason).in_the_history()
+        else:
+            return
+        if row != situation.recovery:
+            await self.clients.store.save(row, gathered.etag)
+
+    async def _wait(self, gathered: Gathered, decision: Wait, now: datetime) -> None:
+        recovery = self._opened(gathered.situation, now)
+        looked_at = now if gathered.situation.vm else recovery.seen_held_at
+        seen_held_at = looked_at if decision.at_gate else None
+        if decision.failure:
+            before, counts = recovery, counts_as_attempt(decision.failure)
+            recovery = recovery.refused(decision.failure, counts=counts, not_before=decision.until)
+            needs = needs_somebody(recovery, now)
+            log_start_failed(gathered.situation.signal, before, decision.failure, needs)
+        elif _follow_up_serves(gathered.situation, decision, now):
+            recovery = replace(recovery, seen_held_at=seen_held_at, obstacle_since=decision.obstacle_since)
+            if decision.notice is not None:
+                recovery = replace(recovery, notice=decision.notice, reason=decision.reason)
+            notified = await self._notified(recovery, decision, now)
+            await self._save(notified, gathered, decision, now)
+            return
+        waiting = replace(_waiting(recovery, decision), seen_held_at=seen_held_at)
+        await self._follow_up(waiting, decision.until, now)
+        # A case that is not saved yet may be opened once more, by another name: told of only once it is.
+        is_new = gathered.situation.open_recovery is None
+        if not is_new:
+            waiting = await self._notified(waiting, decision, now)
+        with _followed_up():
+            etag = await self._save(waiting, gathered, decision, now)
+            if is_new and not can_wait(decision, now):
+                await self._notify_at_once(waiting, etag, decision, now)
+
+    async def _save(self, recovery: Recovery, gathered: Gathered, decision: Decision, now: datetime) -> str | None:
+        """Save the row, if that is needed, and log the decision that now holds; give the row's ETag."""
+        etag = gathered.etag
+        if recovery != gathered.situation.recovery:
+            etag = await self.clients.store.save(recovery, gathered.etag)
+        log_decision(gathered.situation, decision, now, recovery)
+        return etag
+
+    async def _follow_up(self, recovery: Recovery, due_at: datetime, now: datetime) -> None:
+        event = follow_up_event(recovery.vm_id, recovery.sequence, due_at, self.new_id())
+        await self.clients.queue.put(event, max(due_at - now, timedelta()))
+
+    async def tell(self, closed: Recovery, etag: str | None) -> None:
+        """Write a closed case into the history and publish its outcome.
+
+        Both may happen twice, and count once: by the recovery's id. Where we die before the row says so, the sweep
+        does it again; and so does the next case of this VM, whose row takes this one's place.
+        """
+        await self.clients.store.write_history(closed)
+        await self.publish(closed)
+        try:
+            await self.clients.store.save(closed.in_the_history(), etag)
+        except ChangedMeanwhileError:
+            # A new case was opened for the VM just now; the old one is in the history.
+            return
+
+    async def note_failing(self, failing: Failing) -> None:
+        """Note that an activity fails, and log it once that has lasted. It is no reason to do nothing else."""
+        try:
+            noted = await self.clients.store.note_failing(failing)
+        except StoreFailedError:
+            # What is noted is the lesser evil, and logged already.
+            return
+        if noted.lasts(failing.latest_at):
+            log_lasting(noted.activity, noted.since, noted.reason)
+
+    async def note_success(self, activity: Activity) -> None:
+        """Forget that an activity failed; where that cannot be written, the next success does."""
+        with suppress(StoreFailedError):
+            await self.clients.store.note_success(activity)
+
+    async def publish(self, closed: Recovery) -> bool:
+        """Publish an outcome that is in the history, and answer whether it was; the sweep tries again."""
+        try:
+            await self.clients.outcomes.publish(closed)
+        except AzureRefusedError as refusal:
+            log_untold(closed, str(refusal))
+            await self.note_failing(Failing(Activity.PUBLISH, self.clock(), self.clock(), str(refusal)))
+            return False
+        await self.note_success(Activity.PUBLISH)
+        await self.clients.store.note_published(closed)
+        return True
+
+    async def _notified(self, waiting: Recovery, decision: Wait, now: datetime) -> Recovery:
+        """Publish what is to be told of an open case; give it with that noted.
+
+        Between follow-up and save: nothing that is asked of Azure waits for it, and where we die before the save it
+        is told once more, with the same id.
+        """
+        told, is_refused = waiting.told, False
+        for notice in due_notices(waiting, decision, now):
+            try:
+                if await self.clients.outcomes.notify(waiting, notice, now):
+                    told |= {notice}
+            except AzureRefusedError as refusal:
+                is_refused = True
+                log_unnoticed(waiting, notice, str(refusal))
+                await self.note_failing(Failing(Activity.PUBLISH, now, now, str(refusal)))
+        if told != waiting.told and not is_refused:
+            await self.note_success(Activity.PUBLISH)
+        notified = replace(waiting, told=told)
+        again_at = now + TELL_AGAIN
+        if not is_refused or waiting.wake_at is None or waiting.wake_at <= again_at:
+            return notified
+        sooner = notified.waiting(
+            again_at,
+            waiting.reason,
+            seen_held_at=waiting.seen_held_at,
+            notice=waiting.notice,
+            obstacle_since=waiting.obstacle_since,
+        )
+        await self._follow_up(sooner, again_at, now)
+        return sooner
+
+    async def _notify_at_once(self, saved: Recovery, etag: str | None, decision: Wait, now: datetime) -> None:
+        notified = await self._notified(saved, decision, now)
+        if notified != saved:
+            await self.clients.store.save(notified, etag)
+
+    async def _record_the_case_before(self, before: Recovery | None) -> None:
+        if before is not None and not before.is_open and not before.recorded:
+            await self.clients.store.write_history(before)
+            await self.publish(before)
+
+    async def _start(self, gathered: Gathered, decision: Start, now: datetime, roll: float) -> None:
+        answer_by = now + ANSWER_PATIENCE
+        asking = self._opened(gathered.situation, now).asking(now, answer_by, decision.reason)
+        await self._follow_up(asking, answer_by, now)
+        with _followed_up():
+            etag = await self._save(asking, gathered, decision, now)
+        signal = gathered.situation.signal
+        if self.clock() - gathered.begun_at > LOOK_HOLDS:
+            too_old = f"what we saw was over {LOOK_HOLDS.seconds} s old before we could ask: looking again"
+            await self._withdraw(asking, etag, gathered, self.clock(), too_old)
+            return
+        try:
+            operation_url = await self.clients.compute.start(asking.vm_id)
+        except AzureRefusedError as refusal:
+            if refusal.failure.code == OWN_PACE:
+                in_turn = self.clock() + (refusal.failure.retry_after or timedelta())
+                await self._withdraw(
+                    asking, etag, gathered, in_turn, f"its turn has not come: {refusal.failure.message}"
+                )
+                return
+            refused = asking.refused(refusal.failure, counts=True)
+            log_start_refused(signal, asking, refusal.failure, needs_somebody(refused, self.clock()))
+            if refusal.failure.code != NO_ANSWER:
+                await self._start_refused(decision.vm, asking, etag, refusal.failure, roll)
+        else:
+            log_start_accepted(signal, asking)
+            await self._start_accepted(asking, etag, operation_url)
+
+    async def _withdraw(
+        self, asking: Recovery, etag: str | None, gathered: Gathered, until: datetime, why: str
+    ) -> None:
+        case = gathered.situation.open_recovery
+        before = case.attempt if case else None
+        wait = Wait(until, why, obstacle_since=asking.obstacle_since or self.clock())
+        await self._record_answer(asking, etag, lambda row: row.withdrawn(before), wait, self.clock())
+
+    async def _start_accepted(self, asking: Recovery, etag: str | None, operation_url: str | None) -> None:
+        now = self.clock()
+        look_again = Wait(now + self.policy.news_of_a_start, f"start request {asking.attempts} accepted")
+        await self._record_answer(asking, etag, lambda row: row.accepted(operation_url), look_again, now)
+
+    async def _start_refused(self, vm: Vm, asking: Recovery, etag: str | None, failure: Failure, roll: float) -> None:
+        now = self.clock()
+        decision = await self._pool_after(failure, vm, asking, now, roll)
+        counts = counts_as_attempt(failure)
+        await self._record_answer(
+            asking, etag, lambda row: row.refused(failure, counts=counts, not_before=decision.until), decision, now
+        )
+
+    async def _record_answer(
+        self,
+        asking: Recovery,
+        etag: str | None,
+        answered: Callable[[Recovery], Recovery],
+        decision: Wait,
+        now: datetime,
+    ) -> None:
+        """Save Azure's answer, also where somebody added evidence to the row while we were asking.
+
+        Where that does not succeed, the follow-up that was put before the request finds out what came of it.
+        """
+        row, row_etag = asking, etag
+        for _ in range(TRIES):
+            try:
+                await self._save_answer(answered(row), row_etag, decision, now)
+            except ChangedMeanwhileError:
+                stored = await self.clients.store.load(asking.vm_id)
+                if stored.value is None or stored.etag is None or not _is_same_attempt(stored.value, asking):
+                    return
+                row, row_etag = stored.value, stored.etag
+            else:
+                return
+
+    async def _save_answer(self, recovery: Recovery, etag: str | None, decision: Wait, now: datetime) -> None:
+        decision = noticed_if_it_lasts(decision, recovery, now)
+        waiting = _waiting(recovery, decision)
+        await self._follow_up(waiting, decision.until, now)
+        waiting = await self._notified(waiting, decision, now)
+        with _followed_up():
+            await self.clients.store.save(waiting, etag)
+
+    async def _pool_after(self, failure: Failure, vm: Vm, asking: Recovery, now: datetime, roll: float) -> Wait:
+        """Decide how to go on after a refusal, and save what it says about the pool."""
+
+        def refuse(pool: Pool) -> tuple[Wait, Pool | None]:
+            wait = decide_after_failure(failure, vm, asking, pool, self.policy, now, roll)
+            return wait, wait.pool
+
+        return await self.gates.ask(pool_of(vm), refuse)
+
+
+@contextmanager
+def _followed_up() -> Iterator[None]:
+    """Note on what fails in here that the follow-up is on the queue: one message more for each try would be many."""
+    try:
+        yield
+    except StoreFailedError as problem:
+        raise StoreFailedError(problem.failure, problem.what, followed_up=True) from problem
+
+
+def _waiting(recovery: Recovery, wait: Wait) -> Recovery:
+    return recovery.waiting(wait.until, wait.reason, notice=wait.notice, obstacle_since=wait.obstacle_since)
+
+
+def _is_kept(situation: Situation, decision: Decision) -> bool:
+    """Whether a stop goes into a row of its own: of a VM that is shown, or may be there though nobody shows it."""
+    return situation.vm is not None or situation.shown is not None or isinstance(decision, Requeue)
+
+
+def _is_same_attempt(recovery: Recovery, asking: Recovery) -> bool:
+    same_case = recovery.is_open and recovery.recovery_id == asking.recovery_id
+    return same_case and recovery.attempt == asking.attempt
+
+
+def _follow_up_serves(situation: Situation, decision: Wait, now: datetime) -> bool:
+    """Whether the follow-up that is on the queue already comes in time."""
+    recovery = situation.open_recovery
+    if recovery is None or recovery.wake_at is None or situation.signal.kind is SignalKind.FOLLOW_UP:
+        return False
+    return now < recovery.wake_at <= decision.until

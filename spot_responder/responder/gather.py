@@ -1,0 +1,186 @@
+"""Gather: find out what is true about one VM before anything is decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.decisions.evidence import Evidence
+from spot_responder.decisions.pools import pool_of
+from spot_responder.decisions.recoveries import Absence, AttemptState, Outcome
+from spot_responder.decisions.situations import Operation, Situation
+from spot_responder.intake.signals import Signal, SignalKind, Source
+from spot_responder.intake.vms import PowerState
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from spot_responder.decisions.pools import PoolId
+    from spot_responder.decisions.recoveries import Recovery
+    from spot_responder.intake.vms import Vm, VmId
+    from spot_responder.responder.ports import Clients
+
+_ON_ITS_WAY_UP: Final = frozenset({PowerState.STARTING, PowerState.CREATING})
+_SAYS_ENOUGH: Final = _ON_ITS_WAY_UP | {PowerState.RUNNING}
+"""In these states the operation behind the start can tell nothing that matters."""
+
+
+_CLOSED_WHILE_UP: Final = frozenset({Outcome.RESTORED, Outcome.RUNS_WITHOUT_US})
+
+_ONLY_HINTS: Final = frozenset({SignalKind.FOLLOW_UP, SignalKind.EVICTED, SignalKind.UNAVAILABLE})
+"""What says nothing that would end a case whose VM is held at its pool's gate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """A situation, when its gathering began, and the ETag of the row it was gathered from.
+
+    ``gate``: the pool whose gate the decision rests on, if it rests on one. That changes so often that it is looked at
+    only at the moment of the decision (``responder/pool_gates.py``).
+    """
+
+    situation: Situation
+    begun_at: datetime
+    etag: str | None
+    gate: PoolId | None = None
+
+
+async def gather_rows(signal: Signal, clients: Clients, begun_at: datetime) -> Gathered | None:
+    """Give what is known of a VM without a look at it: its row, and whether it may be held at its pool's gate.
+
+    ``None`` for a follow-up that is stale, and for an echo of our own start.
+    """
+    stored = await clients.store.load(signal.vm_id)
+    recovery = stored.value
+    if signal.kind is SignalKind.FOLLOW_UP and not _is_valid_follow_up(signal, recovery):
+        return None
+    if recovery is not None and _is_echo(signal, recovery):
+        return None
+    evidence = (recovery.evidence if recovery else Evidence()).with_signal(signal)
+    is_open = recovery is not None and recovery.is_open
+    noted = Absence(signal.unseen_since, signal.unseen_since) if signal.unseen_since else None
+    absence = recovery.absence if recovery and is_open else noted
+    situation = Situation(signal, None, recovery, evidence, absence=absence)
+    rows = Gathered(situation, begun_at, stored.etag)
+    is_held = recovery is not None and is_open and recovery.seen_held_at is not None
+    return replace(rows, gate=recovery.pool) if recovery and is_held and signal.kind in _ONLY_HINTS else rows
+
+
+async def recognise(rows: Gathered, clients: Clients, restart_tag: str) -> Gathered:
+    """Add what Resource Graph knows of a VM that Azure has just evicted.
+
+    In a mass eviction that and its pool's gate are enough to see that others are tried first, and each look costs one
+    of ARM's reads.
+
+    Raises:
+        AzureRefusedError: if Azure did not let us look.
+    """
+    known = rows.situation
+    if known.signal.kind is not SignalKind.EVICTED or known.open_recovery is not None:
+        return rows
+    vm = await clients.graph.confirm(known.signal.vm_id)
+    if vm is None or not vm.is_covered(restart_tag):
+        return rows
+    return replace(rows, situation=replace(known, vm=vm), gate=pool_of(vm))
+
+
+async def look(rows: Gathered, clients: Clients, restart_tag: str) -> Gathered:
+    """Add a look at the VM to what the rows say.
+
+    Raises:
+        AzureRefusedError: if Azure did not let us look.
+    """
+    known = rows.situation
+    seen = await _look_at(known, clients, restart_tag)
+    vm = seen.vm
+    if vm is None:
+        return replace(rows, situation=_absent(known, seen.shown, rows.begun_at), gate=None)
+    situation = replace(known, vm=vm, evidence=known.evidence.with_annotation(vm.annotation), absence=None)
+    situation = replace(situation, operation=await _operation(situation, vm, clients))
+    return replace(rows, situation=situation, gate=pool_of(vm) if _concerns_the_pool(situation, vm) else None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """``vm``: as ARM shows it, or Resource Graph where that is enough; ``shown``: what Resource Graph shows."""
+
+    vm: Vm | None
+    shown: Vm | None = None
+
+
+def _absent(known: Situation, shown: Vm | None, now: datetime) -> Situation:
+    evidence = known.evidence.with_annotation(shown.annotation) if shown else known.evidence
+    before = known.absence or Absence(now, now)
+    absence = replace(before, unseen_since=None if shown else before.unseen_since or now)
+    return replace(known, vm=None, shown=shown, evidence=evidence, absence=absence)
+
+
+async def _look_at(situation: Situation, clients: Clients, restart_tag: str) -> _Seen:
+    """Ask Resource Graph and, where anything may rest on it, ARM: the graph may be minutes old.
+
+    An owner's stop is not dropped on the graph's word: the tag may be younger than the graph.
+    """
+    signal, recovery = situation.signal, situation.open_recovery
+    if recovery is not None and recovery.attempt_under_way:
+        return await _look_at_what_may_come_up(signal.vm_id, clients)
+    known = situation.vm or await clients.graph.confirm(signal.vm_id)
+    matters = recovery is not None or signal.kind is SignalKind.STOPPED_BY_OWNER
+    if known and not (known.is_spot and matters) and not known.is_covered(restart_tag):
+        return _Seen(known, known)
+    return _joined(await clients.compute.current(signal.vm_id), known)
+
+
+async def _look_at_what_may_come_up(vm_id: VmId, clients: Clients) -> _Seen:
+    """Ask ARM first: of a VM that is up or on its way, nothing that only Resource Graph knows matters."""
+    current = await clients.compute.current(vm_id)
+    if current is not None and current.power_state in _SAYS_ENOUGH:
+        return _Seen(current)
+    return _joined(current, await clients.graph.confirm(vm_id))
+
+
+def _joined(current: Vm | None, shown: Vm | None) -> _Seen:
+    return _Seen(shown.with_current(current) if shown and current else current, shown)
+
+
+async def _operation(situation: Situation, vm: Vm, clients: Clients) -> Operation | None:
+    attempt = situation.attempt
+    if attempt is None or attempt.operation_url is None or vm.power_state in _SAYS_ENOUGH:
+        return None
+    return await clients.compute.operation(attempt.operation_url)
+
+
+def _is_valid_follow_up(signal: Signal, recovery: Recovery | None) -> bool:
+    """Whether it is the one that is waited for, or one that was put just before the row was saved, or not saved."""
+    if recovery is None or not recovery.is_open or signal.sequence is None:
+        return False
+    return signal.sequence >= recovery.sequence
+
+
+def _is_echo(signal: Signal, recovery: Recovery) -> bool:
+    """Whether it tells nothing new: of an open case that its VM is down, or that the start Azure accepted has begun.
+
+    The follow-up looks; in a storm there are two such signals for each VM.
+    """
+    if not recovery.is_open:
+        return _came_up_as_we_saw(signal, recovery)
+    if recovery.evidence.with_signal(signal) != recovery.evidence:
+        return False
+    if signal.kind is SignalKind.UNAVAILABLE:
+        return recovery.evidence.evicted_at is not None
+    accepted = recovery.attempt_under_way is not None and recovery.attempt_under_way.state is AttemptState.ACCEPTED
+    return accepted and signal.kind is SignalKind.STARTED and signal.source is Source.HEALTH_ANNOTATION
+
+
+def _came_up_as_we_saw(signal: Signal, recovery: Recovery) -> bool:
+    """Whether it tells no more than the look that closed the case: that the VM runs, and nothing is settled by that."""
+    if signal.kind is not SignalKind.STARTED or recovery.outcome not in _CLOSED_WHILE_UP:
+        return False
+    if recovery.evidence.evicted_at or recovery.evidence.owner_stopped_at:
+        return False
+    occurred_at, closed_at = signal.occurred_at, recovery.closed_at
+    return occurred_at is not None and closed_at is not None and occurred_at <= closed_at
+
+
+def _concerns_the_pool(situation: Situation, vm: Vm) -> bool:
+    started = situation.open_recovery is not None and situation.open_recovery.attempts > 0
+    return vm.power_state is PowerState.DEALLOCATED or (vm.power_state is PowerState.RUNNING and started)

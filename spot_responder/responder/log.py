@@ -1,0 +1,198 @@
+"""The log: one line for each decision, as one JSON object, so that an operator can read it and a query can count it.
+
+No token, claim, address or operation URL is ever among the fields.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.command_line import CommandLine
+from spot_responder.decisions.notices import needs_somebody
+from spot_responder.decisions.pools import pool_of
+from spot_responder.decisions.situations import Close, Wait
+from spot_responder.intake.signals import SignalKind
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from spot_responder.decisions.event_path import EventPath
+    from spot_responder.decisions.health import Activity
+    from spot_responder.decisions.recoveries import Notice, Recovery
+    from spot_responder.decisions.situations import Decision, Situation
+    from spot_responder.intake.azure_errors import Failure
+    from spot_responder.intake.signals import Signal
+    from spot_responder.intake.vms import VmId
+
+_ABOUT_ACCESS: Final = (
+    "where it is a matter of rights, assign the role of infra/responder-role.json on its subscription or resource group"
+)
+_NO_LOGIN: Final = (
+    "nothing was asked of Azure: see that the app has its managed identity, and that AZURE_CLIENT_ID is the id of that"
+)
+
+LOG: Final = logging.getLogger("spot_responder")
+
+
+def keep_libraries_quiet() -> None:
+    """Let nobody but us log below WARNING: what leaves the Functions worker is paid for.
+
+    It sends whatever the root logger lets pass, and sets that to INFO before it loads the app; Azure's SDKs log each
+    request and each answer at INFO. Here who may speak is named, not who may not: that goes for new libraries as well.
+    """
+    logging.getLogger().setLevel(logging.WARNING)
+    LOG.setLevel(logging.INFO)
+
+
+def log_decision(
+    situation: Situation, decision: Decision, now: datetime, recovery: Recovery | None = None, *, dry_run: bool = False
+) -> None:
+    """Log what was decided about one VM, and why. ``recovery`` is the case as it is now, where there is one."""
+    recovery = recovery or situation.open_recovery
+    fields = _of_signal(situation.signal) | {
+        "decision": type(decision).__name__.lower(),
+        "reason": decision.reason,
+        "power_state": str(situation.vm.power_state) if situation.vm else None,
+        "evidence": str(situation.evidence.verdict),
+        "recovery": recovery.recovery_id if recovery else None,
+        "opened_by": str(recovery.opened_by) if recovery else None,
+        "attempts": recovery.attempts if recovery else None,
+        "pool": str(pool_of(situation.vm)) if situation.vm else None,
+        "needs": str(needs) if recovery and recovery.is_open and (needs := needs_somebody(recovery, now)) else None,
+        "dry_run": dry_run or None,
+    }
+    if isinstance(decision, Wait):
+        fields |= {"until": decision.until.isoformat()} | _of_failure(decision.failure)
+    if isinstance(decision, Close):
+        fields |= {"outcome": str(decision.outcome)} | _down(recovery.down_since if recovery else None, now)
+    _write(logging.INFO, "decision", fields)
+
+
+def log_start_accepted(signal: Signal, recovery: Recovery) -> None:
+    """Log that Azure took a start request."""
+    _write(logging.INFO, "start accepted", _of_attempt(signal, recovery))
+
+
+def log_start_refused(signal: Signal, recovery: Recovery, failure: Failure, needs: Notice | None = None) -> None:
+    """Log that Azure refused a start request at once."""
+    _write(logging.WARNING, "start refused", _of_attempt(signal, recovery) | _of_failure(failure) | _of_need(needs))
+
+
+def log_start_failed(signal: Signal, recovery: Recovery, failure: Failure, needs: Notice | None = None) -> None:
+    """Log that a start which Azure had taken came to nothing."""
+    _write(logging.WARNING, "start failed", _of_attempt(signal, recovery) | _of_failure(failure) | _of_need(needs))
+
+
+def log_status_not_shown(problem: str) -> None:
+    """Log that the status page could not be shown, and what to do about it."""
+    _write(logging.WARNING, "status not shown", {"reason": problem})
+
+
+def log_let_go(signal: Signal, reason: str) -> None:
+    """Log that a hint could not be looked into, and what that means: nobody tells of an owner's stop again."""
+    is_stop = signal.kind is SignalKind.STOPPED_BY_OWNER
+    then = "the stop is forgotten, and the VM may be started" if is_stop else "the sweep raises it again"
+    _write(logging.WARNING, "let go", _of_signal(signal) | {"reason": f"{reason}; {then}"})
+
+
+def log_lasting(activity: Activity, since: datetime, problem: str, vm_id: VmId | None = None) -> None:
+    """Log that the app is kept from what it does, for so long that it does not pass by itself, as it seems."""
+    about: dict[str, object] = {"activity": str(activity), "vm": str(vm_id) if vm_id else None}
+    _write(logging.ERROR, "lasting failure", about | {"since": since.isoformat(), "reason": problem})
+
+
+def log_put_back(signal: Signal, reason: str) -> None:
+    """Log that a signal could not be looked into and comes back later."""
+    _write(logging.WARNING, "put back", _of_signal(signal) | {"reason": reason})
+
+
+def log_denied(signal: Signal, problem: str, failure: Failure) -> None:
+    """Log that we may not look at a VM, or cannot for want of a token, and what to do about it."""
+    what_to_do = _NO_LOGIN if failure.lacks_token else _ABOUT_ACCESS
+    _write(logging.ERROR, "denied", _of_signal(signal) | {"reason": problem, "what_to_do": what_to_do})
+
+
+def log_not_ours(reason: str) -> None:
+    """Log that an event has nothing to tell us."""
+    _write(logging.INFO, "not ours", {"reason": reason})
+
+
+def log_unreadable(problem: str) -> None:
+    """Log that a message is no event, and what to do about it."""
+    what_to_do = (
+        "the host tries it again and then moves it to signals-poison; look who writes such messages to the queue, "
+        f"and try a copy with: {CommandLine()('read-event', 'FILE')}"
+    )
+    _write(logging.ERROR, "unreadable", {"reason": problem, "what_to_do": what_to_do})
+
+
+def log_odd_row(where: str, problem: str) -> None:
+    """Log that a row of a query's result or of a table is left out, so that it does not stop the others."""
+    _write(logging.WARNING, "odd row", {"reason": f"{where}: {problem}"})
+
+
+def log_sweep(found: int, overdue: int, busy: int, path: EventPath) -> None:
+    """Log what a sweep found, how many recoveries were opened by whom, and each subscription whose path is silent.
+
+    The alarm ``event-path-silent`` goes by the latter: its rule is ``event_paths``, and stands nowhere else.
+    """
+    counts: dict[str, object] = {"opened_by_sweep": path.found_by_sweep, "opened_by_events": path.told_by_event}
+    _write(logging.INFO, "sweep", {"found": found, "overdue": overdue, "busy": busy} | counts)
+    for silent in path.silent:
+        fields: dict[str, object] = {
+            "subscription": silent.subscription_id,
+            "vms": silent.vms,
+            "found_at": silent.last_found_at.isoformat(),
+            "told_at": silent.last_told_at.isoformat() if silent.last_told_at else None,
+            "what_to_do": "look at the subscription's system topics, their event subscriptions and dead letters",
+        }
+        _write(logging.WARNING, "event path silent", fields)
+
+
+def log_untold(recovery: Recovery, problem: str) -> None:
+    """Log that an outcome could not be published; the history has it all the same."""
+    reason = f"the outcome {recovery.outcome} was not published: {problem}; check OUTCOMES_TOPIC_ENDPOINT and its role"
+    _write(logging.ERROR, "untold", {"vm": str(recovery.vm_id), "recovery": recovery.recovery_id, "reason": reason})
+
+
+def log_unnoticed(recovery: Recovery, notice: Notice, problem: str) -> None:
+    """Log that a notice could not be published; the next look tries again."""
+    reason = f"the notice {notice} was not published: {problem}; check OUTCOMES_TOPIC_ENDPOINT and its role"
+    _write(
+        logging.WARNING, "unnoticed", {"vm": str(recovery.vm_id), "recovery": recovery.recovery_id, "reason": reason}
+    )
+
+
+def _of_signal(signal: Signal) -> dict[str, object]:
+    return {
+        "vm": str(signal.vm_id),
+        "signal": str(signal.kind),
+        "source": str(signal.source),
+        "detail": signal.detail or None,
+        "occurred_at": signal.occurred_at.isoformat() if signal.occurred_at else None,
+    }
+
+
+def _down(since: datetime | None, now: datetime) -> dict[str, object]:
+    """Give how long the VM was down, in seconds."""
+    return {"down_s": round((now - since).total_seconds(), 3)} if since else {}
+
+
+def _of_attempt(signal: Signal, recovery: Recovery) -> dict[str, object]:
+    return _of_signal(signal) | {"recovery": recovery.recovery_id, "attempts": recovery.attempts}
+
+
+def _of_need(needs: Notice | None) -> dict[str, object]:
+    return {"needs": str(needs)} if needs else {}
+
+
+def _of_failure(failure: Failure | None) -> dict[str, object]:
+    return {"failure": str(failure.kind), "code": failure.code, "message": failure.message} if failure else {}
+
+
+def _write(level: int, event: str, fields: dict[str, object]) -> None:
+    told = {"event": event} | {name: value for name, value in fields.items() if value is not None}
+    # In ASCII: some readers break lines at U+2028, and half a surrogate pair would cost the whole line.
+    LOG.log(level, "%s", json.dumps(told))

@@ -1,0 +1,110 @@
+"""The gates of pools, as one process passes them: who asks at the same moment shares one read and one write.
+
+In a mass eviction hundreds ask one gate within seconds. Each with a read and a write of its own, they would be in each
+other's way, and the more of them the more often.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from spot_responder.responder.ports import ChangedMeanwhileError, GateChangedError
+
+if TYPE_CHECKING:
+    from spot_responder.decisions.pools import Pool, PoolId
+    from spot_responder.responder.ports import Store
+
+GATE_TRIES: Final = 20
+"""Other instances change gates too; each time that somebody else was first, there is one less of them."""
+
+type Question[T] = Callable[[Pool], tuple[T, Pool | None]]
+"""Takes the gate as it is now; gives an answer, and the gate as it is to be: ``None`` leaves it as it is.
+
+It may be asked again, with what the gate is then, before its answer counts.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    question: Question[Any]
+    answer: asyncio.Future[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    value: Any = None
+    error: Exception | None = None
+
+    def give(self, to: asyncio.Future[Any]) -> None:
+        if self.error is None:
+            to.set_result(self.value)
+        else:
+            to.set_exception(self.error)
+
+
+@dataclass(slots=True)
+class Gates:
+    """The gates of all pools; one for the whole process."""
+
+    store: Store
+    _lines: dict[PoolId, list[_Asked]] = field(default_factory=dict)
+    _keepers: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def ask[T](self, pool_id: PoolId, question: Question[T]) -> T:
+        """Answer a question about a pool's gate, after what it makes of the gate is saved.
+
+        Raises:
+            ChangedMeanwhileError: if other instances change the gate all the time.
+        """
+        asked = _Asked(question, asyncio.get_running_loop().create_future())
+        if pool_id in self._lines:
+            self._lines[pool_id].append(asked)
+        else:
+            self._lines[pool_id] = [asked]
+            keeper = asyncio.create_task(self._keep(pool_id))
+            self._keepers.add(keeper)
+            keeper.add_done_callback(self._keepers.discard)
+        return await asyncio.shield(asked.answer)
+
+    async def _keep(self, pool_id: PoolId) -> None:
+        """Answer all who stand in line, and those who come meanwhile."""
+        while line := self._lines[pool_id]:
+            self._lines[pool_id] = []
+            try:
+                await self._answer(pool_id, line)
+            except Exception as error:  # noqa: BLE001 - nothing is swallowed: each who asked gets it
+                for asked in line:
+                    asked.answer.set_exception(error)
+        del self._lines[pool_id]
+
+    async def _answer(self, pool_id: PoolId, line: list[_Asked]) -> None:
+        for _ in range(GATE_TRIES):
+            stored = await self.store.load_pool(pool_id)
+            pool, answers = _answers(stored.value, line)
+            try:
+                if pool != stored.value:
+                    await self.store.save_pool(pool, stored.etag)
+            except GateChangedError:
+                continue
+            for asked, answer in zip(line, answers, strict=True):
+                answer.give(asked.answer)
+            return
+        message = f"the gate of {pool_id} changed {GATE_TRIES} times"
+        raise ChangedMeanwhileError(message)
+
+
+def _answers(pool: Pool, line: list[_Asked]) -> tuple[Pool, list[_Answer]]:
+    """Ask one after the other, each with the gate as the one before has left it."""
+    answers = []
+    for asked in line:
+        try:
+            value, changed = asked.question(pool)
+        except Exception as error:  # noqa: BLE001 - it goes to who asked: what is wrong with one VM is nothing to others
+            answers.append(_Answer(error=error))
+        else:
+            pool = pool if changed is None else changed
+            answers.append(_Answer(value))
+    return pool, answers

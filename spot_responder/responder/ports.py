@@ -1,0 +1,155 @@
+"""The doors to Azure that the responder goes through, as it wants them to be.
+
+``spot_responder.clients`` opens them with Azure's SDKs; the tests open them onto a world with a virtual clock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date, datetime, timedelta
+
+    from spot_responder.decisions.health import Activity, Failing
+    from spot_responder.decisions.pools import Pool, PoolId
+    from spot_responder.decisions.recoveries import Notice, Recovery
+    from spot_responder.decisions.situations import Operation
+    from spot_responder.intake.azure_errors import Failure
+    from spot_responder.intake.vms import Vm, VmId
+
+
+class AzureRefusedError(Exception):
+    """Azure said no, or nothing at all, to a request of ours; ``failure`` says why and when to come back."""
+
+    def __init__(self, failure: Failure, what: str) -> None:
+        """Say what was asked for: ``what`` completes the sentence "Azure refused to …"."""
+        super().__init__(f"Azure refused to {what}: {failure.code} ({failure.kind}): {failure.message}")
+        self.failure = failure
+
+
+class StoreFailedError(Exception):
+    """Our own tables said no, or nothing at all: what was about to be read or saved was not, as far as we know."""
+
+    def __init__(self, failure: Failure, what: str, *, followed_up: bool = False) -> None:
+        """Say what was asked for: ``what`` completes the sentence "Storage failed to …".
+
+        ``followed_up``: the follow-up that the row was to wait for is on the queue.
+        """
+        super().__init__(f"Storage failed to {what}: {failure.code}: {failure.message}")
+        self.failure, self.what, self.followed_up = failure, what, followed_up
+
+
+class OddRowError(Exception):
+    """A VM's row is not as this release writes it. What it remembers of its owner's wish is not to be guessed at."""
+
+
+class ChangedMeanwhileError(Exception):
+    """Somebody else saved the row since it was loaded: look again before acting."""
+
+
+class GateChangedError(Exception):
+    """Somebody else saved the pool's gate since it was loaded: decide again on what it is now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored[T]:
+    """What is kept in a row, and the row's ETag; no ETag, no row yet."""
+
+    value: T
+    etag: str | None
+
+
+class Graph(Protocol):
+    """Azure Resource Graph."""
+
+    async def confirm(self, vm_id: VmId) -> Vm | None:
+        """Give the VM's facts, which may be minutes old; ``None`` if the graph has no such VM, or may not show it."""
+
+    async def deallocated_spot_vms(self, restart_tag: str) -> Sequence[VmId]:
+        """Give all Spot VMs that are deallocated and carry the tag, as far as the graph knows."""
+
+
+class Compute(Protocol):
+    """Azure Resource Manager's Compute provider: the truth of this moment."""
+
+    async def current(self, vm_id: VmId) -> Vm | None:
+        """Give the VM as it is now, or ``None`` if there is none."""
+
+    async def start(self, vm_id: VmId) -> str | None:
+        """Ask for a start and return once it is accepted, with the operation's address where Azure gave one."""
+
+    async def operation(self, operation_url: str) -> Operation:
+        """Tell how the operation behind an accepted start is doing; never raises, so that a look goes on."""
+
+
+class Store(Protocol):
+    """The four tables. Each call raises ``StoreFailedError`` where they fail."""
+
+    async def load(self, vm_id: VmId) -> Stored[Recovery | None]:
+        """Load the VM's row. Raises ``OddRowError``."""
+
+    async def save(self, recovery: Recovery, etag: str | None) -> str:
+        """Save the row as it was loaded and changed; give its new ETag. Raises ``ChangedMeanwhileError``."""
+
+    async def load_pool(self, pool_id: PoolId) -> Stored[Pool]:
+        """Load a pool's gate; a pool without a row is open."""
+
+    async def save_pool(self, pool: Pool, etag: str | None) -> None:
+        """Save a pool's gate. Raises ``GateChangedError``."""
+
+    async def all_recoveries(self) -> Sequence[Stored[Recovery]]:
+        """Load every row, open or remembered."""
+
+    async def closed_between(self, first: date, last: date) -> Sequence[Recovery]:
+        """Load the recoveries of the history that were closed on these days (UTC), both included."""
+
+    async def forget(self, stored: Stored[Recovery]) -> None:
+        """Delete a row, unless it changed meanwhile."""
+
+    async def write_history(self, recovery: Recovery) -> None:
+        """Write a closed recovery into the history, its outcome to be published; twice is once."""
+
+    async def unpublished(self, since: datetime) -> Sequence[Recovery]:
+        """Give the recoveries of the history, from the day of ``since`` on, whose outcome was not published yet."""
+
+    async def failing(self) -> Sequence[Failing]:
+        """Give what the app as a whole does not succeed in."""
+
+    async def note_failing(self, failing: Failing) -> Failing:
+        """Note that an activity fails; give it with the time since when it does."""
+
+    async def note_success(self, activity: Activity) -> None:
+        """Forget that an activity failed."""
+
+    async def note_published(self, recovery: Recovery) -> None:
+        """Note in the history that the outcome was published."""
+
+
+class Queue(Protocol):
+    """The queue ``signals``. Where it fails, the SDK's own error ends the call: the host brings the message again."""
+
+    async def put(self, event: Mapping[str, object], delay: timedelta) -> None:
+        """Put an event on the queue, to be seen after ``delay``."""
+
+
+class Outcomes(Protocol):
+    """Whoever wants to be told."""
+
+    async def publish(self, recovery: Recovery) -> None:
+        """Publish a closed recovery's outcome. Raises ``AzureRefusedError``."""
+
+    async def notify(self, recovery: Recovery, notice: Notice, now: datetime) -> bool:
+        """Publish something about an open recovery; answer whether anybody is told. Raises ``AzureRefusedError``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """The five doors to Azure."""
+
+    graph: Graph
+    compute: Compute
+    store: Store
+    queue: Queue
+    outcomes: Outcomes

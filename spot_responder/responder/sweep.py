@@ -1,0 +1,100 @@
+"""The slow timer's work: find VMs that no signal told of, tell what was not told, forget what is over."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import batched
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.decisions.event_path import WINDOW, event_path
+from spot_responder.decisions.health import Activity, Failing
+from spot_responder.intake.own_messages import sweep_found_event
+from spot_responder.responder.log import log_sweep
+from spot_responder.responder.ports import StoreFailedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from spot_responder.intake.vms import VmId
+    from spot_responder.responder.act import Actor
+    from spot_responder.responder.ports import Clients
+
+UNTOLD_AT_MOST: Final = timedelta(days=2)
+"""An outcome that could not be published for so long is in the history only."""
+
+REFUSED_AT_MOST: Final = 3
+"""So many outcomes in a row that the topic does not take, and the others wait for the next sweep."""
+
+PUT_AT_ONCE: Final = 32
+"""So many finds go on the queue at once: one after the other, 10,000 of them would take longer than a call may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """One sweep. ``clock`` gives the time in UTC, ``new_id`` a fresh id."""
+
+    clients: Clients
+    actor: Actor
+    restart_tag: str
+    clock: Callable[[], datetime]
+    new_id: Callable[[], str]
+
+    async def run(self) -> int:
+        """Raise a hand for every VM that needs us and that nothing told of; give how many. Forget what is over.
+
+        A sweep that fails, or dies, leaves a note in the table ``health``: since when none has come to its end.
+        """
+        await self._note_begun()
+        try:
+            found = await self._find()
+        except Exception as problem:
+            now = self.clock()
+            await self.actor.note_failing(Failing(Activity.SWEEP, now, now, str(problem)))
+            raise
+        await self.actor.note_success(Activity.SWEEP)
+        return found
+
+    async def _note_begun(self) -> None:
+        """Note that this sweep may not come to its end, with the reason that an earlier one has left, if any."""
+        now, reason = self.clock(), "the latest one did not come to its end"
+        with suppress(StoreFailedError):
+            # What is noted is no reason to sweep or not: where tables fail, the sweep itself tells of it.
+            before = [each.reason for each in await self.clients.store.failing() if each.activity is Activity.SWEEP]
+            await self.clients.store.note_failing(Failing(Activity.SWEEP, now, now, next(iter(before), reason)))
+
+    async def _find(self) -> int:
+        now, store = self.clock(), self.clients.store
+        rows = await store.all_recoveries()
+        overdue = {row.value.vm_id for row in rows if row.value.is_overdue(now)}
+        busy = {row.value.vm_id for row in rows if row.value.is_open} - overdue
+        await self._raise_hands(overdue, now)
+        for row in rows:
+            if not row.value.is_open and not row.value.recorded:
+                await self.actor.tell(row.value, row.etag)
+            elif not row.value.is_worth_remembering(now):
+                await store.forget(row)
+        await self._publish_what_is_untold(now)
+        # Last, since it may be throttled: what we know ourselves must not wait for that.
+        candidates = await self.clients.graph.deallocated_spot_vms(self.restart_tag)
+        found = set(candidates) - overdue - busy
+        await self._raise_hands(found, now)
+        history = await store.closed_between((now - WINDOW).date(), now.date())
+        path = event_path([*history, *(row.value for row in rows)], now)
+        log_sweep(len(found), len(overdue), len(busy), path)
+        return len(found) + len(overdue)
+
+    async def _publish_what_is_untold(self, now: datetime) -> None:
+        refused = 0
+        for closed in await self.clients.store.unpublished(now - UNTOLD_AT_MOST):
+            refused = 0 if await self.actor.publish(closed) else refused + 1
+            if refused == REFUSED_AT_MOST:
+                # The topic is out: it would not take the others either.
+                return
+
+    async def _raise_hands(self, vm_ids: set[VmId], now: datetime) -> None:
+        for some in batched(sorted(vm_ids, key=str), PUT_AT_ONCE, strict=False):
+            events = [sweep_found_event(vm_id, now, self.new_id()) for vm_id in some]
+            await asyncio.gather(*(self.clients.queue.put(event, timedelta()) for event in events))

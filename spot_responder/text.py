@@ -1,0 +1,46 @@
+"""How amounts are written for people, and how texts that come from anybody are made fit to be shown. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+_MINUTE_S: Final = 60
+_HOUR_S: Final = 3600
+_DAY_S: Final = 86_400
+_LEFT_OUT: Final = " … "
+
+
+def span(duration: timedelta) -> str:
+    """Write how long something takes, in the two largest units that matter."""
+    seconds = round(duration.total_seconds())
+    if seconds < _MINUTE_S:
+        return f"{seconds} s"
+    if seconds < _HOUR_S:
+        return f"{seconds // _MINUTE_S} min {seconds % _MINUTE_S} s"
+    if seconds < _DAY_S:
+        return f"{seconds // _HOUR_S} h {seconds % _HOUR_S // _MINUTE_S} min"
+    return f"{seconds // _DAY_S} d {seconds % _DAY_S // _HOUR_S} h"
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """Write a number with its word: ``1 VM``, ``3 VMs``."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def one_line(text: object) -> str:
+    """Put a text on one line; what is not printable, as an escape or a mark that turns the direction, becomes ``?``."""
+    return "".join(char if char.isprintable() else "?" for char in " ".join(str(text).split()))
+
+
+def shortened(text: str, at_most: int) -> str:
+    """Cut a text of any length, and keep its beginning and its end: either may be what matters.
+
+    A list of reasons has the one that counts last, an id its name, a sentence what it is about first.
+    """
+    if len(text) <= at_most:
+        return text
+    end = at_most // 3
+    return f"{text[: at_most - end - len(_LEFT_OUT)]}{_LEFT_OUT}{text[len(text) - end :]}"

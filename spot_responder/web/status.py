@@ -1,0 +1,91 @@
+"""Answers who asks for the status over HTTP: a page for browsers, JSON for programs, by what they accept."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
+
+from spot_responder.command_line import CommandLine
+from spot_responder.operators.gather import look_around
+from spot_responder.operators.ports import CouldNotLookError
+from spot_responder.operators.views.json_form import json_form
+from spot_responder.responder.log import log_status_not_shown
+from spot_responder.responder.ports import AzureRefusedError
+from spot_responder.web.views.page import status_page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
+    from datetime import datetime
+
+    from spot_responder.operators.ports import OperatorDoors
+    from spot_responder.operators.views.status import Overview
+    from spot_responder.settings import Settings
+
+HTML: Final = "text/html"
+JSON: Final = "application/json"
+_TEXT: Final = "text/plain"
+_OFFERED: Final = (JSON, HTML)
+"""Who takes anything is a program: every browser asks for HTML by its name."""
+
+HEADERS: Final[Mapping[str, str]] = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Vary": "Accept",
+    "X-Content-Type-Options": "nosniff",
+}
+"""The key may stand in the page's address: it must not leave the browser, nor stay in a cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An answer over HTTP; its headers are ``HEADERS``."""
+
+    status: int
+    media_type: str
+    body: str
+
+
+async def show_status(
+    accept: str,
+    open_doors: Callable[[], AbstractAsyncContextManager[OperatorDoors]],
+    settings: Settings,
+    now: datetime,
+) -> Shown:
+    """Look around, and show it as ``accept`` (the request's header, ``""`` where it has none) asks for."""
+    wanted = _wanted(accept)
+    if wanted is None:
+        return Shown(HTTPStatus.NOT_ACCEPTABLE, _TEXT, f"the status is there as {HTML} and as {JSON}\n")
+    # What programs get is what `status --json` prints; what people read, they copy.
+    command = CommandLine(local=settings.is_of_a_laptop and wanted == HTML)
+    try:
+        async with open_doors() as doors:
+            overview = await look_around(doors, settings, now, command)
+    except (CouldNotLookError, AzureRefusedError) as problem:
+        # What an operator would do about its own login does not help the app's identity.
+        why = problem.what if isinstance(problem, CouldNotLookError) else str(problem)
+        log_status_not_shown(why)
+        told = f"the status cannot be shown: {why}. Where to begin: {command('doctor')}\n"
+        return Shown(HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, told)
+    return Shown(HTTPStatus.OK, wanted, _written(overview, wanted, command))
+
+
+def _wanted(accept: str) -> str | None:
+    if not accept.strip():
+        return JSON
+    # A charset that is asked for as well is that of all JSON and of our HTML.
+    asked = [(kind.partition(";")[0].strip(), quality) for kind, quality in parse_accept_header(accept, MIMEAccept)]
+    best: str | None = MIMEAccept(asked).best_match(_OFFERED)
+    return best
+
+
+def _written(overview: Overview, media_type: str, command: CommandLine) -> str:
+    if media_type == HTML:
+        return status_page(overview, command)
+    return json.dumps(json_form(overview), indent=2) + "\n"

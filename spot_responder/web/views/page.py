@@ -1,0 +1,209 @@
+"""The status page, as HTML: what ``status`` says, for a browser. No script, nothing from elsewhere. Pure.
+
+Names, reasons and Azure's messages come from anybody: every text goes through ``_text``, and nothing else does.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from html import escape
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.decisions.event_path import EventPathStanding, whether_events_arrive
+from spot_responder.operators.views.status import gate, headline, held_and_up, how_many, is_well, pool_names
+from spot_responder.operators.views.vm_names import names
+from spot_responder.text import count, span
+from spot_responder.web.views.charts import bar_chart
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from spot_responder.command_line import CommandLine
+    from spot_responder.decisions.event_path import EventPath
+    from spot_responder.operators.views.figures import Figures
+    from spot_responder.operators.views.open_recovery import OpenCase
+    from spot_responder.operators.views.problems import Problem
+    from spot_responder.operators.views.status import Overview, PoolState
+
+MOST_CASES: Final = 50
+"""So many open recoveries are shown one by one."""
+
+STYLE: Final = """
+:root { color-scheme: light dark; --ink: #1b2733; --soft: #5b6b7a; --line: #d9e0e6; --paper: #fbfcfd; --card: #ffffff;
+  --good: #17724a; --notice: #8a5a00; --bad: #b3261e; --bar: #3d6f9e; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e3e9ef; --soft: #9aa8b5; --line: #2d3945; --paper: #12181e;
+  --card: #19212a; --good: #5cc99a; --notice: #e0b154; --bad: #ff8a80; --bar: #6fa3d4; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 1.25rem; max-width: 58rem; color: var(--ink); background: var(--paper);
+  font: 16px/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
+header { display: flex; flex-wrap: wrap; gap: 0 1rem; align-items: baseline; justify-content: space-between; }
+h1 { font-size: 1.05rem; margin: 0; } h2 { font-size: 1.05rem; margin: 2rem 0 .5rem; } h3 { font-size: .95rem;
+  margin: 0; font-weight: 600; }
+p { margin: .25rem 0; } ul { list-style: none; margin: 0; padding: 0; } code { font-size: .875em; }
+.soft { color: var(--soft); font-size: .875rem; }
+.headline { font-size: 1.6rem; line-height: 1.25; font-weight: 650; margin: 1.25rem 0 .5rem; }
+.card { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; padding: .75rem 1rem;
+  margin: .5rem 0; }
+.name { font-weight: 650; } .tag { font-size: .8rem; font-weight: 600; margin-left: .5rem; }
+.good { color: var(--good); } .notice { color: var(--notice); } .bad { color: var(--bad); }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(17rem, 100%), 1fr)); gap: .5rem; }
+.charts .card { margin: 0; } svg { display: block; margin-top: .5rem; width: 100%; height: auto; }
+svg text { fill: var(--ink); font-size: 12px; font-weight: 400; } svg .name { fill: var(--soft); font-weight: 400; }
+svg rect { fill: var(--bar); }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1rem; margin: 0; } dd { margin: 0; }
+dt { color: var(--soft); }
+"""
+_TONES: Final = {"held": "notice", "starting": "good", "refused": "notice", "waiting": "notice"}
+
+
+def status_page(overview: Overview, command: CommandLine) -> str:
+    """Write the page. ``command`` writes the commands that are advised."""
+    return "".join(
+        (
+            '<!doctype html><html lang="en"><head><meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>{_text(headline(overview))} · Spot Responder</title><style>{STYLE}</style></head><body>",
+            f"<header><h1>Spot Responder</h1>{_soft(f'{_day_and_time(overview.at)}; all times are UTC')}</header>",
+            _summary(overview),
+            _section(f"Open recoveries: {len(overview.cases)}", _cases(overview, command)),
+            _held(overview),
+            _section("Pools that are not open", _pools(overview)),
+            _flow(overview),
+            _charts(overview.figures),
+            "</body></html>",
+        )
+    )
+
+
+def _text(text: object) -> str:
+    return escape(str(text))
+
+
+def _soft(text: str) -> str:
+    return f'<p class="soft">{_text(text)}</p>'
+
+
+def _summary(overview: Overview) -> str:
+    is_calm = is_well(overview) or (overview.cases and not overview.problems)
+    tone = "bad" if overview.problems else "good" if is_calm else "notice"
+    dry = '<p class="notice">DRY_RUN is true: nothing is started.</p>' if overview.dry_run else ""
+    problems = "".join(_problem(each) for each in overview.problems)
+    return f'<p class="headline {tone}">{_text(headline(overview))}</p>{dry}{_cards([problems]) if problems else ""}'
+
+
+def _problem(problem: Problem) -> str:
+    return f'<p>{_text(problem.what)}</p><p class="soft">mend: <code>{_text(problem.mend)}</code></p>'
+
+
+def _section(title: str, items: Iterable[str]) -> str:
+    cards = _cards(items)
+    return f"<section><h2>{_text(title)}</h2>{cards}</section>" if cards else ""
+
+
+def _cards(items: Iterable[str]) -> str:
+    cards = "".join(f'<li class="card">{item}</li>' for item in items)
+    return f"<ul>{cards}</ul>" if cards else ""
+
+
+def _cases(overview: Overview, command: CommandLine) -> list[str]:
+    """Write those that are down for longest; hundreds of them nobody reads."""
+    cards = [_case(each, overview.at) for each in overview.cases[:MOST_CASES]]
+    more = len(overview.cases) - len(cards)
+    return [*cards, _soft(f"and {more} more: {command('status')}")] if more else cards
+
+
+def _case(case: OpenCase, now: datetime) -> str:
+    look = "no look is due" if case.next_look_at is None else f"next look {_away(case.next_look_at, now)}"
+    facts = f"down for {span(now - case.down_since)}, {count(case.start_requests, 'start request')}, {look}"
+    overdue = ' <span class="bad">overdue</span>' if case.is_overdue else ""
+    said = f'<p class="soft">Azure said: {_text(case.azure_said)}</p>' if case.azure_said else ""
+    return (
+        f'<span class="name">{_text(case.vm_id.name)}</span>'
+        f'<span class="tag {_TONES[case.standing]}">{_text(case.standing)}</span>'
+        f"<p>{_text(case.reason)}{_text(_held_since(case))}</p>{said}"
+        f'<p class="soft">{_text(facts)}{overdue}</p>{_soft(_place(case))}'
+    )
+
+
+def _held_since(case: OpenCase) -> str:
+    return f" (since {_day_and_time(case.held_at)})" if case.held_at else ""
+
+
+def _place(case: OpenCase) -> str:
+    pool = f"{case.pool}, " if case.pool else ""
+    return f"{pool}resource group {case.vm_id.resource_group}, subscription {case.vm_id.subscription_id}"
+
+
+def _held(overview: Overview) -> str:
+    held = held_and_up(overview)
+    called = names(each.vm_id for each in held)
+    cards = (
+        f'<span class="name">{_text(called[each.vm_id])}</span>{_soft(f"since {_day_and_time(each.held_at)}")}'
+        for each in held
+    )
+    return _section("Held by an operator", cards)
+
+
+def _pools(overview: Overview) -> Iterable[str]:
+    called = pool_names(overview.pools)
+    return (_pool(each, called[each.pool_id], overview.at) for each in overview.pools)
+
+
+def _pool(pool: PoolState, called: str, now: datetime) -> str:
+    how = gate(pool, _away(pool.closed_until, now))
+    refusals = f"refused {count(pool.refusals, 'time')} in a row, {count(pool.starts_under_way, 'start')} under way"
+    return f'<span class="name">{_text(called)}</span><p>{_text(how)}</p>{_soft(refusals)}'
+
+
+def _flow(overview: Overview) -> str:
+    queues, path, now = overview.queues, overview.event_path, overview.at
+    places = (
+        ("signals", "on the queue or waiting for its time", queues.signals),
+        ("signals-poison", "the host gave up on", queues.poison),
+        ("event-dead-letters", "blobs: Event Grid could not deliver what is in them", queues.dead_letters),
+    )
+    why = {unseen.place: unseen.why for unseen in queues.unseen}
+    lines = "".join(
+        _line(name, f"could not look ({why.get(name, what)})" if number is None else f"{number} ({what})")
+        for name, what, number in places
+    )
+    arrive = whether_events_arrive(path, lambda time: _away(time, now) if time else "-")
+    events = f'<dt>event path</dt><dd class="{_path_tone(path)}">{_text(arrive)}</dd>'
+    covered = _line("Spot VMs that the app sees", how_many(overview.coverage))
+    return f"<section><h2>Covered, and told</h2><dl>{covered}{events}{lines}</dl></section>"
+
+
+def _line(name: str, text: str) -> str:
+    return f"<dt>{_text(name)}</dt><dd>{_text(text)}</dd>"
+
+
+def _path_tone(path: EventPath) -> str:
+    return {EventPathStanding.WORKS: "good", EventPathStanding.SILENT: "bad"}.get(path.standing, "")
+
+
+def _charts(figures: Figures) -> str:
+    median = figures.median_restore_s
+    half = "nobody was restored" if median is None else f"half within {span(timedelta(seconds=median))}"
+    evicted = f"{sum(each.number for each in figures.evictions)} in all"
+    failed = f"{sum(each.number for each in figures.failures)} in all"
+    charts = [
+        ("Evictions a day", evicted, figures.evictions),
+        ("Time to restore", half, figures.restore_times),
+        ("Start requests that failed", failed, figures.failures),
+    ]
+    cards = "".join(
+        f'<div class="card"><h3>{_text(title)}</h3>{_soft(summed)}{bar_chart(title, counts) if counts else ""}</div>'
+        for title, summed, counts in charts
+    )
+    return f'<section><h2>The last 7 days</h2><div class="charts">{cards}</div></section>'
+
+
+def _day_and_time(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M:%S}"
+
+
+def _away(time: datetime, now: datetime) -> str:
+    clock = f"{time:%H:%M:%S}" if time.date() == now.date() else _day_and_time(time)
+    gap = time - now
+    return f"{clock} ({span(-gap)} ago)" if time < now else f"{clock} (in {span(gap)})"

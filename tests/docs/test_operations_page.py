@@ -1,0 +1,81 @@
+"""The operator's page keeps step with what it tells of: alarms, assumptions, settings of the deployment."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PAGE = (REPOSITORY / "docs" / "operations.md").read_text(encoding="utf-8")
+ASSUMPTIONS = (REPOSITORY / "docs" / "azure-assumptions.md").read_text(encoding="utf-8")
+
+
+def test_each_assumption_about_azure_has_a_command_that_verifies_it() -> None:
+    """An assumption that is added needs a way to find out."""
+    believed = set(re.findall(r"^\| ([EQGCR]\d+) \|", ASSUMPTIONS, re.MULTILINE))
+    verified = set(re.findall(r"^- ([EQGCR]\d+) .*`.+`", PAGE, re.MULTILINE))
+    assert len(believed) > 50
+    assert believed - verified == set()
+    assert verified - believed == set()
+
+
+def test_each_choice_of_the_laptop_is_named() -> None:
+    """They are looked at in passing."""
+    chosen = set(re.findall(r"^\| (L\d+) \|", ASSUMPTIONS, re.MULTILINE))
+    assert chosen - set(re.findall(r"\bL\d+\b", PAGE)) == set()
+
+
+def test_each_alarm_has_its_advice() -> None:
+    """Whoever is woken finds a line that says what to do."""
+    alarms = {path.stem.removeprefix("alarm-") for path in (REPOSITORY / "queries" / "logs").glob("alarm-*.kql")}
+    advised = set(re.findall(r"^\| `([a-z-]+)` \|", PAGE, re.MULTILINE))
+    assert alarms == advised
+
+
+def test_what_is_set_before_a_deployment_is_what_the_deployment_reads() -> None:
+    """A name that nobody reads would be set in vain."""
+    read = (REPOSITORY / "infra" / "main.parameters.json").read_text(encoding="utf-8")
+    known = set(re.findall(r"\$\{([A-Z_]+)", read))
+    told = set(re.findall(r"azd env set ([A-Z_]+)", PAGE)) | {"EXISTING_ARM_TOPICS", "EXISTING_MAINTENANCE_TOPICS"}
+    assert told <= known
+    assert json.loads(read)["parameters"]
+
+
+def _section(heading: str) -> str:
+    return re.split(rf"^## \d+\. {heading}", PAGE, flags=re.MULTILINE)[1].split("\n## ")[0]
+
+
+def test_whoever_removes_it_is_told_of_all_that_stands_outside_its_own_groups() -> None:
+    """Rights, definitions and event subscriptions that no deletion of a group takes away."""
+    removal = _section("Deploy") + _section("Upgrade, remove, cost")
+    for command, what in [
+        ("role assignment list", "roleDefinitionName=='Spot Responder $GONE'"),
+        ("role definition delete", 'Spot Responder $GONE"'),
+        ("role assignment delete", 'EventGrid Data Sender"'),
+        ("role assignment delete", 'Tag Contributor"'),
+        ("policy assignment delete", "spot-responder-add-tag"),
+        ("policy definition delete", "Spot VMs ask to be restarted after an eviction"),
+        ("eventgrid system-topic event-subscription delete", "--subscription $GONE"),
+        ("monitor metrics alert delete", "--subscription $GONE"),
+        ("group delete", "--subscription $GONE"),
+        ("group delete", "--subscription $SUB"),
+    ]:
+        assert re.search(rf"az {command}\b.*{re.escape(what)}|{re.escape(what)}.*az {command}\b", removal), (
+            command,
+            what,
+        )
+    policy = (REPOSITORY / "infra" / "policy" / "main.bicep").read_text(encoding="utf-8")
+    assert "displayName: 'Spot VMs ask to be restarted after an eviction'" in policy
+
+
+def test_each_block_of_commands_says_in_which_subscription_it_works() -> None:
+    """There may be several: a command that asks whichever was chosen last could delete in the wrong one."""
+    for block in re.findall(r"^```\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL):
+        if "az account set -s" not in block:
+            commands = re.findall(r"\baz [a-z][^`|;)\n]*", block)
+            assert [
+                one
+                for one in commands
+                if not re.search(r"--subscription |--ids\b|--resource-id /subscriptions/|^az (login|ad) ", f"{one} ")
+            ] == []
