@@ -27,17 +27,17 @@ def responder() -> Responder:
     """Put the responder together when the first signal needs it: Azure's SDKs take their time to import."""
     from spot_responder.clients.connections import connect  # noqa: PLC0415 - see above
 
-    clients = connect(SETTINGS)
+    ports = connect(SETTINGS)
     if SETTINGS.opentelemetry:
         from spot_responder.responder.spans import SpanMarker  # noqa: PLC0415 - not everybody has the package
 
         LOG.addFilter(SpanMarker())
     return Responder(
-        clients=clients,
-        gates=Gates(clients.store),
+        ports=ports,
+        gates=Gates(ports.store),
         settings=SETTINGS,
         clock=lambda: datetime.now(UTC),
-        roll=random.random,
+        jitter=random.random,
         new_id=lambda: str(uuid.uuid4()),
     )
 
@@ -70,7 +70,7 @@ async def on_event(event: func.EventGridEvent) -> None:
     arg_name="timer", schedule="%SWEEP_SCHEDULE%" if os.environ.get("SWEEP_SCHEDULE", "").strip() else DEFAULT_SCHEDULE
 )
 async def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host insists on it
-    """Raise a hand for every VM that needs us and that no event told of."""
+    """Put a find on the queue for every VM that needs us and that no event told of."""
     with invocation("sweep"):
         await responder().sweep()
 

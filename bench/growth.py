@@ -11,11 +11,11 @@ from bench.scenarios import BEGIN, MINUTE, SECOND, Scenario
 from bench.stage import Counted, CountedLimits, PromptEvents, play_responder
 from localazure.virtual.app import Deployment
 from localazure.virtual.azure import VirtualAzure
-from localazure.virtual.wire import Door
+from localazure.virtual.wire import RequestKind
 from spot_responder.decisions.policy import Policy
 
 if TYPE_CHECKING:
-    from localazure.virtual.wire import Passage
+    from localazure.virtual.wire import Fate
 
 SIZES: Final = (100, 1000, 10_000)
 
@@ -28,12 +28,12 @@ class CountedSweep(Counted):
         super().__init__()
         self.graph_before_first_put = 0
 
-    def of(self, door: Door, target: str) -> Passage:
+    def of(self, request_kind: RequestKind, target: str) -> Fate:
         """Let it through."""
-        passage = super().of(door, target)
-        if not self.requests[Door.QUEUE_PUT]:
-            self.graph_before_first_put = self.requests[Door.GRAPH]
-        return passage
+        fate = super().of(request_kind, target)
+        if not self.requests[RequestKind.QUEUE_PUT]:
+            self.graph_before_first_put = self.requests[RequestKind.GRAPH]
+        return fate
 
 
 def handling(vms: int) -> dict[str, Any]:
@@ -53,13 +53,13 @@ PATIENCE: Final = 60 * MINUTE
 
 
 def sweep(vms: int) -> dict[str, Any]:
-    """Sweep over so many VMs that are down and that nobody told of; the rows are those of cases that are over."""
+    """Sweep over so many VMs that are down and that nobody told of; the rows are those of recoveries that are over."""
     requests = CountedSweep()
     with VirtualAzure(
         BEGIN,
         Deployment(Policy(), sweep_every=10 * MINUTE),
-        passages=requests,
-        carriage=PromptEvents(),
+        fault_plan=requests,
+        event_fault_plan=PromptEvents(),
         limits=CountedLimits(),
     ) as azure:
         for number in range(vms):
@@ -77,7 +77,7 @@ def sweep(vms: int) -> dict[str, Any]:
             azure.run_for(MINUTE)
         return {
             "graph_pages": requests.graph_before_first_put,
-            "signals_put": requests.requests[Door.QUEUE_PUT],
+            "signals_put": requests.requests[RequestKind.QUEUE_PUT],
             "processor_ms_per_vm": round(processor_s * 1000 / vms, 2),
             "bytes_per_row": round(sum(len(json.dumps(row)) for row, _ in rows) / len(rows)) if rows else None,
         }

@@ -23,7 +23,7 @@ def measure(host_json: Path) -> dict[str, Any]:
     """Let a hundred VMs run for a day, and nothing befall them."""
     requests = Counted()
     with VirtualAzure(
-        BEGIN, Deployment(Policy()), passages=requests, carriage=PromptEvents(), limits=CountedLimits()
+        BEGIN, Deployment(Policy()), fault_plan=requests, event_fault_plan=PromptEvents(), limits=CountedLimits()
     ) as azure:
         for number in range(VMS):
             azure.world.add_vm(f"vm-{number:03d}", tags=TAG)
@@ -33,6 +33,6 @@ def measure(host_json: Path) -> dict[str, Any]:
     return {
         "vms": VMS,
         "executions_a_day": sweeps,
-        "requests_a_day": {door.name.lower(): count for door, count in requests.requests.items()},
+        "requests_a_day": {request_kind.name.lower(): count for request_kind, count in requests.requests.items()},
         "queue_looks_a_day_while_an_instance_is_up": int(_DAY / polling),
     }

@@ -15,7 +15,7 @@ from localazure.virtual.azure import VirtualAzure
 from localazure.virtual.clock import VirtualClock
 from localazure.virtual.compute import ComputeDouble
 from localazure.virtual.graph import GraphDouble
-from localazure.virtual.wire import SMOOTH, Door, SmoothPassages, Wire
+from localazure.virtual.wire import SMOOTH, NoFaults, RequestKind, Wire
 from localazure.world.azure_errors import Refused
 from localazure.world.happenings import ActionSucceeded, Annotated
 from localazure.world.machines import PowerState
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from bench.scenarios import Scenario
-    from localazure.virtual.wire import Passage
+    from localazure.virtual.wire import Fate
     from localazure.world.happenings import Happening
     from localazure.world.machines import Machine
     from localazure.world.operations import StartCall
@@ -36,16 +36,16 @@ _LOOK: Final = 10 * SECOND
 _LAGS: Final = Lags()
 
 
-class Counted(SmoothPassages):
-    """Lets every request through, in 50 ms, and counts them by door."""
+class Counted(NoFaults):
+    """Lets every request through, in 50 ms, and counts them by kind."""
 
     def __init__(self) -> None:
         """Begin with none."""
-        self.requests: Counter[Door] = Counter()
+        self.requests: Counter[RequestKind] = Counter()
 
-    def of(self, door: Door, _target: str) -> Passage:
+    def of(self, request_kind: RequestKind, _target: str) -> Fate:
         """Let it through."""
-        self.requests[door] += 1
+        self.requests[request_kind] += 1
         return SMOOTH
 
 
@@ -140,8 +140,8 @@ def play_responder(scenario: Scenario, instances: int = 1, name: str = "responde
         Deployment(Policy(), instances=instances),
         chance=Random(0),  # noqa: S311 - no secret
         durations=scenario.durations,
-        passages=requests,
-        carriage=PromptEvents(),
+        fault_plan=requests,
+        event_fault_plan=PromptEvents(),
         limits=limits,
     ) as azure:
         scenario.set_up(azure.world, azure.clock)
@@ -218,7 +218,8 @@ def _played(name: str, scenario: Scenario, world: World, requests: Counted, limi
         failed_starts=calls - succeeded,
         throttled=dict(limits.refused),
         requests={
-            door.name.lower(): count for door, count in sorted(requests.requests.items(), key=lambda one: one[0].name)
+            request_kind.name.lower(): count
+            for request_kind, count in sorted(requests.requests.items(), key=lambda one: one[0].name)
         },
     )
 

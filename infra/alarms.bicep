@@ -98,13 +98,13 @@ var alarms = [
     query: loadTextContent('../queries/logs/alarm-gave-up.kql')
   }
   {
-    name: 'untold'
+    name: 'unpublished'
     title: 'outcomes that were not published'
     severity: 3
     every: 'PT1H'
     window: 'PT1H'
     eachBy: []
-    query: loadTextContent('../queries/logs/alarm-untold.kql')
+    query: loadTextContent('../queries/logs/alarm-unpublished.kql')
   }
 ]
 

@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Final
 
 from localazure.virtual.app import POISON_AT, Deployment
 from localazure.virtual.azure import VirtualAzure
-from localazure.virtual.wire import Door
+from localazure.virtual.wire import RequestKind
+from soak.faults import REFUSALS, FaultRates, Faults, Outage
 from soak.mutations import Mutator, read_payloads
 from soak.schedule import TAG, TEN
-from soak.weather import REFUSALS, Climate, Outage, Weather
 from spot_responder.decisions.policy import Policy
 from spot_responder.intake.payloads import UnreadableEvent, parse_body
 from spot_responder.intake.signals import Signal, SignalKind, read_event, read_signal
@@ -67,12 +67,12 @@ def fuzz(seed: int) -> Fuzzed:
     """Give one world a number of messages; the same ones for the same seed."""
     chance = Random(seed)  # noqa: S311 - no secret
     fuzzed = Fuzzed()
-    weather = Weather(Climate(), chance)
-    with VirtualAzure(TEN, Deployment(Policy()), chance=chance, passages=weather) as azure:
-        weather.tell_time_by(azure.clock)
+    faults = Faults(FaultRates(), chance)
+    with VirtualAzure(TEN, Deployment(Policy()), chance=chance, fault_plan=faults) as azure:
+        faults.tell_time_by(azure.clock)
         _set_the_scene(azure)
         if chance.random() < 0.5:  # noqa: PLR2004 - as often as not
-            _shut_a_door(azure, weather, chance)
+            _begin_an_outage(azure, faults, chance)
         ids = [machine.vm_id for machine in azure.world.machines()]
         mutator = Mutator(chance, ids, f"{azure.clock.now():%Y-%m-%dT}", _payloads())
         azure.app.failed = lambda message, error: _note_failure(fuzzed, message, error)
@@ -82,7 +82,7 @@ def fuzz(seed: int) -> Fuzzed:
             azure.app.put(body, timedelta(seconds=chance.uniform(0, 600)))
         azure.run_for(ALL_OVER_WITHIN)
         fuzzed.looks = azure.app.handled - before
-        _judge(azure, weather, fuzzed)
+        _judge(azure, faults, fuzzed)
     return fuzzed
 
 
@@ -103,11 +103,11 @@ def _set_the_scene(azure: VirtualAzure) -> None:
     azure.run_for(timedelta(minutes=2))
 
 
-def _shut_a_door(azure: VirtualAzure, weather: Weather, chance: Random) -> None:
-    """Let Azure not answer for a while, so that signals are put back, as they are."""
-    door = chance.choice((Door.GRAPH, Door.VM_READ, Door.ROW_READ, Door.ROW_WRITE))
+def _begin_an_outage(azure: VirtualAzure, faults: Faults, chance: Random) -> None:
+    """Let Azure not answer for a while, so that signals are requeued, as they are."""
+    request_kind = chance.choice((RequestKind.GRAPH, RequestKind.VM_READ, RequestKind.ROW_READ, RequestKind.ROW_WRITE))
     now = azure.clock.now()
-    weather.outages.append(Outage(door, now, now + timedelta(minutes=9), chance.choice(REFUSALS[door])))
+    faults.outages.append(Outage(request_kind, now, now + timedelta(minutes=9), chance.choice(REFUSALS[request_kind])))
 
 
 def _message(mutator: Mutator, chance: Random, fuzzed: Fuzzed) -> str | bytes:
@@ -150,10 +150,10 @@ def _note_failure(fuzzed: Fuzzed, message: Message | None, error: Exception) -> 
         fuzzed.broken.append(f"crash: handle raised {error!r} for {what}")
 
 
-def _judge(azure: VirtualAzure, weather: Weather, fuzzed: Fuzzed) -> None:
+def _judge(azure: VirtualAzure, faults: Faults, fuzzed: Fuzzed) -> None:
     poison = azure.app.storage.poison
-    fuzzed.starts, fuzzed.poison = len(weather.starts), len(poison)
-    fuzzed.broken += [f"start: {vm_id} at {at:%H:%M:%S}" for at, vm_id in weather.starts]
+    fuzzed.starts, fuzzed.poison = len(faults.starts), len(poison)
+    fuzzed.broken += [f"start: {vm_id} at {at:%H:%M:%S}" for at, vm_id in faults.starts]
     fuzzed.broken += [
         f"place: still on the queue after {ALL_OVER_WITHIN}: {_begin(one.body)}" for one in azure.app.messages
     ]

@@ -199,7 +199,7 @@ class _Story:
             self.laptop.world.set_capacity(machine.pool, None)
 
     async def until_all_is_over(self) -> bool:
-        """Wait until every VM that was evicted runs, and every case is closed and told. Give whether it was in time."""
+        """Wait until every evicted VM runs and every recovery is closed and told. Give whether it was in time."""
         deadline = self.laptop.clock.now() + _PATIENCE
         while self.laptop.clock.now() < deadline:
             if all(machine.running_at for machine in self.laptop.world.machines()) and await self._is_all_told():
@@ -248,7 +248,7 @@ def _closings(laptop: Laptop) -> list[JsonObject]:
 
 
 def _told_twice(laptop: Laptop, evicted: list[Machine], history: list[dict[str, Any]]) -> Iterator[str]:
-    """Find VMs, each evicted once, with more than one case in the history, and cases that were told in two ways.
+    """Find VMs, each evicted once, with several recoveries in the history, and recoveries told in two ways.
 
     That the same is published again under the same id is allowed: who listens tells by the id.
     """
@@ -267,7 +267,7 @@ def _told_twice(laptop: Laptop, evicted: list[Machine], history: list[dict[str, 
         words.setdefault(str(event["id"]), set()).add(_outcome_of(event))
     for recovery_id, told in words.items():
         if len(told) > 1 or len(said.get(recovery_id, ())) > 1:
-            yield f"told twice: case {recovery_id} ended in {', '.join(sorted(told))}: {said.get(recovery_id)}"
+            yield f"told twice: recovery {recovery_id} ended in {', '.join(sorted(told))}: {said.get(recovery_id)}"
 
 
 def _outcome_of(event: JsonObject) -> str:
@@ -284,7 +284,7 @@ def _untold(
     for machine in evicted:
         key = machine.vm_id.lower()
         if key in still_open:
-            yield f"untold: the case of {machine.name} is not over: {still_open[key]}"
+            yield f"untold: the recovery of {machine.name} is not over: {still_open[key]}"
         elif told.get(key) != _RESTORED:
             yield f"untold: that {machine.name} was restored; told was {told.get(key, 'nothing')}"
 

@@ -49,7 +49,7 @@ def _is_evicted(seen: Seen, machine: Machine) -> bool:
     looks_like_a_stop = "VirtualMachineDeallocationInitiated" in annotations
     must_be_told = seen.deployment.policy.restart_when is RestartWhen.EVICTED or looks_like_a_stop
     # What Resource Graph does not show yet was not there when it was told.
-    behind = LOOK + seen.weather.climate.longest_graph_lag
+    behind = LOOK + seen.faults.rates.longest_graph_lag
     return not must_be_told or any(
         is_eviction(told.happening, machine.vm_id, evicted_at)
         and all(is_tagged(each.tags) for each in conditions(machine, told.at - behind, told.at))

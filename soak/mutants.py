@@ -41,15 +41,19 @@ class Mutant:
 
 MUTANTS: Final = (
     Mutant(
-        "safe", "the tag is not asked for", "decisions/decide.py", "elif not vm.has_tag(policy.restart_tag):", "elif False:"
+        "safe",
+        "the tag is not asked for",
+        "decisions/decide.py",
+        "elif not vm.has_tag(policy.restart_tag):",
+        "elif False:",
     ),
     Mutant("safe", "any VM counts as Spot", "decisions/decide.py", "if not vm.is_spot:", "if False:"),
     Mutant(
         "safe",
         "ARM is not asked before a start: the graph's word is taken",
         "responder/gather.py",
-        "    return _joined(await clients.compute.current(signal.vm_id), known)\n",
-        "    return _joined(known or await clients.compute.current(signal.vm_id), known)\n",
+        "    return _joined(await ports.compute.current(signal.vm_id), known)\n",
+        "    return _joined(known or await ports.compute.current(signal.vm_id), known)\n",
     ),
     Mutant(
         "safe",
@@ -126,14 +130,14 @@ MUTANTS: Final = (
     Mutant("polite", "no budget", "decisions/decide.py", "        _budget,\n    )", "    )"),
     Mutant(
         "polite",
-        "a signal is put back at once, without a pause",
+        "a signal is requeued at once, without a pause",
         "responder/refused_looks.py",
-        "        await self.clients.queue.put(again, delay)\n",
-        "        await self.clients.queue.put(again, timedelta())\n",
+        "        await self.ports.queue.put(again, delay)\n",
+        "        await self.ports.queue.put(again, timedelta())\n",
     ),
     Mutant(
         "polite",
-        "a follow-up that replaced itself is put back as well",
+        "a follow-up that replaced itself is requeued as well",
         "responder/refused_looks.py",
         "elif not (problem.followed_up and signal.kind is SignalKind.FOLLOW_UP):",
         "else:",
@@ -186,7 +190,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "told",
-        "the case before is not recorded when the next is opened",
+        "the recovery before is not recorded when the next is opened",
         "responder/act.py",
         "if before is not None and not before.is_open and not before.recorded:",
         "if False:",
@@ -195,12 +199,12 @@ MUTANTS: Final = (
         "told",
         "an outcome that could not be published is not told again",
         "responder/sweep.py",
-        "        await self._publish_what_is_untold(now)\n",
+        "        await self._publish_again(now)\n",
         "",
     ),
     Mutant(
         "told",
-        "a case that ended just before we died is not told again",
+        "a recovery that ended just before we died is not told again",
         "responder/sweep.py",
         "            if not row.value.is_open and not row.value.recorded:\n",
         "            if False:\n",

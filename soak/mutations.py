@@ -143,7 +143,7 @@ class Mutator:
             lambda event: {"data": event},
             lambda event: {**_first(other), **_first(event)},
             lambda event: {**_first(event), "data": _first(other).get("data")},
-            lambda event: {**_first(event), "putback": self._odd(), "waited": self._odd()},
+            lambda event: {**_first(event), "requeued": self._odd(), "waited": self._odd()},
             lambda event: {**_first(event), "type": _first(other).get("type"), "eventType": None},
         )
 

@@ -19,7 +19,7 @@ MOST_LOOKS_AN_HOUR: Final = 400
 
 MOST_FOLLOW_UPS: Final = 8
 """Valid ones of one VM on the queue at once: one, and what crashes and lost answers leave behind. Besides, each event
-that is put back because our tables cannot be written leaves one (docs/promises.md §3)."""
+that is requeued because our tables cannot be written leaves one (docs/promises.md §3)."""
 
 
 def impolite(seen: Seen) -> Iterator[str]:
@@ -43,7 +43,7 @@ def most_starts_an_hour(seen: Seen) -> int:
     """
     window = HOUR - LOOK - seen.clocks_apart()
     times: dict[str, list[datetime]] = {}
-    for at, vm_id in seen.weather.starts:
+    for at, vm_id in seen.faults.starts:
         times.setdefault(vm_id, []).append(at)
     return max((_most_within(window, each) for each in times.values()), default=0)
 
@@ -61,7 +61,7 @@ def _most_within(window: timedelta, times: list[datetime]) -> int:
 def _asked_too_soon(seen: Seen) -> Iterator[str]:
     patience = LOOK + seen.clocks_apart()
     for known_at, slow_down in seen.slow_downs:
-        for at, vm_id in seen.weather.starts:
+        for at, vm_id in seen.faults.starts:
             if vm_id == slow_down.vm_key and known_at < at < slow_down.until - patience:
                 not_before = f"{slow_down.until:%d %H:%M:%S}"
                 yield f"polite: {vm_id} was asked for at {at:%d %H:%M:%S}, Azure had said not before {not_before}"

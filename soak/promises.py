@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from localazure.virtual.app import Deployment, Message
     from localazure.virtual.azure import VirtualAzure
     from localazure.world.happenings import Happening
-    from soak.weather import Weather
+    from soak.faults import Faults
 
 _ON_THE_WAY: Final = frozenset({PowerState.STARTING, PowerState.DEALLOCATING})
 
@@ -48,16 +48,16 @@ class Findings:
 class Witness:
     """Watches one schedule, and judges it."""
 
-    def __init__(self, azure: VirtualAzure, weather: Weather, deployment: Deployment) -> None:
+    def __init__(self, azure: VirtualAzure, faults: Faults, deployment: Deployment) -> None:
         """Begin to watch."""
-        self._seen = Seen(azure, weather, deployment)
+        self._seen = Seen(azure, faults, deployment)
         self._telling: dict[str, Happening] = {}
         azure.app.done = self._on_done
         azure.app.failed = self._on_failed
         azure.app.storage.recoveries.written = self._on_row
 
     def is_all_over(self, calm_at: datetime) -> bool:
-        """Whether nothing is to come: every VM that is due runs, every case is closed and told."""
+        """Whether nothing is to come: every VM that is due runs, every recovery is closed and told."""
         azure, seen = self._seen.azure, self._seen
         settled = all(row["outcome"] and row["recorded"] for row in seen.rows())
         there = [machine for machine in azure.world.machines() if machine.deleted_at is None]
@@ -80,7 +80,7 @@ class Witness:
         return Findings(
             seed,
             vms=len(seen.azure.world.machines()),
-            faults=seen.weather.faults,
+            faults=seen.faults.injected,
             unsafe_starts=len(unsafe),
             lost_vms=len(lost),
             unclosed=len(unclosed),
@@ -101,7 +101,7 @@ class Witness:
             seen.azure.app.clear_messages()
         waiting = [json.loads(each.body) for each in seen.azure.app.messages]
         seen.follow_ups[vm_key] = max(seen.follow_ups[vm_key], self._valid_follow_ups(vm_key, waiting))
-        slow_down = seen.weather.asked_to_slow_down.pop(asyncio.current_task(), None)
+        slow_down = seen.faults.asked_to_slow_down.pop(asyncio.current_task(), None)
         if any(each["id"] == event["id"] for each in waiting):
             seen.returns[vm_key] += event["type"] != FOLLOW_UP_TYPE
             return

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def unsafe_starts(seen: Seen) -> Iterator[str]:
     """Say of each start that should not have been why."""
-    for at, vm_id in seen.weather.starts:
+    for at, vm_id in seen.faults.starts:
         machine = seen.azure.world.machine(vm_id)
         why = _why_unsafe(seen, machine, at)
         if why:

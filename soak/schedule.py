@@ -13,13 +13,13 @@ from azure.core.exceptions import AzureError
 
 from localazure.virtual.app import Deployment
 from localazure.virtual.azure import VirtualAzure
-from localazure.virtual.wire import Door
+from localazure.virtual.wire import RequestKind
 from localazure.world.azure_errors import Refused
 from localazure.world.machines import PowerState
 from localazure.world.state import Durations
 from localazure.world.world import OWNER
+from soak.faults import REFUSALS, START_CODES, STUCK_WITH, FaultRates, Faults, Outage
 from soak.promises import Witness
-from soak.weather import REFUSALS, START_CODES, STUCK_WITH, Climate, Outage, Weather
 from spot_responder.decisions.policy import Policy, RestartWhen
 from spot_responder.intake.vms import VmId
 from spot_responder.operators.act import hold, release
@@ -39,8 +39,8 @@ _WRONG_TAGS: Final[tuple[dict[str, str], ...]] = (
     {"AttemptRestartAfterEviction": "yes"},
     {"AttemptRestart": "true"},
 )
-_OUR_OWN: Final = (Door.ROW_WRITE, Door.ROW_WRITE, Door.ROW_READ)
-"""Doors that are shut more often than others: without our own tables we know the least."""
+_OUR_OWN: Final = (RequestKind.ROW_WRITE, RequestKind.ROW_WRITE, RequestKind.ROW_READ)
+"""Kinds of requests that fail more often than others: without our own tables we know the least."""
 
 _STEP: Final = timedelta(minutes=5)
 CALM_AT_MOST: Final = timedelta(hours=26)
@@ -50,15 +50,15 @@ CALM_AT_MOST: Final = timedelta(hours=26)
 def run_schedule(seed: int) -> Findings:
     """Run one schedule, and say what was found."""
     chance = Random(seed)  # noqa: S311 - no secret
-    weather = Weather(_climate(chance), chance)
+    faults = Faults(_rates(chance), chance)
     deployment = _deployment(chance)
     with VirtualAzure(
-        TEN, deployment, chance=chance, durations=_durations(chance), passages=weather, carriage=weather
+        TEN, deployment, chance=chance, durations=_durations(chance), fault_plan=faults, event_fault_plan=faults
     ) as azure:
-        weather.tell_time_by(azure.clock)
+        faults.tell_time_by(azure.clock)
         azure.world.eviction_annotations = _eviction_annotations(chance)
-        story = Story(azure, weather, chance)
-        witness = Witness(azure, weather, deployment)
+        story = Story(azure, faults, chance)
+        witness = Witness(azure, faults, deployment)
         story.set_the_scene()
         story.let_things_happen(TEN + timedelta(minutes=chance.uniform(12, 60)))
         witness.judge_what_lasts()
@@ -68,10 +68,10 @@ def run_schedule(seed: int) -> Findings:
         return witness.findings(seed, calm_at)
 
 
-def _climate(chance: Random) -> Climate:
+def _rates(chance: Random) -> FaultRates:
     bad = chance.choice((0.0, 0.02, 0.1))
     events = chance.choice((0.0, 0.1, 0.5))
-    return Climate(
+    return FaultRates(
         refused=bad,
         start_refused=chance.choice((0.0, 0.0, 0.0, 0.9)),
         lost=bad / 2,
@@ -126,9 +126,9 @@ def be_quiet() -> None:
 class Story:
     """What happens to the VMs of one schedule."""
 
-    def __init__(self, azure: VirtualAzure, weather: Weather, chance: Random) -> None:
+    def __init__(self, azure: VirtualAzure, faults: Faults, chance: Random) -> None:
         """Tell a story of this Azure."""
-        self._azure, self._world, self._weather, self._chance = azure, azure.world, weather, chance
+        self._azure, self._world, self._faults, self._chance = azure, azure.world, faults, chance
 
     def set_the_scene(self) -> None:
         """Add VMs: most of them tagged, Spot and in one pool."""
@@ -149,14 +149,14 @@ class Story:
     def let_things_happen(self, until: datetime) -> None:
         """Let chance act, every few minutes."""
         for _ in range(self._chance.choice((0, 0, 1, 2))):
-            self._shut_a_door(until)
+            self._begin_an_outage(until)
         if self._rarely_not(0.05):
-            door, now = self._chance.choice((Door.GRAPH, Door.VM_READ)), self._azure.clock.now()
-            self._weather.outages.append(Outage(door, now, until, self._chance.choice(REFUSALS[door])))
+            request_kind, now = self._chance.choice((RequestKind.GRAPH, RequestKind.VM_READ)), self._azure.clock.now()
+            self._faults.outages.append(Outage(request_kind, now, until, self._chance.choice(REFUSALS[request_kind])))
         if self._chance.randrange(6) == 0:
             self._stick(self._chance.choice(self._world.machines()))
         if self._chance.randrange(8) == 0:
-            self._weather.logins_out.append(self._while(until))
+            self._faults.logins_out.append(self._while(until))
         acts = [act for act, weight in self._acts() for _ in range(weight)]
         while self._azure.clock.now() < until:
             self._chance.choice(acts)(self._chance.choice(self._world.machines()))
@@ -164,7 +164,7 @@ class Story:
 
     def calm_down(self) -> datetime:
         """End all that is wrong; give when."""
-        self._weather.is_calm = True
+        self._faults.is_calm = True
         # What an operator asked for in bad weather may take its time, and must not come after what is asked for now.
         self._azure.run_for(_STEP)
         for machine in self._world.machines():
@@ -240,7 +240,7 @@ class Story:
 
     def _stick(self, machine: Machine) -> None:
         """Let each start be refused for one reason, which does not pass by itself."""
-        self._weather.stuck[machine.vm_id.lower()] = self._chance.choice(STUCK_WITH)
+        self._faults.stuck[machine.vm_id.lower()] = self._chance.choice(STUCK_WITH)
 
     def _simulate_eviction(self, machine: Machine) -> None:
         if machine.deleted_at is None:
@@ -251,12 +251,12 @@ class Story:
         self._azure.clock.spawn(self._as_operator(VmId.parse(machine.vm_id), holds=self._rarely_not(0.4)))
 
     async def _as_operator(self, vm_id: VmId, *, holds: bool) -> None:
-        doors, now = self._azure.app.clients(lambda: None), self._azure.clock.now()
+        ports, now = self._azure.app.ports(lambda: None), self._azure.clock.now()
         with suppress(ChangedMeanwhileError, StoreFailedError, AzureError):
             if holds:
-                await hold(doors.store, vm_id, now, lambda: f"hold-{now.isoformat()}")
+                await hold(ports.store, vm_id, now, lambda: f"hold-{now.isoformat()}")
             else:
-                await release(doors.store, doors.queue, vm_id, now, lambda: f"release-{now.isoformat()}")
+                await release(ports.store, ports.queue, vm_id, now, lambda: f"release-{now.isoformat()}")
 
     def _as_owner(self, act: Callable[[], object]) -> None:
         try:
@@ -264,10 +264,10 @@ class Story:
         except Refused:
             return
 
-    def _shut_a_door(self, until: datetime) -> None:
-        door = self._chance.choice((*Door, *_OUR_OWN))
+    def _begin_an_outage(self, until: datetime) -> None:
+        request_kind = self._chance.choice((*RequestKind, *_OUR_OWN))
         begin, end = self._while(until)
-        self._weather.outages.append(Outage(door, begin, end, self._chance.choice(REFUSALS[door])))
+        self._faults.outages.append(Outage(request_kind, begin, end, self._chance.choice(REFUSALS[request_kind])))
 
     def _while(self, until: datetime) -> tuple[datetime, datetime]:
         begin = self._azure.clock.now() + (until - self._azure.clock.now()) * self._chance.random()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from localazure.virtual.azure import VirtualAzure
     from localazure.world.happenings import Happening
     from localazure.world.machines import Machine, PowerState
-    from soak.weather import SlowDown, Weather
+    from soak.faults import Faults, SlowDown
 
 LOOK: Final = timedelta(seconds=45)
 """A start may rest on what was true, or told, so long before it."""
@@ -45,14 +45,14 @@ class Seen:
         holds: for each VM's key, since when its row said that an operator holds it, or not.
         looks: how many messages were answered for each VM and hour.
         slow_downs: what Azure asked for that the app has taken note of, since when.
-        returns: how often messages about a VM that are no follow-ups were put back.
+        returns: how often messages about a VM that are no follow-ups were requeued.
         follow_ups: the most valid follow-ups that a VM had on the queue at once.
         refused: for each recovery, with which codes its starts were refused one after the other, and since when.
         broken: what was seen to be wrong as it happened.
     """
 
     azure: VirtualAzure
-    weather: Weather
+    faults: Faults
     deployment: Deployment
     told: list[Told] = field(default_factory=list)
     opened: dict[str, str] = field(default_factory=dict)
@@ -82,7 +82,7 @@ class Seen:
     def starts_of(self, machine: Machine) -> list[datetime]:
         """Give when starts of a VM left the app."""
         key = machine.vm_id.lower()
-        return [at for at, vm_id in self.weather.starts if vm_id == key]
+        return [at for at, vm_id in self.faults.starts if vm_id == key]
 
     def clocks_apart(self) -> timedelta:
         """Give how far the clocks of two instances are apart."""

@@ -7,7 +7,7 @@ from collections import Counter
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from localazure.virtual.wire import Door
+from localazure.virtual.wire import RequestKind
 from localazure.world.machines import PowerState
 from soak.seen import CLOCKS, LOOK, conditions, is_tagged
 from spot_responder.clients.events_topic import CLOSED_TYPE, NEEDS_SOMEBODY_TYPE
@@ -42,7 +42,7 @@ def untold(seen: Seen) -> Iterator[str]:
     open_ids = {row["recovery_id"] for row in seen.rows() if not row["outcome"]}
     for row in seen.rows():
         if not row["outcome"]:
-            yield f"told: the case of {row['vm_id']} is still open: {row['reason']}"
+            yield f"told: the recovery of {row['vm_id']} is still open: {row['reason']}"
     written = Counter(recovery_id for _, recovery_id in storage.history.rows)
     heard: dict[str, set[object]] = {}
     for event in _closings(seen):
@@ -50,7 +50,7 @@ def untold(seen: Seen) -> Iterator[str]:
     for recovery_id, vm_id in seen.opened.items():
         if recovery_id not in open_ids and (written[recovery_id] != 1 or len(heard.get(recovery_id, ())) != 1):
             yield (
-                f"told: case {recovery_id} of {vm_id} is {written[recovery_id]} times in the history"
+                f"told: recovery {recovery_id} of {vm_id} is {written[recovery_id]} times in the history"
                 f" and was told as {heard.get(recovery_id, set())}"
             )
 
@@ -75,17 +75,17 @@ def unnamed(seen: Seen) -> Iterator[str]:
     Judged only while nothing but one service of Azure is out: where our own tables fail, there is no place to say it,
     and once looks succeed again, a message that waits for its turn says nothing of now.
     """
-    weather, app = seen.weather, seen.azure.app
+    faults, app = seen.faults, seen.azure.app
     now = seen.azure.clock.now()
-    is_out = {outage.door for outage in weather.outages}
-    is_plain = not (weather.climate.refused or weather.climate.death or weather.logins_out)
-    out_since = [outage.begin for outage in weather.outages if outage.begin <= now < outage.end]
-    if not is_plain or not is_out <= {Door.GRAPH, Door.VM_READ} or not out_since:
+    is_out = {outage.request_kind for outage in faults.outages}
+    is_plain = not (faults.rates.refused or faults.rates.death or faults.logins_out)
+    out_since = [outage.begin for outage in faults.outages if outage.begin <= now < outage.end]
+    if not is_plain or not is_out <= {RequestKind.GRAPH, RequestKind.VM_READ} or not out_since:
         return
     is_said = bool(app.storage.health.rows)
     for event in (json.loads(message.body) for message in app.messages):
-        put_back_since = datetime.fromisoformat(event.get("putbacksince", "9999-01-01T00:00:00+00:00"))
-        since = max(put_back_since, *out_since)
+        requeued_since = datetime.fromisoformat(event.get("requeuedsince", "9999-01-01T00:00:00+00:00"))
+        since = max(requeued_since, *out_since)
         row = next((row for row in seen.rows() if row["vm_id"].lower() == event["subject"].lower()), None)
         blocked = row is not None and row["notice"] == "blocked"
         if now - since > NAMED_WITHIN and not is_said and not blocked and event["subject"]:
@@ -108,7 +108,7 @@ def unheard(seen: Seen, row: Mapping[str, Any]) -> Iterator[str]:
     heard = seen.azure.app.storage.heard
     is_told = any(event.type == NEEDS_SOMEBODY_TYPE and _is_of(event, row) for event in heard)
     # Between the try to tell it and the row that is judged lie two more requests, each of which may take half a minute.
-    topic_was_out = seen.weather.untold_at is not None and seen.weather.untold_at >= run[0][0] - 2 * LOOK
+    topic_was_out = seen.faults.untold_at is not None and seen.faults.untold_at >= run[0][0] - 2 * LOOK
     if not is_told and not topic_was_out:
         yield f"told: {row['vm_id']} was refused with {code}, {len(run)} times in a row, and nobody was told"
 

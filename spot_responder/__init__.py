@@ -1,1 +1,1 @@
-"""Spot Responder: brings evicted Azure Spot VMs back. Pure rooms in the middle, Azure only in ``clients``."""
+"""Spot Responder: brings evicted Azure Spot VMs back. Pure packages in the middle, Azure only in ``ports``."""

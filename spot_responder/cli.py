@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from spot_responder.command_line import PROGRAM
 from spot_responder.commands import doctor, drill, explain, history, hold, plan, read, replay, status
 from spot_responder.commands.arguments import Parser
-from spot_responder.commands.console import Paper
+from spot_responder.commands.console import Console
 from spot_responder.commands.output import complain, is_coloured, make_output_bear_anything, write_out
 from spot_responder.commands.results import StopError
 from spot_responder.commands.run import run_as_operator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import tzinfo
 
-    from spot_responder.commands.results import Answer
+    from spot_responder.commands.results import CommandResult
 
 _EXAMPLES: Final = """\
 examples:
@@ -48,10 +48,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as end:
         return write_out("", "spot-responder", int(end.code or 0))
     try:
-        answer: Answer = arguments.read(arguments) if "read" in arguments else run_as_operator(arguments, os.environ)
+        answer: CommandResult = (
+            arguments.read(arguments) if "read" in arguments else run_as_operator(arguments, os.environ)
+        )
     except StopError as stop:
-        told = json.dumps({"command": arguments.name, "error": str(stop)})
-        complain(told if arguments.json else f"{arguments.name}: {stop}")
+        text = json.dumps({"command": arguments.name, "error": str(stop)})
+        complain(text if arguments.json else f"{arguments.name}: {stop}")
         return stop.exit_code
     except KeyboardInterrupt:
         complain(f"{arguments.name}: interrupted")
@@ -59,11 +61,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return write_out(_text(answer, as_json=arguments.json), arguments.name, answer.exit_code)
 
 
-def _text(answer: Answer, *, as_json: bool) -> str:
-    if as_json or answer.told is None:
-        return json.dumps(json_form(answer.content), indent=2 if answer.told else None) + "\n"
+def _text(answer: CommandResult, *, as_json: bool) -> str:
+    if as_json or answer.text is None:
+        return json.dumps(json_form(answer.content), indent=2 if answer.text else None) + "\n"
     now = datetime.now(UTC)
-    return answer.told(Paper(now, _zone(now), is_coloured()))
+    return answer.text(Console(now, _zone(now), is_coloured()))
 
 
 def _zone(now: datetime) -> tzinfo:

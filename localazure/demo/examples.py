@@ -159,8 +159,8 @@ async def _act(story: _Story) -> None:
     await container.upload_blob("topic/subscription/2026/03/01/10/example.json", json.dumps([event | dead]))
     await story.show("replay-list", "replay", "list")
     letter = await asyncio.to_thread(run_command, ("replay", "list", "--json"), story.laptop.operator)
-    letter_id = letter.content["messages"][0]["letter"]["letter_id"]
-    await story.show("replay-put-back", "replay", "put-back", letter_id)
+    letter_id = letter.content["messages"][0]["dead_letter"]["dead_letter_id"]
+    await story.show("replay-requeue", "replay", "requeue", letter_id)
     await story.show("read-event", "read-event", EVENT)
     await story.show("read-error", "read-error", ERROR)
 

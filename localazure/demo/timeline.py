@@ -85,7 +85,7 @@ class Timeline:
                 self.tell(at, vm, f"-> {what}: {line['code']} ({line['failure']})")
             case "sweep" if line["found"]:
                 self.tell(at, "sweep", f"-> VMs that are down and that nobody is busy with: {line['found']}")
-            case "put back" | "let go" | "denied" | "unreadable" | "untold":
+            case "requeued" | "let go" | "denied" | "unreadable" | "outcome not published":
                 self.tell(at, vm or "-", f"-> {line['event']}: {line['reason']}")
 
     async def follow(self, laptop: Laptop) -> None:

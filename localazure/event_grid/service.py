@@ -144,21 +144,21 @@ class EventGrid:
         await self._clock.sleep_until(happening.occurred_at + lag)
         event_id = guid("event", happening.vm_id, happening.occurred_at, next(self._numbers))
         event = azure_event(happening, event_id, self._clock.now())
-        passage = Passage(event, _detail(happening), self._clock, self.log)
-        passage.note(Step.EMITTED)
+        fate = Fate(event, _detail(happening), self._clock, self.log)
+        fate.note(Step.EMITTED)
         if fault.lose:
-            passage.note(Step.LOST)
+            fate.note(Step.LOST)
             return
-        self._pass_on(passage, fault)
+        self._pass_on(fate, fault)
 
-    def _pass_on(self, passage: Passage, fault: Fault) -> None:
-        subscriptions = self._subscriptions_of(passage.event)
+    def _pass_on(self, fate: Fate, fault: Fault) -> None:
+        subscriptions = self._subscriptions_of(fate.event)
         if not subscriptions:
-            passage.note(Step.FILTERED)
+            fate.note(Step.FILTERED)
         for subscription in subscriptions:
             for _ in range(1 + fault.copies):
                 hold_back = fault.delay + self._random.random() * fault.shuffle
-                self._begin(passage.carry(subscription, self.wiring, hold_back))
+                self._begin(fate.carry(subscription, self.wiring, hold_back))
 
     def _subscriptions_of(self, event: AzureEvent) -> list[Subscription]:
         # System topics are filled in Event Grid schema; both schemas have the same `data` (facts/events.md §2.1).
@@ -173,7 +173,7 @@ class EventGrid:
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class Fate:
     """The way of one event. ``detail`` is Azure's own word for what happened, for the log."""
 
     event: AzureEvent

@@ -1,4 +1,4 @@
-"""The door of the laptop Azure: brings the world to the present, and lets in who may come in."""
+"""What each request to the laptop Azure passes: brings the world to the present, and lets in who may come in."""
 
 from __future__ import annotations
 

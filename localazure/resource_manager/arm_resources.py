@@ -114,9 +114,7 @@ def _location(access: Access, path: str) -> str:
 def _no_such_type(request: web.Request) -> Refused:
     provider = re.search(r"/providers/([^/]+)/([^/]+)(?:/[^/]+/([^/]+))?", request.path)
     if provider is None:
-        message = (
-            f"Nothing is at {request.path[:300]}; arm.py lists what there is."
-        )
+        message = f"Nothing is at {request.path[:300]}; arm.py lists what there is."
     else:
         namespace, *types = (part for part in provider.groups() if part)
         message = (

@@ -18,12 +18,12 @@ from localazure.virtual.graph import GraphDouble
 from localazure.virtual.storage import QueueDouble, Table, TableDouble, TopicDouble
 from localazure.virtual.wire import Wire
 from spot_responder.clients.compute import Compute
-from spot_responder.clients.events_topic import OutcomesTopic
+from spot_responder.clients.events_topic import EventsTopic
 from spot_responder.clients.graph import ResourceGraph
 from spot_responder.clients.queue import SignalQueue
 from spot_responder.clients.tables import Tables
 from spot_responder.responder.pool_gates import Gates
-from spot_responder.responder.ports import Clients
+from spot_responder.responder.ports import Ports
 from spot_responder.responder.responder import Responder
 from spot_responder.settings import Settings
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from localazure.resource_manager.limits import Limits
     from localazure.virtual.clock import VirtualClock
-    from localazure.virtual.wire import Passages
+    from localazure.virtual.wire import FaultPlan
     from localazure.world.happenings import Happening
     from localazure.world.world import World
     from spot_responder.decisions.policy import Policy
@@ -103,7 +103,7 @@ class App:
         world: World,
         clock: VirtualClock,
         deployment: Deployment,
-        passages: Passages,
+        fault_plan: FaultPlan,
         *,
         chance: Random,
         limits: Limits | None = None,
@@ -115,7 +115,7 @@ class App:
         self.handled = 0
         self._ids = 0
         self._world, self._clock, self._deployment = world, clock, deployment
-        self._passages, self._chance, self._limits = passages, chance, limits
+        self._fault_plan, self._chance, self._limits = fault_plan, chance, limits
         self._waiting: list[Message] = []
         self._hidden: set[Message] = set()
         self._instances = [Instance(self, number) for number in range(deployment.instances)]
@@ -164,10 +164,10 @@ class App:
         for instance in self._instances:
             instance.die()
 
-    def clients(self, die: Callable[[], None]) -> Clients:
-        """Open the doors for one process; ``die`` ends it."""
+    def ports(self, die: Callable[[], None]) -> Ports:
+        """Open the ports for one process; ``die`` ends it."""
         world, storage = self._world, self.storage
-        wire = Wire(self._passages, self._clock.settle, die)
+        wire = Wire(self._fault_plan, self._clock.settle, die)
 
         def compute(subscription_id: str) -> Any:  # noqa: ANN401 - a double of the SDK's client
             return ComputeDouble(subscription_id, world, wire, self._limits)
@@ -175,27 +175,27 @@ class App:
         def table(table: Table) -> Any:  # noqa: ANN401 - a double of the SDK's client
             return TableDouble(table, wire)
 
-        return Clients(
+        return Ports(
             graph=ResourceGraph(cast("Any", GraphDouble(world, wire, self._limits))),
             compute=Compute(ARM, compute),
             store=Tables(
                 table(storage.recoveries), table(storage.history), table(storage.pools), table(storage.health)
             ),
             queue=SignalQueue(cast("Any", QueueDouble(self, wire))),
-            outcomes=OutcomesTopic(cast("Any", TopicDouble(storage.heard, wire))),
+            events_topic=EventsTopic(cast("Any", TopicDouble(storage.heard, wire))),
         )
 
     def responder(self, instance: Instance) -> Responder:
         """Put the product together, for one instance."""
         clock, errors = self._clock, self._deployment.clock_errors
         error = errors[instance.number % len(errors)] if errors else timedelta()
-        clients = self.clients(instance.die)
+        ports = self.ports(instance.die)
         return Responder(
-            clients=clients,
-            gates=Gates(clients.store),
+            ports=ports,
+            gates=Gates(ports.store),
             settings=self.settings,
             clock=lambda: clock.now() + error,
-            roll=self._chance.random,
+            jitter=self._chance.random,
             new_id=self._new_id,
         )
 

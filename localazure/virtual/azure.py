@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from localazure.virtual.app import App, Deployment
 from localazure.virtual.clock import VirtualClock
-from localazure.virtual.event_grid import PromptCarriage, event_grid
-from localazure.virtual.wire import SmoothPassages
+from localazure.virtual.event_grid import NoEventFaults, event_grid
+from localazure.virtual.wire import NoFaults
 from localazure.world.state import Durations
 from localazure.world.world import World
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from typing import Self
 
     from localazure.resource_manager.limits import Limits
-    from localazure.virtual.event_grid import Carriage
-    from localazure.virtual.wire import Passages
+    from localazure.virtual.event_grid import EventFaultPlan
+    from localazure.virtual.wire import FaultPlan
 
 
 class VirtualAzure:
     """A world, the app, and the events between them. Use it in a ``with``: its event loop must be closed.
 
-    Without ``passages`` and ``carriage`` nothing goes wrong on the way; without ``limits`` nobody counts requests.
+    Without ``fault_plan`` and ``event_fault_plan`` nothing goes wrong; without ``limits`` nobody counts requests.
     """
 
     def __init__(  # noqa: PLR0913 - each is one thing that can be set
@@ -35,16 +35,16 @@ class VirtualAzure:
         *,
         chance: Random | None = None,
         durations: Durations | None = None,
-        passages: Passages | None = None,
-        carriage: Carriage | None = None,
+        fault_plan: FaultPlan | None = None,
+        event_fault_plan: EventFaultPlan | None = None,
         limits: Limits | None = None,
     ) -> None:
         """Begin at a time, with nothing in it."""
         chance = chance or Random(0)  # noqa: S311 - no secret
         self.world = World(begin, durations or Durations())
         self.clock = VirtualClock(begin, self.world)
-        self.app = App(self.world, self.clock, deployment, passages or SmoothPassages(), chance=chance, limits=limits)
-        self.world.listen(event_grid(self.app, carriage or PromptCarriage()))
+        self.app = App(self.world, self.clock, deployment, fault_plan or NoFaults(), chance=chance, limits=limits)
+        self.world.listen(event_grid(self.app, event_fault_plan or NoEventFaults()))
 
     def __enter__(self) -> Self:
         """Begin."""

@@ -11,7 +11,7 @@ from localazure.resource_manager.compute.vm_bodies import power_status
 from localazure.resource_manager.limits import GET_OPERATION, LOW_COST_GET, UPDATE_VM
 from localazure.resource_manager.operation_answers import operation_body
 from localazure.virtual.answers import Answer
-from localazure.virtual.wire import Door
+from localazure.virtual.wire import RequestKind
 from localazure.world import vm_lifecycle
 from localazure.world.azure_errors import Refused, entity_not_found, not_found
 
@@ -45,10 +45,10 @@ class ComputeDouble:
         def shown() -> tuple[object, Headers]:
             machine = self._machine(vm_id)
             headers = self._count("GET", LOW_COST_GET, machine)
-            return _model(machine, tells_power_state=not self._wire.passages.hides_power_state(vm_id)), headers
+            return _model(machine, tells_power_state=not self._wire.fault_plan.hides_power_state(vm_id)), headers
 
         assert expand == "instanceView", expand  # noqa: S101 - the double knows no other question
-        return await self._wire.heard(Door.VM_READ, vm_id, shown, raw_response_hook)
+        return await self._wire.heard(RequestKind.VM_READ, vm_id, shown, raw_response_hook)
 
     async def begin_start(
         self, resource_group_name: str, vm_name: str, *, polling: bool, raw_response_hook: Hook
@@ -64,7 +64,7 @@ class ComputeDouble:
             return None, headers | {"Azure-AsyncOperation": address}
 
         assert not polling  # noqa: S101 - see above
-        await self._wire.heard(Door.VM_START, vm_id, started, raw_response_hook)
+        await self._wire.heard(RequestKind.VM_START, vm_id, started, raw_response_hook)
 
     async def send_request(self, request: HttpRequest, *, raw_response_hook: Hook, permit_redirects: bool) -> Answer:
         """Tell how an operation is doing."""
@@ -79,7 +79,7 @@ class ComputeDouble:
             return Answer(200, operation_body(operation)), headers
 
         try:
-            return await self._wire.heard(Door.OPERATION_READ, operation_id, told, raw_response_hook)
+            return await self._wire.heard(RequestKind.OPERATION_READ, operation_id, told, raw_response_hook)
         except HttpResponseError as error:
             # The SDK's own ``send_request`` gives an error's answer as any other.
             return cast("Answer", error.response)

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 _FILTERS: Final = Path(__file__).resolve().parents[2] / "infra" / "event-filters.json"
 
 
-class Carriage(Protocol):
+class EventFaultPlan(Protocol):
     """Decides how events fare."""
 
     def delays(self, happening: Happening) -> Sequence[timedelta]:
         """Give one delay for each time that the event is delivered; none, and it is lost."""
 
 
-class PromptCarriage:
+class NoEventFaults:
     """Every event arrives once, a second after it happened."""
 
     def delays(self, _happening: Happening) -> Sequence[timedelta]:
@@ -38,7 +38,7 @@ class PromptCarriage:
         return (timedelta(seconds=1),)
 
 
-def event_grid(queue: Mailbox, carriage: Carriage) -> Callable[[Happening], None]:
+def event_grid(queue: Mailbox, event_fault_plan: EventFaultPlan) -> Callable[[Happening], None]:
     """Give what listens to the world, and puts what passes ``infra/event-filters.json`` on the queue."""
     topics = read_topics(_FILTERS)
     numbers = count(1)
@@ -48,7 +48,7 @@ def event_grid(queue: Mailbox, carriage: Carriage) -> Callable[[Happening], None
         look = _look(happening)
         if look not in passing:
             passing[look] = _passes(azure_event(happening, "look", happening.occurred_at), topics)
-        delays = carriage.delays(happening) if passing[look] else ()
+        delays = event_fault_plan.delays(happening) if passing[look] else ()
         if delays:
             event = azure_event(happening, f"event-{next(numbers)}", happening.occurred_at)
             body = json.dumps(event.written(DeliverySchema.CLOUD_EVENTS))

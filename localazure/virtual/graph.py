@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final
 
 from localazure.resource_manager.compute.vm_bodies import power_status
-from localazure.virtual.wire import Door
+from localazure.virtual.wire import RequestKind
 from localazure.world.machines import PowerState
 from localazure.world.timestamps import zulu_time
 
@@ -38,7 +38,7 @@ class GraphDouble:
 
     async def resources(self, query: QueryRequest, *, raw_response_hook: Hook) -> object:
         """Answer one page of ``confirm.kql`` or ``sweep.kql``."""
-        return await self._wire.heard(Door.GRAPH, "", lambda: self._answer(query), raw_response_hook)
+        return await self._wire.heard(RequestKind.GRAPH, "", lambda: self._answer(query), raw_response_hook)
 
     def _answer(self, query: QueryRequest) -> tuple[object, dict[str, str]]:
         headers = self._limits.take_graph(_PRINCIPAL, self._world.now) if self._limits is not None else {}
@@ -72,9 +72,9 @@ class GraphDouble:
                 yield {"id": machine.vm_id, "tags": dict(condition.tags)}
 
     def _condition(self, machine: Machine) -> Condition | None:
-        if self._wire.passages.hides_row(machine.vm_id):
+        if self._wire.fault_plan.hides_row(machine.vm_id):
             return None
-        return machine.condition_at(self._world.now - self._wire.passages.graph_lag())
+        return machine.condition_at(self._world.now - self._wire.fault_plan.graph_lag())
 
     def _row(self, machine: Machine, condition: Condition) -> Row:
         annotation = condition.annotation

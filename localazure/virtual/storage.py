@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from azure.data.tables import TableEntity, UpdateMode
 
-from localazure.virtual.wire import Door
+from localazure.virtual.wire import RequestKind
 from localazure.world.azure_errors import Refused
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class TableDouble:
     async def get_entity(self, partition_key: str, row_key: str) -> TableEntity:
         """Read a row."""
         key = partition_key, row_key
-        return await self.wire.send(Door.ROW_READ, f"{self.table.name}/{row_key}", lambda: self.table.read(key))
+        return await self.wire.send(RequestKind.ROW_READ, f"{self.table.name}/{row_key}", lambda: self.table.read(key))
 
     async def create_entity(self, entity: Mapping[str, Any]) -> dict[str, str]:
         """Write a row that must not be there yet."""
@@ -146,10 +146,10 @@ class TableDouble:
         return await self._write(entity["RowKey"], fitting)
 
     async def _write[T](self, row_key: str, effect: Callable[[], T]) -> T:
-        return await self.wire.send(Door.ROW_WRITE, f"{self.table.name}/{row_key}", effect)
+        return await self.wire.send(RequestKind.ROW_WRITE, f"{self.table.name}/{row_key}", effect)
 
     async def _list(self, effect: Callable[[], list[TableEntity]]) -> list[TableEntity]:
-        return await self.wire.send(Door.ROW_READ, f"{self.table.name}/", effect)
+        return await self.wire.send(RequestKind.ROW_READ, f"{self.table.name}/", effect)
 
 
 class Mailbox(Protocol):
@@ -176,7 +176,7 @@ class QueueDouble:
                 raise Refused(413, "RequestBodyTooLarge", "The request body is too large.")
             self.mailbox.put(content, delay)
 
-        await self.wire.send(Door.QUEUE_PUT, "", put)
+        await self.wire.send(RequestKind.QUEUE_PUT, "", put)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,4 +188,4 @@ class TopicDouble:
 
     async def send(self, event: CloudEvent[dict[str, object]]) -> None:
         """Publish an event."""
-        await self.wire.send(Door.OUTCOME, event.id, lambda: self.heard.append(event))
+        await self.wire.send(RequestKind.OUTCOME, event.id, lambda: self.heard.append(event))

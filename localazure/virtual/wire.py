@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     type Hook = Callable[[Any], None]
 
 TIMEOUT_S: Final = 30.0
-"""How long a client waits for an answer that does not come (``clients/connections.py``)."""
+"""How long a client waits for an answer that does not come (``ports/connections.py``)."""
 
 
-class Door(Enum):
+class RequestKind(Enum):
     """What a request is for."""
 
     GRAPH = auto()
@@ -51,7 +51,7 @@ class Death(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
+class Fate:
     """How one request fares.
 
     ``arrives`` false: it is lost; ``is_answered`` false: done, but nobody is told; ``has_token`` false: it is not sent.
@@ -65,14 +65,14 @@ class Passage:
     has_token: bool = True
 
 
-SMOOTH: Final = Passage()
+SMOOTH: Final = Fate()
 
 
-class Passages(Protocol):
+class FaultPlan(Protocol):
     """Decides how requests fare, and how much of the truth their answers show."""
 
-    def of(self, door: Door, target: str) -> Passage:
-        """Say how the next request through this door fares.
+    def of(self, request_kind: RequestKind, target: str) -> Fate:
+        """Say how the next request of this kind fares.
 
         ``target`` is what it is about: a VM's id, or a table and a row in it (``recoveries/rg|name``).
         """
@@ -87,10 +87,10 @@ class Passages(Protocol):
         """Whether ARM's next answer lacks this VM's power state."""
 
 
-class SmoothPassages:
+class NoFaults:
     """Nothing goes wrong, and every answer is the truth of the moment."""
 
-    def of(self, _door: Door, _target: str) -> Passage:
+    def of(self, _request_kind: RequestKind, _target: str) -> Fate:
         """Let the request through."""
         return SMOOTH
 
@@ -111,11 +111,11 @@ class SmoothPassages:
 class Wire:
     """Carries the requests of one app instance. ``settle`` lets the world catch up, ``die`` ends the instance."""
 
-    passages: Passages
+    fault_plan: FaultPlan
     settle: Callable[[], None]
     die: Callable[[], None]
 
-    async def send[T](self, door: Door, target: str, effect: Callable[[], T]) -> T:
+    async def send[T](self, request_kind: RequestKind, target: str, effect: Callable[[], T]) -> T:
         """Carry one request to where ``effect`` answers it.
 
         Raises:
@@ -123,19 +123,19 @@ class Wire:
             ClientAuthenticationError: as they where there is no token.
             HttpResponseError: where Azure refuses.
         """
-        passage = self.passages.of(door, target)
-        await asyncio.sleep(passage.seconds)
-        if passage.death is Death.BEFORE:
+        fate = self.fault_plan.of(request_kind, target)
+        await asyncio.sleep(fate.seconds)
+        if fate.death is Death.BEFORE:
             await self._end()
-        if not passage.has_token:
+        if not fate.has_token:
             message = "ManagedIdentityCredential authentication unavailable, no response from the IMDS endpoint."
             raise ClientAuthenticationError(message)
-        if not passage.arrives:
+        if not fate.arrives:
             await asyncio.sleep(TIMEOUT_S)
             message = "the request got no connection"
             raise ServiceRequestError(message)
-        if passage.refusal is not None:
-            raise sdk_error(passage.refusal)
+        if fate.refusal is not None:
+            raise sdk_error(fate.refusal)
         self.settle()
         try:
             result = effect()
@@ -143,23 +143,23 @@ class Wire:
             raise sdk_error(refused) from refused
         finally:
             self.settle()
-        if passage.death is Death.AFTER:
+        if fate.death is Death.AFTER:
             await self._end()
-        if not passage.is_answered:
+        if not fate.is_answered:
             await asyncio.sleep(TIMEOUT_S)
             message = "no answer came"
             raise ServiceResponseError(message)
         return result
 
     async def heard[T](
-        self, door: Door, target: str, effect: Callable[[], tuple[T, Mapping[str, str]]], hook: Hook
+        self, request_kind: RequestKind, target: str, effect: Callable[[], tuple[T, Mapping[str, str]]], hook: Hook
     ) -> T:
         """Carry a request whose answer, good or bad, the SDK shows to a ``raw_response_hook`` before anything else.
 
         ``effect`` gives the result and the answer's headers.
         """
         try:
-            result, headers = await self.send(door, target, effect)
+            result, headers = await self.send(request_kind, target, effect)
         except HttpResponseError as error:
             if error.response is not None:
                 hook(SimpleNamespace(http_response=error.response))

@@ -1,4 +1,4 @@
-"""What a world holds: time, VMs, operations, and what is due to happen. ``world/world.py`` adds what can be done to it."""
+"""What a world holds: time, VMs, operations, and what is due to happen. ``world.py`` adds what can be done to it."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The only rooms that import Azure's SDKs. They open the doors of ``spot_responder.responder.ports``."""
+"""The only package that imports Azure's SDKs. They open the ports of ``spot_responder.responder.ports``."""

@@ -50,7 +50,7 @@ MOST_SUBSCRIPTIONS = 2000
 
 @dataclass(slots=True)
 class Compute:
-    """The door to ARM. ``new_client`` gives a client for one subscription; they are kept."""
+    """The port to ARM. ``new_client`` gives a client for one subscription; they are kept."""
 
     arm_endpoint: str
     new_client: Callable[[str], ComputeManagementClient]

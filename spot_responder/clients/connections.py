@@ -1,4 +1,4 @@
-"""Opens all doors: one credential and one client of each kind for the whole process."""
+"""Opens all ports: one credential and one client of each kind for the whole process."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from azure.storage.queue import TextBase64EncodePolicy
 from azure.storage.queue.aio import QueueClient
 
 from spot_responder.clients.compute import Compute
-from spot_responder.clients.events_topic import OutcomesTopic
+from spot_responder.clients.events_topic import EventsTopic
 from spot_responder.clients.graph import ResourceGraph
 from spot_responder.clients.logins import Login
 from spot_responder.clients.queue import SignalQueue
 from spot_responder.clients.tables import Tables
-from spot_responder.responder.ports import Clients
+from spot_responder.responder.ports import Ports
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -43,8 +43,8 @@ def connect(
     settings: Settings,
     login: AsyncTokenCredential | None = None,
     transport: AsyncHttpTransport[Any, Any] | None = None,
-) -> Clients:
-    """Open the doors. Nothing is sent before the first request.
+) -> Ports:
+    """Open the ports. Nothing is sent before the first request.
 
     ``login``: without one, whoever ``DefaultAzureCredential`` finds.
     ``transport``: one for all clients, for who closes it when done; without one, each has its own for as long as the
@@ -81,12 +81,12 @@ def connect(
         **shared,
     )
     topic = settings.outcomes_endpoint
-    return Clients(
+    return Ports(
         graph=ResourceGraph(ResourceGraphClient(credential, settings.arm_endpoint, **arm)),
         compute=Compute(settings.arm_endpoint, new_compute_client),
         store=Tables(table("recoveries"), table("history"), table("pools"), table("health")),
         queue=SignalQueue(queue),
-        outcomes=OutcomesTopic(
+        events_topic=EventsTopic(
             EventGridPublisherClient(topic, credential, **(PATIENCE | _SOON), **shared) if topic else None
         ),
     )

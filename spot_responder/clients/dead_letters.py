@@ -18,7 +18,13 @@ from azure.storage.blob import StorageErrorCode
 from spot_responder.clients.operator_errors import could_not_look, dead_letters_not_set
 from spot_responder.intake.payloads import parse_body
 from spot_responder.operators.ports import CouldNotLookError
-from spot_responder.operators.views.dead_letters import Letter, Place, QueueCounts, Unseen, without_dead_letter_fields
+from spot_responder.operators.views.dead_letters import (
+    DeadLetter,
+    Place,
+    QueueCounts,
+    Unseen,
+    without_dead_letter_fields,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -44,8 +50,8 @@ _MOST_BLOBS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
-class LetterBoxes:
-    """The door to both. ``signals`` encodes in base64; ``poison`` gives messages as they lie there.
+class DeadLetters:
+    """Reads both. ``signals`` encodes in base64; ``poison`` gives messages as they lie there.
 
     ``dead`` is ``None`` where the settings do not say where dead letters are.
     """
@@ -65,7 +71,7 @@ class LetterBoxes:
         unseen = tuple(each for each in (signals, poison, dead) if isinstance(each, Unseen))
         return QueueCounts(_number(signals), _number(poison), _number(dead), unseen)
 
-    async def letters(self, place: Place) -> list[Letter]:
+    async def dead_letters(self, place: Place) -> list[DeadLetter]:
         """Read what lies in a place, oldest first; of the poison queue, the 32 messages at its front.
 
         Raises:
@@ -73,29 +79,29 @@ class LetterBoxes:
         """
         try:
             if place is Place.POISON:
-                return [_poison_letter(message) for message in await self.poison.peek_messages(_FRONT)]
-            letters = [letter async for letter in self._dead_letters()]
-            return sorted(letters, key=lambda letter: letter.at.timestamp() if letter.at else 0.0)
+                return [_poison_message(message) for message in await self.poison.peek_messages(_FRONT)]
+            dead_letters = [dead_letter async for dead_letter in self._dead_letters()]
+            return sorted(dead_letters, key=lambda dead_letter: dead_letter.at.timestamp() if dead_letter.at else 0.0)
         except AzureError as error:
             raise could_not_look(error, self.settings) from error
 
-    async def put_back(self, letter: Letter) -> bool:
+    async def requeue(self, dead_letter: DeadLetter) -> bool:
         """Put its event on ``signals``, then remove it: what dies in between is there twice, and counts once."""
-        if letter.place is Place.POISON:
-            return await self._take_poison(letter, put_back=True)
-        event = without_dead_letter_fields(parse_body(letter.body))
-        if not await self._is_there(letter):
+        if dead_letter.place is Place.POISON:
+            return await self._take_poison(dead_letter, requeue=True)
+        event = without_dead_letter_fields(parse_body(dead_letter.body))
+        if not await self._is_there(dead_letter):
             return False
         await self.signals.send_message(json.dumps(event), time_to_live=-1)
-        return await self._remove_dead(letter)
+        return await self._remove_dead(dead_letter)
 
-    async def drop(self, letter: Letter) -> bool:
+    async def drop(self, dead_letter: DeadLetter) -> bool:
         """Remove it."""
-        if letter.place is Place.POISON:
-            return await self._take_poison(letter, put_back=False)
-        return await self._remove_dead(letter)
+        if dead_letter.place is Place.POISON:
+            return await self._take_poison(dead_letter, requeue=False)
+        return await self._remove_dead(dead_letter)
 
-    async def _take_poison(self, letter: Letter, *, put_back: bool) -> bool:
+    async def _take_poison(self, dead_letter: DeadLetter, *, requeue: bool) -> bool:
         """Take the queue's front out of others' sight, page by page, until the message is among it."""
         taken: list[QueueMessage] = []
         found: QueueMessage | None = None
@@ -104,12 +110,12 @@ class LetterBoxes:
             async for page in pages:
                 seen = [message async for message in page]
                 taken += seen
-                found = next((message for message in seen if message.id == letter.receipt), None)
+                found = next((message for message in seen if message.id == dead_letter.receipt), None)
                 if found or not seen:
                     break
             if found is None:
                 return False
-            if put_back:
+            if requeue:
                 await self.signals.send_message(_decoded(found.content), time_to_live=-1)
             await self.poison.delete_message(found)
             taken.remove(found)
@@ -140,14 +146,14 @@ class LetterBoxes:
             raise dead_letters_not_set()
         return self.dead
 
-    async def _dead_letters(self) -> AsyncIterator[Letter]:
+    async def _dead_letters(self) -> AsyncIterator[DeadLetter]:
         async for blob in _first(self._dead(), _MOST_BLOBS):
             alike: Counter[str] = Counter()
             for event in (await self._events(blob.name))[0]:
                 body = _body(event)
-                letter_id = _short(f"{blob.name} {body} {alike[body] or ''}")
+                dead_letter_id = _short(f"{blob.name} {body} {alike[body] or ''}")
                 alike[body] += 1
-                yield Letter(Place.DEAD, letter_id, blob.creation_time, body, blob.name)
+                yield DeadLetter(Place.DEAD, dead_letter_id, blob.creation_time, body, blob.name)
 
     async def _events(self, name: str) -> tuple[list[object], str]:
         """Read a blob, with its ETag: an array of events, as Event Grid writes it; anything else is one thing."""
@@ -159,30 +165,31 @@ class LetterBoxes:
             return [text], etag
         return content if isinstance(content, list) else [content], etag
 
-    async def _is_there(self, letter: Letter) -> bool:
+    async def _is_there(self, dead_letter: DeadLetter) -> bool:
         return any(
-            other.receipt == letter.receipt and other.body == letter.body for other in await self.letters(Place.DEAD)
+            other.receipt == dead_letter.receipt and other.body == dead_letter.body
+            for other in await self.dead_letters(Place.DEAD)
         )
 
-    async def _remove_dead(self, letter: Letter) -> bool:
+    async def _remove_dead(self, dead_letter: DeadLetter) -> bool:
         """Remove one event of a blob, anew where somebody else changed the blob meanwhile."""
         for _ in range(_TRIES):
             try:
-                return await self._remove_one(letter)
+                return await self._remove_one(dead_letter)
             except ResourceModifiedError:
                 continue
         return False
 
-    async def _remove_one(self, letter: Letter) -> bool:
+    async def _remove_one(self, dead_letter: DeadLetter) -> bool:
         """Remove the blob where it was the last event, else write the others back."""
-        name, container = letter.receipt, self._dead()
+        name, container = dead_letter.receipt, self._dead()
         try:
             events, etag = await self._events(name)
             bodies = [_body(event) for event in events]
-            if letter.body not in bodies:
+            if dead_letter.body not in bodies:
                 return False
             # One of those that are alike.
-            del events[bodies.index(letter.body)]
+            del events[bodies.index(dead_letter.body)]
             unchanged: dict[str, Any] = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
             if events:
                 await container.upload_blob(name, json.dumps(events), overwrite=True, **unchanged)
@@ -213,8 +220,8 @@ async def _depth(queue: QueueClient) -> int:
     return int(properties.approximate_message_count)
 
 
-def _poison_letter(message: QueueMessage) -> Letter:
-    return Letter(
+def _poison_message(message: QueueMessage) -> DeadLetter:
+    return DeadLetter(
         Place.POISON,
         _short(message.id),
         message.inserted_on,

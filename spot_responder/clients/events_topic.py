@@ -31,12 +31,12 @@ SCHEMA_VERSION: Final = "1.0"
 
 
 @dataclass(frozen=True, slots=True)
-class OutcomesTopic:
-    """The door to the topic; ``None`` where nobody asked to be told."""
+class EventsTopic:
+    """The port to the topic; ``None`` where nobody asked to be told."""
 
     client: EventGridPublisherClient | None
 
-    async def publish(self, recovery: Recovery) -> None:
+    async def publish_outcome(self, recovery: Recovery) -> None:
         """Publish how a recovery ended. Its id is the recovery's, so that a doubled message can be told.
 
         Raises:
@@ -44,7 +44,7 @@ class OutcomesTopic:
         """
         await self._send(closed_event(recovery), "publish an outcome")
 
-    async def notify(self, recovery: Recovery, notice: Notice, now: datetime) -> bool:
+    async def publish_notice(self, recovery: Recovery, notice: Notice, now: datetime) -> bool:
         """Publish something about an open recovery, and answer whether there is a topic that took it.
 
         Its id is made of the recovery's and the notice.

@@ -70,7 +70,7 @@ class QueryResultError(AzureRefusedError):
 
 @dataclass(slots=True)
 class ResourceGraph:
-    """The door to Resource Graph."""
+    """The port to Resource Graph."""
 
     client: ResourceGraphClient
     _turns: Turns = field(default_factory=lambda: Turns(QUERIES, "x-ms-user-quota-remaining", WINDOW_S))

@@ -1,4 +1,4 @@
-"""Opens an operator's doors for the time of one command, and says what Azure's errors mean there."""
+"""Opens an operator's ports for the time of one command, and says what Azure's errors mean there."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from azure.storage.blob.aio import ContainerClient
 from azure.storage.queue.aio import QueueClient
 
 from spot_responder.clients.connections import PATIENCE, connect
-from spot_responder.clients.dead_letters import LetterBoxes
+from spot_responder.clients.dead_letters import DeadLetters
 from spot_responder.clients.graph import QueryResultError
 from spot_responder.clients.logins import Login
 from spot_responder.clients.operator_errors import could_not_look
-from spot_responder.clients.resource_manager import Management
-from spot_responder.operators.ports import CouldNotLookError, OperatorDoors
+from spot_responder.clients.resource_manager import ResourceManager
+from spot_responder.operators.ports import CouldNotLookError, OperatorPorts
 from spot_responder.operators.views.dead_letters import Place
 from spot_responder.responder.ports import StoreFailedError
 
@@ -48,8 +48,8 @@ def _credential() -> DefaultAzureCredential:
 
 
 @asynccontextmanager
-async def operator_doors(settings: Settings) -> AsyncIterator[OperatorDoors]:
-    """Open the doors as whoever ``DefaultAzureCredential`` finds logged in: with the az CLI, or by managed identity.
+async def operator_doors(settings: Settings) -> AsyncIterator[OperatorPorts]:
+    """Open the ports as whoever ``DefaultAzureCredential`` finds logged in: with the az CLI, or by managed identity.
 
     Raises:
         CouldNotLookError: what storage or identity said within, in one line with what to do.
@@ -60,27 +60,27 @@ async def operator_doors(settings: Settings) -> AsyncIterator[OperatorDoors]:
     session = ClientSession(connector=connector, auto_decompress=False, cookie_jar=DummyCookieJar(), trust_env=True)
     transport = AioHttpTransport(session=session, connection_timeout=10, read_timeout=30)
     async with transport, credential:
-        clients = connect(settings, credential, transport)
+        ports = connect(settings, credential, transport)
         shared: dict[str, Any] = {**PATIENCE, "transport": transport}
         policy = AsyncBearerTokenCredentialPolicy(credential, f"{settings.arm_endpoint}/.default")
         arm: AsyncPipelineClient[Any, Any] = AsyncPipelineClient(
             settings.arm_endpoint, policies=[policy], transport=transport
         )
-        boxes = LetterBoxes(
+        dead_letters = DeadLetters(
             settings,
-            signals=cast("SignalQueue", clients.queue).client,
+            signals=cast("SignalQueue", ports.queue).client,
             poison=QueueClient(settings.queue_endpoint, Place.POISON, credential, **shared),
             dead=ContainerClient(settings.dead_letters_endpoint, Place.DEAD, credential, **shared)
             if settings.dead_letters_endpoint
             else None,
         )
         try:
-            yield OperatorDoors(
-                clients=clients,
-                records=cast("Tables", clients.store),
-                finder=cast("ResourceGraph", clients.graph),
-                letters=boxes,
-                management=Management(settings, arm, credential),
+            yield OperatorPorts(
+                app=ports,
+                records=cast("Tables", ports.store),
+                finder=cast("ResourceGraph", ports.graph),
+                dead_letters=dead_letters,
+                resource_manager=ResourceManager(settings, arm, credential),
             )
         except StoreFailedError as failed:
             if not isinstance(failed.__cause__, AzureError):

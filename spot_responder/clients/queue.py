@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SignalQueue:
-    """The door to the queue. The client encodes messages in base64, as the Functions host expects them."""
+    """The port to the queue. The client encodes messages in base64, as the Functions host expects them."""
 
     client: QueueClient
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from azure.core.pipeline import PipelineResponse
 
 LONGEST_WAIT_S: Final = 10.0
-"""What cannot be asked within so long is put back on the queue, so that no message is held up much longer than it
+"""What cannot be asked within so long is requeued, so that no message is held up much longer than it
 would be without us. The workers of one process that wait for one bucket are through sooner (``host.json``)."""
 
 MOST_LINES: Final = 2000
@@ -65,7 +65,7 @@ class Answer:
 
 
 @dataclass(slots=True)
-class Line:
+class Waiters:
     """Those who wait for a turn out of one bucket: first come, first served."""
 
     pace: Pace
@@ -81,7 +81,7 @@ class Turns:
     remaining_header: str
     holds_at_most_s: float = inf
     """A "too many" holds others no longer than this, whatever it says to who was refused."""
-    _lines: dict[str, Line] = field(default_factory=dict)
+    _lines: dict[str, Waiters] = field(default_factory=dict)
 
     @asynccontextmanager
     async def turn(self, key: str, what: str) -> AsyncIterator[Answer]:
@@ -90,45 +90,45 @@ class Turns:
         Raises:
             AzureRefusedError: throttled, with the time to come back, where the wait would be too long.
         """
-        line = self._line(key)
-        wait_s = wait_for(line.pace, _now(), line.length)
+        waiters = self._line(key)
+        wait_s = wait_for(waiters.pace, _now(), waiters.length)
         if wait_s > LONGEST_WAIT_S:
             raise _not_yet(wait_s, what)
-        await _stand_in(line, what)
-        line.pace = send(line.pace, _now())
-        number, answer = line.pace.sent, Answer(self.remaining_header)
+        await _stand_in(waiters, what)
+        waiters.pace = send(waiters.pace, _now())
+        number, answer = waiters.pace.sent, Answer(self.remaining_header)
         try:
             yield answer
         finally:
-            self._take_in(line, number, answer)
+            self._take_in(waiters, number, answer)
 
-    def _line(self, key: str) -> Line:
-        line = self._lines.pop(key, None) or Line(begin(self.bucket, _now()))
+    def _line(self, key: str) -> Waiters:
+        waiters = self._lines.pop(key, None) or Waiters(begin(self.bucket, _now()))
         if len(self._lines) >= MOST_LINES:
             self._lines.pop(next(iter(self._lines)))
-        self._lines[key] = line
-        return line
+        self._lines[key] = waiters
+        return waiters
 
-    def _take_in(self, line: Line, number: int, answer: Answer) -> None:
+    def _take_in(self, waiters: Waiters, number: int, answer: Answer) -> None:
         if answer.wait_s is not None:
-            line.pace = refuse(line.pace, _now(), min(answer.wait_s, self.holds_at_most_s))
+            waiters.pace = refuse(waiters.pace, _now(), min(answer.wait_s, self.holds_at_most_s))
         elif answer.left is not None:
-            line.pace = hear(line.pace, _now(), number, answer.left)
+            waiters.pace = hear(waiters.pace, _now(), number, answer.left)
 
 
-async def _stand_in(line: Line, what: str) -> None:
-    line.length += 1
+async def _stand_in(waiters: Waiters, what: str) -> None:
+    waiters.length += 1
     leave_at = _now() + LONGEST_WAIT_S
     try:
-        async with line.head:
+        async with waiters.head:
             # Looked at anew after each sleep: an answer that came meanwhile may have changed the pace. Who rests on a
             # look at a VM must not stand here while that grows old.
-            while (wait_s := wait_for(line.pace, _now())) > _AT_ONCE_S:
+            while (wait_s := wait_for(waiters.pace, _now())) > _AT_ONCE_S:
                 if _now() + wait_s > leave_at:
                     raise _not_yet(wait_s, what)
                 await asyncio.sleep(wait_s)
     finally:
-        line.length -= 1
+        waiters.length -= 1
 
 
 def _not_yet(wait_s: float, what: str) -> AzureRefusedError:

@@ -32,8 +32,8 @@ _OF_AN_ADDRESS: Final = "/?&=%$'()"
 
 
 @dataclass(frozen=True, slots=True)
-class Management:
-    """The door to ARM for paths that have no client of their own here."""
+class ResourceManager:
+    """The port to ARM for paths that have no client of their own here."""
 
     settings: Settings
     client: AsyncPipelineClient[HttpRequest, AsyncHttpResponse]

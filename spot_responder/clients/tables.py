@@ -55,7 +55,7 @@ _ODD: Final = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """The door to the four tables, which the deployment creates."""
+    """The port to the four tables, which the deployment creates."""
 
     recoveries: TableClient
     history: TableClient

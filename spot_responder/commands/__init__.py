@@ -1,1 +1,1 @@
-"""The operator's commands: each reads what it needs through the doors, and gives an answer for people and programs."""
+"""The operator's commands: each reads what it needs through the ports, and gives an answer for people and programs."""

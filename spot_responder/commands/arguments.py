@@ -79,7 +79,7 @@ def vm_reference(text: str) -> str | VmId:
     return text
 
 
-def letter_id(text: str) -> str:
+def dead_letter_id(text: str) -> str:
     """Read a message's id as ``replay list`` shows it."""
     if not _LETTER.fullmatch(text):
         message = f"{shortened(text, 100)!r} is no id of a message: take one of `{CommandLine()('replay', 'list')}`"

@@ -35,7 +35,7 @@ type Cell = str | Painted
 
 
 @dataclass(frozen=True, slots=True)
-class Paper:
+class Console:
     """What is written on. ``zone`` is the reader's."""
 
     now: datetime

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.commands.arguments import add_command
 from spot_responder.commands.console import Colour, Painted
-from spot_responder.commands.results import FINE, WRONG, Answer
-from spot_responder.operators.doctor import check_up
-from spot_responder.operators.views.findings import CheckUp, Health
+from spot_responder.commands.results import FINE, WRONG, CommandResult
+from spot_responder.operators.doctor import diagnosis
+from spot_responder.operators.views.findings import Diagnosis, Health
 from spot_responder.text import count
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from spot_responder.commands.arguments import Commands
-    from spot_responder.commands.console import Cell, Paper
+    from spot_responder.commands.console import Cell, Console
     from spot_responder.commands.run import Operator
     from spot_responder.operators.views.findings import Finding
 
@@ -39,18 +39,18 @@ def add(commands: Commands) -> None:
     add_command(commands, "doctor", what, _run, examples=EXAMPLES)
 
 
-async def _run(_arguments: Namespace, operator: Operator) -> Answer:
-    found = await check_up(operator.doors, operator.settings, operator.clock, operator.progress, operator.command)
-    return Answer(found, lambda paper: told(found, paper), FINE if found.is_well else WRONG)
+async def _run(_arguments: Namespace, operator: Operator) -> CommandResult:
+    found = await diagnosis(operator.ports, operator.settings, operator.clock, operator.progress, operator.command)
+    return CommandResult(found, lambda console: render(found, console), FINE if found.is_well else WRONG)
 
 
-def _where(found: CheckUp) -> Callable[[Finding], str]:
+def _where(found: Diagnosis) -> Callable[[Finding], str]:
     """Give how it is said in which subscription a thing is: not at all, where there is one only."""
     several = len({each.subscription for each in found.findings if each.subscription}) > 1
     return lambda finding: f" in {finding.subscription}" if several and finding.subscription else ""
 
 
-def told(found: CheckUp, paper: Paper) -> str:
+def render(found: Diagnosis, console: Console) -> str:
     """Write the findings."""
     where = _where(found)
     rows: list[list[Cell]] = [
@@ -59,11 +59,11 @@ def told(found: CheckUp, paper: Paper) -> str:
     mend = [f"mend {each.what}{where(each)}: {each.mend}\n" for each in found.findings if each.mend]
     bad = sum(each.health is Health.BAD for each in found.findings)
     unseen = sum(each.health is Health.UNSEEN for each in found.findings)
-    end = paper.paint(f"{count(bad, 'thing')} wrong", Colour.BAD)
+    end = console.paint(f"{count(bad, 'thing')} wrong", Colour.BAD)
     if not bad and unseen:
-        end = paper.paint("nothing wrong was seen", Colour.NOTICE)
+        end = console.paint("nothing wrong was seen", Colour.NOTICE)
     elif not bad:
-        end = paper.paint("all is well", Colour.GOOD)
+        end = console.paint("all is well", Colour.GOOD)
     more = f"; {count(unseen, 'thing')} could not be looked at" if unseen else ""
-    table = paper.table(("what", "is", "told"), rows)
-    return f"{paper.title('Check-up as ' + found.login)}\n{table}\n{''.join(mend)}{end}{more}\n"
+    table = console.table(("what", "is", "told"), rows)
+    return f"{console.title('Check-up as ' + found.login)}\n{table}\n{''.join(mend)}{end}{more}\n"

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.commands.arguments import add_command, add_vm, whole_number
 from spot_responder.commands.console import Colour, Painted
-from spot_responder.commands.results import FINE, WRONG, Answer, StopError
+from spot_responder.commands.results import FINE, WRONG, CommandResult, StopError
 from spot_responder.commands.run import find_vm
 from spot_responder.intake.azure_errors import NO_ANSWER
-from spot_responder.operators.gather import look_at
+from spot_responder.operators.gather import gather_explanation
 from spot_responder.operators.ports import COMPUTE_API
-from spot_responder.operators.views.drill import Drill, Drilled, Stage, observed, why_not_drilled
+from spot_responder.operators.views.drill import Drill, Drilled, DrillState, observed, why_not_drilled
 from spot_responder.operators.views.vm_names import names, reference
 from spot_responder.responder.ports import AzureRefusedError, StoreFailedError
 from spot_responder.text import span
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from spot_responder.command_line import CommandLine
     from spot_responder.commands.arguments import Commands
-    from spot_responder.commands.console import Cell, Paper
+    from spot_responder.commands.console import Cell, Console
     from spot_responder.commands.run import Operator
     from spot_responder.intake.vms import VmId
 
@@ -54,10 +54,12 @@ def add(commands: Commands) -> None:
     command.add_argument("--minutes", metavar="N", type=minutes, default=_MINUTES, help=text)
 
 
-async def _run(arguments: Namespace, operator: Operator) -> Answer:
-    called = {await find_vm(reference, operator.doors): str(reference) for reference in arguments.vm}
-    vm_ids, clients = list(called), operator.doors.clients
-    known = [await look_at(vm_id, clients, operator.settings, operator.clock(), called[vm_id]) for vm_id in vm_ids]
+async def _run(arguments: Namespace, operator: Operator) -> CommandResult:
+    called = {await find_vm(reference, operator.ports): str(reference) for reference in arguments.vm}
+    vm_ids, ports = list(called), operator.ports.app
+    known = [
+        await gather_explanation(vm_id, ports, operator.settings, operator.clock(), called[vm_id]) for vm_id in vm_ids
+    ]
     why_not = why_not_drilled(known, operator.command)
     if why_not:
         message = f"nobody was evicted: {why_not}"
@@ -70,20 +72,22 @@ async def _run(arguments: Namespace, operator: Operator) -> Answer:
         operator.tell(f"the app goes on without this command; how it goes: {operator.command('status')}")
         raise
     drill = Drill(tuple(drilled), all(each.passed for each in drilled), not all(each.is_over for each in drilled))
-    return Answer(drill, lambda paper: told(drill, paper, operator.command), FINE if drill.passed else WRONG)
+    return CommandResult(
+        drill, lambda console: render(drill, console, operator.command), FINE if drill.passed else WRONG
+    )
 
 
 async def _evict(vm_id: VmId, operator: Operator) -> Drilled:
     asked_at = operator.clock()
-    stored = await operator.doors.clients.store.load(vm_id)
+    stored = await operator.ports.app.store.load(vm_id)
     drilled = Drilled(vm_id, asked_at, stored.value.recovery_id if stored.value else "")
     try:
-        await operator.doors.management.ask("POST", f"{vm_id}/simulateEviction", COMPUTE_API)
+        await operator.ports.resource_manager.ask("POST", f"{vm_id}/simulateEviction", COMPUTE_API)
     except AzureRefusedError as refused:
         # Others may be evicted already: their story is told to its end. And who did not answer may have heard.
-        stage = Stage.ASKED if refused.failure.code == NO_ANSWER else Stage.REFUSED
-        drilled = replace(drilled, stage=stage, reason=str(refused))
-    operator.tell(f"{vm_id.name}: {drilled.stage}")
+        state = DrillState.ASKED if refused.failure.code == NO_ANSWER else DrillState.REFUSED
+        drilled = replace(drilled, state=state, reason=str(refused))
+    operator.tell(f"{vm_id.name}: {drilled.state}")
     return drilled
 
 
@@ -98,15 +102,15 @@ async def _watch(drilled: list[Drilled], until: datetime, operator: Operator) ->
 
 async def _look(before: Drilled, operator: Operator) -> Drilled:
     try:
-        stored = await operator.doors.clients.store.load(before.vm_id)
+        stored = await operator.ports.app.store.load(before.vm_id)
     except StoreFailedError as failed:
         # Half an hour is not thrown away for one read that failed: the next is a second away.
         if not before.unseen:
             operator.tell(f"{before.vm_id.name}: looked at in vain, and once more each second: {failed}")
         return replace(before, unseen=str(failed))
     after = observed(replace(before, unseen=""), stored.value)
-    if after.stage is not before.stage:
-        operator.tell(f"{after.vm_id.name}: {after.stage}, {_since(after)}")
+    if after.state is not before.state:
+        operator.tell(f"{after.vm_id.name}: {after.state}, {_since(after)}")
     return after
 
 
@@ -118,26 +122,26 @@ def _since(drilled: Drilled) -> str:
     return f"{span(came_at - drilled.evicted_at)} after the eviction"
 
 
-def told(drill: Drill, paper: Paper, command: CommandLine) -> str:
+def render(drill: Drill, console: Console, command: CommandLine) -> str:
     """Write how it went."""
     heads = ("VM", "drill", "evicted after", "told after", "start after", "back after", "starts", "because")
     called = names(each.vm_id for each in drill.vms)
     rows = [_row(each, called[each.vm_id]) for each in drill.vms]
     counted = f"{sum(each.passed for each in drill.vms)} of {len(drill.vms)} are back"
     end = (
-        paper.paint(f"passed: {counted}", Colour.GOOD)
+        console.paint(f"passed: {counted}", Colour.GOOD)
         if drill.passed
-        else paper.paint(f"failed: {counted}", Colour.BAD)
+        else console.paint(f"failed: {counted}", Colour.BAD)
     )
     failed = [each.vm_id for each in drill.vms if not each.passed]
     advice = "" if drill.passed else f"\nwhy: {command('explain', reference(failed[0], called))}; {command('doctor')}"
-    return f"{paper.title('Drill')}\n{paper.table(heads, rows)}{_FROM}\n{end}{advice}\n"
+    return f"{console.title('Drill')}\n{console.table(heads, rows)}{_FROM}\n{end}{advice}\n"
 
 
 def _row(each: Drilled, called: str) -> list[Cell]:
     evicted_after = span(each.evicted_at - each.asked_at) if each.evicted_at else "-"
     times = (each.told_at, each.start_asked_at, each.back_at)
     after = [span(at - each.evicted_at) if at and each.evicted_at else "-" for at in times]
-    because = each.unseen or each.reason or each.stage
+    because = each.unseen or each.reason or each.state
     verdict = Painted("passed", Colour.GOOD) if each.passed else Painted("failed", Colour.BAD)
     return [called, verdict, evicted_after, *after, str(each.start_requests), because]

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.commands.arguments import add_command, add_vm
 from spot_responder.commands.console import Colour
-from spot_responder.commands.results import FINE, WRONG, Answer
+from spot_responder.commands.results import FINE, WRONG, CommandResult
 from spot_responder.commands.run import find_vm
-from spot_responder.operators.gather import look_at
+from spot_responder.operators.gather import gather_explanation
 from spot_responder.text import count
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from spot_responder.commands.arguments import Commands
-    from spot_responder.commands.console import Paper
+    from spot_responder.commands.console import Console
     from spot_responder.commands.run import Operator
     from spot_responder.operators.views.explanation import Explanation
 
@@ -34,42 +34,49 @@ def add(commands: Commands) -> None:
     add_vm(add_command(commands, "explain", what, _run, examples=EXAMPLES))
 
 
-async def _run(arguments: Namespace, operator: Operator) -> Answer:
-    vm_id = await find_vm(arguments.vm, operator.doors)
+async def _run(arguments: Namespace, operator: Operator) -> CommandResult:
+    vm_id = await find_vm(arguments.vm, operator.ports)
     called = str(arguments.vm)
-    clients, now = operator.doors.clients, operator.clock()
-    explanation = await look_at(vm_id, clients, operator.settings, now, called, operator.command)
-    return Answer(explanation, lambda paper: told(explanation, paper), WRONG if explanation.needs_you else FINE)
+    ports, now = operator.ports.app, operator.clock()
+    explanation = await gather_explanation(vm_id, ports, operator.settings, now, called, operator.command)
+    return CommandResult(
+        explanation, lambda console: render(explanation, console), WRONG if explanation.needs_you else FINE
+    )
 
 
-def told(explanation: Explanation, paper: Paper) -> str:
+def render(explanation: Explanation, console: Console) -> str:
     """Write the explanation."""
-    colour = Colour.BAD if explanation.needs_you else Colour.NOTICE if explanation.case else Colour.GOOD
-    lines = [paper.title(explanation.vm_id.name), paper.paint(explanation.headline, colour), "", str(explanation.vm_id)]
+    colour = Colour.BAD if explanation.needs_you else Colour.NOTICE if explanation.recovery else Colour.GOOD
+    lines = [
+        console.title(explanation.vm_id.name),
+        console.paint(explanation.headline, colour),
+        "",
+        str(explanation.vm_id),
+    ]
     if explanation.pool:
         lines.append(f"pool: {explanation.pool}")
-    lines += [f"near miss: {miss.what}" for miss in explanation.near_misses]
-    lines += _section(paper, "told", [f"{paper.when(each.at)}  {each.what}" for each in explanation.told])
-    lines += _section(paper, "tried", list(explanation.tried))
-    lines += _section(paper, "next", [_next(explanation, paper)])
-    lines += _section(paper, "before", _before(explanation, paper))
-    lines += _section(paper, "you may", list(explanation.advice))
+    lines += [f"near miss: {miss.what}" for miss in explanation.tag_typos]
+    lines += _section(console, "evidence", [f"{console.when(each.at)}  {each.what}" for each in explanation.evidence])
+    lines += _section(console, "tried", list(explanation.tried))
+    lines += _section(console, "next", [_next(explanation, console)])
+    lines += _section(console, "before", _before(explanation, console))
+    lines += _section(console, "you may", list(explanation.advice))
     return "\n".join(lines) + "\n"
 
 
-def _section(paper: Paper, name: str, lines: list[str]) -> list[str]:
-    return ["", paper.paint(name, Colour.HEAD), *(f"  {line}" for line in lines)] if lines else []
+def _section(console: Console, name: str, lines: list[str]) -> list[str]:
+    return ["", console.paint(name, Colour.HEAD), *(f"  {line}" for line in lines)] if lines else []
 
 
-def _next(explanation: Explanation, paper: Paper) -> str:
+def _next(explanation: Explanation, console: Console) -> str:
     at = explanation.next.at
     if at and at <= explanation.at:
         return f"{explanation.next.what}, now"
-    return explanation.next.what + (f", at {paper.away(at)}" if at else "")
+    return explanation.next.what + (f", at {console.away(at)}" if at else "")
 
 
-def _before(explanation: Explanation, paper: Paper) -> list[str]:
-    lines = [f"{paper.when(last.at)}  {last.what}"] if (last := explanation.last_case) else []
+def _before(explanation: Explanation, console: Console) -> list[str]:
+    lines = [f"{console.when(last.at)}  {last.what}"] if (last := explanation.last_recovery) else []
     if explanation.restarts_today:
         often = count(explanation.restarts_today, "time")
         lines.append(f"came back {often} within a day; {explanation.restarts_allowed} are allowed")

@@ -9,7 +9,7 @@ from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.commands.arguments import add_command, whole_number
-from spot_responder.commands.results import MISUSED, Answer, StopError
+from spot_responder.commands.results import MISUSED, CommandResult, StopError
 from spot_responder.operators.views.history import By, Ended, history
 from spot_responder.operators.views.json_form import json_form
 from spot_responder.text import span
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from spot_responder.commands.arguments import Commands
-    from spot_responder.commands.console import Paper
+    from spot_responder.commands.console import Console
     from spot_responder.commands.run import Operator
     from spot_responder.operators.views.history import History, Tally
 
@@ -43,15 +43,15 @@ def add(commands: Commands) -> None:
     command.add_argument("--csv", action="store_true", help="one row for each recovery, as CSV")
 
 
-async def _run(arguments: Namespace, operator: Operator) -> Answer:
+async def _run(arguments: Namespace, operator: Operator) -> CommandResult:
     if arguments.csv and arguments.json:
         message = "--csv and --json: choose one of them"
         raise StopError(message, MISUSED)
     last = operator.clock().astimezone(UTC).date()
     first = last - timedelta(days=arguments.days - 1)
-    closed = await operator.doors.records.closed_between(first, last)
+    closed = await operator.ports.records.closed_between(first, last)
     seen = history(closed, first, last, By(arguments.by))
-    return Answer(seen, lambda paper: as_csv(seen) if arguments.csv else told(seen, paper))
+    return CommandResult(seen, lambda console: as_csv(seen) if arguments.csv else render(seen, console))
 
 
 def as_csv(seen: History) -> str:
@@ -64,13 +64,13 @@ def as_csv(seen: History) -> str:
     return out.getvalue()
 
 
-def told(seen: History, paper: Paper) -> str:
+def render(seen: History, console: Console) -> str:
     """Write the history."""
-    title = paper.title(f"Recoveries closed from {seen.first} to {seen.last} (UTC), by {seen.by}")
+    title = console.title(f"Recoveries closed from {seen.first} to {seen.last} (UTC), by {seen.by}")
     if not seen.recoveries:
         return f"{title}\nnone\n"
     heads = (str(seen.by), "recoveries", "restored", "median", "longest", "starts", "other outcomes")
-    return f"{title}\n" + paper.table(heads, [_row(tally) for tally in (*seen.tallies, seen.total)])
+    return f"{title}\n" + console.table(heads, [_row(tally) for tally in (*seen.tallies, seen.total)])
 
 
 def _row(tally: Tally) -> list[str]:

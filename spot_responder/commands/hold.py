@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.commands.arguments import add_command, add_vm
-from spot_responder.commands.results import FINE, WRONG, Answer
+from spot_responder.commands.results import FINE, WRONG, CommandResult
 from spot_responder.commands.run import find_vm_that_is
 from spot_responder.operators.act import hold, release, retry
 from spot_responder.operators.gather import foresee_retry
@@ -48,33 +48,33 @@ def add(commands: Commands) -> None:
     add_vm(add_command(commands, "retry", what, _retry, examples=RETRY_EXAMPLES))
 
 
-async def _hold(arguments: Namespace, operator: Operator) -> Answer:
-    vm_id = await find_vm_that_is(arguments.vm, operator.doors)
-    row = await hold(operator.doors.clients.store, vm_id, operator.clock(), operator.new_id)
-    return Answer(
+async def _hold(arguments: Namespace, operator: Operator) -> CommandResult:
+    vm_id = await find_vm_that_is(arguments.vm, operator.ports)
+    row = await hold(operator.ports.app.store, vm_id, operator.clock(), operator.new_id)
+    return CommandResult(
         {"vm_id": vm_id, "held_at": row.held_at},
-        lambda paper: (
-            f"{vm_id.name} is held since {paper.when(row.held_at)}; "
+        lambda console: (
+            f"{vm_id.name} is held since {console.when(row.held_at)}; "
             f"to end it: {operator.command('release', arguments.vm)}\n"
         ),
     )
 
 
-async def _release(arguments: Namespace, operator: Operator) -> Answer:
-    vm_id = await find_vm_that_is(arguments.vm, operator.doors)
-    store, queue = operator.doors.clients.store, operator.doors.clients.queue
+async def _release(arguments: Namespace, operator: Operator) -> CommandResult:
+    vm_id = await find_vm_that_is(arguments.vm, operator.ports)
+    store, queue = operator.ports.app.store, operator.ports.app.queue
     was_held = await release(store, queue, vm_id, operator.clock(), operator.new_id)
     text = "is released; the app was asked to look at it now" if was_held else "was not held"
-    return Answer(
+    return CommandResult(
         {"vm_id": vm_id, "was_held": was_held}, lambda _: f"{vm_id.name} {text}\n", FINE if was_held else WRONG
     )
 
 
-async def _retry(arguments: Namespace, operator: Operator) -> Answer:
-    vm_id = await find_vm_that_is(arguments.vm, operator.doors)
+async def _retry(arguments: Namespace, operator: Operator) -> CommandResult:
+    vm_id = await find_vm_that_is(arguments.vm, operator.ports)
     why_in_vain = await _why_in_vain(vm_id, operator)
-    await retry(operator.doors.clients.queue, vm_id, operator.clock(), operator.new_id)
-    row = (await operator.doors.clients.store.load(vm_id)).value
+    await retry(operator.ports.app.queue, vm_id, operator.clock(), operator.new_id)
+    row = (await operator.ports.app.store.load(vm_id)).value
     held_at = row.held_at if row else None
     but, then = "", f"what comes of it: {operator.command('explain', arguments.vm)}"
     if operator.settings.dry_run:
@@ -92,12 +92,12 @@ async def _retry(arguments: Namespace, operator: Operator) -> Answer:
         "held_at": held_at,
         "why_in_vain": why_in_vain,
     }
-    return Answer(content, lambda _: f"the app was asked to look at {vm_id.name} now{but}; {then}\n")
+    return CommandResult(content, lambda _: f"the app was asked to look at {vm_id.name} now{but}; {then}\n")
 
 
 async def _why_in_vain(vm_id: VmId, operator: Operator) -> str:
     """Say why nothing would come of it, by the app's own rules, as far as the login may see."""
     try:
-        return await foresee_retry(vm_id, operator.doors.clients, operator.settings, operator.clock())
+        return await foresee_retry(vm_id, operator.ports.app, operator.settings, operator.clock())
     except AzureRefusedError:
         return ""

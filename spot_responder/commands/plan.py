@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.commands.arguments import add_command
 from spot_responder.commands.console import Colour, Painted
-from spot_responder.commands.results import FINE, WRONG, Answer
-from spot_responder.operators.gather import look_ahead
+from spot_responder.commands.results import FINE, WRONG, CommandResult
+from spot_responder.operators.gather import gather_plan
 from spot_responder.operators.views.plan import Would
 from spot_responder.operators.views.tag_typos import tag_command
 from spot_responder.operators.views.vm_names import names
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from spot_responder.commands.arguments import Commands
-    from spot_responder.commands.console import Cell, Paper
+    from spot_responder.commands.console import Cell, Console
     from spot_responder.commands.run import Operator
     from spot_responder.operators.views.plan import PassedBy, Plan
 
@@ -41,26 +41,26 @@ def add(commands: Commands) -> None:
     add_command(commands, "plan", what, _run, examples=EXAMPLES)
 
 
-async def _run(_arguments: Namespace, operator: Operator) -> Answer:
+async def _run(_arguments: Namespace, operator: Operator) -> CommandResult:
     def progress(done: int, of: int) -> None:
         operator.progress(f"looked at {done} of {of} VMs")
 
-    plan = await look_ahead(operator.doors, operator.settings, operator.clock(), progress)
+    plan = await gather_plan(operator.ports, operator.settings, operator.clock(), progress)
     tag = operator.settings.policy.restart_tag
-    near = any(each.near_misses for each in plan.passed_by)
-    return Answer(plan, lambda paper: told(plan, tag, paper), WRONG if near else FINE)
+    near = any(each.tag_typos for each in plan.passed_by)
+    return CommandResult(plan, lambda console: render(plan, tag, console), WRONG if near else FINE)
 
 
-def told(plan: Plan, restart_tag: str, paper: Paper) -> str:
+def render(plan: Plan, restart_tag: str, console: Console) -> str:
     """Write the plan."""
     title = "A sweep now" + (", which would start nothing: DRY_RUN is true" if plan.dry_run else "")
     parts = [
-        paper.title(title),
-        _hands(plan, paper),
+        console.title(title),
+        _hands(plan, console),
         f"being recovered already, which a sweep does not touch: {_names(plan)}\n",
         f"{count(plan.covered_and_up, 'covered VM runs', 'covered VMs run')}\n",
-        _passed_by(plan, paper),
-        _near_misses(plan, restart_tag, paper),
+        _passed_by(plan, console),
+        _tag_typos(plan, restart_tag, console),
     ]
     return "\n".join(part for part in parts if part)
 
@@ -70,33 +70,33 @@ def _names(plan: Plan) -> str:
     return ", ".join(called[vm_id] for vm_id in plan.busy) or "none"
 
 
-def _hands(plan: Plan, paper: Paper) -> str:
-    if not plan.hands:
+def _hands(plan: Plan, console: Console) -> str:
+    if not plan.finds:
         return "it would find nothing\n"
-    called = names(hand.vm_id for hand in plan.hands)
+    called = names(find.vm_id for find in plan.finds)
     rows: list[list[Cell]] = [
-        [called[hand.vm_id], str(hand.found_by), Painted(hand.would, _COLOURS[hand.would]), hand.reason]
-        for hand in plan.hands
+        [called[find.vm_id], str(find.found_by), Painted(find.would, _COLOURS[find.would]), find.reason]
+        for find in plan.finds
     ]
-    return f"it would find {count(len(rows), 'VM')}\n" + paper.table(("VM", "found by", "would", "because"), rows)
+    return f"it would find {count(len(rows), 'VM')}\n" + console.table(("VM", "found by", "would", "because"), rows)
 
 
-def _passed_by(plan: Plan, paper: Paper) -> str:
+def _passed_by(plan: Plan, console: Console) -> str:
     if not plan.shown:
-        told = "Resource Graph shows no Spot VM to your login: is there one, and do you have Reader where it is?"
-        return paper.paint(told, Colour.NOTICE) + "\n"
+        render = "Resource Graph shows no Spot VM to your login: is there one, and do you have Reader where it is?"
+        return console.paint(render, Colour.NOTICE) + "\n"
     if not plan.passed_by:
         return "no Spot VM is passed by\n"
     called = names(each.vm_id for each in plan.passed_by)
     rows = [[called[each.vm_id], _why(each)] for each in plan.passed_by]
-    return f"{count(len(rows), 'Spot VM')} not covered\n" + paper.table(("VM", "because"), rows)
+    return f"{count(len(rows), 'Spot VM')} not covered\n" + console.table(("VM", "because"), rows)
 
 
 def _why(each: PassedBy) -> str:
-    return "; ".join([each.why_not, *(f"but {miss.what}" for miss in each.near_misses)])
+    return "; ".join([each.why_not, *(f"but {miss.what}" for miss in each.tag_typos)])
 
 
-def _near_misses(plan: Plan, restart_tag: str, paper: Paper) -> str:
-    near = [each.vm_id for each in plan.passed_by if each.near_misses]
-    lines = [f"{paper.paint('!', Colour.BAD)} if its owner wants it: {tag_command(vm, restart_tag)}\n" for vm in near]
+def _tag_typos(plan: Plan, restart_tag: str, console: Console) -> str:
+    near = [each.vm_id for each in plan.passed_by if each.tag_typos]
+    lines = [f"{console.paint('!', Colour.BAD)} if its owner wants it: {tag_command(vm, restart_tag)}\n" for vm in near]
     return "".join(lines)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from spot_responder.commands.results import MISUSED, Answer, StopError
+from spot_responder.commands.results import MISUSED, CommandResult, StopError
 from spot_responder.intake.azure_errors import classify
 from spot_responder.intake.signals import NotOurs, UnreadableEvent, parse_body, read_event
 
@@ -52,9 +52,9 @@ def _add(commands: Commands, name: str, what: str, read: Callable[[bytes], Mappi
     command.add_argument("file", metavar="FILE", help="a JSON file; - reads standard input")
     command.add_argument("--json", action="store_true", help="JSON, which it is in any case")
 
-    def run(arguments: argparse.Namespace) -> Answer:
+    def run(arguments: argparse.Namespace) -> CommandResult:
         try:
-            return Answer(read(_read_bytes(arguments.file)))
+            return CommandResult(read(_read_bytes(arguments.file)))
         except (UnreadableFileError, UnreadableEvent) as error:
             message = f"{arguments.file!r}: {error}"
             raise StopError(message, MISUSED) from error

@@ -1,4 +1,4 @@
-"""``replay``: messages that nobody could handle, to be looked at, put back or dropped."""
+"""``replay``: messages that nobody could handle, to be looked at, requeued or dropped."""
 
 from __future__ import annotations
 
@@ -6,10 +6,17 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from spot_responder.commands.arguments import add_command, letter_id
-from spot_responder.commands.results import FINE, MISUSED, WRONG, Answer, StopError
+from spot_responder.commands.arguments import add_command, dead_letter_id
+from spot_responder.commands.results import FINE, MISUSED, WRONG, CommandResult, StopError
 from spot_responder.operators.ports import CouldNotLookError
-from spot_responder.operators.views.dead_letters import Letter, Place, Reading, Unseen, read_letter, why_not_put_back
+from spot_responder.operators.views.dead_letters import (
+    DeadLetter,
+    Place,
+    Reading,
+    Unseen,
+    read_dead_letter,
+    why_not_requeued,
+)
 from spot_responder.text import count
 
 if TYPE_CHECKING:
@@ -17,28 +24,28 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from spot_responder.commands.arguments import Commands
-    from spot_responder.commands.console import Paper
+    from spot_responder.commands.console import Console
     from spot_responder.commands.run import Operator
-    from spot_responder.operators.ports import Letters
+    from spot_responder.operators.ports import DeadLetters
 
 EXAMPLES: Final = """\
   .venv/bin/spot-responder replay list                 what lies in signals-poison and in event-dead-letters
   .venv/bin/spot-responder replay show 1f0c2a9b        one message, as it came
-  .venv/bin/spot-responder replay put-back 1f0c2a9b    onto the queue signals: the app reads it again
+  .venv/bin/spot-responder replay requeue 1f0c2a9b    onto the queue signals: the app reads it again
   .venv/bin/spot-responder replay drop 1f0c2a9b        away with it
-  .venv/bin/spot-responder replay put-back --all
+  .venv/bin/spot-responder replay requeue --all
 
 `list` ends with 1 where something lies there. Mend the cause first: a message that cannot be read comes back.
 """
 
-_PUT_BACK: Final = "put back"
+_REQUEUED: Final = "requeued"
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A letter with what the app would make of it."""
+    """A dead letter with what the app would make of it."""
 
-    letter: Letter
+    dead_letter: DeadLetter
     reading: Reading
 
 
@@ -58,42 +65,47 @@ class Found:
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    what = "messages that nobody could handle: list, show, put back, drop"
+    what = "messages that nobody could handle: list, show, requeue, drop"
     command = add_command(commands, "replay", what, _run, examples=EXAMPLES)
-    command.add_argument("action", choices=("list", "show", "put-back", "drop"), help="what to do")
-    command.add_argument("id", metavar="ID", nargs="?", type=letter_id, help="which message, as `list` shows it")
-    command.add_argument("--all", action="store_true", help="put back, or drop, all that `list` shows")
+    command.add_argument("action", choices=("list", "show", "requeue", "drop"), help="what to do")
+    command.add_argument("id", metavar="ID", nargs="?", type=dead_letter_id, help="which message, as `list` shows it")
+    command.add_argument("--all", action="store_true", help="requeue, or drop, all that `list` shows")
 
 
-async def _run(arguments: Namespace, operator: Operator) -> Answer:
+async def _run(arguments: Namespace, operator: Operator) -> CommandResult:
     _check(arguments)
-    found = await _look(operator.doors.letters)
+    found = await _look(operator.ports.dead_letters)
     if arguments.action == "list":
         is_fine = found.is_all and not found.messages
-        return Answer(found, lambda paper: told(found, paper), FINE if is_fine else WRONG)
-    chosen = [each for each in found.messages if arguments.all or each.letter.letter_id == arguments.id]
+        return CommandResult(found, lambda console: render(found, console), FINE if is_fine else WRONG)
+    chosen = [each for each in found.messages if arguments.all or each.dead_letter.dead_letter_id == arguments.id]
     if not chosen and not arguments.all:
         message = f"no message {arguments.id} is to be seen (any more): {operator.command('replay', 'list')}"
         raise StopError(message)
     if arguments.action == "show":
-        return Answer({"messages": chosen}, lambda paper: whole(chosen[0], paper))
+        return CommandResult({"messages": chosen}, lambda console: whole(chosen[0], console))
     return await _move(arguments.action, chosen, found if arguments.all else Found(()), operator)
 
 
-async def _look(letters: Letters) -> Found:
+async def _look(dead_letters: DeadLetters) -> Found:
     shown: list[Shown] = []
     unseen: list[Unseen] = []
     for place in Place:
         try:
-            shown += [Shown(letter, read_letter(letter)) for letter in await letters.letters(place)]
+            shown += [
+                Shown(dead_letter, read_dead_letter(dead_letter))
+                for dead_letter in await dead_letters.dead_letters(place)
+            ]
         except CouldNotLookError as problem:
             unseen.append(Unseen(place, problem.what, problem.mend, problem.is_wrong))
             if len(unseen) == len(Place):
                 raise
-    counts = await letters.counts()
+    counts = await dead_letters.counts()
     number = {Place.POISON: counts.poison or 0, Place.DEAD: counts.dead_letters or 0}
     # A blob may hold several.
-    read = {place: len({each.letter.receipt for each in shown if each.letter.place is place}) for place in Place}
+    read = {
+        place: len({each.dead_letter.receipt for each in shown if each.dead_letter.place is place}) for place in Place
+    }
     behind = {place: number[place] - read[place] for place in Place if number[place] > read[place]}
     return Found(tuple(shown), behind, tuple(unseen))
 
@@ -108,29 +120,29 @@ def _check(arguments: Namespace) -> None:
         raise StopError(message, MISUSED)
 
 
-async def _move(action: str, chosen: list[Shown], beside: Found, operator: Operator) -> Answer:
-    """Put back or drop; what the app could not read is put back for nothing, so it is not."""
+async def _move(action: str, chosen: list[Shown], beside: Found, operator: Operator) -> CommandResult:
+    """Requeue or drop; what the app could not read is requeued for nothing, so it is not."""
     moved: list[Shown] = []
     left: list[Shown] = []
     for each in chosen:
         operator.progress(f"{action} {len(moved) + 1} of {len(chosen)}")
-        if action == "put-back" and why_not_put_back(each.letter, each.reading):
+        if action == "requeue" and why_not_requeued(each.dead_letter, each.reading):
             left.append(each)
             continue
-        box = operator.doors.letters
-        done = await (box.put_back(each.letter) if action == "put-back" else box.drop(each.letter))
+        box = operator.ports.dead_letters
+        done = await (box.requeue(each.dead_letter) if action == "requeue" else box.drop(each.dead_letter))
         (moved if done else left).append(each)
-    what = _PUT_BACK if action == "put-back" else "dropped"
+    what = _REQUEUED if action == "requeue" else "dropped"
     text = f"{count(len(moved), 'message')} {what}\n" + "".join(_left(each, what) for each in left) + _beside(beside)
     content = {"moved": moved, "left": left, "behind": beside.behind, "unseen": beside.unseen}
-    return Answer(content, lambda _: text, WRONG if left or not beside.is_all else FINE)
+    return CommandResult(content, lambda _: text, WRONG if left or not beside.is_all else FINE)
 
 
 def _left(each: Shown, what: str) -> str:
     why = "it is not there any more, or somebody else has it in hand"
-    if what == _PUT_BACK:
-        why = why_not_put_back(each.letter, each.reading) or why
-    return f"{each.letter.letter_id} was not {what}: {why}\n"
+    if what == _REQUEUED:
+        why = why_not_requeued(each.dead_letter, each.reading) or why
+    return f"{each.dead_letter.dead_letter_id} was not {what}: {why}\n"
 
 
 def _beside(found: Found) -> str:
@@ -142,33 +154,33 @@ def _beside(found: Found) -> str:
     return "".join(lines)
 
 
-def told(found: Found, paper: Paper) -> str:
+def render(found: Found, console: Console) -> str:
     """Write the list."""
-    title = paper.title("Messages that nobody could handle")
+    title = console.title("Messages that nobody could handle")
     if not found.messages:
         return f"{title}\n{_beside(found) or 'none\n'}"
     heads = ("ID", "since", "in", "VM", "says", "why")
     rows = [
         [
-            each.letter.letter_id,
-            paper.when(each.letter.at),
-            str(each.letter.place),
+            each.dead_letter.dead_letter_id,
+            console.when(each.dead_letter.at),
+            str(each.dead_letter.place),
             each.reading.vm.rpartition("/")[2] or "-",
             each.reading.what,
             each.reading.why,
         ]
         for each in found.messages
     ]
-    return f"{title}\n{paper.table(heads, rows)}{_beside(found)}"
+    return f"{title}\n{console.table(heads, rows)}{_beside(found)}"
 
 
-def whole(each: Shown, paper: Paper) -> str:
+def whole(each: Shown, console: Console) -> str:
     """Write one message, as it came."""
     lines = [
-        f"in {each.letter.place} since {paper.when(each.letter.at)}: {each.reading.what}",
+        f"in {each.dead_letter.place} since {console.when(each.dead_letter.at)}: {each.reading.what}",
         each.reading.why,
         "",
-        _pretty(each.letter.body),
+        _pretty(each.dead_letter.body),
     ]
     return "\n".join(lines) + "\n"
 

@@ -10,7 +10,7 @@ from spot_responder.text import one_line
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from spot_responder.commands.console import Paper
+    from spot_responder.commands.console import Console
 
 FINE, WRONG, MISUSED = 0, 1, 2
 """Exit codes: fine; something is wrong in what was looked at, or it could not be looked; the command was misused."""
@@ -26,9 +26,9 @@ class StopError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """``content`` is what ``--json`` prints; ``told`` writes it on paper; without it there is JSON only."""
+class CommandResult:
+    """``content`` is what ``--json`` prints; ``text`` writes it on paper; without it there is JSON only."""
 
     content: object
-    told: Callable[[Paper], str] | None = None
+    text: Callable[[Console], str] | None = None
     exit_code: int = FINE

@@ -1,4 +1,4 @@
-"""Who runs a command: with which settings, by which doors, at what time; and how a VM is found by its name."""
+"""Who runs a command: with which settings, by which ports, at what time; and how a VM is found by its name."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 
 from spot_responder.command_line import CommandLine
 from spot_responder.commands.local import enter_the_laptop
-from spot_responder.commands.results import MISUSED, Answer, StopError
+from spot_responder.commands.results import MISUSED, CommandResult, StopError
 from spot_responder.operators.ports import CouldNotLookError
 from spot_responder.responder.ports import AzureRefusedError, ChangedMeanwhileError, OddRowError
 from spot_responder.settings import InvalidSettingError, Settings
 
 if TYPE_CHECKING:
     from spot_responder.intake.vms import VmId
-    from spot_responder.operators.ports import OperatorDoors
+    from spot_responder.operators.ports import OperatorPorts
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Operator:
     ``command`` writes the commands that are advised.
     """
 
-    doors: OperatorDoors
+    ports: OperatorPorts
     settings: Settings
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
@@ -41,11 +41,11 @@ class Operator:
     command: CommandLine
 
 
-type Run = Callable[[Namespace, Operator], Awaitable[Answer]]
+type Run = Callable[[Namespace, Operator], Awaitable[CommandResult]]
 
 
-def run_as_operator(arguments: Namespace, environment: MutableMapping[str, str]) -> Answer:
-    """Run a command with the doors open.
+def run_as_operator(arguments: Namespace, environment: MutableMapping[str, str]) -> CommandResult:
+    """Run a command with the ports open.
 
     Raises:
         StopError: if it could not be done, in one line.
@@ -65,7 +65,7 @@ def run_as_operator(arguments: Namespace, environment: MutableMapping[str, str])
         raise StopError(str(error)) from error
 
 
-async def _run(arguments: Namespace, settings: Settings) -> Answer:
+async def _run(arguments: Namespace, settings: Settings) -> CommandResult:
     # Azure's SDKs take their time to import: help and mistakes must not wait for them. And the laptop's certificate
     # has to be in the environment by then.
     from spot_responder.clients.operator_connections import operator_doors  # noqa: PLC0415 - see above
@@ -74,9 +74,9 @@ async def _run(arguments: Namespace, settings: Settings) -> Answer:
     logging.getLogger("azure").setLevel(logging.CRITICAL)
     run: Run = arguments.run
     try:
-        async with operator_doors(settings) as doors:
+        async with operator_doors(settings) as ports:
             operator = Operator(
-                doors,
+                ports,
                 settings,
                 lambda: datetime.now(UTC),
                 lambda: str(uuid.uuid4()),
@@ -101,7 +101,7 @@ def _write_line(text: str) -> None:
     sys.stderr.flush()
 
 
-async def find_vm(reference: str | VmId, doors: OperatorDoors) -> VmId:
+async def find_vm(reference: str | VmId, ports: OperatorPorts) -> VmId:
     """Find the one VM that is meant: among the rows, and among what Resource Graph shows.
 
     Raises:
@@ -109,10 +109,10 @@ async def find_vm(reference: str | VmId, doors: OperatorDoors) -> VmId:
     """
     if not isinstance(reference, str):
         return reference
-    rows = await doors.clients.store.all_recoveries()
+    rows = await ports.app.store.all_recoveries()
     known = {row.value.vm_id for row in rows if row.value.vm_id.name.lower() == reference.lower()}
     try:
-        found = known | set(await doors.finder.named(reference))
+        found = known | set(await ports.finder.named(reference))
     except AzureRefusedError as refused:
         # A row of that name may be another VM's: who acts on a guess may act on the wrong one.
         ids = f": we have a row of {', '.join(sorted(map(str, known)))}" if known else ""
@@ -128,7 +128,7 @@ async def find_vm(reference: str | VmId, doors: OperatorDoors) -> VmId:
     return found.pop()
 
 
-async def find_vm_that_is(reference: str | VmId, doors: OperatorDoors) -> VmId:
+async def find_vm_that_is(reference: str | VmId, ports: OperatorPorts) -> VmId:
     """Find the VM that something is to be done about, spelled as we or Azure spell it: an id may be mistyped.
 
     Where Azure does not let the login look, the id is believed.
@@ -136,13 +136,13 @@ async def find_vm_that_is(reference: str | VmId, doors: OperatorDoors) -> VmId:
     Raises:
         StopError: if there is none, or several of this name.
     """
-    vm_id = await find_vm(reference, doors)
-    row = (await doors.clients.store.load(vm_id)).value
+    vm_id = await find_vm(reference, ports)
+    row = (await ports.app.store.load(vm_id)).value
     if row is not None:
         return row.vm_id
     try:
-        shown = [each for each in await doors.finder.named(vm_id.name) if each == vm_id]
-        is_there = shown or await doors.clients.compute.current(vm_id)
+        shown = [each for each in await ports.finder.named(vm_id.name) if each == vm_id]
+        is_there = shown or await ports.app.compute.current(vm_id)
     except AzureRefusedError:
         return vm_id
     if not is_there:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.commands.arguments import add_command
 from spot_responder.commands.console import Colour, Painted
-from spot_responder.commands.results import FINE, WRONG, Answer
-from spot_responder.decisions.event_path import EventPathStanding, whether_events_arrive
-from spot_responder.operators.gather import look_around
-from spot_responder.operators.views.open_recovery import Standing
+from spot_responder.commands.results import FINE, WRONG, CommandResult
+from spot_responder.decisions.event_path import EventPathState, whether_events_arrive
+from spot_responder.operators.gather import gather_status
+from spot_responder.operators.views.open_recovery import RecoveryState
 from spot_responder.operators.views.status import gate, headline, held_and_up, how_many, is_well, pool_names
 from spot_responder.operators.views.vm_names import names
 from spot_responder.text import count, span
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from spot_responder.commands.arguments import Commands
-    from spot_responder.commands.console import Paper
+    from spot_responder.commands.console import Console
     from spot_responder.commands.run import Operator
     from spot_responder.decisions.event_path import EventPath
     from spot_responder.operators.views.dead_letters import QueueCounts
     from spot_responder.operators.views.figures import Figures
-    from spot_responder.operators.views.open_recovery import OpenCase
-    from spot_responder.operators.views.status import Overview, PoolState
+    from spot_responder.operators.views.open_recovery import OpenRecovery
+    from spot_responder.operators.views.status import LimitedPool, Overview
 
 EXAMPLES: Final = """\
   .venv/bin/spot-responder status
@@ -35,17 +35,17 @@ Reads the app's tables and queues, counts VMs in Resource Graph, and asks nothin
 wrong.
 """
 _STANDINGS: Final = {
-    Standing.HELD: Colour.NOTICE,
-    Standing.STARTING: Colour.GOOD,
-    Standing.REFUSED: Colour.NOTICE,
-    Standing.WAITING: Colour.NOTICE,
+    RecoveryState.HELD: Colour.NOTICE,
+    RecoveryState.STARTING: Colour.GOOD,
+    RecoveryState.REFUSED: Colour.NOTICE,
+    RecoveryState.WAITING: Colour.NOTICE,
 }
 
 
 _PATHS: Final = {
-    EventPathStanding.QUIET: Colour.FAINT,
-    EventPathStanding.WORKS: Colour.GOOD,
-    EventPathStanding.SILENT: Colour.BAD,
+    EventPathState.QUIET: Colour.FAINT,
+    EventPathState.WORKS: Colour.GOOD,
+    EventPathState.SILENT: Colour.BAD,
 }
 
 
@@ -54,73 +54,73 @@ def add(commands: Commands) -> None:
     add_command(commands, "status", "what is going on: recoveries, pools, queues, events", _run, examples=EXAMPLES)
 
 
-async def _run(_arguments: Namespace, operator: Operator) -> Answer:
-    overview = await look_around(operator.doors, operator.settings, operator.clock(), operator.command)
-    return Answer(overview, lambda paper: told(overview, paper), WRONG if overview.problems else FINE)
+async def _run(_arguments: Namespace, operator: Operator) -> CommandResult:
+    overview = await gather_status(operator.ports, operator.settings, operator.clock(), operator.command)
+    return CommandResult(overview, lambda console: render(overview, console), WRONG if overview.problems else FINE)
 
 
-def told(overview: Overview, paper: Paper) -> str:
+def render(overview: Overview, console: Console) -> str:
     """Write the overview."""
     parts = [
-        paper.title("Spot Responder" + (", which starts nothing: DRY_RUN is true" if overview.dry_run else "")),
-        _cases(overview, paper),
-        _held(overview, paper),
-        _pools(overview.pools, paper),
-        _line(paper, "messages, also those that wait for their time", _queues(overview.queues)),
-        _line(paper, "Spot VMs that your login sees", how_many(overview.coverage)),
-        _line(paper, "event path", _path(overview.event_path, paper)),
-        _line(paper, "last 7 days", _figures(overview.figures)),
-        _problems(overview, paper),
+        console.title("Spot Responder" + (", which starts nothing: DRY_RUN is true" if overview.dry_run else "")),
+        _recoveries(overview, console),
+        _held(overview, console),
+        _pools(overview.pools, console),
+        _line(console, "messages, also those that wait for their time", _queues(overview.queues)),
+        _line(console, "Spot VMs that your login sees", how_many(overview.coverage)),
+        _line(console, "event path", _path(overview.event_path, console)),
+        _line(console, "last 7 days", _figures(overview.figures)),
+        _problems(overview, console),
     ]
     return "\n".join(part for part in parts if part)
 
 
-def _line(paper: Paper, name: str, text: str) -> str:
-    return f"{paper.paint(name, Colour.HEAD)}: {text}\n"
+def _line(console: Console, name: str, text: str) -> str:
+    return f"{console.paint(name, Colour.HEAD)}: {text}\n"
 
 
-def _cases(overview: Overview, paper: Paper) -> str:
-    if not overview.cases:
-        return _line(paper, "open recoveries", "none")
+def _recoveries(overview: Overview, console: Console) -> str:
+    if not overview.recoveries:
+        return _line(console, "open recoveries", "none")
     heads = ("VM", "is", "size", "down for", "starts", "next look", "why")
-    called = names(case.vm_id for case in overview.cases)
-    rows = [_case(case, called[case.vm_id], overview, paper) for case in overview.cases]
-    return _line(paper, "open recoveries", str(len(rows))) + paper.table(heads, rows)
+    called = names(recovery.vm_id for recovery in overview.recoveries)
+    rows = [_recovery(recovery, called[recovery.vm_id], overview, console) for recovery in overview.recoveries]
+    return _line(console, "open recoveries", str(len(rows))) + console.table(heads, rows)
 
 
-def _case(case: OpenCase, called: str, overview: Overview, paper: Paper) -> list[str | Painted]:
-    next_look = paper.when(case.next_look_at)
+def _recovery(recovery: OpenRecovery, called: str, overview: Overview, console: Console) -> list[str | Painted]:
+    next_look = console.when(recovery.next_look_at)
     return [
         called,
-        Painted(case.standing, _STANDINGS[case.standing]),
-        case.pool.size if case.pool else "-",
-        span(overview.at - case.down_since),
-        str(case.start_requests),
-        Painted(f"{next_look} overdue", Colour.BAD) if case.is_overdue else next_look,
-        case.reason + (f" (since {paper.when(case.held_at)})" if case.held_at else ""),
+        Painted(recovery.state, _STANDINGS[recovery.state]),
+        recovery.pool.size if recovery.pool else "-",
+        span(overview.at - recovery.down_since),
+        str(recovery.start_requests),
+        Painted(f"{next_look} overdue", Colour.BAD) if recovery.is_overdue else next_look,
+        recovery.reason + (f" (since {console.when(recovery.held_at)})" if recovery.held_at else ""),
     ]
 
 
-def _held(overview: Overview, paper: Paper) -> str:
+def _held(overview: Overview, console: Console) -> str:
     there = held_and_up(overview)
     if not there:
         return ""
     called = names(vm.vm_id for vm in there)
-    held = ", ".join(f"{called[vm.vm_id]} since {paper.when(vm.held_at)}" for vm in there)
-    return _line(paper, "held by an operator", held)
+    held = ", ".join(f"{called[vm.vm_id]} since {console.when(vm.held_at)}" for vm in there)
+    return _line(console, "held by an operator", held)
 
 
-def _pools(pools: tuple[PoolState, ...], paper: Paper) -> str:
+def _pools(pools: tuple[LimitedPool, ...], console: Console) -> str:
     if not pools:
-        return _line(paper, "pools", "all open")
+        return _line(console, "pools", "all open")
     called = pool_names(pools)
-    rows = [_pool(each, called[each.pool_id], paper) for each in pools]
+    rows = [_pool(each, called[each.pool_id], console) for each in pools]
     heads = ("pool", "is", "refusals in a row", "starts under way")
-    return _line(paper, "pools", f"{len(pools)} not open") + paper.table(heads, rows)
+    return _line(console, "pools", f"{len(pools)} not open") + console.table(heads, rows)
 
 
-def _pool(pool: PoolState, called: str, paper: Paper) -> list[str]:
-    how = gate(pool, paper.when(pool.closed_until))
+def _pool(pool: LimitedPool, called: str, console: Console) -> list[str]:
+    how = gate(pool, console.when(pool.closed_until))
     return [called, how, str(pool.refusals), str(pool.starts_under_way)]
 
 
@@ -136,9 +136,9 @@ def _queues(queues: QueueCounts) -> str:
     )
 
 
-def _path(path: EventPath, paper: Paper) -> str:
-    standing, colon, rest = whether_events_arrive(path, paper.away).partition(":")
-    return paper.paint(standing, _PATHS[path.standing]) + colon + rest
+def _path(path: EventPath, console: Console) -> str:
+    state, colon, rest = whether_events_arrive(path, console.away).partition(":")
+    return console.paint(state, _PATHS[path.state]) + colon + rest
 
 
 def _figures(figures: Figures) -> str:
@@ -150,11 +150,11 @@ def _figures(figures: Figures) -> str:
     return f"{evicted}, {restored} restored{times}; start requests that failed: {failed}"
 
 
-def _problems(overview: Overview, paper: Paper) -> str:
+def _problems(overview: Overview, console: Console) -> str:
     if not overview.problems:
-        is_calm = is_well(overview) or overview.cases
-        return paper.paint(headline(overview), Colour.GOOD if is_calm else Colour.NOTICE) + "\n"
+        is_calm = is_well(overview) or overview.recoveries
+        return console.paint(headline(overview), Colour.GOOD if is_calm else Colour.NOTICE) + "\n"
     lines = [
-        f"{paper.paint('!', Colour.BAD)} {problem.what}\n  mend: {problem.mend}\n" for problem in overview.problems
+        f"{console.paint('!', Colour.BAD)} {problem.what}\n  mend: {problem.mend}\n" for problem in overview.problems
     ]
     return "".join(lines)

@@ -16,12 +16,12 @@ from spot_responder.decisions.policy import (
     ANSWER_PATIENCE,
     EVICTION_PATIENCE,
     INTENT_GRACE,
-    SEEN_HELD,
+    QUEUED_LOOK_HOLDS,
     START_PATIENCE,
     Policy,
     RestartWhen,
 )
-from spot_responder.decisions.pools import Admitted, Held, Pool
+from spot_responder.decisions.pools import Admitted, Pool, Queued
 from spot_responder.decisions.recoveries import STARTS_REMEMBERED, Attempt, AttemptState, Notice, Outcome
 from spot_responder.decisions.situations import (
     Close,
@@ -42,13 +42,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def decide(situation: Situation, policy: Policy, now: datetime, roll: float) -> Decision:
-    """Decide what to do about one VM. ``roll`` (0 to 1) spreads retries in time."""
-    decision = _decide(situation, policy, now, roll)
+def decide(situation: Situation, policy: Policy, now: datetime, jitter: float) -> Decision:
+    """Decide what to do about one VM. ``jitter`` (0 to 1) spreads retries in time."""
+    decision = _decide(situation, policy, now, jitter)
     return noticed_if_it_lasts(decision, situation.recovery, now) if isinstance(decision, Wait) else decision
 
 
-def _decide(situation: Situation, policy: Policy, now: datetime, roll: float) -> Decision:
+def _decide(situation: Situation, policy: Policy, now: datetime, jitter: float) -> Decision:
     if situation.vm is None:
         return decide_about_an_absent_vm(situation, policy, now)
     rules: tuple[Callable[[Situation, Vm, Policy, datetime, float], Decision | None], ...] = (
@@ -64,30 +64,30 @@ def _decide(situation: Situation, policy: Policy, now: datetime, roll: float) ->
         _budget,
     )
     for rule in rules:
-        decision = rule(situation, situation.vm, policy, now, roll)
+        decision = rule(situation, situation.vm, policy, now, jitter)
         if decision is not None:
             return decision
-    return _start_if_the_pool_admits(situation, situation.vm, policy, now, roll)
+    return _start_if_the_pool_admits(situation, situation.vm, policy, now, jitter)
 
 
-def decide_at_the_gate(situation: Situation, policy: Policy, now: datetime, roll: float) -> Wait | None:
+def decide_in_the_pool_queue(situation: Situation, policy: Policy, now: datetime, jitter: float) -> Wait | None:
     """Decide that a VM waits on the word of its row and its pool's gate, without a look at it; ``None``: look at it.
 
     Only where a look not long ago saw it deallocated and held, or Azure has just told of its eviction. Hundreds may be
     held: each look costs requests of which Azure grants so many a second.
     """
     pool = situation.pool
-    if pool is None or not (_was_seen_held(situation, now) or _was_just_evicted(situation)):
+    if pool is None or not (_was_seen_queued(situation, now) or _was_just_evicted(situation)):
         return None
-    answer = _ask_the_gate(situation, pool, policy, now, roll)
-    return Wait(answer.until, _why_held(pool), at_gate=True) if isinstance(answer, Held) else None
+    answer = _ask_the_gate(situation, pool, policy, now, jitter)
+    return Wait(answer.until, _why_queued(pool), in_pool_queue=True) if isinstance(answer, Queued) else None
 
 
-def _was_seen_held(situation: Situation, now: datetime) -> bool:
+def _was_seen_queued(situation: Situation, now: datetime) -> bool:
     recovery = situation.open_recovery
     if recovery is None or situation.evidence.verdict is Verdict.STOPPED_BY_OWNER:
         return False
-    return recovery.seen_held_at is not None and now - recovery.seen_held_at < SEEN_HELD
+    return recovery.seen_queued_at is not None and now - recovery.seen_queued_at < QUEUED_LOOK_HOLDS
 
 
 def _was_just_evicted(situation: Situation) -> bool:
@@ -96,11 +96,11 @@ def _was_just_evicted(situation: Situation) -> bool:
 
 
 def _end(situation: Situation, outcome: Outcome, reason: str, *, remember: bool = True) -> Close | Ignore:
-    """Close the case where one is open; where none is, there is nothing to close."""
+    """Close the recovery where one is open; where none is, there is nothing to close."""
     return Close(outcome, reason) if situation.open_recovery else Ignore(reason, remember)
 
 
-def _not_covered(situation: Situation, vm: Vm, policy: Policy, _now: datetime, _roll: float) -> Decision | None:
+def _not_covered(situation: Situation, vm: Vm, policy: Policy, _now: datetime, _jitter: float) -> Decision | None:
     if not vm.is_spot:
         outcome, reason = Outcome.NOT_SPOT, f"not a Spot VM (priority {vm.priority or 'Regular'})"
     elif not vm.has_tag(policy.restart_tag):
@@ -113,14 +113,14 @@ def _not_covered(situation: Situation, vm: Vm, policy: Policy, _now: datetime, _
     return _end(situation, outcome, reason, remember=False)
 
 
-def _up_or_on_its_way(situation: Situation, vm: Vm, policy: Policy, now: datetime, _roll: float) -> Decision | None:
+def _up_or_on_its_way(situation: Situation, vm: Vm, policy: Policy, now: datetime, _jitter: float) -> Decision | None:
     match vm.power_state:
         case PowerState.RUNNING:
             return _running(situation, vm, policy, now)
         case PowerState.STOPPED:
             return _stopped_inside(situation, policy, now)
         case PowerState.STARTING | PowerState.CREATING:
-            # Somebody starts it, but that may come to nothing: an eviction is remembered by a case only.
+            # Somebody starts it, but that may come to nothing: an eviction is remembered by a recovery only.
             if situation.open_recovery is None and situation.evidence.verdict is not Verdict.EVICTED:
                 return Ignore(f"it is {vm.power_state}: somebody is starting it")
             return Wait(
@@ -182,7 +182,7 @@ def _eviction_is_fresh(situation: Situation, now: datetime) -> bool:
 
 
 def _stopped_by_its_owner(
-    situation: Situation, _vm: Vm, _policy: Policy, _now: datetime, _roll: float
+    situation: Situation, _vm: Vm, _policy: Policy, _now: datetime, _jitter: float
 ) -> Decision | None:
     return _stopped(situation) if situation.evidence.verdict is Verdict.STOPPED_BY_OWNER else None
 
@@ -193,14 +193,14 @@ def _stopped(situation: Situation) -> Decision:
     return _end(situation, Outcome.STOPPED_BY_OWNER, f"its owner stopped it at {when}")
 
 
-def _start_under_way(situation: Situation, vm: Vm, policy: Policy, now: datetime, roll: float) -> Decision | None:
+def _start_under_way(situation: Situation, vm: Vm, policy: Policy, now: datetime, jitter: float) -> Decision | None:
     recovery, attempt, operation = situation.open_recovery, situation.attempt, situation.operation
     if recovery is None or attempt is None:
         return None
     look_again = _next_look(situation, policy, now)
     age = now - attempt.asked_at
     if operation and operation.failure:
-        return decide_after_failure(operation.failure, vm, recovery, situation.pool, policy, now, roll)
+        return decide_after_failure(operation.failure, vm, recovery, situation.pool, policy, now, jitter)
     if attempt.state is AttemptState.ASKED and age < ANSWER_PATIENCE:
         until = max(attempt.asked_at + ANSWER_PATIENCE, look_again)
         return Wait(until, f"a start was asked for at {_clock(attempt.asked_at)}, and its answer is not known yet")
@@ -210,7 +210,7 @@ def _start_under_way(situation: Situation, vm: Vm, policy: Policy, now: datetime
         state = operation.state if operation else OperationState.IN_PROGRESS
         return Wait(look_again, f"the start accepted at {_clock(attempt.asked_at)} is {state}; it does not run yet")
     if attempt.state is AttemptState.ACCEPTED and not _went_down_after(attempt, situation.evidence):
-        return decide_after_failure(_showed_nothing(attempt), vm, recovery, situation.pool, policy, now, roll)
+        return decide_after_failure(_showed_nothing(attempt), vm, recovery, situation.pool, policy, now, jitter)
     return None
 
 
@@ -219,7 +219,9 @@ def _showed_nothing(attempt: Attempt) -> Failure:
     return Failure(FailureKind.UNKNOWN, SHOWED_NOTHING, message, None)
 
 
-def _held_by_an_operator(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _roll: float) -> Decision | None:
+def _held_by_an_operator(
+    situation: Situation, _vm: Vm, policy: Policy, now: datetime, _jitter: float
+) -> Decision | None:
     held_at = situation.recovery.held_at if situation.recovery else None
     if held_at is None:
         return None
@@ -228,7 +230,7 @@ def _held_by_an_operator(situation: Situation, _vm: Vm, policy: Policy, now: dat
 
 
 def _still_waiting_after_a_refusal(
-    situation: Situation, _vm: Vm, _policy: Policy, now: datetime, _roll: float
+    situation: Situation, _vm: Vm, _policy: Policy, now: datetime, _jitter: float
 ) -> Decision | None:
     """Whatever else is told meanwhile, Azure is not asked again before the time that its refusal set.
 
@@ -246,7 +248,7 @@ def _still_waiting_after_a_refusal(
     return Wait(recovery.not_before, f"Azure refused ({recovery.failing_with}), and is not to be asked again so soon")
 
 
-def _owner_unknown(situation: Situation, vm: Vm, policy: Policy, now: datetime, _roll: float) -> Decision | None:
+def _owner_unknown(situation: Situation, vm: Vm, policy: Policy, now: datetime, _jitter: float) -> Decision | None:
     if vm.scale_set_id is None or vm.restored_by_scale_set is not None:
         return None
     reason = "Resource Graph does not show yet whether its scale set restores it"
@@ -257,7 +259,9 @@ def _went_down_after(attempt: Attempt, evidence: Evidence) -> bool:
     return evidence.evicted_at is not None and evidence.evicted_at > attempt.asked_at
 
 
-def _too_little_evidence(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _roll: float) -> Decision | None:
+def _too_little_evidence(
+    situation: Situation, _vm: Vm, policy: Policy, now: datetime, _jitter: float
+) -> Decision | None:
     if situation.evidence.verdict is Verdict.EVICTED:
         return None
     if policy.restart_when is RestartWhen.EVICTED:
@@ -268,7 +272,7 @@ def _too_little_evidence(situation: Situation, _vm: Vm, policy: Policy, now: dat
     return None
 
 
-def _brake(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _roll: float) -> Decision | None:
+def _brake(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _jitter: float) -> Decision | None:
     restarts = situation.recovery.restarts if situation.recovery else ()
     today = [time for time in restarts if now - time < timedelta(days=1)]
     if len(today) >= policy.restarts_per_day:
@@ -284,7 +288,7 @@ def _brake(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _roll: 
     return None
 
 
-def _budget(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _roll: float) -> Decision | None:
+def _budget(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _jitter: float) -> Decision | None:
     """Whatever the failures are, in whatever order: no VM is asked for more often than so within an hour."""
     starts = situation.recovery.starts if situation.recovery else ()
     lately = [time for time in starts if now - time < STARTS_REMEMBERED]
@@ -295,24 +299,24 @@ def _budget(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _roll:
     return Wait(until, reason, notice=Notice.BUDGET)
 
 
-def _start_if_the_pool_admits(situation: Situation, vm: Vm, policy: Policy, now: datetime, roll: float) -> Decision:
+def _start_if_the_pool_admits(situation: Situation, vm: Vm, policy: Policy, now: datetime, jitter: float) -> Decision:
     pool = situation.pool or Pool(pools.pool_of(vm))
     if situation.signal.kind is SignalKind.OPERATOR_ASKED:
         pool = pools.due(pool, now)
-    answer = _ask_the_gate(situation, pool, policy, now, roll)
-    if isinstance(answer, Held):
-        return Wait(answer.until, _why_held(pool), at_gate=True)
+    answer = _ask_the_gate(situation, pool, policy, now, jitter)
+    if isinstance(answer, Queued):
+        return Wait(answer.until, _why_queued(pool), in_pool_queue=True)
     return Start(vm, f"a tagged Spot VM, deallocated, {situation.evidence.verdict}", answer.pool)
 
 
-def _ask_the_gate(situation: Situation, pool: Pool, policy: Policy, now: datetime, roll: float) -> Admitted | Held:
+def _ask_the_gate(situation: Situation, pool: Pool, policy: Policy, now: datetime, jitter: float) -> Admitted | Queued:
     down_since = situation.evidence.down_since(situation.open_recovery.opened_at if situation.open_recovery else now)
     # Half a turn at least: with a turn of nothing, a VM that is held would be back at once.
-    turn = policy.turn(now - down_since) * (0.5 + roll)
+    turn = policy.turn(now - down_since) * (0.5 + jitter)
     return pools.ask(pool, situation.signal.vm_id.key, down_since, now, turn)
 
 
-def _why_held(pool: Pool) -> str:
+def _why_queued(pool: Pool) -> str:
     if not pool.refusals:
         return f"its turn has not come: {pool.width} at a time are tried for {pool.pool_id}"
     times = "once" if pool.refusals == 1 else f"{pool.refusals} times in a row"

@@ -31,7 +31,7 @@ sweep may be as seldom as once a day."""
 _OUR_OWN: Final = frozenset({SignalKind.SWEEP_FOUND, SignalKind.OPERATOR_ASKED, SignalKind.FOLLOW_UP})
 
 
-class EventPathStanding(StrEnum):
+class EventPathState(StrEnum):
     """Whether events arrive."""
 
     WORKS = "works"
@@ -59,7 +59,7 @@ class EventPath:
     ``SILENT``, where it is so in one subscription: each has topics of its own.
     """
 
-    standing: EventPathStanding
+    state: EventPathState
     told_by_event: int
     found_by_sweep: int
     last_told_at: datetime | None
@@ -76,9 +76,9 @@ def event_path(recoveries: Iterable[Recovery], now: datetime) -> EventPath:
     told = [row for row in once.values() if row.opened_by not in _OUR_OWN]
     found = [row for row in once.values() if _is_find(row)]
     silent = _silent(told, found)
-    standing = EventPathStanding.WORKS if told else EventPathStanding.QUIET
+    state = EventPathState.WORKS if told else EventPathState.QUIET
     return EventPath(
-        EventPathStanding.SILENT if silent else standing,
+        EventPathState.SILENT if silent else state,
         len(told),
         len(found),
         max((row.opened_at for row in told), default=None),
@@ -109,10 +109,10 @@ def _by_subscription(rows: Sequence[Recovery]) -> dict[str, list[Recovery]]:
 def whether_events_arrive(path: EventPath, write: Callable[[datetime | None], str]) -> str:
     """Say in words whether events arrive; ``write``: how a time is written for its reader."""
     told_of = f"{path.told_by_event} told by events, {path.found_by_sweep} found by the sweep, in {WINDOW.days} days"
-    match path.standing:
-        case EventPathStanding.QUIET:
+    match path.state:
+        case EventPathState.QUIET:
             return f"not known: no event told of anything in {WINDOW.days} days; a drill shows whether they arrive"
-        case EventPathStanding.WORKS:
+        case EventPathState.WORKS:
             return f"works: {told_of}; the last event {write(path.last_told_at)}"
         case _:
             return f"silent: {told_of}; the last find {write(path.last_found_at)}"

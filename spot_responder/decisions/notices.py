@@ -66,7 +66,7 @@ def due_notices(recovery: Recovery, wait: Wait, now: datetime) -> tuple[Notice, 
     if wait.notice is not None:
         due.append(wait.notice)
     due += _of_refusals(recovery, now)
-    return tuple(each for each in due if each not in recovery.told)
+    return tuple(each for each in due if each not in recovery.published_notices)
 
 
 def noticed_if_it_lasts(wait: Wait, recovery: Recovery | None, now: datetime) -> Wait:
@@ -77,7 +77,7 @@ def noticed_if_it_lasts(wait: Wait, recovery: Recovery | None, now: datetime) ->
 
 
 def can_wait(wait: Wait, now: datetime) -> bool:
-    """Answer whether what is due of a case that was opened just now can wait for the next look at it."""
+    """Answer whether what is due of a recovery that was opened just now can wait for the next look at it."""
     return wait.notice is None and wait.until - now <= SOON
 
 

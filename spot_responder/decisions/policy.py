@@ -33,10 +33,10 @@ GONE_THOUGH_SHOWN: Final = timedelta(days=1)
 """Resource Graph may show a VM for hours after it is gone: after so long, ARM's answer alone counts."""
 
 FOLLOW_UP_OVERDUE: Final = timedelta(minutes=2)
-"""A follow-up so late is taken as lost, and the sweep raises a hand in its place."""
+"""A follow-up so late is taken as lost, and the sweep puts a find in its place."""
 
-SEEN_HELD: Final = timedelta(minutes=15)
-"""Who is held at a gate is looked at so often at least: it may be gone, in another pool, or not ours any more."""
+QUEUED_LOOK_HOLDS: Final = timedelta(minutes=15)
+"""Who is queued in its pool is looked at so often at least: it may be gone, in another pool, or not ours any more."""
 
 LONGEST_DELAY: Final = timedelta(days=6)
 """A queue message can be hidden for seven days at most; what has to wait longer is decided anew."""

@@ -104,7 +104,7 @@ class Admitted:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Queued:
     """The VM has to wait for its turn, and may ask again at ``until``."""
 
     until: datetime
@@ -115,7 +115,7 @@ def pool_of(vm: Vm) -> PoolId:
     return PoolId(vm.vm_id.subscription_id.lower(), vm.location.lower(), (vm.zone or "").lower(), vm.size.lower())
 
 
-def ask(pool: Pool, vm_key: str, down_since: datetime, now: datetime, turn: timedelta) -> Admitted | Held:
+def ask(pool: Pool, vm_key: str, down_since: datetime, now: datetime, turn: timedelta) -> Admitted | Queued:
     """Answer whether a VM that is down since ``down_since`` may be started now.
 
     ``turn`` is how much later than the pool's own time this VM comes back, so that those who wait do not all come at
@@ -125,16 +125,16 @@ def ask(pool: Pool, vm_key: str, down_since: datetime, now: datetime, turn: time
     if pool.is_proven_for(down_since):
         return Admitted(pool)
     if pool.closed_until is not None and pool.is_closed(now):
-        return Held(pool.closed_until + turn)
+        return Queued(pool.closed_until + turn)
     under_way = {key: until for key, until in pool.under_way.items() if until > now}
     if vm_key not in under_way and len(under_way) >= pool.width:
         news_at = min(under_way.values()) - PLACE_KEPT + NEWS_AFTER
-        return Held(max(now + turn, news_at) if pool.closed_until is None else now + turn)
+        return Queued(max(now + turn, news_at) if pool.closed_until is None else now + turn)
     return Admitted(replace(pool, under_way={**under_way, vm_key: now + PLACE_KEPT}))
 
 
-def refused(pool: Pool, vm_key: str, now: datetime, policy: Policy, roll: float) -> Pool:
-    """Close the pool after "no capacity", for a pause that is a tenth more or less by ``roll`` (0 to 1).
+def refused(pool: Pool, vm_key: str, now: datetime, policy: Policy, jitter: float) -> Pool:
+    """Close the pool after "no capacity", for a pause that is a tenth more or less by ``jitter`` (0 to 1).
 
     VMs that were let in before the pool closed bring late refusals: they say nothing new.
     """
@@ -142,7 +142,7 @@ def refused(pool: Pool, vm_key: str, now: datetime, policy: Policy, roll: float)
     if pool.is_closed(now):
         return left(pool, vm_key)
     doublings = min(pool.refusals, MOST_DOUBLINGS)
-    pause = min(policy.capacity_retry * 2**doublings, policy.capacity_retry_max) * (0.9 + 0.2 * roll)
+    pause = min(policy.capacity_retry * 2**doublings, policy.capacity_retry_max) * (0.9 + 0.2 * jitter)
     trickles = pool.proven_at is not None or (pool.closed_until is not None and pool.refusals == 0)
     return Pool(
         pool.pool_id,

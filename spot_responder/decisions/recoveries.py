@@ -1,4 +1,4 @@
-"""A recovery: the case kept for one VM from the first signal until it is closed, and its lawful moves."""
+"""A recovery: what is kept for one VM from the first signal until it is closed, and its valid transitions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RESTARTS_REMEMBERED: Final = timedelta(days=1)
 """How far back the brake looks, so how long a closed recovery is worth remembering."""
 
 
-class UnlawfulMoveError(RuntimeError):
+class InvalidTransitionError(RuntimeError):
     """A recovery was asked to do what its state does not allow: a bug of ours, never of Azure's."""
 
 
@@ -101,7 +101,7 @@ class Absence:
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """Everything we know of one VM's case; all of it can be shown to an operator.
+    """Everything we know of one VM's recovery; all of it can be shown to an operator.
 
     Attributes:
         recovery_id: joins log lines, history and outcome of one case.
@@ -115,17 +115,17 @@ class Recovery:
         failing_with: the kind of the latest failure, and ``failures_in_a_row`` how often in a row: for growing delays.
         failing_since: when the first request of the present run of one kind was asked.
         failures: how many start requests came to nothing, by the kind of failure; throttled ones as well.
-        told: which notices of this case were published.
+        published_notices: which notices of this recovery were published.
         restarts: when this VM came back through us, within the last day.
         reason: the latest decision's sentence; ``notice`` is what somebody should know of it: the brake, or the budget.
-        down_since: set when the case is closed: since when the VM was down.
+        down_since: set when the recovery is closed: since when the VM was down.
         starts: when start requests were sent, within the last hour: for the budget.
-        seen_held_at: where it is held at its pool's gate, when a look saw last that it is deallocated.
-        recorded: whether a closed case is in the history, from where its outcome is published.
+        seen_queued_at: where it is queued in its pool, when a look saw last that it is deallocated.
+        recorded: whether a closed recovery is in the history, from where its outcome is published.
         obstacle_since: since when something that should pass within minutes keeps us from looking or starting.
         absence: since when ARM answers that there is no such VM.
         pool: which capacity the VM competes for, as far as it was seen: the history is counted by it.
-        held_at: since when an operator holds the VM: it is not started until released, in this case or a later one.
+        held_at: since when an operator holds the VM: it is not started until released, in this recovery or a later one.
     """
 
     vm_id: VmId
@@ -144,14 +144,14 @@ class Recovery:
     failures_in_a_row: int = 0
     failing_since: datetime | None = None
     failures: Mapping[FailureKind, int] = field(default_factory=dict)
-    told: frozenset[Notice] = frozenset()
+    published_notices: frozenset[Notice] = frozenset()
     restarts: tuple[datetime, ...] = ()
     reason: str = ""
     notice: Notice | None = None
     down_since: datetime | None = None
     starts: tuple[datetime, ...] = ()
     recorded: bool = False
-    seen_held_at: datetime | None = None
+    seen_queued_at: datetime | None = None
     held_at: datetime | None = None
     pool: PoolId | None = None
     absence: Absence | None = None
@@ -209,7 +209,7 @@ class Recovery:
         until: datetime,
         reason: str,
         *,
-        seen_held_at: datetime | None = None,
+        seen_queued_at: datetime | None = None,
         notice: Notice | None = None,
         obstacle_since: datetime | None = None,
     ) -> Recovery:
@@ -220,7 +220,7 @@ class Recovery:
             sequence=self.sequence + 1,
             wake_at=until,
             reason=reason,
-            seen_held_at=seen_held_at,
+            seen_queued_at=seen_queued_at,
             notice=notice,
             obstacle_since=obstacle_since,
         )
@@ -238,7 +238,7 @@ class Recovery:
         """Not send the request after all: what it rests on has grown too old since. ``before``: the request before."""
         if self.attempt_under_way is None:
             message = f"recovery {self.recovery_id} has no start under way that could be withdrawn"
-            raise UnlawfulMoveError(message)
+            raise InvalidTransitionError(message)
         return replace(self._unsent(), attempt=before, attempts=self.attempts - 1)
 
     def accepted(self, operation_url: str | None) -> Recovery:
@@ -282,14 +282,14 @@ class Recovery:
         )
 
     def in_the_history(self) -> Recovery:
-        """Note that the closed case is in the history."""
+        """Note that the closed recovery is in the history."""
         return replace(self, recorded=True)
 
     def reopened(self, recovery_id: str, now: datetime, opened_by: SignalKind) -> Recovery:
-        """Open a new case for a VM that we remember."""
+        """Open a new recovery for a VM that we remember."""
         if self.is_open:
             message = f"recovery {self.recovery_id} is open: it cannot be opened again"
-            raise UnlawfulMoveError(message)
+            raise InvalidTransitionError(message)
         return Recovery(
             self.vm_id,
             recovery_id,
@@ -300,14 +300,14 @@ class Recovery:
             restarts=self.restarts,
             starts=self.starts,
             held_at=self.held_at,
-            # Whatever the case, Azure does not want to be asked sooner.
+            # In any case, Azure does not want to be asked sooner.
             not_before=self.not_before if self.was_asked_to_slow_down else None,
             failing_with=self.failing_with if self.was_asked_to_slow_down else None,
         )
 
     @property
     def went_down_at(self) -> datetime:
-        """Give since when the VM is down, or was when the case was closed: its eviction, or when we heard of it."""
+        """Give since when the VM is down, or was when the recovery was closed: its eviction, or when we heard of it."""
         return self.down_since or self.evidence.down_since(self.opened_at)
 
     def is_worth_remembering(self, now: datetime) -> bool:
@@ -336,7 +336,7 @@ class Recovery:
     ) -> Recovery:
         if self.attempt_under_way is None:
             message = f"recovery {self.recovery_id} has no start under way that could become {state}"
-            raise UnlawfulMoveError(message)
+            raise InvalidTransitionError(message)
         attempt = replace(
             self.attempt_under_way,
             state=state,
@@ -348,4 +348,4 @@ class Recovery:
     def _must_be_open(self, what: str) -> None:
         if not self.is_open:
             message = f"recovery {self.recovery_id} is closed ({self.outcome}): it cannot {what}"
-            raise UnlawfulMoveError(message)
+            raise InvalidTransitionError(message)

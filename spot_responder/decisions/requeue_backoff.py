@@ -11,16 +11,16 @@ from spot_responder.intake.azure_errors import OWN_PACE
 
 if TYPE_CHECKING:
     from spot_responder.intake.azure_errors import Failure
-    from spot_responder.intake.own_messages import TimesPutBack
+    from spot_responder.intake.own_messages import Requeues
 
-PUT_BACK: Final = timedelta(minutes=1)
+REQUEUE: Final = timedelta(minutes=1)
 """A signal that could not be looked into comes back after this long, where Azure does not say when."""
 
 STOP_BACK: Final = timedelta(seconds=20)
 """So soon, and up to twice that, what tells of an owner's stop comes back first: before a VM that is down for no known
-reason would be started (``INTENT_GRACE``). Then ever later, up to ``PUT_BACK`` and twice that."""
+reason would be started (``INTENT_GRACE``). Then ever later, up to ``REQUEUE`` and twice that."""
 
-PUT_BACK_MAX: Final = timedelta(minutes=15)
+REQUEUE_MAX: Final = timedelta(minutes=15)
 """A signal that could not be looked into again and again comes back ever later, up to this."""
 
 SHORT_WAITS: Final = 8
@@ -28,17 +28,17 @@ SHORT_WAITS: Final = 8
 eviction that is a matter of seconds. Longer, and it is no rush but an outage."""
 
 
-def comes_back(times: TimesPutBack, failure: Failure, roll: float, *, is_stop: bool) -> tuple[timedelta, TimesPutBack]:
-    """Say after how long a signal comes back, and how often it was put back by then. ``is_stop``: it is an owner's.
+def requeue_delay(times: Requeues, failure: Failure, jitter: float, *, is_stop: bool) -> tuple[timedelta, Requeues]:
+    """Say after how long a signal comes back, and how often it was requeued by then. ``is_stop``: it is an owner's.
 
     To stand in line is no failure, and makes no delay grow: else a refusal after some turns in vain would cost minutes.
     """
     wait = failure.retry_after
     if failure.code == OWN_PACE and wait is not None and times.waited < SHORT_WAITS:
-        return wait * (1 + roll), replace(times, waited=times.waited + 1)
+        return wait * (1 + jitter), replace(times, waited=times.waited + 1)
     again = replace(times, refused=times.refused + 1)
     if times.refused == 0 and wait is not None:
         return wait, again
-    first, longest = (STOP_BACK, PUT_BACK) if is_stop else (PUT_BACK, PUT_BACK_MAX)
-    growing: timedelta = min(first * 2 ** min(times.refused, MOST_DOUBLINGS), longest) * (1 + roll)
+    first, longest = (STOP_BACK, REQUEUE) if is_stop else (REQUEUE, REQUEUE_MAX)
+    growing: timedelta = min(first * 2 ** min(times.refused, MOST_DOUBLINGS), longest) * (1 + jitter)
     return max(growing, wait or timedelta()), again

@@ -85,7 +85,7 @@ class Start:
 class Wait:
     """Look again at ``until``.
 
-    ``failure`` is why the start under way has failed, if it has; ``at_gate``, that the VM is held at its pool's gate;
+    ``failure`` is why the start under way has failed, if it has; ``in_pool_queue``, that the VM is queued in its pool;
     ``notice``, what somebody should know of it; ``obstacle_since``, since when it waits for what should pass soon.
     """
 
@@ -93,14 +93,14 @@ class Wait:
     reason: str
     failure: Failure | None = None
     pool: Pool | None = None
-    at_gate: bool = False
+    in_pool_queue: bool = False
     notice: Notice | None = None
     obstacle_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """The case is over."""
+    """The recovery is over."""
 
     outcome: Outcome
     reason: str
@@ -109,7 +109,7 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Ignore:
-    """Nothing is to be done, and no case is open. ``remember`` what was told, unless the VM is none of our business."""
+    """Nothing is to be done, no recovery is open. ``remember`` what was told, unless the VM is none of our business."""
 
     reason: str
     remember: bool = True

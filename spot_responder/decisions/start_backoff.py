@@ -20,7 +20,7 @@ YIELDS_AFTER: Final = 5
 
 
 def decide_after_failure(  # noqa: PLR0913, PLR0917 - all that such a decision rests on
-    failure: Failure, vm: Vm, recovery: Recovery, pool: Pool | None, policy: Policy, now: datetime, roll: float
+    failure: Failure, vm: Vm, recovery: Recovery, pool: Pool | None, policy: Policy, now: datetime, jitter: float
 ) -> Wait:
     """Decide how to go on after Azure refused a start, at once or inside the operation.
 
@@ -29,14 +29,14 @@ def decide_after_failure(  # noqa: PLR0913, PLR0917 - all that such a decision r
     pool = pool or Pool(pools.pool_of(vm))
     told = failure.code
     if failure.kind is FailureKind.CAPACITY:
-        closed = pools.refused(pool, vm.vm_id.key, now, policy, roll)
+        closed = pools.refused(pool, vm.vm_id.key, now, policy, jitter)
         # Refused again and again, it may be this VM's own fault: then the others must not always come after it.
         yields = pool.refused_last == vm.vm_id.key and pool.refusals >= YIELDS_AFTER
-        turn = policy.turn(now - recovery.opened_at) * (0.5 + roll) if yields else timedelta()
+        turn = policy.turn(now - recovery.opened_at) * (0.5 + jitter) if yields else timedelta()
         until = max((closed.closed_until or now) + turn, _earliest(failure, now))
         return Wait(until, f"no capacity for {closed.pool_id} ({told})", failure, closed)
     delay, why = _delay_after(failure, recovery.failures_of(failure.kind), vm, policy)
-    until = max(now + delay * (1 + 0.2 * roll), _earliest(failure, now))
+    until = max(now + delay * (1 + 0.2 * jitter), _earliest(failure, now))
     return Wait(until, f"{why} ({told})", failure, pools.left(pool, vm.vm_id.key))
 
 

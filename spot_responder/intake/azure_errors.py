@@ -27,7 +27,7 @@ NO_ANSWER: Final = "NoAnswer"
 """The code where Azure did not answer at all: what was asked for may have been done all the same."""
 
 
-OWN_PACE: Final = "OwnPace"
+OWN_PACE: Final = "OwnRateLimit"
 """The code of a refusal that is ours: Azure was not asked, since it would have said "too many"."""
 
 

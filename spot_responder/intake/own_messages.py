@@ -19,9 +19,9 @@ FOLLOW_UP_TYPE: Final = "SpotResponder.FollowUp"
 SWEEP_FOUND_TYPE: Final = "SpotResponder.SweepFound"
 OPERATOR_ASKED_TYPE: Final = "SpotResponder.OperatorAsked"
 
-_REFUSED: Final = "putback"
+_REFUSED: Final = "requeued"
 _WAITED: Final = "waited"
-_SINCE: Final = "putbacksince"
+_SINCE: Final = "requeuedsince"
 _UNSEEN_SINCE: Final = "unseensince"
 """Extension attributes, as CloudEvents has them."""
 
@@ -29,14 +29,14 @@ LARGEST: Final = 48 * 1024
 """Bytes of JSON that a queue message holds: 64 KiB, in base64."""
 
 _OFTEN: Final = 1_000_000
-"""No event was put back so often: who says more wrote it there, and may have written what nobody can add one to."""
+"""No event was requeued so often: who says more wrote it there, and may have written what nobody can add one to."""
 
 
 @dataclass(frozen=True, slots=True)
-class TimesPutBack:
-    """How often an event was put back: where something failed, and where others were in line before it.
+class Requeues:
+    """How often an event was requeued: where something failed, and where others were in line before it.
 
-    ``since``: when it was put back first.
+    ``since``: when it was requeued first.
     """
 
     refused: int = 0
@@ -60,8 +60,8 @@ def operator_asked_event(vm_id: VmId, asked_at: datetime, event_id: str) -> dict
     return _own_event(OPERATOR_ASKED_TYPE, vm_id, asked_at, event_id, {"vmId": str(vm_id)})
 
 
-def put_back(event: Mapping[str, object], times: TimesPutBack) -> dict[str, object]:
-    """Make the same event again, noting how often it was put back.
+def requeued(event: Mapping[str, object], times: Requeues) -> dict[str, object]:
+    """Make the same event again, noting how often it was requeued.
 
     Raises:
         UnreadableEvent: if it is too large for the queue, as one that was pushed, or grew in JSON's escapes, may be.
@@ -71,28 +71,28 @@ def put_back(event: Mapping[str, object], times: TimesPutBack) -> dict[str, obje
         again[_SINCE] = _iso(times.since)
     size = len(json.dumps(again))
     if size > LARGEST:
-        refuse(f"the event cannot be put back: {size} bytes as JSON, and the queue takes {LARGEST} at most")
+        refuse(f"the event cannot be requeued: {size} bytes as JSON, and the queue takes {LARGEST} at most")
     return again
 
 
-def put_back_as_unseen(event: Mapping[str, object], since: datetime) -> dict[str, object]:
+def requeued_as_unseen(event: Mapping[str, object], since: datetime) -> dict[str, object]:
     """Make the same event again, noting since when neither ARM nor Resource Graph shows its VM.
 
     Raises:
-        UnreadableEvent: as ``put_back``.
+        UnreadableEvent: as ``requeued``.
     """
     looked_at = {name: value for name, value in event.items() if name != _SINCE}
-    return put_back({**looked_at, _UNSEEN_SINCE: _iso(since)}, TimesPutBack())
+    return requeued({**looked_at, _UNSEEN_SINCE: _iso(since)}, Requeues())
 
 
 def unseen_since(event: Mapping[str, object]) -> datetime | None:
-    """Give since when nobody shows its VM, as noted when the event was put back."""
+    """Give since when nobody shows its VM, as noted when the event was requeued."""
     return _time(event.get(_UNSEEN_SINCE))
 
 
-def times_put_back(event: Mapping[str, object]) -> TimesPutBack:
-    """Give how often an event was put back; what somebody else wrote there counts as never."""
-    return TimesPutBack(_counted(event.get(_REFUSED)), _counted(event.get(_WAITED)), _time(event.get(_SINCE)))
+def requeues(event: Mapping[str, object]) -> Requeues:
+    """Give how often an event was requeued; what somebody else wrote there counts as never."""
+    return Requeues(_counted(event.get(_REFUSED)), _counted(event.get(_WAITED)), _time(event.get(_SINCE)))
 
 
 def _time(noted: object) -> datetime | None:

@@ -108,7 +108,7 @@ def _refuse_constant(word: str) -> Never:
 
 
 def _finite(text: str) -> float:
-    """Read a number; one that is too large would be written as ``Infinity``, which is no JSON, when it is put back."""
+    """Read a number; one that is too large would be written as ``Infinity``, which is no JSON, when it is requeued."""
     number = float(text)
     if isinf(number):
         _refuse_constant(cut(text))

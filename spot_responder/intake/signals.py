@@ -90,7 +90,7 @@ class Signal:
     ``occurred_at`` is in UTC, and ``None`` where the event does not say: CloudEvents need not carry a time, and an
     eviction is one without it too. ``detail`` is Azure's own word (annotation, operation, state, event type; empty for
     our own messages). ``has_caller``: an ARM operation that somebody sent. ``sequence``: of a follow-up only.
-    ``unseen_since``: the message was put back then because neither ARM nor Resource Graph showed the VM.
+    ``unseen_since``: the message was requeued then because neither ARM nor Resource Graph showed the VM.
     """
 
     vm_id: VmId

@@ -16,7 +16,7 @@ from spot_responder.operators.ports import COMPUTE_API, CouldNotLookError
 from spot_responder.operators.views.dead_letters import Place
 from spot_responder.operators.views.findings import (
     Accounts,
-    CheckUp,
+    Diagnosis,
     Finding,
     Health,
     account_of,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from spot_responder.command_line import CommandLine
     from spot_responder.intake.vms import VmId
-    from spot_responder.operators.ports import Login, OperatorDoors
+    from spot_responder.operators.ports import Login, OperatorPorts
     from spot_responder.operators.views.topic_rights import TopicRight
     from spot_responder.settings import Settings
 
@@ -64,43 +64,43 @@ class _Right:
     api_version: str
 
 
-async def check_up(
-    doors: OperatorDoors,
+async def diagnosis(
+    ports: OperatorPorts,
     settings: Settings,
     now: Callable[[], datetime],
     progress: Callable[[str], None],
     command: CommandLine,
-) -> CheckUp:
+) -> Diagnosis:
     """Look at everything, and say how it was found. Without a login, or where ARM does not answer, it ends there.
 
     ``command`` writes the commands that mend something.
     """
     progress("looking at login")
     try:
-        login = await doors.management.login()
+        login = await ports.resource_manager.login()
     except CouldNotLookError as nobody:
-        return CheckUp(now(), "nobody", (Finding("login", Health.BAD, nobody.what, nobody.mend),))
+        return Diagnosis(now(), "nobody", (Finding("login", Health.BAD, nobody.what, nobody.mend),))
     findings = [Finding("login", Health.GOOD, login.name or "a token that does not say whose it is")]
     progress("looking at storage")
-    findings += await _storage(doors, command)
+    findings += await _storage(ports, command)
     progress("looking at Azure Resource Manager")
-    clock = await _clock(doors, now)
+    clock = await _clock(ports, now)
     findings.append(clock)
     if clock.what == _ARM:
-        return CheckUp(now(), login.name, tuple(findings))
-    vms, unseen = await _one_vm_each(doors)
+        return Diagnosis(now(), login.name, tuple(findings))
+    vms, unseen = await _one_vm_each(ports)
     findings += unseen
     found: dict[str, list[Finding]] = {}
     for number, vm_id in enumerate(vms, 1):
         progress(f"looking at subscription {number} of {len(vms)}")
-        found[vm_id.subscription_id] = await _subscription(vm_id, doors, settings, login)
-    return CheckUp(now(), login.name, (*findings, *watched_findings(found)))
+        found[vm_id.subscription_id] = await _subscription(vm_id, ports, settings, login)
+    return Diagnosis(now(), login.name, (*findings, *watched_findings(found)))
 
 
-async def _clock(doors: OperatorDoors, now: Callable[[], datetime]) -> Finding:
+async def _clock(ports: OperatorPorts, now: Callable[[], datetime]) -> Finding:
     """Ask ARM what anybody may ask: it tells its time. Whether it answers at all comes out by the way."""
     try:
-        answer = await doors.management.ask("GET", "/subscriptions", _SUBSCRIPTIONS)
+        answer = await ports.resource_manager.ask("GET", "/subscriptions", _SUBSCRIPTIONS)
     except AzureRefusedError as refused:
         if refused.failure.code == NO_ANSWER:
             return Finding(_ARM, Health.BAD, str(refused), "is ARM_ENDPOINT right, and is the network there?")
@@ -108,17 +108,17 @@ async def _clock(doors: OperatorDoors, now: Callable[[], datetime]) -> Finding:
     return clock_finding(now(), answer.at)
 
 
-async def _storage(doors: OperatorDoors, command: CommandLine) -> list[Finding]:
-    counts, table = await asyncio.gather(doors.letters.counts(), _table(doors))
+async def _storage(ports: OperatorPorts, command: CommandLine) -> list[Finding]:
+    counts, table = await asyncio.gather(ports.dead_letters.counts(), _table(ports))
     places = (("signals", counts.signals), (Place.POISON, counts.poison), (Place.DEAD, counts.dead_letters))
     unseen = {each.place: each for each in counts.unseen}
     return [*(place_finding(place, number, unseen.get(place), command) for place, number in places), table]
 
 
-async def _table(doors: OperatorDoors) -> Finding:
+async def _table(ports: OperatorPorts) -> Finding:
     what = "table recoveries"
     try:
-        rows = await doors.clients.store.all_recoveries()
+        rows = await ports.app.store.all_recoveries()
     except StoreFailedError as failed:
         if failed.failure.kind is FailureKind.DENIED:
             return Finding(
@@ -128,10 +128,10 @@ async def _table(doors: OperatorDoors) -> Finding:
     return Finding(what, Health.GOOD, f"reachable, {count(len(rows), 'row')}")
 
 
-async def _one_vm_each(doors: OperatorDoors) -> tuple[list[VmId], list[Finding]]:
+async def _one_vm_each(ports: OperatorPorts) -> tuple[list[VmId], list[Finding]]:
     """Give a Spot VM of each subscription: rights are tried there."""
     try:
-        found = await doors.finder.spot_vms()
+        found = await ports.finder.spot_vms()
     except AzureRefusedError as refused:
         return [], [_unseen("Resource Graph", refused)]
     each = {vm_id.subscription_id.lower(): vm_id for vm_id in found}
@@ -142,30 +142,30 @@ async def _one_vm_each(doors: OperatorDoors) -> tuple[list[VmId], list[Finding]]
     return list(each.values()), [Finding("Resource Graph", Health.GOOD, told)]
 
 
-async def _subscription(vm_id: VmId, doors: OperatorDoors, settings: Settings, login: Login) -> list[Finding]:
+async def _subscription(vm_id: VmId, ports: OperatorPorts, settings: Settings, login: Login) -> list[Finding]:
     scope = f"/subscriptions/{vm_id.subscription_id}"
-    role, app = await _role(scope, doors)
+    role, app = await _role(scope, ports)
     is_app = bool(login.object_id) and login.object_id.lower() in app
-    rights = [await _tried(right, doors, is_app=is_app) for right in _rights(vm_id)]
+    rights = [await _tried(right, ports, is_app=is_app) for right in _rights(vm_id)]
     dead_letters = settings.dead_letters_endpoint
     accounts = Accounts(account_of(settings.queue_endpoint), account_of(dead_letters) if dead_letters else "")
-    return [*role, *rights, *await _topics(scope, doors, accounts)]
+    return [*role, *rights, *await _topics(scope, ports, accounts)]
 
 
-async def _role(scope: str, doors: OperatorDoors) -> tuple[list[Finding], frozenset[str]]:
+async def _role(scope: str, ports: OperatorPorts) -> tuple[list[Finding], frozenset[str]]:
     """Find the app's role and who has it."""
     needed, unread = _read("responder-role.json")
     if unread:
         return [unread], frozenset()
     base = f"{scope}/providers/Microsoft.Authorization"
     try:
-        definitions = await doors.management.listed(
+        definitions = await ports.resource_manager.listed(
             f"{base}/roleDefinitions?$filter=type%20eq%20'CustomRole'", _AUTHORIZATION
         )
         actions = needed["actions"]
         wanted = [str(action) for action in actions] if isinstance(actions, list) else []
         finding, role_id = role_finding(wanted, definitions, str(needed["roleName"]))
-        assignments = await doors.management.listed(f"{base}/roleAssignments", _AUTHORIZATION) if role_id else []
+        assignments = await ports.resource_manager.listed(f"{base}/roleAssignments", _AUTHORIZATION) if role_id else []
     except AzureRefusedError as refused:
         return [_unseen("the app's role", refused)], frozenset()
     if not role_id:
@@ -194,10 +194,10 @@ def _rights(vm_id: VmId) -> tuple[_Right, ...]:
     )
 
 
-async def _tried(right: _Right, doors: OperatorDoors, *, is_app: bool) -> Finding:
+async def _tried(right: _Right, ports: OperatorPorts, *, is_app: bool) -> Finding:
     what = f"right {right.action}"
     try:
-        await doors.management.ask(right.method, right.path, right.api_version)
+        await ports.resource_manager.ask(right.method, right.path, right.api_version)
     except AzureRefusedError as refused:
         if _NOT_FOUND.fullmatch(refused.failure.code):
             return Finding(what, Health.GOOD, "tried: allowed")
@@ -211,36 +211,36 @@ async def _tried(right: _Right, doors: OperatorDoors, *, is_app: bool) -> Findin
     return Finding(what, Health.GOOD, "tried: allowed")
 
 
-async def _topics(scope: str, doors: OperatorDoors, accounts: Accounts) -> list[Finding]:
+async def _topics(scope: str, ports: OperatorPorts, accounts: Accounts) -> list[Finding]:
     wanted, unread = _read("event-filters.json")
     if unread:
         return [unread]
     try:
-        topics = await doors.management.listed(f"{scope}/providers/Microsoft.EventGrid/systemTopics", _EVENT_GRID)
+        topics = await ports.resource_manager.listed(f"{scope}/providers/Microsoft.EventGrid/systemTopics", _EVENT_GRID)
         findings: list[Finding] = []
         for kind, topic in topic_findings(wanted, topics):
-            findings += [missing_topic(kind)] if topic is None else await _topic(kind, topic, wanted, doors, accounts)
+            findings += [missing_topic(kind)] if topic is None else await _topic(kind, topic, wanted, ports, accounts)
     except AzureRefusedError as refused:
         return [_unseen("topics and event subscriptions", refused)]
     return findings
 
 
 async def _topic(
-    kind: str, topic: Mapping[str, object], wanted: Mapping[str, object], doors: OperatorDoors, accounts: Accounts
+    kind: str, topic: Mapping[str, object], wanted: Mapping[str, object], ports: OperatorPorts, accounts: Accounts
 ) -> list[Finding]:
     name = text_field(topic, "name")
-    there = await doors.management.listed(f"{text_field(topic, 'id')}/eventSubscriptions", _EVENT_GRID)
+    there = await ports.resource_manager.listed(f"{text_field(topic, 'id')}/eventSubscriptions", _EVENT_GRID)
     hanging = subscription_findings(kind, name, wanted, there, accounts)
     principal = text_field(topic, "identity", "principalId")
-    rights = [await _topic_right(kind, right, principal, doors) for right in topic_rights(there, accounts)]
+    rights = [await _topic_right(kind, right, principal, ports) for right in topic_rights(there, accounts)]
     return [Finding(f"topic {kind}", Health.GOOD, f"there: {name}"), *hanging, *rights]
 
 
-async def _topic_right(kind: str, right: TopicRight, principal: str, doors: OperatorDoors) -> Finding:
+async def _topic_right(kind: str, right: TopicRight, principal: str, ports: OperatorPorts) -> Finding:
     # Of one principal Azure lists those at the resource, above and below it.
     of_topic = f"roleAssignments?$filter=principalId%20eq%20'{principal}'"
     try:
-        assignments = await doors.management.listed(
+        assignments = await ports.resource_manager.listed(
             f"{right.scope}/providers/Microsoft.Authorization/{of_topic}", _AUTHORIZATION
         )
     except AzureRefusedError as refused:

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from spot_responder.decisions.recoveries import Recovery
     from spot_responder.decisions.situations import Decision, Situation
     from spot_responder.intake.vms import VmId
-    from spot_responder.operators.ports import OperatorDoors
+    from spot_responder.operators.ports import OperatorPorts
     from spot_responder.operators.views.explanation import Explanation
     from spot_responder.operators.views.plan import Plan
     from spot_responder.operators.views.status import Overview
-    from spot_responder.responder.ports import Clients
+    from spot_responder.responder.ports import Ports
     from spot_responder.settings import Settings
 
 _MIDDLE: Final = 0.5
@@ -43,19 +43,19 @@ _AT_ONCE: Final = 16
 """How many VMs are looked at at the same time: each costs one or two reads of ARM, of which there are enough."""
 
 
-async def look_around(doors: OperatorDoors, settings: Settings, now: datetime, command: CommandLine) -> Overview:
+async def gather_status(ports: OperatorPorts, settings: Settings, now: datetime, command: CommandLine) -> Overview:
     """Give the overview: tables and queues, a count of Resource Graph's, nothing of ARM.
 
     ``command`` writes the commands that are advised.
     """
     first = (now - WINDOW).date()
     rows, failing, pools, history, queues, coverage = await asyncio.gather(
-        doors.clients.store.all_recoveries(),
-        doors.clients.store.failing(),
-        doors.records.all_pools(),
-        doors.clients.store.closed_between(first, now.date()),
-        doors.letters.counts(),
-        _coverage(doors, settings),
+        ports.app.store.all_recoveries(),
+        ports.app.store.failing(),
+        ports.records.all_pools(),
+        ports.app.store.closed_between(first, now.date()),
+        ports.dead_letters.counts(),
+        _coverage(ports, settings),
     )
     return overview(
         [row.value for row in rows],
@@ -70,17 +70,17 @@ async def look_around(doors: OperatorDoors, settings: Settings, now: datetime, c
     )
 
 
-async def _coverage(doors: OperatorDoors, settings: Settings) -> Coverage:
+async def _coverage(ports: OperatorPorts, settings: Settings) -> Coverage:
     """Count who is covered. Whether that can be seen or not, all else is shown."""
     try:
-        return await doors.finder.coverage(settings.policy.restart_tag)
+        return await ports.finder.coverage(settings.policy.restart_tag)
     except AzureRefusedError as refused:
         return Coverage(None, None, str(refused))
 
 
-async def look_at(  # noqa: PLR0913, PLR0917 - where to look, and how it is told
+async def gather_explanation(  # noqa: PLR0913, PLR0917 - where to look, and how it is told
     vm_id: VmId,
-    clients: Clients,
+    ports: Ports,
     settings: Settings,
     now: datetime,
     called: str = "",
@@ -93,7 +93,7 @@ async def look_at(  # noqa: PLR0913, PLR0917 - where to look, and how it is told
     Raises:
         AzureRefusedError: if Azure does not let the login look.
     """
-    situation, decision = await _judged(vm_id, SignalKind.SWEEP_FOUND, clients, settings, now)
+    situation, decision = await _judged(vm_id, SignalKind.SWEEP_FOUND, ports, settings, now)
     return explain(
         situation,
         decision,
@@ -102,65 +102,65 @@ async def look_at(  # noqa: PLR0913, PLR0917 - where to look, and how it is told
         called=called,
         dry_run=settings.dry_run,
         command=command,
-        history=await _history_of_the_start(situation, clients),
+        history=await _history_of_the_start(situation, ports),
     )
 
 
-async def foresee_retry(vm_id: VmId, clients: Clients, settings: Settings, now: datetime) -> str:
+async def foresee_retry(vm_id: VmId, ports: Ports, settings: Settings, now: datetime) -> str:
     """Say why nothing would come of a retry now; nothing where the VM would be started.
 
     Raises:
         AzureRefusedError: if Azure does not let the login look.
     """
-    _, decision = await _judged(vm_id, SignalKind.OPERATOR_ASKED, clients, settings, now)
+    _, decision = await _judged(vm_id, SignalKind.OPERATOR_ASKED, ports, settings, now)
     return "" if isinstance(decision, Start) else decision.reason
 
 
 async def _judged(
-    vm_id: VmId, kind: SignalKind, clients: Clients, settings: Settings, now: datetime
+    vm_id: VmId, kind: SignalKind, ports: Ports, settings: Settings, now: datetime
 ) -> tuple[Situation, Decision]:
-    situation = await _situation(vm_id, clients, settings, now, kind)
+    situation = await _situation(vm_id, ports, settings, now, kind)
     decision = decide(situation, settings.policy, now, _MIDDLE)
     if situation.vm is not None and why_not(decision):
-        current = await clients.compute.current(vm_id)
+        current = await ports.compute.current(vm_id)
         seen = situation.vm.with_current(current) if current else None
         situation = replace(situation, vm=seen, shown=situation.vm)
         decision = decide(situation, settings.policy, now, _MIDDLE)
     return situation, decision
 
 
-async def _history_of_the_start(situation: Situation, clients: Clients) -> list[Recovery]:
+async def _history_of_the_start(situation: Situation, ports: Ports) -> list[Recovery]:
     """Load the VM's recoveries that ended when its latest start was told of: that may have been ours."""
     began_at = situation.evidence.started_at
     if began_at is None:
         return []
-    closed = await clients.store.closed_between(began_at.date(), (began_at + _RESTORED_WITHIN).date())
+    closed = await ports.store.closed_between(began_at.date(), (began_at + _RESTORED_WITHIN).date())
     return [each for each in closed if each.vm_id == situation.signal.vm_id]
 
 
-async def look_ahead(
-    doors: OperatorDoors, settings: Settings, now: datetime, progress: Callable[[int, int], None]
+async def gather_plan(
+    ports: OperatorPorts, settings: Settings, now: datetime, progress: Callable[[int, int], None]
 ) -> Plan:
     """Give what a sweep would do now. ``progress`` is told how many VMs of how many were looked at.
 
     Raises:
         AzureRefusedError: if Azure does not let the login look.
     """
-    rows = [row.value for row in await doors.clients.store.all_recoveries()]
+    rows = [row.value for row in await ports.app.store.all_recoveries()]
     overdue = {row.vm_id for row in rows if row.is_overdue(now)}
     busy = {row.vm_id for row in rows if row.is_open} - overdue
-    found = set(await doors.clients.graph.deallocated_spot_vms(settings.policy.restart_tag)) - overdue - busy
-    shown = set(await doors.finder.spot_vms())
+    found = set(await ports.app.graph.deallocated_spot_vms(settings.policy.restart_tag)) - overdue - busy
+    shown = set(await ports.finder.spot_vms())
     others = shown - found - overdue - busy
     whys = dict.fromkeys(overdue, FoundBy.OVERDUE) | dict.fromkeys(found, FoundBy.RESOURCE_GRAPH)
-    judged = await _judge_all([*whys, *others], whys, doors.clients, settings, now, progress)
+    judged = await _judge_all([*whys, *others], whys, ports.app, settings, now, progress)
     return plan(judged, busy, settings.policy, now, shown=len(shown), dry_run=settings.dry_run)
 
 
 async def _judge_all(  # noqa: PLR0913, PLR0917 - what a judgement rests on, and who wants to hear of it
     vm_ids: Iterable[VmId],
     whys: dict[VmId, FoundBy],
-    clients: Clients,
+    ports: Ports,
     settings: Settings,
     now: datetime,
     progress: Callable[[int, int], None],
@@ -171,7 +171,7 @@ async def _judge_all(  # noqa: PLR0913, PLR0917 - what a judgement rests on, and
     async def judge(vm_id: VmId) -> Judged:
         nonlocal done
         async with turns:
-            situation = await _situation(vm_id, clients, settings, now)
+            situation = await _situation(vm_id, ports, settings, now)
         done += 1
         progress(done, len(asked))
         return Judged(situation, decide(situation, settings.policy, now, _MIDDLE), whys.get(vm_id))
@@ -180,14 +180,14 @@ async def _judge_all(  # noqa: PLR0913, PLR0917 - what a judgement rests on, and
 
 
 async def _situation(
-    vm_id: VmId, clients: Clients, settings: Settings, now: datetime, kind: SignalKind = SignalKind.SWEEP_FOUND
+    vm_id: VmId, ports: Ports, settings: Settings, now: datetime, kind: SignalKind = SignalKind.SWEEP_FOUND
 ) -> Situation:
     """Look as the app does when its sweep has found the VM, or an operator asked: both say nothing but a name."""
     signal = Signal(vm_id, kind, None, Source.OPERATOR if kind is SignalKind.OPERATOR_ASKED else Source.SWEEP, "")
-    rows = await gather_rows(signal, clients, now)
+    rows = await gather_rows(signal, ports, now)
     if rows is None:
         message = "only a stale follow-up gathers nothing"
         raise AssertionError(message)
-    looked = await look(rows, clients, settings.policy.restart_tag)
-    pool = (await clients.store.load_pool(looked.gate)).value if looked.gate else None
+    looked = await look(rows, ports, settings.policy.restart_tag)
+    pool = (await ports.store.load_pool(looked.gate)).value if looked.gate else None
     return replace(looked.situation, pool=pool)

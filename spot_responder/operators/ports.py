@@ -1,4 +1,4 @@
-"""The further doors to Azure that only an operator's look goes through, as the commands and the page want them."""
+"""The further ports to Azure that only an operator's look goes through, as the commands and the page want them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from spot_responder.decisions.pools import Pool
     from spot_responder.decisions.recoveries import Recovery
     from spot_responder.intake.vms import VmId
-    from spot_responder.operators.views.dead_letters import Letter, Place, QueueCounts
+    from spot_responder.operators.views.dead_letters import DeadLetter, Place, QueueCounts
     from spot_responder.operators.views.status import Coverage
-    from spot_responder.responder.ports import Clients
+    from spot_responder.responder.ports import Ports
 
 
 COMPUTE_API: Final = "2024-07-01"
@@ -44,23 +44,23 @@ class Finder(Protocol):
         """Count the Spot VMs that the login may see: covered, and not. Raises ``AzureRefusedError``."""
 
 
-class Letters(Protocol):
+class DeadLetters(Protocol):
     """What could not be handled: the poison queue and Event Grid's dead letters."""
 
     async def counts(self) -> QueueCounts:
         """Count what lies in each place, as far as it can be seen."""
 
-    async def letters(self, place: Place) -> Sequence[Letter]:
+    async def dead_letters(self, place: Place) -> Sequence[DeadLetter]:
         """Read what is to be seen of a place, oldest first: not all of it, where there is much.
 
         Raises:
             CouldNotLookError: if the place cannot be looked into.
         """
 
-    async def put_back(self, letter: Letter) -> bool:
+    async def requeue(self, dead_letter: DeadLetter) -> bool:
         """Put its event on the queue ``signals`` and remove it from its place; ``False`` if it is not there."""
 
-    async def drop(self, letter: Letter) -> bool:
+    async def drop(self, dead_letter: DeadLetter) -> bool:
         """Remove it; ``False`` if it is not there."""
 
 
@@ -80,7 +80,7 @@ class Answer:
     at: datetime | None
 
 
-class Management(Protocol):
+class ResourceManager(Protocol):
     """Azure Resource Manager, for what is not a VM, and for what a drill and a check of rights ask."""
 
     async def login(self) -> Login:
@@ -94,14 +94,14 @@ class Management(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class OperatorDoors:
-    """The app's doors, and the operator's beside them."""
+class OperatorPorts:
+    """The app's ports, and the operator's beside them."""
 
-    clients: Clients
+    app: Ports
     records: Records
     finder: Finder
-    letters: Letters
-    management: Management
+    dead_letters: DeadLetters
+    resource_manager: ResourceManager
 
 
 class CouldNotLookError(Exception):

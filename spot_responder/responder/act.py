@@ -27,13 +27,13 @@ from spot_responder.intake.signals import SignalKind
 from spot_responder.responder.log import (
     log_decision,
     log_lasting,
+    log_notice_not_published,
+    log_outcome_not_published,
     log_start_accepted,
     log_start_failed,
     log_start_refused,
-    log_unnoticed,
-    log_untold,
 )
-from spot_responder.responder.ports import AzureRefusedError, ChangedMeanwhileError, Clients, Stored, StoreFailedError
+from spot_responder.responder.ports import AzureRefusedError, ChangedMeanwhileError, Ports, Stored, StoreFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,13 +56,13 @@ class Actor:
     ``clock`` gives the time in UTC, ``new_id`` a fresh id.
     """
 
-    clients: Clients
+    ports: Ports
     gates: Gates
     policy: Policy
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
 
-    async def act(self, gathered: Gathered, decision: Decision, now: datetime, roll: float) -> None:
+    async def act(self, gathered: Gathered, decision: Decision, now: datetime, jitter: float) -> None:
         """Carry out one decision.
 
         Raises:
@@ -81,7 +81,7 @@ class Actor:
                 closed = recovery.closed(decision.outcome, now, decision.reason)
                 await self.tell(closed, await self._save(closed, gathered, decision, now))
             case Start():
-                await self._start(gathered, decision, now, roll)
+                await self._start(gathered, decision, now, jitter)
 
     def _opened(self, situation: Situation, now: datetime) -> Recovery:
         """Give the open recovery, with all the evidence in it; open one where none is."""
@@ -95,7 +95,7 @@ class Actor:
         return replace(recovery, evidence=situation.evidence, pool=pool, absence=situation.absence)
 
     def closed_for_a_stop(self, signal: Signal, now: datetime) -> Recovery:
-        """Make the row of a VM that its owner stopped, and of which nothing else is known: there is no case of it."""
+        """Make the row of a VM that its owner stopped, and of which nothing else is known: it has no recovery."""
         opened = Recovery(signal.vm_id, self.new_id(), now, signal.kind)
         return opened.closed(Outcome.STOPPED_BY_OWNER, now, "its owner stopped it, as an event told").in_the_history()
 
@@ -105,7 +105,7 @@ class Actor:
         is_covered = not isinstance(decision, Ignore) or decision.remember
         row_now = situation.recovery
         if situation.vm is not None and not is_covered and row_now is not None and row_now.is_only_a_note:
-            await self.clients.store.forget(Stored(row_now, gathered.etag))
+            await self.ports.store.forget(Stored(row_now, gathered.etag))
             return
         if situation.recovery is not None:
             # A VM of this name that is made anew knows nothing of the old one's owner.
@@ -118,27 +118,27 @@ class Actor:
         else:
             return
         if row != situation.recovery:
-            await self.clients.store.save(row, gathered.etag)
+            await self.ports.store.save(row, gathered.etag)
 
     async def _wait(self, gathered: Gathered, decision: Wait, now: datetime) -> None:
         recovery = self._opened(gathered.situation, now)
-        looked_at = now if gathered.situation.vm else recovery.seen_held_at
-        seen_held_at = looked_at if decision.at_gate else None
+        looked_at = now if gathered.situation.vm else recovery.seen_queued_at
+        seen_queued_at = looked_at if decision.in_pool_queue else None
         if decision.failure:
             before, counts = recovery, counts_as_attempt(decision.failure)
             recovery = recovery.refused(decision.failure, counts=counts, not_before=decision.until)
             needs = needs_somebody(recovery, now)
             log_start_failed(gathered.situation.signal, before, decision.failure, needs)
         elif _follow_up_serves(gathered.situation, decision, now):
-            recovery = replace(recovery, seen_held_at=seen_held_at, obstacle_since=decision.obstacle_since)
+            recovery = replace(recovery, seen_queued_at=seen_queued_at, obstacle_since=decision.obstacle_since)
             if decision.notice is not None:
                 recovery = replace(recovery, notice=decision.notice, reason=decision.reason)
             notified = await self._notified(recovery, decision, now)
             await self._save(notified, gathered, decision, now)
             return
-        waiting = replace(_waiting(recovery, decision), seen_held_at=seen_held_at)
+        waiting = replace(_waiting(recovery, decision), seen_queued_at=seen_queued_at)
         await self._follow_up(waiting, decision.until, now)
-        # A case that is not saved yet may be opened once more, by another name: told of only once it is.
+        # A recovery that is not saved yet may be opened once more, by another name: told of only once it is.
         is_new = gathered.situation.open_recovery is None
         if not is_new:
             waiting = await self._notified(waiting, decision, now)
@@ -151,32 +151,32 @@ class Actor:
         """Save the row, if that is needed, and log the decision that now holds; give the row's ETag."""
         etag = gathered.etag
         if recovery != gathered.situation.recovery:
-            etag = await self.clients.store.save(recovery, gathered.etag)
+            etag = await self.ports.store.save(recovery, gathered.etag)
         log_decision(gathered.situation, decision, now, recovery)
         return etag
 
     async def _follow_up(self, recovery: Recovery, due_at: datetime, now: datetime) -> None:
         event = follow_up_event(recovery.vm_id, recovery.sequence, due_at, self.new_id())
-        await self.clients.queue.put(event, max(due_at - now, timedelta()))
+        await self.ports.queue.put(event, max(due_at - now, timedelta()))
 
     async def tell(self, closed: Recovery, etag: str | None) -> None:
-        """Write a closed case into the history and publish its outcome.
+        """Write a closed recovery into the history and publish its outcome.
 
         Both may happen twice, and count once: by the recovery's id. Where we die before the row says so, the sweep
-        does it again; and so does the next case of this VM, whose row takes this one's place.
+        does it again; and so does the next recovery of this VM, whose row takes this one's place.
         """
-        await self.clients.store.write_history(closed)
+        await self.ports.store.write_history(closed)
         await self.publish(closed)
         try:
-            await self.clients.store.save(closed.in_the_history(), etag)
+            await self.ports.store.save(closed.in_the_history(), etag)
         except ChangedMeanwhileError:
-            # A new case was opened for the VM just now; the old one is in the history.
+            # A new recovery was opened for the VM just now; the old one is in the history.
             return
 
     async def note_failing(self, failing: Failing) -> None:
         """Note that an activity fails, and log it once that has lasted. It is no reason to do nothing else."""
         try:
-            noted = await self.clients.store.note_failing(failing)
+            noted = await self.ports.store.note_failing(failing)
         except StoreFailedError:
             # What is noted is the lesser evil, and logged already.
             return
@@ -186,45 +186,45 @@ class Actor:
     async def note_success(self, activity: Activity) -> None:
         """Forget that an activity failed; where that cannot be written, the next success does."""
         with suppress(StoreFailedError):
-            await self.clients.store.note_success(activity)
+            await self.ports.store.note_success(activity)
 
     async def publish(self, closed: Recovery) -> bool:
         """Publish an outcome that is in the history, and answer whether it was; the sweep tries again."""
         try:
-            await self.clients.outcomes.publish(closed)
+            await self.ports.events_topic.publish_outcome(closed)
         except AzureRefusedError as refusal:
-            log_untold(closed, str(refusal))
+            log_outcome_not_published(closed, str(refusal))
             await self.note_failing(Failing(Activity.PUBLISH, self.clock(), self.clock(), str(refusal)))
             return False
         await self.note_success(Activity.PUBLISH)
-        await self.clients.store.note_published(closed)
+        await self.ports.store.note_published(closed)
         return True
 
     async def _notified(self, waiting: Recovery, decision: Wait, now: datetime) -> Recovery:
-        """Publish what is to be told of an open case; give it with that noted.
+        """Publish what is to be told of an open recovery; give it with that noted.
 
         Between follow-up and save: nothing that is asked of Azure waits for it, and where we die before the save it
         is told once more, with the same id.
         """
-        told, is_refused = waiting.told, False
+        told, is_refused = waiting.published_notices, False
         for notice in due_notices(waiting, decision, now):
             try:
-                if await self.clients.outcomes.notify(waiting, notice, now):
+                if await self.ports.events_topic.publish_notice(waiting, notice, now):
                     told |= {notice}
             except AzureRefusedError as refusal:
                 is_refused = True
-                log_unnoticed(waiting, notice, str(refusal))
+                log_notice_not_published(waiting, notice, str(refusal))
                 await self.note_failing(Failing(Activity.PUBLISH, now, now, str(refusal)))
-        if told != waiting.told and not is_refused:
+        if told != waiting.published_notices and not is_refused:
             await self.note_success(Activity.PUBLISH)
-        notified = replace(waiting, told=told)
+        notified = replace(waiting, published_notices=told)
         again_at = now + TELL_AGAIN
         if not is_refused or waiting.wake_at is None or waiting.wake_at <= again_at:
             return notified
         sooner = notified.waiting(
             again_at,
             waiting.reason,
-            seen_held_at=waiting.seen_held_at,
+            seen_queued_at=waiting.seen_queued_at,
             notice=waiting.notice,
             obstacle_since=waiting.obstacle_since,
         )
@@ -234,14 +234,14 @@ class Actor:
     async def _notify_at_once(self, saved: Recovery, etag: str | None, decision: Wait, now: datetime) -> None:
         notified = await self._notified(saved, decision, now)
         if notified != saved:
-            await self.clients.store.save(notified, etag)
+            await self.ports.store.save(notified, etag)
 
     async def _record_the_case_before(self, before: Recovery | None) -> None:
         if before is not None and not before.is_open and not before.recorded:
-            await self.clients.store.write_history(before)
+            await self.ports.store.write_history(before)
             await self.publish(before)
 
-    async def _start(self, gathered: Gathered, decision: Start, now: datetime, roll: float) -> None:
+    async def _start(self, gathered: Gathered, decision: Start, now: datetime, jitter: float) -> None:
         answer_by = now + ANSWER_PATIENCE
         asking = self._opened(gathered.situation, now).asking(now, answer_by, decision.reason)
         await self._follow_up(asking, answer_by, now)
@@ -253,7 +253,7 @@ class Actor:
             await self._withdraw(asking, etag, gathered, self.clock(), too_old)
             return
         try:
-            operation_url = await self.clients.compute.start(asking.vm_id)
+            operation_url = await self.ports.compute.start(asking.vm_id)
         except AzureRefusedError as refusal:
             if refusal.failure.code == OWN_PACE:
                 in_turn = self.clock() + (refusal.failure.retry_after or timedelta())
@@ -264,7 +264,7 @@ class Actor:
             refused = asking.refused(refusal.failure, counts=True)
             log_start_refused(signal, asking, refusal.failure, needs_somebody(refused, self.clock()))
             if refusal.failure.code != NO_ANSWER:
-                await self._start_refused(decision.vm, asking, etag, refusal.failure, roll)
+                await self._start_refused(decision.vm, asking, etag, refusal.failure, jitter)
         else:
             log_start_accepted(signal, asking)
             await self._start_accepted(asking, etag, operation_url)
@@ -272,8 +272,8 @@ class Actor:
     async def _withdraw(
         self, asking: Recovery, etag: str | None, gathered: Gathered, until: datetime, why: str
     ) -> None:
-        case = gathered.situation.open_recovery
-        before = case.attempt if case else None
+        recovery = gathered.situation.open_recovery
+        before = recovery.attempt if recovery else None
         wait = Wait(until, why, obstacle_since=asking.obstacle_since or self.clock())
         await self._record_answer(asking, etag, lambda row: row.withdrawn(before), wait, self.clock())
 
@@ -282,9 +282,9 @@ class Actor:
         look_again = Wait(now + self.policy.news_of_a_start, f"start request {asking.attempts} accepted")
         await self._record_answer(asking, etag, lambda row: row.accepted(operation_url), look_again, now)
 
-    async def _start_refused(self, vm: Vm, asking: Recovery, etag: str | None, failure: Failure, roll: float) -> None:
+    async def _start_refused(self, vm: Vm, asking: Recovery, etag: str | None, failure: Failure, jitter: float) -> None:
         now = self.clock()
-        decision = await self._pool_after(failure, vm, asking, now, roll)
+        decision = await self._pool_after(failure, vm, asking, now, jitter)
         counts = counts_as_attempt(failure)
         await self._record_answer(
             asking, etag, lambda row: row.refused(failure, counts=counts, not_before=decision.until), decision, now
@@ -307,7 +307,7 @@ class Actor:
             try:
                 await self._save_answer(answered(row), row_etag, decision, now)
             except ChangedMeanwhileError:
-                stored = await self.clients.store.load(asking.vm_id)
+                stored = await self.ports.store.load(asking.vm_id)
                 if stored.value is None or stored.etag is None or not _is_same_attempt(stored.value, asking):
                     return
                 row, row_etag = stored.value, stored.etag
@@ -320,13 +320,13 @@ class Actor:
         await self._follow_up(waiting, decision.until, now)
         waiting = await self._notified(waiting, decision, now)
         with _followed_up():
-            await self.clients.store.save(waiting, etag)
+            await self.ports.store.save(waiting, etag)
 
-    async def _pool_after(self, failure: Failure, vm: Vm, asking: Recovery, now: datetime, roll: float) -> Wait:
+    async def _pool_after(self, failure: Failure, vm: Vm, asking: Recovery, now: datetime, jitter: float) -> Wait:
         """Decide how to go on after a refusal, and save what it says about the pool."""
 
         def refuse(pool: Pool) -> tuple[Wait, Pool | None]:
-            wait = decide_after_failure(failure, vm, asking, pool, self.policy, now, roll)
+            wait = decide_after_failure(failure, vm, asking, pool, self.policy, now, jitter)
             return wait, wait.pool
 
         return await self.gates.ask(pool_of(vm), refuse)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from spot_responder.decisions.pools import PoolId
     from spot_responder.decisions.recoveries import Recovery
     from spot_responder.intake.vms import Vm, VmId
-    from spot_responder.responder.ports import Clients
+    from spot_responder.responder.ports import Ports
 
 _ON_ITS_WAY_UP: Final = frozenset({PowerState.STARTING, PowerState.CREATING})
 _SAYS_ENOUGH: Final = _ON_ITS_WAY_UP | {PowerState.RUNNING}
@@ -28,7 +28,7 @@ _SAYS_ENOUGH: Final = _ON_ITS_WAY_UP | {PowerState.RUNNING}
 _CLOSED_WHILE_UP: Final = frozenset({Outcome.RESTORED, Outcome.RUNS_WITHOUT_US})
 
 _ONLY_HINTS: Final = frozenset({SignalKind.FOLLOW_UP, SignalKind.EVICTED, SignalKind.UNAVAILABLE})
-"""What says nothing that would end a case whose VM is held at its pool's gate."""
+"""What says nothing that would end a recovery whose VM is queued in its pool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +45,12 @@ class Gathered:
     gate: PoolId | None = None
 
 
-async def gather_rows(signal: Signal, clients: Clients, begun_at: datetime) -> Gathered | None:
-    """Give what is known of a VM without a look at it: its row, and whether it may be held at its pool's gate.
+async def gather_rows(signal: Signal, ports: Ports, begun_at: datetime) -> Gathered | None:
+    """Give what is known of a VM without a look at it: its row, and whether it may be queued in its pool.
 
     ``None`` for a follow-up that is stale, and for an echo of our own start.
     """
-    stored = await clients.store.load(signal.vm_id)
+    stored = await ports.store.load(signal.vm_id)
     recovery = stored.value
     if signal.kind is SignalKind.FOLLOW_UP and not _is_valid_follow_up(signal, recovery):
         return None
@@ -62,11 +62,11 @@ async def gather_rows(signal: Signal, clients: Clients, begun_at: datetime) -> G
     absence = recovery.absence if recovery and is_open else noted
     situation = Situation(signal, None, recovery, evidence, absence=absence)
     rows = Gathered(situation, begun_at, stored.etag)
-    is_held = recovery is not None and is_open and recovery.seen_held_at is not None
-    return replace(rows, gate=recovery.pool) if recovery and is_held and signal.kind in _ONLY_HINTS else rows
+    is_queued = recovery is not None and is_open and recovery.seen_queued_at is not None
+    return replace(rows, gate=recovery.pool) if recovery and is_queued and signal.kind in _ONLY_HINTS else rows
 
 
-async def recognise(rows: Gathered, clients: Clients, restart_tag: str) -> Gathered:
+async def peek_at_graph(rows: Gathered, ports: Ports, restart_tag: str) -> Gathered:
     """Add what Resource Graph knows of a VM that Azure has just evicted.
 
     In a mass eviction that and its pool's gate are enough to see that others are tried first, and each look costs one
@@ -78,25 +78,25 @@ async def recognise(rows: Gathered, clients: Clients, restart_tag: str) -> Gathe
     known = rows.situation
     if known.signal.kind is not SignalKind.EVICTED or known.open_recovery is not None:
         return rows
-    vm = await clients.graph.confirm(known.signal.vm_id)
+    vm = await ports.graph.confirm(known.signal.vm_id)
     if vm is None or not vm.is_covered(restart_tag):
         return rows
     return replace(rows, situation=replace(known, vm=vm), gate=pool_of(vm))
 
 
-async def look(rows: Gathered, clients: Clients, restart_tag: str) -> Gathered:
+async def look(rows: Gathered, ports: Ports, restart_tag: str) -> Gathered:
     """Add a look at the VM to what the rows say.
 
     Raises:
         AzureRefusedError: if Azure did not let us look.
     """
     known = rows.situation
-    seen = await _look_at(known, clients, restart_tag)
+    seen = await _look_at(known, ports, restart_tag)
     vm = seen.vm
     if vm is None:
         return replace(rows, situation=_absent(known, seen.shown, rows.begun_at), gate=None)
     situation = replace(known, vm=vm, evidence=known.evidence.with_annotation(vm.annotation), absence=None)
-    situation = replace(situation, operation=await _operation(situation, vm, clients))
+    situation = replace(situation, operation=await _operation(situation, vm, ports))
     return replace(rows, situation=situation, gate=pool_of(vm) if _concerns_the_pool(situation, vm) else None)
 
 
@@ -115,38 +115,38 @@ def _absent(known: Situation, shown: Vm | None, now: datetime) -> Situation:
     return replace(known, vm=None, shown=shown, evidence=evidence, absence=absence)
 
 
-async def _look_at(situation: Situation, clients: Clients, restart_tag: str) -> _Seen:
+async def _look_at(situation: Situation, ports: Ports, restart_tag: str) -> _Seen:
     """Ask Resource Graph and, where anything may rest on it, ARM: the graph may be minutes old.
 
     An owner's stop is not dropped on the graph's word: the tag may be younger than the graph.
     """
     signal, recovery = situation.signal, situation.open_recovery
     if recovery is not None and recovery.attempt_under_way:
-        return await _look_at_what_may_come_up(signal.vm_id, clients)
-    known = situation.vm or await clients.graph.confirm(signal.vm_id)
+        return await _look_at_what_may_come_up(signal.vm_id, ports)
+    known = situation.vm or await ports.graph.confirm(signal.vm_id)
     matters = recovery is not None or signal.kind is SignalKind.STOPPED_BY_OWNER
     if known and not (known.is_spot and matters) and not known.is_covered(restart_tag):
         return _Seen(known, known)
-    return _joined(await clients.compute.current(signal.vm_id), known)
+    return _joined(await ports.compute.current(signal.vm_id), known)
 
 
-async def _look_at_what_may_come_up(vm_id: VmId, clients: Clients) -> _Seen:
+async def _look_at_what_may_come_up(vm_id: VmId, ports: Ports) -> _Seen:
     """Ask ARM first: of a VM that is up or on its way, nothing that only Resource Graph knows matters."""
-    current = await clients.compute.current(vm_id)
+    current = await ports.compute.current(vm_id)
     if current is not None and current.power_state in _SAYS_ENOUGH:
         return _Seen(current)
-    return _joined(current, await clients.graph.confirm(vm_id))
+    return _joined(current, await ports.graph.confirm(vm_id))
 
 
 def _joined(current: Vm | None, shown: Vm | None) -> _Seen:
     return _Seen(shown.with_current(current) if shown and current else current, shown)
 
 
-async def _operation(situation: Situation, vm: Vm, clients: Clients) -> Operation | None:
+async def _operation(situation: Situation, vm: Vm, ports: Ports) -> Operation | None:
     attempt = situation.attempt
     if attempt is None or attempt.operation_url is None or vm.power_state in _SAYS_ENOUGH:
         return None
-    return await clients.compute.operation(attempt.operation_url)
+    return await ports.compute.operation(attempt.operation_url)
 
 
 def _is_valid_follow_up(signal: Signal, recovery: Recovery | None) -> bool:
@@ -157,7 +157,7 @@ def _is_valid_follow_up(signal: Signal, recovery: Recovery | None) -> bool:
 
 
 def _is_echo(signal: Signal, recovery: Recovery) -> bool:
-    """Whether it tells nothing new: of an open case that its VM is down, or that the start Azure accepted has begun.
+    """Whether it tells nothing new of an open recovery: its VM is down, or the start Azure accepted has begun.
 
     The follow-up looks; in a storm there are two such signals for each VM.
     """

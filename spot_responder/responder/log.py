@@ -49,7 +49,7 @@ def keep_libraries_quiet() -> None:
 def log_decision(
     situation: Situation, decision: Decision, now: datetime, recovery: Recovery | None = None, *, dry_run: bool = False
 ) -> None:
-    """Log what was decided about one VM, and why. ``recovery`` is the case as it is now, where there is one."""
+    """Log what was decided about one VM, and why. ``recovery`` is the recovery as it is now, where there is one."""
     recovery = recovery or situation.open_recovery
     fields = _of_signal(situation.signal) | {
         "decision": type(decision).__name__.lower(),
@@ -103,9 +103,9 @@ def log_lasting(activity: Activity, since: datetime, problem: str, vm_id: VmId |
     _write(logging.ERROR, "lasting failure", about | {"since": since.isoformat(), "reason": problem})
 
 
-def log_put_back(signal: Signal, reason: str) -> None:
+def log_requeued(signal: Signal, reason: str) -> None:
     """Log that a signal could not be looked into and comes back later."""
-    _write(logging.WARNING, "put back", _of_signal(signal) | {"reason": reason})
+    _write(logging.WARNING, "requeued", _of_signal(signal) | {"reason": reason})
 
 
 def log_denied(signal: Signal, problem: str, failure: Failure) -> None:
@@ -151,17 +151,23 @@ def log_sweep(found: int, overdue: int, busy: int, path: EventPath) -> None:
         _write(logging.WARNING, "event path silent", fields)
 
 
-def log_untold(recovery: Recovery, problem: str) -> None:
+def log_outcome_not_published(recovery: Recovery, problem: str) -> None:
     """Log that an outcome could not be published; the history has it all the same."""
     reason = f"the outcome {recovery.outcome} was not published: {problem}; check OUTCOMES_TOPIC_ENDPOINT and its role"
-    _write(logging.ERROR, "untold", {"vm": str(recovery.vm_id), "recovery": recovery.recovery_id, "reason": reason})
+    _write(
+        logging.ERROR,
+        "outcome not published",
+        {"vm": str(recovery.vm_id), "recovery": recovery.recovery_id, "reason": reason},
+    )
 
 
-def log_unnoticed(recovery: Recovery, notice: Notice, problem: str) -> None:
+def log_notice_not_published(recovery: Recovery, notice: Notice, problem: str) -> None:
     """Log that a notice could not be published; the next look tries again."""
     reason = f"the notice {notice} was not published: {problem}; check OUTCOMES_TOPIC_ENDPOINT and its role"
     _write(
-        logging.WARNING, "unnoticed", {"vm": str(recovery.vm_id), "recovery": recovery.recovery_id, "reason": reason}
+        logging.WARNING,
+        "notice not published",
+        {"vm": str(recovery.vm_id), "recovery": recovery.recovery_id, "reason": reason},
     )
 
 

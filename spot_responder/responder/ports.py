@@ -1,6 +1,6 @@
-"""The doors to Azure that the responder goes through, as it wants them to be.
+"""The ports to Azure that the responder goes through, as it wants them to be.
 
-``spot_responder.clients`` opens them with Azure's SDKs; the tests open them onto a world with a virtual clock.
+``spot_responder.ports`` opens them with Azure's SDKs; the tests open them onto a world with a virtual clock.
 """
 
 from __future__ import annotations
@@ -134,22 +134,22 @@ class Queue(Protocol):
         """Put an event on the queue, to be seen after ``delay``."""
 
 
-class Outcomes(Protocol):
+class EventsTopic(Protocol):
     """Whoever wants to be told."""
 
-    async def publish(self, recovery: Recovery) -> None:
+    async def publish_outcome(self, recovery: Recovery) -> None:
         """Publish a closed recovery's outcome. Raises ``AzureRefusedError``."""
 
-    async def notify(self, recovery: Recovery, notice: Notice, now: datetime) -> bool:
+    async def publish_notice(self, recovery: Recovery, notice: Notice, now: datetime) -> bool:
         """Publish something about an open recovery; answer whether anybody is told. Raises ``AzureRefusedError``."""
 
 
 @dataclass(frozen=True, slots=True)
-class Clients:
-    """The five doors to Azure."""
+class Ports:
+    """The five ports to Azure."""
 
     graph: Graph
     compute: Compute
     store: Store
     queue: Queue
-    outcomes: Outcomes
+    events_topic: EventsTopic

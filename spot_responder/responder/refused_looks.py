@@ -1,6 +1,6 @@
 """What becomes of a message whose VM could not be looked at, or whose row could not be read or saved.
 
-It is put back, ever later. Once that has lasted, the VM's recovery waits in its place, so that an operator sees what
+It is requeued, ever later. Once that has lasted, the VM's recovery waits in its place, so that an operator sees what
 is in the way.
 """
 
@@ -14,13 +14,13 @@ from spot_responder.decisions.evidence import Evidence, Verdict
 from spot_responder.decisions.health import Activity, Failing
 from spot_responder.decisions.notices import noticed_if_it_lasts
 from spot_responder.decisions.policy import LASTS, LONGEST_DELAY, RestartWhen
-from spot_responder.decisions.requeue_backoff import PUT_BACK, PUT_BACK_MAX, comes_back
+from spot_responder.decisions.requeue_backoff import REQUEUE, REQUEUE_MAX, requeue_delay
 from spot_responder.decisions.situations import Situation, Wait
 from spot_responder.intake.azure_errors import OWN_PACE, FailureKind
-from spot_responder.intake.own_messages import put_back, times_put_back
+from spot_responder.intake.own_messages import requeued, requeues
 from spot_responder.intake.signals import Signal, SignalKind, UnreadableEvent
 from spot_responder.responder.gather import Gathered
-from spot_responder.responder.log import log_denied, log_lasting, log_let_go, log_put_back, log_unreadable
+from spot_responder.responder.log import log_denied, log_lasting, log_let_go, log_requeued, log_unreadable
 from spot_responder.responder.ports import AzureRefusedError, ChangedMeanwhileError, StoreFailedError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from spot_responder.decisions.recoveries import Recovery
     from spot_responder.responder.act import Actor
-    from spot_responder.responder.ports import Clients
+    from spot_responder.responder.ports import Ports
     from spot_responder.settings import Settings
 
 HINT_HOLDS: Final = timedelta(days=1)
@@ -40,13 +40,13 @@ _MAY_OPEN: Final = frozenset({SignalKind.EVICTED, SignalKind.SWEEP_FOUND})
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
-    """Deals with such messages. ``clock`` gives the time in UTC, ``roll`` a number from 0 to 1."""
+    """Deals with such messages. ``clock`` gives the time in UTC, ``jitter`` a number from 0 to 1."""
 
-    clients: Clients
+    ports: Ports
     actor: Actor
     settings: Settings
     clock: Callable[[], datetime]
-    roll: Callable[[], float]
+    jitter: Callable[[], float]
 
     async def refused(self, signal: Signal, event: Mapping[str, object], refusal: AzureRefusedError) -> None:
         """Go on after Azure did not let us look.
@@ -66,10 +66,10 @@ class Unanswered:
         if await self._is_told_again(signal, since, refusal):
             log_let_go(signal, str(refusal))
             return
-        await self._put_back(signal, event, refusal, self.settings.policy.slow_retry if _is_denied(refusal) else None)
+        await self._requeue(signal, event, refusal, self.settings.policy.slow_retry if _is_denied(refusal) else None)
 
     async def answered(self, event: Mapping[str, object]) -> None:
-        """Note that looks succeed again, where a message tells of it that was put back for long."""
+        """Note that looks succeed again, where a message tells of it that was requeued for long."""
         if self.clock() - self._since(event) >= LASTS:
             await self.actor.note_success(Activity.LOOK)
 
@@ -81,35 +81,35 @@ class Unanswered:
         if signal.kind is SignalKind.SWEEP_FOUND:
             log_let_go(signal, str(problem))
         elif not (problem.followed_up and signal.kind is SignalKind.FOLLOW_UP):
-            await self._put_back(signal, event, problem)
+            await self._requeue(signal, event, problem)
 
-    async def _put_back(
+    async def _requeue(
         self,
         signal: Signal,
         event: Mapping[str, object],
         problem: AzureRefusedError | StoreFailedError,
         after: timedelta | None = None,
     ) -> None:
-        before = times_put_back(event)
+        before = requeues(event)
         is_stop = signal.kind is SignalKind.STOPPED_BY_OWNER
-        later, times = comes_back(before, problem.failure, self.roll(), is_stop=is_stop)
+        later, times = requeue_delay(before, problem.failure, self.jitter(), is_stop=is_stop)
         delay, since = after or later, self._since(event)
         try:
-            again = put_back(event, replace(times, since=since))
+            again = requeued(event, replace(times, since=since))
         except UnreadableEvent as too_large:
             log_unreadable(str(too_large))
             raise
         if isinstance(problem, AzureRefusedError) and (lasts_at := since + LASTS) > self.clock():
             # Whatever the pause, it is known by then that it lasts.
             delay = max(min(delay, lasts_at - self.clock()), problem.failure.retry_after or timedelta())
-        log_put_back(signal, f"{problem}; looking again in {delay.total_seconds():.0f} s")
-        await self.clients.queue.put(again, delay)
+        log_requeued(signal, f"{problem}; looking again in {delay.total_seconds():.0f} s")
+        await self.ports.queue.put(again, delay)
 
     async def _waits_in_its_recovery(self, signal: Signal, since: datetime, refusal: AzureRefusedError) -> bool:
         """Let the VM's recovery wait in place of the message, once that has lasted; answer whether it does."""
         now = self.clock()
         try:
-            stored = await self.clients.store.load(signal.vm_id)
+            stored = await self.ports.store.load(signal.vm_id)
             row = stored.value
             if row and signal.sequence is not None and signal.sequence < row.sequence:
                 # Another worker has gone on meanwhile: this follow-up is stale.
@@ -125,12 +125,12 @@ class Unanswered:
             reason = f"it could not be looked at since {since:%Y-%m-%d %H:%M:%S}Z: {refusal.failure.said}"
             wait = Wait(now + self._delay(since, now, refusal), reason, obstacle_since=since)
             wait = noticed_if_it_lasts(wait, row, known_until)
-            await self.actor.act(Gathered(situation, now, stored.etag), wait, now, self.roll())
+            await self.actor.act(Gathered(situation, now, stored.etag), wait, now, self.jitter())
         except ChangedMeanwhileError as problem:
-            log_put_back(signal, str(problem))
+            log_requeued(signal, str(problem))
             return False
         except StoreFailedError as problem:
-            log_put_back(signal, str(problem))
+            log_requeued(signal, str(problem))
             # A follow-up that has put the next one is replaced by that.
             return problem.followed_up and signal.kind is SignalKind.FOLLOW_UP
         return True
@@ -142,7 +142,7 @@ class Unanswered:
         # Each sweep tells of it anew: one that cannot be kept in a recovery must not be kept as ever more messages.
         if refusal.failure.code == OWN_PACE or self.settings.dry_run or self.clock() - since >= LASTS:
             return True
-        stored = await self.clients.store.load(signal.vm_id)
+        stored = await self.ports.store.load(signal.vm_id)
         return (stored.value is not None and stored.value.is_open) or not self._may_wait(signal, stored.value)
 
     def _may_wait(self, signal: Signal, row: Recovery | None) -> bool:
@@ -156,14 +156,14 @@ class Unanswered:
 
     def _since(self, event: Mapping[str, object]) -> datetime:
         """Give since when a message could not be answered; what nobody of us can have noted counts as now."""
-        now, noted = self.clock(), times_put_back(event).since
+        now, noted = self.clock(), requeues(event).since
         return noted if noted is not None and now - LONGEST_DELAY <= noted <= now else now
 
     def _delay(self, since: datetime, now: datetime, refusal: AzureRefusedError) -> timedelta:
         """Come ever later: each time a tenth of how long it has lasted."""
         if _is_denied(refusal):
             return self.settings.policy.slow_retry
-        growing = min(max(PUT_BACK, (now - since) / 10), PUT_BACK_MAX) * (1 + self.roll())
+        growing = min(max(REQUEUE, (now - since) / 10), REQUEUE_MAX) * (1 + self.jitter())
         return max(growing, refusal.failure.retry_after or timedelta())
 
     async def _note_the_stop(self, signal: Signal) -> None:
@@ -172,17 +172,17 @@ class Unanswered:
         Where there is none, one is made, closed. The first look that shows a VM which is not covered forgets it.
         """
         try:
-            stored = await self.clients.store.load(signal.vm_id)
+            stored = await self.ports.store.load(signal.vm_id)
             row = stored.value or self.actor.closed_for_a_stop(signal, self.clock())
             noted = replace(row, evidence=row.evidence.with_signal(signal))
             if noted != stored.value:
-                await self.clients.store.save(noted, stored.etag)
+                await self.ports.store.save(noted, stored.etag)
         except (ChangedMeanwhileError, StoreFailedError) as problem:
             # The message comes back, and tells it again.
-            log_put_back(signal, str(problem))
+            log_requeued(signal, str(problem))
 
     def _is_over(self, signal: Signal) -> bool:
-        """Whether a signal need not be kept: an open case has its row, whose follow-up the sweep replaces."""
+        """Whether a signal need not be kept: an open recovery has its row, whose follow-up the sweep replaces."""
         if signal.kind is SignalKind.UNAVAILABLE:
             return True
         return signal.occurred_at is not None and self.clock() - signal.occurred_at > HINT_HOLDS

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from spot_responder.intake.vms import VmId
     from spot_responder.responder.act import Actor
-    from spot_responder.responder.ports import Clients
+    from spot_responder.responder.ports import Ports
 
 UNTOLD_AT_MOST: Final = timedelta(days=2)
 """An outcome that could not be published for so long is in the history only."""
@@ -36,14 +36,14 @@ PUT_AT_ONCE: Final = 32
 class Sweep:
     """One sweep. ``clock`` gives the time in UTC, ``new_id`` a fresh id."""
 
-    clients: Clients
+    ports: Ports
     actor: Actor
     restart_tag: str
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
 
     async def run(self) -> int:
-        """Raise a hand for every VM that needs us and that nothing told of; give how many. Forget what is over.
+        """Put a find on the queue for each VM that needs us and nothing told of; give how many. Forget what is over.
 
         A sweep that fails, or dies, leaves a note in the table ``health``: since when none has come to its end.
         """
@@ -62,39 +62,39 @@ class Sweep:
         now, reason = self.clock(), "the latest one did not come to its end"
         with suppress(StoreFailedError):
             # What is noted is no reason to sweep or not: where tables fail, the sweep itself tells of it.
-            before = [each.reason for each in await self.clients.store.failing() if each.activity is Activity.SWEEP]
-            await self.clients.store.note_failing(Failing(Activity.SWEEP, now, now, next(iter(before), reason)))
+            before = [each.reason for each in await self.ports.store.failing() if each.activity is Activity.SWEEP]
+            await self.ports.store.note_failing(Failing(Activity.SWEEP, now, now, next(iter(before), reason)))
 
     async def _find(self) -> int:
-        now, store = self.clock(), self.clients.store
+        now, store = self.clock(), self.ports.store
         rows = await store.all_recoveries()
         overdue = {row.value.vm_id for row in rows if row.value.is_overdue(now)}
         busy = {row.value.vm_id for row in rows if row.value.is_open} - overdue
-        await self._raise_hands(overdue, now)
+        await self._put_finds(overdue, now)
         for row in rows:
             if not row.value.is_open and not row.value.recorded:
                 await self.actor.tell(row.value, row.etag)
             elif not row.value.is_worth_remembering(now):
                 await store.forget(row)
-        await self._publish_what_is_untold(now)
+        await self._publish_again(now)
         # Last, since it may be throttled: what we know ourselves must not wait for that.
-        candidates = await self.clients.graph.deallocated_spot_vms(self.restart_tag)
+        candidates = await self.ports.graph.deallocated_spot_vms(self.restart_tag)
         found = set(candidates) - overdue - busy
-        await self._raise_hands(found, now)
+        await self._put_finds(found, now)
         history = await store.closed_between((now - WINDOW).date(), now.date())
         path = event_path([*history, *(row.value for row in rows)], now)
         log_sweep(len(found), len(overdue), len(busy), path)
         return len(found) + len(overdue)
 
-    async def _publish_what_is_untold(self, now: datetime) -> None:
+    async def _publish_again(self, now: datetime) -> None:
         refused = 0
-        for closed in await self.clients.store.unpublished(now - UNTOLD_AT_MOST):
+        for closed in await self.ports.store.unpublished(now - UNTOLD_AT_MOST):
             refused = 0 if await self.actor.publish(closed) else refused + 1
             if refused == REFUSED_AT_MOST:
                 # The topic is out: it would not take the others either.
                 return
 
-    async def _raise_hands(self, vm_ids: set[VmId], now: datetime) -> None:
+    async def _put_finds(self, vm_ids: set[VmId], now: datetime) -> None:
         for some in batched(sorted(vm_ids, key=str), PUT_AT_ONCE, strict=False):
             events = [sweep_found_event(vm_id, now, self.new_id()) for vm_id in some]
-            await asyncio.gather(*(self.clients.queue.put(event, timedelta()) for event in events))
+            await asyncio.gather(*(self.ports.queue.put(event, timedelta()) for event in events))

@@ -11,7 +11,7 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
 from spot_responder.command_line import CommandLine
-from spot_responder.operators.gather import look_around
+from spot_responder.operators.gather import gather_status
 from spot_responder.operators.ports import CouldNotLookError
 from spot_responder.operators.views.json_form import json_form
 from spot_responder.responder.log import log_status_not_shown
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
-    from spot_responder.operators.ports import OperatorDoors
+    from spot_responder.operators.ports import OperatorPorts
     from spot_responder.operators.views.status import Overview
     from spot_responder.settings import Settings
 
@@ -54,7 +54,7 @@ class Shown:
 
 async def show_status(
     accept: str,
-    open_doors: Callable[[], AbstractAsyncContextManager[OperatorDoors]],
+    open_ports: Callable[[], AbstractAsyncContextManager[OperatorPorts]],
     settings: Settings,
     now: datetime,
 ) -> Shown:
@@ -65,8 +65,8 @@ async def show_status(
     # What programs get is what `status --json` prints; what people read, they copy.
     command = CommandLine(local=settings.is_of_a_laptop and wanted == HTML)
     try:
-        async with open_doors() as doors:
-            overview = await look_around(doors, settings, now, command)
+        async with open_ports() as ports:
+            overview = await gather_status(ports, settings, now, command)
     except (CouldNotLookError, AzureRefusedError) as problem:
         # What an operator would do about its own login does not help the app's identity.
         why = problem.what if isinstance(problem, CouldNotLookError) else str(problem)

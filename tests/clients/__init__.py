@@ -1,1 +1,1 @@
-"""Tests of the doors to Azure."""
+"""Tests of the ports to Azure."""

@@ -103,7 +103,7 @@ def page(*rows: Mapping[str, object], **more: object) -> tuple[int, dict[str, An
 
 
 @asynccontextmanager
-async def door(wire: Wire, *, listens: bool = True) -> AsyncIterator[ResourceGraph]:
+async def request_kind(wire: Wire, *, listens: bool = True) -> AsyncIterator[ResourceGraph]:
     """Open the real client onto the wire; tokens would need TLS, so none is sent."""
     app = web.Application()
     app.router.add_post("/providers/Microsoft.ResourceGraph/resources", wire.answer)
@@ -123,10 +123,10 @@ async def door(wire: Wire, *, listens: bool = True) -> AsyncIterator[ResourceGra
 
 
 def asked[T](wire: Wire, question: Callable[[ResourceGraph], Awaitable[T]]) -> T:
-    """Ask through the door."""
+    """Ask through the port."""
 
     async def story() -> T:
-        async with door(wire) as graph:
+        async with request_kind(wire) as graph:
             return await question(graph)
 
     return asyncio.run(story())
@@ -227,7 +227,7 @@ def test_the_newest_of_several_annotations_counts() -> None:
 
 
 def test_a_refusal_reaches_everybody_who_asked() -> None:
-    """Throttled: each signal is put back, with the time that Azure tells."""
+    """Throttled: each signal is requeued, with the time that Azure tells."""
     wire = Wire([(429, {"error": {"code": "RateLimiting", "message": "Please provide below info"}})])
 
     async def two(graph: ResourceGraph) -> list[Vm | BaseException | None]:
@@ -243,11 +243,11 @@ def test_a_refusal_reaches_everybody_who_asked() -> None:
 
 
 def test_no_answer_at_all_is_a_refusal_too() -> None:
-    """The connection breaks: nobody knows why, and the signal is put back."""
+    """The connection breaks: nobody knows why, and the signal is requeued."""
 
     async def story() -> None:
         wire = Wire([])
-        async with door(wire, listens=False) as graph:
+        async with request_kind(wire, listens=False) as graph:
             await graph.confirm(VM_ID)
 
     with pytest.raises(AzureRefusedError, match=r"answer queries/confirm\.kql: NoAnswer") as refusal:

@@ -86,7 +86,7 @@ def nobody_is_logged_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 
 
 async def failed(credential: AsyncTokenCredential) -> tuple[Failure, Failure]:
-    """Ask for a token in vain; give what is made of it as the SDKs raise it, and as our doors do."""
+    """Ask for a token in vain; give what is made of it as the SDKs raise it, and as our ports do."""
     async with credential:
         with pytest.raises(AzureError) as raw:
             await credential.get_token(SCOPE)
@@ -251,21 +251,21 @@ async def test_no_door_takes_a_want_of_a_token_for_a_silence() -> None:
         policy=Policy(),
     )
     async with DefaultAzureCredential(retry_total=0, exclude_managed_identity_credential=True) as credential:
-        clients = connect(settings, Login(credential))
+        ports = connect(settings, Login(credential))
         said = []
         for ask in (
-            clients.compute.current(VM_ID),
-            clients.compute.start(VM_ID),
-            clients.graph.confirm(VM_ID),
-            clients.store.load(VM_ID),
-            clients.store.all_recoveries(),
-            clients.outcomes.publish(recovery().closed(Outcome.GONE, TEN, "gone")),
+            ports.compute.current(VM_ID),
+            ports.compute.start(VM_ID),
+            ports.graph.confirm(VM_ID),
+            ports.store.load(VM_ID),
+            ports.store.all_recoveries(),
+            ports.events_topic.publish_outcome(recovery().closed(Outcome.GONE, TEN, "gone")),
         ):
             try:
                 await ask
             except (AzureRefusedError, StoreFailedError) as refused:
                 said.append(refused.failure)
         with pytest.raises(NoTokenError):
-            await clients.queue.put({}, Policy().look_again)
+            await ports.queue.put({}, Policy().look_again)
     assert len(said) == 6
     assert all(is_told(failure, "Azure CLI not found on path") for failure in said)

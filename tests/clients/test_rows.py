@@ -127,7 +127,7 @@ def test_a_pools_key_is_its_place_and_size() -> None:
 
 
 def test_a_closed_case_is_kept_in_the_day_of_its_end() -> None:
-    """The history can be read by day, and a case is there once however often it is written."""
+    """The history can be read by day, and a recovery is there once however often it is written."""
     closed = recovery(at("9:00")).closed(Outcome.GONE, at("10:00") + timedelta(days=1), "gone")
     row = history_row(closed)
     assert (row["PartitionKey"], row["RowKey"]) == ("2026-03-03", "recovery-1")

@@ -21,7 +21,7 @@ from localazure.runtime.azurite import azurite
 from localazure.runtime.certificate import write_certificate
 from localazure.runtime.identity import PrincipalCredential, TokenIssuer
 from localazure.virtual.storage import Table, TableDouble
-from localazure.virtual.wire import Door, Wire
+from localazure.virtual.wire import RequestKind, Wire
 from localazure.world.azure_errors import Refused
 from spot_responder.clients.rows import recovery_key
 from spot_responder.clients.tables import Tables
@@ -57,8 +57,8 @@ def in_azurite(folder: Path, story: Story) -> None:
             azurite(None, certificate, b"a" * 64) as storage,
             TableServiceClient(storage.table_uri, credential=credential, connection_verify=trust) as service,
         ):
-            clients = [await service.create_table(name) for name in NAMES]
-            await story(Tables(*clients))
+            ports = [await service.create_table(name) for name in NAMES]
+            await story(Tables(*ports))
 
     asyncio.run(tell())
 
@@ -109,7 +109,7 @@ def test_what_is_saved_is_loaded_and_two_writers_are_told_apart(tell: Telling, t
 def test_a_row_of_another_release_stops_no_sweep_and_history_counts_once(
     tell: Telling, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A row without most columns is left out and told; a closed case that is written twice is there once."""
+    """A row without most columns is left out and told; a closed recovery that is written twice is there once."""
 
     async def story(tables: Tables) -> None:
         partition, row = recovery_key(VM_ID)
@@ -127,7 +127,7 @@ def test_a_row_of_another_release_stops_no_sweep_and_history_counts_once(
 
 @everywhere
 def test_an_outcome_is_unpublished_until_that_is_noted(tell: Telling, tmp_path: Path) -> None:
-    """Asked from a day on; noting it twice, or of a case that the history does not have, is told."""
+    """Asked from a day on; noting it twice, or of a recovery that the history does not have, is told."""
     closed = recovery().closed(Outcome.GONE, at("10:05"), "gone")
 
     async def story(tables: Tables) -> None:
@@ -194,12 +194,12 @@ def test_a_404_that_does_not_speak_of_the_row_is_a_failure(code: str) -> None:
         wire = Wire(script, settle=lambda: None, die=lambda: None)
         tables = Tables(*(cast("Any", TableDouble(Table(name), wire)) for name in NAMES))
         etag = await tables.save(recovery(), None)
-        for door, ask in (
-            (Door.ROW_READ, lambda: tables.load(VM_ID)),
-            (Door.ROW_READ, tables.all_recoveries),
-            (Door.ROW_WRITE, lambda: tables.save(recovery(), etag)),
+        for request_kind, ask in (
+            (RequestKind.ROW_READ, lambda: tables.load(VM_ID)),
+            (RequestKind.ROW_READ, tables.all_recoveries),
+            (RequestKind.ROW_WRITE, lambda: tables.save(recovery(), etag)),
         ):
-            script.next(door, refused(Refused(404, code, "not found")))
+            script.next(request_kind, refused(Refused(404, code, "not found")))
             with pytest.raises(StoreFailedError):
                 await ask()
 
@@ -213,11 +213,11 @@ def test_a_held_vm_whose_row_is_not_found_once_is_not_started(new_azure: NewAzur
     azure.world.set_capacity(azure.pool_key(), 0)
     azure.world.evict("render-1")
     azure.run_until(at("10:01"))
-    azure.do(hold(azure.clients().store, VmId.parse(vm.vm_id), azure.now, lambda: "hold"))
+    azure.do(hold(azure.ports().store, VmId.parse(vm.vm_id), azure.now, lambda: "hold"))
     azure.world.set_capacity(azure.pool_key(), None)
     before = starts(azure)
     no_row = refused(Refused(404, "ResourceNotFound", "The specified resource does not exist."))
-    azure.script.next(Door.ROW_READ, no_row, about="recoveries/")
+    azure.script.next(RequestKind.ROW_READ, no_row, about="recoveries/")
     azure.handle(operator_asked_event(VmId.parse(vm.vm_id), azure.now, "asked"))
     azure.run_until(at("13:00"))
     assert starts(azure) == before

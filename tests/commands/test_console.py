@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spot_responder.commands.console import Cell, Colour, Painted, Paper
+from spot_responder.commands.console import Cell, Colour, Console, Painted
 from spot_responder.commands.results import StopError
 from spot_responder.decisions.pools import PoolId
 from spot_responder.decisions.recoveries import Outcome
@@ -21,8 +21,8 @@ from spot_responder.text import count, one_line, span
 from tests.harness.makers import TEN, VM_ID, at
 
 ZURICH = ZoneInfo("Europe/Zurich")
-PLAIN = Paper(TEN, ZURICH)
-COLOURED = Paper(TEN, ZURICH, coloured=True)
+PLAIN = Console(TEN, ZURICH)
+COLOURED = Console(TEN, ZURICH, coloured=True)
 
 
 def test_times_are_written_in_the_readers_zone() -> None:

@@ -15,12 +15,12 @@ from spot_responder.commands.arguments import Parser
 from spot_responder.commands.results import StopError
 from spot_responder.commands.run import Operator
 from spot_responder.intake.azure_errors import classify
-from spot_responder.operators.ports import OperatorDoors
+from spot_responder.operators.ports import OperatorPorts
 from spot_responder.responder.ports import AzureRefusedError, StoreFailedError
 from tests.operators.test_plan import VirtualFinder
 
 if TYPE_CHECKING:
-    from spot_responder.commands.results import Answer
+    from spot_responder.commands.results import CommandResult
     from tests.harness.stories import NewAzure, StoryAzure
 
 LATE = timedelta(minutes=3)
@@ -56,7 +56,7 @@ class DeadStore:
         self.answers -= 1
         if self.answers < 0:
             raise StoreFailedError(NOBODY, "load the row")
-        return await self.azure.clients().store.load(vm_id)
+        return await self.azure.ports().store.load(vm_id)
 
 
 @dataclass
@@ -68,20 +68,20 @@ class Drilling:
     store: DeadStore | None = None
     read: list[str] = field(default_factory=list)
 
-    async def run(self, *words: str) -> Answer:
+    async def run(self, *words: str) -> CommandResult:
         """Run the command."""
         nowhere: Any = None
         management: Any = self.management
-        clients = self.azure.clients()
-        doors = OperatorDoors(
-            clients if self.store is None else replace(clients, store=self.store),  # type: ignore[arg-type]
+        app = self.azure.ports()
+        ports = OperatorPorts(
+            app if self.store is None else replace(app, store=self.store),  # type: ignore[arg-type]
             nowhere,
             VirtualFinder(self.azure),
             nowhere,
             management,
         )
         operator = Operator(
-            doors,
+            ports,
             self.azure.settings,
             self.azure.clock.now,
             lambda: "id",
@@ -92,7 +92,7 @@ class Drilling:
         parser = Parser()
         drill.add(parser.add_subparsers(parser_class=Parser))
         arguments = parser.parse_args(["drill", *words])
-        answer: Answer = await arguments.run(arguments, operator)
+        answer: CommandResult = await arguments.run(arguments, operator)
         return answer
 
 

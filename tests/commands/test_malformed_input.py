@@ -87,7 +87,7 @@ OWN = {
         (["show", "--all"], "show takes one ID"),
         (["show", "XYZ"], "'XYZ'"),
         (["show", "123"], "'123'"),
-        (["put-back"], "either one ID or --all"),
+        (["requeue"], "either one ID or --all"),
         (["drop", "0123abcd", "--all"], "either one ID or --all"),
         (["list", "0123abcd"], "neither an ID nor --all"),
         (["drop", "0123abcd", "0123abce"], "0123abce"),

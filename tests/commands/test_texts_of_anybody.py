@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from spot_responder.command_line import CommandLine
 from spot_responder.commands import explain, plan, replay, status
-from spot_responder.commands.console import Paper
+from spot_responder.commands.console import Console
 from spot_responder.commands.replay import Found, Shown
 from spot_responder.intake.azure_errors import classify
 from spot_responder.intake.own_messages import follow_up_event
 from spot_responder.intake.vms import NotAVmIdError, VmId
-from spot_responder.operators.gather import look_at
-from spot_responder.operators.views.dead_letters import Letter, Place, QueueCounts, read_letter
+from spot_responder.operators.gather import gather_explanation
+from spot_responder.operators.views.dead_letters import DeadLetter, Place, QueueCounts, read_dead_letter
 from spot_responder.operators.views.status import overview
 from spot_responder.text import one_line, shortened
 from spot_responder.web.views.page import status_page
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 EVIL = "\x1b]0;owned\x07\u202eevil\u2066\x9b31m\nforged line\x00"
 """Sets a terminal's title, rings, turns the direction, colours, begins a line."""
 
-PAPER = Paper(TEN, UTC)
+CONSOLE = Console(TEN, UTC)
 
 
 def is_plain(text: str) -> bool:
@@ -59,14 +59,14 @@ def test_a_hostile_vm_and_azures_hostile_words_reach_no_terminal(new_azure: NewA
     azure.world.evict("render-1")
     azure.run_until(at("10:00:30"))
     vm_id = VmId.parse(azure.world.machine("render-1").vm_id)
-    explained = azure.do(look_at(vm_id, azure.clients(), azure.settings, azure.now))
-    said = explain.told(explained, PAPER)
+    explained = azure.do(gather_explanation(vm_id, azure.ports(), azure.settings, azure.now))
+    said = explain.render(explained, CONSOLE)
     assert "words ?]0;owned??evil" in said
     assert "\nforged line" not in said
     assert is_plain(said)
-    rows = azure.do(azure.clients().store.all_recoveries())
+    rows = azure.do(azure.ports().store.all_recoveries())
     around = overview([row.value for row in rows], [], [], QueueCounts(0, 0, 0), azure.now)
-    assert is_plain(status.told(around, PAPER))
+    assert is_plain(status.render(around, CONSOLE))
     assert is_plain(status_page(around, CommandLine()))
 
 
@@ -83,8 +83,10 @@ def test_a_hostile_near_miss_reaches_no_terminal(new_azure: NewAzure, tags: dict
     azure = new_azure()
     azure.add_vm(tags=tags)
     vm_id = VmId.parse(azure.world.machine("render-1").vm_id)
-    assert is_plain(explain.told(azure.do(look_at(vm_id, azure.clients(), azure.settings, azure.now)), PAPER))
-    assert is_plain(plan.told(planned(azure), azure.settings.policy.restart_tag, PAPER))
+    assert is_plain(
+        explain.render(azure.do(gather_explanation(vm_id, azure.ports(), azure.settings, azure.now)), CONSOLE)
+    )
+    assert is_plain(plan.render(planned(azure), azure.settings.policy.restart_tag, CONSOLE))
 
 
 @pytest.mark.parametrize(
@@ -110,10 +112,10 @@ def test_a_hostile_near_miss_reaches_no_terminal(new_azure: NewAzure, tags: dict
 )
 def test_a_hostile_letter_reaches_no_terminal(event: dict[str, object]) -> None:
     """Neither in the list nor as a whole."""
-    letter = Letter(Place.DEAD, "0123abcd", TEN, json.dumps(event), "x")
-    shown = Shown(letter, read_letter(letter))
-    assert is_plain(replay.told(Found((shown,)), PAPER))
-    assert is_plain(replay.whole(shown, PAPER))
+    dead_letter = DeadLetter(Place.DEAD, "0123abcd", TEN, json.dumps(event), "x")
+    shown = Shown(dead_letter, read_dead_letter(dead_letter))
+    assert is_plain(replay.render(Found((shown,)), CONSOLE))
+    assert is_plain(replay.whole(shown, CONSOLE))
 
 
 @pytest.mark.parametrize("body", [EVIL, json.dumps({"error": {"code": EVIL, "message": EVIL}})])
@@ -124,16 +126,16 @@ def test_azures_words_are_kept_plain(body: str) -> None:
     assert failure.message.isprintable()
 
 
-@pytest.mark.parametrize("letter", ["\u202e", "\x1b", "\u200b", "\ufeff", "\u2028", "\x85"])
-def test_no_id_carries_what_cannot_be_seen(letter: str) -> None:
+@pytest.mark.parametrize("character", ["\u202e", "\x1b", "\u200b", "\ufeff", "\u2028", "\x85"])
+def test_no_id_carries_what_cannot_be_seen(character: str) -> None:
     """One that is told with such letters is no id."""
     with pytest.raises(NotAVmIdError):
-        VmId.parse(str(VM_ID).replace("render", f"ren{letter}der"))
+        VmId.parse(str(VM_ID).replace("render", f"ren{character}der"))
 
 
 def test_a_time_is_enough_for_the_paper() -> None:
     """The paper itself adds nothing but colours, and those on a terminal only."""
-    assert is_plain(PAPER.title("x") + PAPER.away(TEN + timedelta(days=2)))
+    assert is_plain(CONSOLE.title("x") + CONSOLE.away(TEN + timedelta(days=2)))
 
 
 @given(st.text(max_size=80), st.integers(10, 60))

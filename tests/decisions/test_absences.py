@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from localazure.virtual.wire import Door
+from localazure.virtual.wire import RequestKind
 from localazure.world.azure_errors import not_found
 from localazure.world.happenings import ActionSucceeded
 from localazure.world.vm_lifecycle import DEALLOCATE
 from spot_responder.decisions.policy import Policy, RestartWhen
 from spot_responder.decisions.recoveries import Outcome
-from spot_responder.intake.own_messages import TimesPutBack, put_back_as_unseen, times_put_back, unseen_since
+from spot_responder.intake.own_messages import Requeues, requeued_as_unseen, requeues, unseen_since
 from spot_responder.intake.vms import VmId
-from spot_responder.operators.gather import look_at
+from spot_responder.operators.gather import gather_explanation
 from tests.harness.makers import TEN, at
 from tests.harness.stories import annotated, notices, outcomes, refused, starts
 
@@ -34,7 +34,7 @@ def test_an_evicted_vm_that_arm_does_not_find_for_a_while_comes_back(
     """Evicted at 10:00; ARM answers "not found" for up to four minutes: running a look later, one start call."""
     azure = new_azure(Policy(restart_when=restart_when))
     vm = azure.add_vm()
-    azure.script.next(Door.VM_READ, NOT_THERE, times=times)
+    azure.script.next(RequestKind.VM_READ, NOT_THERE, times=times)
     azure.world.evict("render-1")
     azure.run_until(at("10:05"))
     assert vm.power_state == "running"
@@ -51,7 +51,7 @@ def test_an_owners_stop_is_not_forgotten_because_arm_does_not_find_the_vm_once(
     vm = azure.add_vm(power_state="deallocated")
     azure.tell(ActionSucceeded(vm.vm_id, TEN, DEALLOCATE, "owner@example.com"))
     azure.run_until(at("10:14"))
-    azure.script.next(Door.VM_READ, NOT_THERE)
+    azure.script.next(RequestKind.VM_READ, NOT_THERE)
     azure.script.graph_is_blind = graph_is_blind
     azure.handle(annotated("render-1", "VirtualMachinePreempted", TEN - timedelta(hours=1)))
     azure.script.graph_is_blind = False
@@ -64,7 +64,7 @@ def test_a_stop_that_is_told_while_arm_does_not_find_the_vm_is_remembered(new_az
     azure = new_azure()
     vm = azure.add_vm(power_state="deallocated")
     azure.script.graph_is_blind = True
-    azure.script.next(Door.VM_READ, NOT_THERE, times=2)
+    azure.script.next(RequestKind.VM_READ, NOT_THERE, times=2)
     azure.run_until(at("10:00:30"))
     azure.tell(ActionSucceeded(vm.vm_id, azure.now, DEALLOCATE, "owner@example.com"))
     azure.run_until(at("10:01:30"))
@@ -77,7 +77,7 @@ def test_a_stop_of_a_vm_that_resource_graph_shows_is_remembered_at_once(new_azur
     """ARM alone does not find it: the stop is written down with the first look, and no message is kept for it."""
     azure = new_azure()
     vm = azure.add_vm(power_state="deallocated")
-    azure.script.next(Door.VM_READ, NOT_THERE)
+    azure.script.next(RequestKind.VM_READ, NOT_THERE)
     azure.tell(ActionSucceeded(vm.vm_id, azure.now, DEALLOCATE, "owner@example.com"))
     azure.run_until(at("10:00:05"))
     assert azure.recovery().evidence.owner_stopped_at == TEN
@@ -102,7 +102,7 @@ def test_a_vm_that_resource_graph_shows_is_not_gone_within_the_day(new_azure: Ne
     """ARM does not find it from 10:00 on, Resource Graph does: asked ever more seldom, gone after a day."""
     azure = new_azure()
     azure.add_vm()
-    azure.script.next(Door.VM_READ, NOT_THERE, times=FOR_GOOD)
+    azure.script.next(RequestKind.VM_READ, NOT_THERE, times=FOR_GOOD)
     azure.world.evict("render-1")
     azure.run_until(at("10:02") + timedelta(hours=23))
     assert azure.recovery().is_open
@@ -118,7 +118,7 @@ def test_a_vm_that_was_seen_in_between_is_counted_anew(new_azure: NewAzure) -> N
     azure = new_azure()
     azure.add_vm()
     azure.world.set_capacity(azure.pool_key(), 0)
-    azure.script.next(Door.VM_READ, NOT_THERE)
+    azure.script.next(RequestKind.VM_READ, NOT_THERE)
     azure.world.evict("render-1")
     azure.run_until(at("10:01"))
     assert azure.recovery().absence is None
@@ -149,9 +149,9 @@ def test_what_somebody_else_wrote_into_a_message_notes_no_absence(noted: object)
 
 def test_a_message_keeps_since_when_its_vm_is_absent() -> None:
     """And forgets how often it could not be looked at before: it was, just now."""
-    again = put_back_as_unseen({"id": "1", "putback": 3, "putbacksince": "2026-03-02T09:00:00Z"}, TEN)
+    again = requeued_as_unseen({"id": "1", "requeued": 3, "requeuedsince": "2026-03-02T09:00:00Z"}, TEN)
     assert unseen_since(again) == TEN
-    assert times_put_back(again) == TimesPutBack()
+    assert requeues(again) == Requeues()
 
 
 def test_a_stop_that_is_told_while_nobody_shows_the_vm_is_there_before_a_start(new_azure: NewAzure) -> None:
@@ -159,7 +159,7 @@ def test_a_stop_that_is_told_while_nobody_shows_the_vm_is_there_before_a_start(n
     azure = new_azure()
     vm = azure.add_vm()
     azure.script.graph_is_blind = True
-    azure.script.next(Door.VM_READ, NOT_THERE, times=FOR_GOOD)
+    azure.script.next(RequestKind.VM_READ, NOT_THERE, times=FOR_GOOD)
     azure.world.evict("render-1")
     azure.run_until(at("10:00:20"))
     azure.tell(ActionSucceeded(vm.vm_id, azure.now, DEALLOCATE, "owner@example.com"))
@@ -175,7 +175,7 @@ def test_a_vm_of_ours_that_only_the_sweep_and_the_graph_know_is_named(new_azure:
     azure = new_azure()
     azure.add_vm()
     azure.script.lost = lambda _: True
-    azure.script.next(Door.VM_READ, NOT_THERE, times=FOR_GOOD)
+    azure.script.next(RequestKind.VM_READ, NOT_THERE, times=FOR_GOOD)
     azure.world.evict("render-1")
     azure.run_until(at("11:00"))
     assert "render-1 blocked" in notices(azure)
@@ -185,7 +185,7 @@ def test_a_vm_of_ours_that_only_the_sweep_and_the_graph_know_is_named(new_azure:
 def test_a_time_to_come_in_a_message_makes_no_loop(noted: str, new_azure: NewAzure) -> None:
     """Whoever wrote that, no VM of that name is looked at for longer than ten minutes."""
     azure = new_azure()
-    azure.put(annotated("ghost", "VirtualMachinePreempted", TEN) | {"unseensince": noted, "putbacksince": noted})
+    azure.put(annotated("ghost", "VirtualMachinePreempted", TEN) | {"unseensince": noted, "requeuedsince": noted})
     azure.run_until(at("10:12"))
     assert azure.messages == []
     assert azure.storage.poison == []
@@ -195,9 +195,9 @@ def test_an_explanation_says_since_when_a_vm_is_not_found(new_azure: NewAzure) -
     """Its recovery is open, ARM does not find it, Resource Graph shows it."""
     azure = new_azure()
     vm = azure.add_vm()
-    azure.script.next(Door.VM_READ, NOT_THERE, times=FOR_GOOD)
+    azure.script.next(RequestKind.VM_READ, NOT_THERE, times=FOR_GOOD)
     azure.world.evict("render-1")
     azure.run_until(at("10:05"))
-    explained = azure.do(look_at(VmId.parse(vm.vm_id), azure.clients(), azure.settings, azure.now))
+    explained = azure.do(gather_explanation(VmId.parse(vm.vm_id), azure.ports(), azure.settings, azure.now))
     assert "ARM answers since 10:00:" in explained.headline
     assert "though Resource Graph shows it" in explained.headline

@@ -51,9 +51,9 @@ NEW_POOL = Pool(pool_of(spot_vm()))
 PROVEN_POOL = replace(NEW_POOL, proven_at=at("11:00"))
 
 
-def decided(given: Situation, now: str = "10:00:05", policy: Policy = POLICY, roll: float = 0.5) -> Decision:
+def decided(given: Situation, now: str = "10:00:05", policy: Policy = POLICY, jitter: float = 0.5) -> Decision:
     """Decide at a time of the stories' day."""
-    return decide(given, policy, at(now), roll)
+    return decide(given, policy, at(now), jitter)
 
 
 def owner_stopped(clock: str) -> Signal:
@@ -62,7 +62,7 @@ def owner_stopped(clock: str) -> Signal:
 
 
 def restarted(*times: str, now_open: bool = True) -> Recovery:
-    """Make a case of a VM that came back through us at these times of the day."""
+    """Make a recovery of a VM that came back through us at these times of the day."""
     case = replace(recovery(at("10:00")), restarts=tuple(at(time) for time in times))
     return case if now_open else replace(case, outcome=Outcome.RESTORED)
 
@@ -126,7 +126,7 @@ def test_a_vm_that_never_was_ours_and_is_gone_is_ignored() -> None:
     ],
 )
 def test_a_vm_we_do_not_cover_is_left_alone(vm: Vm, outcome: Outcome, reason: str) -> None:
-    """A regular VM, one without the tag, one that its scale set restores: ignored, and an open case is closed."""
+    """A regular VM, one without the tag, one that its scale set restores: ignored, and an open recovery is closed."""
     assert decided(situation(evicted(), vm)) == Ignore(reason, remember=False)
     assert decided(situation(FOLLOW_UP, vm, recovery())) == Close(outcome, reason)
 
@@ -426,7 +426,7 @@ def test_a_start_that_failed_inside_the_operation_closes_the_pool() -> None:
 
 
 def refused(clock: str, until: str) -> Recovery:
-    """Make a case whose start was refused, to be tried again at a time of the day."""
+    """Make a recovery whose start was refused, to be tried again at a time of the day."""
     case = asking(clock).refused(failure(FailureKind.PRICE), counts=True, not_before=at(until))
     return case.waiting(at(until), "the price is too high")
 
@@ -449,7 +449,7 @@ def test_a_look_that_came_sooner_does_not_end_the_pause() -> None:
 
 @given(SITUATIONS, POLICIES, TIMES, ROLLS)
 def test_nothing_starts_a_vm_before_its_pause_is_over(
-    given_situation: Situation, policy: Policy, now: datetime, roll: float
+    given_situation: Situation, policy: Policy, now: datetime, jitter: float
 ) -> None:
     """Whatever is told, and whatever the facts are; but for an operator's word where Azure did not ask to slow down."""
     case = given_situation.open_recovery
@@ -457,18 +457,18 @@ def test_nothing_starts_a_vm_before_its_pause_is_over(
     if case is None or case.not_before is None or now >= case.not_before:
         return
     if not is_asked_for or case.failing_with is FailureKind.THROTTLED:
-        assert not isinstance(decide(given_situation, policy, now, roll), Start)
+        assert not isinstance(decide(given_situation, policy, now, jitter), Start)
 
 
 def test_a_vm_that_runs_or_is_stopped_on_purpose_waits_for_no_refusal() -> None:
-    """Refused until 11:00, and at 10:20 somebody else has started it, or its owner stopped it: the case is over."""
+    """Refused until 11:00, and at 10:20 somebody else has started it, or its owner stopped it: the recovery is over."""
     case = refused("10:00:10", until="11:00")
     assert isinstance(decided(situation(SWEEP, spot_vm(RUNNING), case), "10:20"), Close)
     assert isinstance(decided(situation(owner_stopped("10:20"), spot_vm(), case), "10:20"), Close)
 
 
 def test_the_owners_stop_outranks_a_start_under_way() -> None:
-    """The owner stops it while our start is at work: the case is closed."""
+    """The owner stops it while our start is at work: the recovery is closed."""
     decision = decided(situation(owner_stopped("10:01"), spot_vm(), accepted("10:00:10")), "10:01:05")
     assert isinstance(decision, Close)
     assert decision.outcome is Outcome.STOPPED_BY_OWNER
@@ -518,7 +518,7 @@ def test_the_pause_of_a_flapping_vm_ends() -> None:
 
 
 def test_the_brake_remembers_closed_cases() -> None:
-    """Each eviction is a case of its own; the restarts before it count."""
+    """Each eviction is a recovery of its own; the restarts before it count."""
     case = restarted("9:10", "9:30", "9:50", now_open=False)
     assert isinstance(decided(situation(evicted(), spot_vm(), case)), Wait)
 
@@ -545,14 +545,14 @@ def test_a_vm_held_while_its_pool_opens_is_told_so() -> None:
 
 def test_the_vms_that_wait_for_a_pool_do_not_come_back_together() -> None:
     """Chance spreads them."""
-    turns = {decided(situation(evicted(), spot_vm(), pool=CLOSED_POOL), roll=roll) for roll in (0.1, 0.5, 0.9)}
+    turns = {decided(situation(evicted(), spot_vm(), pool=CLOSED_POOL), jitter=jitter) for jitter in (0.1, 0.5, 0.9)}
     assert len(turns) == 3
 
 
 def test_one_probe_at_a_time_and_the_others_look_again_later() -> None:
     """Another VM is probing: this one waits, even where chance gives it the shortest turn."""
     probed = replace(CLOSED_POOL, under_way={"another": at("10:35")})
-    decision = decided(situation(evicted(at("10:29")), spot_vm(), pool=probed), "10:31", roll=0.0)
+    decision = decided(situation(evicted(at("10:29")), spot_vm(), pool=probed), "10:31", jitter=0.0)
     assert isinstance(decision, Wait)
     assert decision.until - at("10:31") >= POLICY.look_again / 2
 
@@ -583,9 +583,9 @@ def is_allowed(vm: Vm | None, policy: Policy, evidence: Evidence) -> bool:
 
 @settings(deadline=None, max_examples=150)
 @given(SITUATIONS, POLICIES, TIMES, ROLLS)
-def test_nothing_is_started_that_must_not_be(given: Situation, policy: Policy, now: datetime, roll: float) -> None:
+def test_nothing_is_started_that_must_not_be(given: Situation, policy: Policy, now: datetime, jitter: float) -> None:
     """A start is only for a tagged Spot VM that is down, that nobody else restores and its owner did not stop."""
-    decision = decide(given, policy, now, roll)
+    decision = decide(given, policy, now, jitter)
     event(type(decision).__name__)
     if isinstance(decision, Start):
         assert is_allowed(given.vm, policy, given.evidence)
@@ -594,29 +594,29 @@ def test_nothing_is_started_that_must_not_be(given: Situation, policy: Policy, n
 
 @settings(deadline=None, max_examples=150)
 @given(SITUATIONS, POLICIES, TIMES, ROLLS)
-def test_every_wait_has_an_end_that_is_to_come(given: Situation, policy: Policy, now: datetime, roll: float) -> None:
+def test_every_wait_has_an_end_that_is_to_come(given: Situation, policy: Policy, now: datetime, jitter: float) -> None:
     """No wait ends at once: that would be a tight loop."""
-    decision = decide(given, policy, now, roll)
+    decision = decide(given, policy, now, jitter)
     assert not isinstance(decision, Wait | Requeue) or decision.until > now
 
 
 @settings(deadline=None, max_examples=150)
 @given(SITUATIONS, POLICIES, TIMES, ROLLS)
 def test_every_decision_has_its_reason_in_one_line(
-    given: Situation, policy: Policy, now: datetime, roll: float
+    given: Situation, policy: Policy, now: datetime, jitter: float
 ) -> None:
     """And the same situation gets the same decision."""
-    decision = decide(given, policy, now, roll)
+    decision = decide(given, policy, now, jitter)
     assert decision.reason.strip()
     assert len(decision.reason.splitlines()) == 1
-    assert decide(given, policy, now, roll) == decision
+    assert decide(given, policy, now, jitter) == decision
 
 
 @settings(deadline=None, max_examples=150)
 @given(SITUATIONS, POLICIES, TIMES, ROLLS)
-def test_only_an_open_case_is_closed(given: Situation, policy: Policy, now: datetime, roll: float) -> None:
-    """Where no case is open, there is nothing to close; and an open one is never just ignored."""
-    decision = decide(given, policy, now, roll)
+def test_only_an_open_case_is_closed(given: Situation, policy: Policy, now: datetime, jitter: float) -> None:
+    """Where no recovery is open, there is nothing to close; and an open one is never just ignored."""
+    decision = decide(given, policy, now, jitter)
     assert not isinstance(decision, Close) or given.open_recovery is not None
     assert not isinstance(decision, Ignore | Requeue) or given.open_recovery is None
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from localazure.virtual.wire import Door, Passage
+from localazure.virtual.wire import Fate, RequestKind
 from localazure.world.azure_errors import Refused
 from localazure.world.happenings import ActionSucceeded, AvailabilityChanged
 from localazure.world.vm_lifecycle import DEALLOCATE
@@ -21,7 +21,7 @@ from spot_responder.clients.events_topic import (
     NEEDS_SOMEBODY_TYPE,
     OPENED_TYPE,
     SCHEMA_VERSION,
-    OutcomesTopic,
+    EventsTopic,
     closed_event,
     notice_event,
 )
@@ -88,7 +88,7 @@ def test_a_right_that_is_missing_is_told_once(new_azure: NewAzure) -> None:
     """Denied at ten, eleven, twelve: somebody is asked for once."""
     azure = new_azure()
     azure.add_vm()
-    azure.script.next(Door.VM_START, refused(DENIED), times=ALWAYS)
+    azure.script.next(RequestKind.VM_START, refused(DENIED), times=ALWAYS)
     azure.world.evict("render-1")
     azure.run_until(at("13:00"))
     assert len(starts(azure)) == 0
@@ -100,7 +100,7 @@ def test_the_brake_and_the_budget_are_told(new_azure: NewAzure) -> None:
     azure = new_azure(Policy(starts_per_hour=2))
     azure.add_vm(power_state="deallocated")
     for _ in range(10):
-        azure.script.next(Door.VM_START, refused(Refused(409, "AnotherOperationInProgress", "no")))
+        azure.script.next(RequestKind.VM_START, refused(Refused(409, "AnotherOperationInProgress", "no")))
     azure.put(preempted("render-1"))
     azure.run_until(at("10:30"))
     assert notices(azure) == ["render-1 opened", "render-1 budget"]
@@ -123,7 +123,7 @@ def test_a_brake_that_the_first_look_meets_is_told_then(new_azure: NewAzure) -> 
     azure.world.evict("render-1")
     azure.run_until(at("10:16"))
     assert notices(azure) == ["render-1 opened", "render-1 opened", "render-1 brake"]
-    assert azure.recovery().told == {Notice.OPENED, Notice.BRAKE}
+    assert azure.recovery().published_notices == {Notice.OPENED, Notice.BRAKE}
 
 
 def test_who_is_held_at_its_gate_for_long_is_told_of_at_once(new_azure: NewAzure) -> None:
@@ -145,7 +145,7 @@ def test_a_brake_that_the_topic_did_not_take_is_told_again(new_azure: NewAzure) 
     azure.add_vm()
     azure.world.evict("render-1")
     azure.run_until(at("10:10"))
-    azure.script.next(Door.OUTCOME, refused(Refused(503, "ServerBusy", "no")), times=2)
+    azure.script.next(RequestKind.OUTCOME, refused(Refused(503, "ServerBusy", "no")), times=2)
     azure.world.evict("render-1")
     azure.run_until(at("10:25"))
     assert notices(azure)[1:] == ["render-1 opened", "render-1 brake"]
@@ -155,7 +155,7 @@ def test_who_is_held_is_told_of_once_it_is_known_that_it_was_evicted(new_azure: 
     """Health says that it is down, and 40 s later why; an operator holds it, so nobody looks for an hour."""
     azure = new_azure()
     machine = azure.add_vm()
-    azure.do(hold(azure.clients().store, VmId.parse(machine.vm_id), azure.now, lambda: "hold-1"))
+    azure.do(hold(azure.ports().store, VmId.parse(machine.vm_id), azure.now, lambda: "hold-1"))
     azure.script.lag = timedelta(minutes=5)
     azure.script.lost = lambda happening: not isinstance(happening, AvailabilityChanged)
     azure.world.evict("render-1")
@@ -171,7 +171,7 @@ def test_a_topic_that_never_answers_is_left_after_ten_seconds(new_azure: NewAzur
     azure = new_azure()
     azure.add_vm(power_state="deallocated")
     azure.world.set_capacity(azure.pool_key(), 0)
-    azure.script.next(Door.OUTCOME, Passage(3600.0), times=ALWAYS)
+    azure.script.next(RequestKind.OUTCOME, Fate(3600.0), times=ALWAYS)
     azure.put(preempted("render-1"))
     azure.run_until(at("10:00:15"))
     assert azure.recovery().attempt_under_way is not None
@@ -208,18 +208,18 @@ def test_without_a_topic_nobody_was_told(new_azure: NewAzure) -> None:
     """Nor is it noted that somebody was: a topic that is set later hears of what is open."""
     azure = new_azure()
     azure.add_vm(power_state="deallocated")
-    clients = replace(azure.clients(), outcomes=OutcomesTopic(None))
+    ports = replace(azure.ports(), events_topic=EventsTopic(None))
     responder = Responder(
-        clients,
-        Gates(clients.store),
+        ports,
+        Gates(ports.store),
         azure.settings,
         clock=azure.clock.now,
-        roll=lambda: 0.5,
+        jitter=lambda: 0.5,
         new_id=lambda: "1",
     )
     azure.do(responder.handle(json.dumps(preempted("render-1"))))
     assert azure.recovery().reason == "start request 1 accepted"
-    assert azure.recovery().told == frozenset()
+    assert azure.recovery().published_notices == frozenset()
 
 
 def test_a_topic_that_is_out_delays_no_start(new_azure: NewAzure) -> None:
@@ -227,7 +227,7 @@ def test_a_topic_that_is_out_delays_no_start(new_azure: NewAzure) -> None:
     azure = new_azure()
     azure.add_vm()
     azure.world.set_capacity(azure.pool_key(), 1)
-    azure.script.next(Door.OUTCOME, NOT_FOUND, times=ALWAYS)
+    azure.script.next(RequestKind.OUTCOME, NOT_FOUND, times=ALWAYS)
     azure.world.evict("render-1")
     azure.run_until(at("10:10"))
     assert starts(azure) == ["10:00:16"]
@@ -242,11 +242,11 @@ def test_what_could_not_be_told_is_told_at_a_later_look(new_azure: NewAzure, cap
     azure = new_azure()
     azure.add_vm()
     azure.world.set_capacity(azure.pool_key(), 0)
-    azure.script.next(Door.OUTCOME, NOT_FOUND, times=2)
+    azure.script.next(RequestKind.OUTCOME, NOT_FOUND, times=2)
     azure.world.evict("render-1")
     azure.run_until(at("10:10"))
     assert notices(azure) == ["render-1 opened"]
-    assert sum('"event": "unnoticed"' in line for line in caplog.messages) == 2
+    assert sum('"event": "notice not published"' in line for line in caplog.messages) == 2
 
 
 def test_who_dies_after_telling_tells_it_again_with_the_same_id(new_azure: NewAzure) -> None:
@@ -259,9 +259,9 @@ def test_who_dies_after_telling_tells_it_again_with_the_same_id(new_azure: NewAz
     unavailable = refused(Refused(503, "ServerBusy", "no"))
 
     def lose_the_row() -> None:
-        azure.script.next(Door.ROW_WRITE, unavailable, about="recoveries/")
+        azure.script.next(RequestKind.ROW_WRITE, unavailable, about="recoveries/")
 
-    azure.script.next(Door.OUTCOME, Passage(0.0), meanwhile=lose_the_row)
+    azure.script.next(RequestKind.OUTCOME, Fate(0.0), meanwhile=lose_the_row)
     azure.run_until(at("10:10"))
     told = [event.id for event in azure.storage.heard]
     assert len(told) == 2
@@ -270,7 +270,7 @@ def test_who_dies_after_telling_tells_it_again_with_the_same_id(new_azure: NewAz
 
 def test_a_topic_that_took_nothing_for_long_hears_the_outcome_only() -> None:
     """Opened a quarter of an hour ago: that is no news any more."""
-    case = replace(a_case(), told=frozenset())
+    case = replace(a_case(), published_notices=frozenset())
     wait = Wait(at("10:15"), "because")
     assert due_notices(case, wait, at("10:14")) == (Notice.OPENED,)
     assert due_notices(case, wait, at("10:15")) == ()
@@ -279,13 +279,13 @@ def test_a_topic_that_took_nothing_for_long_hears_the_outcome_only() -> None:
 @pytest.mark.parametrize("kind", FailureKind)
 def test_only_what_somebody_must_mend_is_told(kind: FailureKind) -> None:
     """Quota and rights at once; what nobody knows after some times; capacity and price never."""
-    case = replace(accepted(), told=frozenset({Notice.OPENED})).refused(failure(kind), counts=True)
+    case = replace(accepted(), published_notices=frozenset({Notice.OPENED})).refused(failure(kind), counts=True)
     wait = Wait(at("10:15"), "because")
     first = {FailureKind.DENIED: (Notice.DENIED,), FailureKind.QUOTA: (Notice.QUOTA,)}
     assert due_notices(case, wait, TEN) == first.get(kind, ())
     later = replace(case, failures_in_a_row=PUZZLED_AFTER)
     assert due_notices(later, wait, TEN) == (first | {FailureKind.UNKNOWN: (Notice.UNKNOWN,)}).get(kind, ())
-    assert due_notices(replace(later, told=frozenset(Notice)), wait, TEN) == ()
+    assert due_notices(replace(later, published_notices=frozenset(Notice)), wait, TEN) == ()
     assert due_notices(replace(later, attempt=None), wait, TEN) == ()
 
 
@@ -293,7 +293,7 @@ def test_only_what_somebody_must_mend_is_told(kind: FailureKind) -> None:
 
 
 def a_case() -> Recovery:
-    """Give the case that the page tells of."""
+    """Give the recovery that the page tells of."""
     evidence = recovery().evidence.with_signal(evicted())
     case = replace(recovery(), evidence=evidence, pool=PoolId("s", "westeurope", "1", "standard_d4s_v5"))
     case = case.asking(at("10:00:20"), at("10:02:20"), "a tagged Spot VM, deallocated, evicted")

@@ -1,4 +1,4 @@
-"""A recovery makes lawful moves only, and remembers what a later one needs."""
+"""A recovery makes valid transitions only, and remembers what a later one needs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from spot_responder.decisions.evidence import Evidence
 from spot_responder.decisions.recoveries import (
     Attempt,
     AttemptState,
+    InvalidTransitionError,
     Notice,
     Outcome,
     Recovery,
-    UnlawfulMoveError,
 )
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.signals import SignalKind
@@ -43,15 +43,15 @@ def test_each_wait_makes_the_earlier_follow_up_stale() -> None:
 
 def test_where_it_is_held_and_what_somebody_should_know_go_by_the_latest_wait() -> None:
     """Held at its gate and braked at ten; the next wait says neither."""
-    held = recovery().waiting(at("10:01"), "the brake", seen_held_at=TEN, notice=Notice.BRAKE)
-    assert (held.seen_held_at, held.notice) == (TEN, Notice.BRAKE)
+    held = recovery().waiting(at("10:01"), "the brake", seen_queued_at=TEN, notice=Notice.BRAKE)
+    assert (held.seen_queued_at, held.notice) == (TEN, Notice.BRAKE)
     again = held.waiting(at("10:02"), "it is starting")
-    assert (again.seen_held_at, again.notice) == (None, None)
+    assert (again.seen_queued_at, again.notice) == (None, None)
 
 
 @pytest.mark.parametrize(("now", "is_overdue"), [("10:00:59", False), ("10:03:00", False), ("10:03:01", True)])
 def test_a_follow_up_is_lost_when_it_is_two_minutes_late(now: str, is_overdue: bool) -> None:  # noqa: FBT001
-    """Due at 10:01. A case that never had one is overdue at once, and a closed one never."""
+    """Due at 10:01. A recovery that never had one is overdue at once, and a closed one never."""
     waiting = recovery().waiting(at("10:01"), "no capacity")
     assert waiting.is_overdue(at(now)) is is_overdue
     assert recovery().is_overdue(at(now))
@@ -59,7 +59,7 @@ def test_a_follow_up_is_lost_when_it_is_two_minutes_late(now: str, is_overdue: b
 
 
 @pytest.mark.parametrize(
-    ("case", "through_us"),
+    ("recovery", "through_us"),
     [
         (recovery(), False),
         (asking(), True),
@@ -69,11 +69,11 @@ def test_a_follow_up_is_lost_when_it_is_two_minutes_late(now: str, is_overdue: b
     ],
 )
 def test_a_vm_that_runs_may_do_so_through_us_unless_our_request_was_refused(
-    case: Recovery,
+    recovery: Recovery,
     through_us: bool,  # noqa: FBT001
 ) -> None:
     """Asked, taken, or failed for a reason that nobody knows: then its restart counts as ours."""
-    assert case.may_have_started_it is through_us
+    assert recovery.may_have_started_it is through_us
 
 
 def test_failures_in_a_row_are_of_one_kind() -> None:
@@ -123,7 +123,7 @@ def test_a_request_that_was_not_sent_is_withdrawn() -> None:
     withdrawn = asking().withdrawn(None)
     assert (withdrawn.attempts, withdrawn.attempt, withdrawn.starts) == (0, None, ())
     assert withdrawn.evidence.start_asked_at is None
-    with pytest.raises(UnlawfulMoveError, match="no start under way that could be withdrawn"):
+    with pytest.raises(InvalidTransitionError, match="no start under way that could be withdrawn"):
         withdrawn.withdrawn(None)
 
 
@@ -192,7 +192,7 @@ def test_a_closed_case_is_forgotten_after_a_day() -> None:
 
 
 def test_a_reopened_case_is_new_but_knows_what_was() -> None:
-    """Evicted again: a new id and count, the same restarts, and follow-ups of the old case stay stale."""
+    """Evicted again: a new id and count, the same restarts, and follow-ups of the old recovery stay stale."""
     closed = asking().accepted(None).closed(Outcome.RESTORED, at("10:01"), "runs")
     again = closed.reopened("recovery-2", at("12:00"), SignalKind.SWEEP_FOUND)
     assert again.is_open
@@ -210,7 +210,7 @@ def test_a_reopened_case_is_new_but_knows_what_was() -> None:
     ],
 )
 def test_a_slow_down_is_azures_and_outlives_the_case(refusal: Failure, slows_down: bool) -> None:  # noqa: FBT001
-    """Whatever the next case is about, Azure is not asked sooner; other refusals were about the old one."""
+    """Whatever the next recovery is about, Azure is not asked sooner; other refusals were about the old one."""
     refused = asking().refused(refusal, counts=True, not_before=at("10:15"))
     again = refused.closed(Outcome.OPTED_OUT, at("10:01"), "no tag").reopened("next", at("10:02"), SignalKind.EVICTED)
     expected = (at("10:15"), refusal.kind) if slows_down else (None, None)
@@ -218,7 +218,7 @@ def test_a_slow_down_is_azures_and_outlives_the_case(refusal: Failure, slows_dow
 
 
 def test_a_new_case_keeps_what_is_the_vms_and_not_the_cases() -> None:
-    """An operator's hold, its owner's stop and its budget go on; follow-ups of the closed case are stale."""
+    """An operator's hold, its owner's stop and its budget go on; follow-ups of the closed recovery are stale."""
     stopped = Evidence(stopped_firmly_at=at("10:01"))
     asked = replace(asking(), held_at=TEN, evidence=stopped)
     closed = asked.closed(Outcome.STOPPED_BY_OWNER, at("10:02"), "its owner stopped it")
@@ -282,5 +282,5 @@ def test_old_restarts_are_forgotten_at_the_next_close() -> None:
 )
 def test_unlawful_moves_are_refused(move: Callable[[], Recovery], what: str) -> None:
     """A bug of ours is seen at once, and told by name."""
-    with pytest.raises(UnlawfulMoveError, match=what):
+    with pytest.raises(InvalidTransitionError, match=what):
         move()

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spot_responder.decisions.requeue_backoff import PUT_BACK_MAX, SHORT_WAITS, comes_back
+from spot_responder.decisions.requeue_backoff import REQUEUE_MAX, SHORT_WAITS, requeue_delay
 from spot_responder.intake.azure_errors import OWN_PACE, Failure, FailureKind
-from spot_responder.intake.own_messages import TimesPutBack
+from spot_responder.intake.own_messages import Requeues
 
 SECOND = timedelta(seconds=1)
 
@@ -29,53 +29,53 @@ def refused(seconds: float | None) -> Failure:
 
 def test_who_stood_in_line_seven_times_and_is_refused_then_waits_as_long_as_azure_says_and_no_longer() -> None:
     """To stand in line is no failure."""
-    times = TimesPutBack()
+    times = Requeues()
     for _ in range(7):
-        later, times = comes_back(times, in_line(12), 0.5, is_stop=False)
+        later, times = requeue_delay(times, in_line(12), 0.5, is_stop=False)
         assert later == 18 * SECOND
-    later, times = comes_back(times, refused(5), 0.5, is_stop=False)
+    later, times = requeue_delay(times, refused(5), 0.5, is_stop=False)
     assert later == 5 * SECOND
-    assert times == TimesPutBack(refused=1, waited=7)
+    assert times == Requeues(refused=1, waited=7)
 
 
 def test_an_outage_of_the_graph_makes_a_signal_come_ever_later_and_half_an_hour_at_most() -> None:
     """Doubled each time, up to a quarter of an hour, and by chance up to twice that."""
-    times, waits = TimesPutBack(), []
+    times, waits = Requeues(), []
     for _ in range(7):
-        later, times = comes_back(times, refused(None), 0.0, is_stop=False)
+        later, times = requeue_delay(times, refused(None), 0.0, is_stop=False)
         waits.append(later / SECOND)
     assert waits == [60, 120, 240, 480, 900, 900, 900]
 
 
 def test_an_owners_stop_comes_back_sooner() -> None:
     """No start is to overtake it."""
-    times, waits = TimesPutBack(), []
+    times, waits = Requeues(), []
     for _ in range(4):
-        later, times = comes_back(times, refused(None), 0.0, is_stop=True)
+        later, times = requeue_delay(times, refused(None), 0.0, is_stop=True)
         waits.append(later / SECOND)
     assert waits == [20, 40, 60, 60]
 
 
 def test_who_stands_in_line_too_often_comes_ever_later_as_if_refused() -> None:
     """That is no rush any more."""
-    times, waits = TimesPutBack(), []
+    times, waits = Requeues(), []
     for _ in range(SHORT_WAITS + 4):
-        later, times = comes_back(times, in_line(15), 0.0, is_stop=False)
+        later, times = requeue_delay(times, in_line(15), 0.0, is_stop=False)
         waits.append(later / SECOND)
     assert waits == [*([15] * SHORT_WAITS), 15, 120, 240, 480]
 
 
-@pytest.mark.parametrize(("roll", "seconds"), [(0.0, 60), (0.5, 90), (1.0, 120)])
-def test_signals_that_were_put_back_together_do_not_come_back_together(roll: float, seconds: float) -> None:
+@pytest.mark.parametrize(("jitter", "seconds"), [(0.0, 60), (0.5, 90), (1.0, 120)])
+def test_signals_that_were_requeued_together_do_not_come_back_together(jitter: float, seconds: float) -> None:
     """A hundred that met the same outage come back over the next minute."""
-    later, _ = comes_back(TimesPutBack(), refused(None), roll, is_stop=False)
+    later, _ = requeue_delay(Requeues(), refused(None), jitter, is_stop=False)
     assert later == seconds * SECOND
 
 
 def test_who_is_held_up_by_our_own_pace_and_not_told_for_how_long_counts_as_refused() -> None:
     """Nobody comes back at once, whoever it was that did not say when."""
-    later, times = comes_back(TimesPutBack(), replace(in_line(1), retry_after=None), 0.0, is_stop=False)
-    assert (later, times) == (60 * SECOND, TimesPutBack(refused=1))
+    later, times = requeue_delay(Requeues(), replace(in_line(1), retry_after=None), 0.0, is_stop=False)
+    assert (later, times) == (60 * SECOND, Requeues(refused=1))
 
 
 def refusals() -> st.SearchStrategy[Failure]:
@@ -85,16 +85,16 @@ def refusals() -> st.SearchStrategy[Failure]:
 
 
 @given(
-    before=st.builds(TimesPutBack, st.integers(0, 1_000_000), st.integers(0, 1_000_000)),
+    before=st.builds(Requeues, st.integers(0, 1_000_000), st.integers(0, 1_000_000)),
     failure=refusals(),
-    roll=st.floats(0, 1),
+    jitter=st.floats(0, 1),
     is_stop=st.booleans(),
 )
 def test_no_signal_comes_back_sooner_than_asked_nor_much_later_than_the_longest(
-    *, before: TimesPutBack, failure: Failure, roll: float, is_stop: bool
+    *, before: Requeues, failure: Failure, jitter: float, is_stop: bool
 ) -> None:
     """Whatever was before; and each time is counted once."""
-    later, after = comes_back(before, failure, roll, is_stop=is_stop)
+    later, after = requeue_delay(before, failure, jitter, is_stop=is_stop)
     asked = failure.retry_after or timedelta()
-    assert asked <= later <= max(2 * asked, 2 * PUT_BACK_MAX)
+    assert asked <= later <= max(2 * asked, 2 * REQUEUE_MAX)
     assert (after.refused - before.refused) + (after.waited - before.waited) == 1

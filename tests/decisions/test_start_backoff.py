@@ -45,23 +45,27 @@ NOT_CAPACITY = [kind for kind in FailureKind if kind is not FailureKind.CAPACITY
 
 
 def after(
-    refusal: Failure, failures_in_a_row: int = 0, pool: Pool | None = PROBING, policy: Policy = POLICY, roll: float = 0
+    refusal: Failure,
+    failures_in_a_row: int = 0,
+    pool: Pool | None = PROBING,
+    policy: Policy = POLICY,
+    jitter: float = 0,
 ) -> Wait:
     """Decide at ten o'clock after a refusal, with no chance in it unless told."""
     case = replace(accepted(), failing_with=refusal.kind, failures_in_a_row=failures_in_a_row)
-    return decide_after_failure(refusal, spot_vm(), case, pool, policy, TEN, roll)
+    return decide_after_failure(refusal, spot_vm(), case, pool, policy, TEN, jitter)
 
 
-def waited(refusal: Failure, failures_in_a_row: int = 0, policy: Policy = POLICY, roll: float = 0) -> timedelta:
+def waited(refusal: Failure, failures_in_a_row: int = 0, policy: Policy = POLICY, jitter: float = 0) -> timedelta:
     """Give how long is waited after a refusal."""
-    decision = after(refusal, failures_in_a_row, policy=policy, roll=roll)
+    decision = after(refusal, failures_in_a_row, policy=policy, jitter=jitter)
     assert decision.failure == refusal
     return decision.until - TEN
 
 
 def test_no_capacity_closes_the_pool_and_waits_for_it() -> None:
     """The third refusal in a row: four minutes, for every VM that competes for it."""
-    decision = after(failure(FailureKind.CAPACITY, "AllocationFailed"), roll=0.5)
+    decision = after(failure(FailureKind.CAPACITY, "AllocationFailed"), jitter=0.5)
     assert decision.pool == Pool(POOL_ID, refusals=3, closed_until=at("10:04"), width=1, refused_last=VM_ID.key)
     assert decision.until == at("10:04")
     assert decision.reason == ("no capacity for standard_d2s_v5 in westeurope (AllocationFailed)")
@@ -69,7 +73,7 @@ def test_no_capacity_closes_the_pool_and_waits_for_it() -> None:
 
 def test_no_capacity_in_a_pool_nobody_knows_yet() -> None:
     """The first refusal opens the pool's record: a minute."""
-    decision = after(failure(FailureKind.CAPACITY), pool=None, roll=0.5)
+    decision = after(failure(FailureKind.CAPACITY), pool=None, jitter=0.5)
     assert decision.pool == Pool(POOL_ID, refusals=1, closed_until=at("10:01"), width=1, refused_last=VM_ID.key)
 
 
@@ -97,7 +101,7 @@ def test_a_vm_whose_own_fault_it_may_be_lets_the_others_come_first(
 ) -> None:
     """Five refusals in a row, the last one this VM's: the pool's pause ends for the others, and later for this one."""
     pool = Pool(POOL_ID, refusals=refusals, closed_until=at("9:59"), width=1, refused_last=refused_last)
-    decision = after(failure(FailureKind.CAPACITY), pool=pool, roll=0.5)
+    decision = after(failure(FailureKind.CAPACITY), pool=pool, jitter=0.5)
     assert decision.pool is not None
     assert decision.pool.closed_until is not None
     assert (decision.until > decision.pool.closed_until) is is_behind
@@ -174,15 +178,15 @@ def test_a_refusal_that_says_nothing_about_capacity_frees_the_place(kind: Failur
 @pytest.mark.parametrize("kind", NOT_CAPACITY)
 def test_delays_are_spread_by_chance_and_never_shortened(kind: FailureKind) -> None:
     """A fifth more at most, so that VMs that failed together do not come back together."""
-    shortest, longest = waited(failure(kind), roll=0), waited(failure(kind), roll=1)
-    assert shortest < waited(failure(kind), roll=0.5) < longest
+    shortest, longest = waited(failure(kind), jitter=0), waited(failure(kind), jitter=1)
+    assert shortest < waited(failure(kind), jitter=0.5) < longest
     assert longest == shortest * 1.2
 
 
 @pytest.mark.parametrize("kind", NOT_CAPACITY)
 def test_azure_is_never_asked_sooner_than_it_said(kind: FailureKind) -> None:
     """Whatever the kind: a request before that time is not even looked at."""
-    assert waited(failure(kind, retry_after=timedelta(hours=5)), roll=1) == timedelta(hours=5)
+    assert waited(failure(kind, retry_after=timedelta(hours=5)), jitter=1) == timedelta(hours=5)
 
 
 def test_only_a_throttled_request_was_no_attempt() -> None:
@@ -193,10 +197,10 @@ def test_only_a_throttled_request_was_no_attempt() -> None:
 @settings(deadline=None, max_examples=150)
 @given(FAILURES, VMS, RECOVERIES, POOLS, POLICIES, TIMES, ROLLS)
 def test_every_refusal_is_followed_by_a_wait(  # noqa: PLR0913, PLR0917 - all that it rests on
-    refusal: Failure, vm: Vm, case: Recovery, pool: Pool, policy: Policy, now: datetime, roll: float
+    refusal: Failure, vm: Vm, case: Recovery, pool: Pool, policy: Policy, now: datetime, jitter: float
 ) -> None:
     """A wait that is to come and no shorter than Azure asked for, with a reason in one line."""
-    decision = decide_after_failure(refusal, vm, case, pool, policy, now, roll)
+    decision = decide_after_failure(refusal, vm, case, pool, policy, now, jitter)
     assert len(decision.reason.splitlines()) == 1
     assert now + (refusal.retry_after or NOTHING) <= decision.until
     assert now < decision.until

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from localazure.virtual.wire import Door
+from localazure.virtual.wire import RequestKind
 from localazure.world.happenings import ActionSucceeded, Annotated, AvailabilityChanged
-from spot_responder.decisions.event_path import EventPath, EventPathStanding, event_path
+from spot_responder.decisions.event_path import EventPath, EventPathState, event_path
 from spot_responder.decisions.recoveries import Outcome
 from spot_responder.decisions.situations import Close, Ignore, Start
 from spot_responder.intake.azure_errors import FailureKind
@@ -43,7 +43,7 @@ MACHINES = ("render-1", "Render-2")
 D2 = "standard_d2s_v5 in westeurope"
 D4 = "standard_d4s_v5 in westeurope"
 DAY = timedelta(days=1)
-NOTHING_TOLD = EventPath(EventPathStanding.QUIET, 0, 0, None, None)
+NOTHING_TOLD = EventPath(EventPathState.QUIET, 0, 0, None, None)
 
 
 @contextmanager
@@ -59,14 +59,14 @@ type Act = Callable[[StoryAzure, VmId], None]
 
 def hold_it(azure: StoryAzure, vm_id: VmId) -> None:
     """Hold a VM."""
-    azure.do(hold(azure.clients().store, vm_id, azure.now, lambda: "hold-1"))
+    azure.do(hold(azure.ports().store, vm_id, azure.now, lambda: "hold-1"))
 
 
 def ask_for_it(azure: StoryAzure, vm_id: VmId) -> None:
-    """Ask for a look at a VM that is down for an unknown reason: a case that no event told of, and no sweep."""
+    """Ask for a look at a VM that is down for an unknown reason: a recovery that no event told of, and no sweep."""
     azure.world.stop_by_owner(vm_id.name)
     azure.run_until(azure.now + timedelta(minutes=1))
-    azure.do(retry(azure.clients().queue, vm_id, azure.now, lambda: "retry-1"))
+    azure.do(retry(azure.ports().queue, vm_id, azure.now, lambda: "retry-1"))
 
 
 def out_of_capacity(azure: StoryAzure, name: str = "render-1", size: str = "Standard_D2s_v5") -> None:
@@ -196,7 +196,7 @@ def test_a_dry_run_counts_nowhere(new_azure: NewAzure) -> None:
 
 @pytest.mark.parametrize("name", [*SHOWN, *ALARMS])
 def test_a_dry_run_that_looks_at_an_open_case_counts_nowhere_either(name: str) -> None:
-    """It was switched on while the case was open, and says what it would have done, for a day and longer."""
+    """It was switched on while the recovery was open, and says what it would have done, for a day and longer."""
     case = recovery()
     seen = situation(evicted(), spot_vm(), case)
     logbook = Logbook()
@@ -406,7 +406,7 @@ def test_a_denied_start_is_an_alarm_that_says_what_azure_said(new_azure: NewAzur
         azure.run_until(at("10:05"))
     rows = logbook.ask("alarm-denied", at("10:05"))
     assert names(rows) == ["render-1"]
-    assert rows[0]["told"] == "ScopeLocked: The scope is locked."
+    assert rows[0]["reason"] == "ScopeLocked: The scope is locked."
 
 
 def test_a_start_that_is_denied_after_it_was_accepted_is_an_alarm(new_azure: NewAzure) -> None:
@@ -423,7 +423,7 @@ def test_a_start_that_is_denied_after_it_was_accepted_is_an_alarm(new_azure: New
     assert len(lines(logbook, "start failed")) == 2
     [row] = logbook.ask("alarm-denied", at("10:05"))
     assert row["vm"] == azure.world.machine("render-1").vm_id.lower()
-    assert row["told"] == "RequestDisallowedByPolicy: A policy forbids it."
+    assert row["reason"] == "RequestDisallowedByPolicy: A policy forbids it."
 
 
 def test_a_start_refused_for_another_reason_is_not_denied(new_azure: NewAzure) -> None:
@@ -442,13 +442,13 @@ def test_a_denied_look_is_an_alarm(new_azure: NewAzure) -> None:
     """The role is missing where the VM is."""
     azure = new_azure()
     vm = azure.add_vm()
-    azure.script.next(Door.VM_READ, refused(DENIED))
+    azure.script.next(RequestKind.VM_READ, refused(DENIED))
     with watched(azure) as logbook:
         azure.world.evict("render-1")
         azure.run_until(at("10:05"))
     [row] = logbook.ask("alarm-denied", at("10:05"))
     assert names([row]) == ["render-1"]
-    assert row["told"] == f"Azure refused to show {vm.vm_id}: AuthorizationFailed (denied): as Azure words it"
+    assert row["reason"] == f"Azure refused to show {vm.vm_id}: AuthorizationFailed (denied): as Azure words it"
 
 
 def test_a_denied_sweep_is_a_failure_of_the_app_that_says_so() -> None:
@@ -457,7 +457,7 @@ def test_a_denied_sweep_is_a_failure_of_the_app_that_says_so() -> None:
     refusal = AzureRefusedError(failure(FailureKind.DENIED, "AuthorizationFailed"), "answer queries/sweep.kql")
     fail(logbook, 2, f"Result: Failure\nException: AzureRefusedError: {refusal}", function="sweep")
     [row] = logbook.ask("alarm-app-failures", at("10:30"))
-    assert (row["what"], "(denied)" in row["told"]) == ("sweep", True)
+    assert (row["what"], "(denied)" in row["reason"]) == ("sweep", True)
 
 
 def test_the_event_path_is_silent_when_only_the_sweep_finds_evictions(new_azure: NewAzure) -> None:
@@ -478,7 +478,7 @@ def test_the_event_path_is_silent_when_only_the_sweep_finds_evictions(new_azure:
 
 def silent_path(azure: StoryAzure, logbook: Logbook) -> tuple[int, int, int]:
     """Give in how many subscriptions no events arrive: as the page, the newest sweep and the alarm say it."""
-    rows = [stored.value for stored in azure.do(azure.clients().store.all_recoveries())]
+    rows = [stored.value for stored in azure.do(azure.ports().store.all_recoveries())]
     page = overview(rows, azure.history, [], QueueCounts(0, 0, 0), azure.now)
     newest = max(line["TimeGenerated"] for line in logbook.rows["AppTraces"] if '"event": "sweep"' in line["Message"])
     logged = [
@@ -638,9 +638,9 @@ def test_a_function_that_fails_again_and_again_is_an_alarm_with_its_cause() -> N
             "TimeGenerated": at("10:01"),
             "what": "on_event",
             "failures": 2,
-            "told": other,
+            "reason": other,
         },
-        {"TimeGenerated": at("10:02"), "what": "sweep", "failures": 3, "told": told},
+        {"TimeGenerated": at("10:02"), "what": "sweep", "failures": 3, "reason": told},
     ]
 
 
@@ -675,7 +675,7 @@ def test_a_host_that_cannot_start_is_an_alarm(exceptions: int, traces: int, told
     logbook.add("AppExceptions", at("10:15"), OuterMessage="a function's", OperationId="operation-1")
     rows = logbook.ask("alarm-host-errors", at("10:20"))
     latest = TEN + timedelta(minutes=(traces or exceptions) - 1)
-    found = {"TimeGenerated": latest, "failures": exceptions + traces, "told": told}
+    found = {"TimeGenerated": latest, "failures": exceptions + traces, "reason": told}
     assert rows == ([found] if told else [])
 
 
@@ -697,11 +697,11 @@ def test_an_outcome_that_nobody_was_told_is_an_alarm(new_azure: NewAzure) -> Non
     with watched(azure) as logbook:
         azure.world.evict("render-1")
         azure.run_until(at("10:00:20"))
-        azure.script.next(Door.OUTCOME, refused(DENIED))
+        azure.script.next(RequestKind.OUTCOME, refused(DENIED))
         azure.run_until(at("10:05"))
-    [row] = logbook.ask("alarm-untold", at("10:05"))
+    [row] = logbook.ask("alarm-unpublished", at("10:05"))
     assert names([row]) == ["render-1"]
-    assert row["told"].startswith("the outcome restored was not published")
+    assert row["reason"].startswith("the outcome restored was not published")
 
 
 def test_what_nobody_could_read_is_an_alarm_once_and_no_failure_of_the_app(new_azure: NewAzure) -> None:
@@ -718,7 +718,7 @@ def test_what_nobody_could_read_is_an_alarm_once_and_no_failure_of_the_app(new_a
     elsewhere = "Message has reached MaxDequeueCount of 5. Moving message to queue 'orders-poison'."
     logbook.add("AppTraces", at("10:05"), Message=elsewhere, SeverityLevel=2)
     logbook.add("AppTraces", at("10:05"), Message="Creating queue signals-poison", SeverityLevel=1)
-    assert [row["told"] for row in logbook.ask("alarm-poison", at("10:06"))] == [told, moved]
+    assert [row["reason"] for row in logbook.ask("alarm-poison", at("10:06"))] == [told, moved]
     assert logbook.ask("alarm-app-failures", at("10:06")) == []
 
 

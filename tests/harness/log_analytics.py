@@ -30,7 +30,7 @@ REACHES: Final = {
     "alarm-host-errors": timedelta(minutes=30),
     "alarm-lasting": timedelta(hours=2),
     "alarm-poison": timedelta(minutes=30),
-    "alarm-untold": timedelta(hours=1),
+    "alarm-unpublished": timedelta(hours=1),
 }
 """How far back each alarm's rule lets its query see; tests/infra holds infra/alarms.bicep against it."""
 

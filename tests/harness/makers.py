@@ -158,11 +158,11 @@ RECOVERIES = st.builds(
     failures_in_a_row=st.integers(0, 2000),
     failing_since=st.none() | TIMES,
     failures=st.dictionaries(st.sampled_from(FailureKind), st.integers(1, 2000)),
-    told=st.frozensets(st.sampled_from(Notice)),
+    published_notices=st.frozensets(st.sampled_from(Notice)),
     restarts=st.lists(TIMES, max_size=4).map(tuple),
     starts=st.lists(TIMES, max_size=4).map(tuple),
     recorded=st.booleans(),
-    seen_held_at=st.none() | TIMES,
+    seen_queued_at=st.none() | TIMES,
     reason=ONE_LINE.map(lambda text: f"because {text}"),
     held_at=st.none() | TIMES,
     absence=ABSENCES,
@@ -209,7 +209,7 @@ ANY_SITUATIONS = st.builds(
     shown=st.none() | VMS,
     absence=ABSENCES,
 )
-# A case of ours, open and evicted: what arbitrary situations seldom are.
+# A recovery of ours, open and evicted: what arbitrary situations seldom are.
 OUR_SITUATIONS = st.builds(
     lambda given, recovery, evicted_at: replace(
         given,

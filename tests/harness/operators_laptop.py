@@ -94,7 +94,7 @@ class OperatorsLaptop:
             raise AssertionError(message) from None
 
     def until_running(self, name: str) -> None:
-        """Wait until a VM runs, and its case is closed."""
+        """Wait until a VM runs, and its recovery is closed."""
         self.until_row(name, "running", lambda row: row.recorded and row.outcome is Outcome.RESTORED)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from localazure.event_grid.azure_events import DeliverySchema, azure_event
 from localazure.virtual.app import Deployment
 from localazure.virtual.azure import VirtualAzure
-from localazure.virtual.wire import Death, Door, Passage
+from localazure.virtual.wire import Death, Fate, RequestKind
 from localazure.world.azure_errors import Refused
 from localazure.world.world import World
 from spot_responder.clients.events_topic import CLOSED_TYPE
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from localazure.world.happenings import Happening
     from localazure.world.machines import Machine
     from localazure.world.state import Durations
-    from spot_responder.responder.ports import Clients
+    from spot_responder.responder.ports import Ports
     from spot_responder.settings import Settings
 
     type NewAzure = Callable[..., StoryAzure]
@@ -38,28 +38,28 @@ TAG: Final = {"AttemptRestartAfterEviction": "true"}
 MOMENT: Final = timedelta(seconds=0.5)
 """Longer than what happens at once takes."""
 
-AT_ONCE: Final = Passage(0.0)
-NO_ANSWER: Final = Passage(0.0, is_answered=False)
+AT_ONCE: Final = Fate(0.0)
+NO_ANSWER: Final = Fate(0.0, is_answered=False)
 """It is done, but nobody is told: the client waits half a minute in vain."""
-NO_TOKEN: Final = Passage(0.0, has_token=False)
+NO_TOKEN: Final = Fate(0.0, has_token=False)
 """Nothing is sent: whoever gives tokens is out."""
-DEATH_BEFORE: Final = Passage(0.0, death=Death.BEFORE)
-DEATH_AFTER: Final = Passage(0.0, death=Death.AFTER)
+DEATH_BEFORE: Final = Fate(0.0, death=Death.BEFORE)
+DEATH_AFTER: Final = Fate(0.0, death=Death.AFTER)
 DENIED: Final = Refused(403, "AuthorizationFailed", "as Azure words it")
 
 
-def refused(refusal: Refused) -> Passage:
+def refused(refusal: Refused) -> Fate:
     """Make a passage that ends with Azure's no."""
-    return Passage(0.0, refusal=refusal)
+    return Fate(0.0, refusal=refusal)
 
 
 @dataclass(slots=True)
 class _Turn:
-    """How the next requests fare through a door that are about something."""
+    """How the next requests of a kind fare that are about something."""
 
-    door: Door
+    request_kind: RequestKind
     about: str
-    passage: Passage
+    fate: Fate
     times: int
     meanwhile: Callable[[], object]
 
@@ -76,8 +76,8 @@ class Script:
 
     def next(
         self,
-        door: Door,
-        passage: Passage = AT_ONCE,
+        request_kind: RequestKind,
+        fate: Fate = AT_ONCE,
         *,
         about: str = "",
         times: int = 1,
@@ -87,22 +87,24 @@ class Script:
 
         ``about`` is how their target begins: ``history/``, ``recoveries/``.
         """
-        self._turns.append(_Turn(door, about, passage, times, meanwhile))
+        self._turns.append(_Turn(request_kind, about, fate, times, meanwhile))
 
     def forget(self) -> None:
         """Let all go well again."""
         self._turns.clear()
 
-    def of(self, door: Door, target: str) -> Passage:
+    def of(self, request_kind: RequestKind, target: str) -> Fate:
         """Say how a request fares."""
-        turn = next((turn for turn in self._turns if turn.door is door and target.startswith(turn.about)), None)
+        turn = next(
+            (turn for turn in self._turns if turn.request_kind is request_kind and target.startswith(turn.about)), None
+        )
         if turn is None:
             return AT_ONCE
         turn.times -= 1
         if not turn.times:
             self._turns.remove(turn)
         turn.meanwhile()
-        return turn.passage
+        return turn.fate
 
     def graph_lag(self) -> timedelta:
         """Say how far Resource Graph is behind."""
@@ -155,8 +157,8 @@ class StoryAzure:
             self.deployment,
             chance=Middling(),
             durations=durations,
-            passages=self.script,
-            carriage=self.script,
+            fault_plan=self.script,
+            event_fault_plan=self.script,
         )
         self.world, self.clock = self._azure.world, self._azure.clock
         self.app, self.storage = self._azure.app, self._azure.app.storage
@@ -180,12 +182,12 @@ class StoryAzure:
 
     @property
     def history(self) -> list[Recovery]:
-        """Give the closed cases, in the order they were written."""
+        """Give the closed recoveries, in the order they were written."""
         return [recovery_from_row(row) for row, _ in self.storage.history.rows.values()]
 
-    def clients(self) -> Clients:
-        """Open the doors for somebody beside the app."""
-        return self.app.clients(lambda: None)
+    def ports(self) -> Ports:
+        """Open the ports for somebody beside the app."""
+        return self.app.ports(lambda: None)
 
     def add_vm(self, name: str = "render-1", **fields: Any) -> Machine:  # noqa: ANN401 - whatever a VM has
         """Add a tagged Spot VM that runs."""

@@ -176,7 +176,7 @@ def test_the_log_goes_into_the_workspace_that_the_alarms_ask() -> None:
 
 
 def test_what_changes_a_site_comes_one_after_the_other() -> None:
-    """Settings, then the two doors that are shut, then the code: at once they have been seen to refuse each other."""
+    """Settings, then the two that are closed to the network, then the code: at once they refuse each other."""
     parts = committed_template()["resources"]["app"]["properties"]["template"]["resources"]
     order = ["app::settings", "app::ftpPassword", "app::scmPassword"]
     for before, after in pairwise(order):
@@ -330,8 +330,11 @@ def test_no_door_opens_with_a_key(way: str) -> None:
     assert log.properties["DisableLocalAuth"] is True
     (workspace,) = resources(deployed(way), "OperationalInsights/workspaces")
     assert workspace.properties["features"]["disableLocalAuth"] is True
-    doors = resources(deployed(way), "Web/sites/basicPublishingCredentialsPolicies")
-    assert {door.name.rsplit("/", 1)[-1]: door.properties["allow"] for door in doors} == {"ftp": False, "scm": False}
+    ports = resources(deployed(way), "Web/sites/basicPublishingCredentialsPolicies")
+    assert {request_kind.name.rsplit("/", 1)[-1]: request_kind.properties["allow"] for request_kind in ports} == {
+        "ftp": False,
+        "scm": False,
+    }
 
 
 def test_no_secret_is_in_the_template() -> None:

@@ -113,9 +113,9 @@ def test_what_cannot_be_delivered_is_kept(way: str) -> None:
     for one in resources(deployed(way), SUBSCRIPTIONS):
         assert one.properties["retryPolicy"] == {"maxDeliveryAttempts": 30, "eventTimeToLiveInMinutes": 1440}
         assert one.properties["deadLetterWithResourceIdentity"]["identity"] == {"type": "SystemAssigned"}
-        letter = one.properties["deadLetterWithResourceIdentity"]["deadLetterDestination"]["properties"]
-        account = letter["resourceId"].rpartition("/")[2]
-        assert f"{account}/default/{letter['blobContainerName']}" in containers
+        dead_letter = one.properties["deadLetterWithResourceIdentity"]["deadLetterDestination"]["properties"]
+        account = dead_letter["resourceId"].rpartition("/")[2]
+        assert f"{account}/default/{dead_letter['blobContainerName']}" in containers
         assert one.properties["eventDeliverySchema"] == "CloudEventSchemaV1_0"
 
 
@@ -138,8 +138,8 @@ def _checked_by_event_grid(way: str) -> set[tuple[str, str]]:
     """
     wanted: set[tuple[str, str]] = set()
     for one in resources(deployed(way), SUBSCRIPTIONS):
-        letters = one.properties["deadLetterWithResourceIdentity"]["deadLetterDestination"]["properties"]
-        wanted.add((BLOB_CONTRIBUTOR, letters["resourceId"]))
+        dead_letters = one.properties["deadLetterWithResourceIdentity"]["deadLetterDestination"]["properties"]
+        wanted.add((BLOB_CONTRIBUTOR, dead_letters["resourceId"]))
         if delivery := one.properties["deliveryWithResourceIdentity"]:
             queue = delivery["destination"]["properties"]
             wanted.add((SENDER, f"{queue['resourceId']}/queueServices/default/queues/{queue['queueName']}"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from localazure.functions.queue_listener import LEASE
 from localazure.virtual.app import POISON_AT, TRY_AGAIN, Deployment, EarlierTriesDiedError
 from localazure.virtual.azure import VirtualAzure
-from localazure.virtual.wire import Door
+from localazure.virtual.wire import RequestKind
 from localazure.world.happenings import Annotated
 from spot_responder.decisions.policy import Policy
 from spot_responder.intake.signals import UnreadableEvent
@@ -60,7 +60,7 @@ def test_a_message_whose_process_dies_is_seen_again_when_its_lease_ends(new_azur
     """The process dies over an eviction at ten; the platform starts another within seconds, which must wait for it."""
     azure = new_azure(sweep_every=timedelta(days=1))
     azure.add_vm(power_state="deallocated")
-    azure.script.next(Door.VM_READ, DEATH_BEFORE)
+    azure.script.next(RequestKind.VM_READ, DEATH_BEFORE)
     azure.put(preempted("render-1"))
     azure.run_until(TEN + LEASE / 2)
     (message,) = azure.messages
@@ -76,7 +76,7 @@ def test_what_a_process_did_before_it_died_is_done(new_azure: NewAzure) -> None:
     for death, asked in ((DEATH_BEFORE, 0), (DEATH_AFTER, 1)):
         azure = new_azure()
         azure.add_vm(power_state="deallocated")
-        azure.script.next(Door.VM_START, death)
+        azure.script.next(RequestKind.VM_START, death)
         azure.put(preempted("render-1"))
         azure.run_until(at("10:01"))
         assert len(starts(azure)) == asked
@@ -115,7 +115,7 @@ def test_a_message_over_which_five_processes_died_is_poison_and_kills_no_sixth(n
     """As the host has it: it counts how often a message was taken, not how that ended."""
     azure = new_azure(sweep_every=timedelta(days=1))
     azure.add_vm(power_state="deallocated")
-    azure.script.next(Door.VM_READ, DEATH_BEFORE, times=POISON_AT + 1)
+    azure.script.next(RequestKind.VM_READ, DEATH_BEFORE, times=POISON_AT + 1)
     azure.put(preempted("render-1"))
     azure.run_until(TEN + (POISON_AT + 1) * LEASE)
     ((message, error),) = azure.storage.poison

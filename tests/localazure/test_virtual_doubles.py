@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Doors:
-    """Two doors to a world, and how its time passes."""
+class Ports:
+    """Two ports to a world, and how its time passes."""
 
     world: World
     compute: Compute
@@ -62,17 +62,17 @@ def world_of_all_kinds() -> World:
     return world
 
 
-def doubles() -> Doors:
-    """Open the doors to doubles."""
+def doubles() -> Ports:
+    """Open the ports to doubles."""
     world = world_of_all_kinds()
     wire = Wire(Script(), settle=lambda: None, die=lambda: None)
     compute = Compute(ARM, lambda subscription: cast("Any", ComputeDouble(subscription, world, wire)))
-    return Doors(world, compute, ResourceGraph(cast("Any", GraphDouble(world, wire))), world.advance)
+    return Ports(world, compute, ResourceGraph(cast("Any", GraphDouble(world, wire))), world.advance)
 
 
 @asynccontextmanager
-async def real(folder: Path) -> AsyncIterator[Doors]:
-    """Open the doors to Microsoft's clients."""
+async def real(folder: Path) -> AsyncIterator[Ports]:
+    """Open the ports to Microsoft's clients."""
     world = world_of_all_kinds()
     async with serve(folder, world=world) as front:
         front.clock.now = TEN
@@ -91,22 +91,22 @@ async def real(folder: Path) -> AsyncIterator[Doors]:
             ComputeManagementClient(credential, SUBSCRIPTION, front.url, **options) as compute,
             ResourceGraphClient(credential, front.url, **options) as graph,
         ):
-            yield Doors(world, Compute(front.url, lambda _: compute), ResourceGraph(graph), advance)
+            yield Ports(world, Compute(front.url, lambda _: compute), ResourceGraph(graph), advance)
 
 
-async def everything_said(doors: Doors) -> list[object]:
+async def everything_said(ports: Ports) -> list[object]:
     """Ask for all that the app asks for, while VMs are evicted, stopped, started and refused."""
-    world = doors.world
+    world = ports.world
     said: list[object] = []
 
     async def look() -> None:
         vm_ids = [VmId.parse(machine.vm_id) for machine in world.machines()]
-        said.extend([await doors.said(doors.compute.current(vm_id)) for vm_id in vm_ids])
-        said.extend(await asyncio.gather(*(doors.said(doors.graph.confirm(vm_id)) for vm_id in vm_ids)))
-        said.append(sorted(await doors.graph.deallocated_spot_vms("AttemptRestartAfterEviction"), key=str))
+        said.extend([await ports.said(ports.compute.current(vm_id)) for vm_id in vm_ids])
+        said.extend(await asyncio.gather(*(ports.said(ports.graph.confirm(vm_id)) for vm_id in vm_ids)))
+        said.append(sorted(await ports.graph.deallocated_spot_vms("AttemptRestartAfterEviction"), key=str))
 
     async def start(name: str) -> str:
-        url = await doors.said(doors.compute.start(VmId.parse(world.machine(name).vm_id)))
+        url = await ports.said(ports.compute.start(VmId.parse(world.machine(name).vm_id)))
         said.append(url if isinstance(url, tuple) else "accepted")
         return str(url)
 
@@ -114,19 +114,19 @@ async def everything_said(doors: Doors) -> list[object]:
     world.evict("runs")
     world.stop_by_owner("of-set-2")
     await start("runs")
-    doors.advance(TEN + timedelta(seconds=5))
+    ports.advance(TEN + timedelta(seconds=5))
     await look()
-    doors.advance(TEN + timedelta(minutes=1))
+    ports.advance(TEN + timedelta(minutes=1))
     world.set_capacity(world.machine("runs").pool, 0)
     world.refuse_next_start("untagged", "SkuNotAvailable", "not available")
     for name in ("untagged", "gone", "regular"):
         await start(name)
     url = await start("runs")
-    said.append(await doors.said(doors.compute.operation(url)))
+    said.append(await ports.said(ports.compute.operation(url)))
     await look()
-    doors.advance(TEN + timedelta(minutes=2))
-    said.append(await doors.said(doors.compute.operation(url)))
-    said.append(await doors.said(doors.compute.operation(url.replace("/operations/", "/operations/0"))))
+    ports.advance(TEN + timedelta(minutes=2))
+    said.append(await ports.said(ports.compute.operation(url)))
+    said.append(await ports.said(ports.compute.operation(url.replace("/operations/", "/operations/0"))))
     await look()
     return said
 
@@ -135,7 +135,7 @@ def test_the_doubles_say_what_microsofts_clients_say(tmp_path: Path) -> None:
     """VMs of all kinds, refused and failed starts, operations that run, fail and are not there: word for word."""
 
     async def over_the_wire() -> list[object]:
-        async with real(tmp_path) as doors:
-            return await everything_said(doors)
+        async with real(tmp_path) as ports:
+            return await everything_said(ports)
 
     assert asyncio.run(everything_said(doubles())) == asyncio.run(over_the_wire())

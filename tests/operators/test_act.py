@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from localazure.virtual.wire import Door
+from localazure.virtual.wire import RequestKind
 from localazure.world.happenings import Annotated
 from spot_responder.clients.rows import recovery_row
 from spot_responder.decisions.policy import Policy
@@ -30,18 +30,18 @@ def vm_id(azure: StoryAzure, name: str = "render-1") -> VmId:
 
 def hold_now(azure: StoryAzure) -> None:
     """Hold the VM."""
-    azure.do(hold(azure.clients().store, vm_id(azure), azure.now, lambda: "held-1"))
+    azure.do(hold(azure.ports().store, vm_id(azure), azure.now, lambda: "held-1"))
 
 
 def release_now(azure: StoryAzure) -> None:
     """Release it."""
-    doors = azure.clients()
-    azure.do(release(doors.store, doors.queue, vm_id(azure), azure.now, lambda: "release-1"))
+    ports = azure.ports()
+    azure.do(release(ports.store, ports.queue, vm_id(azure), azure.now, lambda: "release-1"))
 
 
 def retry_now(azure: StoryAzure) -> None:
     """Ask for a try."""
-    azure.do(retry(azure.clients().queue, vm_id(azure), azure.now, lambda: "retry-1"))
+    azure.do(retry(azure.ports().queue, vm_id(azure), azure.now, lambda: "retry-1"))
 
 
 def test_a_vm_that_is_held_before_its_eviction_stays_down_until_it_is_released(new_azure: NewAzure) -> None:
@@ -99,14 +99,14 @@ def test_a_start_that_is_being_decided_looks_again_when_the_hold_comes_in_betwee
 
     azure.world.evict("render-1")
     azure.run_until(at("10:00:10"))
-    azure.script.next(Door.QUEUE_PUT, meanwhile=hold_first)
+    azure.script.next(RequestKind.QUEUE_PUT, meanwhile=hold_first)
     azure.run_until(at("10:30"))
     assert starts(azure) == []
     assert azure.recovery().held_at is not None
 
 
 def test_a_held_vm_that_somebody_starts_is_closed_and_stays_held(new_azure: NewAzure) -> None:
-    """Its owner may start it: the case ends, and the hold goes on for the next eviction."""
+    """Its owner may start it: the recovery ends, and the hold goes on for the next eviction."""
     azure = new_azure()
     azure.add_vm()
     azure.world.evict("render-1")
@@ -149,7 +149,7 @@ def test_a_hold_gives_up_when_the_row_changes_all_the_time(new_azure: NewAzure) 
     azure = new_azure()
     azure.add_vm()
     row = recovery_row(Recovery(vm_id(azure), "id-of-another", azure.now, SignalKind.EVICTED))
-    azure.script.next(Door.ROW_WRITE, times=5, meanwhile=lambda: azure.storage.recoveries.write(row))
+    azure.script.next(RequestKind.ROW_WRITE, times=5, meanwhile=lambda: azure.storage.recoveries.write(row))
     with pytest.raises(ChangedMeanwhileError, match="changed 5 times while we looked at it: try again"):
         hold_now(azure)
 
@@ -199,7 +199,7 @@ def test_a_retry_does_not_outrank_owner_hold_or_brake(new_azure: NewAzure) -> No
     assert azure.recovery().reason.startswith("the brake")
     count = len(starts(azure))
     retry_now(azure)
-    azure.do(retry(azure.clients().queue, vm_id(azure, "stopped-1"), azure.now, lambda: "retry-2"))
+    azure.do(retry(azure.ports().queue, vm_id(azure, "stopped-1"), azure.now, lambda: "retry-2"))
     azure.run_until(at("11:10"))
     assert len(starts(azure)) == count
     assert starts(azure, "stopped-1") == []

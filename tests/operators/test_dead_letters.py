@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spot_responder.operators.views.dead_letters import (
-    Letter,
+    DeadLetter,
     Place,
-    read_letter,
-    why_not_put_back,
+    read_dead_letter,
+    why_not_requeued,
     without_dead_letter_fields,
 )
 from tests.harness.makers import TEN
@@ -40,9 +40,9 @@ EVENT_GRID_DEAD = {
 }
 
 
-def letter(body: str, place: Place = Place.POISON) -> Letter:
-    """Make a letter."""
-    return Letter(place, "0123abcd", TEN, body)
+def dead_letter(body: str, place: Place = Place.POISON) -> DeadLetter:
+    """Make a dead letter."""
+    return DeadLetter(place, "0123abcd", TEN, body)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def letter(body: str, place: Place = Place.POISON) -> Letter:
 )
 def test_a_dead_letter_says_which_vm_what_and_why(added: dict[str, object], why: str) -> None:
     """In either schema."""
-    reading = read_letter(letter(json.dumps(EVENT | added), Place.DEAD))
+    reading = read_dead_letter(dead_letter(json.dumps(EVENT | added), Place.DEAD))
     assert reading.vm.endswith("/virtualMachines/spot-01")
     assert (reading.what, reading.readable, reading.why) == ("evicted (VirtualMachinePreempted)", True, why)
 
@@ -70,7 +70,7 @@ def test_what_goes_back_is_the_event_as_it_was(added: dict[str, object]) -> None
 
 def test_a_poisoned_event_is_read_as_the_app_would() -> None:
     """It is sound; why it lies there, no message of the poison queue says: that the app failed at it is supposed."""
-    reading = read_letter(letter(json.dumps(EVENT)))
+    reading = read_dead_letter(dead_letter(json.dumps(EVENT)))
     supposed = "it does not say; as a rule the app failed at it five times, and its log says how"
     assert (reading.readable, reading.why) == (True, supposed)
 
@@ -78,36 +78,38 @@ def test_a_poisoned_event_is_read_as_the_app_would() -> None:
 @pytest.mark.parametrize("body", [json.dumps(EVENT), "rubbish", '{"type": "other", "specversion": "1.0"}'])
 def test_a_message_that_the_host_could_not_decode_was_never_the_apps(body: str) -> None:
     """Not in base64, the host moves it unread: the app did not fail at it."""
-    reading = read_letter(replace(letter(body), is_base64=False))
+    reading = read_dead_letter(replace(dead_letter(body), is_base64=False))
     assert reading.why.startswith("not in base64: the host never gave it to the app")
     assert "failed" not in reading.why
 
 
 def test_a_dead_letter_without_a_reason_does_not_blame_the_app() -> None:
     """The app never saw it."""
-    reading = read_letter(letter(json.dumps(EVENT), Place.DEAD))
+    reading = read_dead_letter(dead_letter(json.dumps(EVENT), Place.DEAD))
     assert reading.why == "its blob does not say why Event Grid gave it up"
 
 
-def test_what_is_too_large_for_a_queue_is_not_put_back() -> None:
-    """Base64 takes a third more; what cannot be read is not put back either."""
-    large = letter(json.dumps(EVENT | {"filling": "x" * 49_000}), Place.DEAD)
-    assert why_not_put_back(large, read_letter(large)).startswith("it is larger than a message of a queue may be")
-    sound, rubbish = letter(json.dumps(EVENT)), letter("rubbish")
-    assert why_not_put_back(sound, read_letter(sound)) == ""
-    assert why_not_put_back(rubbish, read_letter(rubbish)).startswith("the app cannot read it: the text is not JSON")
+def test_what_is_too_large_for_a_queue_is_not_requeued() -> None:
+    """Base64 takes a third more; what cannot be read is not requeued either."""
+    large = dead_letter(json.dumps(EVENT | {"filling": "x" * 49_000}), Place.DEAD)
+    assert why_not_requeued(large, read_dead_letter(large)).startswith("it is larger than a message of a queue may be")
+    sound, rubbish = dead_letter(json.dumps(EVENT)), dead_letter("rubbish")
+    assert why_not_requeued(sound, read_dead_letter(sound)) == ""
+    assert why_not_requeued(rubbish, read_dead_letter(rubbish)).startswith(
+        "the app cannot read it: the text is not JSON"
+    )
 
 
 def test_our_own_message_has_no_detail() -> None:
     """A follow-up."""
     body = (Path(__file__).parents[1] / "payloads" / "events" / "follow_up.json").read_text(encoding="utf-8")
-    assert read_letter(letter(body)).what == "follow_up"
+    assert read_dead_letter(dead_letter(body)).what == "follow_up"
 
 
 @pytest.mark.parametrize("body", ["rubbish", "[1]", "{}", '"text"', "null", '{"deadletterreason": "x"}', "[" * 20_000])
 def test_rubbish_is_called_unreadable_with_the_reason(body: str) -> None:
     """Putting it back would bring it here again."""
-    reading = read_letter(letter(body))
+    reading = read_dead_letter(dead_letter(body))
     assert (reading.vm, reading.what, reading.readable) == ("", "unreadable", False)
     assert reading.why
 
@@ -115,11 +117,11 @@ def test_rubbish_is_called_unreadable_with_the_reason(body: str) -> None:
 def test_an_event_that_asks_nothing_of_us_is_readable() -> None:
     """It would do no harm, and no good."""
     body = (Path(__file__).parents[1] / "payloads" / "events" / "annotated_reboot_cloudevent.json").read_text("utf-8")
-    reading = read_letter(letter(body))
+    reading = read_dead_letter(dead_letter(body))
     assert (reading.what, reading.readable) == ("asks nothing of us", True)
 
 
 @given(st.text())
 def test_whatever_lies_there_is_read_without_harm(body: str) -> None:
     """Anybody's text."""
-    assert read_letter(letter(body)).what
+    assert read_dead_letter(dead_letter(body)).what

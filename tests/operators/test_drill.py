@@ -11,8 +11,8 @@ from spot_responder.command_line import CommandLine
 from spot_responder.decisions.recoveries import Outcome
 from spot_responder.intake.vms import VmId
 from spot_responder.operators.act import hold
-from spot_responder.operators.gather import look_at
-from spot_responder.operators.views.drill import Drilled, Stage, observed, why_not_drilled
+from spot_responder.operators.gather import gather_explanation
+from spot_responder.operators.views.drill import Drilled, DrillState, observed, why_not_drilled
 from tests.harness.makers import TEN, VM_ID, accepted, at, recovery
 
 if TYPE_CHECKING:
@@ -30,24 +30,30 @@ def test_a_case_from_before_the_drill_says_nothing_of_it() -> None:
 def test_a_drill_goes_from_stage_to_stage() -> None:
     """Told, a start asked for, back."""
     told = observed(BEFORE, recovery(at("10:01")))
-    assert (told.stage, told.evicted_at, told.is_over) == (Stage.TOLD, at("10:01"), False)
+    assert (told.state, told.evicted_at, told.is_over) == (DrillState.TOLD, at("10:01"), False)
     starting = observed(told, accepted("10:01:10"))
-    assert (starting.stage, starting.start_asked_at, starting.start_requests) == (Stage.STARTING, at("10:01:10"), 1)
+    assert (starting.state, starting.start_asked_at, starting.start_requests) == (
+        DrillState.STARTING,
+        at("10:01:10"),
+        1,
+    )
     back = observed(starting, accepted("10:01:30").closed(Outcome.RESTORED, at("10:02"), "it runs again"))
-    assert (back.stage, back.passed, back.is_over, back.back_at) == (Stage.BACK, True, True, at("10:02"))
+    assert (back.state, back.passed, back.is_over, back.back_at) == (DrillState.BACK, True, True, at("10:02"))
     assert back.start_asked_at == at("10:01:10")
 
 
 def test_a_recovery_that_ended_otherwise_is_a_failed_drill() -> None:
     """Its owner stopped it, for instance."""
     ended = observed(BEFORE, recovery().closed(Outcome.STOPPED_BY_OWNER, at("10:02"), "its owner stopped it"))
-    assert (ended.stage, ended.passed, ended.is_over, ended.back_at) == (Stage.ENDED_OTHERWISE, False, True, None)
+    assert (ended.state, ended.passed, ended.is_over, ended.back_at) == (DrillState.ENDED_OTHERWISE, False, True, None)
 
 
 def why_not(azure: StoryAzure, name: str = "render-1") -> str:
     """Say why a drill of a VM would prove nothing."""
     vm_id = VmId.parse(azure.world.machine(name).vm_id)
-    return why_not_drilled([azure.do(look_at(vm_id, azure.clients(), azure.settings, azure.now))], CommandLine())
+    return why_not_drilled(
+        [azure.do(gather_explanation(vm_id, azure.ports(), azure.settings, azure.now))], CommandLine()
+    )
 
 
 def test_a_covered_vm_that_runs_is_drilled(new_azure: NewAzure) -> None:
@@ -83,7 +89,7 @@ def test_a_vm_that_is_gone_held_or_busy_is_not_evicted(new_azure: NewAzure) -> N
     """Each with what to do instead."""
     azure = new_azure()
     vm = azure.add_vm()
-    azure.do(hold(azure.clients().store, VmId.parse(vm.vm_id), azure.now, lambda: "hold-1"))
+    azure.do(hold(azure.ports().store, VmId.parse(vm.vm_id), azure.now, lambda: "hold-1"))
     assert why_not(azure) == "render-1 is held: .venv/bin/spot-responder release render-1"
     azure.add_vm("busy-1")
     azure.world.evict("busy-1")

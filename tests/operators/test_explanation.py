@@ -12,23 +12,23 @@ import pytest
 
 from localazure.demo.scenarios import SKU_NOT_AVAILABLE
 from localazure.virtual.compute import ARM
-from localazure.virtual.wire import Door
+from localazure.virtual.wire import RequestKind
 from localazure.world.azure_errors import Refused
 from localazure.world.happenings import ActionSucceeded
 from localazure.world.world import OWNER, SUBSCRIPTION
 from spot_responder.command_line import CommandLine
-from spot_responder.commands.console import Paper
-from spot_responder.commands.explain import told
+from spot_responder.commands.console import Console
+from spot_responder.commands.explain import render
 from spot_responder.decisions.decide import decide
 from spot_responder.decisions.policy import Policy, RestartWhen
 from spot_responder.decisions.recoveries import Notice
 from spot_responder.intake.vms import PowerState, VmId
 from spot_responder.operators.act import hold, retry
-from spot_responder.operators.gather import look_at
+from spot_responder.operators.gather import gather_explanation
 from spot_responder.operators.views.explanation import explain
 from tests.harness.makers import TEN, accepted, asking, at, evicted, situation, spot_vm
 from tests.harness.stories import annotated
-from tests.harness.stories import refused as passage
+from tests.harness.stories import refused as fate
 
 if TYPE_CHECKING:
     from spot_responder.operators.views.explanation import Explanation
@@ -40,7 +40,7 @@ PATIENT = timedelta(days=30)
 def explained(azure: StoryAzure, name: str = "render-1") -> Explanation:
     """Explain a VM as it is now."""
     vm_id = VmId.parse(azure.world.machine(name).vm_id)
-    return azure.do(look_at(vm_id, azure.clients(), azure.settings, azure.now))
+    return azure.do(gather_explanation(vm_id, azure.ports(), azure.settings, azure.now))
 
 
 def no_capacity(azure: StoryAzure, until: str) -> Explanation:
@@ -70,7 +70,7 @@ def test_a_vm_that_runs(new_azure: NewAzure) -> None:
     assert said.headline == "render-1 runs: all is well"
     assert (said.covered, said.why_not, said.needs_you) == (True, "", False)
     assert said.next.what == "nothing, until Azure evicts it"
-    assert (said.told, said.tried, said.advice) == ((), (), ())
+    assert (said.evidence, said.tried, said.advice) == ((), (), ())
     assert str(said.pool) == "standard_d2s_v5 in westeurope"
 
 
@@ -82,10 +82,10 @@ def test_scenario_1_evicted_and_back(new_azure: NewAzure) -> None:
     azure.run_until(at("10:05"))
     said = explained(azure)
     assert said.headline == "render-1 runs: all is well"
-    assert said.last_case is not None
-    assert said.last_case.what == "restored: it runs again, 37 s after it went down, 1 start request"
+    assert said.last_recovery is not None
+    assert said.last_recovery.what == "restored: it runs again, 37 s after it went down, 1 start request"
     assert (said.restarts_today, said.restarts_allowed) == (1, 10)
-    assert [told.what for told in said.told] == [
+    assert [told.what for told in said.evidence] == [
         "what was told up to then is over: it ran since",
         "our own start request",
         "Resource Health: our start began",
@@ -177,7 +177,7 @@ def test_scenario_3_no_event_and_no_sweep_yet(new_azure: NewAzure) -> None:
         "(every 15 minutes, or as SWEEP_SCHEDULE says)"
     )
     assert said.next.at is None
-    assert [told.what for told in said.told] == [
+    assert [told.what for told in said.evidence] == [
         "Azure evicted it",
         "its newest health annotation: VirtualMachinePreempted",
     ]
@@ -192,7 +192,7 @@ def test_scenario_3_no_event_and_the_sweep_has_found_it(new_azure: NewAzure) -> 
     azure.world.evict("render-1")
     azure.run_until(at("10:20"))
     said = explained(azure)
-    assert "the app's sweep found it: no event had told of it" in [told.what for told in said.told]
+    assert "the app's sweep found it: no event had told of it" in [told.what for told in said.evidence]
 
 
 def test_an_operator_asked_before_anybody_else_told(new_azure: NewAzure) -> None:
@@ -203,9 +203,9 @@ def test_an_operator_asked_before_anybody_else_told(new_azure: NewAzure) -> None
     azure.script.lost = lambda _: True
     azure.world.evict("render-1")
     azure.run_until(at("10:02"))
-    azure.do(retry(azure.clients().queue, VmId.parse(vm.vm_id), azure.now, lambda: "ask-1"))
+    azure.do(retry(azure.ports().queue, VmId.parse(vm.vm_id), azure.now, lambda: "ask-1"))
     azure.run_until(at("10:05"))
-    assert "the app looked at it, as an operator asked for" in [told.what for told in explained(azure).told]
+    assert "the app looked at it, as an operator asked for" in [told.what for told in explained(azure).evidence]
 
 
 def test_scenario_4_told_many_times_is_one_story(new_azure: NewAzure) -> None:
@@ -217,8 +217,8 @@ def test_scenario_4_told_many_times_is_one_story(new_azure: NewAzure) -> None:
     azure.world.tell(ActionSucceeded(vm.vm_id, azure.world.now, evict, caller=""))
     azure.run_until(at("10:00:20"))
     said = explained(azure)
-    assert [told.what for told in said.told].count("Azure evicted it") == 1
-    assert [told.what for told in said.told].count("the app heard of it, by an event") == 1
+    assert [told.what for told in said.evidence].count("Azure evicted it") == 1
+    assert [told.what for told in said.evidence].count("the app heard of it, by an event") == 1
     assert said.tried == ("1 start request; the latest is under way: Azure works on it",)
 
 
@@ -233,7 +233,7 @@ def test_scenario_5_without_the_tag(new_azure: NewAzure) -> None:
         "render-1 is down, evicted by Azure, and is not covered: "
         "its owner did not ask for it: no tag AttemptRestartAfterEviction=true"
     )
-    assert (said.covered, said.near_misses, said.needs_you) == (False, (), False)
+    assert (said.covered, said.tag_typos, said.needs_you) == (False, (), False)
     assert said.next.what == "nothing: the app leaves it alone"
     tag = f"az tag update --operation Merge --resource-id {said.vm_id} --tags AttemptRestartAfterEviction=true"
     assert said.advice == (f"if its owner wants it restarted: {tag}",)
@@ -257,8 +257,8 @@ def test_scenario_5_stopped_by_its_owner(new_azure: NewAzure) -> None:
     said = explained(azure)
     assert said.headline.startswith("render-1 is down: its owner stopped it at 2026-03-02 10:00:")
     assert said.next.what == "nothing: it stays as it is until somebody starts it"
-    assert "an ARM event: somebody stopped it" in [told.what for told in said.told]
-    assert said.last_case is None
+    assert "an ARM event: somebody stopped it" in [told.what for told in said.evidence]
+    assert said.last_recovery is None
     who, start = said.advice
     assert who.startswith("who it was: az monitor activity-log list --resource-id /subscriptions/")
     assert start.startswith("to have it up: az vm start --ids /subscriptions/")
@@ -314,8 +314,8 @@ def test_throttled_after_a_start_that_failed(new_azure: NewAzure) -> None:
     azure.run_until(at("10:02"))
     said = explained(azure)
     assert said.tried[0].startswith("1 start request, and one that Azure did not try")
-    assert said.case is not None
-    assert said.case.start_requests == 1
+    assert said.recovery is not None
+    assert said.recovery.start_requests == 1
 
 
 def test_denied_for_want_of_a_role(new_azure: NewAzure) -> None:
@@ -381,15 +381,15 @@ def test_a_code_that_nobody_knows_again_and_again(new_azure: NewAzure) -> None:
     """The third time somebody should look; so says the event, so say ``status`` and page."""
     azure = new_azure()
     azure.add_vm()
-    azure.script.next(Door.VM_START, passage(Refused(500, "BlueMoon", "the moon is blue")), times=99)
+    azure.script.next(RequestKind.VM_START, fate(Refused(500, "BlueMoon", "the moon is blue")), times=99)
     azure.world.evict("render-1")
     azure.run_until(at("10:01:20"))
     assert not explained(azure).needs_you
     azure.run_until(at("10:05"))
     said = explained(azure)
     assert said.needs_you
-    assert said.case is not None
-    assert said.case.needs is Notice.UNKNOWN
+    assert said.recovery is not None
+    assert said.recovery.needs is Notice.UNKNOWN
 
 
 def test_a_failure_that_the_app_has_not_read_yet(new_azure: NewAzure) -> None:
@@ -414,7 +414,7 @@ def test_a_scale_set_that_restores_its_vms(new_azure: NewAzure) -> None:
     said = explained(azure)
     assert not said.covered
     assert said.why_not == f"its scale set restores it by itself (spotRestorePolicy of {scale_set})"
-    assert said.near_misses == ()
+    assert said.tag_typos == ()
 
 
 def test_the_brake(new_azure: NewAzure) -> None:
@@ -434,8 +434,8 @@ def test_the_brake(new_azure: NewAzure) -> None:
     assert said.next.at > at("10:00") + timedelta(hours=23)
     assert said.tried == ("no start was asked for yet",)
     assert said.needs_you
-    assert said.case is not None
-    assert said.case.needs is Notice.BRAKE
+    assert said.recovery is not None
+    assert said.recovery.needs is Notice.BRAKE
     assert said.advice == (
         "if Azure evicts it again and again, another size, zone or region may hold longer",
         f"to have it up all the same: az vm start --ids {said.vm_id}",
@@ -449,7 +449,7 @@ def test_held_after_a_refusal(new_azure: NewAzure) -> None:
     azure.world.set_quota(vm.subscription_id, vm.location, 0)
     azure.world.evict("render-1")
     azure.run_until(at("10:05"))
-    azure.do(hold(azure.clients().store, VmId.parse(vm.vm_id), azure.now, lambda: "hold-1"))
+    azure.do(hold(azure.ports().store, VmId.parse(vm.vm_id), azure.now, lambda: "hold-1"))
     said = explained(azure)
     assert said.advice == ("to end the hold: .venv/bin/spot-responder release render-1",)
     assert not said.needs_you
@@ -460,7 +460,7 @@ def test_the_commands_that_are_advised_name_it_as_the_operator_did(new_azure: Ne
     azure = new_azure()
     no_capacity(azure, "10:10")
     vm_id = VmId.parse(azure.world.machine("render-1").vm_id)
-    said = azure.do(look_at(vm_id, azure.clients(), azure.settings, azure.now, str(vm_id)))
+    said = azure.do(gather_explanation(vm_id, azure.ports(), azure.settings, azure.now, str(vm_id)))
     assert said.advice[-1].endswith(f": .venv/bin/spot-responder retry {vm_id}")
 
 
@@ -468,7 +468,7 @@ def test_held_and_down(new_azure: NewAzure) -> None:
     """An operator's pause, and the command that ends it."""
     azure = new_azure()
     vm = azure.add_vm()
-    azure.do(hold(azure.clients().store, VmId.parse(vm.vm_id), azure.now, lambda: "hold-1"))
+    azure.do(hold(azure.ports().store, VmId.parse(vm.vm_id), azure.now, lambda: "hold-1"))
     azure.run_until(at("10:01"))
     azure.world.evict("render-1")
     azure.run_until(at("10:05"))
@@ -479,14 +479,14 @@ def test_held_and_down(new_azure: NewAzure) -> None:
     assert said.held_at == at("10:00")
     assert said.next.what.startswith("nothing until it is released")
     assert said.advice == ("to end the hold: .venv/bin/spot-responder release render-1",)
-    assert said.last_case is None
+    assert said.last_recovery is None
 
 
 def test_held_and_running(new_azure: NewAzure) -> None:
     """It runs; should it be evicted, it stays down."""
     azure = new_azure()
     vm = azure.add_vm()
-    azure.do(hold(azure.clients().store, VmId.parse(vm.vm_id), azure.now, lambda: "hold-1"))
+    azure.do(hold(azure.ports().store, VmId.parse(vm.vm_id), azure.now, lambda: "hold-1"))
     assert explained(azure).headline == "render-1 runs: held by an operator, should it be evicted"
 
 
@@ -614,7 +614,7 @@ def test_the_name_of_the_tag_in_another_casing_is_fine(new_azure: NewAzure) -> N
     azure = new_azure()
     azure.add_vm(tags={"ATTEMPTRESTARTAFTEREVICTION": "TRUE"})
     said = explained(azure)
-    assert (said.covered, said.near_misses) == (True, ())
+    assert (said.covered, said.tag_typos) == (True, ())
 
 
 def test_an_explanation_never_carries_an_operations_address(new_azure: NewAzure) -> None:
@@ -666,7 +666,7 @@ def test_before_tells_how_the_last_case_ended_and_how_often_it_came_back(new_azu
     azure.add_vm()
     azure.world.evict("render-1")
     azure.run_until(at("10:05"))
-    lines = told(explained(azure), Paper(azure.now, UTC)).splitlines()
+    lines = render(explained(azure), Console(azure.now, UTC)).splitlines()
     before = lines.index("before")
     assert lines[before + 1] == "  10:00:37  restored: it runs again, 37 s after it went down, 1 start request"
     assert lines[before + 2] == "  came back 1 time within a day; 10 are allowed"
@@ -681,7 +681,7 @@ def test_what_comes_next_and_is_due_comes_now(new_azure: NewAzure) -> None:
     said = explained(azure)
     assert said.next.at is not None
     due = replace(said, at=said.next.at)
-    lines = told(due, Paper(due.at, UTC)).splitlines()
+    lines = render(due, Console(due.at, UTC)).splitlines()
     assert lines[lines.index("next") + 1] == "  it is looked at again, now"
 
 
@@ -693,7 +693,7 @@ def test_a_deallocation_told_with_the_eviction_is_taken_as_a_part_of_it(new_azur
     azure.world.evict("render-1")
     azure.run_until(at("10:00:08"))
     azure.handle(annotated("render-1", "VirtualMachineDeallocationInitiated", at("10:00:05")))
-    whats = [each.what for each in explained(azure).told]
+    whats = [each.what for each in explained(azure).evidence]
     assert "Resource Health: a stop was asked for (taken as a part of the eviction)" in whats
 
 
@@ -718,7 +718,7 @@ def test_a_start_by_somebody_else_is_told_as_theirs(new_azure: NewAzure) -> None
     azure.world.stop_by_owner("render-1")
     azure.run_until(at("10:01"))
     azure.handle(annotated("render-1", "VirtualMachineStartInitiatedByControlPlane", at("10:00:50")))
-    whats = [each.what for each in explained(azure).told]
+    whats = [each.what for each in explained(azure).evidence]
     assert "Resource Health: somebody began to start it" in whats
 
 
@@ -728,10 +728,10 @@ def test_the_apps_own_start_of_an_earlier_recovery_is_not_somebody_elses(new_azu
     azure.add_vm()
     azure.world.evict("render-1")
     azure.run_until(at("12:00"))
-    assert "Resource Health: our start began" in [each.what for each in explained(azure).told]
+    assert "Resource Health: our start began" in [each.what for each in explained(azure).evidence]
     azure.run_until(TEN + timedelta(days=2))
-    assert azure.do(azure.clients().store.all_recoveries()) == []
-    whats = [each.what for each in explained(azure).told]
+    assert azure.do(azure.ports().store.all_recoveries()) == []
+    whats = [each.what for each in explained(azure).evidence]
     assert "Resource Health: our start began" in whats
     assert not [what for what in whats if "somebody" in what]
 
@@ -743,7 +743,7 @@ def test_a_start_that_nobody_here_remembers_is_nobodys(new_azure: NewAzure) -> N
     azure.script.lost = lambda _: True
     azure.world.start(azure.world.machine("render-1"), OWNER)
     azure.run_until(TEN + timedelta(days=2))
-    whats = [each.what for each in explained(azure).told]
+    whats = [each.what for each in explained(azure).evidence]
     assert "Resource Health: a start of it began, ours or another's: it is not known here any more" in whats
 
 
@@ -755,14 +755,14 @@ def test_the_advice_can_be_copied_and_stays_in_its_azure(new_azure: NewAzure) ->
     azure.world.evict("gpu(1)")
     azure.run_until(at("10:00:40"))
     vm_id, local = VmId.parse(vm.vm_id), CommandLine(local=True)
-    said = azure.do(look_at(vm_id, azure.clients(), azure.settings, azure.now, "gpu(1)", local))
+    said = azure.do(gather_explanation(vm_id, azure.ports(), azure.settings, azure.now, "gpu(1)", local))
     advised = said.advice[-1].rpartition(": ")[2]
     assert "'gpu(1)'" in advised
     assert shlex.split(advised) == [".venv/bin/spot-responder", "retry", "gpu(1)", "--local"]
     azure.run_until(at("10:10"))
     azure.world.stop_by_owner("gpu(1)")
     azure.run_until(at("10:20"))
-    who, start = azure.do(look_at(vm_id, azure.clients(), azure.settings, azure.now, "gpu(1)", local)).advice
+    who, start = azure.do(gather_explanation(vm_id, azure.ports(), azure.settings, azure.now, "gpu(1)", local)).advice
     assert str(vm_id) in shlex.split(who.partition(": ")[2])
     assert shlex.split(start.partition(": ")[2])[-1] == str(vm_id)
 

@@ -12,12 +12,12 @@ import pytest
 
 from localazure.resource_manager.deployment import deployed
 from spot_responder.command_line import CommandLine
-from spot_responder.commands.console import Paper
-from spot_responder.commands.doctor import told
+from spot_responder.commands.console import Console
+from spot_responder.commands.doctor import render
 from spot_responder.operators.views.dead_letters import Unseen
 from spot_responder.operators.views.findings import (
     Accounts,
-    CheckUp,
+    Diagnosis,
     Finding,
     Health,
     account_of,
@@ -122,8 +122,8 @@ def test_where_dead_letters_go_is_looked_at() -> None:
     """They would be dropped, or lie where nobody looks; without a setting nobody knows where they should be."""
     there = subscriptions()
     properties = there[0]["properties"]
-    letters = properties["deadLetterWithResourceIdentity"]["deadLetterDestination"]["properties"]
-    letters["resourceId"] = letters["resourceId"].replace("spotresponderdead", "spotresponder")
+    dead_letters = properties["deadLetterWithResourceIdentity"]["deadLetterDestination"]["properties"]
+    dead_letters["resourceId"] = dead_letters["resourceId"].replace("spotresponderdead", "spotresponder")
     not_to_us = "not to spotresponderdead"
     assert found(there)["evicted"].told == f"what it cannot deliver goes to spotresponder, {not_to_us}"
     del properties["deadLetterWithResourceIdentity"]
@@ -173,13 +173,13 @@ def test_a_subscription_that_shows_nothing_of_us_may_not_be_meant() -> None:
 
 def test_each_finding_says_in_which_subscription_it_is() -> None:
     """Where there are several; where there is one, it says nothing new."""
-    paper = Paper(TEN, UTC)
-    several = CheckUp(TEN, "operator", tuple(watched_findings({"sub-1": [GOOD], "sub-2": [GOOD, LACKING]})))
-    text = told(several, paper)
+    console = Console(TEN, UTC)
+    several = Diagnosis(TEN, "operator", tuple(watched_findings({"sub-1": [GOOD], "sub-2": [GOOD, LACKING]})))
+    text = render(several, console)
     assert "the app's role in sub-1  good  Spot Responder" in text
     assert "mend the app's role in sub-2: azd provision" in text
-    alone = CheckUp(TEN, "operator", tuple(watched_findings({"sub-1": [GOOD]})))
-    assert "sub-1" not in told(alone, paper)
+    alone = Diagnosis(TEN, "operator", tuple(watched_findings({"sub-1": [GOOD]})))
+    assert "sub-1" not in render(alone, console)
 
 
 def test_each_kind_of_topic_is_found_by_its_type_in_any_casing() -> None:
@@ -293,5 +293,5 @@ def test_a_clock_that_was_not_told_is_not_wrong() -> None:
     """It could not be looked."""
     finding = clock_finding(TEN, None)
     assert finding.health is Health.UNSEEN
-    assert CheckUp(TEN, "operator", (finding,)).is_well
-    assert not CheckUp(TEN, "operator", (finding, missing_topic("arm"))).is_well
+    assert Diagnosis(TEN, "operator", (finding,)).is_well
+    assert not Diagnosis(TEN, "operator", (finding, missing_topic("arm"))).is_well

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
-from spot_responder.commands.console import Paper
-from spot_responder.commands.plan import told
+from spot_responder.commands.console import Console
+from spot_responder.commands.plan import render
 from spot_responder.intake.vms import VmId
-from spot_responder.operators.gather import look_ahead
-from spot_responder.operators.ports import OperatorDoors
+from spot_responder.operators.gather import gather_plan
+from spot_responder.operators.ports import OperatorPorts
 from spot_responder.operators.views.plan import FoundBy, Would
 from tests.harness.makers import TEN, at
 from tests.harness.stories import starts
 
 if TYPE_CHECKING:
-    from spot_responder.operators.views.plan import Plan, RaisedHand
+    from spot_responder.operators.views.plan import Plan, SweepFind
     from spot_responder.operators.views.status import Coverage
     from tests.harness.stories import NewAzure, StoryAzure
 
@@ -46,16 +46,16 @@ class VirtualFinder:
 def planned(azure: StoryAzure) -> Plan:
     """Plan a sweep now."""
     nowhere: Any = None
-    doors = OperatorDoors(azure.clients(), nowhere, VirtualFinder(azure), nowhere, nowhere)
+    ports = OperatorPorts(azure.ports(), nowhere, VirtualFinder(azure), nowhere, nowhere)
     counted: list[tuple[int, int]] = []
-    plan = azure.do(look_ahead(doors, azure.settings, azure.now, lambda done, of: counted.append((done, of))))
+    plan = azure.do(gather_plan(ports, azure.settings, azure.now, lambda done, of: counted.append((done, of))))
     assert [done for done, _ in counted] == list(range(1, len(counted) + 1))
     return plan
 
 
-def hands(plan: Plan) -> dict[str, RaisedHand]:
+def finds(plan: Plan) -> dict[str, SweepFind]:
     """Give the raised hands by name."""
-    return {hand.vm_id.name: hand for hand in plan.hands}
+    return {find.vm_id.name: find for find in plan.finds}
 
 
 def fleet(new_azure: NewAzure) -> StoryAzure:
@@ -76,23 +76,23 @@ def fleet(new_azure: NewAzure) -> StoryAzure:
 def test_the_plan_names_what_would_be_started_and_what_not(new_azure: NewAzure) -> None:
     """Each with the reason that the app would log."""
     plan = planned(fleet(new_azure))
-    found = hands(plan)
+    found = finds(plan)
     assert found.keys() == {"evicted-1", "stopped-1"}
     assert (found["evicted-1"].would, found["evicted-1"].reason) == (
         Would.START,
         "a tagged Spot VM, deallocated, evicted",
     )
     assert found["stopped-1"].would is Would.LEAVE_ALONE
-    assert {hand.found_by for hand in plan.hands} == {FoundBy.RESOURCE_GRAPH}
+    assert {find.found_by for find in plan.finds} == {FoundBy.RESOURCE_GRAPH}
     assert plan.covered_and_up == 1
     assert [each.vm_id.name for each in plan.passed_by] == ["typo-1", "plain-1"]
-    assert [bool(each.near_misses) for each in plan.passed_by] == [True, False]
+    assert [bool(each.tag_typos) for each in plan.passed_by] == [True, False]
 
 
 def test_the_sweep_does_what_the_plan_said(new_azure: NewAzure) -> None:
     """And the plan itself did nothing."""
     azure = fleet(new_azure)
-    would_start = [name for name, hand in hands(planned(azure)).items() if hand.would is Would.START]
+    would_start = [name for name, find in finds(planned(azure)).items() if find.would is Would.START]
     assert [starts(azure, name) for name in ("evicted-1", "stopped-1", "plain-1")] == [[], [], []]
     assert azure.messages == []
     azure.sweep()
@@ -109,11 +109,11 @@ def test_a_recovery_that_waits_for_its_own_time_is_left_to_it(new_azure: NewAzur
     azure.world.evict("render-1")
     azure.run_until(at("10:05"))
     plan = planned(azure)
-    assert (plan.hands, [vm_id.name for vm_id in plan.busy]) == ((), ["render-1"])
+    assert (plan.finds, [vm_id.name for vm_id in plan.busy]) == ((), ["render-1"])
     azure.app.clear_messages()
     azure.run_until(at("11:00"))
-    (hand,) = planned(azure).hands
-    assert hand.found_by is FoundBy.OVERDUE
+    (find,) = planned(azure).finds
+    assert find.found_by is FoundBy.OVERDUE
 
 
 def test_an_overdue_recovery_may_be_waited_for_or_closed(new_azure: NewAzure) -> None:
@@ -130,7 +130,7 @@ def test_an_overdue_recovery_may_be_waited_for_or_closed(new_azure: NewAzure) ->
     azure.world.set_capacity(azure.pool_key(), None)
     azure.world.start(azure.world.machine("render-2"), "owner")
     azure.run_until(at("10:06"))
-    found = hands(planned(azure))
+    found = finds(planned(azure))
     assert (found["render-1"].would, found["render-2"].would) == (Would.START, Would.CLOSE)
     assert found["render-1"].until is None
 
@@ -139,17 +139,17 @@ def test_what_has_to_wait_says_until_when(new_azure: NewAzure) -> None:
     """Nothing told why it is down: its owner's stop may still be told."""
     azure = new_azure(sweep_every=NEVER)
     azure.add_vm(power_state="deallocated")
-    (hand,) = planned(azure).hands
-    assert (hand.would, hand.until) == (Would.WAIT, TEN + timedelta(minutes=1))
+    (find,) = planned(azure).finds
+    assert (find.would, find.until) == (Would.WAIT, TEN + timedelta(minutes=1))
 
 
 def test_a_login_that_sees_no_vm_is_told_so(new_azure: NewAzure) -> None:
     """Resource Graph hides what one may not read: an empty plan is no good news."""
     azure = new_azure()
-    text = told(planned(azure), "AttemptRestartAfterEviction", Paper(azure.now, UTC))
+    text = render(planned(azure), "AttemptRestartAfterEviction", Console(azure.now, UTC))
     assert "Resource Graph shows no Spot VM to your login: is there one, and do you have Reader where it is?" in text
     azure.add_vm()
-    assert "shows no Spot VM" not in told(planned(azure), "AttemptRestartAfterEviction", Paper(azure.now, UTC))
+    assert "shows no Spot VM" not in render(planned(azure), "AttemptRestartAfterEviction", Console(azure.now, UTC))
 
 
 def test_two_vms_of_one_name_are_told_apart(new_azure: NewAzure) -> None:
@@ -157,8 +157,8 @@ def test_two_vms_of_one_name_are_told_apart(new_azure: NewAzure) -> None:
     azure = new_azure()
     azure.add_vm("twin", tags={})
     azure.add_vm("twin", tags={}, resource_group="rg-other")
-    paper = Paper(azure.now, UTC)
-    text = told(planned(azure), "AttemptRestartAfterEviction", paper)
+    console = Console(azure.now, UTC)
+    text = render(planned(azure), "AttemptRestartAfterEviction", console)
     assert "twin in rg-spot" in text
     assert "twin in rg-other" in text
 
@@ -188,5 +188,5 @@ def test_a_hand_that_is_raised_for_nothing_is_told_once(new_azure: NewAzure) -> 
     azure.world.retag("render-1", {})
     azure.run_until(at("10:10"))
     plan = planned(azure)
-    assert [(hand.would, hand.found_by) for hand in plan.hands] == [(Would.CLOSE, FoundBy.OVERDUE)]
+    assert [(find.would, find.found_by) for find in plan.finds] == [(Would.CLOSE, FoundBy.OVERDUE)]
     assert plan.passed_by == ()

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from localazure.world.world import SUBSCRIPTION
 from spot_responder.clients.rows import pool_from_row
-from spot_responder.commands.console import Paper
-from spot_responder.commands.status import told
-from spot_responder.decisions.event_path import EventPathStanding, SilentPath, event_path
+from spot_responder.commands.console import Console
+from spot_responder.commands.status import render
+from spot_responder.decisions.event_path import EventPathState, SilentPath, event_path
 from spot_responder.decisions.evidence import Evidence
 from spot_responder.decisions.notices import PUZZLED_AFTER, due_notices
 from spot_responder.decisions.policy import Policy
@@ -26,11 +26,11 @@ from spot_responder.intake.signals import SignalKind
 from spot_responder.intake.vms import VmId
 from spot_responder.operators.act import hold
 from spot_responder.operators.views.dead_letters import QueueCounts, Unseen
-from spot_responder.operators.views.open_recovery import Standing, open_case
+from spot_responder.operators.views.open_recovery import RecoveryState, open_recovery
 from spot_responder.operators.views.status import (
     Coverage,
     Overview,
-    PoolStanding,
+    PoolState,
     headline,
     held_and_up,
     overview,
@@ -52,7 +52,7 @@ NOTHING = QueueCounts(0, 0, 0)
 
 def seen(azure: StoryAzure, queues: QueueCounts = NOTHING) -> Overview:
     """Look at what the responder has written."""
-    rows = [stored.value for stored in azure.do(azure.clients().store.all_recoveries())]
+    rows = [stored.value for stored in azure.do(azure.ports().store.all_recoveries())]
     pools = [pool_from_row(row) for row, _ in azure.storage.pools.rows.values()]
     return overview(rows, azure.history, pools, queues, azure.now)
 
@@ -60,8 +60,8 @@ def seen(azure: StoryAzure, queues: QueueCounts = NOTHING) -> Overview:
 def test_nothing_is_going_on(new_azure: NewAzure) -> None:
     """All empty, nothing wrong; of the event path nothing is known."""
     said = seen(new_azure())
-    assert (said.cases, said.held, said.pools, said.problems) == ((), (), (), ())
-    assert said.event_path.standing is EventPathStanding.QUIET
+    assert (said.recoveries, said.held, said.pools, said.problems) == ((), (), (), ())
+    assert said.event_path.state is EventPathState.QUIET
 
 
 def test_an_outage_of_a_pool(new_azure: NewAzure) -> None:
@@ -73,25 +73,25 @@ def test_an_outage_of_a_pool(new_azure: NewAzure) -> None:
     azure.world.set_capacity(azure.pool_key(), 0)
     azure.run_until(at("10:20"))
     said = seen(azure)
-    assert {case.vm_id.name for case in said.cases} == {"render-1", "render-2", "render-3"}
-    refused = [case for case in said.cases if case.standing is Standing.REFUSED]
+    assert {case.vm_id.name for case in said.recoveries} == {"render-1", "render-2", "render-3"}
+    refused = [case for case in said.recoveries if case.state is RecoveryState.REFUSED]
     assert {case.failure for case in refused} == {FailureKind.CAPACITY}
     assert refused[0].azure_said.startswith("AllocationFailed: ")
     (pool,) = said.pools
     assert str(pool.pool_id) == "standard_d2s_v5 in westeurope"
-    assert pool.standing is not PoolStanding.OPENING
-    assert (said.event_path.standing, said.event_path.told_by_event) == (EventPathStanding.WORKS, 3)
+    assert pool.state is not PoolState.OPENING
+    assert (said.event_path.state, said.event_path.told_by_event) == (EventPathState.WORKS, 3)
     assert said.problems == ()
 
 
 def test_after_it_is_over_nothing_is_open(new_azure: NewAzure) -> None:
-    """Restored: no case, and the pool without refusals."""
+    """Restored: no recovery, and the pool without refusals."""
     azure = new_azure()
     azure.add_vm()
     azure.world.evict("render-1")
     azure.run_until(at("10:05"))
     said = seen(azure)
-    assert (said.cases, said.pools) == ((), ())
+    assert (said.recoveries, said.pools) == ((), ())
     assert said.event_path.told_by_event == 1
 
 
@@ -103,7 +103,7 @@ def test_events_that_do_not_arrive_are_seen(new_azure: NewAzure) -> None:
     azure.world.evict("render-1")
     azure.run_until(at("10:30"))
     said = seen(azure)
-    assert said.event_path.standing is EventPathStanding.SILENT
+    assert said.event_path.state is EventPathState.SILENT
     (problem,) = said.problems
     what = f"no event told of the newest eviction of subscription {SUBSCRIPTION}: the sweep found it"
     assert problem.what == f"{what} (1 VM since the last event)"
@@ -119,11 +119,11 @@ def test_an_event_after_a_find_says_that_the_path_works_again() -> None:
     """Newest counts; what an operator asked for says nothing of the path, nor does what is older than a week."""
     found, told = SignalKind.SWEEP_FOUND, SignalKind.EVICTED
     path = event_path([case(at("09:00"), found), replace(case(at("09:30"), told), recovery_id="told")], TEN)
-    assert (path.standing, path.told_by_event, path.found_by_sweep) == (EventPathStanding.WORKS, 1, 1)
+    assert (path.state, path.told_by_event, path.found_by_sweep) == (EventPathState.WORKS, 1, 1)
     earlier = replace(case(at("09:00"), told), recovery_id="told")
-    assert event_path([earlier, case(at("09:30"), found)], TEN).standing is EventPathStanding.SILENT
-    assert event_path([case(at("09:00"), SignalKind.OPERATOR_ASKED)], TEN).standing is EventPathStanding.QUIET
-    assert event_path([case(TEN - timedelta(days=8), found)], TEN).standing is EventPathStanding.QUIET
+    assert event_path([earlier, case(at("09:30"), found)], TEN).state is EventPathState.SILENT
+    assert event_path([case(at("09:00"), SignalKind.OPERATOR_ASKED)], TEN).state is EventPathState.QUIET
+    assert event_path([case(TEN - timedelta(days=8), found)], TEN).state is EventPathState.QUIET
 
 
 def test_what_its_owner_stopped_says_nothing_of_the_event_path() -> None:
@@ -132,7 +132,7 @@ def test_what_its_owner_stopped_says_nothing_of_the_event_path() -> None:
     stopped = found.closed(Outcome.STOPPED_BY_OWNER, at("09:31"), "its owner stopped it")
     nothing_known = replace(found, evidence=Evidence())
     unknown = replace(nothing_known, recovery_id="unknown")
-    assert event_path([stopped, unknown], TEN).standing is EventPathStanding.QUIET
+    assert event_path([stopped, unknown], TEN).state is EventPathState.QUIET
 
 
 def test_a_path_is_silent_by_itself_whatever_is_heard_of_another_subscription() -> None:
@@ -141,7 +141,7 @@ def test_a_path_is_silent_by_itself_whatever_is_heard_of_another_subscription() 
     again = replace(found, recovery_id="again", vm_id=VmId("LOST", "rg", "vm-2"), opened_at=at("09:40"))
     heard = replace(case(at("09:50"), SignalKind.EVICTED), recovery_id="heard", vm_id=VmId("heard", "rg", "vm-1"))
     path = event_path([found, found, again, heard], TEN)
-    assert (path.standing, path.told_by_event, path.found_by_sweep) == (EventPathStanding.SILENT, 1, 2)
+    assert (path.state, path.told_by_event, path.found_by_sweep) == (EventPathState.SILENT, 1, 2)
     assert path.silent == (SilentPath("lost", 2, at("09:40"), None),)
     (problem,) = overview([found, again, heard], [], [], NOTHING, TEN).problems[-1:]
     assert "subscription lost" in problem.what
@@ -150,7 +150,7 @@ def test_a_path_is_silent_by_itself_whatever_is_heard_of_another_subscription() 
 def test_what_was_evicted_long_before_it_was_found_may_have_been_tagged_since() -> None:
     """Evicted last month, tagged today: no event was due, and nobody is woken for one."""
     late = replace(case(at("09:30"), SignalKind.SWEEP_FOUND), evidence=Evidence(evicted_at=TEN - timedelta(days=30)))
-    assert event_path([late], TEN).standing is EventPathStanding.QUIET
+    assert event_path([late], TEN).state is EventPathState.QUIET
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_a_held_vm_that_is_down_appears_once() -> None:
     said = overview([down, up], [], [], NOTHING, at("10:30"))
     assert len(said.held) == 2
     assert [vm.vm_id.name for vm in held_and_up(said)] == ["render-1"]
-    text = told(said, Paper(at("10:30"), UTC))
+    text = render(said, Console(at("10:30"), UTC))
     assert text.count("down-1") == 1
     assert "(since 10:10:00)" in text
 
@@ -191,14 +191,14 @@ def test_a_hold_is_seen_with_a_case_and_without(new_azure: NewAzure) -> None:
     azure = new_azure()
     for name in ("render-1", "render-2"):
         vm = azure.add_vm(name)
-        azure.do(hold(azure.clients().store, VmId.parse(vm.vm_id), azure.now, lambda: "hold-1"))
+        azure.do(hold(azure.ports().store, VmId.parse(vm.vm_id), azure.now, lambda: "hold-1"))
     azure.run_until(at("10:01"))
     azure.world.evict("render-1")
     azure.run_until(at("10:05"))
     said = seen(azure)
     assert [vm.vm_id.name for vm in said.held] == ["render-1", "render-2"]
-    (only,) = said.cases
-    assert (only.standing, only.held_at) == (Standing.HELD, at("10:00"))
+    (only,) = said.recoveries
+    assert (only.state, only.held_at) == (RecoveryState.HELD, at("10:00"))
 
 
 def test_messages_that_nobody_could_handle_are_a_problem(new_azure: NewAzure) -> None:
@@ -234,13 +234,13 @@ def test_a_look_that_did_not_happen_is_a_problem() -> None:
         for number in range(7)
     ]
     said = overview(late, [], [], NOTHING, at("10:10"))
-    assert all(case.is_overdue for case in said.cases)
+    assert all(case.is_overdue for case in said.recoveries)
     assert "at vm-0, vm-1, vm-2, vm-3, vm-4 and 2 more: the app does not run" in said.problems[0].what
-    assert not any(case.is_overdue for case in overview(late, [], [], NOTHING, at("10:02")).cases)
+    assert not any(case.is_overdue for case in overview(late, [], [], NOTHING, at("10:02")).recoveries)
 
 
 def refused(kind: FailureKind, vm_id: VmId = VM_ID, **fields: Any) -> Recovery:  # noqa: ANN401 - whatever a row has
-    """Make a case that Azure refused."""
+    """Make a recovery that Azure refused."""
     row = accepted().refused(failure(kind), counts=True).waiting(at("11:00"), "Azure refused")
     return replace(row, vm_id=vm_id, **fields)
 
@@ -300,7 +300,7 @@ def test_a_held_vm_needs_nobody_and_is_not_on_its_way() -> None:
     said = overview([held], [], [], NOTHING, TEN + timedelta(hours=30), dry_run=True)
     assert said.problems == ()
     assert headline(said) == "Nobody is needed: 1 VM held by an operator"
-    assert said.cases[0].reason == "an operator holds it: not started until it is released"
+    assert said.recoveries[0].reason == "an operator holds it: not started until it is released"
 
 
 def test_the_headline_counts_who_comes_up_who_waits_and_who_is_held() -> None:
@@ -323,15 +323,15 @@ def test_a_day_without_the_vm_is_a_problem() -> None:
 
 def test_a_start_under_way_is_called_starting() -> None:
     """Accepted is not running."""
-    assert open_case(accepted(), at("10:00:20")).standing is Standing.STARTING
-    assert open_case(recovery(), TEN).standing is Standing.WAITING
+    assert open_recovery(accepted(), at("10:00:20")).state is RecoveryState.STARTING
+    assert open_recovery(recovery(), TEN).state is RecoveryState.WAITING
 
 
 def test_in_a_dry_run_no_look_is_overdue() -> None:
     """It looks, and moves nothing on: an hour later nobody is told that the app does not run."""
     case = recovery().waiting(at("10:01"), "because")
-    assert open_case(case, at("11:00")).is_overdue
-    assert not open_case(case, at("11:00"), dry_run=True).is_overdue
+    assert open_recovery(case, at("11:00")).is_overdue
+    assert not open_recovery(case, at("11:00"), dry_run=True).is_overdue
 
 
 def test_a_pool_that_opens_step_by_step() -> None:
@@ -340,14 +340,14 @@ def test_a_pool_that_opens_step_by_step() -> None:
     closed, probing = pool_state(gate, at("10:05")), pool_state(gate, at("10:11"))
     assert closed is not None
     assert probing is not None
-    assert (closed.standing, probing.standing) == (PoolStanding.CLOSED, PoolStanding.PROBING)
+    assert (closed.state, probing.state) == (PoolState.CLOSED, PoolState.PROBING)
     assert (probing.starts_under_way, probing.starts_allowed) == (1, 1)
     opening = pool_state(replace(gate, refusals=0, width=4), at("10:13"))
     assert opening is not None
-    assert (opening.standing, opening.starts_under_way) == (PoolStanding.OPENING, 0)
+    assert (opening.state, opening.starts_under_way) == (PoolState.OPENING, 0)
     due = pool_state(gate, at("10:13"))
     assert due is not None
-    assert due.standing is PoolStanding.DUE
+    assert due.state is PoolState.DUE
     assert pool_state(gate, at("11:10")) is not None
     assert pool_state(gate, at("11:11")) is None
     assert pool_state(Pool(POOL_ID, under_way={"a": at("10:12")}), at("10:05")) is None
@@ -357,7 +357,7 @@ def test_a_pool_that_opens_step_by_step() -> None:
 def test_whatever_the_rows_there_is_an_overview(
     rows: list[Recovery], history: list[Recovery], pools: list[Pool], now: datetime
 ) -> None:
-    """Every open row is a case, and every hold is shown."""
+    """Every open row is a recovery, and every hold is shown."""
     said = overview(rows, history, pools, NOTHING, now)
-    assert len(said.cases) == sum(row.is_open for row in rows)
+    assert len(said.recoveries) == sum(row.is_open for row in rows)
     assert len(said.held) == sum(row.held_at is not None for row in rows)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spot_responder.intake.vms import says_true
-from spot_responder.operators.views.tag_typos import near_misses, tag_command
+from spot_responder.operators.views.tag_typos import tag_command, tag_typos
 from tests.harness.makers import VM_ID
 
 TAG = "AttemptRestartAfterEviction"
@@ -36,7 +36,7 @@ TAG = "AttemptRestartAfterEviction"
 )
 def test_a_value_that_was_meant_as_true(value: str) -> None:
     """Typed by hand, pasted with quotes, or as another tool writes it."""
-    (miss,) = near_misses({TAG: value}, TAG)
+    (miss,) = tag_typos({TAG: value}, TAG)
     assert miss.what.startswith(f"its value is {value!r}, ")
     assert miss.what.endswith("; only true counts")
     assert not says_true({TAG: value}, TAG)
@@ -45,14 +45,14 @@ def test_a_value_that_was_meant_as_true(value: str) -> None:
 @pytest.mark.parametrize("value", ["false", "no", "0", "off", "never", "weekdays", "team-a", "2026-01-01"])
 def test_an_owners_no_is_no_mistake(value: str) -> None:
     """The README says: anything else leaves the VM alone."""
-    assert near_misses({TAG: value}, TAG) == ()
+    assert tag_typos({TAG: value}, TAG) == ()
 
 
 @pytest.mark.parametrize("value", ["true", "True", "TRUE", "tRuE"])
 @pytest.mark.parametrize("name", [TAG, TAG.lower(), TAG.upper()])
 def test_any_casing_is_right(name: str, value: str) -> None:
     """Azure compares names without regard to case; True is what PowerShell writes."""
-    assert near_misses({name: value}, TAG) == ()
+    assert tag_typos({name: value}, TAG) == ()
     assert says_true({name: value}, TAG)
 
 
@@ -72,25 +72,25 @@ def test_any_casing_is_right(name: str, value: str) -> None:
 )
 def test_a_name_with_a_slip(name: str) -> None:
     """A letter wrong, missing or too many; blanks and dashes between the words."""
-    (miss,) = near_misses({name: "true"}, TAG)
+    (miss,) = tag_typos({name: "true"}, TAG)
     assert miss.what == f"its name is {name!r}, and not {TAG}"
 
 
 @pytest.mark.parametrize("name", ["team", "Eviction", "AttemptNothing", "restart", "AutoShutdown", "hidden-link", ""])
 def test_another_tag_is_no_slip(name: str) -> None:
     """VMs carry many tags."""
-    assert near_misses({name: "true"}, TAG) == ()
+    assert tag_typos({name: "true"}, TAG) == ()
 
 
 def test_a_slip_with_a_no_is_left_alone() -> None:
     """Whoever wrote false does not want a restart."""
-    assert near_misses({"AttemptRestartAfterEvicton": "false"}, TAG) == ()
+    assert tag_typos({"AttemptRestartAfterEvicton": "false"}, TAG) == ()
 
 
 @given(st.dictionaries(st.text(max_size=40), st.text(max_size=20), max_size=5))
 def test_whatever_the_tags_a_near_miss_never_says_true(tags: dict[str, str]) -> None:
     """What is ours is no near miss, and what is a near miss is not ours."""
-    for miss in near_misses(tags, TAG):
+    for miss in tag_typos(tags, TAG):
         assert not says_true({miss.name: miss.value}, TAG)
 
 

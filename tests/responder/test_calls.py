@@ -65,12 +65,12 @@ USUAL: Final = [
         },
     ),
 ]
-"""Requests for each VM, from its eviction until its case is closed."""
+"""Requests for each VM, from its eviction until its recovery is closed."""
 
 
 def calls_per_vm(played: Played, vms: int) -> dict[str, float]:
     """Give the requests for each VM, by what they are for."""
-    return {door: round(count / vms, 2) for door, count in played.requests.items()}
+    return {request_kind: round(count / vms, 2) for request_kind, count in played.requests.items()}
 
 
 @pytest.mark.parametrize(("scenario", "usual"), USUAL, ids=lambda value: getattr(value, "title", ""))
@@ -80,7 +80,11 @@ def test_a_recovery_costs_no_more_calls_than_it_did(scenario: Scenario, usual: d
     now = calls_per_vm(played, scenario.vms)
     assert played.never_back == 0
     assert not played.throttled
-    worse = {door: (count, usual.get(door)) for door, count in now.items() if count > usual.get(door, 0) * WORSE}
+    worse = {
+        request_kind: (count, usual.get(request_kind))
+        for request_kind, count in now.items()
+        if count > usual.get(request_kind, 0) * WORSE
+    }
     assert not worse, f"calls for each VM, now and as they were: {worse}"
 
 

@@ -16,19 +16,19 @@ import pytest
 from localazure.event_grid.azure_events import PRIVATE_VALUES, DeliverySchema, azure_event
 from localazure.virtual.app import Deployment
 from localazure.virtual.azure import VirtualAzure
-from localazure.virtual.wire import SMOOTH, Door, Passage, SmoothPassages
+from localazure.virtual.wire import SMOOTH, Fate, NoFaults, RequestKind
 from localazure.world.azure_errors import Refused
 from localazure.world.happenings import ActionSucceeded, Annotated
 from localazure.world.world import OWNER
 from soak.schedule import TAG
 from spot_responder.clients.rows import recovery_key
 from spot_responder.decisions.policy import Policy
-from spot_responder.decisions.requeue_backoff import PUT_BACK_MAX
+from spot_responder.decisions.requeue_backoff import REQUEUE_MAX
 from spot_responder.intake.own_messages import (
-    TimesPutBack,
+    Requeues,
     follow_up_event,
     operator_asked_event,
-    put_back,
+    requeued,
     sweep_found_event,
 )
 from spot_responder.intake.vms import VmId
@@ -46,9 +46,9 @@ HOUR = timedelta(hours=1)
 
 
 @contextmanager
-def azure(passages: SmoothPassages | None = None) -> Iterator[VirtualAzure]:
+def azure(fault_plan: NoFaults | None = None) -> Iterator[VirtualAzure]:
     """Give an Azure with the app in it, from ten o'clock on."""
-    with VirtualAzure(TEN, Deployment(Policy()), passages=passages) as made:
+    with VirtualAzure(TEN, Deployment(Policy()), fault_plan=fault_plan) as made:
         yield made
 
 
@@ -220,18 +220,18 @@ def test_a_forged_operators_word_can_ask_for_a_try_and_no_more_than_the_budget()
         assert other.start_calls == []
 
 
-class NoAnswer(SmoothPassages):
+class NoAnswer(NoFaults):
     """Resource Graph is out of order for an hour."""
 
     def __init__(self) -> None:
         """Begin."""
         self.left = 200
 
-    def of(self, door: Door, _target: str) -> Passage:
+    def of(self, request_kind: RequestKind, _target: str) -> Fate:
         """Refuse."""
-        if door is Door.GRAPH and self.left:
+        if request_kind is RequestKind.GRAPH and self.left:
             self.left -= 1
-            return Passage(refusal=Refused(500, "InternalServerError", "Encountered internal server error."))
+            return Fate(refusal=Refused(500, "InternalServerError", "Encountered internal server error."))
         return SMOOTH
 
 
@@ -240,23 +240,23 @@ class NoAnswer(SmoothPassages):
     [-1, 10**6, 10**4300 - 1, True, None, "7", []],
     ids=["less than never", "often", "the largest", "true", "null", "text", "a list"],
 )
-def test_a_forged_count_of_how_often_it_was_put_back_only_moves_the_next_look(times: object) -> None:
+def test_a_forged_count_of_how_often_it_was_requeued_only_moves_the_next_look(times: object) -> None:
     """It comes back within half an hour at most, again and again, and the VM comes back in the end."""
-    passages = NoAnswer()
-    with azure(passages) as made:
-        passages.left = 1
+    fault_plan = NoAnswer()
+    with azure(fault_plan) as made:
+        fault_plan.left = 1
         machine = made.world.add_vm("vm-1", tags=TAG, power_state="deallocated")
         event = azure_event(eviction(machine, TEN), "forged", TEN).written(DeliverySchema.CLOUD_EVENTS)
         made.app.failed = lambda _, error: pytest.fail(repr(error))
-        made.app.put(json.dumps(put_back(event, TimesPutBack()) | {"putback": times, "waited": times}), timedelta())
+        made.app.put(json.dumps(requeued(event, Requeues()) | {"requeued": times, "waited": times}), timedelta())
         made.run_for(timedelta(seconds=5))
         (message,) = made.app.messages
-        assert message.visible_at - made.clock.now() <= 2 * PUT_BACK_MAX
-        made.run_for(2 * PUT_BACK_MAX + 2 * MINUTE)
+        assert message.visible_at - made.clock.now() <= 2 * REQUEUE_MAX
+        made.run_for(2 * REQUEUE_MAX + 2 * MINUTE)
         assert machine.running_at
 
 
-def test_a_giant_event_that_cannot_be_put_back_ends_in_poison() -> None:
+def test_a_giant_event_that_cannot_be_requeued_ends_in_poison() -> None:
     """Pushed with 60 KB, and Azure does not answer: the queue would not take it, so it is set aside with the reason."""
     with azure(NoAnswer()) as made:
         machine = made.world.add_vm("vm-1", tags=TAG)
@@ -264,17 +264,29 @@ def test_a_giant_event_that_cannot_be_put_back_ends_in_poison() -> None:
         send(made, event | {"padding": "x" * 60_000})
         made.run_for(10 * MINUTE)
         ((_, error),) = made.app.storage.poison
-        assert "cannot be put back" in str(error)
+        assert "cannot be requeued" in str(error)
 
 
-@pytest.mark.parametrize("door", [None, Door.GRAPH, Door.VM_READ, Door.VM_START, Door.OPERATION_READ, Door.ROW_WRITE])
-def test_no_log_line_carries_what_is_private(door: Door | None, caplog: pytest.LogCaptureFixture) -> None:
-    """Claims, callers' addresses, tokens, operations' addresses: in whole recoveries, and where doors are shut."""
+@pytest.mark.parametrize(
+    "request_kind",
+    [
+        None,
+        RequestKind.GRAPH,
+        RequestKind.VM_READ,
+        RequestKind.VM_START,
+        RequestKind.OPERATION_READ,
+        RequestKind.ROW_WRITE,
+    ],
+)
+def test_no_log_line_carries_what_is_private(
+    request_kind: RequestKind | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Claims, callers' addresses, tokens, operations' addresses: in whole recoveries, and in refused requests."""
 
-    class Shut(SmoothPassages):
-        def of(self, through: Door, _target: str) -> Passage:
-            if through is door and made.clock.now() < TEN + 5 * MINUTE:
-                return Passage(refusal=Refused(403, "AuthorizationFailed", "No authorization."))
+    class Shut(NoFaults):
+        def of(self, through: RequestKind, _target: str) -> Fate:
+            if through is request_kind and made.clock.now() < TEN + 5 * MINUTE:
+                return Fate(refusal=Refused(403, "AuthorizationFailed", "No authorization."))
             return SMOOTH
 
     caplog.set_level(logging.DEBUG)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from localazure.virtual.wire import Door
+from localazure.virtual.wire import RequestKind
 from localazure.world.azure_errors import Refused
 from localazure.world.happenings import ActionSucceeded
 from localazure.world.state import Durations
@@ -18,7 +18,7 @@ from spot_responder.decisions.recoveries import Outcome
 from spot_responder.intake.signals import SignalKind
 from spot_responder.intake.vms import VmId
 from spot_responder.operators.act import hold
-from spot_responder.operators.gather import look_at
+from spot_responder.operators.gather import gather_explanation
 from spot_responder.operators.views.dead_letters import QueueCounts
 from spot_responder.operators.views.status import Overview, overview
 from tests.harness.log_analytics import Logbook
@@ -26,11 +26,11 @@ from tests.harness.makers import at
 from tests.harness.stories import DEATH_BEFORE, DENIED, NO_ANSWER, notices, outcomes, refused, starts
 
 if TYPE_CHECKING:
-    from localazure.virtual.wire import Passage
+    from localazure.virtual.wire import Fate
     from tests.harness.stories import NewAzure, StoryAzure
 
 FOR_EVER = 10**6
-LASTING: dict[str, Passage] = {
+LASTING: dict[str, Fate] = {
     "a request that is wrong": refused(Refused(400, "InvalidParameter", "The request is invalid.")),
     "a 404 of another kind": refused(Refused(404, "InvalidResourceType", "The resource type could not be found.")),
     "a subscription that is not found": refused(Refused(404, "SubscriptionNotFound", "Could not be found.")),
@@ -43,7 +43,7 @@ LASTING: dict[str, Passage] = {
 
 def seen(azure: StoryAzure) -> Overview:
     """Give what status and page show."""
-    store = azure.clients().store
+    store = azure.ports().store
     rows = [stored.value for stored in azure.do(store.all_recoveries())]
     failing = azure.do(store.failing())
     return overview(rows, azure.history, [], QueueCounts(0, 0, 0), azure.now, failing=failing)
@@ -54,15 +54,15 @@ def problems(azure: StoryAzure) -> str:
     return "\n".join(problem.what for problem in seen(azure).problems)
 
 
-@pytest.mark.parametrize("door", [Door.VM_READ, Door.GRAPH])
+@pytest.mark.parametrize("request_kind", [RequestKind.VM_READ, RequestKind.GRAPH])
 @pytest.mark.parametrize("why", LASTING)
 def test_a_vm_that_cannot_be_looked_at_is_named_within_the_hour_and_comes_back_once_it_can(
-    why: str, door: Door, new_azure: NewAzure
+    why: str, request_kind: RequestKind, new_azure: NewAzure
 ) -> None:
     """Evicted at 10:00; from then on each look is refused. Named at 10:31, mended at 13:00, running by 14:15."""
     azure = new_azure()
     vm = azure.add_vm()
-    azure.script.next(door, LASTING[why], times=FOR_EVER)
+    azure.script.next(request_kind, LASTING[why], times=FOR_EVER)
     azure.world.evict("render-1")
     azure.run_until(at("10:29"))
     assert "blocked" not in str(notices(azure))
@@ -85,7 +85,7 @@ def test_a_vm_that_only_the_sweep_found_and_nobody_may_look_at_has_a_recovery(ne
     azure = new_azure()
     azure.add_vm()
     azure.script.lost = lambda _: True
-    azure.script.next(Door.VM_READ, LASTING["a request that is wrong"], times=FOR_EVER)
+    azure.script.next(RequestKind.VM_READ, LASTING["a request that is wrong"], times=FOR_EVER)
     azure.world.evict("render-1")
     azure.run_until(at("10:46"))
     assert azure.recovery().opened_by is SignalKind.SWEEP_FOUND
@@ -100,7 +100,7 @@ def test_what_its_owner_stopped_is_no_find_that_waits_for_a_look(new_azure: NewA
     azure.add_vm()
     azure.world.stop_by_owner("render-1")
     azure.run_until(at("10:05"))
-    azure.script.next(Door.VM_READ, LASTING["a request that is wrong"], times=FOR_EVER)
+    azure.script.next(RequestKind.VM_READ, LASTING["a request that is wrong"], times=FOR_EVER)
     azure.run_until(at("16:00"))
     assert not azure.recovery().is_open
     assert starts(azure) == []
@@ -110,7 +110,7 @@ def test_an_outage_of_twenty_minutes_is_nobodys_business(new_azure: NewAzure) ->
     """ARM is out from 10:00 to 10:20: the VM comes back, and nobody is told that anybody is needed."""
     azure = new_azure()
     vm = azure.add_vm()
-    azure.script.next(Door.VM_READ, LASTING["a broken service"], times=FOR_EVER)
+    azure.script.next(RequestKind.VM_READ, LASTING["a broken service"], times=FOR_EVER)
     azure.world.evict("render-1")
     azure.run_until(at("10:20"))
     azure.script.forget()
@@ -124,7 +124,7 @@ def test_a_look_that_concerns_no_recovery_is_named_too(new_azure: NewAzure) -> N
     """Nothing is evicted, but what events tell of other VMs cannot be looked into: named by 11:00, until it can."""
     azure = new_azure(sweep_every=timedelta(days=1))
     azure.add_vm(tags={})
-    azure.script.next(Door.GRAPH, LASTING["a request that is wrong"], times=FOR_EVER)
+    azure.script.next(RequestKind.GRAPH, LASTING["a request that is wrong"], times=FOR_EVER)
     azure.world.stop_by_owner("render-1")
     azure.run_until(at("11:00"))
     assert "the app is not let look at VMs" in problems(azure)
@@ -138,7 +138,7 @@ def test_a_sweep_that_never_ends_well_is_named(why: str, new_azure: NewAzure) ->
     """Resource Graph refuses each sweep from 10:15 on: named by 11:00, and no more once one ended well."""
     azure = new_azure()
     azure.add_vm()
-    azure.script.next(Door.GRAPH, LASTING[why], times=FOR_EVER)
+    azure.script.next(RequestKind.GRAPH, LASTING[why], times=FOR_EVER)
     azure.run_until(at("10:40"))
     assert problems(azure) == ""
     azure.run_until(at("11:00"))
@@ -152,7 +152,7 @@ def test_what_the_topic_does_not_take_for_an_hour_is_named(new_azure: NewAzure) 
     """Restored at 10:00:30, of which nobody is told: named by 11:00, and no more once the topic takes it."""
     azure = new_azure()
     azure.add_vm()
-    azure.script.next(Door.OUTCOME, refused(DENIED), times=FOR_EVER)
+    azure.script.next(RequestKind.OUTCOME, refused(DENIED), times=FOR_EVER)
     azure.world.evict("render-1")
     azure.run_until(at("10:20"))
     assert problems(azure) == ""
@@ -174,7 +174,7 @@ def test_a_deallocation_that_does_not_end_is_named(new_azure: NewAzure) -> None:
     azure.run_until(at("11:00"))
     assert "render-1: it is still deallocating" in problems(azure)
     assert notices(azure).count("render-1 blocked") == 1
-    explained = azure.do(look_at(VmId.parse(vm.vm_id), azure.clients(), azure.settings, azure.now))
+    explained = azure.do(gather_explanation(VmId.parse(vm.vm_id), azure.ports(), azure.settings, azure.now))
     assert explained.needs_you
     assert any("spot-responder doctor" in line for line in explained.advice)
 
@@ -185,7 +185,7 @@ def test_a_vm_that_an_operator_holds_needs_nobody_else(new_azure: NewAzure) -> N
     vm = azure.add_vm()
     azure.world.evict("render-1")
     azure.run_until(at("10:05"))
-    azure.do(hold(azure.clients().store, VmId.parse(vm.vm_id), azure.now, lambda: "hold"))
+    azure.do(hold(azure.ports().store, VmId.parse(vm.vm_id), azure.now, lambda: "hold"))
     azure.run_until(at("11:30"))
     assert problems(azure) == ""
     assert "render-1 blocked" not in notices(azure)
@@ -199,11 +199,11 @@ def test_the_alarm_finds_each_of_them_and_nothing_of_a_quiet_day(new_azure: NewA
     with logbook.written_by_the_app(lambda: azure.now):
         azure.run_until(at("10:10"))
         assert logbook.ask("alarm-lasting", azure.now) == []
-        for door in (Door.VM_READ, Door.OUTCOME):
-            azure.script.next(door, LASTING["a request that is wrong"], times=FOR_EVER)
+        for request_kind in (RequestKind.VM_READ, RequestKind.OUTCOME):
+            azure.script.next(request_kind, LASTING["a request that is wrong"], times=FOR_EVER)
         azure.world.evict("render-1")
         azure.run_until(at("11:10"))
-        azure.script.next(Door.GRAPH, LASTING["a request that is wrong"], times=FOR_EVER)
+        azure.script.next(RequestKind.GRAPH, LASTING["a request that is wrong"], times=FOR_EVER)
         azure.run_until(at("12:30"))
         found = {row["needs"] for row in logbook.ask("alarm-lasting", azure.now)}
     assert found >= {"blocked", "sweep", "publish"}
@@ -213,7 +213,7 @@ def test_a_sweep_that_dies_each_time_is_named(new_azure: NewAzure) -> None:
     """Nothing is raised, for the process is gone before: no sweep has come to its end since 10:15."""
     azure = new_azure()
     azure.add_vm()
-    azure.script.next(Door.GRAPH, DEATH_BEFORE, times=FOR_EVER)
+    azure.script.next(RequestKind.GRAPH, DEATH_BEFORE, times=FOR_EVER)
     azure.run_until(at("11:00"))
     assert "no sweep has come to its end: the latest one did not come to its end" in problems(azure)
 
@@ -224,8 +224,8 @@ def test_a_table_of_notes_that_fails_keeps_no_sweep_from_its_work(new_azure: New
     azure.add_vm()
     azure.script.lost = lambda _: True
     no_table = refused(Refused(404, "TableNotFound", "The table specified does not exist."))
-    for door in (Door.ROW_READ, Door.ROW_WRITE):
-        azure.script.next(door, no_table, about="health/", times=FOR_EVER)
+    for request_kind in (RequestKind.ROW_READ, RequestKind.ROW_WRITE):
+        azure.script.next(request_kind, no_table, about="health/", times=FOR_EVER)
     azure.world.evict("render-1")
     azure.run_until(at("10:20"))
     assert len(starts(azure)) == 1
@@ -238,7 +238,7 @@ def test_a_stop_that_cannot_be_looked_into_is_not_overtaken_by_a_find_of_the_swe
     """Its owner's stop is told at 10:00, ARM refuses looks till 10:14: the sweep of 10:15 finds it, and lets it be."""
     azure = new_azure()
     vm = azure.add_vm(power_state="deallocated")
-    azure.script.next(Door.VM_READ, LASTING[why], times=FOR_EVER)
+    azure.script.next(RequestKind.VM_READ, LASTING[why], times=FOR_EVER)
     azure.tell(ActionSucceeded(vm.vm_id, azure.now, DEALLOCATE, "owner@example.com"))
     azure.run_until(at("10:14"))
     azure.script.forget()
@@ -251,7 +251,7 @@ def test_the_note_of_a_stop_of_a_vm_that_is_not_covered_is_forgotten(new_azure: 
     """It was written while nobody could look; the first look shows a VM without the tag."""
     azure = new_azure()
     vm = azure.add_vm(power_state="deallocated", tags={})
-    azure.script.next(Door.GRAPH, LASTING["a broken service"])
+    azure.script.next(RequestKind.GRAPH, LASTING["a broken service"])
     azure.tell(ActionSucceeded(vm.vm_id, azure.now, DEALLOCATE, "owner@example.com"))
     azure.run_until(at("10:00:10"))
     assert azure.recovery().is_only_a_note
@@ -267,7 +267,7 @@ def test_the_alarm_finds_starts_that_are_refused_at_once(code: str, need: str, n
     """Each start is refused by Compute's front, and none of them ever gets to an operation."""
     azure = new_azure()
     azure.add_vm()
-    azure.script.next(Door.VM_START, refused(Refused(409, code, "No.")), times=FOR_EVER)
+    azure.script.next(RequestKind.VM_START, refused(Refused(409, code, "No.")), times=FOR_EVER)
     logbook = Logbook()
     with logbook.written_by_the_app(lambda: azure.now):
         azure.world.evict("render-1")
@@ -280,7 +280,7 @@ def test_an_hourly_sweep_that_failed_once_is_not_said_to_fail_for_long(new_azure
     azure = new_azure(sweep_every=timedelta(hours=1))
     azure.add_vm()
     azure.run_until(at("10:59"))
-    azure.script.next(Door.GRAPH, LASTING["silence"])
+    azure.script.next(RequestKind.GRAPH, LASTING["silence"])
     azure.run_until(at("11:55"))
     assert problems(azure) == ""
     azure.run_until(at("12:05"))
@@ -290,7 +290,7 @@ def test_an_hourly_sweep_that_failed_once_is_not_said_to_fail_for_long(new_azure
 def test_what_failed_a_month_ago_is_another_story(new_azure: NewAzure) -> None:
     """A look that was let go a month ago left its note: the next one that is refused counts from its own time."""
     azure = new_azure()
-    store, month = azure.clients().store, timedelta(days=30)
+    store, month = azure.ports().store, timedelta(days=30)
     azure.do(store.note_failing(Failing(Activity.LOOK, azure.now - month, azure.now - month, "then")))
     noted = azure.do(store.note_failing(Failing(Activity.LOOK, azure.now, azure.now, "now")))
     assert noted.since == azure.now
@@ -300,7 +300,7 @@ def test_a_vm_that_nobody_has_seen_is_not_told_as_a_recovery_that_was_opened(new
     """Evicted, and never let look at: it may be none that is covered. Only that it is blocked is told."""
     azure = new_azure()
     azure.add_vm(tags={})
-    azure.script.next(Door.GRAPH, LASTING["a broken service"], times=FOR_EVER)
+    azure.script.next(RequestKind.GRAPH, LASTING["a broken service"], times=FOR_EVER)
     azure.world.evict("render-1")
     azure.run_until(at("10:45"))
     assert notices(azure) == ["render-1 blocked"]
@@ -311,7 +311,7 @@ def test_a_slow_down_of_a_day_is_named_at_once(new_azure: NewAzure) -> None:
     azure = new_azure()
     azure.add_vm()
     day = Refused(429, "ResourceRequestsThrottled", "Too many requests.", {"Retry-After": "86400"})
-    azure.script.next(Door.VM_READ, refused(day))
+    azure.script.next(RequestKind.VM_READ, refused(day))
     azure.world.evict("render-1")
     azure.run_until(at("10:31"))
     assert "ResourceRequestsThrottled" in problems(azure)
@@ -322,7 +322,7 @@ def test_a_dry_run_that_may_not_look_breeds_no_messages(new_azure: NewAzure) -> 
     """The role is missing for twelve hours, in which the sweep finds the VM again and again."""
     azure = new_azure(dry_run=True)
     azure.add_vm(power_state="deallocated")
-    azure.script.next(Door.VM_READ, LASTING["a missing right"], times=FOR_EVER)
+    azure.script.next(RequestKind.VM_READ, LASTING["a missing right"], times=FOR_EVER)
     azure.run_until(at("22:00"))
     assert len(azure.messages) <= 1
 
@@ -332,9 +332,9 @@ def test_neither_looks_nor_rows_for_hours_breed_no_messages(new_azure: NewAzure)
     azure = new_azure()
     for number in range(5):
         azure.add_vm(f"vm-{number}", power_state="deallocated")
-    azure.script.next(Door.VM_READ, LASTING["a broken service"], times=FOR_EVER)
+    azure.script.next(RequestKind.VM_READ, LASTING["a broken service"], times=FOR_EVER)
     broken = refused(Refused(503, "ServerBusy", "busy"))
-    azure.script.next(Door.ROW_WRITE, broken, about="recoveries/", times=FOR_EVER)
+    azure.script.next(RequestKind.ROW_WRITE, broken, about="recoveries/", times=FOR_EVER)
     azure.run_until(at("18:00"))
     assert len(azure.messages) <= 15
 
@@ -343,7 +343,7 @@ def test_what_is_out_for_three_days_is_still_named(new_azure: NewAzure) -> None:
     """Nothing is published any more of an outcome that is older than two days: the topic is out all the same."""
     azure = new_azure()
     azure.add_vm()
-    azure.script.next(Door.OUTCOME, refused(DENIED), times=FOR_EVER)
+    azure.script.next(RequestKind.OUTCOME, refused(DENIED), times=FOR_EVER)
     azure.world.evict("render-1")
     azure.run_until(at("10:00") + timedelta(days=3, hours=12))
     assert "the outcomes topic does not take" in problems(azure)
@@ -356,10 +356,10 @@ def unreadable() -> None:
 
 
 def test_answers_that_nobody_can_read_are_refusals(new_azure: NewAzure) -> None:
-    """Each look brings rubbish: put back, named by 10:32, and no message is given up."""
+    """Each look brings rubbish: requeued, named by 10:32, and no message is given up."""
     azure = new_azure()
     azure.add_vm()
-    azure.script.next(Door.VM_READ, meanwhile=unreadable, times=FOR_EVER)
+    azure.script.next(RequestKind.VM_READ, meanwhile=unreadable, times=FOR_EVER)
     azure.world.evict("render-1")
     azure.run_until(at("10:32"))
     assert "UnreadableAnswer" in problems(azure)

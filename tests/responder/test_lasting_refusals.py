@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from localazure.virtual.wire import Door
+from localazure.virtual.wire import RequestKind
 from localazure.world.azure_errors import Refused
 from spot_responder.command_line import CommandLine
 from spot_responder.decisions.event_path import event_path
@@ -18,9 +18,9 @@ from spot_responder.decisions.recoveries import Notice, Outcome
 from spot_responder.intake.azure_errors import NO_TOKEN as NO_TOKEN_CODE
 from spot_responder.intake.azure_errors import FailureKind, no_token
 from spot_responder.intake.vms import VmId
-from spot_responder.operators.gather import look_at
+from spot_responder.operators.gather import gather_explanation
 from spot_responder.operators.views.dead_letters import QueueCounts
-from spot_responder.operators.views.open_recovery import open_case
+from spot_responder.operators.views.open_recovery import open_recovery
 from spot_responder.operators.views.problems import problems
 from tests.harness.makers import TEN, accepted, at, failure, recovery
 from tests.harness.stories import NO_TOKEN, notices, outcomes, preempted, refused, starts
@@ -43,7 +43,7 @@ def refused_always(new_azure: NewAzure, refusal: Refused) -> StoryAzure:
     """Evict a VM at ten, each start of which Azure refuses."""
     azure = new_azure(Policy(starts_per_hour=100))
     azure.add_vm(power_state="deallocated")
-    azure.script.next(Door.VM_START, refused(refusal), times=ALWAYS)
+    azure.script.next(RequestKind.VM_START, refused(refusal), times=ALWAYS)
     azure.put(preempted("render-1"))
     return azure
 
@@ -51,12 +51,12 @@ def refused_always(new_azure: NewAzure, refusal: Refused) -> StoryAzure:
 def explained(azure: StoryAzure) -> Explanation:
     """Explain the VM to an operator, now."""
     vm_id = VmId.parse(azure.world.machine("render-1").vm_id)
-    return azure.do(look_at(vm_id, azure.clients(), azure.settings, azure.now))
+    return azure.do(gather_explanation(vm_id, azure.ports(), azure.settings, azure.now))
 
 
 def problem(azure: StoryAzure) -> list[str]:
     """Give what status and page name as what somebody should mend."""
-    cases = [open_case(azure.recovery(), azure.now)]
+    cases = [open_recovery(azure.recovery(), azure.now)]
     path = event_path([], azure.now)
     return [each.what for each in problems(cases, (), QueueCounts(0, 0, 0), path, azure.now, CommandLine())]
 
@@ -180,7 +180,7 @@ def test_a_start_without_a_token_was_not_sent(new_azure: NewAzure) -> None:
     """Whoever gives tokens is out for a minute: no attempt is counted, and the VM is back within two."""
     azure = new_azure(Policy(starts_per_hour=2))
     vm = azure.add_vm(power_state="deallocated")
-    azure.script.next(Door.VM_START, NO_TOKEN, times=3)
+    azure.script.next(RequestKind.VM_START, NO_TOKEN, times=3)
     azure.put(preempted("render-1"))
     azure.run_until(at("10:01"))
     row = azure.recovery()
@@ -191,7 +191,7 @@ def test_a_start_without_a_token_was_not_sent(new_azure: NewAzure) -> None:
     assert "no response from the IMDS endpoint" in row.reason
     said = explained(azure)
     assert said.tried[0].startswith("one that was not sent, for there was no token: ManagedIdentityCredential")
-    assert "our own start request" not in [told.what for told in said.told]
+    assert "our own start request" not in [told.what for told in said.evidence]
     assert "Azure said" not in said.tried[0]
     assert "the app has no login" in said.advice[0]
     azure.run_until(at("10:03"))
@@ -204,7 +204,7 @@ def test_a_login_that_is_gone_is_told_and_tried_ever_later(new_azure: NewAzure) 
     """For a day nobody gives a token for starts: told after half an hour, and tried once an hour at last."""
     azure = new_azure()
     azure.add_vm(power_state="deallocated")
-    azure.script.next(Door.VM_START, NO_TOKEN, times=ALWAYS)
+    azure.script.next(RequestKind.VM_START, NO_TOKEN, times=ALWAYS)
     azure.put(preempted("render-1"))
     azure.run_until(at("10:29"))
     assert notices(azure) == ["render-1 opened"]
@@ -221,7 +221,7 @@ def test_a_look_without_a_token_comes_back_soon_and_no_hint_is_let_go(
     azure = new_azure(sweep_every=timedelta(days=9))
     vm = azure.add_vm()
     azure.world.eviction_annotations = ()
-    azure.script.next(Door.GRAPH, NO_TOKEN)
+    azure.script.next(RequestKind.GRAPH, NO_TOKEN)
     azure.world.evict("render-1")
     azure.run_until(at("10:05"))
     assert vm.power_state == "running"

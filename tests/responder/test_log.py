@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spot_responder.decisions.event_path import EventPath, EventPathStanding, event_path
+from spot_responder.decisions.event_path import EventPath, EventPathState, event_path
 from spot_responder.decisions.pools import Pool, pool_of
 from spot_responder.decisions.recoveries import Outcome
 from spot_responder.decisions.situations import Close, Ignore, Start, Wait
@@ -26,13 +26,13 @@ from spot_responder.responder.log import (
     LOG,
     log_decision,
     log_not_ours,
-    log_put_back,
+    log_outcome_not_published,
+    log_requeued,
     log_start_accepted,
     log_start_failed,
     log_start_refused,
     log_sweep,
     log_unreadable,
-    log_untold,
 )
 from tests.harness.makers import TEN, VM_ID, accepted, asking, at, evicted, failure, recovery, situation, spot_vm
 
@@ -95,7 +95,7 @@ def test_a_start_is_told_with_all_it_rests_on() -> None:
 
 
 def test_a_wait_is_told_with_its_end_and_the_refusal_behind_it() -> None:
-    """And with the case that it belongs to."""
+    """And with the recovery that it belongs to."""
     given_ = situation(evicted(), spot_vm(), accepted())
     _, fields = logged(
         lambda: log_decision(given_, Wait(at("10:04"), "no capacity", NO_CAPACITY), at("10:04"), dry_run=False)
@@ -154,10 +154,10 @@ def test_what_azure_answered_to_a_start_is_told() -> None:
 
 
 def test_the_other_lines_say_what_happened_and_what_to_do() -> None:
-    """A signal put back, an event of somebody else, rubbish, a sweep, an outcome that nobody was told."""
-    assert logged(lambda: log_put_back(evicted(), "throttled")) == (
+    """A signal requeued, an event of somebody else, rubbish, a sweep, an outcome that nobody was told."""
+    assert logged(lambda: log_requeued(evicted(), "throttled")) == (
         "WARNING",
-        {"event": "put back", **ABOUT, "reason": "throttled"},
+        {"event": "requeued", **ABOUT, "reason": "throttled"},
     )
     assert logged(lambda: log_not_ours("a disk")) == ("INFO", {"event": "not ours", "reason": "a disk"})
     level, fields = logged(lambda: log_unreadable("not JSON"))
@@ -165,11 +165,13 @@ def test_the_other_lines_say_what_happened_and_what_to_do() -> None:
     assert "signals-poison" in fields["what_to_do"]
     assert "read-event" in fields["what_to_do"]
     counts = {"found": 2, "overdue": 1, "busy": 0, "opened_by_sweep": 1, "opened_by_events": 4}
-    path = EventPath(EventPathStanding.WORKS, 4, 1, TEN, at("09:00"))
+    path = EventPath(EventPathState.WORKS, 4, 1, TEN, at("09:00"))
     assert logged(lambda: log_sweep(2, 1, 0, path)) == ("INFO", {"event": "sweep"} | counts)
 
-    level, fields = logged(lambda: log_untold(recovery().closed(Outcome.GONE, at("10:01"), "gone"), "denied"))
-    assert (level, fields["event"], fields["vm"]) == ("ERROR", "untold", str(VM_ID))
+    level, fields = logged(
+        lambda: log_outcome_not_published(recovery().closed(Outcome.GONE, at("10:01"), "gone"), "denied")
+    )
+    assert (level, fields["event"], fields["vm"]) == ("ERROR", "outcome not published", str(VM_ID))
     assert fields["reason"].startswith("the outcome gone was not published: denied; check OUTCOMES_TOPIC_ENDPOINT")
 
 
@@ -184,10 +186,10 @@ def test_whatever_a_text_holds_it_stays_one_line_of_json(text: str) -> None:
     writes: tuple[Callable[[], None], ...] = (
         lambda: log_decision(given_, Wait(at("10:04"), text, refusal), at("10:04"), dry_run=False),
         lambda: log_start_refused(given_.signal, replace(asking(), reason=text), refusal),
-        lambda: log_put_back(given_.signal, text),
+        lambda: log_requeued(given_.signal, text),
         lambda: log_not_ours(text),
         lambda: log_unreadable(text),
-        lambda: log_untold(recovery(), text),
+        lambda: log_outcome_not_published(recovery(), text),
     )
     for write in writes:
         with listening() as stream:
@@ -208,7 +210,9 @@ def test_the_address_of_an_operation_is_in_no_line() -> None:
         )
         log_start_accepted(evicted(), case)
         log_start_failed(evicted(), case, refusal)
-        log_untold(case.closed(Outcome.RESTORED, at("10:01") + timedelta(minutes=1), "runs"), refusal.message)
+        log_outcome_not_published(
+            case.closed(Outcome.RESTORED, at("10:01") + timedelta(minutes=1), "runs"), refusal.message
+        )
     assert len(stream.getvalue().splitlines()) == 4
     assert "SIGNED" not in stream.getvalue()
 
@@ -220,7 +224,7 @@ def test_nothing_of_the_caller_is_in_a_line(name: str) -> None:
     assert isinstance(read, Signal)
     with listening() as stream:
         log_decision(situation(read, replace(spot_vm(), vm_id=read.vm_id)), Ignore("it runs"), at("10:01"))
-        log_put_back(read, "throttled")
+        log_requeued(read, "throttled")
     text = stream.getvalue()
     assert str(read.vm_id) in text
     assert not [word for word in ("192.0.2.77", "Made Up", "44444444", "claims") if word in text]

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from localazure.virtual.wire import Door
+from localazure.virtual.wire import RequestKind
 from localazure.world.azure_errors import Refused
 from spot_responder.decisions.recoveries import Outcome
 from spot_responder.intake.vms import VmId
-from spot_responder.operators.gather import look_at
+from spot_responder.operators.gather import gather_explanation
 from tests.harness.makers import at
 from tests.harness.stories import NO_ANSWER, notices, outcomes, refused, starts
 
 if TYPE_CHECKING:
-    from localazure.virtual.wire import Passage
+    from localazure.virtual.wire import Fate
     from tests.harness.stories import NewAzure
 
 FOR_EVER = 10**6
-WHATEVER: dict[str, Passage] = {
+WHATEVER: dict[str, Fate] = {
     "expired": refused(Refused(404, "NotFound", "The operation was not found.")),
     "denied": refused(Refused(403, "AuthorizationFailed", "No authorization to perform the action.")),
     "no token taken": refused(Refused(401, "InvalidAuthenticationToken", "The access token is invalid.")),
@@ -40,10 +40,10 @@ def test_whatever_answers_at_the_address_a_vm_whose_start_failed_is_started_agai
     azure = new_azure(sweep_every=timedelta(days=1))
     vm = azure.add_vm()
     azure.world.fail_next_start("render-1", "AllocationFailed", "Allocation failed.")
-    azure.script.next(Door.OPERATION_READ, WHATEVER[answers], times=FOR_EVER)
+    azure.script.next(RequestKind.OPERATION_READ, WHATEVER[answers], times=FOR_EVER)
     azure.world.evict("render-1")
     azure.run_until(at("10:05"))
-    explained = azure.do(look_at(VmId.parse(vm.vm_id), azure.clients(), azure.settings, azure.now))
+    explained = azure.do(gather_explanation(VmId.parse(vm.vm_id), azure.ports(), azure.settings, azure.now))
     assert "in an unknown state" in explained.headline
     azure.run_until(at("10:15"))
     assert vm.power_state == "running"
@@ -58,7 +58,7 @@ def test_a_failure_that_is_told_at_location_closes_the_pool(new_azure: NewAzure)
     azure.add_vm()
     azure.world.fail_next_start("render-1", "AllocationFailed", "Allocation failed.")
     failed = refused(Refused(409, "AllocationFailed", "Allocation failed."))
-    azure.script.next(Door.OPERATION_READ, failed)
+    azure.script.next(RequestKind.OPERATION_READ, failed)
     azure.world.evict("render-1")
     azure.run_until(at("10:01:30"))
     assert "no capacity for standard_d2s_v5 in westeurope (AllocationFailed)" in azure.recovery().reason
@@ -74,8 +74,8 @@ def test_a_vm_whose_accepted_starts_never_show_anything_needs_somebody(new_azure
     def fail() -> None:
         azure.world.fail_next_start("render-1", "AllocationFailed", "Allocation failed.")
 
-    azure.script.next(Door.VM_START, meanwhile=fail, times=FOR_EVER)
-    azure.script.next(Door.OPERATION_READ, WHATEVER["expired"], times=FOR_EVER)
+    azure.script.next(RequestKind.VM_START, meanwhile=fail, times=FOR_EVER)
+    azure.script.next(RequestKind.OPERATION_READ, WHATEVER["expired"], times=FOR_EVER)
     azure.world.evict("render-1")
     azure.run_until(at("10:45"))
     assert len(starts(azure)) == 4
@@ -92,7 +92,7 @@ def test_rubbish_that_cannot_even_be_unpacked_ends_no_look(new_azure: NewAzure) 
     azure = new_azure(sweep_every=timedelta(days=1))
     vm = azure.add_vm()
     azure.world.fail_next_start("render-1", "AllocationFailed", "Allocation failed.")
-    azure.script.next(Door.OPERATION_READ, meanwhile=unreadable, times=FOR_EVER)
+    azure.script.next(RequestKind.OPERATION_READ, meanwhile=unreadable, times=FOR_EVER)
     azure.world.evict("render-1")
     azure.run_until(at("10:15"))
     assert vm.power_state == "running"
@@ -108,6 +108,6 @@ def test_an_explanation_sees_a_failure_that_the_app_has_not_seen_yet(new_azure: 
     azure.run_until(at("10:00:20"))
     azure.app.clear_messages()
     azure.run_until(at("10:01:30"))
-    explained = azure.do(look_at(VmId.parse(vm.vm_id), azure.clients(), azure.settings, azure.now))
+    explained = azure.do(gather_explanation(VmId.parse(vm.vm_id), azure.ports(), azure.settings, azure.now))
     assert explained.needs_you
     assert "QuotaExceeded" in str(explained.tried)

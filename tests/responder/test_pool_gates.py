@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from localazure.virtual.wire import Door, Passage
+from localazure.virtual.wire import Fate, RequestKind
 from localazure.world.azure_errors import Refused
 from spot_responder.decisions.pools import FIRST_STARTS, Admitted, Pool, ask, pool_of
 from spot_responder.responder.pool_gates import GATE_TRIES, Gates
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from tests.harness.stories import NewAzure, StoryAzure
 
 POOL_ID = pool_of(spot_vm())
-A_WHILE = Passage(0.05)
+A_WHILE = Fate(0.05)
 UNAVAILABLE = refused(Refused(503, "ServerBusy", "The server is busy."))
-DOORS = (Door.ROW_READ, Door.ROW_WRITE)
+DOORS = (RequestKind.ROW_READ, RequestKind.ROW_WRITE)
 
 
 def may_start(name: str) -> Question[bool]:
@@ -51,37 +51,37 @@ async def all_of(asking: list[Coroutine[None, None, bool]]) -> list[bool | BaseE
     return await asyncio.gather(*asking, return_exceptions=True)
 
 
-def requests(azure: StoryAzure) -> Counter[Door]:
+def requests(azure: StoryAzure) -> Counter[RequestKind]:
     """Count the requests to the tables from now on; each takes a while."""
-    counted: Counter[Door] = Counter()
-    for door in DOORS:
-        azure.script.next(door, A_WHILE, times=10_000, meanwhile=partial(counted.update, [door]))
+    counted: Counter[RequestKind] = Counter()
+    for request_kind in DOORS:
+        azure.script.next(request_kind, A_WHILE, times=10_000, meanwhile=partial(counted.update, [request_kind]))
     return counted
 
 
 def test_who_asks_at_once_shares_a_read_and_a_write(new_azure: NewAzure) -> None:
     """Ten more than may start ask within one moment: the first in line opens the gate, all others share the next."""
     azure = new_azure()
-    gates, counted = Gates(azure.clients().store), requests(azure)
+    gates, counted = Gates(azure.ports().store), requests(azure)
     asked = [gates.ask(POOL_ID, may_start(f"vm-{number}")) for number in range(FIRST_STARTS + 10)]
     assert azure.do(all_of(asked)) == [True] * FIRST_STARTS + [False] * 10
-    assert counted[Door.ROW_READ] <= 2
-    assert counted[Door.ROW_WRITE] <= 2
+    assert counted[RequestKind.ROW_READ] <= 2
+    assert counted[RequestKind.ROW_WRITE] <= 2
 
 
 def test_a_gate_that_nobody_changes_is_not_written(new_azure: NewAzure) -> None:
     """Looking costs a read."""
     azure = new_azure()
-    gates, counted = Gates(azure.clients().store), requests(azure)
+    gates, counted = Gates(azure.ports().store), requests(azure)
     assert azure.do(gates.ask(POOL_ID, lambda pool: (pool, None))) == Pool(POOL_ID)
-    assert counted == {Door.ROW_READ: 1}
+    assert counted == {RequestKind.ROW_READ: 1}
 
 
 def test_what_another_instance_changed_meanwhile_is_asked_anew(new_azure: NewAzure) -> None:
     """Two instances ask for the last places at the same moment: no place is given twice."""
     azure = new_azure()
     requests(azure)
-    here, there = Gates(azure.clients().store), Gates(azure.clients().store)
+    here, there = Gates(azure.ports().store), Gates(azure.ports().store)
     asked = [
         gates.ask(POOL_ID, may_start(f"vm-{number}-{name}"))
         for number in range(FIRST_STARTS)
@@ -93,7 +93,7 @@ def test_what_another_instance_changed_meanwhile_is_asked_anew(new_azure: NewAzu
 def test_one_odd_vm_does_not_stop_the_others(new_azure: NewAzure) -> None:
     """Its question fails, and only its own."""
     azure = new_azure()
-    gates = Gates(azure.clients().store)
+    gates = Gates(azure.ports().store)
     answers = azure.do(all_of([gates.ask(POOL_ID, each) for each in (may_start("a"), is_odd, may_start("b"))]))
     assert [str(answer) for answer in answers] == ["True", "this VM is odd", "True"]
 
@@ -101,8 +101,8 @@ def test_one_odd_vm_does_not_stop_the_others(new_azure: NewAzure) -> None:
 def test_each_who_asked_hears_that_the_tables_are_out_and_the_next_one_is_answered(new_azure: NewAzure) -> None:
     """Out for one request, then back."""
     azure = new_azure()
-    gates = Gates(azure.clients().store)
-    azure.script.next(Door.ROW_READ, UNAVAILABLE, about="pools/")
+    gates = Gates(azure.ports().store)
+    azure.script.next(RequestKind.ROW_READ, UNAVAILABLE, about="pools/")
     answers = azure.do(all_of([gates.ask(POOL_ID, may_start(name)) for name in "ab"]))
     assert [type(answer) for answer in answers] == [StoreFailedError, StoreFailedError]
     assert azure.do(gates.ask(POOL_ID, may_start("a")))
@@ -111,9 +111,11 @@ def test_each_who_asked_hears_that_the_tables_are_out_and_the_next_one_is_answer
 def test_a_gate_that_never_holds_still_is_told(new_azure: NewAzure) -> None:
     """Others write it before each of our saves: the message comes back, and nothing was started on a guess."""
     azure = new_azure()
-    gates = Gates(azure.clients().store)
+    gates = Gates(azure.ports().store)
     azure.do(gates.ask(POOL_ID, may_start("first")))
-    azure.script.next(Door.ROW_WRITE, about="pools/", times=GATE_TRIES, meanwhile=lambda: touch(azure.storage.pools))
+    azure.script.next(
+        RequestKind.ROW_WRITE, about="pools/", times=GATE_TRIES, meanwhile=lambda: touch(azure.storage.pools)
+    )
     with pytest.raises(ChangedMeanwhileError, match="changed 20 times"):
         azure.do(gates.ask(POOL_ID, may_start("a")))
     assert azure.do(gates.ask(POOL_ID, may_start("a")))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from localazure.virtual.wire import Door
+from localazure.virtual.wire import RequestKind
 from localazure.world.happenings import Annotated, AvailabilityChanged
 from spot_responder.decisions.policy import Policy, RestartWhen
 from spot_responder.decisions.recoveries import Outcome
@@ -278,7 +278,7 @@ def test_who_is_evicted_into_a_closed_pool_waits_there_and_costs_no_look(new_azu
     looks: Counter[str] = Counter()
     for each in (vm, other):
         about = each.vm_id
-        azure.script.next(Door.VM_READ, about=about, times=1000, meanwhile=partial(looks.update, [each.name]))
+        azure.script.next(RequestKind.VM_READ, about=about, times=1000, meanwhile=partial(looks.update, [each.name]))
         azure.world.evict(each.name)
     azure.run_until(at("10:01:05"))
     assert not looks
@@ -290,7 +290,7 @@ def test_who_is_evicted_into_a_closed_pool_waits_there_and_costs_no_look(new_azu
 
 
 def test_a_vm_that_its_scale_set_restores_is_not_waited_for_in_a_closed_pool(new_azure: NewAzure) -> None:
-    """It is tagged, and evicted where another was just refused: ARM is not asked about it, and no case is opened."""
+    """Tagged, and evicted where another was just refused: ARM is not asked about it, and no recovery is opened."""
     azure = new_azure()
     azure.add_vm("first")
     vm = azure.add_vm("of-the-farm", scale_set_id=azure.world.add_scale_set("farm", restore_policy=True))
@@ -298,7 +298,9 @@ def test_a_vm_that_its_scale_set_restores_is_not_waited_for_in_a_closed_pool(new
     azure.world.evict("first")
     azure.run_until(at("10:01"))
     looks: list[str] = []
-    azure.script.next(Door.VM_READ, about=vm.vm_id, times=1000, meanwhile=lambda: looks.append(f"{azure.now:%H:%M}"))
+    azure.script.next(
+        RequestKind.VM_READ, about=vm.vm_id, times=1000, meanwhile=lambda: looks.append(f"{azure.now:%H:%M}")
+    )
     azure.world.evict("of-the-farm")
     azure.run_until(at("11:00"))
     assert (starts(azure, "of-the-farm"), looks) == ([], [])
@@ -306,7 +308,7 @@ def test_a_vm_that_its_scale_set_restores_is_not_waited_for_in_a_closed_pool(new
 
 
 def test_news_of_what_we_saw_ourselves_costs_no_look(new_azure: NewAzure) -> None:
-    """The event that it runs comes a minute after the look that closed its case; a later start by others is news."""
+    """That it runs is told a minute after the look that closed its recovery; a later start by others is news."""
     azure = new_azure()
     vm = azure.add_vm()
     azure.script.lost = lambda happening: isinstance(happening, AvailabilityChanged)
@@ -315,7 +317,7 @@ def test_news_of_what_we_saw_ourselves_costs_no_look(new_azure: NewAzure) -> Non
     assert outcomes(azure) == [Outcome.RESTORED]
     closed_at = azure.recovery().closed_at or azure.now
     looks: list[str] = []
-    azure.script.next(Door.VM_READ, times=1000, meanwhile=lambda: looks.append(f"{azure.now:%H:%M}"))
+    azure.script.next(RequestKind.VM_READ, times=1000, meanwhile=lambda: looks.append(f"{azure.now:%H:%M}"))
     for occurred_at in (closed_at, closed_at + MOMENT):
         azure.tell(AvailabilityChanged(vm.vm_id, occurred_at, "Unavailable", "Available"))
         azure.run_until(azure.now + timedelta(minutes=1))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from localazure.virtual.app import TRY_AGAIN
-from localazure.virtual.wire import Door
+from localazure.virtual.wire import RequestKind
 from localazure.world.azure_errors import Refused
 from localazure.world.happenings import ActionSucceeded, Annotated
 from localazure.world.state import Durations
@@ -36,7 +36,7 @@ from tests.harness.stories import (
 )
 
 if TYPE_CHECKING:
-    from localazure.virtual.wire import Passage
+    from localazure.virtual.wire import Fate
     from tests.harness.stories import NewAzure
 
 MINUTE = timedelta(minutes=1)
@@ -52,7 +52,7 @@ def test_a_crash_between_request_and_answer_is_noticed_and_nothing_is_started_tw
     """We die after Azure took the request: the follow-up put before it finds the VM running."""
     azure = new_azure()
     vm = azure.add_vm()
-    azure.script.next(Door.VM_START, DEATH_AFTER)
+    azure.script.next(RequestKind.VM_START, DEATH_AFTER)
     azure.world.evict("render-1")
     azure.run_until(at("10:05"))
     assert vm.power_state == "running"
@@ -64,7 +64,7 @@ def test_the_follow_up_put_before_a_start_finds_out_what_came_of_it(new_azure: N
     """We die after Azure took the request, and every event of the start is lost: told all the same, in two minutes."""
     azure = new_azure()
     azure.add_vm()
-    azure.script.next(Door.VM_START, DEATH_AFTER)
+    azure.script.next(RequestKind.VM_START, DEATH_AFTER)
     azure.world.evict("render-1")
     azure.run_until(at("10:00:10"))
     azure.script.lost = lambda _: True
@@ -87,7 +87,7 @@ def test_the_follow_up_put_before_a_start_finds_out_what_came_of_it(new_azure: N
 )
 @pytest.mark.parametrize("second", [2, 7, 12, 20, 35, 50])
 def test_a_crash_around_any_message_we_put_brings_the_message_again_and_needs_no_sweep(
-    crash: Passage, over_at: str, second: int, new_azure: NewAzure
+    crash: Fate, over_at: str, second: int, new_azure: NewAzure
 ) -> None:
     """We fail or die before or after a follow-up is put: the message that we were at comes back, and all goes on."""
     slow = Durations(deallocation=timedelta(seconds=40))
@@ -96,7 +96,7 @@ def test_a_crash_around_any_message_we_put_brings_the_message_again_and_needs_no
     azure.world.refuse_next_start("render-1", "SkuNotAvailable", "not available")
     azure.world.evict("render-1")
     azure.run_until(TEN + timedelta(seconds=second))
-    azure.script.next(Door.QUEUE_PUT, crash)
+    azure.script.next(RequestKind.QUEUE_PUT, crash)
     azure.run_until(at(over_at))
     assert vm.power_state == "running"
     assert len(starts(azure)) == 2
@@ -124,7 +124,7 @@ def test_a_start_that_is_never_answered_may_have_been_taken(new_azure: NewAzure)
     """The network drops Azure's answer: nothing is asked for again before two minutes, and then it runs."""
     azure = new_azure()
     azure.add_vm()
-    azure.script.next(Door.VM_START, NO_ANSWER)
+    azure.script.next(RequestKind.VM_START, NO_ANSWER)
     azure.world.evict("render-1")
     azure.run_until(at("10:00:20"))
     attempt = azure.recovery().attempt_under_way
@@ -144,7 +144,7 @@ def test_an_answer_that_comes_after_the_case_was_closed_changes_nothing(new_azur
         closed = azure.recovery().closed(Outcome.OPTED_OUT, azure.now, "by another worker")
         azure.storage.recoveries.write(recovery_row(closed.in_the_history()))
 
-    azure.script.next(Door.VM_START, meanwhile=close)
+    azure.script.next(RequestKind.VM_START, meanwhile=close)
     azure.handle(preempted("render-1"))
     assert len(starts(azure)) == 1
     assert azure.recovery().outcome is Outcome.OPTED_OUT
@@ -169,7 +169,7 @@ def test_an_outcome_is_told_though_we_die_before_telling_it(new_azure: NewAzure)
     """The row is closed, and we die: the next sweep writes the history and publishes, once."""
     azure = new_azure()
     azure.add_vm()
-    azure.script.next(Door.ROW_WRITE, DEATH_BEFORE, about="history/")
+    azure.script.next(RequestKind.ROW_WRITE, DEATH_BEFORE, about="history/")
     azure.world.evict("render-1")
     azure.run_until(at("10:05"))
     assert azure.history == []
@@ -223,12 +223,12 @@ def test_a_stop_told_in_a_dry_run_counts_afterwards(new_azure: NewAzure) -> None
 
 
 def test_an_eviction_without_a_time_keeps_the_time_of_its_first_arrival(new_azure: NewAzure) -> None:
-    """It is put back while Azure throttles; its owner stops the VM meanwhile; the eviction is no newer than that."""
+    """It is requeued while Azure throttles; its owner stops the VM meanwhile; the eviction is no newer than that."""
     azure = new_azure()
     azure.add_vm(power_state="deallocated")
     event = preempted("render-1")
     del event["time"], event["data"]["resourceInfo"]["properties"]["occurredTime"]  # type: ignore[index]
-    azure.script.next(Door.GRAPH, refused(throttled("00:02:00")))
+    azure.script.next(RequestKind.GRAPH, refused(throttled("00:02:00")))
     azure.handle(event)
     azure.world.stop_by_owner("render-1")
     azure.run_until(at("11:00"))
@@ -239,7 +239,7 @@ def test_finds_of_the_sweep_do_not_pile_up_while_azure_throttles(new_azure: NewA
     """Resource Graph refuses every look for a day: each sweep raises its hand anew, and the queue stays short."""
     azure = new_azure()
     azure.add_vm(power_state="deallocated")
-    azure.script.next(Door.VM_READ, refused(Refused(429, "RateLimiting", "Too many requests.")), times=10_000)
+    azure.script.next(RequestKind.VM_READ, refused(Refused(429, "RateLimiting", "Too many requests.")), times=10_000)
     azure.run_until(at("14:05"))
     assert len(azure.messages) <= 1
 
@@ -273,7 +273,7 @@ def test_a_vm_of_the_same_name_that_is_made_anew_knows_nothing_of_the_old_ones_o
 
 
 def test_a_lost_follow_up_is_replaced_by_the_sweep(new_azure: NewAzure) -> None:
-    """No capacity, and the queue loses the follow-up: the next sweeps raise a hand."""
+    """No capacity, and the queue loses the follow-up: the next sweeps put a find."""
     azure = new_azure()
     vm = azure.add_vm()
     azure.world.refuse_next_start("render-1", "AllocationFailed", "none")
@@ -288,7 +288,7 @@ def test_evidence_told_while_we_ask_does_not_cost_us_the_answer(new_azure: NewAz
     """Between request and answer another worker adds evidence to the row: the answer is recorded all the same."""
     azure = new_azure()
     azure.add_vm()
-    azure.script.next(Door.VM_START, meanwhile=lambda: touch(azure.storage.recoveries))
+    azure.script.next(RequestKind.VM_START, meanwhile=lambda: touch(azure.storage.recoveries))
     azure.world.evict("render-1")
     azure.world.set_capacity(azure.pool_key(), 0)
     azure.run_until(at("10:01"))
@@ -338,10 +338,10 @@ def test_a_clock_that_is_wrong_by_minutes_turns_no_stop_into_an_eviction(minutes
 
 
 def test_a_look_that_azure_throttles_is_taken_later_and_nothing_is_lost(new_azure: NewAzure) -> None:
-    """Resource Graph says 429, come back in 40 s: the signal is put back for so long."""
+    """Resource Graph says 429, come back in 40 s: the signal is requeued for so long."""
     azure = new_azure()
     azure.add_vm(power_state="deallocated")
-    azure.script.next(Door.GRAPH, refused(throttled("00:00:40")))
+    azure.script.next(RequestKind.GRAPH, refused(throttled("00:00:40")))
     azure.put(preempted("render-1"))
     azure.run_until(at("10:05"))
     assert starts(azure) == ["10:00:40"]
@@ -353,7 +353,7 @@ def test_a_look_that_our_own_pace_holds_up_is_a_matter_of_seconds(new_azure: New
     names = [f"vm-{number}" for number in range(20)]
     quota = {"x-ms-user-quota-remaining": "0", "x-ms-user-quota-resets-after": "00:00:05"}
     throttled = refused(Refused(429, "RateLimiting", "Too many requests.", quota))
-    azure.script.next(Door.GRAPH, throttled, times=4)
+    azure.script.next(RequestKind.GRAPH, throttled, times=4)
     for name in names:
         azure.add_vm(name)
         azure.world.evict(name)
@@ -363,10 +363,10 @@ def test_a_look_that_our_own_pace_holds_up_is_a_matter_of_seconds(new_azure: New
 
 
 def test_a_look_that_gets_no_answer_is_taken_again_each_time_later(new_azure: NewAzure) -> None:
-    """ARM does not answer within 30 s, twice: the signal is put back for a minute and a half, then for three."""
+    """ARM does not answer within 30 s, twice: the signal is requeued for a minute and a half, then for three."""
     azure = new_azure()
     azure.add_vm(power_state="deallocated")
-    azure.script.next(Door.VM_READ, NO_ANSWER, times=2)
+    azure.script.next(RequestKind.VM_READ, NO_ANSWER, times=2)
     azure.put(preempted("render-1"))
     azure.run_until(at("10:06"))
     assert starts(azure) == ["10:05:30"]
@@ -379,7 +379,7 @@ def test_a_look_that_azure_denies_is_told_and_the_sweep_finds_the_vm_when_it_is_
     """The role is missing at 10:00: one line says what to do; it is there at 10:15, and the sweep's find is started."""
     azure = new_azure()
     azure.add_vm(power_state="deallocated")
-    azure.script.next(Door.VM_READ, refused(DENIED))
+    azure.script.next(RequestKind.VM_READ, refused(DENIED))
     azure.put(preempted("render-1"))
     azure.run_until(at("10:14"))
     (message,) = azure.messages
@@ -392,13 +392,13 @@ def test_a_look_that_azure_denies_is_told_and_the_sweep_finds_the_vm_when_it_is_
 
 
 def test_an_open_case_that_we_may_not_look_at_any_more_waits_slowly(new_azure: NewAzure) -> None:
-    """The role is taken away while we wait for capacity, and given back within the hour: the case goes on by itself."""
+    """The role is taken away while we wait for capacity, and given back within the hour: it goes on by itself."""
     azure = new_azure()
     vm = azure.add_vm()
     azure.world.refuse_next_start("render-1", "SkuNotAvailable", "not available")
     azure.world.evict("render-1")
     azure.run_until(at("10:00:30"))
-    azure.script.next(Door.VM_READ, refused(DENIED))
+    azure.script.next(RequestKind.VM_READ, refused(DENIED))
     azure.run_until(at("11:05"))
     assert vm.power_state == "running"
     assert len(starts(azure)) == 2
@@ -425,7 +425,7 @@ def test_an_outcome_that_cannot_be_told_keeps_no_case_open(
     """The topic is gone: the recovery closes, the history has it, and the log says what to check."""
     azure = new_azure()
     azure.add_vm()
-    azure.script.next(Door.OUTCOME, refused(Refused(404, "ResourceNotFound", "There is no such topic.")))
+    azure.script.next(RequestKind.OUTCOME, refused(Refused(404, "ResourceNotFound", "There is no such topic.")))
     azure.world.evict("render-1")
     azure.run_until(at("10:05"))
     assert azure.recovery().outcome is Outcome.RESTORED
@@ -438,7 +438,9 @@ def test_a_row_that_never_holds_still_brings_the_message_back(new_azure: NewAzur
     azure = new_azure()
     vm = azure.add_vm(power_state="deallocated")
     azure.handle(preempted("render-1") | {"type": "SpotResponder.SweepFound", "data": {"vmId": vm.vm_id}})
-    azure.script.next(Door.ROW_WRITE, about="recoveries/", times=5, meanwhile=lambda: touch(azure.storage.recoveries))
+    azure.script.next(
+        RequestKind.ROW_WRITE, about="recoveries/", times=5, meanwhile=lambda: touch(azure.storage.recoveries)
+    )
     azure.handle(preempted("render-1"))
     # Each look waits for its turn at Resource Graph.
     azure.run_until(azure.now + timedelta(seconds=10))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from localazure.virtual.wire import Door, Passage
+from localazure.virtual.wire import Fate, RequestKind
 from localazure.world.azure_errors import Refused
 from localazure.world.happenings import ActionSucceeded, AvailabilityChanged
 from localazure.world.vm_lifecycle import DEALLOCATE
@@ -98,16 +98,20 @@ def test_a_start_whose_look_grew_old_is_not_sent(new_azure: NewAzure) -> None:
     """Storage takes 31 s between look and start, and its owner takes the tag off meanwhile: obeyed."""
     azure = new_azure()
     azure.add_vm(power_state="deallocated")
-    slow = Passage(31.0)
-    azure.script.next(Door.ROW_WRITE, slow, about="recoveries/", meanwhile=lambda: azure.world.retag("render-1", {}))
+    slow = Fate(31.0)
+    azure.script.next(
+        RequestKind.ROW_WRITE, slow, about="recoveries/", meanwhile=lambda: azure.world.retag("render-1", {})
+    )
     azure.put(preempted("render-1"))
     azure.run_until(at("10:10"))
     assert starts(azure) == []
     assert outcomes(azure) == [Outcome.OPTED_OUT]
 
 
-@pytest.mark.parametrize("door", [Door.GRAPH, Door.VM_READ])
-def test_a_stop_that_could_not_be_looked_into_at_first_comes_before_a_start(door: Door, new_azure: NewAzure) -> None:
+@pytest.mark.parametrize("request_kind", [RequestKind.GRAPH, RequestKind.VM_READ])
+def test_a_stop_that_could_not_be_looked_into_at_first_comes_before_a_start(
+    request_kind: RequestKind, new_azure: NewAzure
+) -> None:
     """Its owner stopped it; the look fails once, and then health tells that it is down: he is heard in time."""
     azure = new_azure()
     machine = azure.add_vm()
@@ -115,7 +119,7 @@ def test_a_stop_that_could_not_be_looked_into_at_first_comes_before_a_start(door
     azure.script.lost = lambda happening: not isinstance(happening, ActionSucceeded)
     azure.world.stop_by_owner("render-1")
     azure.run_until(at("10:00:12"))
-    azure.script.next(door, UNAVAILABLE)
+    azure.script.next(request_kind, UNAVAILABLE)
     azure.run_until(at("10:00:20"))
     azure.tell(AvailabilityChanged(machine.vm_id, azure.now, "Available", "Unavailable"))
     azure.run_until(at("10:30"))
@@ -132,7 +136,7 @@ def test_a_stop_is_noted_where_it_cannot_be_looked_into(new_azure: NewAzure) -> 
     before = starts(azure)
     azure.script.lost = lambda happening: not isinstance(happening, ActionSucceeded)
     azure.script.lag = timedelta(hours=2)
-    azure.script.next(Door.GRAPH, UNAVAILABLE)
+    azure.script.next(RequestKind.GRAPH, UNAVAILABLE)
     azure.world.stop_by_owner("render-1")
     azure.run_until(azure.now + timedelta(seconds=3))
     assert azure.recovery().evidence.owner_stopped_at is not None
@@ -145,7 +149,7 @@ def test_a_start_that_was_withdrawn_is_sent_after_the_next_look(new_azure: NewAz
     """Storage takes 31 s once: the second look is young enough, and one start is counted."""
     azure = new_azure()
     azure.add_vm(power_state="deallocated")
-    azure.script.next(Door.ROW_WRITE, Passage(31.0), about="recoveries/")
+    azure.script.next(RequestKind.ROW_WRITE, Fate(31.0), about="recoveries/")
     azure.put(preempted("render-1"))
     azure.run_until(at("10:10"))
     assert len(starts(azure)) == 1
@@ -159,7 +163,7 @@ def test_an_owners_stop_that_we_may_not_look_into_is_kept(new_azure: NewAzure) -
     azure.world.set_capacity(azure.pool_key(), 0)
     azure.world.evict("render-1")
     azure.run_until(at("10:20"))
-    azure.script.next(Door.VM_READ, refused(DENIED), times=ALWAYS)
+    azure.script.next(RequestKind.VM_READ, refused(DENIED), times=ALWAYS)
     azure.world.stop_by_owner("render-1")
     azure.run_until(at("10:50"))
     azure.script.forget()
@@ -176,7 +180,7 @@ def test_a_stop_that_we_may_never_look_into_is_let_go_after_a_day(
     """The right is missing for good: the message comes back each hour, and on the second day no more."""
     azure = new_azure(sweep_every=10 * DAY)
     azure.add_vm(power_state="deallocated")
-    azure.script.next(Door.VM_READ, refused(DENIED), times=ALWAYS)
+    azure.script.next(RequestKind.VM_READ, refused(DENIED), times=ALWAYS)
     azure.tell(ActionSucceeded(azure.world.machine("render-1").vm_id, TEN, DEALLOCATE, "owner@example.com"))
     azure.run_until(TEN + timedelta(hours=23))
     assert len(azure.messages) == 1
@@ -193,8 +197,8 @@ def test_no_mixture_of_failures_gets_a_vm_asked_for_more_often_than_its_budget(n
     azure = new_azure()
     azure.add_vm(power_state="deallocated")
     for _ in range(100):
-        azure.script.next(Door.VM_START, refused(Refused(409, "AnotherOperationInProgress", "no")))
-        azure.script.next(Door.VM_START, refused(Refused(500, "NeverSeenBefore", "no")))
+        azure.script.next(RequestKind.VM_START, refused(Refused(409, "AnotherOperationInProgress", "no")))
+        azure.script.next(RequestKind.VM_START, refused(Refused(500, "NeverSeenBefore", "no")))
     azure.put(preempted("render-1"))
     azure.run_until(at("10:55"))
     assert azure.recovery().reason.startswith("its budget: 12 start requests within an hour")
@@ -208,7 +212,7 @@ def test_a_budget_may_be_set(new_azure: NewAzure) -> None:
     azure = new_azure(Policy(starts_per_hour=2))
     azure.add_vm(power_state="deallocated")
     for _ in range(10):
-        azure.script.next(Door.VM_START, refused(Refused(500, "NeverSeenBefore", "no")))
+        azure.script.next(RequestKind.VM_START, refused(Refused(500, "NeverSeenBefore", "no")))
     azure.put(preempted("render-1"))
     azure.run_until(at("10:59"))
     assert azure.recovery().attempts == 2
@@ -216,15 +220,17 @@ def test_a_budget_may_be_set(new_azure: NewAzure) -> None:
     assert azure.recovery().attempts == 3
 
 
-@pytest.mark.parametrize("door", [Door.ROW_WRITE, Door.ROW_READ, Door.GRAPH, Door.VM_READ])
-def test_messages_do_not_breed_in_an_outage(door: Door, new_azure: NewAzure) -> None:
-    """One door is shut for two hours, from the middle of a case on: a handful of messages, and then it comes back."""
+@pytest.mark.parametrize(
+    "request_kind", [RequestKind.ROW_WRITE, RequestKind.ROW_READ, RequestKind.GRAPH, RequestKind.VM_READ]
+)
+def test_messages_do_not_breed_in_an_outage(request_kind: RequestKind, new_azure: NewAzure) -> None:
+    """Requests of one kind are refused for two hours: a handful of messages, and then it comes back."""
     azure = new_azure()
     vm = azure.add_vm()
     azure.world.set_capacity(azure.pool_key(), 0)
     azure.world.evict("render-1")
     azure.run_until(at("10:03"))
-    azure.script.next(door, UNAVAILABLE, times=ALWAYS)
+    azure.script.next(request_kind, UNAVAILABLE, times=ALWAYS)
     most = 0
     for minutes in range(0, 120, 5):
         azure.run_until(at("10:03") + timedelta(minutes=minutes))
@@ -241,7 +247,9 @@ def test_a_stop_that_cannot_be_looked_into_is_no_reason_to_hammer(new_azure: New
     azure = new_azure()
     azure.add_vm()
     slow_down = {"x-ms-user-quota-remaining": "0", "x-ms-user-quota-resets-after": "00:00:05"}
-    azure.script.next(Door.GRAPH, refused(Refused(429, "RateLimiting", "Too many requests.", slow_down)), times=ALWAYS)
+    azure.script.next(
+        RequestKind.GRAPH, refused(Refused(429, "RateLimiting", "Too many requests.", slow_down)), times=ALWAYS
+    )
     azure.world.stop_by_owner("render-1")
     azure.run_until(at("11:00"))
     assert azure.app.handled <= 100
@@ -255,7 +263,7 @@ def test_an_operators_try_does_not_outrun_azures_slow_down(status: int, code: st
     """Not before 10:20, says Azure; an operator asks for a try at 10:05: the VM is asked for at 10:20."""
     azure = new_azure()
     vm = azure.add_vm(power_state="deallocated")
-    azure.script.next(Door.VM_START, refused(Refused(status, code, "no", {"Retry-After": "1200"})))
+    azure.script.next(RequestKind.VM_START, refused(Refused(status, code, "no", {"Retry-After": "1200"})))
     azure.put(preempted("render-1"))
     azure.run_until(at("10:05"))
     # Another process, which knows nothing of the pace of the one before.
@@ -271,7 +279,7 @@ def test_a_slow_down_outlives_its_case(new_azure: NewAzure) -> None:
     """Throttled for an hour at ten; the tag goes, comes back, and the app is deployed anew: asked for at eleven."""
     azure = new_azure()
     azure.add_vm(power_state="deallocated")
-    azure.script.next(Door.VM_START, refused(Refused(429, "TooManyRequests", "no", {"Retry-After": "3600"})))
+    azure.script.next(RequestKind.VM_START, refused(Refused(429, "TooManyRequests", "no", {"Retry-After": "3600"})))
     azure.put(preempted("render-1"))
     azure.run_until(at("10:05"))
     azure.world.retag("render-1", {})
@@ -291,7 +299,7 @@ def test_the_budget_is_the_vms_and_not_the_cases(new_azure: NewAzure) -> None:
     azure = new_azure(Policy(starts_per_hour=2))
     azure.add_vm(power_state="deallocated")
     busy = refused(Refused(409, "AnotherOperationInProgress", "no"))
-    azure.script.next(Door.VM_START, busy, times=2, meanwhile=lambda: asked.append(azure.now))
+    azure.script.next(RequestKind.VM_START, busy, times=2, meanwhile=lambda: asked.append(azure.now))
     asked: list[datetime] = []
     azure.put(preempted("render-1"))
     azure.run_until(at("10:10"))
@@ -331,10 +339,12 @@ def test_an_outcome_that_the_topic_never_takes_holds_up_no_other(new_azure: NewA
         azure.add_vm(name)
         azure.world.evict(name)
     azure.run_until(at("10:00:20"))
-    azure.script.next(Door.OUTCOME, UNAVAILABLE, times=3)
+    azure.script.next(RequestKind.OUTCOME, UNAVAILABLE, times=3)
     azure.run_until(at("10:02"))
     first = azure.history[0].recovery_id
-    azure.script.next(Door.OUTCOME, refused(Refused(413, "RequestEntityTooLarge", "no")), about=first, times=ALWAYS)
+    azure.script.next(
+        RequestKind.OUTCOME, refused(Refused(413, "RequestEntityTooLarge", "no")), about=first, times=ALWAYS
+    )
     azure.run_until(at("10:20"))
     assert outcomes(azure) == [Outcome.RESTORED] * 2
 
@@ -345,7 +355,7 @@ def test_a_case_that_could_not_be_told_is_told_though_the_next_one_begins(new_az
     azure.add_vm()
     azure.world.evict("render-1")
     azure.run_until(at("10:00:20"))
-    azure.script.next(Door.OUTCOME, UNAVAILABLE)
+    azure.script.next(RequestKind.OUTCOME, UNAVAILABLE)
     azure.run_until(at("10:02"))
     assert outcomes(azure) == []
     azure.world.evict("render-1")
@@ -375,7 +385,7 @@ def test_a_request_in_line_behind_a_throttled_one_is_not_sent_on_an_old_look(new
     for name in names:
         azure.add_vm(name, power_state="deallocated")
     too_many = Refused(429, "ResourceRequestsThrottled", "Too many requests.", {"Retry-After": "240"})
-    azure.script.next(Door.VM_START, Passage(0.05, refusal=too_many))
+    azure.script.next(RequestKind.VM_START, Fate(0.05, refusal=too_many))
     for name in names:
         azure.put(preempted(name))
     azure.run_until(at("10:01"))
@@ -393,7 +403,7 @@ def test_what_is_told_meanwhile_cuts_no_pause_short(retry_after_s: int, new_azur
     azure.add_vm(power_state="deallocated")
     headers = {"Retry-After": str(retry_after_s)} if retry_after_s else {}
     price = Refused(409, "SpotPriceGreaterThanProvidedMaxPrice", "too high", headers)
-    azure.script.next(Door.VM_START, refused(price))
+    azure.script.next(RequestKind.VM_START, refused(price))
     azure.put(preempted("render-1"))
     azure.run_until(at("10:01"))
     azure.script.tells_power_state = False
@@ -414,7 +424,7 @@ def test_a_vm_that_is_refused_by_its_own_fault_does_not_keep_its_pool_closed(new
     azure = new_azure()
     bad = azure.add_vm("bad", power_state="deallocated")
     own_fault = Refused(409, "OverconstrainedAllocationRequest", "no")
-    azure.script.next(Door.VM_START, refused(own_fault), about=bad.vm_id, times=ALWAYS)
+    azure.script.next(RequestKind.VM_START, refused(own_fault), about=bad.vm_id, times=ALWAYS)
     azure.put(preempted("bad"))
     azure.run_until(at("11:00"))
     others = [azure.add_vm(f"good-{number}") for number in range(3)]
@@ -431,7 +441,7 @@ def test_an_owners_stop_told_while_arm_is_out_is_obeyed_when_it_is_back(new_azur
     azure.world.set_capacity(azure.pool_key(), 0)
     azure.world.evict("render-1")
     azure.run_until(at("10:20"))
-    azure.script.next(Door.VM_READ, UNAVAILABLE, times=ALWAYS)
+    azure.script.next(RequestKind.VM_READ, UNAVAILABLE, times=ALWAYS)
     azure.world.stop_by_owner("render-1")
     azure.run_until(at("10:50"))
     azure.script.forget()

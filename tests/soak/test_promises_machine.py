@@ -12,12 +12,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from localazure.virtual.app import Deployment
 from localazure.virtual.azure import VirtualAzure
-from localazure.virtual.wire import Door
+from localazure.virtual.wire import RequestKind
 from localazure.world.azure_errors import Refused
 from localazure.world.machines import PowerState
 from localazure.world.world import OWNER
+from soak.faults import REFUSALS, START_CODES, FaultRates, Faults, Outage
 from soak.promises import Witness
-from soak.weather import REFUSALS, START_CODES, Climate, Outage, Weather
 from spot_responder.decisions.policy import Policy
 from spot_responder.responder.log import LOG
 from tests.harness.makers import TEN
@@ -38,11 +38,11 @@ class AnythingGoes(RuleBasedStateMachine):
         """Deploy the app into a world of three tagged Spot VMs that run."""
         LOG.disabled = True
         chance = Random(seed)  # noqa: S311 - no secret
-        self.weather = Weather(Climate(), chance)
+        self.faults = Faults(FaultRates(), chance)
         deployment = Deployment(Policy(), instances=2)
-        self.azure = VirtualAzure(TEN, deployment, chance=chance, passages=self.weather, carriage=self.weather)
-        self.weather.tell_time_by(self.azure.clock)
-        self.witness = Witness(self.azure, self.weather, deployment)
+        self.azure = VirtualAzure(TEN, deployment, chance=chance, fault_plan=self.faults, event_fault_plan=self.faults)
+        self.faults.tell_time_by(self.azure.clock)
+        self.witness = Witness(self.azure, self.faults, deployment)
         self.vms = [self.azure.world.add_vm(f"vm-{number}", tags=TAG) for number in range(3)]
 
     @rule(seconds=st.sampled_from([1, 5, 20, 90, 600, 3000]))
@@ -82,13 +82,13 @@ class AnythingGoes(RuleBasedStateMachine):
         let = self.azure.world.refuse_next_start if at_once else self.azure.world.fail_next_start
         let(self._vm(number).vm_id, *told)
 
-    @rule(door=st.sampled_from(Door), which=st.integers(0, 30), minutes=st.sampled_from([1, 6, 40]))
-    def shut_a_door(self, door: Door, which: int, minutes: int) -> None:
+    @rule(request_kind=st.sampled_from(RequestKind), which=st.integers(0, 30), minutes=st.sampled_from([1, 6, 40]))
+    def begin_an_outage(self, request_kind: RequestKind, which: int, minutes: int) -> None:
         """Let every request of one kind be refused for a while."""
-        refusals = REFUSALS[door]
+        refusals = REFUSALS[request_kind]
         now = self.azure.clock.now()
-        outage = Outage(door, now, now + timedelta(minutes=minutes), refusals[which % len(refusals)])
-        self.weather.outages.append(outage)
+        outage = Outage(request_kind, now, now + timedelta(minutes=minutes), refusals[which % len(refusals)])
+        self.faults.outages.append(outage)
 
     @rule()
     def kill(self) -> None:
@@ -96,13 +96,18 @@ class AnythingGoes(RuleBasedStateMachine):
         self.azure.app.kill_one()
 
     @rule(
-        climate=st.sampled_from(
-            [Climate(), Climate(lost=0.2, death=0.05), Climate(event_lost=1), Climate(event_doubled=1, event_late=1)]
+        rates=st.sampled_from(
+            [
+                FaultRates(),
+                FaultRates(lost=0.2, death=0.05),
+                FaultRates(event_lost=1),
+                FaultRates(event_doubled=1, event_late=1),
+            ]
         )
     )
-    def change_climate(self, climate: Climate) -> None:
+    def change_rates(self, rates: FaultRates) -> None:
         """Let requests or events get lost from now on, or all be well."""
-        self.weather.climate = climate
+        self.faults.rates = rates
 
     @precondition(lambda self: hasattr(self, "witness"))
     @invariant()
@@ -111,12 +116,12 @@ class AnythingGoes(RuleBasedStateMachine):
         assert self.witness.broken_so_far() == []
 
     def teardown(self) -> None:
-        """Let all be well: then every VM that is due comes back, and every case ends and is told."""
+        """Let all be well: then every VM that is due comes back, and every recovery ends and is told."""
         LOG.disabled = False
         if not hasattr(self, "witness"):
             return
         with self.azure:
-            self.weather.is_calm = True
+            self.faults.is_calm = True
             self.azure.world.set_capacity(self.vms[0].pool, None)
             for vm in self.vms:
                 self.azure.world.spare(vm.vm_id)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from soak import __main__ as soak
+from soak.faults import START_CODES
 from soak.mutants import MUTANTS, PRODUCT, REPOSITORY, Mutant
 from soak.schedule import run_schedule
-from soak.weather import START_CODES
 from spot_responder.intake.azure_errors import ROWS, Entry, row_for
 
 FIELDS = {

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spot_responder.command_line import CommandLine
-from spot_responder.decisions.event_path import EventPath, EventPathStanding
+from spot_responder.decisions.event_path import EventPath, EventPathState
 from spot_responder.decisions.pools import PoolId
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.signals import SignalKind
@@ -20,7 +20,7 @@ from spot_responder.intake.vms import VmId
 from spot_responder.operators.act import hold
 from spot_responder.operators.views.dead_letters import QueueCounts, Unseen
 from spot_responder.operators.views.figures import Count
-from spot_responder.operators.views.status import Coverage, PoolStanding, PoolState, overview
+from spot_responder.operators.views.status import Coverage, LimitedPool, PoolState, overview
 from spot_responder.web.views.charts import bar_chart
 from spot_responder.web.views.page import MOST_CASES, status_page
 from tests.harness.makers import POOLS, RECOVERIES, TEN, TIMES, VM_ID, accepted, at, failure, recovery
@@ -136,9 +136,7 @@ def test_a_dry_run_and_a_held_vm_are_told(new_azure: NewAzure) -> None:
     """Both are reasons why nothing starts."""
     azure = new_azure()
     azure.add_vm()
-    azure.do(
-        hold(azure.clients().store, VmId.parse(azure.world.machine("render-1").vm_id), azure.now, lambda: "hold-1")
-    )
+    azure.do(hold(azure.ports().store, VmId.parse(azure.world.machine("render-1").vm_id), azure.now, lambda: "hold-1"))
     said = overview([azure.recovery()], [], [], NOTHING, azure.now, dry_run=True)
     text = read(said).text
     assert "DRY_RUN is true: nothing is started." in text
@@ -146,18 +144,18 @@ def test_a_dry_run_and_a_held_vm_are_told(new_azure: NewAzure) -> None:
 
 
 @pytest.mark.parametrize(
-    ("standing", "closed_until", "told"),
+    ("state", "closed_until", "told"),
     [
-        (PoolStanding.CLOSED, at("10:04"), "closed until 10:04:00 (in 4 min 0 s)"),
-        (PoolStanding.CLOSED, at("10:04") + timedelta(days=1), "closed until 2026-03-03 10:04:00 (in 1 d 0 h)"),
-        (PoolStanding.DUE, at("9:59"), "its pause is over: the next VM probes it"),
-        (PoolStanding.PROBING, at("9:59"), "probed by one VM"),
-        (PoolStanding.OPENING, at("9:59"), "opening: 8 starts at once"),
+        (PoolState.CLOSED, at("10:04"), "closed until 10:04:00 (in 4 min 0 s)"),
+        (PoolState.CLOSED, at("10:04") + timedelta(days=1), "closed until 2026-03-03 10:04:00 (in 1 d 0 h)"),
+        (PoolState.DUE, at("9:59"), "its pause is over: the next VM probes it"),
+        (PoolState.PROBING, at("9:59"), "probed by one VM"),
+        (PoolState.OPENING, at("9:59"), "opening: 8 starts at once"),
     ],
 )
-def test_a_pool_says_how_its_gate_stands(standing: PoolStanding, closed_until: datetime, told: str) -> None:
+def test_a_pool_says_how_its_gate_stands(state: PoolState, closed_until: datetime, told: str) -> None:
     """And how often it refused."""
-    pool = PoolState(PoolId("s", "westeurope", "1", "standard_d2s_v5"), standing, 3, closed_until, 1, 8)
+    pool = LimitedPool(PoolId("s", "westeurope", "1", "standard_d2s_v5"), state, 3, closed_until, 1, 8)
     text = read(replace(quiet(), pools=(pool,))).text
     assert "standard_d2s_v5 in westeurope, zone 1" in text
     assert told in text
@@ -168,10 +166,10 @@ def test_a_pool_says_how_its_gate_stands(standing: PoolStanding, closed_until: d
     ("path", "told"),
     [
         (
-            EventPath(EventPathStanding.WORKS, 5, 1, at("9:58"), None),
+            EventPath(EventPathState.WORKS, 5, 1, at("9:58"), None),
             "works: 5 told by events, 1 found by the sweep, in 7 days; the last event 09:58:00 (2 min 0 s ago)",
         ),
-        (EventPath(EventPathStanding.SILENT, 0, 3, None, at("9:58")), "silent: 0 told by events, 3 found by the sweep"),
+        (EventPath(EventPathState.SILENT, 0, 3, None, at("9:58")), "silent: 0 told by events, 3 found by the sweep"),
     ],
 )
 def test_it_says_whether_events_arrive(path: EventPath, told: str) -> None:
@@ -192,7 +190,7 @@ def test_nobodys_text_becomes_markup() -> None:
     """A VM, a reason, a message of Azure's and a pool with markup in them: they are shown as they are written."""
     row = accepted().refused(failure(FailureKind.UNKNOWN, EVIL), counts=True).waiting(at("11:00"), EVIL)
     row = replace(row, vm_id=VmId(VM_ID.subscription_id, EVIL, EVIL), held_at=TEN)
-    pool = PoolState(PoolId("s", EVIL, "", EVIL), PoolStanding.PROBING, 1, TEN, 0, 1)
+    pool = LimitedPool(PoolId("s", EVIL, "", EVIL), PoolState.PROBING, 1, TEN, 0, 1)
     reader = read(replace(overview([row], [], [], NOTHING, TEN), pools=(pool,)))
     assert reader.tags <= ALLOWED
     assert not any(name.startswith("on") for name in reader.attributes)
@@ -202,7 +200,7 @@ def test_nobodys_text_becomes_markup() -> None:
 def test_pools_of_two_subscriptions_are_told_apart() -> None:
     """One size in one region, and two quotas: each with its subscription; a third that is alone without."""
     ids = [PoolId("sub-1", "we", "", "d2"), PoolId("sub-2", "we", "", "d2"), PoolId("sub-1", "we", "", "d4")]
-    pools = tuple(PoolState(each, PoolStanding.CLOSED, 1, TEN, 0, 1) for each in ids)
+    pools = tuple(LimitedPool(each, PoolState.CLOSED, 1, TEN, 0, 1) for each in ids)
     text = read(replace(quiet(), pools=pools)).text
     assert "d2 in we, subscription sub-1" in text
     assert "d2 in we, subscription sub-2" in text

@@ -16,15 +16,15 @@ from spot_responder.web.status import Shown, show_status
 from tests.harness.makers import TEN
 
 if TYPE_CHECKING:
-    from spot_responder.operators.ports import OperatorDoors
+    from spot_responder.operators.ports import OperatorPorts
 
 SETTINGS = Settings("https://queue", "https://table", "https://arm", None, dry_run=False, policy=Policy())
 
 
 class Shut:
-    """Doors that cannot be opened."""
+    """Ports that cannot be opened."""
 
-    async def __aenter__(self) -> OperatorDoors:
+    async def __aenter__(self) -> OperatorPorts:
         """Say why not."""
         what = "nothing is deployed at https://table (TableNotFound)"
         raise CouldNotLookError(what, "is it the app's storage account?")
@@ -55,7 +55,7 @@ def test_what_it_has_not_is_refused_before_anything_is_looked_at(accept: str) ->
 
 @pytest.mark.parametrize("accept", ["application/json; charset=utf-8", "text/html;charset=utf-8;q=0.9"])
 def test_a_charset_beside_the_kind_is_no_reason_to_refuse(accept: str) -> None:
-    """Clients add it; only the doors are shut here."""
+    """Clients add it; only the ports are closed here."""
     assert shown(accept).status == HTTPStatus.SERVICE_UNAVAILABLE
 
 

@@ -95,7 +95,7 @@ def test_a_program_gets_what_status_gives_as_json(azure: OperatorsLaptop) -> Non
         seen = json.loads(body)
         assert {**seen, **passing} == {**told, **passing}
         assert seen["queues"].keys() == told["queues"].keys()
-    assert {case["failure"] for case in seen["cases"]} == {FailureKind.CAPACITY, FailureKind.DENIED}
+    assert {recovery["failure"] for recovery in seen["recoveries"]} == {FailureKind.CAPACITY, FailureKind.DENIED}
 
 
 def test_a_browser_gets_a_page_and_nothing_may_be_loaded_into_it(azure: OperatorsLaptop) -> None:

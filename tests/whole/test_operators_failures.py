@@ -136,7 +136,7 @@ def test_without_a_right_in_storage_each_command_says_which_role(azure: Operator
 
 @pytest.mark.parametrize("name", ["status", "explain", "replay"])
 def test_without_a_login_it_is_said(name: str, azure: OperatorsLaptop) -> None:
-    """Nobody answers where tokens come from; to each command, for all open the same doors."""
+    """Nobody answers where tokens come from; to each command, for all open the same ports."""
     environment = dict(azure.laptop.operator) | {"IDENTITY_ENDPOINT": "http://127.0.0.1:1/none"}
     done = azure.operator(name, *COMMANDS[name], environment=environment)
     told = line(done, name)

@@ -273,7 +273,7 @@ def test_the_plan_says_what_a_sweep_would_do_and_does_nothing(azure: OperatorsLa
     add(azure, "plan-1", power_state="deallocated")
     add(azure, "plan-2", tags={})
     plan = azure.operator("plan", "--json").content
-    hands = {hand["vm_id"].rpartition("/")[2]: hand for hand in plan["hands"]}
+    hands = {hand["vm_id"].rpartition("/")[2]: hand for hand in plan["finds"]}
     assert hands["plan-1"]["found_by"] == "Resource Graph"
     assert (hands["plan-1"]["would"], hands["plan-1"]["reason"]) == (
         "wait",
@@ -474,7 +474,7 @@ def test_local_finds_the_world_of_make_run(azure: OperatorsLaptop, tmp_path: Pat
         assert "which is no variable with its value" in refused.err
     file.write_text(json.dumps(dict(azure.laptop.operator)), encoding="utf-8")
     found = command("status", "--local", "--json", environment={}, folder=tmp_path)
-    assert found.content.keys() >= {"cases", "pools", "queues", "event_path", "problems"}
+    assert found.content.keys() >= {"recoveries", "pools", "queues", "event_path", "problems"}
 
 
 def test_local_looks_at_nothing_of_the_shells_own_azure(azure: OperatorsLaptop, tmp_path: Path) -> None:
@@ -509,7 +509,7 @@ def test_local_says_that_the_laptop_azure_has_ended(azure: OperatorsLaptop, tmp_
         assert done.err.endswith("): start one with `make run`\n")
 
 
-def test_what_nobody_could_handle_is_shown_put_back_and_dropped(azure: OperatorsLaptop) -> None:
+def test_what_nobody_could_handle_is_shown_requeued_and_dropped(azure: OperatorsLaptop) -> None:
     """Rubbish and a sound event in the poison queue, two dead letters in one blob: dealt with one by one."""
     add(azure, "letter-1", power_state="running")
     now = azure.laptop.clock.now()
@@ -523,25 +523,25 @@ def test_what_nobody_could_handle_is_shown_put_back_and_dropped(azure: Operators
     assert sum(message["reading"]["readable"] for message in messages) == 3
     status = azure.operator("status", "--json").content
     assert (status["queues"]["poison"], status["queues"]["dead_letters"]) == (3, 1)
-    dead = [message["letter"] for message in messages if message["letter"]["place"] == "event-dead-letters"]
-    shown = azure.operator("replay", "show", dead[0]["letter_id"])
+    dead = [message["dead_letter"] for message in messages if message["dead_letter"]["place"] == "event-dead-letters"]
+    shown = azure.operator("replay", "show", dead[0]["dead_letter_id"])
     assert "MaxDeliveryAttemptsExceeded after 30 tries, the last one NotFound" in shown.out
     assert '"annotationName": "VirtualMachinePreempted"' in shown.out
-    assert azure.operator("replay", "put-back", dead[0]["letter_id"]).out == "1 message put back\n"
-    assert azure.operator("replay", "drop", dead[1]["letter_id"]).out == "1 message dropped\n"
-    assert azure.operator("replay", "show", dead[1]["letter_id"]).exit_code == 1
-    all_back = azure.operator("replay", "put-back", "--all")
+    assert azure.operator("replay", "requeue", dead[0]["dead_letter_id"]).out == "1 message requeued\n"
+    assert azure.operator("replay", "drop", dead[1]["dead_letter_id"]).out == "1 message dropped\n"
+    assert azure.operator("replay", "show", dead[1]["dead_letter_id"]).exit_code == 1
+    all_back = azure.operator("replay", "requeue", "--all")
     assert all_back.exit_code == 1
-    assert all_back.out.startswith("1 message put back\n")
+    assert all_back.out.startswith("1 message requeued\n")
     assert all_back.out.count("the app cannot read it") == 2
     assert azure.operator("replay", "drop", "--all").out == "2 messages dropped\n"
     assert azure.operator("replay", "list").exit_code == 0
-    row = azure.until_row("letter-1", "told of what was put back", lambda row: row.evidence.evicted_at is not None)
+    row = azure.until_row("letter-1", "told of what was requeued", lambda row: row.evidence.evicted_at is not None)
     assert row.opened_by is SignalKind.EVICTED
 
 
 def test_whatever_lies_among_the_dead_letters_can_be_looked_at_and_dropped(azure: OperatorsLaptop) -> None:
-    """Deep, binary, empty, huge: each is one letter, and status goes on."""
+    """Deep, binary, empty, huge: each is one dead letter, and status goes on."""
     contents = [b"[" * 100_000, b"\xff\xfe\x00\x1b[31m", b"", b'"' + b"y" * 100_000 + b'"', b"[1, null]"]
 
     async def lay_out() -> None:
@@ -553,14 +553,14 @@ def test_whatever_lies_among_the_dead_letters_can_be_looked_at_and_dropped(azure
     messages = azure.operator("replay", "list", "--json").content["messages"]
     assert {message["reading"]["what"] for message in messages} == {"unreadable"}
     for message in messages:
-        shown = azure.operator("replay", "show", message["letter"]["letter_id"])
+        shown = azure.operator("replay", "show", message["dead_letter"]["dead_letter_id"])
         assert (shown.exit_code, shown.err) == (0, "")
         assert "\x1b" not in shown.out
     assert azure.operator("replay", "drop", "--all").out == "6 messages dropped\n"
     assert azure.operator("replay", "list").exit_code == 0
 
 
-def test_an_event_in_a_list_in_a_blob_is_put_back_as_what_it_is(azure: OperatorsLaptop) -> None:
+def test_an_event_in_a_list_in_a_blob_is_requeued_as_what_it_is(azure: OperatorsLaptop) -> None:
     """As the app would read it."""
     vm_id = add(azure, "listed-1", power_state="running")
     event = _preempted(vm_id, azure.laptop.clock.now().isoformat())
@@ -569,7 +569,7 @@ def test_an_event_in_a_list_in_a_blob_is_put_back_as_what_it_is(azure: Operators
         await azure.laptop.dead_letters.container.upload_blob("listed", json.dumps([[event]]))
 
     azure.run(lay_out())
-    assert azure.operator("replay", "put-back", "--all").out == "1 message put back\n"
+    assert azure.operator("replay", "requeue", "--all").out == "1 message requeued\n"
     azure.until_row("listed-1", "told", lambda row: row.evidence.evicted_at is not None)
 
 
@@ -615,10 +615,10 @@ def test_of_two_dead_letters_that_are_alike_one_is_dealt_with(azure: OperatorsLa
 
     azure.run(lay_out())
     first, second = azure.operator("replay", "list", "--json").content["messages"]
-    assert first["letter"]["letter_id"] != second["letter"]["letter_id"]
-    assert azure.operator("replay", "drop", first["letter"]["letter_id"]).out == "1 message dropped\n"
+    assert first["dead_letter"]["dead_letter_id"] != second["dead_letter"]["dead_letter_id"]
+    assert azure.operator("replay", "drop", first["dead_letter"]["dead_letter_id"]).out == "1 message dropped\n"
     (left,) = azure.operator("replay", "list", "--json").content["messages"]
-    assert azure.operator("replay", "drop", left["letter"]["letter_id"]).exit_code == 0
+    assert azure.operator("replay", "drop", left["dead_letter"]["dead_letter_id"]).exit_code == 0
     assert azure.operator("replay", "list").exit_code == 0
 
 

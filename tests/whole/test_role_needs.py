@@ -26,7 +26,7 @@ from localazure.virtual.wire import Wire
 from localazure.world.state import ScaleSet
 from localazure.world.world import World
 from spot_responder.clients.compute import Compute
-from spot_responder.clients.events_topic import OutcomesTopic
+from spot_responder.clients.events_topic import EventsTopic
 from spot_responder.clients.graph import ResourceGraph
 from spot_responder.clients.queue import SignalQueue
 from spot_responder.clients.rows import recovery_from_row
@@ -34,7 +34,7 @@ from spot_responder.clients.tables import Tables
 from spot_responder.decisions.policy import Policy
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.responder.pool_gates import Gates
-from spot_responder.responder.ports import Clients
+from spot_responder.responder.ports import Ports
 from spot_responder.responder.responder import Responder
 from spot_responder.settings import Settings
 from tests.harness.fronts import Credential, serve
@@ -165,17 +165,17 @@ async def live(folder: Path, role: Role) -> AsyncIterator[Live]:
             ComputeManagementClient(credential, subscription, front.url, **options) as compute,
             ResourceGraphClient(credential, front.url, **options) as graph,
         ):
-            clients = Clients(
+            ports = Ports(
                 graph=ResourceGraph(graph),
                 compute=Compute(front.url, lambda _: compute),
                 store=Tables(*tables),
                 queue=SignalQueue(cast("Any", QueueDouble(mailbox, wire))),
-                outcomes=OutcomesTopic(None),
+                events_topic=EventsTopic(None),
             )
             settings = Settings("https://queue", "https://table", front.url, None, dry_run=False, policy=Policy())
             ids = count(1)
             responder = Responder(
-                clients, Gates(clients.store), settings, lambda: world.now, lambda: 0.5, lambda: f"id-{next(ids)}"
+                ports, Gates(ports.store), settings, lambda: world.now, lambda: 0.5, lambda: f"id-{next(ids)}"
             )
             yield Live(world, front, responder, recoveries, pools, mailbox, script)
 

@@ -81,7 +81,7 @@ def test_no_capacity_is_met_with_pauses(played: Played) -> None:
 
 
 def test_a_lost_event_is_made_up_for_by_the_sweep(played: Played) -> None:
-    """Scenario 3: no event about it was delivered; the signal that opened its case was the sweep's."""
+    """Scenario 3: no event about it was delivered; the signal that opened its recovery was the sweep's."""
     assert played.endings["batch-1"].first_signal_at is None
     assert {line["signal"] for line in played.said_of("batch-1", "decision")} <= {"sweep_found", "follow_up"}
 
@@ -139,5 +139,5 @@ def test_a_recovery_costs_no_more_log_than_the_operators_page_says(played: Playe
 def test_nothing_goes_wrong_that_nobody_planned(played: Played) -> None:
     """No function failed, nothing was denied, no outcome stayed untold."""
     assert "failed" not in {line["event"] for line in played.lines}
-    assert not {"unreadable", "untold"} & {line["event"] for line in played.lines}
+    assert not {"unreadable", "outcome not published"} & {line["event"] for line in played.lines}
     assert "Traceback" not in played.log

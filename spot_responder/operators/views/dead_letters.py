@@ -34,7 +34,7 @@ class Place(StrEnum):
     DEAD = "event-dead-letters"
 
 
-_NOT_GIVEN: Final = "not in base64: the host never gave it to the app (put back, it is in base64)"
+_NOT_GIVEN: Final = "not in base64: the host never gave it to the app (requeued, it is in base64)"
 _NOT_TOLD: Final = {  # a message of the poison queue carries no reason
     Place.POISON: "it does not say; as a rule the app failed at it five times, and its log says how",
     Place.DEAD: "its blob does not say why Event Grid gave it up",
@@ -68,15 +68,15 @@ class QueueCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """One message. ``letter_id`` is short enough to be typed.
+class DeadLetter:
+    """One message. ``dead_letter_id`` is short enough to be typed.
 
     ``body`` is the event as it came; ``receipt`` is what the door needs to find it again. ``is_base64``: whether it lay
     there as the host takes messages; any other, it moves to the poison queue without giving it to the app.
     """
 
     place: Place
-    letter_id: str
+    dead_letter_id: str
     at: datetime | None
     body: str
     receipt: str = ""
@@ -93,25 +93,25 @@ class Reading:
     why: str
 
 
-def read_letter(letter: Letter) -> Reading:
+def read_dead_letter(dead_letter: DeadLetter) -> Reading:
     """Read a letter as the app would."""
-    why = _why_dead(letter.body) if letter.is_base64 else _NOT_GIVEN
+    why = _why_dead(dead_letter.body) if dead_letter.is_base64 else _NOT_GIVEN
     try:
-        signal = read_event(parse_body(letter.body))
+        signal = read_event(parse_body(dead_letter.body))
     except UnreadableEvent as problem:
-        told = str(problem) if letter.is_base64 else f"{why}; {problem}"
+        told = str(problem) if dead_letter.is_base64 else f"{why}; {problem}"
         return Reading("", "unreadable", readable=False, why=told)
     if isinstance(signal, NotOurs):
         return Reading("", "asks nothing of us", readable=True, why=why or signal.reason)
     what = f"{signal.kind} ({one_line(signal.detail)})" if signal.detail else str(signal.kind)
-    return Reading(str(signal.vm_id), what, readable=True, why=why or _NOT_TOLD[letter.place])
+    return Reading(str(signal.vm_id), what, readable=True, why=why or _NOT_TOLD[dead_letter.place])
 
 
-def why_not_put_back(letter: Letter, reading: Reading) -> str:
-    """Say why a letter would be put back for nothing; nothing where it would not."""
+def why_not_requeued(dead_letter: DeadLetter, reading: Reading) -> str:
+    """Say why a dead letter would be requeued for nothing; nothing where it would not."""
     if not reading.readable:
         return f"the app cannot read it: {reading.why}"
-    if len(letter.body.encode("utf-8", "replace")) > _MOST_BYTES:
+    if len(dead_letter.body.encode("utf-8", "replace")) > _MOST_BYTES:
         return "it is larger than a message of a queue may be: it can only be dropped"
     return ""
 

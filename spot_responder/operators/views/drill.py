@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from spot_responder.operators.views.explanation import Explanation
 
 
-class Stage(StrEnum):
+class DrillState(StrEnum):
     """How far a drill has come."""
 
     ASKED = "Azure was asked to evict it"
@@ -42,7 +42,7 @@ class Drilled:
     vm_id: VmId
     asked_at: datetime
     case_before: str = ""
-    stage: Stage = Stage.ASKED
+    state: DrillState = DrillState.ASKED
     evicted_at: datetime | None = None
     told_at: datetime | None = None
     start_asked_at: datetime | None = None
@@ -54,12 +54,12 @@ class Drilled:
     @property
     def is_over(self) -> bool:
         """Whether there is nothing more to wait for."""
-        return self.stage in {Stage.BACK, Stage.REFUSED, Stage.ENDED_OTHERWISE}
+        return self.state in {DrillState.BACK, DrillState.REFUSED, DrillState.ENDED_OTHERWISE}
 
     @property
     def passed(self) -> bool:
         """Whether the app brought it back."""
-        return self.stage is Stage.BACK
+        return self.state is DrillState.BACK
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,23 +72,23 @@ class Drill:
 
 
 def observed(before: Drilled, row: Recovery | None) -> Drilled:
-    """Give how far a drill has come by the VM's row; a case that began before the drill says nothing of it."""
+    """Give how far a drill has come by the VM's row; a recovery that began before the drill says nothing of it."""
     if row is None or row.recovery_id == before.case_before:
         return before
     attempt = row.attempt
-    stage = Stage.STARTING if row.attempts else Stage.TOLD
+    state = DrillState.STARTING if row.attempts else DrillState.TOLD
     if row.outcome:
-        stage = Stage.BACK if row.outcome is Outcome.RESTORED else Stage.ENDED_OTHERWISE
+        state = DrillState.BACK if row.outcome is Outcome.RESTORED else DrillState.ENDED_OTHERWISE
     return Drilled(
         vm_id=before.vm_id,
         asked_at=before.asked_at,
         case_before=before.case_before,
-        stage=stage,
+        state=state,
         # Where Azure did not tell when, it is not known.
         evicted_at=row.went_down_at if row.went_down_at < row.opened_at else row.evidence.evicted_at,
         told_at=row.opened_at,
         start_asked_at=before.start_asked_at or (attempt.asked_at if attempt else None),
-        back_at=row.closed_at if stage is Stage.BACK else None,
+        back_at=row.closed_at if state is DrillState.BACK else None,
         start_requests=row.attempts,
         reason=row.reason,
     )
@@ -106,7 +106,7 @@ def why_not_drilled(explanations: Sequence[Explanation], command: CommandLine) -
             return f"{name} is not covered: {each.why_not}"
         if each.held_at:
             return f"{name} is held: {command('release', each.called)}"
-        if each.case:
+        if each.recovery:
             return f"{name} is being recovered already: {command('explain', each.called)}"
         if each.power_state is not PowerState.RUNNING:
             return f"{name} does not run, so Azure cannot evict it: it is {each.power_state}"

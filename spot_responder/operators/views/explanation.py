@@ -19,8 +19,8 @@ from spot_responder.decisions.start_backoff import counts_as_attempt
 from spot_responder.intake.signals import SignalKind
 from spot_responder.intake.vms import PowerState
 from spot_responder.operators.views.advice import advice
-from spot_responder.operators.views.open_recovery import OpenCase, open_case
-from spot_responder.operators.views.tag_typos import NearMiss, near_misses
+from spot_responder.operators.views.open_recovery import OpenRecovery, open_recovery
+from spot_responder.operators.views.tag_typos import TagTypo, tag_typos
 from spot_responder.text import count, one_line
 
 if TYPE_CHECKING:
@@ -59,9 +59,9 @@ class Explanation:
         called: how the operator named it, as the commands that are advised do.
         headline: the whole in one sentence.
         covered: whether the app cares for the VM at all; ``why_not`` in one sentence.
-        told: the evidence, oldest first.
+        evidence: the signs of it, oldest first.
         tried: the start requests of the open recovery, in one sentence each; Azure's own words with the latest.
-        case: the open recovery; ``last_case`` is the outcome and reason of the latest closed one.
+        recovery: the open recovery; ``last_recovery`` is the outcome and reason of the latest closed one.
         restarts_today: how often it came back through us within a day; ``restarts_allowed`` is the brake.
         needs_you: something is wrong that does not pass by itself.
     """
@@ -74,14 +74,14 @@ class Explanation:
     pool: PoolId | None
     covered: bool
     why_not: str
-    near_misses: tuple[NearMiss, ...]
+    tag_typos: tuple[TagTypo, ...]
     held_at: datetime | None
-    told: tuple[Told, ...]
+    evidence: tuple[Told, ...]
     tried: tuple[str, ...]
     next: Next
     advice: tuple[str, ...]
-    case: OpenCase | None
-    last_case: Told | None
+    recovery: OpenRecovery | None
+    last_recovery: Told | None
     restarts_today: int
     restarts_allowed: int
     dry_run: bool
@@ -130,32 +130,35 @@ def explain(  # noqa: PLR0913 - all that it rests on
     commands that are advised. ``history``: earlier recoveries of the VM, as far as they were looked for.
     """
     vm, row = situation.vm, situation.recovery
-    case = open_case(situation.open_recovery, now, dry_run=dry_run) if situation.open_recovery else None
+    recovery = open_recovery(situation.open_recovery, now, dry_run=dry_run) if situation.open_recovery else None
     not_covered = "" if vm is None else why_not(decision)
-    misses = near_misses(vm.tags, policy.restart_tag) if vm and not_covered and vm.is_spot else ()
+    misses = tag_typos(vm.tags, policy.restart_tag) if vm and not_covered and vm.is_spot else ()
     failure, need = _latest_failure(situation, decision), _need(situation, decision, now)
     called = called or situation.signal.vm_id.name
     return Explanation(
         vm_id=vm.vm_id if vm else situation.signal.vm_id,
         called=called,
         at=now,
-        headline=_headline(situation, decision, case, misses, dry_run=dry_run),
+        headline=_headline(situation, decision, recovery, misses, dry_run=dry_run),
         power_state=vm.power_state if vm else None,
         pool=pool_of(vm) if vm else None,
         covered=vm is not None and not not_covered,
         why_not=not_covered,
-        near_misses=misses,
+        tag_typos=misses,
         held_at=row.held_at if row else None,
-        told=_told(situation, history, now),
+        evidence=_told(situation, history, now),
         tried=_tried(situation, failure),
-        next=_next(situation, decision, case, dry_run=dry_run),
+        next=_next(situation, decision, recovery, dry_run=dry_run),
         advice=advice(situation, decision, failure, policy, called, command, need),
-        case=case,
-        last_case=_last_case(row, situation),
+        recovery=recovery,
+        last_recovery=_last_case(row, situation),
         restarts_today=len(row.restarts_within_a_day(now)) if row else 0,
         restarts_allowed=policy.restarts_per_day,
         dry_run=dry_run,
-        needs_you=situation.vm is None or bool(misses) or (case is not None and case.is_overdue) or need is not None,
+        needs_you=situation.vm is None
+        or bool(misses)
+        or (recovery is not None and recovery.is_overdue)
+        or need is not None,
     )
 
 
@@ -167,7 +170,12 @@ def why_not(decision: Decision) -> str:
 
 
 def _headline(
-    situation: Situation, decision: Decision, case: OpenCase | None, misses: tuple[NearMiss, ...], *, dry_run: bool
+    situation: Situation,
+    decision: Decision,
+    recovery: OpenRecovery | None,
+    misses: tuple[TagTypo, ...],
+    *,
+    dry_run: bool,
 ) -> str:
     vm = situation.vm
     if vm is None:
@@ -180,7 +188,7 @@ def _headline(
         how += _cause(situation.evidence.verdict, decision)
     if why_not(decision):
         return f"{how}, and is not covered: {decision.reason}" + _but(misses)
-    if case and case.is_overdue:
+    if recovery and recovery.is_overdue:
         return f"{how}: the app does not run, may not look, or lost a message: the look that was due did not happen"
     return f"{how}: {_state_of_things(situation, decision, dry_run=dry_run)}"
 
@@ -192,7 +200,7 @@ def _cause(verdict: Verdict, decision: Decision) -> str:
     return "" if says_so else f", {_CAUSE[verdict]}"
 
 
-def _but(misses: tuple[NearMiss, ...]) -> str:
+def _but(misses: tuple[TagTypo, ...]) -> str:
     return f"; but {misses[0].what}" if misses else ""
 
 
@@ -213,13 +221,13 @@ def _told(situation: Situation, history: Sequence[Recovery], now: datetime) -> t
     evidence, vm = situation.evidence, situation.vm
     swallowed = evidence.verdict is Verdict.EVICTED and evidence.stopped_weakly_at
     weakly = "Resource Health: a stop was asked for" + (" (taken as a part of the eviction)" if swallowed else "")
-    case, row = situation.open_recovery, situation.recovery
+    recovery, row = situation.open_recovery, situation.recovery
     attempt = row.attempt if row else None
     was_sent = attempt is not None and not (attempt.failure and attempt.failure.lacks_token)
     asked_at = evidence.start_asked_at or (attempt.asked_at if attempt and was_sent else None)
     rows = [*history, *([row] if row else [])]
     known = [
-        (case.opened_at if case else None, _heard(case.opened_by) if case else ""),
+        (recovery.opened_at if recovery else None, _heard(recovery.opened_by) if recovery else ""),
         (evidence.evicted_at, "Azure evicted it"),
         (evidence.stopped_firmly_at, "an ARM event: somebody stopped it"),
         (evidence.stopped_weakly_at, weakly),
@@ -290,22 +298,22 @@ def _known_of_it(situation: Situation, attempt: Attempt) -> str:
     return "Azure works on it" if is_coming_up or is_told else "Azure accepted it"
 
 
-def _next(situation: Situation, decision: Decision, case: OpenCase | None, *, dry_run: bool) -> Next:
-    at = case.next_look_at if case else None
-    if case and case.is_overdue:
+def _next(situation: Situation, decision: Decision, recovery: OpenRecovery | None, *, dry_run: bool) -> Next:
+    at = recovery.next_look_at if recovery else None
+    if recovery and recovery.is_overdue:
         return Next("the next sweep takes it up, if the app runs and may look", None)
     match decision:
         case Ignore():
             return Next(_nothing(situation, decision), None)
         case Close():
             return Next(f"the recovery is closed at its next look: {decision.outcome}", at)
-        case Start() | Wait() if case is None:
+        case Start() | Wait() if recovery is None:
             return Next("the next sweep finds it, and starts nothing: DRY_RUN is true" if dry_run else _SWEEP, None)
-        case _ if case and case.held_at and isinstance(decision, Wait):
+        case _ if recovery and recovery.held_at and isinstance(decision, Wait):
             return Next("nothing until it is released; it is looked at again, to see whether others started it", at)
         case Start() | Wait() if dry_run:
             return Next("it is looked at again, and not started: DRY_RUN is true", at)
-        case Wait() if case and case.failure:
+        case Wait() if recovery and recovery.failure:
             return Next("a start is asked for again", at)
         case Start():
             return Next("a start is asked for", at)

@@ -23,7 +23,7 @@ DAYS: Final = 7
 NO_EVICTION: Final = frozenset(
     {Outcome.NOT_SPOT, Outcome.OPTED_OUT, Outcome.OWNED_BY_SCALE_SET, Outcome.NOT_EVICTED, Outcome.RUNS_WITHOUT_US}
 )
-"""How a case ends that was no eviction, unless Azure told of one: its VM may have been evicted, and then started by its
+"""How a recovery ends that was no eviction, unless Azure told of one: its VM may have been evicted, and started by its
 owner, or untagged, before we were through."""
 
 _STEPS: Final = (
@@ -82,10 +82,10 @@ def figures(recoveries: Sequence[Recovery], now: datetime) -> Figures:
 
 
 def _was_evicted(recovery: Recovery) -> bool:
-    """Whether it was an eviction, as far as is known: an owner's stop may end the case of one, or of nothing else."""
+    """Whether it was an eviction, as far as is known: an owner's stop may end the recovery from one, or any other."""
     if recovery.outcome is Outcome.STOPPED_BY_OWNER:
         return recovery.evidence.evicted_at is not None
-    # A closed case keeps of the eviction only that Azure's word opened it, or that its VM went down before that.
+    # A closed recovery keeps of the eviction only that Azure's word opened it, or that its VM went down before that.
     was_told = recovery.opened_by is SignalKind.EVICTED or recovery.went_down_at < recovery.opened_at
     return was_told or recovery.outcome not in NO_EVICTION
 

@@ -42,7 +42,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class CheckUp:
+class Diagnosis:
     """All findings, and as whom they were made."""
 
     at: datetime
@@ -149,8 +149,8 @@ def _subscription_finding(
 
 
 def _account_of_dead_letters(subscription: Mapping[str, object]) -> str:
-    letters = field(subscription, "properties", "deadLetterWithResourceIdentity", "deadLetterDestination")
-    return text_field(letters, "properties", "resourceId").rpartition("/")[2]
+    dead_letters = field(subscription, "properties", "deadLetterWithResourceIdentity", "deadLetterDestination")
+    return text_field(dead_letters, "properties", "resourceId").rpartition("/")[2]
 
 
 def _is_ours(subscription: Mapping[str, object], account: str) -> bool:

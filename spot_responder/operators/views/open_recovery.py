@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _HELD: Final = "an operator holds it: not started until it is released"
 
 
-class Standing(StrEnum):
+class RecoveryState(StrEnum):
     """How an open recovery stands."""
 
     HELD = "held"
@@ -32,7 +32,7 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class OpenCase:
+class OpenRecovery:
     """An open recovery.
 
     Attributes:
@@ -50,7 +50,7 @@ class OpenCase:
 
     vm_id: VmId
     recovery_id: str
-    standing: Standing
+    state: RecoveryState
     reason: str
     opened_at: datetime
     down_since: datetime
@@ -65,16 +65,16 @@ class OpenCase:
     pool: PoolId | None
 
 
-def open_case(row: Recovery, now: datetime, *, dry_run: bool = False) -> OpenCase:
+def open_recovery(row: Recovery, now: datetime, *, dry_run: bool = False) -> OpenRecovery:
     """Read an open recovery's row into an operator's words."""
     failure = row.attempt.failure if row.attempt and row.attempt.state is AttemptState.REFUSED else None
-    standing = _standing(row)
-    return OpenCase(
+    state = _state(row)
+    return OpenRecovery(
         vm_id=row.vm_id,
         recovery_id=row.recovery_id,
-        standing=standing,
+        state=state,
         # A hold may have come after the latest decision.
-        reason=_HELD if standing is Standing.HELD else row.reason,
+        reason=_HELD if state is RecoveryState.HELD else row.reason,
         opened_at=row.opened_at,
         down_since=row.went_down_at,
         told_by=row.opened_by,
@@ -89,9 +89,9 @@ def open_case(row: Recovery, now: datetime, *, dry_run: bool = False) -> OpenCas
     )
 
 
-def _standing(row: Recovery) -> Standing:
+def _state(row: Recovery) -> RecoveryState:
     if row.attempt_under_way:
-        return Standing.STARTING
+        return RecoveryState.STARTING
     if row.held_at:
-        return Standing.HELD
-    return Standing.REFUSED if row.attempt and row.attempt.failure else Standing.WAITING
+        return RecoveryState.HELD
+    return RecoveryState.REFUSED if row.attempt and row.attempt.failure else RecoveryState.WAITING

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from spot_responder.decisions.situations import Close, Decision, Situation, Start, Wait
 from spot_responder.intake.vms import PowerState
 from spot_responder.operators.views.explanation import why_not
-from spot_responder.operators.views.tag_typos import NearMiss, near_misses
+from spot_responder.operators.views.tag_typos import TagTypo, tag_typos
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class FoundBy(StrEnum):
-    """Why a sweep would raise a hand for a VM."""
+    """Why a sweep would find a VM."""
 
     RESOURCE_GRAPH = "Resource Graph"
     OVERDUE = "overdue follow-up"
@@ -36,7 +36,7 @@ class Would(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class RaisedHand:
+class SweepFind:
     """A VM that the sweep would find, and what would become of it."""
 
     vm_id: VmId
@@ -52,7 +52,7 @@ class PassedBy:
 
     vm_id: VmId
     why_not: str
-    near_misses: tuple[NearMiss, ...]
+    tag_typos: tuple[TagTypo, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Plan:
 
     at: datetime
     dry_run: bool
-    hands: tuple[RaisedHand, ...]
+    finds: tuple[SweepFind, ...]
     busy: tuple[VmId, ...]
     covered_and_up: int
     passed_by: tuple[PassedBy, ...]
@@ -74,7 +74,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A VM's situation and what would be decided; ``found_by`` is ``None`` where no hand is raised for it."""
+    """A VM's situation and what would be decided; ``found_by`` is ``None`` where no sweep finds it."""
 
     situation: Situation
     decision: Decision
@@ -88,13 +88,13 @@ def plan(  # noqa: PLR0913 - what a plan says beside what was judged
     every = tuple(judged)
     passed_by = [_passed_by(each, policy) for each in every if each.found_by is None and why_not(each.decision)]
     # Where somebody may have mistyped the tag, somebody should look: those first.
-    passed_by.sort(key=lambda each: (not each.near_misses, each.vm_id.key))
-    hands = [_hand(each, each.found_by) for each in every if each.found_by]
+    passed_by.sort(key=lambda each: (not each.tag_typos, each.vm_id.key))
+    finds = [_find(each, each.found_by) for each in every if each.found_by]
     order = list(Would)
     return Plan(
         at=now,
         dry_run=dry_run,
-        hands=tuple(sorted(hands, key=lambda hand: (order.index(hand.would), hand.vm_id.key))),
+        finds=tuple(sorted(finds, key=lambda find: (order.index(find.would), find.vm_id.key))),
         busy=tuple(sorted(busy, key=lambda vm_id: vm_id.key)),
         covered_and_up=sum(_is_up(each) for each in every),
         passed_by=tuple(passed_by),
@@ -102,9 +102,9 @@ def plan(  # noqa: PLR0913 - what a plan says beside what was judged
     )
 
 
-def _hand(each: Judged, found_by: FoundBy) -> RaisedHand:
+def _find(each: Judged, found_by: FoundBy) -> SweepFind:
     until = each.decision.until if isinstance(each.decision, Wait) else None
-    return RaisedHand(each.situation.signal.vm_id, found_by, _would(each.decision), each.decision.reason, until)
+    return SweepFind(each.situation.signal.vm_id, found_by, _would(each.decision), each.decision.reason, until)
 
 
 def _would(decision: Decision) -> Would:
@@ -121,7 +121,7 @@ def _would(decision: Decision) -> Would:
 
 def _passed_by(each: Judged, policy: Policy) -> PassedBy:
     vm = each.situation.vm
-    misses = near_misses(vm.tags, policy.restart_tag) if vm else ()
+    misses = tag_typos(vm.tags, policy.restart_tag) if vm else ()
     return PassedBy(each.situation.signal.vm_id, each.decision.reason, misses)
 
 

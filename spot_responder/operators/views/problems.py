@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from spot_responder.decisions.recoveries import Notice
     from spot_responder.intake.vms import VmId
     from spot_responder.operators.views.dead_letters import QueueCounts
-    from spot_responder.operators.views.open_recovery import OpenCase
+    from spot_responder.operators.views.open_recovery import OpenRecovery
 
 TOO_LONG: Final = timedelta(days=1)
 """A recovery that is open for longer is worth an operator's look: the alarm ``gave-up`` says the same."""
@@ -42,7 +42,7 @@ class Problem:
 
 
 def problems(  # noqa: PLR0913, PLR0917 - all that may be wrong
-    cases: Sequence[OpenCase],
+    recoveries: Sequence[OpenRecovery],
     failing: Sequence[Failing],
     queues: QueueCounts,
     path: EventPath,
@@ -50,13 +50,13 @@ def problems(  # noqa: PLR0913, PLR0917 - all that may be wrong
     command: CommandLine,
 ) -> tuple[Problem, ...]:
     """Find what does not go on by itself, or should not be so. ``command`` writes the commands that are advised."""
-    called = names(case.vm_id for case in cases)
+    called = names(recovery.vm_id for recovery in recoveries)
     found = [
         *_failing(failing, now, command),
         *_letters(queues, command),
-        *_overdue(cases, called, command),
-        *_needs(cases, called, command),
-        *_too_long(cases, called, now, command),
+        *_overdue(recoveries, called, command),
+        *_needs(recoveries, called, command),
+        *_too_long(recoveries, called, now, command),
     ]
     for silent in path.silent:
         what = f"no event told of the newest eviction of subscription {silent.subscription_id}: the sweep found it"
@@ -93,8 +93,8 @@ def _letters(queues: QueueCounts, command: CommandLine) -> Iterator[Problem]:
             yield Problem(f"{unseen.place} could not be looked into: {unseen.why}", unseen.mend)
 
 
-def _overdue(cases: Sequence[OpenCase], called: Mapping[VmId, str], command: CommandLine) -> Iterator[Problem]:
-    overdue = [case for case in cases if case.is_overdue]
+def _overdue(recoveries: Sequence[OpenRecovery], called: Mapping[VmId, str], command: CommandLine) -> Iterator[Problem]:
+    overdue = [recovery for recovery in recoveries if recovery.is_overdue]
     if overdue:
         who = _names(overdue, called)
         why = "the app does not run, may not look, or lost a message, which the next sweep takes up"
@@ -102,12 +102,12 @@ def _overdue(cases: Sequence[OpenCase], called: Mapping[VmId, str], command: Com
         yield Problem(what, f"{_IS_IT_THERE}; {command('doctor')}")
 
 
-def _needs(cases: Sequence[OpenCase], called: Mapping[VmId, str], command: CommandLine) -> Iterator[Problem]:
+def _needs(recoveries: Sequence[OpenRecovery], called: Mapping[VmId, str], command: CommandLine) -> Iterator[Problem]:
     """Give one problem for all VMs of a subscription that need the same."""
-    alike: defaultdict[tuple[Notice, str, str], list[OpenCase]] = defaultdict(list)
-    for case in cases:
-        if case.needs is not None:
-            alike[case.needs, case.vm_id.subscription_id.lower(), case.reason].append(case)
+    alike: defaultdict[tuple[Notice, str, str], list[OpenRecovery]] = defaultdict(list)
+    for recovery in recoveries:
+        if recovery.needs is not None:
+            alike[recovery.needs, recovery.vm_id.subscription_id.lower(), recovery.reason].append(recovery)
     for (need, *_), same in alike.items():
         first = reference(same[0].vm_id, called)
         needs = HOW_LONG.get(need)
@@ -116,10 +116,12 @@ def _needs(cases: Sequence[OpenCase], called: Mapping[VmId, str], command: Comma
 
 
 def _too_long(
-    cases: Sequence[OpenCase], called: Mapping[VmId, str], now: datetime, command: CommandLine
+    recoveries: Sequence[OpenRecovery], called: Mapping[VmId, str], now: datetime, command: CommandLine
 ) -> Iterator[Problem]:
     long_open = [
-        case for case in cases if now - case.down_since > TOO_LONG and case.needs is None and case.held_at is None
+        recovery
+        for recovery in recoveries
+        if now - recovery.down_since > TOO_LONG and recovery.needs is None and recovery.held_at is None
     ]
     if long_open:
         first = reference(long_open[0].vm_id, called)
@@ -127,7 +129,7 @@ def _too_long(
         yield Problem(what, command("explain", first))
 
 
-def _names(some: Sequence[OpenCase], called: Mapping[VmId, str]) -> str:
-    named = ", ".join(called[case.vm_id] for case in some[:_NAMED])
+def _names(some: Sequence[OpenRecovery], called: Mapping[VmId, str]) -> str:
+    named = ", ".join(called[recovery.vm_id] for recovery in some[:_NAMED])
     more = len(some) - _NAMED
     return f"{named} and {more} more" if more > 0 else named

@@ -12,10 +12,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.command_line import CommandLine
-from spot_responder.decisions.event_path import EventPathStanding, event_path
+from spot_responder.decisions.event_path import EventPathState, event_path
 from spot_responder.decisions.pools import STALE_AFTER
 from spot_responder.operators.views.figures import figures
-from spot_responder.operators.views.open_recovery import Standing, open_case
+from spot_responder.operators.views.open_recovery import RecoveryState, open_recovery
 from spot_responder.operators.views.problems import problems
 from spot_responder.text import count
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from spot_responder.intake.vms import VmId
     from spot_responder.operators.views.dead_letters import QueueCounts
     from spot_responder.operators.views.figures import Figures
-    from spot_responder.operators.views.open_recovery import OpenCase
+    from spot_responder.operators.views.open_recovery import OpenRecovery
     from spot_responder.operators.views.problems import Problem
 
 
@@ -45,7 +45,7 @@ class HeldVm:
     held_at: datetime
 
 
-class PoolStanding(StrEnum):
+class PoolState(StrEnum):
     """How a pool's gate stands. ``DUE``: its pause is over, and the next VM that comes probes it."""
 
     CLOSED = "closed"
@@ -55,11 +55,11 @@ class PoolStanding(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class PoolState:
+class LimitedPool:
     """A pool that is not open: until when it is closed, how often in a row Azure refused, how many starts it bears."""
 
     pool_id: PoolId
-    standing: PoolStanding
+    state: PoolState
     refusals: int
     closed_until: datetime
     starts_under_way: int
@@ -88,9 +88,9 @@ class Overview:
     at: datetime
     dry_run: bool
     coverage: Coverage
-    cases: tuple[OpenCase, ...]
+    recoveries: tuple[OpenRecovery, ...]
     held: tuple[HeldVm, ...]
-    pools: tuple[PoolState, ...]
+    pools: tuple[LimitedPool, ...]
     queues: QueueCounts
     event_path: EventPath
     figures: Figures
@@ -114,8 +114,11 @@ def overview(  # noqa: PLR0913 - all that it is made of
     ``command`` writes the commands that are advised.
     """
     kept = tuple(rows)
-    cases = tuple(
-        sorted((open_case(row, now, dry_run=dry_run) for row in kept if row.is_open), key=lambda case: case.down_since)
+    recoveries = tuple(
+        sorted(
+            (open_recovery(row, now, dry_run=dry_run) for row in kept if row.is_open),
+            key=lambda recovery: recovery.down_since,
+        )
     )
     held = tuple(HeldVm(row.vm_id, row.held_at) for row in kept if row.held_at)
     closed = tuple(history)
@@ -124,13 +127,13 @@ def overview(  # noqa: PLR0913 - all that it is made of
         at=now,
         dry_run=dry_run,
         coverage=coverage,
-        cases=cases,
+        recoveries=recoveries,
         held=tuple(sorted(held, key=lambda vm: vm.held_at)),
         pools=tuple(state for pool in pools if (state := pool_state(pool, now))),
         queues=queues,
         event_path=path,
         figures=figures([*(row for row in kept if row.is_open), *closed], now),
-        problems=problems(cases, failing, queues, path, now, command),
+        problems=problems(recoveries, failing, queues, path, now, command),
     )
 
 
@@ -140,10 +143,10 @@ def headline(overview: Overview) -> str:
     if number:
         return f"{count(number, 'thing')} {'needs' if number == 1 else 'need'} somebody"
     held = f"{count(len(overview.held), 'VM')} held by an operator" if overview.held else ""
-    on_their_way = [case for case in overview.cases if case.standing is not Standing.HELD]
-    if not overview.cases:
+    on_their_way = [recovery for recovery in overview.recoveries if recovery.state is not RecoveryState.HELD]
+    if not overview.recoveries:
         return "; ".join(part for part in (_calm(overview), held) if part)
-    coming = sum(case.standing is Standing.STARTING for case in on_their_way)
+    coming = sum(recovery.state is RecoveryState.STARTING for recovery in on_their_way)
     waiting = len(on_their_way) - coming
     parts = [
         f"{count(coming, 'VM')} coming up" if coming else "",
@@ -155,7 +158,7 @@ def headline(overview: Overview) -> str:
 
 def is_well(overview: Overview) -> bool:
     """Answer whether all is well as far as can be known: VMs are covered, events arrive, and nobody is needed."""
-    works = overview.event_path.standing is EventPathStanding.WORKS
+    works = overview.event_path.state is EventPathState.WORKS
     return works and bool(overview.coverage.covered) and not overview.dry_run and not overview.problems
 
 
@@ -183,24 +186,24 @@ def how_many(coverage: Coverage) -> str:
 
 def held_and_up(overview: Overview) -> tuple[HeldVm, ...]:
     """Give the held VMs that no open recovery shows as held."""
-    shown = {case.vm_id for case in overview.cases if case.standing is Standing.HELD}
+    shown = {recovery.vm_id for recovery in overview.recoveries if recovery.state is RecoveryState.HELD}
     return tuple(vm for vm in overview.held if vm.vm_id not in shown)
 
 
-def gate(pool: PoolState, closed_until: str) -> str:
+def gate(pool: LimitedPool, closed_until: str) -> str:
     """Say how a pool's gate stands, in words; ``closed_until``: that time, as its reader has times written."""
-    match pool.standing:
-        case PoolStanding.CLOSED:
+    match pool.state:
+        case PoolState.CLOSED:
             return f"closed until {closed_until}"
-        case PoolStanding.DUE:
+        case PoolState.DUE:
             return "its pause is over: the next VM probes it"
-        case PoolStanding.OPENING:
+        case PoolState.OPENING:
             return f"opening: {count(pool.starts_allowed, 'start')} at once"
         case _:
             return "probed by one VM"
 
 
-def pool_names(pools: Iterable[PoolState]) -> Mapping[PoolId, str]:
+def pool_names(pools: Iterable[LimitedPool]) -> Mapping[PoolId, str]:
     """Name each pool among others: with its subscription where two are of one size and place."""
     ids = [pool.pool_id for pool in pools]
     alike = Counter(map(str, ids))
@@ -208,15 +211,15 @@ def pool_names(pools: Iterable[PoolState]) -> Mapping[PoolId, str]:
     return {each: str(each) if alike[str(each)] == 1 else told for each, told in with_subscription.items()}
 
 
-def pool_state(pool: Pool, now: datetime) -> PoolState | None:
+def pool_state(pool: Pool, now: datetime) -> LimitedPool | None:
     """Say how a pool's gate stands; ``None`` where it refused nobody, or that is a story of long ago."""
     under_way = sum(until > now for until in pool.under_way.values())
     if pool.closed_until is None or (not under_way and now - pool.closed_until > STALE_AFTER):
         return None
     if pool.is_closed(now):
-        standing = PoolStanding.CLOSED
+        state = PoolState.CLOSED
     elif pool.refusals:
-        standing = PoolStanding.PROBING if under_way else PoolStanding.DUE
+        state = PoolState.PROBING if under_way else PoolState.DUE
     else:
-        standing = PoolStanding.OPENING
-    return PoolState(pool.pool_id, standing, pool.refusals, pool.closed_until, under_way, pool.width)
+        state = PoolState.OPENING
+    return LimitedPool(pool.pool_id, state, pool.refusals, pool.closed_until, under_way, pool.width)

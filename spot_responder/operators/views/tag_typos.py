@@ -29,7 +29,7 @@ _QUOTES: Final = "\"'`\u201c\u201d\u2018\u2019 \t"
 
 
 @dataclass(frozen=True, slots=True)
-class NearMiss:
+class TagTypo:
     """A tag as it stands on the VM, and what is wrong with it in one sentence."""
 
     name: str
@@ -37,9 +37,9 @@ class NearMiss:
     what: str
 
 
-def near_misses(tags: Mapping[str, str], restart_tag: str) -> tuple[NearMiss, ...]:
+def tag_typos(tags: Mapping[str, str], restart_tag: str) -> tuple[TagTypo, ...]:
     """Give the tags that were meant as the restart tag and are not."""
-    found = [_near_miss(name, value, restart_tag) for name, value in tags.items()]
+    found = [_tag_typo(name, value, restart_tag) for name, value in tags.items()]
     return tuple(each for each in found if each)
 
 
@@ -50,13 +50,13 @@ def tag_command(vm_id: VmId, restart_tag: str) -> str:
     )
 
 
-def _near_miss(name: str, value: str, restart_tag: str) -> NearMiss | None:
+def _tag_typo(name: str, value: str, restart_tag: str) -> TagTypo | None:
     if name.lower() == restart_tag.lower():
         what = _wrong_value(value)
-        return NearMiss(name, value, f"its value is {value!r}, {what}; only true counts") if what else None
+        return TagTypo(name, value, f"its value is {value!r}, {what}; only true counts") if what else None
     if not _is_like(_letters(name), _letters(restart_tag)) or _is_no(value):
         return None
-    return NearMiss(name, value, f"its name is {name!r}, and not {restart_tag}")
+    return TagTypo(name, value, f"its name is {name!r}, and not {restart_tag}")
 
 
 def _wrong_value(value: str) -> str:

@@ -43,8 +43,8 @@ def topic_rights(subscriptions: Iterable[Mapping[str, object]], accounts: Accoun
         if name and account.lower() == accounts.app.lower():
             scope = f"{scope}/queueservices/default/queues/{name}"
             found[TopicRight("deliver", *_SENDER, scope, f"the queue {name}")] = None
-        letters = field(each, "properties", "deadLetterWithResourceIdentity", "deadLetterDestination")
-        scope, account = _resource(letters)
+        dead_letters = field(each, "properties", "deadLetterWithResourceIdentity", "deadLetterDestination")
+        scope, account = _resource(dead_letters)
         if account and account.lower() == accounts.dead_letters.lower():
             found[TopicRight("keep dead letters", *_WRITER, scope, f"the whole storage account {account}")] = None
     return tuple(found)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from spot_responder.decisions.event_path import EventPathStanding, whether_events_arrive
+from spot_responder.decisions.event_path import EventPathState, whether_events_arrive
 from spot_responder.operators.views.status import gate, headline, held_and_up, how_many, is_well, pool_names
 from spot_responder.operators.views.vm_names import names
 from spot_responder.text import count, span
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from spot_responder.command_line import CommandLine
     from spot_responder.decisions.event_path import EventPath
     from spot_responder.operators.views.figures import Figures
-    from spot_responder.operators.views.open_recovery import OpenCase
+    from spot_responder.operators.views.open_recovery import OpenRecovery
     from spot_responder.operators.views.problems import Problem
-    from spot_responder.operators.views.status import Overview, PoolState
+    from spot_responder.operators.views.status import LimitedPool, Overview
 
 MOST_CASES: Final = 50
 """So many open recoveries are shown one by one."""
@@ -66,7 +66,7 @@ def status_page(overview: Overview, command: CommandLine) -> str:
             f"<title>{_text(headline(overview))} · Spot Responder</title><style>{STYLE}</style></head><body>",
             f"<header><h1>Spot Responder</h1>{_soft(f'{_day_and_time(overview.at)}; all times are UTC')}</header>",
             _summary(overview),
-            _section(f"Open recoveries: {len(overview.cases)}", _cases(overview, command)),
+            _section(f"Open recoveries: {len(overview.recoveries)}", _recoveries(overview, command)),
             _held(overview),
             _section("Pools that are not open", _pools(overview)),
             _flow(overview),
@@ -85,7 +85,7 @@ def _soft(text: str) -> str:
 
 
 def _summary(overview: Overview) -> str:
-    is_calm = is_well(overview) or (overview.cases and not overview.problems)
+    is_calm = is_well(overview) or (overview.recoveries and not overview.problems)
     tone = "bad" if overview.problems else "good" if is_calm else "notice"
     dry = '<p class="notice">DRY_RUN is true: nothing is started.</p>' if overview.dry_run else ""
     problems = "".join(_problem(each) for each in overview.problems)
@@ -106,33 +106,33 @@ def _cards(items: Iterable[str]) -> str:
     return f"<ul>{cards}</ul>" if cards else ""
 
 
-def _cases(overview: Overview, command: CommandLine) -> list[str]:
+def _recoveries(overview: Overview, command: CommandLine) -> list[str]:
     """Write those that are down for longest; hundreds of them nobody reads."""
-    cards = [_case(each, overview.at) for each in overview.cases[:MOST_CASES]]
-    more = len(overview.cases) - len(cards)
+    cards = [_recovery(each, overview.at) for each in overview.recoveries[:MOST_CASES]]
+    more = len(overview.recoveries) - len(cards)
     return [*cards, _soft(f"and {more} more: {command('status')}")] if more else cards
 
 
-def _case(case: OpenCase, now: datetime) -> str:
-    look = "no look is due" if case.next_look_at is None else f"next look {_away(case.next_look_at, now)}"
-    facts = f"down for {span(now - case.down_since)}, {count(case.start_requests, 'start request')}, {look}"
-    overdue = ' <span class="bad">overdue</span>' if case.is_overdue else ""
-    said = f'<p class="soft">Azure said: {_text(case.azure_said)}</p>' if case.azure_said else ""
+def _recovery(recovery: OpenRecovery, now: datetime) -> str:
+    look = "no look is due" if recovery.next_look_at is None else f"next look {_away(recovery.next_look_at, now)}"
+    facts = f"down for {span(now - recovery.down_since)}, {count(recovery.start_requests, 'start request')}, {look}"
+    overdue = ' <span class="bad">overdue</span>' if recovery.is_overdue else ""
+    said = f'<p class="soft">Azure said: {_text(recovery.azure_said)}</p>' if recovery.azure_said else ""
     return (
-        f'<span class="name">{_text(case.vm_id.name)}</span>'
-        f'<span class="tag {_TONES[case.standing]}">{_text(case.standing)}</span>'
-        f"<p>{_text(case.reason)}{_text(_held_since(case))}</p>{said}"
-        f'<p class="soft">{_text(facts)}{overdue}</p>{_soft(_place(case))}'
+        f'<span class="name">{_text(recovery.vm_id.name)}</span>'
+        f'<span class="tag {_TONES[recovery.state]}">{_text(recovery.state)}</span>'
+        f"<p>{_text(recovery.reason)}{_text(_held_since(recovery))}</p>{said}"
+        f'<p class="soft">{_text(facts)}{overdue}</p>{_soft(_place(recovery))}'
     )
 
 
-def _held_since(case: OpenCase) -> str:
-    return f" (since {_day_and_time(case.held_at)})" if case.held_at else ""
+def _held_since(recovery: OpenRecovery) -> str:
+    return f" (since {_day_and_time(recovery.held_at)})" if recovery.held_at else ""
 
 
-def _place(case: OpenCase) -> str:
-    pool = f"{case.pool}, " if case.pool else ""
-    return f"{pool}resource group {case.vm_id.resource_group}, subscription {case.vm_id.subscription_id}"
+def _place(recovery: OpenRecovery) -> str:
+    pool = f"{recovery.pool}, " if recovery.pool else ""
+    return f"{pool}resource group {recovery.vm_id.resource_group}, subscription {recovery.vm_id.subscription_id}"
 
 
 def _held(overview: Overview) -> str:
@@ -150,7 +150,7 @@ def _pools(overview: Overview) -> Iterable[str]:
     return (_pool(each, called[each.pool_id], overview.at) for each in overview.pools)
 
 
-def _pool(pool: PoolState, called: str, now: datetime) -> str:
+def _pool(pool: LimitedPool, called: str, now: datetime) -> str:
     how = gate(pool, _away(pool.closed_until, now))
     refusals = f"refused {count(pool.refusals, 'time')} in a row, {count(pool.starts_under_way, 'start')} under way"
     return f'<span class="name">{_text(called)}</span><p>{_text(how)}</p>{_soft(refusals)}'
@@ -179,7 +179,7 @@ def _line(name: str, text: str) -> str:
 
 
 def _path_tone(path: EventPath) -> str:
-    return {EventPathStanding.WORKS: "good", EventPathStanding.SILENT: "bad"}.get(path.standing, "")
+    return {EventPathState.WORKS: "good", EventPathState.SILENT: "bad"}.get(path.state, "")
 
 
 def _charts(figures: Figures) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from localazure.virtual.wire import Death, Door, Passage
+from localazure.virtual.wire import Death, Fate, RequestKind
 from localazure.world.azure_errors import Refused
 from localazure.world.happenings import Annotated
 
@@ -114,35 +114,35 @@ def _slow_down(seconds: int) -> Refused:
     return Refused(429, "ResourceRequestsThrottled", "Too many requests.", {"Retry-After": str(seconds)})
 
 
-REFUSALS: Final[Mapping[Door, tuple[Refused, ...]]] = {
-    Door.GRAPH: (_GRAPH_THROTTLED, _BROKEN, _UNAVAILABLE, _WRONG, _DENIED),
-    Door.VM_READ: (
+REFUSALS: Final[Mapping[RequestKind, tuple[Refused, ...]]] = {
+    RequestKind.GRAPH: (_GRAPH_THROTTLED, _BROKEN, _UNAVAILABLE, _WRONG, _DENIED),
+    RequestKind.VM_READ: (
         _slow_down(7),
         _slow_down(300),
         *(_BROKEN, _UNAVAILABLE, _DENIED, _WRONG),
         *(_NO_VM, _NO_ENTITY, _NO_GROUP, _NO_SUBSCRIPTION, _ELSEWHERE, _NO_GATEWAY),
     ),
-    Door.VM_START: (
+    RequestKind.VM_START: (
         *(Refused(409, code, message) for code, message in START_CODES),
         _slow_down(17),
         _slow_down(600),
         _BROKEN,
         _DENIED,
     ),
-    Door.OPERATION_READ: (
+    RequestKind.OPERATION_READ: (
         Refused(404, "NotFound", "The operation was not found."),
         *(_DENIED, _slow_down(7), _slow_down(600), _BROKEN, _WRONG, _NO_GATEWAY),
     ),
-    Door.ROW_READ: (_BROKEN, _UNAVAILABLE, _NO_ROW, _NO_TABLE),
-    Door.ROW_WRITE: (_BROKEN, _UNAVAILABLE, _NO_TABLE),
-    Door.QUEUE_PUT: (_BROKEN, _UNAVAILABLE, _NO_QUEUE),
-    Door.OUTCOME: (_DENIED, _BROKEN, _NO_TOPIC),
+    RequestKind.ROW_READ: (_BROKEN, _UNAVAILABLE, _NO_ROW, _NO_TABLE),
+    RequestKind.ROW_WRITE: (_BROKEN, _UNAVAILABLE, _NO_TABLE),
+    RequestKind.QUEUE_PUT: (_BROKEN, _UNAVAILABLE, _NO_QUEUE),
+    RequestKind.OUTCOME: (_DENIED, _BROKEN, _NO_TOPIC),
 }
-"""What each door may answer instead of what it was asked for."""
+"""What each kind of request may be answered instead of what it was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
-class Climate:
+class FaultRates:
     """How bad it is: the chance of each mishap, for each request or event, from 0 to 1."""
 
     refused: float = 0.0
@@ -163,9 +163,9 @@ class Climate:
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """A door is shut for everybody for a while."""
+    """Requests of one kind are refused for everybody for a while."""
 
-    door: Door
+    request_kind: RequestKind
     begin: datetime
     end: datetime
     refusal: Refused
@@ -180,10 +180,10 @@ class SlowDown:
 
 
 @dataclass(slots=True)
-class Weather:
+class Faults:
     """Decides how each request and each event fares; counts what it did. ``is_calm``: nothing goes wrong any more."""
 
-    climate: Climate
+    rates: FaultRates
     chance: Random
     outages: list[Outage] = field(default_factory=list)
     logins_out: list[tuple[datetime, datetime]] = field(default_factory=list)
@@ -193,7 +193,7 @@ class Weather:
     untold_at: datetime | None = None
     """When the topic did last not take at once what was told."""
     is_calm: bool = False
-    faults: int = 0
+    injected: int = 0
     starts: list[tuple[datetime, str]] = field(default_factory=list)
     """Every start request that left the app, with its time and VM."""
     spoiled: dict[str, Refused | None] = field(default_factory=dict)
@@ -206,44 +206,46 @@ class Weather:
         """Take the clock that the world goes by."""
         self._now = clock.now
 
-    def of(self, door: Door, target: str) -> Passage:
+    def of(self, request_kind: RequestKind, target: str) -> Fate:
         """Say how a request fares."""
-        before = self.faults
-        passage = self._passage(door, target.lower())
-        if door is Door.OPERATION_READ and (spoiled := self._spoiled(target)):
-            passage = replace(passage, refusal=spoiled)
-        if door is Door.OUTCOME and (self.faults > before or passage.seconds >= 1):
+        before = self.injected
+        fate = self._fate(request_kind, target.lower())
+        if request_kind is RequestKind.OPERATION_READ and (spoiled := self._spoiled(target)):
+            fate = replace(fate, refusal=spoiled)
+        if request_kind is RequestKind.OUTCOME and (self.injected > before or fate.seconds >= 1):
             self.untold_at = self._now()
-        if self.faults > before:
+        if self.injected > before:
             self.asked_to_slow_down.pop(asyncio.current_task(), None)
-        if door is Door.VM_START and passage.death is not Death.BEFORE and passage.arrives and passage.has_token:
+        if request_kind is RequestKind.VM_START and fate.death is not Death.BEFORE and fate.arrives and fate.has_token:
             self.starts.append((self._now(), target.lower()))
-            self._note_retry_after(passage, target.lower())
-        return passage
+            self._note_retry_after(fate, target.lower())
+        return fate
 
-    def _note_retry_after(self, passage: Passage, vm_key: str) -> None:
-        seconds = passage.refusal.headers.get("Retry-After") if passage.refusal else None
+    def _note_retry_after(self, fate: Fate, vm_key: str) -> None:
+        seconds = fate.refusal.headers.get("Retry-After") if fate.refusal else None
         if seconds:
-            until = self._now() + timedelta(seconds=passage.seconds + int(seconds))
+            until = self._now() + timedelta(seconds=fate.seconds + int(seconds))
             self.asked_to_slow_down[asyncio.current_task()] = SlowDown(vm_key, until)
 
     def _spoiled(self, operation_id: str) -> Refused | None:
         if operation_id not in self.spoiled:
-            is_spoiled = self._strikes(self.climate.operation_spoiled)
-            self.spoiled[operation_id] = self.chance.choice(REFUSALS[Door.OPERATION_READ]) if is_spoiled else None
+            is_spoiled = self._strikes(self.rates.operation_spoiled)
+            self.spoiled[operation_id] = (
+                self.chance.choice(REFUSALS[RequestKind.OPERATION_READ]) if is_spoiled else None
+            )
         return self.spoiled[operation_id]
 
     def graph_lag(self) -> timedelta:
         """Say how old the graph's answer is."""
-        return timedelta() if self.is_calm else self.climate.longest_graph_lag * self.chance.random()
+        return timedelta() if self.is_calm else self.rates.longest_graph_lag * self.chance.random()
 
     def hides_row(self, _vm_id: str) -> bool:
         """Whether the graph does not show a VM."""
-        return self._strikes(self.climate.row_hidden)
+        return self._strikes(self.rates.row_hidden)
 
     def hides_power_state(self, _vm_id: str) -> bool:
         """Whether ARM does not tell a power state."""
-        return self._strikes(self.climate.power_state_hidden)
+        return self._strikes(self.rates.power_state_hidden)
 
     def delays(self, happening: Happening) -> Sequence[timedelta]:
         """Say how an event fares."""
@@ -251,43 +253,45 @@ class Weather:
         if self.is_calm:
             return (prompt,)
         is_eviction = isinstance(happening, Annotated) and happening.annotation == "VirtualMachinePreempted"
-        if (self.climate.loses_evictions or not is_eviction) and self._strikes(self.climate.event_lost):
+        if (self.rates.loses_evictions or not is_eviction) and self._strikes(self.rates.event_lost):
             return ()
-        first = self._late() if self._strikes(self.climate.event_late) else prompt
-        return (first, first + self._late()) if self._strikes(self.climate.event_doubled) else (first,)
+        first = self._late() if self._strikes(self.rates.event_late) else prompt
+        return (first, first + self._late()) if self._strikes(self.rates.event_doubled) else (first,)
 
     def _late(self) -> timedelta:
         return timedelta(seconds=self.chance.choice((5, 40, 300, 1500)) * self.chance.random())
 
-    def _passage(self, door: Door, target: str) -> Passage:
+    def _fate(self, request_kind: RequestKind, target: str) -> Fate:
         seconds = self.chance.uniform(0.01, 0.3)
         if self.is_calm:
-            return Passage(seconds)
+            return Fate(seconds)
         now = self._now()
         if any(begin <= now < end for begin, end in self.logins_out):
-            self.faults += 1
-            return Passage(seconds, has_token=False)
-        if door is Door.VM_START and target in self.stuck:
-            self.faults += 1
-            return Passage(seconds, refusal=self.stuck[target])
-        shut = next((one for one in self.outages if one.door is door and one.begin <= now < one.end), None)
+            self.injected += 1
+            return Fate(seconds, has_token=False)
+        if request_kind is RequestKind.VM_START and target in self.stuck:
+            self.injected += 1
+            return Fate(seconds, refusal=self.stuck[target])
+        shut = next(
+            (one for one in self.outages if one.request_kind is request_kind and one.begin <= now < one.end), None
+        )
         if shut is not None:
-            self.faults += 1
-            return Passage(seconds, refusal=shut.refusal)
-        if self._strikes(self.climate.slow):
+            self.injected += 1
+            return Fate(seconds, refusal=shut.refusal)
+        if self._strikes(self.rates.slow):
             seconds = self.chance.uniform(1, 28)
-        if self._strikes(self.climate.death):
-            return Passage(seconds, death=self.chance.choice(list(Death)))
-        if self._strikes(self.climate.lost):
+        if self._strikes(self.rates.death):
+            return Fate(seconds, death=self.chance.choice(list(Death)))
+        if self._strikes(self.rates.lost):
             arrives = self.chance.random() < 0.5  # noqa: PLR2004 - as often as not
-            return Passage(seconds, arrives=arrives, is_answered=False)
-        is_bad = door is Door.VM_START and self._strikes(self.climate.start_refused)
-        if is_bad or self._strikes(self.climate.refused):
-            return Passage(seconds, refusal=self.chance.choice(REFUSALS[door]))
-        return Passage(seconds)
+            return Fate(seconds, arrives=arrives, is_answered=False)
+        is_bad = request_kind is RequestKind.VM_START and self._strikes(self.rates.start_refused)
+        if is_bad or self._strikes(self.rates.refused):
+            return Fate(seconds, refusal=self.chance.choice(REFUSALS[request_kind]))
+        return Fate(seconds)
 
     def _strikes(self, chance: float) -> bool:
         if self.is_calm or self.chance.random() >= chance:
             return False
-        self.faults += 1
+        self.injected += 1
         return True
