@@ -73,7 +73,7 @@ def sweep(vms: int) -> dict[str, Any]:
         azure.run_for(timedelta(minutes=10, seconds=0.5 + 2 * vms / 1000))
         processor_s = time.process_time() - began
         rows = azure.app.storage.recoveries.rows.values()
-        while not (rows and all(row["outcome"] for row, _ in rows)) and azure.clock.now() < BEGIN + PATIENCE:
+        while not (rows and all(row["closed_at"] for row, _ in rows)) and azure.clock.now() < BEGIN + PATIENCE:
             azure.run_for(MINUTE)
         return {
             "graph_pages": requests.graph_before_first_put,

@@ -163,7 +163,7 @@ def _judge(azure: VirtualAzure, faults: Faults, fuzzed: Fuzzed) -> None:
         if message.dequeue_count != POISON_AT
     ]
     rows = [row for row, _ in azure.app.storage.recoveries.rows.values()]
-    fuzzed.broken += [f"open: {row['vm_id']}: {row['reason']}" for row in rows if not row["outcome"]]
+    fuzzed.broken += [f"open: {row['vm_id']}: {row['reason']}" for row in rows if not row["closed_at"]]
     if fuzzed.looks > MOST_LOOKS * fuzzed.cases:
         fuzzed.broken.append(f"steps: {fuzzed.looks} looks came of {fuzzed.cases} messages")
 

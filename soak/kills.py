@@ -215,7 +215,7 @@ class _Story:
 
     async def _is_all_told(self) -> bool:
         rows, history = await _rows(self.laptop, "recoveries"), await _rows(self.laptop, "history")
-        return all(row["outcome"] and row["recorded"] for row in rows) and all(row["published"] for row in history)
+        return all(row["closed_at"] and row["recorded"] for row in rows) and all(row["published"] for row in history)
 
 
 async def _judged(laptop: Laptop, kills: Counter[Point], points: Sequence[Point]) -> Findings:
@@ -280,7 +280,7 @@ def _untold(
 ) -> Iterator[str]:
     heard = {str(event["id"]) for event in _closings(laptop)}
     told = {row["vm_id"].lower(): row["outcome"] for row in history if row["RowKey"] in heard and row["published"]}
-    still_open = {row["vm_id"].lower(): row["reason"] for row in rows if not (row["outcome"] and row["recorded"])}
+    still_open = {row["vm_id"].lower(): row["reason"] for row in rows if not (row["closed_at"] and row["recorded"])}
     for machine in evicted:
         key = machine.vm_id.lower()
         if key in still_open:

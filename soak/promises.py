@@ -59,7 +59,7 @@ class Witness:
     def is_all_over(self, calm_at: datetime) -> bool:
         """Whether nothing is to come: every VM that is due runs, every recovery is closed and told."""
         azure, seen = self._seen.azure, self._seen
-        settled = all(row["outcome"] and row["recorded"] for row in seen.rows())
+        settled = all(row["closed_at"] and row["recorded"] for row in seen.rows())
         there = [machine for machine in azure.world.machines() if machine.deleted_at is None]
         waits = any(machine.power_state in _ON_THE_WAY or is_lost(seen, machine) for machine in there)
         swept_twice = azure.clock.now() - calm_at > 2 * seen.deployment.sweep_every
@@ -111,7 +111,7 @@ class Witness:
             seen.slow_downs.append((now, slow_down))
 
     def _valid_follow_ups(self, vm_key: str, waiting: list[dict[str, Any]]) -> int:
-        row = next((row for row in self._seen.rows() if row["vm_id"].lower() == vm_key and not row["outcome"]), None)
+        row = next((row for row in self._seen.rows() if row["vm_id"].lower() == vm_key and not row["closed_at"]), None)
         return sum(
             each["type"] == FOLLOW_UP_TYPE
             and each["subject"].lower() == vm_key
@@ -128,7 +128,7 @@ class Witness:
     def _on_row(self, row: Mapping[str, Any]) -> None:
         seen = self._seen
         seen.holds.setdefault(row["vm_id"].lower(), []).append((seen.azure.clock.now(), bool(row["held_at"])))
-        if not row["outcome"]:
+        if not row["closed_at"]:
             seen.broken.extend(unheard(seen, row))
             seen.opened[row["recovery_id"]] = row["vm_id"]
             if not row["reason"] or not row["wake_at"]:

@@ -39,9 +39,9 @@ _UP: Final = frozenset({PowerState.RUNNING, PowerState.STARTING})
 def untold(seen: Seen) -> Iterator[str]:
     """Say of each recovery that is open still, or did not end in exactly one outcome."""
     storage = seen.azure.app.storage
-    open_ids = {row["recovery_id"] for row in seen.rows() if not row["outcome"]}
+    open_ids = {row["recovery_id"] for row in seen.rows() if not row["closed_at"]}
     for row in seen.rows():
-        if not row["outcome"]:
+        if not row["closed_at"]:
             yield f"told: the recovery of {row['vm_id']} is still open: {row['reason']}"
     written = Counter(recovery_id for _, recovery_id in storage.history.rows)
     heard: dict[str, set[object]] = {}

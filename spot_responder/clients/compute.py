@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from enum import Enum
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 from urllib.parse import urlsplit
 
 from azure.core.exceptions import AzureError
@@ -201,6 +201,8 @@ def _operation_of_error(status: int, failure: Failure) -> Operation:
             is_its_own = status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in _ABOUT_THE_QUESTION
         case FailureKind.THROTTLED | FailureKind.GONE:
             is_its_own = False
+        case _:
+            assert_never(failure.kind)
     return Operation(OperationState.FAILED, failure) if is_its_own else Operation(OperationState.UNKNOWN)
 
 

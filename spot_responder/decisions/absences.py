@@ -51,7 +51,7 @@ def _is_due(situation: Situation, policy: Policy) -> bool:
     verdict, kind = situation.evidence.verdict, situation.signal.kind
     if verdict is Verdict.UNKNOWN:
         return kind is SignalKind.SWEEP_FOUND and policy.restart_when is RestartWhen.UNLESS_STOPPED
-    return verdict is Verdict.EVICTED and kind in {SignalKind.EVICTED, SignalKind.SWEEP_FOUND}
+    return verdict is Verdict.EVICTED and kind.says_down_and_covered
 
 
 def is_gone(situation: Situation, now: datetime) -> bool:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from spot_responder.decisions import pools
 from spot_responder.decisions.absences import decide_about_an_absent_vm
@@ -136,7 +136,10 @@ def _up_or_on_its_way(situation: Situation, vm: Vm, policy: Policy, now: datetim
         case PowerState.UNKNOWN:
             reason = "Azure does not tell its power state at the moment"
             return Wait(_next_look(situation, policy, now), reason, obstacle_since=situation.obstacle_since(now))
-    return None
+        case PowerState.DEALLOCATED:
+            return None
+        case _:
+            assert_never(vm.power_state)
 
 
 def _running(situation: Situation, vm: Vm, policy: Policy, now: datetime) -> Decision:

@@ -11,7 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
 from spot_responder.decisions.recoveries import Outcome
 from spot_responder.intake.signals import SignalKind
@@ -27,8 +27,6 @@ WINDOW: Final = timedelta(days=7)
 FOUND_SOON: Final = timedelta(days=2)
 """An eviction that was found later than this may be older than the VM's tag, and then no event about it was for us. A
 sweep may be as seldom as once a day."""
-
-_OUR_OWN: Final = frozenset({SignalKind.SWEEP_FOUND, SignalKind.OPERATOR_ASKED, SignalKind.FOLLOW_UP})
 
 
 class EventPathState(StrEnum):
@@ -73,7 +71,7 @@ def event_path(recoveries: Iterable[Recovery], now: datetime) -> EventPath:
     ``recoveries``: all rows that are kept, and the history of the last ``WINDOW``; one that is in both counts once.
     """
     once = {row.recovery_id: row for row in recoveries if row.opened_at > now - WINDOW}
-    told = [row for row in once.values() if row.opened_by not in _OUR_OWN]
+    told = [row for row in once.values() if not row.opened_by.is_our_own]
     found = [row for row in once.values() if _is_find(row)]
     silent = _silent(told, found)
     state = EventPathState.WORKS if told else EventPathState.QUIET
@@ -114,8 +112,10 @@ def whether_events_arrive(path: EventPath, write: Callable[[datetime | None], st
             return f"not known: no event told of anything in {WINDOW.days} days; a drill shows whether they arrive"
         case EventPathState.WORKS:
             return f"works: {told_of}; the last event {write(path.last_told_at)}"
-        case _:
+        case EventPathState.SILENT:
             return f"silent: {told_of}; the last find {write(path.last_found_at)}"
+        case _:
+            assert_never(path.state)
 
 
 def _is_find(row: Recovery) -> bool:

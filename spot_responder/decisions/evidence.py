@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
 from spot_responder.decisions.policy import START_PATIENCE
 from spot_responder.intake.signals import Signal, SignalKind, Source, kind_of_annotation
@@ -114,8 +114,12 @@ class Evidence:
                 return replace(self, stopped_firmly_at=_newest(self.stopped_firmly_at, occurred_at))
             case SignalKind.STOPPED_BY_OWNER if not self._is_near_our_start(occurred_at):
                 return replace(self, stopped_weakly_at=_newest(self.stopped_weakly_at, occurred_at))
-            case _:
+            case SignalKind.STOPPED_BY_OWNER | SignalKind.STARTED | SignalKind.EVICTION_NOTICED:
                 return self
+            case SignalKind.UNAVAILABLE | SignalKind.FOLLOW_UP | SignalKind.SWEEP_FOUND | SignalKind.OPERATOR_ASKED:
+                return self
+            case _:
+                assert_never(kind)
 
     def _is_near_our_start(self, occurred_at: datetime) -> bool:
         asked_at = self.start_asked_at

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
 from spot_responder.decisions.evidence import Verdict
 from spot_responder.decisions.policy import INTENT_GRACE, LASTS
@@ -39,16 +39,8 @@ REFUSED_OFTEN: Final = 100
 """So many start requests of one recovery came to nothing, whatever the reasons, and somebody should look at it."""
 
 
-_AT_ONCE: Final[Mapping[FailureKind, Notice]] = {FailureKind.DENIED: Notice.DENIED, FailureKind.QUOTA: Notice.QUOTA}
-_LASTING: Final[Mapping[FailureKind, tuple[Notice, timedelta]]] = {
-    FailureKind.CONFLICT: (Notice.CONFLICT, timedelta(hours=1)),
-    FailureKind.THROTTLED: (Notice.THROTTLED, timedelta(minutes=30)),
-    FailureKind.GONE: (Notice.GONE, timedelta(minutes=30)),
-}
-"""What passes by itself, and how long it may take for that."""
-
-NO_TOKEN_PASSES: Final = timedelta(minutes=30)
-"""So long an identity endpoint may be out before somebody should know."""
+CONFLICT_LASTS: Final = timedelta(hours=1)
+"""An operation of somebody else's on a VM takes minutes; one that takes so long is worth a look."""
 
 HOW_LONG: Final[Mapping[Notice, str]] = {
     Notice.CONFLICT: "for an hour or longer",
@@ -105,13 +97,24 @@ def of_failures(failure: Failure, in_a_row: int, lasted: timedelta) -> Notice | 
     ``lasted``: since the first of them.
     """
     if failure.lacks_token:
-        return Notice.NO_TOKEN if lasted >= NO_TOKEN_PASSES else None
-    if failure.kind is FailureKind.UNKNOWN:
-        return Notice.UNKNOWN if in_a_row >= PUZZLED_AFTER else None
-    if failure.kind in _LASTING:
-        notice, passes = _LASTING[failure.kind]
-        return notice if lasted >= passes else None
-    return _AT_ONCE.get(failure.kind)
+        return Notice.NO_TOKEN if lasted >= LASTS else None
+    match failure.kind:
+        case FailureKind.DENIED:
+            return Notice.DENIED
+        case FailureKind.QUOTA:
+            return Notice.QUOTA
+        case FailureKind.UNKNOWN:
+            return Notice.UNKNOWN if in_a_row >= PUZZLED_AFTER else None
+        case FailureKind.CONFLICT:
+            return Notice.CONFLICT if lasted >= CONFLICT_LASTS else None
+        case FailureKind.THROTTLED:
+            return Notice.THROTTLED if lasted >= LASTS else None
+        case FailureKind.GONE:
+            return Notice.GONE if lasted >= LASTS else None
+        case FailureKind.CAPACITY | FailureKind.PRICE:
+            return None
+        case _:
+            assert_never(failure.kind)
 
 
 def _of_refusals(recovery: Recovery, now: datetime) -> list[Notice]:

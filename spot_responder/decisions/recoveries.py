@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
 from spot_responder.decisions.evidence import Evidence
 from spot_responder.decisions.policy import FOLLOW_UP_OVERDUE
@@ -59,8 +59,42 @@ class Outcome(StrEnum):
     SHUT_DOWN_INSIDE = "shut-down-inside"
     NOT_EVICTED = "not-evicted"
     RUNS_WITHOUT_US = "runs-without-us"
-    HELD = "held"
-    """No recovery at all: a row made by an operator's hold of a VM that we were not busy with."""
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the VM ran when the recovery was closed."""
+        return self is Outcome.RESTORED or self is Outcome.RUNS_WITHOUT_US
+
+    @property
+    def is_not_covered(self) -> bool:
+        """Whether the VM is none of those that the app brings back."""
+        match self:
+            case Outcome.OPTED_OUT | Outcome.NOT_SPOT | Outcome.OWNED_BY_SCALE_SET:
+                return True
+            case (
+                Outcome.RESTORED
+                | Outcome.STOPPED_BY_OWNER
+                | Outcome.GONE
+                | Outcome.SHUT_DOWN_INSIDE
+                | Outcome.NOT_EVICTED
+                | Outcome.RUNS_WITHOUT_US
+            ):
+                return False
+            case _:
+                assert_never(self)
+
+    @property
+    def shows_an_eviction(self) -> bool:
+        """Whether a recovery that ends so was one from an eviction, where nothing else is known of it."""
+        match self:
+            case Outcome.RESTORED | Outcome.GONE | Outcome.SHUT_DOWN_INSIDE:
+                return True
+            case Outcome.STOPPED_BY_OWNER | Outcome.NOT_EVICTED | Outcome.RUNS_WITHOUT_US:
+                return False
+            case Outcome.OPTED_OUT | Outcome.NOT_SPOT | Outcome.OWNED_BY_SCALE_SET:
+                return False
+            case _:
+                assert_never(self)
 
 
 class AttemptState(StrEnum):
@@ -106,8 +140,8 @@ class Recovery:
     Attributes:
         recovery_id: joins log lines, history and outcome of one case.
         opened_by: the kind of the first signal.
-        outcome: ``None`` while the recovery is open. A closed one is kept for what it remembers: the owner's wish,
-            and the restarts of the last day.
+        outcome: ``None`` while the recovery is open, and of a note. A closed one is kept for what it remembers: the
+            owner's wish, and the restarts of the last day.
         sequence: the number of the one valid follow-up; any other is stale.
         wake_at: when that follow-up is due.
         not_before: after a refusal, when Azure may be asked again, whatever else is waited for meanwhile.
@@ -160,12 +194,17 @@ class Recovery:
     @property
     def is_open(self) -> bool:
         """Whether we are still busy with the VM."""
-        return self.outcome is None
+        return self.closed_at is None
 
     @property
-    def is_only_a_note(self) -> bool:
+    def is_note(self) -> bool:
+        """Whether it is no recovery at all: a row that keeps somebody's word about a VM that we were not busy with."""
+        return self.closed_at is not None and self.outcome is None
+
+    @property
+    def is_note_of_an_unseen_vm(self) -> bool:
         """Whether it says no more than that its owner stopped a VM which nobody has looked at yet."""
-        return self.outcome is Outcome.STOPPED_BY_OWNER and self.pool is None and self.held_at is None
+        return self.is_note and self.pool is None and self.held_at is None
 
     def is_overdue(self, now: datetime) -> bool:
         """Whether its follow-up is so late that it is taken as lost."""
@@ -320,7 +359,7 @@ class Recovery:
     def _evidence_after(self, outcome: Outcome) -> Evidence:
         if outcome is Outcome.GONE:
             return Evidence()
-        if outcome not in {Outcome.RESTORED, Outcome.RUNS_WITHOUT_US}:
+        if not outcome.is_up:
             return self.evidence
         # What was told is over, by Azure's own times: our clock may differ from those.
         evidence = replace(self.evidence, start_asked_at=None)
@@ -349,3 +388,8 @@ class Recovery:
         if not self.is_open:
             message = f"recovery {self.recovery_id} is closed ({self.outcome}): it cannot {what}"
             raise InvalidTransitionError(message)
+
+
+def note(vm_id: VmId, row_id: str, now: datetime, told_by: SignalKind, reason: str) -> Recovery:
+    """Make a row that is no recovery: it keeps an owner's or an operator's word about a VM that has no row yet."""
+    return Recovery(vm_id, row_id, now, told_by, closed_at=now, reason=reason, recorded=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
 from spot_responder.decisions import pools
 from spot_responder.decisions.pools import MOST_DOUBLINGS, Pool
@@ -73,9 +73,11 @@ def _delay_after(failure: Failure, failures_in_a_row: int, vm: Vm, policy: Polic
         case FailureKind.CONFLICT:
             # Another operation is at work on the VM; that takes seconds to minutes.
             return min(policy.look_again * growth, policy.capacity_retry_max), "another operation is at work on the VM"
-        case _:
+        case FailureKind.CAPACITY | FailureKind.UNKNOWN:
             # Not known: soon the first times, then slowly, and the code stays on the record.
             return min(policy.capacity_retry * growth, policy.slow_retry), "Azure refused for a reason we do not know"
+        case _:
+            assert_never(failure.kind)
 
 
 def _earliest(failure: Failure, now: datetime) -> datetime:

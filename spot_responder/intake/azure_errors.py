@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
 from spot_responder.intake.payloads import field, text_field
 from spot_responder.intake.retry_after import retry_after
@@ -52,6 +52,19 @@ class FailureKind(StrEnum):
     GONE = "gone"
     DENIED = "denied"
     UNKNOWN = "unknown"
+
+    @property
+    def passes_soon(self) -> bool:
+        """Whether it is over within minutes: a retry by hand would only meet the same, or is not listened to."""
+        match self:
+            case FailureKind.THROTTLED | FailureKind.CONFLICT:
+                return True
+            case FailureKind.CAPACITY | FailureKind.PRICE | FailureKind.QUOTA | FailureKind.DENIED:
+                return False
+            case FailureKind.GONE | FailureKind.UNKNOWN:
+                return False
+            case _:
+                assert_never(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
 from spot_responder.intake.own_messages import (
     FOLLOW_UP_TYPE,
@@ -69,6 +69,45 @@ class SignalKind(StrEnum):
     FOLLOW_UP = "follow_up"
     SWEEP_FOUND = "sweep_found"
     OPERATOR_ASKED = "operator_asked"
+
+    @property
+    def is_our_own(self) -> bool:
+        """Whether the app or an operator says it, and no event of Azure's."""
+        match self:
+            case SignalKind.FOLLOW_UP | SignalKind.SWEEP_FOUND | SignalKind.OPERATOR_ASKED:
+                return True
+            case SignalKind.EVICTED | SignalKind.EVICTION_NOTICED | SignalKind.UNAVAILABLE:
+                return False
+            case SignalKind.STOPPED_BY_OWNER | SignalKind.STARTED:
+                return False
+            case _:
+                assert_never(self)
+
+    @property
+    def says_down_and_covered(self) -> bool:
+        """Whether it says that a VM is down which is likely covered: worth a recovery though nobody can look."""
+        match self:
+            case SignalKind.EVICTED | SignalKind.SWEEP_FOUND:
+                return True
+            case SignalKind.FOLLOW_UP | SignalKind.OPERATOR_ASKED | SignalKind.EVICTION_NOTICED:
+                return False
+            case SignalKind.UNAVAILABLE | SignalKind.STOPPED_BY_OWNER | SignalKind.STARTED:
+                return False
+            case _:
+                assert_never(self)
+
+    @property
+    def may_end_a_wait(self) -> bool:
+        """Whether it says anything that would end a recovery whose VM is queued in its pool."""
+        match self:
+            case SignalKind.FOLLOW_UP | SignalKind.EVICTED | SignalKind.UNAVAILABLE:
+                return False
+            case SignalKind.STOPPED_BY_OWNER | SignalKind.STARTED | SignalKind.OPERATOR_ASKED:
+                return True
+            case SignalKind.EVICTION_NOTICED | SignalKind.SWEEP_FOUND:
+                return True
+            case _:
+                assert_never(self)
 
 
 class Source(StrEnum):

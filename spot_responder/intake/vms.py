@@ -99,6 +99,16 @@ class PowerState(StrEnum):
     DEALLOCATED = "deallocated"
     UNKNOWN = "unknown"
 
+    @property
+    def is_up_or_coming_up(self) -> bool:
+        """Whether it runs, or somebody has begun to start it."""
+        return self in {PowerState.CREATING, PowerState.STARTING, PowerState.RUNNING}
+
+    @property
+    def is_down_or_going_down(self) -> bool:
+        """Whether it has no place, or is about to give it up."""
+        return self in {PowerState.STOPPING, PowerState.DEALLOCATING, PowerState.DEALLOCATED}
+
     @classmethod
     def parse(cls, code: str | None) -> PowerState:
         """Read ``PowerState/deallocated`` in any casing; anything else, or nothing, is ``UNKNOWN``.

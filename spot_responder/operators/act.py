@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from spot_responder.decisions.recoveries import Outcome, Recovery
+from spot_responder.decisions.recoveries import Recovery, note
 from spot_responder.intake.own_messages import operator_asked_event
 from spot_responder.intake.signals import SignalKind
 from spot_responder.responder.ports import ChangedMeanwhileError
@@ -57,9 +57,8 @@ async def retry(queue: Queue, vm_id: VmId, now: datetime, new_id: Callable[[], s
 
 def _held(row: Recovery | None, vm_id: VmId, now: datetime, new_id: Callable[[], str]) -> Recovery:
     if row is None:
-        # No case: a closed one that nobody is told of, only to carry the word.
-        opened = Recovery(vm_id, new_id(), now, SignalKind.OPERATOR_ASKED, held_at=now)
-        return opened.closed(Outcome.HELD, now, "an operator held it; nothing was to be recovered").in_the_history()
+        reason = "an operator held it; nothing was to be recovered"
+        return replace(note(vm_id, new_id(), now, SignalKind.OPERATOR_ASKED, reason), held_at=now)
     return row if row.held_at else replace(row, held_at=now)
 
 

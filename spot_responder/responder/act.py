@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
 from spot_responder.decisions.absences import is_gone
 from spot_responder.decisions.evidence import Evidence
@@ -18,7 +18,7 @@ from spot_responder.decisions.health import Activity, Failing
 from spot_responder.decisions.notices import TELL_AGAIN, can_wait, due_notices, needs_somebody, noticed_if_it_lasts
 from spot_responder.decisions.policy import ANSWER_PATIENCE, LOOK_HOLDS, Policy
 from spot_responder.decisions.pools import pool_of
-from spot_responder.decisions.recoveries import Outcome, Recovery
+from spot_responder.decisions.recoveries import Recovery, note
 from spot_responder.decisions.situations import Close, Decision, Ignore, Requeue, Situation, Start, Wait
 from spot_responder.decisions.start_backoff import counts_as_attempt, decide_after_failure
 from spot_responder.intake.azure_errors import NO_ANSWER, OWN_PACE
@@ -69,7 +69,7 @@ class Actor:
             ChangedMeanwhileError: if the row that it rests on was changed by somebody else; nothing was started then.
         """
         if not isinstance(decision, Ignore | Requeue):
-            await self._record_the_case_before(gathered.situation.recovery)
+            await self._record_the_recovery_before(gathered.situation.recovery)
         match decision:
             case Ignore() | Requeue():
                 await self.remember(gathered, decision, now)
@@ -82,6 +82,8 @@ class Actor:
                 await self.tell(closed, await self._save(closed, gathered, decision, now))
             case Start():
                 await self._start(gathered, decision, now, jitter)
+            case _:
+                assert_never(decision)
 
     def _opened(self, situation: Situation, now: datetime) -> Recovery:
         """Give the open recovery, with all the evidence in it; open one where none is."""
@@ -94,17 +96,17 @@ class Actor:
         pool = pool_of(seen) if seen else recovery.pool
         return replace(recovery, evidence=situation.evidence, pool=pool, absence=situation.absence)
 
-    def closed_for_a_stop(self, signal: Signal, now: datetime) -> Recovery:
-        """Make the row of a VM that its owner stopped, and of which nothing else is known: it has no recovery."""
-        opened = Recovery(signal.vm_id, self.new_id(), now, signal.kind)
-        return opened.closed(Outcome.STOPPED_BY_OWNER, now, "its owner stopped it, as an event told").in_the_history()
+    def note_of_a_stop(self, signal: Signal, now: datetime) -> Recovery:
+        """Make the row of a VM that its owner stopped, as a signal says, and that has no row yet."""
+        noted = note(signal.vm_id, self.new_id(), now, signal.kind, "its owner stopped it, as an event told")
+        return replace(noted, evidence=Evidence().with_signal(signal))
 
     async def remember(self, gathered: Gathered, decision: Decision, now: datetime) -> None:
         """Keep what was told of an owner's wish, whatever else is done or not. Writes only what is new."""
         situation = gathered.situation
         is_covered = not isinstance(decision, Ignore) or decision.remember
         row_now = situation.recovery
-        if situation.vm is not None and not is_covered and row_now is not None and row_now.is_only_a_note:
+        if situation.vm is not None and not is_covered and row_now is not None and row_now.is_note_of_an_unseen_vm:
             await self.ports.store.forget(Stored(row_now, gathered.etag))
             return
         if situation.recovery is not None:
@@ -114,7 +116,9 @@ class Actor:
         elif not is_covered:
             return
         elif situation.evidence.owner_stopped_at is not None and _is_kept(situation, decision):
-            row = self._opened(situation, now).closed(Outcome.STOPPED_BY_OWNER, now, decision.reason).in_the_history()
+            noted = note(situation.signal.vm_id, self.new_id(), now, situation.signal.kind, decision.reason)
+            seen = situation.vm or situation.shown
+            row = replace(noted, evidence=situation.evidence, pool=pool_of(seen) if seen else None)
         else:
             return
         if row != situation.recovery:
@@ -236,7 +240,7 @@ class Actor:
         if notified != saved:
             await self.ports.store.save(notified, etag)
 
-    async def _record_the_case_before(self, before: Recovery | None) -> None:
+    async def _record_the_recovery_before(self, before: Recovery | None) -> None:
         if before is not None and not before.is_open and not before.recorded:
             await self.ports.store.write_history(before)
             await self.publish(before)
@@ -351,8 +355,8 @@ def _is_kept(situation: Situation, decision: Decision) -> bool:
 
 
 def _is_same_attempt(recovery: Recovery, asking: Recovery) -> bool:
-    same_case = recovery.is_open and recovery.recovery_id == asking.recovery_id
-    return same_case and recovery.attempt == asking.attempt
+    is_same_recovery = recovery.is_open and recovery.recovery_id == asking.recovery_id
+    return is_same_recovery and recovery.attempt == asking.attempt
 
 
 def _follow_up_serves(situation: Situation, decision: Wait, now: datetime) -> bool:

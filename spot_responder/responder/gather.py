@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from spot_responder.decisions.evidence import Evidence
 from spot_responder.decisions.pools import pool_of
-from spot_responder.decisions.recoveries import Absence, AttemptState, Outcome
+from spot_responder.decisions.recoveries import Absence, AttemptState
 from spot_responder.decisions.situations import Operation, Situation
 from spot_responder.intake.signals import Signal, SignalKind, Source
 from spot_responder.intake.vms import PowerState
@@ -19,16 +19,6 @@ if TYPE_CHECKING:
     from spot_responder.decisions.recoveries import Recovery
     from spot_responder.intake.vms import Vm, VmId
     from spot_responder.responder.ports import Ports
-
-_ON_ITS_WAY_UP: Final = frozenset({PowerState.STARTING, PowerState.CREATING})
-_SAYS_ENOUGH: Final = _ON_ITS_WAY_UP | {PowerState.RUNNING}
-"""In these states the operation behind the start can tell nothing that matters."""
-
-
-_CLOSED_WHILE_UP: Final = frozenset({Outcome.RESTORED, Outcome.RUNS_WITHOUT_US})
-
-_ONLY_HINTS: Final = frozenset({SignalKind.FOLLOW_UP, SignalKind.EVICTED, SignalKind.UNAVAILABLE})
-"""What says nothing that would end a recovery whose VM is queued in its pool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +53,7 @@ async def gather_rows(signal: Signal, ports: Ports, begun_at: datetime) -> Gathe
     situation = Situation(signal, None, recovery, evidence, absence=absence)
     rows = Gathered(situation, begun_at, stored.etag)
     is_queued = recovery is not None and is_open and recovery.seen_queued_at is not None
-    return replace(rows, gate=recovery.pool) if recovery and is_queued and signal.kind in _ONLY_HINTS else rows
+    return replace(rows, gate=recovery.pool) if recovery and is_queued and not signal.kind.may_end_a_wait else rows
 
 
 async def peek_at_graph(rows: Gathered, ports: Ports, restart_tag: str) -> Gathered:
@@ -133,7 +123,7 @@ async def _look_at(situation: Situation, ports: Ports, restart_tag: str) -> _See
 async def _look_at_what_may_come_up(vm_id: VmId, ports: Ports) -> _Seen:
     """Ask ARM first: of a VM that is up or on its way, nothing that only Resource Graph knows matters."""
     current = await ports.compute.current(vm_id)
-    if current is not None and current.power_state in _SAYS_ENOUGH:
+    if current is not None and current.power_state.is_up_or_coming_up:
         return _Seen(current)
     return _joined(current, await ports.graph.confirm(vm_id))
 
@@ -144,7 +134,8 @@ def _joined(current: Vm | None, shown: Vm | None) -> _Seen:
 
 async def _operation(situation: Situation, vm: Vm, ports: Ports) -> Operation | None:
     attempt = situation.attempt
-    if attempt is None or attempt.operation_url is None or vm.power_state in _SAYS_ENOUGH:
+    # Of a VM that is up or coming up, the operation behind its start can tell nothing that matters.
+    if attempt is None or attempt.operation_url is None or vm.power_state.is_up_or_coming_up:
         return None
     return await ports.compute.operation(attempt.operation_url)
 
@@ -173,7 +164,7 @@ def _is_echo(signal: Signal, recovery: Recovery) -> bool:
 
 def _came_up_as_we_saw(signal: Signal, recovery: Recovery) -> bool:
     """Whether it tells no more than the look that closed the case: that the VM runs, and nothing is settled by that."""
-    if signal.kind is not SignalKind.STARTED or recovery.outcome not in _CLOSED_WHILE_UP:
+    if signal.kind is not SignalKind.STARTED or recovery.outcome is None or not recovery.outcome.is_up:
         return False
     if recovery.evidence.evicted_at or recovery.evidence.owner_stopped_at:
         return False

@@ -34,9 +34,6 @@ if TYPE_CHECKING:
 HINT_HOLDS: Final = timedelta(days=1)
 """A signal that we may not look into is kept for so long: what it tells may matter once we may."""
 
-_MAY_OPEN: Final = frozenset({SignalKind.EVICTED, SignalKind.SWEEP_FOUND})
-"""What says that a VM is down which is likely ours; anything else that is told of a VM unknown to us opens nothing."""
-
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
@@ -152,7 +149,7 @@ class Unanswered:
         verdict = (row.evidence if row else Evidence()).with_signal(signal).verdict
         if verdict is Verdict.UNKNOWN and self.settings.policy.restart_when is RestartWhen.EVICTED:
             return False
-        return signal.kind in _MAY_OPEN and verdict is not Verdict.STOPPED_BY_OWNER
+        return signal.kind.says_down_and_covered and verdict is not Verdict.STOPPED_BY_OWNER
 
     def _since(self, event: Mapping[str, object]) -> datetime:
         """Give since when a message could not be answered; what nobody of us can have noted counts as now."""
@@ -173,8 +170,11 @@ class Unanswered:
         """
         try:
             stored = await self.ports.store.load(signal.vm_id)
-            row = stored.value or self.actor.closed_for_a_stop(signal, self.clock())
-            noted = replace(row, evidence=row.evidence.with_signal(signal))
+            row = stored.value
+            if row is None:
+                noted = self.actor.note_of_a_stop(signal, self.clock())
+            else:
+                noted = replace(row, evidence=row.evidence.with_signal(signal))
             if noted != stored.value:
                 await self.ports.store.save(noted, stored.etag)
         except (ChangedMeanwhileError, StoreFailedError) as problem:

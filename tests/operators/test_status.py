@@ -19,7 +19,7 @@ from spot_responder.decisions.evidence import Evidence
 from spot_responder.decisions.notices import PUZZLED_AFTER, due_notices
 from spot_responder.decisions.policy import Policy
 from spot_responder.decisions.pools import Pool, PoolId
-from spot_responder.decisions.recoveries import Outcome
+from spot_responder.decisions.recoveries import Outcome, note
 from spot_responder.decisions.situations import Wait
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.signals import SignalKind
@@ -176,7 +176,7 @@ def test_all_is_well_only_where_vms_are_covered_and_events_arrive(
 def test_a_held_vm_that_is_down_appears_once() -> None:
     """As a recovery that is held; among the held ones stand those that no recovery shows."""
     down = refused(FailureKind.CAPACITY, replace(VM_ID, name="down-1"), held_at=at("10:10"))
-    up = recovery().closed(Outcome.HELD, at("10:01"), "an operator held it")
+    up = note(VM_ID, "id", at("10:01"), SignalKind.OPERATOR_ASKED, "an operator held it")
     up = replace(up, held_at=at("10:01"))
     said = overview([down, up], [], [], NOTHING, at("10:30"))
     assert len(said.held) == 2

@@ -254,7 +254,7 @@ def test_the_note_of_a_stop_of_a_vm_that_is_not_covered_is_forgotten(new_azure: 
     azure.script.next(RequestKind.GRAPH, LASTING["a broken service"])
     azure.tell(ActionSucceeded(vm.vm_id, azure.now, DEALLOCATE, "owner@example.com"))
     azure.run_until(at("10:00:10"))
-    assert azure.recovery().is_only_a_note
+    assert azure.recovery().is_note_of_an_unseen_vm
     azure.run_until(at("10:10"))
     assert azure.storage.recoveries.rows == {}
 

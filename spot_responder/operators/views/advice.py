@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
 from spot_responder.command_line import shell_words
 from spot_responder.decisions.evidence import Verdict
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from spot_responder.intake.azure_errors import Failure
     from spot_responder.intake.vms import Vm, VmId
 
-
-_PASSES_SOON: Final = frozenset({FailureKind.THROTTLED, FailureKind.CONFLICT})
-"""There a retry is not listened to, or would only meet the same."""
 
 _ABOUT_CAPACITY: Final = "it comes back when Azure has room; sooner only in another size, zone or region"
 
@@ -82,7 +79,7 @@ def _about_the_wait(  # noqa: PLR0913, PLR0917 - all that it rests on
         return [*lines, _ABOUT_LIMITS[wait.notice], f"to have it up all the same: {_start(vm)}"]
     if failure is None and wait.in_pool_queue and situation.pool and situation.pool.refusals:
         lines.append(_ABOUT_CAPACITY)
-    is_retry_heard = failure is not None and failure.kind not in _PASSES_SOON and failure.retry_after is None
+    is_retry_heard = failure is not None and not failure.kind.passes_soon and failure.retry_after is None
     if is_retry_heard or (failure is None and wait.in_pool_queue):
         lines.append(f"to have it tried now, without waiting: {retry}")
     return lines
@@ -117,19 +114,29 @@ def _about(failure: Failure, vm: Vm, need: Notice | None) -> str:
         case FailureKind.DENIED:
             return _about_denied(failure, vm)
         case FailureKind.THROTTLED:
-            told = "Azure said for how long to be quiet" if failure.retry_after else "Azure wants fewer requests"
-            if need:
-                return f"{told}, and has for long: who else asks so much there? {_recent(vm)}"
-            return f"nothing is to be done: {told}, and the app obeys"
+            return _about_throttled(failure, vm, need)
         case FailureKind.CONFLICT:
-            if need:
-                return f"another operation holds it for long, as Azure says: {_who(vm.vm_id)}; else ask Azure Support"
-            return "another operation holds the VM, as Azure says: the Activity Log shows whose"
+            return _about_conflict(vm, need)
         case FailureKind.GONE:
             show = shell_words("az", "vm", "show", "--ids", vm.vm_id)
             return f"a start does not find it, and a look does: is it there? {show} -o table"
-        case _:
+        case FailureKind.UNKNOWN:
             return "nobody here knows this code: look it up, and tell those who maintain Spot Responder of it"
+        case _:
+            assert_never(failure.kind)
+
+
+def _about_throttled(failure: Failure, vm: Vm, need: Notice | None) -> str:
+    told = "Azure said for how long to be quiet" if failure.retry_after else "Azure wants fewer requests"
+    if need:
+        return f"{told}, and has for long: who else asks so much there? {_recent(vm)}"
+    return f"nothing is to be done: {told}, and the app obeys"
+
+
+def _about_conflict(vm: Vm, need: Notice | None) -> str:
+    if need:
+        return f"another operation holds it for long, as Azure says: {_who(vm.vm_id)}; else ask Azure Support"
+    return "another operation holds the VM, as Azure says: the Activity Log shows whose"
 
 
 def _about_denied(failure: Failure, vm: Vm) -> str:

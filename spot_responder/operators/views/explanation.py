@@ -6,7 +6,7 @@ It rests on the same ``decide`` as the app: what is said here to come next is wh
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
 from spot_responder.command_line import CommandLine
 from spot_responder.decisions.evidence import Verdict
@@ -14,7 +14,7 @@ from spot_responder.decisions.notices import needs_somebody, of_failures
 from spot_responder.decisions.policy import START_PATIENCE
 from spot_responder.decisions.pools import pool_of
 from spot_responder.decisions.recoveries import RESTARTS_REMEMBERED, AttemptState, Outcome
-from spot_responder.decisions.situations import Close, Ignore, OperationState, Start, Wait
+from spot_responder.decisions.situations import Close, Ignore, OperationState, Requeue, Start, Wait
 from spot_responder.decisions.start_backoff import counts_as_attempt
 from spot_responder.intake.signals import SignalKind
 from spot_responder.intake.vms import PowerState
@@ -88,7 +88,6 @@ class Explanation:
     needs_you: bool
 
 
-_NOT_COVERED: Final = frozenset({Outcome.NOT_SPOT, Outcome.OPTED_OUT, Outcome.OWNED_BY_SCALE_SET})
 _POWER: Final = {
     PowerState.CREATING: "is being created",
     PowerState.STARTING: "is coming up",
@@ -165,7 +164,7 @@ def explain(  # noqa: PLR0913 - all that it rests on
 def why_not(decision: Decision) -> str:
     """Say why the VM is not covered; nothing where it is."""
     left_alone = isinstance(decision, Ignore) and not decision.remember
-    ends_so = isinstance(decision, Close) and decision.outcome in _NOT_COVERED
+    ends_so = isinstance(decision, Close) and decision.outcome.is_not_covered
     return decision.reason if left_alone or ends_so else ""
 
 
@@ -184,7 +183,7 @@ def _headline(
             return f"{name}: {decision.reason}"
         return f"{name}: Azure has no such VM, or does not show it to you"
     how = f"{vm.vm_id.name} {_POWER[vm.power_state]}"
-    if vm.power_state in {PowerState.DEALLOCATED, PowerState.DEALLOCATING, PowerState.STOPPING}:
+    if vm.power_state.is_down_or_going_down:
         how += _cause(situation.evidence.verdict, decision)
     if why_not(decision):
         return f"{how}, and is not covered: {decision.reason}" + _but(misses)
@@ -213,8 +212,10 @@ def _state_of_things(situation: Situation, decision: Decision, *, dry_run: bool)
             return "it is about to be started"
         case Ignore() if decision.reason == "it runs":
             return "held by an operator, should it be evicted" if row and row.held_at else "all is well"
-        case _:
+        case Ignore() | Wait() | Close() | Requeue():
             return decision.reason
+        case _:
+            assert_never(decision)
 
 
 def _told(situation: Situation, history: Sequence[Recovery], now: datetime) -> tuple[Told, ...]:
@@ -261,8 +262,12 @@ def _heard(by: SignalKind) -> str:
             return "the app's sweep found it: no event had told of it"
         case SignalKind.OPERATOR_ASKED:
             return "the app looked at it, as an operator asked for"
-        case _:
+        case SignalKind.EVICTED | SignalKind.EVICTION_NOTICED | SignalKind.UNAVAILABLE:
             return "the app heard of it, by an event"
+        case SignalKind.STOPPED_BY_OWNER | SignalKind.STARTED | SignalKind.FOLLOW_UP:
+            return "the app heard of it, by an event"
+        case _:
+            assert_never(by)
 
 
 def _latest_failure(situation: Situation, decision: Decision) -> Failure | None:
@@ -317,7 +322,10 @@ def _next(situation: Situation, decision: Decision, recovery: OpenRecovery | Non
             return Next("a start is asked for again", at)
         case Start():
             return Next("a start is asked for", at)
-    return Next("it is looked at again", at)
+        case Wait() | Requeue():
+            return Next("it is looked at again", at)
+        case _:
+            assert_never(decision)
 
 
 def _nothing(situation: Situation, decision: Ignore) -> str:
@@ -331,7 +339,7 @@ def _nothing(situation: Situation, decision: Ignore) -> str:
 
 
 def _last_case(row: Recovery | None, situation: Situation) -> Told | None:
-    if row is None or row.closed_at is None or row.outcome is Outcome.HELD:
+    if row is None or row.closed_at is None or row.is_note:
         return None
     if row.outcome is Outcome.STOPPED_BY_OWNER and situation.evidence.verdict is Verdict.STOPPED_BY_OWNER:
         # The stop of now: it is told already.

@@ -20,12 +20,6 @@ if TYPE_CHECKING:
 
 DAYS: Final = 7
 
-NO_EVICTION: Final = frozenset(
-    {Outcome.NOT_SPOT, Outcome.OPTED_OUT, Outcome.OWNED_BY_SCALE_SET, Outcome.NOT_EVICTED, Outcome.RUNS_WITHOUT_US}
-)
-"""How a recovery ends that was no eviction, unless Azure told of one: its VM may have been evicted, and started by its
-owner, or untagged, before we were through."""
-
 _STEPS: Final = (
     ("up to 1 min", 60),
     ("up to 2 min", 120),
@@ -83,11 +77,11 @@ def figures(recoveries: Sequence[Recovery], now: datetime) -> Figures:
 
 def _was_evicted(recovery: Recovery) -> bool:
     """Whether it was an eviction, as far as is known: an owner's stop may end the recovery from one, or any other."""
-    if recovery.outcome is Outcome.STOPPED_BY_OWNER:
+    if recovery.is_note or recovery.outcome is Outcome.STOPPED_BY_OWNER:
         return recovery.evidence.evicted_at is not None
     # A closed recovery keeps of the eviction only that Azure's word opened it, or that its VM went down before that.
     was_told = recovery.opened_by is SignalKind.EVICTED or recovery.went_down_at < recovery.opened_at
-    return was_told or recovery.outcome not in NO_EVICTION
+    return was_told or recovery.outcome is None or recovery.outcome.shows_an_eviction
 
 
 def _by_step(times: Sequence[float]) -> tuple[Count, ...]:

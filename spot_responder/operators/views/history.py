@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from spot_responder.decisions.recoveries import Outcome
 
@@ -108,8 +108,10 @@ def _key(each: Ended, by: By) -> str:
             return f"{each.closed_at:%Y-%m-%d}"
         case By.SIZE:
             return each.size or "unknown"
-        case _:
+        case By.REGION:
             return each.region or "unknown"
+        case _:
+            assert_never(by)
 
 
 def _tally(key: str, ended: Sequence[Ended]) -> Tally:

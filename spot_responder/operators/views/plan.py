@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
-from spot_responder.decisions.situations import Close, Decision, Situation, Start, Wait
+from spot_responder.decisions.situations import Close, Decision, Ignore, Requeue, Situation, Start, Wait
 from spot_responder.intake.vms import PowerState
 from spot_responder.operators.views.explanation import why_not
 from spot_responder.operators.views.tag_typos import TagTypo, tag_typos
@@ -115,8 +115,10 @@ def _would(decision: Decision) -> Would:
             return Would.WAIT
         case Close():
             return Would.CLOSE
-        case _:
+        case Ignore() | Requeue():
             return Would.LEAVE_ALONE
+        case _:
+            assert_never(decision)
 
 
 def _passed_by(each: Judged, policy: Policy) -> PassedBy:

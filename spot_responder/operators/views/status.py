@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
 from spot_responder.command_line import CommandLine
 from spot_responder.decisions.event_path import EventPathState, event_path
@@ -199,8 +199,10 @@ def gate(pool: LimitedPool, closed_until: str) -> str:
             return "its pause is over: the next VM probes it"
         case PoolState.OPENING:
             return f"opening: {count(pool.starts_allowed, 'start')} at once"
-        case _:
+        case PoolState.PROBING:
             return "probed by one VM"
+        case _:
+            assert_never(pool.state)
 
 
 def pool_names(pools: Iterable[LimitedPool]) -> Mapping[PoolId, str]:
