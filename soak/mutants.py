@@ -89,8 +89,8 @@ MUTANTS: Final = (
         "live",
         "the sweep finds nothing",
         "responder/sweep.py",
-        "found = set(candidates) - overdue - busy",
-        "found: set[VmId] = set()",
+        "found = finds.among(await self.ports.graph.deallocated_spot_vms(self.restart_tag))",
+        "found: frozenset[VmId] = frozenset()",
     ),
     Mutant(
         "live",
@@ -192,7 +192,7 @@ MUTANTS: Final = (
         "told",
         "the recovery before is not recorded when the next is opened",
         "responder/act.py",
-        "if before is not None and not before.is_open and not before.recorded:",
+        "if not isinstance(decision, Ignore | Requeue) and before and not before.is_open and not before.recorded:",
         "if False:",
     ),
     Mutant(

@@ -10,7 +10,7 @@ from azure.core.exceptions import AzureError
 from azure.core.messaging import CloudEvent
 
 from spot_responder.clients.sdk_errors import refusal
-from spot_responder.decisions.recoveries import Notice, Outcome
+from spot_responder.decisions.recoveries import Notice
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -69,15 +69,13 @@ class EventsTopic:
 
 def closed_event(recovery: Recovery) -> CloudEvent[dict[str, object]]:
     """Make the CloudEvent of a closed recovery; times are ISO 8601 in UTC."""
-    down_since, closed_at, restored_after_s = recovery.down_since, recovery.closed_at, None
-    if recovery.outcome is Outcome.RESTORED and down_since and closed_at:
-        restored_after_s = (closed_at - down_since).total_seconds()
+    closed_at, took = recovery.closed_at, recovery.restored_after
     ending: dict[str, object] = {
         "outcome": recovery.outcome,
         "reason": recovery.reason,
-        "downSince": _iso(down_since),
+        "downSince": _iso(recovery.down_since),
         "closedAt": _iso(closed_at),
-        "restoredAfterSeconds": restored_after_s,
+        "restoredAfterSeconds": took.total_seconds() if took is not None else None,
     }
     return _event(CLOSED_TYPE, recovery.recovery_id, closed_at, recovery, ending)
 

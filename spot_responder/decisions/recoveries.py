@@ -349,6 +349,13 @@ class Recovery:
         """Give since when the VM is down, or was when the recovery was closed: its eviction, or when we heard of it."""
         return self.down_since or self.evidence.down_since(self.opened_at)
 
+    @property
+    def restored_after(self) -> timedelta | None:
+        """Give how long the VM was down before it was restored; ``None`` where it was not."""
+        if self.closed_at is None or self.outcome is not Outcome.RESTORED:
+            return None
+        return self.closed_at - self.went_down_at
+
     def is_worth_remembering(self, now: datetime) -> bool:
         """Whether a closed recovery still says something that a later decision needs."""
         recent = any(now - time < RESTARTS_REMEMBERED for time in self.restarts)

@@ -8,21 +8,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from spot_responder.decisions.recoveries import Recovery, note
 from spot_responder.intake.own_messages import operator_asked_event
 from spot_responder.intake.signals import SignalKind
-from spot_responder.responder.ports import ChangedMeanwhileError
+from spot_responder.responder.retry_on_change import retry_on_change
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from spot_responder.intake.vms import VmId
     from spot_responder.responder.ports import Queue, Store
-
-TRIES: Final = 5
-"""How often a row is changed anew when the app changed it meanwhile."""
 
 
 async def hold(store: Store, vm_id: VmId, now: datetime, new_id: Callable[[], str]) -> Recovery:
@@ -70,14 +67,12 @@ async def _changed[Row: (Recovery, Recovery | None)](
     Raises:
         ChangedMeanwhileError: if the app changed the row all the time.
     """
-    for _ in range(TRIES):
+
+    async def once() -> tuple[Recovery | None, Row]:
         stored = await store.load(vm_id)
         row = change(stored.value)
-        try:
-            if row is not None and row != stored.value:
-                await store.save(row, stored.etag)
-        except ChangedMeanwhileError:
-            continue
+        if row is not None and row != stored.value:
+            await store.save(row, stored.etag)
         return stored.value, row
-    message = f"the row of {vm_id} changed {TRIES} times while we looked at it: try again"
-    raise ChangedMeanwhileError(message)
+
+    return await retry_on_change(vm_id, once)

@@ -11,6 +11,7 @@ from spot_responder.command_line import CommandLine
 from spot_responder.decisions.decide import decide
 from spot_responder.decisions.event_path import WINDOW
 from spot_responder.decisions.situations import Start
+from spot_responder.decisions.sweep_finds import sweep_finds
 from spot_responder.intake.signals import Signal, SignalKind, Source
 from spot_responder.operators.views.explanation import explain, why_not
 from spot_responder.operators.views.plan import FoundBy, Judged, plan
@@ -147,14 +148,13 @@ async def gather_plan(
         AzureRefusedError: if Azure does not let the login look.
     """
     rows = [row.value for row in await ports.app.store.all_recoveries()]
-    overdue = {row.vm_id for row in rows if row.is_overdue(now)}
-    busy = {row.vm_id for row in rows if row.is_open} - overdue
-    found = set(await ports.app.graph.deallocated_spot_vms(settings.policy.restart_tag)) - overdue - busy
+    finds = sweep_finds(rows, now)
+    found = finds.among(await ports.app.graph.deallocated_spot_vms(settings.policy.restart_tag))
     shown = set(await ports.finder.spot_vms())
-    others = shown - found - overdue - busy
-    whys = dict.fromkeys(overdue, FoundBy.OVERDUE) | dict.fromkeys(found, FoundBy.RESOURCE_GRAPH)
+    others = finds.among(shown) - found
+    whys = dict.fromkeys(finds.overdue, FoundBy.OVERDUE) | dict.fromkeys(found, FoundBy.RESOURCE_GRAPH)
     judged = await _judge_all([*whys, *others], whys, ports.app, settings, now, progress)
-    return plan(judged, busy, settings.policy, now, shown=len(shown), dry_run=settings.dry_run)
+    return plan(judged, finds.busy, settings.policy, now, shown=len(shown), dry_run=settings.dry_run)
 
 
 async def _judge_all(  # noqa: PLR0913, PLR0917 - what a judgement rests on, and who wants to hear of it

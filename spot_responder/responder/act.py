@@ -10,12 +10,11 @@ from __future__ import annotations
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from spot_responder.decisions.absences import is_gone
 from spot_responder.decisions.evidence import Evidence
-from spot_responder.decisions.health import Activity, Failing
-from spot_responder.decisions.notices import TELL_AGAIN, can_wait, due_notices, needs_somebody, noticed_if_it_lasts
+from spot_responder.decisions.notices import TELL_AGAIN, can_wait, needs_somebody, noticed_if_it_lasts
 from spot_responder.decisions.policy import ANSWER_PATIENCE, LOOK_HOLDS, Policy
 from spot_responder.decisions.pools import pool_of
 from spot_responder.decisions.recoveries import Recovery, note
@@ -26,14 +25,12 @@ from spot_responder.intake.own_messages import follow_up_event
 from spot_responder.intake.signals import SignalKind
 from spot_responder.responder.log import (
     log_decision,
-    log_lasting,
-    log_notice_not_published,
-    log_outcome_not_published,
     log_start_accepted,
     log_start_failed,
     log_start_refused,
 )
 from spot_responder.responder.ports import AzureRefusedError, ChangedMeanwhileError, Ports, Stored, StoreFailedError
+from spot_responder.responder.retry_on_change import retry_on_change
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,9 +41,7 @@ if TYPE_CHECKING:
     from spot_responder.intake.vms import Vm
     from spot_responder.responder.gather import Gathered
     from spot_responder.responder.pool_gates import Gates
-
-TRIES: Final = 5
-"""How often something is tried anew when somebody else changed the row meanwhile."""
+    from spot_responder.responder.publish import Publisher
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +53,7 @@ class Actor:
 
     ports: Ports
     gates: Gates
+    publisher: Publisher
     policy: Policy
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
@@ -68,8 +64,10 @@ class Actor:
         Raises:
             ChangedMeanwhileError: if the row that it rests on was changed by somebody else; nothing was started then.
         """
-        if not isinstance(decision, Ignore | Requeue):
-            await self._record_the_recovery_before(gathered.situation.recovery)
+        before = gathered.situation.recovery
+        if not isinstance(decision, Ignore | Requeue) and before and not before.is_open and not before.recorded:
+            # Its row is about to be taken by the next recovery of this VM.
+            await self.publisher.record(before)
         match decision:
             case Ignore() | Requeue():
                 await self.remember(gathered, decision, now)
@@ -79,7 +77,7 @@ class Actor:
             case Close():
                 recovery = self._opened(gathered.situation, now)
                 closed = recovery.closed(decision.outcome, now, decision.reason)
-                await self.tell(closed, await self._save(closed, gathered, decision, now))
+                await self.publisher.close(closed, await self._save(closed, gathered, decision, now))
             case Start():
                 await self._start(gathered, decision, now, jitter)
             case _:
@@ -125,31 +123,54 @@ class Actor:
             await self.ports.store.save(row, gathered.etag)
 
     async def _wait(self, gathered: Gathered, decision: Wait, now: datetime) -> None:
-        recovery = self._opened(gathered.situation, now)
-        looked_at = now if gathered.situation.vm else recovery.seen_queued_at
+        situation = gathered.situation
+        recovery = self._opened(situation, now)
+        looked_at = now if situation.vm else recovery.seen_queued_at
         seen_queued_at = looked_at if decision.in_pool_queue else None
         if decision.failure:
             before, counts = recovery, counts_as_attempt(decision.failure)
             recovery = recovery.refused(decision.failure, counts=counts, not_before=decision.until)
-            needs = needs_somebody(recovery, now)
-            log_start_failed(gathered.situation.signal, before, decision.failure, needs)
-        elif _follow_up_serves(gathered.situation, decision, now):
+            log_start_failed(situation.signal, before, decision.failure, needs_somebody(recovery, now))
+        elif _follow_up_serves(situation, decision, now):
             recovery = replace(recovery, seen_queued_at=seen_queued_at, obstacle_since=decision.obstacle_since)
             if decision.notice is not None:
                 recovery = replace(recovery, notice=decision.notice, reason=decision.reason)
-            notified = await self._notified(recovery, decision, now)
-            await self._save(notified, gathered, decision, now)
+            await self._save(await self._with_notices(recovery, decision, now), gathered, decision, now)
             return
         waiting = replace(_waiting(recovery, decision), seen_queued_at=seen_queued_at)
+        if situation.open_recovery is None:
+            await self._open(waiting, gathered, decision, now)
+            return
         await self._follow_up(waiting, decision.until, now)
-        # A recovery that is not saved yet may be opened once more, by another name: told of only once it is.
-        is_new = gathered.situation.open_recovery is None
-        if not is_new:
-            waiting = await self._notified(waiting, decision, now)
+        waiting = await self._with_notices(waiting, decision, now)
+        with _followed_up():
+            await self._save(waiting, gathered, decision, now)
+
+    async def _open(self, waiting: Recovery, gathered: Gathered, decision: Wait, now: datetime) -> None:
+        """Save a new recovery before anything is told of it: until then, another worker may open it by another id."""
+        await self._follow_up(waiting, decision.until, now)
         with _followed_up():
             etag = await self._save(waiting, gathered, decision, now)
-            if is_new and not can_wait(decision, now):
-                await self._notify_at_once(waiting, etag, decision, now)
+            if can_wait(decision, now):
+                return
+            notified = await self._with_notices(waiting, decision, now)
+            if notified != waiting:
+                await self.ports.store.save(notified, etag)
+
+    async def _with_notices(self, waiting: Recovery, decision: Wait, now: datetime) -> Recovery:
+        """Publish what is to be told of an open recovery; give it with that noted.
+
+        Between follow-up and save: nothing that is asked of Azure waits for it, and where we die before the save it
+        is told once more, with the same id.
+        """
+        notified, is_taken = await self.publisher.notices(waiting, decision, now)
+        again_at = now + TELL_AGAIN
+        if is_taken or waiting.wake_at is None or waiting.wake_at <= again_at:
+            return notified
+        sooner = _waiting(notified, replace(decision, until=again_at, reason=waiting.reason, notice=waiting.notice))
+        sooner = replace(sooner, seen_queued_at=waiting.seen_queued_at, obstacle_since=waiting.obstacle_since)
+        await self._follow_up(sooner, again_at, now)
+        return sooner
 
     async def _save(self, recovery: Recovery, gathered: Gathered, decision: Decision, now: datetime) -> str | None:
         """Save the row, if that is needed, and log the decision that now holds; give the row's ETag."""
@@ -162,88 +183,6 @@ class Actor:
     async def _follow_up(self, recovery: Recovery, due_at: datetime, now: datetime) -> None:
         event = follow_up_event(recovery.vm_id, recovery.sequence, due_at, self.new_id())
         await self.ports.queue.put(event, max(due_at - now, timedelta()))
-
-    async def tell(self, closed: Recovery, etag: str | None) -> None:
-        """Write a closed recovery into the history and publish its outcome.
-
-        Both may happen twice, and count once: by the recovery's id. Where we die before the row says so, the sweep
-        does it again; and so does the next recovery of this VM, whose row takes this one's place.
-        """
-        await self.ports.store.write_history(closed)
-        await self.publish(closed)
-        try:
-            await self.ports.store.save(closed.in_the_history(), etag)
-        except ChangedMeanwhileError:
-            # A new recovery was opened for the VM just now; the old one is in the history.
-            return
-
-    async def note_failing(self, failing: Failing) -> None:
-        """Note that an activity fails, and log it once that has lasted. It is no reason to do nothing else."""
-        try:
-            noted = await self.ports.store.note_failing(failing)
-        except StoreFailedError:
-            # What is noted is the lesser evil, and logged already.
-            return
-        if noted.lasts(failing.latest_at):
-            log_lasting(noted.activity, noted.since, noted.reason)
-
-    async def note_success(self, activity: Activity) -> None:
-        """Forget that an activity failed; where that cannot be written, the next success does."""
-        with suppress(StoreFailedError):
-            await self.ports.store.note_success(activity)
-
-    async def publish(self, closed: Recovery) -> bool:
-        """Publish an outcome that is in the history, and answer whether it was; the sweep tries again."""
-        try:
-            await self.ports.events_topic.publish_outcome(closed)
-        except AzureRefusedError as refusal:
-            log_outcome_not_published(closed, str(refusal))
-            await self.note_failing(Failing(Activity.PUBLISH, self.clock(), self.clock(), str(refusal)))
-            return False
-        await self.note_success(Activity.PUBLISH)
-        await self.ports.store.note_published(closed)
-        return True
-
-    async def _notified(self, waiting: Recovery, decision: Wait, now: datetime) -> Recovery:
-        """Publish what is to be told of an open recovery; give it with that noted.
-
-        Between follow-up and save: nothing that is asked of Azure waits for it, and where we die before the save it
-        is told once more, with the same id.
-        """
-        told, is_refused = waiting.published_notices, False
-        for notice in due_notices(waiting, decision, now):
-            try:
-                if await self.ports.events_topic.publish_notice(waiting, notice, now):
-                    told |= {notice}
-            except AzureRefusedError as refusal:
-                is_refused = True
-                log_notice_not_published(waiting, notice, str(refusal))
-                await self.note_failing(Failing(Activity.PUBLISH, now, now, str(refusal)))
-        if told != waiting.published_notices and not is_refused:
-            await self.note_success(Activity.PUBLISH)
-        notified = replace(waiting, published_notices=told)
-        again_at = now + TELL_AGAIN
-        if not is_refused or waiting.wake_at is None or waiting.wake_at <= again_at:
-            return notified
-        sooner = notified.waiting(
-            again_at,
-            waiting.reason,
-            seen_queued_at=waiting.seen_queued_at,
-            notice=waiting.notice,
-            obstacle_since=waiting.obstacle_since,
-        )
-        await self._follow_up(sooner, again_at, now)
-        return sooner
-
-    async def _notify_at_once(self, saved: Recovery, etag: str | None, decision: Wait, now: datetime) -> None:
-        notified = await self._notified(saved, decision, now)
-        if notified != saved:
-            await self.ports.store.save(notified, etag)
-
-    async def _record_the_recovery_before(self, before: Recovery | None) -> None:
-        if before is not None and not before.is_open and not before.recorded:
-            await self.ports.store.write_history(before)
-            await self.publish(before)
 
     async def _start(self, gathered: Gathered, decision: Start, now: datetime, jitter: float) -> None:
         answer_by = now + ANSWER_PATIENCE
@@ -306,23 +245,22 @@ class Actor:
 
         Where that does not succeed, the follow-up that was put before the request finds out what came of it.
         """
-        row, row_etag = asking, etag
-        for _ in range(TRIES):
-            try:
-                await self._save_answer(answered(row), row_etag, decision, now)
-            except ChangedMeanwhileError:
-                stored = await self.ports.store.load(asking.vm_id)
-                if stored.value is None or stored.etag is None or not _is_same_attempt(stored.value, asking):
-                    return
-                row, row_etag = stored.value, stored.etag
-            else:
-                return
+        latest: Stored[Recovery | None] | None = Stored(asking, etag)
+
+        async def save() -> None:
+            nonlocal latest
+            stored, latest = latest or await self.ports.store.load(asking.vm_id), None
+            if stored.value is not None and stored.etag is not None and _is_same_attempt(stored.value, asking):
+                await self._save_answer(answered(stored.value), stored.etag, decision, now)
+
+        with suppress(ChangedMeanwhileError):
+            await retry_on_change(asking.vm_id, save)
 
     async def _save_answer(self, recovery: Recovery, etag: str | None, decision: Wait, now: datetime) -> None:
         decision = noticed_if_it_lasts(decision, recovery, now)
         waiting = _waiting(recovery, decision)
         await self._follow_up(waiting, decision.until, now)
-        waiting = await self._notified(waiting, decision, now)
+        waiting = await self._with_notices(waiting, decision, now)
         with _followed_up():
             await self.ports.store.save(waiting, etag)
 

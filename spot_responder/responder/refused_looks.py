@@ -20,6 +20,7 @@ from spot_responder.intake.azure_errors import OWN_PACE, FailureKind
 from spot_responder.intake.own_messages import requeued, requeues
 from spot_responder.intake.signals import Signal, SignalKind, UnreadableEvent
 from spot_responder.responder.gather import Gathered
+from spot_responder.responder.health_notes import HealthNotes
 from spot_responder.responder.log import log_denied, log_lasting, log_let_go, log_requeued, log_unreadable
 from spot_responder.responder.ports import AzureRefusedError, ChangedMeanwhileError, StoreFailedError
 
@@ -59,7 +60,7 @@ class Unanswered:
         if await self._waits_in_its_recovery(signal, since, refusal):
             return
         if self.clock() - since >= LASTS:
-            await self.actor.note_failing(Failing(Activity.LOOK, since, self.clock(), str(refusal)))
+            await HealthNotes(self.ports.store).failing(Failing(Activity.LOOK, since, self.clock(), str(refusal)))
         if await self._is_told_again(signal, since, refusal):
             log_let_go(signal, str(refusal))
             return
@@ -68,7 +69,7 @@ class Unanswered:
     async def answered(self, event: Mapping[str, object]) -> None:
         """Note that looks succeed again, where a message tells of it that was requeued for long."""
         if self.clock() - self._since(event) >= LASTS:
-            await self.actor.note_success(Activity.LOOK)
+            await HealthNotes(self.ports.store).success(Activity.LOOK)
 
     async def store_failed(self, signal: Signal, event: Mapping[str, object], problem: StoreFailedError) -> None:
         """Go on after our own tables failed."""

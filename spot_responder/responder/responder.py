@@ -10,29 +10,32 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from spot_responder.decisions.decide import decide, decide_in_the_pool_queue
+from spot_responder.decisions.decide import decide
 from spot_responder.decisions.situations import Ignore, Requeue
 from spot_responder.intake.own_messages import (
     requeued_as_unseen,
     unseen_since,
 )
 from spot_responder.intake.signals import NotOurs, Signal, UnreadableEvent, parse_body, read_event
-from spot_responder.responder.act import TRIES, Actor
-from spot_responder.responder.gather import gather_rows, look, peek_at_graph
+from spot_responder.responder.act import Actor
+from spot_responder.responder.gather import gather_rows, look
 from spot_responder.responder.log import (
     log_decision,
     log_not_ours,
     log_unreadable,
 )
-from spot_responder.responder.ports import AzureRefusedError, ChangedMeanwhileError, Ports, StoreFailedError
+from spot_responder.responder.mass_eviction import MassEviction
+from spot_responder.responder.ports import AzureRefusedError, Ports, StoreFailedError
+from spot_responder.responder.publish import Publisher
 from spot_responder.responder.refused_looks import Unanswered
+from spot_responder.responder.retry_on_change import retry_on_change
 from spot_responder.responder.sweep import Sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from spot_responder.decisions.pools import Pool
-    from spot_responder.decisions.situations import Decision, Wait
+    from spot_responder.decisions.situations import Decision
     from spot_responder.responder.gather import Gathered
     from spot_responder.responder.pool_gates import Gates
     from spot_responder.settings import Settings
@@ -88,10 +91,16 @@ class Responder:
     async def sweep(self) -> int:
         """Sweep once; give for how many VMs a find was put."""
         tag = self.settings.policy.restart_tag
-        return await Sweep(self.ports, self._actor(), tag, self.clock, self.new_id).run()
+        return await Sweep(self.ports, self._publisher(), tag, self.clock, self.new_id).run()
+
+    def _publisher(self) -> Publisher:
+        return Publisher(self.ports.store, self.ports.events_topic, self.clock)
 
     def _actor(self) -> Actor:
-        return Actor(self.ports, self.gates, self.settings.policy, self.clock, self.new_id)
+        return Actor(self.ports, self.gates, self._publisher(), self.settings.policy, self.clock, self.new_id)
+
+    def _mass_eviction(self) -> MassEviction:
+        return MassEviction(self.ports, self.gates, self.settings.policy, self.clock, self.jitter)
 
     def _unanswered(self) -> Unanswered:
         return Unanswered(self.ports, self._actor(), self.settings, self.clock, self.jitter)
@@ -101,46 +110,31 @@ class Responder:
         await self.ports.queue.put(message, max(again.until - self.clock(), timedelta()))
 
     async def _respond(self, signal: Signal, event: Mapping[str, object]) -> None:
-        for _ in range(TRIES):
-            try:
-                rows = await gather_rows(signal, self.ports, self.clock())
-                if rows is None or await self._waits_in_pool(rows):
-                    return
-                known = await peek_at_graph(rows, self.ports, self.settings.policy.restart_tag)
-                if known is not rows and await self._waits_in_pool(known):
-                    return
-                gathered = await look(known, self.ports, self.settings.policy.restart_tag)
-                decision = await self._decide_and_act(gathered)
-            except ChangedMeanwhileError:
-                continue
-            if isinstance(decision, Requeue):
-                await self._requeue(event, decision)
-            return
-        message = f"the row of {signal.vm_id} changed {TRIES} times while we looked at it; the message comes back"
-        raise ChangedMeanwhileError(message)
+        decision = await retry_on_change(signal.vm_id, lambda: self._gather_decide_act(signal))
+        if isinstance(decision, Requeue):
+            await self._requeue(event, decision)
 
-    async def _waits_in_pool(self, rows: Gathered) -> bool:
-        """Let a VM wait at its pool's gate without a look at it; answer whether it does."""
-        if rows.gate is None or self.settings.dry_run:
-            return False
-
-        def wait_there(pool: Pool) -> tuple[Wait | None, None]:
-            situation = replace(rows.situation, pool=pool)
-            return decide_in_the_pool_queue(situation, self.settings.policy, self.clock(), self.jitter()), None
-
-        wait = await self.gates.ask(rows.gate, wait_there)
-        if wait is not None:
-            await self._actor().act(rows, wait, self.clock(), self.jitter())
-        return wait is not None
-
-    async def _decide_and_act(self, gathered: Gathered) -> Decision:
+    async def _gather_decide_act(self, signal: Signal) -> Decision | None:
+        """Go the way of every signal once; ``None`` where it says nothing new."""
+        gathered = await gather_rows(signal, self.ports, self.clock())
+        if gathered is None:
+            return None
+        if not self.settings.dry_run:
+            gathered, wait = await self._mass_eviction().decide(gathered)
+            if wait is not None:
+                await self._actor().act(gathered, wait, self.clock(), self.jitter())
+                return wait
+        gathered = await look(gathered, self.ports, self.settings.policy.restart_tag)
         decision = await self._decide(gathered)
+        await self._act(gathered, decision)
+        return decision
+
+    async def _act(self, gathered: Gathered, decision: Decision) -> None:
         if self.settings.dry_run:
             log_decision(gathered.situation, decision, self.clock(), dry_run=True)
             await self._actor().remember(gathered, decision, self.clock())
         else:
             await self._actor().act(gathered, decision, self.clock(), self.jitter())
-        return decision
 
     async def _decide(self, gathered: Gathered) -> Decision:
         """Decide on what was gathered; where that rests on a pool's gate, on what it is now, and leave it changed."""

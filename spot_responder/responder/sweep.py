@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.decisions.event_path import WINDOW, event_path
 from spot_responder.decisions.health import Activity, Failing
+from spot_responder.decisions.sweep_finds import sweep_finds
 from spot_responder.intake.own_messages import sweep_found_event
+from spot_responder.responder.health_notes import HealthNotes
 from spot_responder.responder.log import log_sweep
 from spot_responder.responder.ports import StoreFailedError
 
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from spot_responder.intake.vms import VmId
-    from spot_responder.responder.act import Actor
     from spot_responder.responder.ports import Ports
+    from spot_responder.responder.publish import Publisher
 
 UNTOLD_AT_MOST: Final = timedelta(days=2)
 """An outcome that could not be published for so long is in the history only."""
@@ -37,7 +39,7 @@ class Sweep:
     """One sweep. ``clock`` gives the time in UTC, ``new_id`` a fresh id."""
 
     ports: Ports
-    actor: Actor
+    publisher: Publisher
     restart_tag: str
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
@@ -52,9 +54,9 @@ class Sweep:
             found = await self._find()
         except Exception as problem:
             now = self.clock()
-            await self.actor.note_failing(Failing(Activity.SWEEP, now, now, str(problem)))
+            await HealthNotes(self.ports.store).failing(Failing(Activity.SWEEP, now, now, str(problem)))
             raise
-        await self.actor.note_success(Activity.SWEEP)
+        await HealthNotes(self.ports.store).success(Activity.SWEEP)
         return found
 
     async def _note_begun(self) -> None:
@@ -68,33 +70,31 @@ class Sweep:
     async def _find(self) -> int:
         now, store = self.clock(), self.ports.store
         rows = await store.all_recoveries()
-        overdue = {row.value.vm_id for row in rows if row.value.is_overdue(now)}
-        busy = {row.value.vm_id for row in rows if row.value.is_open} - overdue
-        await self._put_finds(overdue, now)
+        finds = sweep_finds((row.value for row in rows), now)
+        await self._put_finds(finds.overdue, now)
         for row in rows:
             if not row.value.is_open and not row.value.recorded:
-                await self.actor.tell(row.value, row.etag)
+                await self.publisher.close(row.value, row.etag)
             elif not row.value.is_worth_remembering(now):
                 await store.forget(row)
         await self._publish_again(now)
         # Last, since it may be throttled: what we know ourselves must not wait for that.
-        candidates = await self.ports.graph.deallocated_spot_vms(self.restart_tag)
-        found = set(candidates) - overdue - busy
+        found = finds.among(await self.ports.graph.deallocated_spot_vms(self.restart_tag))
         await self._put_finds(found, now)
         history = await store.closed_between((now - WINDOW).date(), now.date())
         path = event_path([*history, *(row.value for row in rows)], now)
-        log_sweep(len(found), len(overdue), len(busy), path)
-        return len(found) + len(overdue)
+        log_sweep(len(found), len(finds.overdue), len(finds.busy), path)
+        return len(found) + len(finds.overdue)
 
     async def _publish_again(self, now: datetime) -> None:
         refused = 0
         for closed in await self.ports.store.unpublished(now - UNTOLD_AT_MOST):
-            refused = 0 if await self.actor.publish(closed) else refused + 1
+            refused = 0 if await self.publisher.outcome(closed) else refused + 1
             if refused == REFUSED_AT_MOST:
                 # The topic is out: it would not take the others either.
                 return
 
-    async def _put_finds(self, vm_ids: set[VmId], now: datetime) -> None:
+    async def _put_finds(self, vm_ids: frozenset[VmId], now: datetime) -> None:
         for some in batched(sorted(vm_ids, key=str), PUT_AT_ONCE, strict=False):
             events = [sweep_found_event(vm_id, now, self.new_id()) for vm_id in some]
             await asyncio.gather(*(self.ports.queue.put(event, timedelta()) for event in events))

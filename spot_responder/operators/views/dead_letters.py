@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.intake.own_messages import LARGEST
 from spot_responder.intake.signals import NotOurs, UnreadableEvent, parse_body, read_event
 from spot_responder.text import one_line
 
@@ -21,10 +22,6 @@ _DEAD_LETTER_FIELDS: Final = frozenset(
 
 _DEAD_LETTER_ALSO: Final = frozenset({"deadletterproperties", "lasthttpstatuscode"})
 """Further names that its documentation shows."""
-
-
-_MOST_BYTES: Final = 64 * 1024 * 3 // 4
-"""What a message of a queue holds at most, in base64 (learn.microsoft.com: Put Message)."""
 
 
 class Place(StrEnum):
@@ -111,7 +108,7 @@ def why_not_requeued(dead_letter: DeadLetter, reading: Reading) -> str:
     """Say why a dead letter would be requeued for nothing; nothing where it would not."""
     if not reading.readable:
         return f"the app cannot read it: {reading.why}"
-    if len(dead_letter.body.encode("utf-8", "replace")) > _MOST_BYTES:
+    if len(dead_letter.body.encode("utf-8", "replace")) > LARGEST:
         return "it is larger than a message of a queue may be: it can only be dropped"
     return ""
 

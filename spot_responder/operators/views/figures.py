@@ -59,11 +59,7 @@ def figures(recoveries: Sequence[Recovery], now: datetime) -> Figures:
     """Count open recoveries, and those that were closed within the last days."""
     days = [(now - timedelta(days=back)).date() for back in reversed(range(DAYS))]
     down = Counter(each.went_down_at.date() for each in recoveries if _was_evicted(each))
-    times = [
-        (each.closed_at - each.went_down_at).total_seconds()
-        for each in recoveries
-        if each.closed_at and each.outcome is Outcome.RESTORED
-    ]
+    times = [each.restored_after.total_seconds() for each in recoveries if each.restored_after is not None]
     failures: Counter[str] = Counter()
     for each in recoveries:
         failures.update({str(kind): number for kind, number in each.failures.items()})

@@ -8,13 +8,11 @@ from enum import StrEnum
 from statistics import median
 from typing import TYPE_CHECKING, assert_never
 
-from spot_responder.decisions.recoveries import Outcome
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import date, datetime
 
-    from spot_responder.decisions.recoveries import Recovery
+    from spot_responder.decisions.recoveries import Outcome, Recovery
     from spot_responder.intake.signals import SignalKind
     from spot_responder.intake.vms import VmId
 
@@ -84,16 +82,14 @@ def history(closed: Iterable[Recovery], first: date, last: date, by: By) -> Hist
 
 
 def _ended(row: Recovery, closed_at: datetime, outcome: Outcome) -> Ended:
-    down_since = row.went_down_at
-    is_restored = outcome is Outcome.RESTORED
     return Ended(
         vm_id=row.vm_id,
         recovery_id=row.recovery_id,
         told_by=row.opened_by,
-        down_since=down_since,
+        down_since=row.went_down_at,
         closed_at=closed_at,
         outcome=outcome,
-        restored_after_s=(closed_at - down_since).total_seconds() if is_restored else None,
+        restored_after_s=row.restored_after.total_seconds() if row.restored_after is not None else None,
         start_requests=row.attempts,
         size=row.pool.size if row.pool else "",
         region=row.pool.location if row.pool else "",

@@ -1,0 +1,83 @@
+"""Publish: write closed recoveries into the history, and tell the events topic of outcomes and notices.
+
+Called by ``act`` and by the sweep, which tells again what the topic did not take. Each event may be told twice, and
+counts once: its id is made of the recovery's.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from spot_responder.decisions.health import Activity, Failing
+from spot_responder.decisions.notices import due_notices
+from spot_responder.responder.health_notes import HealthNotes
+from spot_responder.responder.log import log_notice_not_published, log_outcome_not_published
+from spot_responder.responder.ports import AzureRefusedError, ChangedMeanwhileError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from spot_responder.decisions.recoveries import Recovery
+    from spot_responder.decisions.situations import Wait
+    from spot_responder.responder.ports import EventsTopic, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """``clock`` gives the time in UTC."""
+
+    store: Store
+    topic: EventsTopic
+    clock: Callable[[], datetime]
+
+    async def close(self, closed: Recovery, etag: str | None) -> None:
+        """Write a closed recovery into the history, publish its outcome, and note both in its row.
+
+        Where we die before the row says so, the sweep does it again; and so does the next recovery of this VM, whose
+        row takes this one's place.
+        """
+        await self.record(closed)
+        # Where a new recovery was opened for the VM just now, the old one is in the history.
+        with suppress(ChangedMeanwhileError):
+            await self.store.save(closed.in_the_history(), etag)
+
+    async def record(self, closed: Recovery) -> None:
+        """Write a closed recovery into the history and publish its outcome."""
+        await self.store.write_history(closed)
+        await self.outcome(closed)
+
+    async def outcome(self, closed: Recovery) -> bool:
+        """Publish an outcome that is in the history, and answer whether it was; the sweep tries again."""
+        try:
+            await self.topic.publish_outcome(closed)
+        except AzureRefusedError as refusal:
+            log_outcome_not_published(closed, str(refusal))
+            await self._failed(refusal, self.clock())
+            return False
+        await self._succeeded()
+        await self.store.note_published(closed)
+        return True
+
+    async def notices(self, waiting: Recovery, wait: Wait, now: datetime) -> tuple[Recovery, bool]:
+        """Publish what is to be told of an open recovery; give it with that noted, and whether the topic took all."""
+        published, is_taken = waiting.published_notices, True
+        for notice in due_notices(waiting, wait, now):
+            try:
+                if await self.topic.publish_notice(waiting, notice, now):
+                    published |= {notice}
+            except AzureRefusedError as refusal:
+                is_taken = False
+                log_notice_not_published(waiting, notice, str(refusal))
+                await self._failed(refusal, now)
+        if published != waiting.published_notices and is_taken:
+            await self._succeeded()
+        return replace(waiting, published_notices=published), is_taken
+
+    async def _failed(self, refusal: AzureRefusedError, now: datetime) -> None:
+        await HealthNotes(self.store).failing(Failing(Activity.PUBLISH, now, now, str(refusal)))
+
+    async def _succeeded(self) -> None:
+        await HealthNotes(self.store).success(Activity.PUBLISH)
