@@ -140,35 +140,36 @@ ATTEMPTS = st.builds(
 EVIDENCE = st.builds(Evidence, *(6 * [st.none() | TIMES]))
 POOL_IDS = st.builds(PoolId, *(4 * [NAMES]))
 ABSENCES = st.none() | st.builds(Absence, TIMES, st.none() | TIMES)
-RECOVERIES = st.builds(
-    Recovery,
-    vm_id=VM_IDS,
-    recovery_id=NAMES,
-    opened_at=TIMES,
-    opened_by=st.sampled_from(SignalKind),
-    evidence=EVIDENCE,
-    outcome=st.none() | st.sampled_from(Outcome),
-    closed_at=st.none() | TIMES,
-    sequence=st.integers(0, 9999),
-    wake_at=st.none() | TIMES,
-    not_before=st.none() | TIMES,
-    attempts=st.integers(0, 50),
-    attempt=st.none() | ATTEMPTS,
-    failing_with=st.none() | st.sampled_from(FailureKind),
-    failures_in_a_row=st.integers(0, 2000),
-    failing_since=st.none() | TIMES,
-    failures=st.dictionaries(st.sampled_from(FailureKind), st.integers(1, 2000)),
-    published_notices=st.frozensets(st.sampled_from(Notice)),
-    restarts=st.lists(TIMES, max_size=4).map(tuple),
-    starts=st.lists(TIMES, max_size=4).map(tuple),
-    recorded=st.booleans(),
-    seen_queued_at=st.none() | TIMES,
-    reason=ONE_LINE.map(lambda text: f"because {text}"),
-    held_at=st.none() | TIMES,
-    absence=ABSENCES,
-    obstacle_since=st.none() | TIMES,
-    pool=st.none() | POOL_IDS,
-)
+_FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "vm_id": VM_IDS,
+    "recovery_id": NAMES,
+    "opened_at": TIMES,
+    "opened_by": st.sampled_from(SignalKind),
+    "evidence": EVIDENCE,
+    "sequence": st.integers(0, 9999),
+    "wake_at": st.none() | TIMES,
+    "not_before": st.none() | TIMES,
+    "attempts": st.integers(0, 50),
+    "attempt": st.none() | ATTEMPTS,
+    "failing_with": st.none() | st.sampled_from(FailureKind),
+    "failures_in_a_row": st.integers(0, 2000),
+    "failing_since": st.none() | TIMES,
+    "failures": st.dictionaries(st.sampled_from(FailureKind), st.integers(1, 2000)),
+    "published_notices": st.frozensets(st.sampled_from(Notice)),
+    "restarts": st.lists(TIMES, max_size=4).map(tuple),
+    "starts": st.lists(TIMES, max_size=4).map(tuple),
+    "recorded": st.booleans(),
+    "seen_queued_at": st.none() | TIMES,
+    "reason": ONE_LINE.map(lambda text: f"because {text}"),
+    "held_at": st.none() | TIMES,
+    "absence": ABSENCES,
+    "obstacle_since": st.none() | TIMES,
+    "pool": st.none() | POOL_IDS,
+}
+OPEN_RECOVERIES = st.builds(Recovery, **_FIELDS)
+CLOSED_RECOVERIES = st.builds(Recovery, outcome=st.sampled_from(Outcome), closed_at=TIMES, **_FIELDS)
+NOTES = st.builds(Recovery, closed_at=TIMES, **_FIELDS)
+RECOVERIES = OPEN_RECOVERIES | CLOSED_RECOVERIES | NOTES
 POOLS = st.builds(
     Pool,
     POOL_IDS,
@@ -214,11 +215,11 @@ OUR_SITUATIONS = st.builds(
     lambda given, recovery, evicted_at: replace(
         given,
         vm=spot_vm(),
-        recovery=recovery and replace(recovery, outcome=None),
+        recovery=recovery,
         evidence=Evidence(evicted_at=evicted_at),
     ),
     ANY_SITUATIONS,
-    st.none() | RECOVERIES,
+    st.none() | OPEN_RECOVERIES,
     TIMES,
 )
 SITUATIONS = ANY_SITUATIONS | OUR_SITUATIONS
