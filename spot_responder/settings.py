@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -42,8 +41,6 @@ class Settings:
         arm_endpoint: ``ARM_ENDPOINT``, default ``https://management.azure.com``: Azure Resource Manager of the cloud.
         outcomes_endpoint: ``OUTCOMES_TOPIC_ENDPOINT``, default none: an Event Grid custom topic to be told outcomes.
         dry_run: ``DRY_RUN``, default ``false``: decide and log, and start nothing.
-        opentelemetry: ``OPENTELEMETRY``, default ``false``: mark the spans of traces with what is decided in them. It
-            takes the package ``opentelemetry-api``, which is not in requirements.txt (docs/events.md).
         dead_letters_endpoint: ``DEAD_LETTERS_ENDPOINT``, default none: the blobs of the storage account in which Event
             Grid leaves dead letters; only the operator's commands and the status page look there.
         policy: what decisions are made by:
@@ -66,7 +63,6 @@ class Settings:
     dry_run: bool
     policy: Policy
     dead_letters_endpoint: str | None = None
-    opentelemetry: bool = False
 
     @property
     def is_of_a_laptop(self) -> bool:
@@ -90,7 +86,6 @@ class Settings:
             dry_run=_flag("DRY_RUN", env),
             policy=_policy(env),
             dead_letters_endpoint=_endpoint(_DEAD_LETTERS, env) if env.get(_DEAD_LETTERS, "").strip() else None,
-            opentelemetry=_opentelemetry("OPENTELEMETRY", env),
         )
 
 
@@ -165,13 +160,6 @@ def _flag(name: str, env: Mapping[str, str]) -> bool:
     if value not in {"true", "false"}:
         raise _invalid(name, env[name], "true or false")
     return value == "true"
-
-
-def _opentelemetry(name: str, env: Mapping[str, str]) -> bool:
-    wanted = _flag(name, env)
-    if wanted and find_spec("opentelemetry") is None:
-        raise _invalid(name, env[name], "false, or the package opentelemetry-api in requirements.txt")
-    return wanted
 
 
 def _tag_name(name: str, env: Mapping[str, str], default: str) -> str:

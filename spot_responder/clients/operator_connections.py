@@ -48,7 +48,7 @@ def _credential() -> DefaultAzureCredential:
 
 
 @asynccontextmanager
-async def operator_doors(settings: Settings) -> AsyncIterator[OperatorPorts]:
+async def operator_ports(settings: Settings) -> AsyncIterator[OperatorPorts]:
     """Open the ports as whoever ``DefaultAzureCredential`` finds logged in: with the az CLI, or by managed identity.
 
     Raises:

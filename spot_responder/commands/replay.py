@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 EXAMPLES: Final = """\
   .venv/bin/spot-responder replay list                 what lies in signals-poison and in event-dead-letters
   .venv/bin/spot-responder replay show 1f0c2a9b        one message, as it came
-  .venv/bin/spot-responder replay requeue 1f0c2a9b    onto the queue signals: the app reads it again
+  .venv/bin/spot-responder replay requeue 1f0c2a9b     onto the queue signals: the app reads it again
   .venv/bin/spot-responder replay drop 1f0c2a9b        away with it
   .venv/bin/spot-responder replay requeue --all
 
@@ -102,10 +103,7 @@ async def _look(dead_letters: DeadLetters) -> Found:
                 raise
     counts = await dead_letters.counts()
     number = {Place.POISON: counts.poison or 0, Place.DEAD: counts.dead_letters or 0}
-    # A blob may hold several.
-    read = {
-        place: len({each.dead_letter.receipt for each in shown if each.dead_letter.place is place}) for place in Place
-    }
+    read = Counter(each.dead_letter.place for each in shown)
     behind = {place: number[place] - read[place] for place in Place if number[place] > read[place]}
     return Found(tuple(shown), behind, tuple(unseen))
 
@@ -180,7 +178,7 @@ def whole(each: Shown, console: Console) -> str:
         f"in {each.dead_letter.place} since {console.when(each.dead_letter.at)}: {each.reading.what}",
         each.reading.why,
         "",
-        _pretty(each.dead_letter.body),
+        *map(_pretty, each.dead_letter.bodies),
     ]
     return "\n".join(lines) + "\n"
 

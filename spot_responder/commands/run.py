@@ -68,13 +68,13 @@ def run_as_operator(arguments: Namespace, environment: MutableMapping[str, str])
 async def _run(arguments: Namespace, settings: Settings) -> CommandResult:
     # Azure's SDKs take their time to import: help and mistakes must not wait for them. And the laptop's certificate
     # has to be in the environment by then.
-    from spot_responder.clients.operator_connections import operator_doors  # noqa: PLC0415 - see above
+    from spot_responder.clients.operator_connections import operator_ports  # noqa: PLC0415 - see above
 
     # The SDKs tell at length, on standard error, what becomes of the error that is raised as well.
     logging.getLogger("azure").setLevel(logging.CRITICAL)
     run: Run = arguments.run
     try:
-        async with operator_doors(settings) as ports:
+        async with operator_ports(settings) as ports:
             operator = Operator(
                 ports,
                 settings,

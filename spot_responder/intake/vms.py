@@ -31,9 +31,9 @@ SPOT_PRIORITIES: Final = frozenset({"spot", "low", "spotplus"})
 """Values of ``properties.priority`` that mean Spot: ``Low`` is the old name, ``SpotPlus`` the 2026 one."""
 
 
-def _only_seems_ascii(dead_letter: str) -> bool:
+def _only_seems_ascii(character: str) -> bool:
     """Whether it would be taken for another one, as the sign for Kelvin for a ``k``, where casing is not regarded."""
-    return dead_letter.lower().isascii() and not dead_letter.isascii()
+    return character.lower().isascii() and not character.isascii()
 
 
 def is_vm_name(text: str) -> bool:
@@ -42,7 +42,7 @@ def is_vm_name(text: str) -> bool:
 
 
 def _is_plain(text: str) -> bool:
-    return text.isprintable() and not any(_only_seems_ascii(dead_letter) for dead_letter in text)
+    return text.isprintable() and not any(_only_seems_ascii(character) for character in text)
 
 
 class NotAVmIdError(ValueError):
