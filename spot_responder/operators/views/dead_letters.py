@@ -69,9 +69,8 @@ class DeadLetter:
     """One message, or one blob. ``dead_letter_id`` is short enough to be typed.
 
     ``bodies`` are its events as they came: one in a message, any number in a blob. ``receipt`` is what the port
-    needs to find it again. ``is_base64``: whether it lay there as the host takes messages; any other message the host
-    moves to
-    the poison queue without giving it to the app.
+    needs to find it again. ``is_base64``: whether it lay there as the host takes messages; any other message the
+    host moves to the poison queue without giving it to the app.
     """
 
     place: Place
