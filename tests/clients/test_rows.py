@@ -112,6 +112,17 @@ def test_no_forbidden_character_gets_into_a_key(character: str) -> None:
     assert is_key(recovery_key(vm_id))
 
 
+def test_an_instance_of_a_scale_set_has_a_row_of_its_own() -> None:
+    """A stand-alone VM may have the set's name, or the instance's number for a name."""
+    instance = ID.format("s", "g", "7").replace("virtualMachines", "virtualMachineScaleSets/workers/virtualMachines")
+    keys = {
+        recovery_key(VmId.parse_kept(each))
+        for each in (instance, ID.format("s", "g", "7"), ID.format("s", "g", "workers"))
+    }
+    assert len(keys) == 3
+    assert all(is_key(key) for key in keys)
+
+
 def test_a_vm_has_one_row_whatever_the_casing_of_its_id() -> None:
     """Events, ARM and Resource Graph spell it differently."""
     shouted = VmId.parse(str(VM_ID).upper())

@@ -106,7 +106,7 @@ def accepted(now: str = "10:00:10") -> Recovery:
 NAMES = st.text("abcXYZ019-_()", min_size=1, max_size=20)
 TIMES = st.datetimes(TEN.replace(tzinfo=None) - DAYS, TEN.replace(tzinfo=None) + DAYS, timezones=st.just(UTC))
 ROLLS = st.floats(0, 1)
-VM_IDS = st.builds(VmId, NAMES, NAMES, NAMES)
+VM_IDS = st.builds(VmId, NAMES, NAMES, NAMES, st.just("") | NAMES)
 ONE_LINE = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=30)
 CODES = st.sampled_from(
     [
