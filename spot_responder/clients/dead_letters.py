@@ -59,7 +59,7 @@ class DeadLetters:
     async def counts(self) -> QueueCounts:
         """Count the messages of each place; ``None`` where it could not be looked, with why."""
         signals, poison, dead = await asyncio.gather(
-            self._counted("signals", lambda: _depth(self.signals)),
+            self._counted(Place.SIGNALS, lambda: _depth(self.signals)),
             self._counted(Place.POISON, lambda: _depth(self.poison)),
             self._counted(Place.DEAD, self._dead_count),
         )
@@ -120,7 +120,7 @@ class DeadLetters:
             for message in taken:
                 await self.poison.update_message(message, visibility_timeout=0)
 
-    async def _counted(self, place: str, look: Callable[[], Awaitable[int]]) -> int | Unseen:
+    async def _counted(self, place: Place, look: Callable[[], Awaitable[int]]) -> int | Unseen:
         try:
             return await look()
         except AzureError as error:

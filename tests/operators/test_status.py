@@ -205,8 +205,8 @@ def test_messages_that_nobody_could_handle_are_a_problem(new_azure: NewAzure) ->
     """Counted, in singular and plural, with the command that shows them."""
     said = seen(new_azure(), QueueCounts(3, 1, 2))
     assert [problem.what for problem in said.problems] == [
-        "1 message in signals-poison: the host gave up on it",
-        "2 blobs in event-dead-letters: Event Grid could not deliver what is in them",
+        "1 message in signals-poison: given up by the host",
+        "2 blobs in event-dead-letters: not delivered by Event Grid",
     ]
     assert {problem.mend for problem in said.problems} == {".venv/bin/spot-responder replay list"}
 

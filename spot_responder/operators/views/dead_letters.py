@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
 from spot_responder.intake.own_messages import LARGEST
 from spot_responder.intake.signals import NotOurs, UnreadableEvent, parse_body, read_event
@@ -25,10 +25,33 @@ _DEAD_LETTER_ALSO: Final = frozenset({"deadletterproperties", "lasthttpstatuscod
 
 
 class Place(StrEnum):
-    """Where a dead letter lies."""
+    """Where messages lie: the app's queue, and the two places of dead letters."""
 
+    SIGNALS = "signals"
     POISON = "signals-poison"
     DEAD = "event-dead-letters"
+
+    @property
+    def unit(self) -> str:
+        """What is counted there."""
+        return "blob" if self is Place.DEAD else "message"
+
+    @property
+    def what_lies_there(self) -> str:
+        """What lies there, in words: "2 messages in signals-poison: given up by the host"."""
+        match self:
+            case Place.SIGNALS:
+                return "to be read, or waiting for their time"
+            case Place.POISON:
+                return "given up by the host"
+            case Place.DEAD:
+                return "not delivered by Event Grid"
+            case _:
+                assert_never(self)
+
+
+DEAD_LETTERS: Final = (Place.POISON, Place.DEAD)
+"""Where messages lie that nobody could handle."""
 
 
 _NOT_GIVEN: Final = "not in base64: the host never gave it to the app (requeued, it is in base64)"
@@ -62,6 +85,11 @@ class QueueCounts:
     poison: int | None
     dead_letters: int | None
     unseen: tuple[Unseen, ...] = ()
+
+    @property
+    def by_place(self) -> Mapping[Place, int | None]:
+        """Give the numbers by place."""
+        return {Place.SIGNALS: self.signals, Place.POISON: self.poison, Place.DEAD: self.dead_letters}
 
 
 @dataclass(frozen=True, slots=True)
