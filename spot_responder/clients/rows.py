@@ -12,10 +12,12 @@ from datetime import UTC, datetime, timedelta
 from os.path import commonprefix
 from typing import TYPE_CHECKING, Any
 
+from spot_responder.decisions.attempts import Attempt, AttemptState
 from spot_responder.decisions.evidence import Evidence
 from spot_responder.decisions.health import Activity, Failing
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.pools import FIRST_STARTS, Pool, PoolId
-from spot_responder.decisions.recoveries import Absence, Attempt, AttemptState, Notice, Outcome, Recovery
+from spot_responder.decisions.recoveries import Absence, Notice, Recovery
 from spot_responder.intake.azure_errors import Failure, FailureKind
 from spot_responder.intake.signals import SignalKind
 from spot_responder.intake.vms import VmId

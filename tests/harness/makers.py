@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from hypothesis import strategies as st
 
+from spot_responder.decisions.attempts import Attempt, AttemptState
 from spot_responder.decisions.evidence import Evidence
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import ANSWER_PATIENCE, Policy, RestartWhen
 from spot_responder.decisions.pools import FIRST_STARTS, Pool, PoolId
-from spot_responder.decisions.recoveries import Absence, Attempt, AttemptState, Notice, Outcome, Recovery
+from spot_responder.decisions.recoveries import Absence, Notice, Recovery
 from spot_responder.decisions.situations import Operation, OperationState, Situation
 from spot_responder.intake.azure_errors import Failure, FailureKind, classify
 from spot_responder.intake.signals import Signal, SignalKind, Source
