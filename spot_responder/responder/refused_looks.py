@@ -22,7 +22,7 @@ from spot_responder.intake.signals import Signal, SignalKind, UnreadableEvent
 from spot_responder.responder.gather import Gathered
 from spot_responder.responder.health_notes import HealthNotes
 from spot_responder.responder.log import log_denied, log_lasting, log_let_go, log_requeued, log_unreadable
-from spot_responder.responder.ports import AzureRefusedError, ChangedMeanwhileError, StoreFailedError
+from spot_responder.responder.ports import AzureRefusedError, ChangedMeanwhileError, Stored, StoreFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,16 +52,22 @@ class Unanswered:
         What the sweep raises anew is let go, and, where we may not look, what says no more than that the VM is down.
         What tells of an eviction or of an owner's wish is kept for a day: nobody says it twice.
         """
-        if signal.kind is SignalKind.STOPPED_BY_OWNER:
-            await self._note_the_stop(signal)
         if refusal.failure.kind is FailureKind.DENIED:
             log_denied(signal, str(refusal), refusal.failure)
-        since = self._since(event)
-        if await self._waits_in_its_recovery(signal, since, refusal):
+        since, row = self._since(event), None
+        try:
+            stored = await self._row(signal)
+            row = stored.value
+            if await self._waits_in_its_recovery(signal, stored, since, refusal):
+                return
+        except ChangedMeanwhileError as problem:
+            log_requeued(signal, str(problem))
+        except StoreFailedError as problem:
+            await self.store_failed(signal, event, problem)
             return
         if self.clock() - since >= LASTS:
             await HealthNotes(self.ports.store).failing(Failing(Activity.LOOK, since, self.clock(), str(refusal)))
-        if await self._is_told_again(signal, since, refusal):
+        if self._is_told_again(signal, row, since, refusal):
             log_let_go(signal, str(refusal))
             return
         await self._requeue(signal, event, refusal, self.settings.policy.slow_retry if _is_denied(refusal) else None)
@@ -103,46 +109,57 @@ class Unanswered:
         log_requeued(signal, f"{problem}; looking again in {delay.total_seconds():.0f} s")
         await self.ports.queue.put(again, delay)
 
-    async def _waits_in_its_recovery(self, signal: Signal, since: datetime, refusal: AzureRefusedError) -> bool:
-        """Let the VM's recovery wait in place of the message, once that has lasted; answer whether it does."""
-        now = self.clock()
-        try:
-            stored = await self.ports.store.load(signal.vm_id)
-            row = stored.value
-            if row and signal.sequence is not None and signal.sequence < row.sequence:
-                # Another worker has gone on meanwhile: this follow-up is stale.
-                return True
-            known = row if row and row.is_open else None
-            since = min(since, known.obstacle_since or since) if known else since
-            # What Azure says itself about how long it takes is known at once.
-            known_until = now + (refusal.failure.retry_after or timedelta())
-            if self.settings.dry_run or known_until - since < LASTS or not self._may_wait(signal, row):
-                return False
-            evidence = (row.evidence if row else Evidence()).with_signal(signal)
-            absence = known.absence if known else None
-            situation = Situation(signal.vm_id, signal.kind, None, row, evidence, absence=absence, signal=signal)
-            reason = f"it could not be looked at since {since:%Y-%m-%d %H:%M:%S}Z: {refusal.failure.said}"
-            wait = Wait(now + self._delay(since, now, refusal), reason, obstacle_since=since)
-            wait = noticed_if_it_lasts(wait, row, known_until)
-            await self.actor.act(Gathered(situation, now, stored.etag), wait, now, self.jitter())
-        except ChangedMeanwhileError as problem:
-            log_requeued(signal, str(problem))
+    async def _row(self, signal: Signal) -> Stored[Recovery | None]:
+        """Load the VM's row, with an owner's stop written into it, unlooked at: no start is to come before it.
+
+        Where there is no row, one is made for the stop. The first look that shows a VM which is not covered forgets it.
+        """
+        stored = await self.ports.store.load(signal.vm_id)
+        if signal.kind is not SignalKind.STOPPED_BY_OWNER:
+            return stored
+        row = stored.value
+        if row is None:
+            noted = self.actor.note_of_a_stop(signal, self.clock())
+        else:
+            noted = replace(row, evidence=row.evidence.with_signal(signal))
+        return stored if noted == row else Stored(noted, await self.ports.store.save(noted, stored.etag))
+
+    async def _waits_in_its_recovery(
+        self, signal: Signal, stored: Stored[Recovery | None], since: datetime, refusal: AzureRefusedError
+    ) -> bool:
+        """Let the VM's recovery wait in place of the message, once that has lasted; answer whether it does.
+
+        Raises:
+            ChangedMeanwhileError: if somebody else changed the row.
+            StoreFailedError: if it could not be saved.
+        """
+        now, row = self.clock(), stored.value
+        if row and signal.sequence is not None and signal.sequence < row.sequence:
+            # Another worker has gone on meanwhile: this follow-up is stale.
+            return True
+        known = row if row and row.is_open else None
+        since = min(since, known.obstacle_since or since) if known else since
+        # What Azure says itself about how long it takes is known at once.
+        known_until = now + (refusal.failure.retry_after or timedelta())
+        if self.settings.dry_run or known_until - since < LASTS or not self._may_wait(signal, row):
             return False
-        except StoreFailedError as problem:
-            log_requeued(signal, str(problem))
-            # A follow-up that has put the next one is replaced by that.
-            return problem.followed_up and signal.kind is SignalKind.FOLLOW_UP
+        evidence = (row.evidence if row else Evidence()).with_signal(signal)
+        absence = known.absence if known else None
+        situation = Situation(signal.vm_id, signal.kind, None, row, evidence, absence=absence, signal=signal)
+        reason = f"it could not be looked at since {since:%Y-%m-%d %H:%M:%S}Z: {refusal.failure.said}"
+        wait = Wait(now + self._delay(since, now, refusal), reason, obstacle_since=since)
+        wait = noticed_if_it_lasts(wait, row, known_until)
+        await self.actor.act(Gathered(situation, now, stored.etag), wait, now, self.jitter())
         return True
 
-    async def _is_told_again(self, signal: Signal, since: datetime, refusal: AzureRefusedError) -> bool:
-        """Whether a signal need not be kept: a sweep raises its VM again, or its open recovery looks again."""
+    def _is_told_again(self, signal: Signal, row: Recovery | None, since: datetime, refusal: AzureRefusedError) -> bool:
+        """Whether a signal need not be kept: a sweep finds its VM again, or its open recovery looks again."""
         if signal.kind is not SignalKind.SWEEP_FOUND:
             return _is_denied(refusal) and self._is_over(signal)
         # Each sweep tells of it anew: one that cannot be kept in a recovery must not be kept as ever more messages.
         if refusal.failure.code == OWN_PACE or self.settings.dry_run or self.clock() - since >= LASTS:
             return True
-        stored = await self.ports.store.load(signal.vm_id)
-        return (stored.value is not None and stored.value.is_open) or not self._may_wait(signal, stored.value)
+        return (row is not None and row.is_open) or not self._may_wait(signal, row)
 
     def _may_wait(self, signal: Signal, row: Recovery | None) -> bool:
         """Whether a recovery of the VM is open, or is to be opened for what the signal says."""
@@ -164,24 +181,6 @@ class Unanswered:
             return self.settings.policy.slow_retry
         growing = min(max(REQUEUE, (now - since) / 10), REQUEUE_MAX) * (1 + self.jitter())
         return max(growing, refusal.failure.retry_after or timedelta())
-
-    async def _note_the_stop(self, signal: Signal) -> None:
-        """Write an owner's stop into the VM's row, though it cannot be looked into: no start is to overtake it.
-
-        Where there is none, one is made, closed. The first look that shows a VM which is not covered forgets it.
-        """
-        try:
-            stored = await self.ports.store.load(signal.vm_id)
-            row = stored.value
-            if row is None:
-                noted = self.actor.note_of_a_stop(signal, self.clock())
-            else:
-                noted = replace(row, evidence=row.evidence.with_signal(signal))
-            if noted != stored.value:
-                await self.ports.store.save(noted, stored.etag)
-        except (ChangedMeanwhileError, StoreFailedError) as problem:
-            # The message comes back, and tells it again.
-            log_requeued(signal, str(problem))
 
     def _is_over(self, signal: Signal) -> bool:
         """Whether a signal need not be kept: an open recovery has its row, whose follow-up the sweep replaces."""
