@@ -1,4 +1,4 @@
-"""When Event Grid tries a delivery again, and when it gives up (``facts/events.md`` §5, "delivery and retry")."""
+"""When Event Grid tries a delivery again, and when it gives up (docs/azure-facts.md delivery-2)."""
 
 from __future__ import annotations
 

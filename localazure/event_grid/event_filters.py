@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-# Limits of one event subscription: facts/events.md §5.
+# Limits of one event subscription: docs/azure-facts.md delivery-4.
 MOST_FILTERS: Final = 25
 MOST_VALUES: Final = 25
 LONGEST_VALUE: Final = 512

@@ -31,7 +31,7 @@ class MessageEncoding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class QueueSettings:
-    """``extensions.queues`` of ``host.json``; the defaults are Azure's own (``facts/models.md`` B2)."""
+    """``extensions.queues`` of ``host.json``; the defaults are Azure's own (docs/azure-facts.md functions-1)."""
 
     batch_size: int = 16
     """Messages fetched at once."""

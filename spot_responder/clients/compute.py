@@ -173,8 +173,8 @@ def operation_of_answer(status: int, body: object, headers: Mapping[str, str]) -
     """Read what ARM answers about a long-running operation.
 
     At the address of ``Azure-AsyncOperation`` the body says it, with status 200 also where it failed; at that of
-    ``Location`` the status does: 202 while it runs, 200 or 204 when it is done, an error where it failed (facts/arm.md
-    §1). ``body``: as parsed, ``None`` where there is none, text where it is no JSON.
+    ``Location`` the status does: 202 while it runs, 200 or 204 when it is done, an error where it failed
+    (docs/azure-facts.md arm-5). ``body``: as parsed, ``None`` where there is none, text where it is no JSON.
     """
     if status >= HTTPStatus.BAD_REQUEST:
         return _operation_of_error(status, classify(status, body, headers))

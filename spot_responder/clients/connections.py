@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 # Without "use_env_settings" each request would look for a proxy and for ~/.netrc, in a thread: a fifth of its cost.
 _TIMEOUTS: Final[dict[str, Any]] = {"connection_timeout": 10, "read_timeout": 30, "use_env_settings": False}
 
-# The SDKs' own retries sleep as long as Azure says, up to 20 minutes (facts/arm.md §2): our follow-ups wait instead.
+# The SDKs' own retries sleep as long as Azure says, 20 minutes for instance (docs/azure-facts.md arm-3). They are off:
+# a follow-up waits instead.
 PATIENCE: Final[dict[str, Any]] = {"retry_total": 0, **_TIMEOUTS}
 
 # Nobody waits long for a topic that does not answer: what was not told is told again later.

@@ -30,7 +30,8 @@ BATCH_SIZE: Final = 100
 """How many ids go into one query; each is there twice, and query text is not without end."""
 
 WINDOW_S: Final = 5.0
-"""Resource Graph's quota is counted anew after so long (facts/arm.md §4): who was not refused need not wait longer."""
+"""The longest that a request waits which was not refused: then Resource Graph counts its quota anew
+(docs/azure-facts.md graph-1)."""
 
 PAGE_SIZE: Final = 1000
 """The most rows that Resource Graph gives at once."""

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 def refusal(error: AzureError, what: str) -> AzureRefusedError:
-    """Say that Azure refused, and why: by status, body and headers; the error's class says nothing (facts/arm.md §0.1).
+    """Say that Azure refused, and why, by status, body and headers.
 
-    ``what`` completes the sentence "Azure refused to …".
+    The error's class says nothing (docs/azure-facts.md arm-1). ``what`` completes the sentence "Azure refused to …".
     """
     return AzureRefusedError(failure_of(error), what)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from spot_responder.commands.arguments import Commands
 
 MOST_BYTES: Final = 1024 * 1024
-"""Event Grid takes no event larger than 1 MB (facts/events.md §5)."""
+"""The largest event that Event Grid takes, in bytes: 1 MB (docs/azure-facts.md delivery-6)."""
 
 _EXAMPLES: Final = """\
 examples:

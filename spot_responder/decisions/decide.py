@@ -162,7 +162,7 @@ def _running(situation: Situation, vm: Vm, policy: Policy, now: datetime) -> Dec
 def _stopped_inside(situation: Situation, policy: Policy, now: datetime) -> Decision:
     if situation.evidence.verdict is Verdict.STOPPED_BY_OWNER:
         return _stopped(situation)
-    # Azure shows "stopped" for a moment on the way down and on the way up too (facts/arm.md §3).
+    # Azure shows "stopped" for a moment on the way down and on the way up too (docs/azure-facts.md arm-12).
     coming_up = situation.attempt is not None and now - situation.attempt.asked_at < START_PATIENCE
     if coming_up or _eviction_is_fresh(situation, now):
         return Wait(_next_look(situation, policy, now), "it is stopped but not deallocated yet")

@@ -1,7 +1,8 @@
 """What a recovery rests on: whether the VM was evicted, or its owner stopped it.
 
-Nothing in a VM says "evicted" (facts/arm.md §0.4), so what was told about it is kept, each with its own time, and
-weighed whenever a decision is due. Order of arrival means nothing; time of occurrence does.
+Azure shows an evicted VM as it shows a stopped one (docs/azure-facts.md arm-4), so each sign of an eviction or a stop
+is kept with the time at which it happened, and all are weighed whenever a decision is due. The order in which they
+arrive does not matter. Added to by ``responder/gather.py`` and read by the rules in ``decide.py``.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from spot_responder.intake.vms import Annotation
 
 WEAK_STOP_WINDOW: Final = timedelta(minutes=10)
-"""Nobody knows whether Azure annotates an eviction with a deallocation too (facts/events.md §2.3): within this long of
-an eviction, such an annotation is taken as a part of it."""
+"""How long after an eviction an annotation of a deallocation counts as part of it: whether Azure annotates evictions so
+is not known (docs/azure-facts.md events-9)."""
 
 FAILED_START_WINDOW: Final = timedelta(minutes=3)
 """Nor whether it annotates a start that came to nothing so: up to this long after a start of ours, an annotation that

@@ -14,7 +14,8 @@ START_PATIENCE: Final = timedelta(minutes=10)
 """How long an accepted start may take to show in the power state before it counts as gone astray."""
 
 EVICTION_PATIENCE: Final = timedelta(minutes=5)
-"""An event comes as an eviction begins (facts/events.md §2.4), so a VM that still runs is looked at again."""
+"""How long after an eviction's event a VM that still runs is read again: the event comes as the eviction begins
+(docs/azure-facts.md events-10)."""
 
 INTENT_GRACE: Final = timedelta(minutes=1)
 """A VM that is down for a reason nobody told yet is left alone this long: its owner's stop may still be on its way."""

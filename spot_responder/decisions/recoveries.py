@@ -110,7 +110,7 @@ class Attempt:
     """One start request and what came of it.
 
     ``operation_url`` is the address of Azure's long-running operation: signed, over 4 KB, to be kept whole and never
-    logged (facts/arm.md §1).
+    logged (docs/azure-facts.md arm-6).
     """
 
     number: int

@@ -31,14 +31,15 @@ class Bucket:
 
 
 READS: Final = Bucket(250, 25, 100)
-"""ARM's reads for each principal and subscription (facts/arm.md §2); the level is four seconds' refill."""
+"""The bucket of ARM's reads, for each principal and subscription (docs/azure-facts.md arm-9); its level is what comes
+back in four seconds."""
 
 WRITES: Final = Bucket(200, 10, 35)
-"""The same for its writes, of which a start is one."""
+"""The bucket of ARM's writes, of which a start is one."""
 
 QUERIES: Final = Bucket(15, 1.4, 15)
-"""Resource Graph: 15 queries within 5 seconds for each principal (facts/arm.md §4). We draw on half of that: what waits
-0.7 seconds shares its query with all others that do."""
+"""The bucket of Resource Graph's queries: 15 within 5 seconds for each principal (docs/azure-facts.md graph-1). Half of
+that is used: VMs that wait 0.7 seconds for the next query share it."""
 
 
 @dataclass(frozen=True, slots=True)

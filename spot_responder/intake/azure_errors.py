@@ -1,6 +1,7 @@
-"""What went wrong when Azure refused us: an answer of ARM, Compute or Resource Graph, read into a failure kind.
+"""An error answer of ARM, Compute or Resource Graph, read into a failure kind. Pure.
 
-The code decides, not the HTTP status: an allocation that failed is told by a poll with status 200 (facts/arm.md §0.1).
+The code decides, not the HTTP status: a poll reports a failed allocation with status 200 (docs/azure-facts.md arm-1).
+Called by ``clients/``; ``decisions/start_backoff.py`` decides how to go on after each kind.
 """
 
 from __future__ import annotations
@@ -125,7 +126,7 @@ class Row:
 
 
 _K = FailureKind
-_NOT_ALLOWED: Final = "OperationNotAllowed"  # means at least four things: facts/arm.md §0.2
+_NOT_ALLOWED: Final = "OperationNotAllowed"  # means at least four things: docs/azure-facts.md arm-2
 _QUOTA_WORDS: Final = r"low ?priority ?cores|cores quota|exceeding approved|quota increase|quota limit"
 _BUSY_WORDS: Final = r"another operation is in progress|ongoing operation"
 _LEAVES: Final = r"(on VM '[^']*' since (the VM|it)|virtual machine('s| '[^']*')?) is marked for deletion"
@@ -140,8 +141,8 @@ _THE_VM: Final = (
 )
 _ANOTHER_RESOURCE: Final = r"microsoft\.\w+/\w+|availability set|\bimage\b|\bdisk\b|network interface|key ?vault"
 
-# facts/arm.md §1, "Decision table"; docs/azure-assumptions.md C21 says which of them are only believed. The first row
-# that covers a code decides what the code means.
+# The codes of docs/azure-facts.md arm-8; docs/azure-assumptions.md C21 says which of them are only believed. The first
+# row that covers a code decides what the code means.
 ROWS: Final = (
     Row("(Zonal)?AllocationFailed", "", _K.CAPACITY, "no hardware is free now; it comes back, nobody knows when"),
     Row("Overconstrained(Zonal)?AllocationRequest", "", _K.CAPACITY, "none is free that meets the VM's constraints"),
@@ -204,8 +205,9 @@ def classify(status: int | None, body: object, headers: Mapping[str, str]) -> Fa
 
     ``status``: of HTTP; ``None`` where no answer came (time-out, no connection). ``body``: as parsed, as text or bytes,
     with or without the ``error`` around it, or the answer of a poll. A throttled answer is throttled whatever its code;
-    else the most telling known code decides, the innermost first (facts/arm.md §1). What has a code that nobody knows
-    is unknown, whatever its status: a permanent fault must not look like one that passes, or like a VM that is gone.
+    else the most telling known code decides, the innermost first (docs/azure-facts.md arm-7). An answer with an
+    unlisted code is unknown, whatever its status: a permanent fault must not look like one that passes, or like a VM
+    that is gone.
     """
     entries = sorted(_entries(body), key=lambda entry: -entry.depth)
     kind, entry = _decide(status, entries)

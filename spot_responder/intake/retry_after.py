@@ -19,7 +19,7 @@ _LONGEST_HTTP_DATE: Final = 64
 
 
 def retry_after(headers: Mapping[str, str], *, is_throttled: bool) -> timedelta | None:
-    """Read how long to wait: 0 to 24 hours, ``None`` where no header says it legibly (facts/arm.md §2, §4)."""
+    """Read how long to wait: 0 to 24 hours; ``None`` where no header says it (docs/azure-facts.md arm-11, graph-1)."""
     waits = (
         _seconds(text_field(headers, "Retry-After"), 1),
         _until(text_field(headers, "Retry-After"), text_field(headers, "Date")),

@@ -2,7 +2,8 @@
 
 Event Grid schema (``eventType``, ``eventTime``, ``topic``) and CloudEvents 1.0 (``type``, ``time``, ``source``) carry
 the same ``data``, so both are read alike. Names are compared without regard to case: Azure does not spell them alike
-everywhere (facts/events.md §1.2). Texts quote only the field concerned, since events carry names and IP addresses.
+everywhere (docs/azure-facts.md events-2). Messages quote only the field concerned: events carry personal names
+and IP addresses. Called by ``responder/responder.py``, and by the commands that replay events.
 """
 
 from __future__ import annotations
@@ -145,7 +146,7 @@ class Signal:
 _EVICTED, _NOTICED, _UNAVAILABLE = SignalKind.EVICTED, SignalKind.EVICTION_NOTICED, SignalKind.UNAVAILABLE
 _STOPPED, _STARTED = SignalKind.STOPPED_BY_OWNER, SignalKind.STARTED
 
-# Where Azure has begun to append suffixes ("…TrackingId"), the prefix counts: facts/events.md §2.3.
+# Where Azure has begun to append suffixes ("…TrackingId"), the prefix counts: docs/azure-facts.md events-8.
 _ANNOTATIONS: Final = (
     (re.compile("virtualmachinepreempted.*", re.IGNORECASE | re.DOTALL), _EVICTED),
     (re.compile("virtualmachinestopinitiatedbycontrolplane.*", re.IGNORECASE | re.DOTALL), _STOPPED),
@@ -158,7 +159,7 @@ _OPERATIONS: Final = {
     "microsoft.compute/virtualmachines/start/action": _STARTED,
     "microsoft.compute/virtualmachines/deallocate/action": _STOPPED,
     "microsoft.compute/virtualmachines/poweroff/action": _STOPPED,
-    # Accepted, not evicted: the eviction may come up to 30 minutes later (facts/events.md §1.2).
+    # Accepted, not evicted: the eviction may come up to 30 minutes later (docs/azure-facts.md events-3).
     "microsoft.compute/virtualmachines/simulateeviction/action": _NOTICED,
 }
 _PREEMPT_STATUSES: Final = {"scheduled": _NOTICED, "started": _NOTICED, "completed": _EVICTED}
@@ -210,7 +211,7 @@ def kind_of_annotation(name: str) -> SignalKind | None:
 
 
 def _read_annotation(event: Mapping[str, object]) -> Signal | NotOurs:
-    """Read why Resource Health says a VM's availability changed (facts/events.md §2.2).
+    """Read why Resource Health says a VM's availability changed (docs/azure-facts.md events-7).
 
     {"type": "Microsoft.ResourceNotifications.HealthResources.ResourceAnnotated", "time": "2026-03-01T10:00:02Z",
      "data": {"resourceInfo": {"properties": {"targetResourceId": "/subscriptions/…/virtualMachines/vm1",
@@ -224,7 +225,7 @@ def _read_annotation(event: Mapping[str, object]) -> Signal | NotOurs:
 
 
 def _read_availability(event: Mapping[str, object]) -> Signal | NotOurs:
-    """Read that a VM became available or unavailable; the event has no word on why (facts/events.md §2.4).
+    """Read that a VM became available or unavailable; the event has no word on why (docs/azure-facts.md events-11).
 
     {"type": "Microsoft.ResourceNotifications.HealthResources.AvailabilityStatusChanged", "time": "…",
      "data": {"resourceInfo": {"properties": {"targetResourceId": "…", "occurredTime": "…",
@@ -251,7 +252,7 @@ def _health_signal(event: Mapping[str, object], kind: SignalKind, source: Source
 
 
 def _read_action(event: Mapping[str, object]) -> Signal | NotOurs:
-    """Read that an operation sent to ARM ended well (facts/events.md §1.1).
+    """Read that an operation sent to ARM ended well (docs/azure-facts.md events-1).
 
     {"eventType": "Microsoft.Resources.ResourceActionSuccess", "eventTime": "…", "subject": "/subscriptions/…",
      "data": {"resourceUri": "/subscriptions/…/virtualMachines/vm1", "claims": {"appid": "…"},
@@ -261,7 +262,7 @@ def _read_action(event: Mapping[str, object]) -> Signal | NotOurs:
     if isinstance(vm, NotOurs):
         return vm
     operation = needed_text(event, "data", "operationName")
-    # The whole name that a stand-alone VM's eviction gets is not known: facts/events.md §1.3b.
+    # The whole name that a stand-alone VM's eviction gets is not known: docs/azure-facts.md events-5.
     kind = _EVICTED if "evictspotvm" in operation.lower() else _OPERATIONS.get(operation.lower())
     if kind is None:
         return NotOurs(f"Operation {quote(operation)} neither stops, starts nor evicts a VM.")
@@ -276,7 +277,7 @@ def _has_caller(data: object) -> bool:
 
 
 def _read_scheduled_event(event: Mapping[str, object]) -> Signal | NotOurs:
-    """Read a notice of maintenance; ``Preempt`` is an eviction to come (facts/events.md §3.2, never seen live).
+    """Read a notice of maintenance; ``Preempt`` is an eviction to come (docs/azure-facts.md events-12).
 
     {"eventType": "Microsoft.ResourceNotifications.MaintenanceResources.ScheduledEventEmitted", "eventTime": "…",
      "data": {"resourceInfo": {"id": "…/virtualMachines/vm1/providers/microsoft.maintenance/scheduledevents/…",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _DEAD_LETTER_FIELDS: Final = frozenset(
     {"deadletterreason", "deliveryattempts", "lastdeliveryoutcome", "publishtime", "lastdeliveryattempttime"}
 )
-"""What Event Grid adds to an event that it could not deliver; lower-case in CloudEvents (facts/events.md §5)."""
+"""The attributes that Event Grid adds to an event that it could not deliver (docs/azure-facts.md delivery-3)."""
 
 _DEAD_LETTER_ALSO: Final = frozenset({"deadletterproperties", "lasthttpstatuscode"})
 """Further names that its documentation shows."""
