@@ -4,13 +4,12 @@ import json
 import os
 import random
 import uuid
-from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from functools import cache
 
 import azure.functions as func
 
-from spot_responder.responder.log import LOG, keep_libraries_quiet
+from spot_responder.responder.log import keep_libraries_quiet
 from spot_responder.responder.pool_gates import Gates
 from spot_responder.responder.responder import Responder
 from spot_responder.settings import DEFAULT_SCHEDULE, Settings
@@ -28,10 +27,6 @@ def responder() -> Responder:
     from spot_responder.clients.connections import connect  # noqa: PLC0415 - see above
 
     ports = connect(SETTINGS)
-    if SETTINGS.opentelemetry:
-        from spot_responder.responder.spans import SpanMarker  # noqa: PLC0415 - not everybody has the package
-
-        LOG.addFilter(SpanMarker())
     return Responder(
         ports=ports,
         gates=Gates(ports.store),
@@ -42,28 +37,17 @@ def responder() -> Responder:
     )
 
 
-def invocation(function: str) -> AbstractContextManager[object]:
-    """Open the span of one invocation, where traces are wanted."""
-    if not SETTINGS.opentelemetry:
-        return nullcontext()
-    from spot_responder.responder.spans import span  # noqa: PLC0415 - not everybody has the package
-
-    return span(function)
-
-
 @app.queue_trigger(arg_name="message", queue_name="signals", connection="AzureWebJobsStorage")
 async def on_signal(message: func.QueueMessage) -> None:
     """Answer one message of the queue: an event, a follow-up or a find of the sweep."""
-    with invocation("on_signal"):
-        await responder().handle(message.get_body(), delivery=message.dequeue_count or 1)
+    await responder().handle(message.get_body(), delivery=message.dequeue_count or 1)
 
 
 @app.event_grid_trigger(arg_name="event")
 async def on_event(event: func.EventGridEvent) -> None:
     """Answer one event that Event Grid pushed: for those who chose push over the queue."""
     body = json.dumps({ENVELOPE.get(name, name): value for name, value in event.to_dict().items()})
-    with invocation("on_event"):
-        await responder().handle(body)
+    await responder().handle(body)
 
 
 @app.timer_trigger(
@@ -71,18 +55,17 @@ async def on_event(event: func.EventGridEvent) -> None:
 )
 async def sweep(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host insists on it
     """Put a find on the queue for every VM that needs us and that no event told of."""
-    with invocation("sweep"):
-        await responder().sweep()
+    await responder().sweep()
 
 
 @app.route(route="status", methods=["GET"], auth_level=func.AuthLevel.FUNCTION, trigger_arg_name="request")
 async def status(request: func.HttpRequest) -> func.HttpResponse:
     """Show what is going on to whoever has the function's key: a page for people, JSON for programs."""
-    from spot_responder.clients.operator_connections import operator_doors  # noqa: PLC0415 - see above
+    from spot_responder.clients.operator_connections import operator_ports  # noqa: PLC0415 - see above
     from spot_responder.web.status import HEADERS, show_status  # noqa: PLC0415 - see above
 
     accept = request.headers.get("Accept", "")
-    shown = await show_status(accept, lambda: operator_doors(SETTINGS), SETTINGS, datetime.now(UTC))
+    shown = await show_status(accept, lambda: operator_ports(SETTINGS), SETTINGS, datetime.now(UTC))
     return func.HttpResponse(
         shown.body, status_code=shown.status, headers=HEADERS, mimetype=shown.media_type, charset="utf-8"
     )

@@ -77,8 +77,6 @@ param brakeSeconds int = 1800
 @description('The budget, for each VM: start requests within an hour, whatever comes of them.')
 param startsPerHour int = 12
 
-@description('Mark the spans of traces by recovery. It takes the package opentelemetry-api in requirements.txt as well: docs/events.md.')
-param openTelemetry bool = false
 
 @minValue(1)
 @description('Between looks at a VM that is on its way up or down.')
@@ -189,7 +187,6 @@ module app 'app.bicep' = {
     applicationInsightsName: names.applicationInsights
     responderSettings: {
       DRY_RUN: toLower(string(dryRun))
-      OPENTELEMETRY: toLower(string(openTelemetry))
       SWEEP_SCHEDULE: sweepSchedule
       RESTART_TAG: restartTag
       RESTART_WHEN: restartWhen

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -24,7 +23,10 @@ _SCHEDULE_FIELDS: Final = (59, 59, 23, 31, 12, 7)
 """The largest number in each field: second, minute, hour, day, month, day of the week."""
 
 
+_QUEUES: Final = "AzureWebJobsStorage__queueServiceUri"
+_TABLES: Final = "AzureWebJobsStorage__tableServiceUri"
 _DEAD_LETTERS: Final = "DEAD_LETTERS_ENDPOINT"
+_TOPIC: Final = "OUTCOMES_TOPIC_ENDPOINT"
 
 
 class InvalidSettingError(ValueError):
@@ -32,32 +34,66 @@ class InvalidSettingError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """What an operator may set. Each field says its variable, unit and default.
+class Setting:
+    """One variable, as the table of docs/operations.md has it; the template's parameter has its name in camel case."""
 
-    Attributes:
-        queue_endpoint: ``AzureWebJobsStorage__queueServiceUri``, required: where the queue ``signals`` is. The
-            same variable tells the Functions host.
-        table_endpoint: ``AzureWebJobsStorage__tableServiceUri``, required: where recoveries, history and pools are.
-        arm_endpoint: ``ARM_ENDPOINT``, default ``https://management.azure.com``: Azure Resource Manager of the cloud.
-        outcomes_endpoint: ``OUTCOMES_TOPIC_ENDPOINT``, default none: an Event Grid custom topic to be told outcomes.
-        dry_run: ``DRY_RUN``, default ``false``: decide and log, and start nothing.
-        opentelemetry: ``OPENTELEMETRY``, default ``false``: mark the spans of traces with what is decided in them. It
-            takes the package ``opentelemetry-api``, which is not in requirements.txt (docs/events.md).
-        dead_letters_endpoint: ``DEAD_LETTERS_ENDPOINT``, default none: the blobs of the storage account in which Event
-            Grid leaves dead letters; only the operator's commands and the status page look there.
-        policy: what decisions are made by:
-            ``RESTART_TAG`` (default ``AttemptRestartAfterEviction``): the tag that asks for a restart;
-            ``RESTART_WHEN`` (``unless-stopped``, or ``evicted``, which demands evidence of an eviction);
-            ``RESTARTS_PER_DAY`` (10) and ``RESTARTS_PER_HOUR`` (3): the brake, for each VM; after the latter it pauses
-            for ``BRAKE_SECONDS`` (1800);
-            ``STARTS_PER_HOUR`` (12): the budget, for each VM: start requests, whatever comes of them;
-            ``LOOK_AGAIN_SECONDS`` (15): between looks at a VM that is on its way up or down;
-            ``CAPACITY_RETRY_SECONDS`` (60): a pool's first pause after "no capacity", doubled each time, up to
-            ``CAPACITY_RETRY_MAX_SECONDS`` (900);
-            ``PRICE_RETRY_SECONDS`` (3600): while the price is above the VM's max price;
-            ``SLOW_RETRY_SECONDS`` (3600): quota used up, access denied, and what we do not know.
-    """
+    name: str
+    unit: str
+    default: str
+    meaning: str
+
+
+TABLE: Final = (
+    Setting(_QUEUES, "https address", "required", "where the queue `signals` is; the host reads it too"),
+    Setting(_TABLES, "https address", "required", "where the four tables are; they must exist"),
+    Setting(
+        _DEAD_LETTERS,
+        "https address",
+        "none",
+        "the blobs of the dead letters' storage account; commands and status page look there",
+    ),
+    Setting("SWEEP_SCHEDULE", "NCRONTAB, six fields", DEFAULT_SCHEDULE, "when the sweep runs: every 15 minutes"),
+    Setting("RESTART_TAG", "tag name", "AttemptRestartAfterEviction", "the tag that asks for a restart"),
+    Setting(
+        "RESTART_WHEN",
+        "`unless-stopped`, `evicted`",
+        "unless-stopped",
+        "`evicted` demands evidence of an eviction",
+    ),
+    Setting("RESTARTS_PER_DAY", "count, per VM", "10", "the brake: how often a VM is brought back within a day"),
+    Setting("RESTARTS_PER_HOUR", "count, per VM", "3", "after so many restarts within an hour the VM pauses"),
+    Setting("BRAKE_SECONDS", "seconds", "1800", "how long that pause is"),
+    Setting("STARTS_PER_HOUR", "count, per VM", "12", "the budget: start requests, whatever comes of them"),
+    Setting(
+        "LOOK_AGAIN_SECONDS",
+        "seconds",
+        "15",
+        "between looks at a VM on its way up or down; half as much again to the first after an accepted start",
+    ),
+    Setting("CAPACITY_RETRY_SECONDS", "seconds", "60", 'a pool\'s first pause after "no capacity"; doubled each time'),
+    Setting("CAPACITY_RETRY_MAX_SECONDS", "seconds", "900", "the longest such pause"),
+    Setting("PRICE_RETRY_SECONDS", "seconds", "3600", "while the Spot price is above the VM's max price"),
+    Setting(
+        "SLOW_RETRY_SECONDS",
+        "seconds",
+        "3600",
+        "quota used up, access denied, and the longest for what we do not know",
+    ),
+    Setting("DRY_RUN", "`true`, `false`", "false", "decide, log, and remember owners' stops; start nothing"),
+    Setting(
+        "ARM_ENDPOINT",
+        "https address",
+        "https://management.azure.com",
+        "Azure Resource Manager of your cloud; other clouds are untried",
+    ),
+    Setting(_TOPIC, "https address", "none", "an Event Grid custom topic to be told of recoveries"),
+)
+"""All there are. Tests hold them to what ``Settings.from_env`` reads, to the template and to the table of the docs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an operator may set, read and checked: ``TABLE`` says what each is for."""
 
     queue_endpoint: str
     table_endpoint: str
@@ -66,7 +102,6 @@ class Settings:
     dry_run: bool
     policy: Policy
     dead_letters_endpoint: str | None = None
-    opentelemetry: bool = False
 
     @property
     def is_of_a_laptop(self) -> bool:
@@ -81,16 +116,15 @@ class Settings:
             InvalidSettingError: for the first one that is missing or makes no sense.
         """
         _check_schedule("SWEEP_SCHEDULE", env)
-        has_topic = env.get("OUTCOMES_TOPIC_ENDPOINT", "").strip()
+        has_topic = env.get(_TOPIC, "").strip()
         return cls(
-            queue_endpoint=_endpoint("AzureWebJobsStorage__queueServiceUri", env),
-            table_endpoint=_endpoint("AzureWebJobsStorage__tableServiceUri", env),
+            queue_endpoint=_endpoint(_QUEUES, env),
+            table_endpoint=_endpoint(_TABLES, env),
             arm_endpoint=_endpoint("ARM_ENDPOINT", env, "https://management.azure.com"),
-            outcomes_endpoint=_endpoint("OUTCOMES_TOPIC_ENDPOINT", env) if has_topic else None,
+            outcomes_endpoint=_endpoint(_TOPIC, env) if has_topic else None,
             dry_run=_flag("DRY_RUN", env),
             policy=_policy(env),
             dead_letters_endpoint=_endpoint(_DEAD_LETTERS, env) if env.get(_DEAD_LETTERS, "").strip() else None,
-            opentelemetry=_opentelemetry("OPENTELEMETRY", env),
         )
 
 
@@ -165,13 +199,6 @@ def _flag(name: str, env: Mapping[str, str]) -> bool:
     if value not in {"true", "false"}:
         raise _invalid(name, env[name], "true or false")
     return value == "true"
-
-
-def _opentelemetry(name: str, env: Mapping[str, str]) -> bool:
-    wanted = _flag(name, env)
-    if wanted and find_spec("opentelemetry") is None:
-        raise _invalid(name, env[name], "false, or the package opentelemetry-api in requirements.txt")
-    return wanted
 
 
 def _tag_name(name: str, env: Mapping[str, str], default: str) -> str:

@@ -22,7 +22,7 @@ from spot_responder.clients.sdk_errors import UNREADABLE, refusal, unreadable
 from spot_responder.decisions.situations import Operation, OperationState
 from spot_responder.decisions.token_bucket import READS, WRITES
 from spot_responder.intake.azure_errors import NO_ANSWER, FailureKind, classify
-from spot_responder.intake.vms import PowerState, Vm
+from spot_responder.intake.vms import NotAVmIdError, PowerState, Vm
 from spot_responder.responder.ports import AzureRefusedError
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from azure.core.pipeline import PipelineResponse
     from azure.core.rest import AsyncHttpResponse
     from azure.mgmt.compute.aio import ComputeManagementClient
+    from azure.mgmt.compute.aio.operations import VirtualMachinesOperations
     from azure.mgmt.compute.models import VirtualMachine
 
     from spot_responder.clients.rate_limiter import Answer
@@ -73,7 +74,7 @@ class Compute:
         Raises:
             AzureRefusedError: throttled, denied or no answer.
         """
-        machines, what = self._client(vm_id.subscription_id).virtual_machines, f"show {vm_id}"
+        machines, what = self._machines(vm_id), f"show {vm_id}"
         async with self._reads.turn(vm_id.subscription_id.lower(), what) as turn:
             try:
                 answer = await machines.get(
@@ -95,7 +96,7 @@ class Compute:
         Raises:
             AzureRefusedError: whatever Azure said instead of "accepted".
         """
-        machines, what = self._client(vm_id.subscription_id).virtual_machines, f"start {vm_id}"
+        machines, what = self._machines(vm_id), f"start {vm_id}"
         async with self._writes.turn(vm_id.subscription_id.lower(), what) as turn:
             try:
                 await machines.begin_start(vm_id.resource_group, vm_id.name, polling=False, raw_response_hook=turn.hear)
@@ -140,6 +141,13 @@ class Compute:
             return urlsplit(address)[:2] == urlsplit(self.arm_endpoint)[:2]
         except ValueError:
             return False
+
+    def _machines(self, vm_id: VmId) -> VirtualMachinesOperations:
+        """Give what asks about stand-alone VMs. An instance of a scale set has a VM's name that another VM may have."""
+        if vm_id.scale_set:
+            message = f"{vm_id} is an instance of a Uniform scale set, which the app does not handle yet"
+            raise NotAVmIdError(message)
+        return self._client(vm_id.subscription_id).virtual_machines
 
     def _client(self, subscription_id: str) -> ComputeManagementClient:
         key = subscription_id.lower()

@@ -1,4 +1,4 @@
-"""Where messages lie that nobody could handle: the queue ``signals-poison`` and the container of dead letters."""
+"""Dead letters: the messages of the queue ``signals-poison``, and the blobs in which Event Grid leaves events."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ import base64
 import binascii
 import hashlib
 import json
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from azure.core import MatchConditions
-from azure.core.exceptions import AzureError, ResourceModifiedError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.blob import StorageErrorCode
 
 from spot_responder.clients.operator_errors import could_not_look, dead_letters_not_set
@@ -37,16 +35,13 @@ if TYPE_CHECKING:
     from spot_responder.settings import Settings
 
 _FRONT: Final = 32
-"""So many messages a queue shows at once, and no others."""
+"""How many messages a queue shows at once: those at its front, and no others."""
 
 _LEASE_S: Final = 60
 """How long a message is taken out of others' sight while the right one is looked for."""
 
-_TRIES: Final = 20
-"""How often a blob is read anew that somebody else changed; each of several who drop at once comes to its turn."""
-
 _MOST_BLOBS: Final = 500
-"""So many blobs of dead letters are read at once; all are counted."""
+"""How many blobs of dead letters are read at once; all are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +59,7 @@ class DeadLetters:
     async def counts(self) -> QueueCounts:
         """Count the messages of each place; ``None`` where it could not be looked, with why."""
         signals, poison, dead = await asyncio.gather(
-            self._counted("signals", lambda: _depth(self.signals)),
+            self._counted(Place.SIGNALS, lambda: _depth(self.signals)),
             self._counted(Place.POISON, lambda: _depth(self.poison)),
             self._counted(Place.DEAD, self._dead_count),
         )
@@ -86,13 +81,14 @@ class DeadLetters:
             raise could_not_look(error, self.settings) from error
 
     async def requeue(self, dead_letter: DeadLetter) -> bool:
-        """Put its event on ``signals``, then remove it: what dies in between is there twice, and counts once."""
+        """Put its events on ``signals``, then remove it: an event that is there twice counts once."""
         if dead_letter.place is Place.POISON:
             return await self._take_poison(dead_letter, requeue=True)
-        event = without_dead_letter_fields(parse_body(dead_letter.body))
-        if not await self._is_there(dead_letter):
+        if not await self._dead().get_blob_client(dead_letter.receipt).exists():
             return False
-        await self.signals.send_message(json.dumps(event), time_to_live=-1)
+        for body in dead_letter.bodies:
+            event = without_dead_letter_fields(parse_body(body))
+            await self.signals.send_message(json.dumps(event), time_to_live=-1)
         return await self._remove_dead(dead_letter)
 
     async def drop(self, dead_letter: DeadLetter) -> bool:
@@ -124,7 +120,7 @@ class DeadLetters:
             for message in taken:
                 await self.poison.update_message(message, visibility_timeout=0)
 
-    async def _counted(self, place: str, look: Callable[[], Awaitable[int]]) -> int | Unseen:
+    async def _counted(self, place: Place, look: Callable[[], Awaitable[int]]) -> int | Unseen:
         try:
             return await look()
         except AzureError as error:
@@ -148,53 +144,13 @@ class DeadLetters:
 
     async def _dead_letters(self) -> AsyncIterator[DeadLetter]:
         async for blob in _first(self._dead(), _MOST_BLOBS):
-            alike: Counter[str] = Counter()
-            for event in (await self._events(blob.name))[0]:
-                body = _body(event)
-                dead_letter_id = _short(f"{blob.name} {body} {alike[body] or ''}")
-                alike[body] += 1
-                yield DeadLetter(Place.DEAD, dead_letter_id, blob.creation_time, body, blob.name)
-
-    async def _events(self, name: str) -> tuple[list[object], str]:
-        """Read a blob, with its ETag: an array of events, as Event Grid writes it; anything else is one thing."""
-        download = await self._dead().download_blob(name)
-        text, etag = (await download.readall()).decode("utf-8", "replace"), str(download.properties.etag)
-        try:
-            content = json.loads(text)
-        except (ValueError, RecursionError):
-            return [text], etag
-        return content if isinstance(content, list) else [content], etag
-
-    async def _is_there(self, dead_letter: DeadLetter) -> bool:
-        return any(
-            other.receipt == dead_letter.receipt and other.body == dead_letter.body
-            for other in await self.dead_letters(Place.DEAD)
-        )
+            download = await self._dead().download_blob(blob.name)
+            bodies = _events(await download.readall())
+            yield DeadLetter(Place.DEAD, _short(blob.name), blob.creation_time, bodies, blob.name)
 
     async def _remove_dead(self, dead_letter: DeadLetter) -> bool:
-        """Remove one event of a blob, anew where somebody else changed the blob meanwhile."""
-        for _ in range(_TRIES):
-            try:
-                return await self._remove_one(dead_letter)
-            except ResourceModifiedError:
-                continue
-        return False
-
-    async def _remove_one(self, dead_letter: DeadLetter) -> bool:
-        """Remove the blob where it was the last event, else write the others back."""
-        name, container = dead_letter.receipt, self._dead()
         try:
-            events, etag = await self._events(name)
-            bodies = [_body(event) for event in events]
-            if dead_letter.body not in bodies:
-                return False
-            # One of those that are alike.
-            del events[bodies.index(dead_letter.body)]
-            unchanged: dict[str, Any] = {"etag": etag, "match_condition": MatchConditions.IfNotModified}
-            if events:
-                await container.upload_blob(name, json.dumps(events), overwrite=True, **unchanged)
-            else:
-                await container.delete_blob(name, **unchanged)
+            await self._dead().delete_blob(dead_letter.receipt)
         except ResourceNotFoundError as error:
             if getattr(error, "error_code", None) != StorageErrorCode.BLOB_NOT_FOUND:
                 raise
@@ -225,7 +181,7 @@ def _poison_message(message: QueueMessage) -> DeadLetter:
         Place.POISON,
         _short(message.id),
         message.inserted_on,
-        _decoded(message.content),
+        (_decoded(message.content),),
         message.id,
         is_base64=_bytes_of(message.content) is not None,
     )
@@ -248,8 +204,14 @@ def _bytes_of(content: object) -> bytes | None:
         return None
 
 
-def _body(event: object) -> str:
-    return event if isinstance(event, str) else json.dumps(event)
+def _events(content: bytes) -> tuple[str, ...]:
+    """Read a blob: an array of events, as Event Grid writes it; anything else is one thing."""
+    text = content.decode("utf-8", "replace")
+    try:
+        read = json.loads(text)
+    except (ValueError, RecursionError):
+        return (text,)
+    return tuple(json.dumps(event) for event in read) if isinstance(read, list) else (text,)
 
 
 def _short(name: str) -> str:

@@ -51,7 +51,7 @@ def _credential() -> DefaultAzureCredential:
 
 
 @asynccontextmanager
-async def operator_doors(settings: Settings) -> AsyncIterator[OperatorPorts]:
+async def operator_ports(settings: Settings) -> AsyncIterator[OperatorPorts]:
     """Open the ports with the login that ``DefaultAzureCredential`` finds: the az CLI's, or a managed identity.
 
     Raises:

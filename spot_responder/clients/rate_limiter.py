@@ -124,7 +124,7 @@ async def _stand_in(waiters: Waiters, what: str) -> None:
     leave_at = _now() + LONGEST_WAIT_S
     try:
         async with waiters.head:
-            # Computed anew after each sleep: an answer that came meanwhile may have changed the pace. The wait is bounded,
+            # Computed anew after each sleep: an answer may have changed the pace. The wait is bounded,
             # since a start must not rest on a look that has become too old.
             while (wait_s := wait_for(waiters.pace, _now())) > _AT_ONCE_S:
                 if _now() + wait_s > leave_at:

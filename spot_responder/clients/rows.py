@@ -12,10 +12,12 @@ from datetime import UTC, datetime, timedelta
 from os.path import commonprefix
 from typing import TYPE_CHECKING, Any
 
+from spot_responder.decisions.attempts import Attempt, AttemptState
 from spot_responder.decisions.evidence import Evidence
 from spot_responder.decisions.health import Activity, Failing
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.pools import FIRST_STARTS, Pool, PoolId
-from spot_responder.decisions.recoveries import Absence, Attempt, AttemptState, Notice, Outcome, Recovery
+from spot_responder.decisions.recoveries import Absence, Notice, Recovery
 from spot_responder.intake.azure_errors import Failure, FailureKind
 from spot_responder.intake.signals import SignalKind
 from spot_responder.intake.vms import VmId
@@ -28,8 +30,12 @@ type Row = dict[str, Any]
 
 
 def recovery_key(vm_id: VmId) -> Key:
-    """Give partition and row key of a VM: by subscription; of what a key must not hold, ids have only slashes."""
-    return vm_id.subscription_id.lower(), f"{vm_id.resource_group}|{vm_id.name}".lower()
+    """Give partition and row key of a VM: by subscription; a key must not hold slashes.
+
+    No name has a bar in it: an instance of a scale set, with its set's name between, has a key of its own.
+    """
+    within = (vm_id.resource_group, *([vm_id.scale_set] if vm_id.scale_set else []), vm_id.name)
+    return vm_id.subscription_id.lower(), "|".join(within).lower()
 
 
 def recovery_row(recovery: Recovery) -> Row:
@@ -75,7 +81,7 @@ def recovery_from_row(row: Mapping[str, Any]) -> Recovery:
     attempt = json.loads(row["attempt"])
     pool = json.loads(row.get("pool", "null"))
     return Recovery(
-        vm_id=VmId.parse(row["vm_id"]),
+        vm_id=VmId.parse_kept(row["vm_id"]),
         recovery_id=row["recovery_id"],
         opened_at=_known_time(row["opened_at"]),
         opened_by=SignalKind(row["opened_by"]),

@@ -1,4 +1,4 @@
-"""Turns the exceptions of Azure's SDKs into the responder's ``AzureRefusedError`` and ``Failure``. Called by all ports."""
+"""Turns exceptions of Azure's SDKs into the responder's ``AzureRefusedError`` and ``Failure``. For all ports."""
 
 from __future__ import annotations
 

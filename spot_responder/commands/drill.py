@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.commands.arguments import add_command, add_vm, whole_number
 from spot_responder.commands.console import Colour, Painted
+from spot_responder.commands.find_vm import find_vm
 from spot_responder.commands.results import FINE, WRONG, CommandResult, StopError
-from spot_responder.commands.run import find_vm
 from spot_responder.intake.azure_errors import NO_ANSWER
 from spot_responder.operators.gather import gather_explanation
 from spot_responder.operators.ports import COMPUTE_API

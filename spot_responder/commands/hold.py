@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.commands.arguments import add_command, add_vm
+from spot_responder.commands.find_vm import find_vm_that_is
 from spot_responder.commands.results import FINE, WRONG, CommandResult
-from spot_responder.commands.run import find_vm_that_is
 from spot_responder.operators.act import hold, release, retry
 from spot_responder.operators.gather import foresee_retry
 from spot_responder.responder.ports import AzureRefusedError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +11,7 @@ from spot_responder.commands.arguments import add_command, dead_letter_id
 from spot_responder.commands.results import FINE, MISUSED, WRONG, CommandResult, StopError
 from spot_responder.operators.ports import CouldNotLookError
 from spot_responder.operators.views.dead_letters import (
+    DEAD_LETTERS,
     DeadLetter,
     Place,
     Reading,
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 EXAMPLES: Final = """\
   .venv/bin/spot-responder replay list                 what lies in signals-poison and in event-dead-letters
   .venv/bin/spot-responder replay show 1f0c2a9b        one message, as it came
-  .venv/bin/spot-responder replay requeue 1f0c2a9b    onto the queue signals: the app reads it again
+  .venv/bin/spot-responder replay requeue 1f0c2a9b     onto the queue signals: the app reads it again
   .venv/bin/spot-responder replay drop 1f0c2a9b        away with it
   .venv/bin/spot-responder replay requeue --all
 
@@ -90,7 +92,7 @@ async def _run(arguments: Namespace, operator: Operator) -> CommandResult:
 async def _look(dead_letters: DeadLetters) -> Found:
     shown: list[Shown] = []
     unseen: list[Unseen] = []
-    for place in Place:
+    for place in DEAD_LETTERS:
         try:
             shown += [
                 Shown(dead_letter, read_dead_letter(dead_letter))
@@ -98,15 +100,12 @@ async def _look(dead_letters: DeadLetters) -> Found:
             ]
         except CouldNotLookError as problem:
             unseen.append(Unseen(place, problem.what, problem.mend, problem.is_wrong))
-            if len(unseen) == len(Place):
+            if len(unseen) == len(DEAD_LETTERS):
                 raise
     counts = await dead_letters.counts()
-    number = {Place.POISON: counts.poison or 0, Place.DEAD: counts.dead_letters or 0}
-    # A blob may hold several.
-    read = {
-        place: len({each.dead_letter.receipt for each in shown if each.dead_letter.place is place}) for place in Place
-    }
-    behind = {place: number[place] - read[place] for place in Place if number[place] > read[place]}
+    number = {place: counts.by_place[place] or 0 for place in DEAD_LETTERS}
+    read = Counter(each.dead_letter.place for each in shown)
+    behind = {place: number[place] - read[place] for place in DEAD_LETTERS if number[place] > read[place]}
     return Found(tuple(shown), behind, tuple(unseen))
 
 
@@ -149,7 +148,7 @@ def _beside(found: Found) -> str:
     """Write what was not to be seen."""
     lines = [f"{each.place} could not be looked into: {each.why}: {each.mend}\n" for each in found.unseen]
     for place, number in found.behind.items():
-        behind = count(number, "more message" if place is Place.POISON else "more blob")
+        behind = count(number, f"more {place.unit}")
         lines.append(f"{behind} in {place} behind these: deal with these, then look again\n")
     return "".join(lines)
 
@@ -180,7 +179,7 @@ def whole(each: Shown, console: Console) -> str:
         f"in {each.dead_letter.place} since {console.when(each.dead_letter.at)}: {each.reading.what}",
         each.reading.why,
         "",
-        _pretty(each.dead_letter.body),
+        *map(_pretty, each.dead_letter.bodies),
     ]
     return "\n".join(lines) + "\n"
 

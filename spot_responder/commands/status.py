@@ -125,14 +125,10 @@ def _pool(pool: LimitedPool, called: str, console: Console) -> list[str]:
 
 
 def _queues(queues: QueueCounts) -> str:
-    places = (
-        ("signals", queues.signals),
-        ("signals-poison", queues.poison),
-        ("event-dead-letters", queues.dead_letters),
-    )
     why = {unseen.place: f" ({unseen.why})" for unseen in queues.unseen if not unseen.is_wrong}
     return ", ".join(
-        f"{name} could not look{why.get(name, '')}" if number is None else f"{name} {number}" for name, number in places
+        f"{place} could not look{why.get(place, '')}" if number is None else f"{place} {number}"
+        for place, number in queues.by_place.items()
     )
 
 

@@ -12,8 +12,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spot_responder.decisions.evidence import Verdict
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import GONE_AFTER, GONE_THOUGH_SHOWN, INTENT_GRACE, RestartWhen
-from spot_responder.decisions.recoveries import Absence, Outcome
+from spot_responder.decisions.recoveries import Absence
 from spot_responder.decisions.situations import Close, Ignore, Requeue, Wait
 from spot_responder.intake.signals import SignalKind
 from spot_responder.text import span

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, assert_never
 
 from spot_responder.decisions import pools
 from spot_responder.decisions.absences import decide_about_an_absent_vm
+from spot_responder.decisions.attempts import Attempt, AttemptState
 from spot_responder.decisions.evidence import Evidence, Verdict
 from spot_responder.decisions.notices import noticed_if_it_lasts
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import (
     ANSWER_PATIENCE,
     EVICTION_PATIENCE,
@@ -24,7 +26,7 @@ from spot_responder.decisions.policy import (
     RestartWhen,
 )
 from spot_responder.decisions.pools import Admitted, Pool, Queued
-from spot_responder.decisions.recoveries import STARTS_REMEMBERED, Attempt, AttemptState, Notice, Outcome
+from spot_responder.decisions.recoveries import STARTS_REMEMBERED, Notice
 from spot_responder.decisions.situations import (
     Close,
     Decision,

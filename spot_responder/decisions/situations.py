@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from spot_responder.decisions.attempts import Attempt
     from spot_responder.decisions.evidence import Evidence
+    from spot_responder.decisions.outcomes import Outcome
     from spot_responder.decisions.pools import Pool
-    from spot_responder.decisions.recoveries import Absence, Attempt, Notice, Outcome, Recovery
+    from spot_responder.decisions.recoveries import Absence, Notice, Recovery
     from spot_responder.intake.azure_errors import Failure
     from spot_responder.intake.signals import Signal
     from spot_responder.intake.vms import Vm

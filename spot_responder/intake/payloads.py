@@ -203,9 +203,9 @@ def vm_or_not_ours(*candidates: str) -> VmId | NotOurs:
         arm_id = "/" + _ARM_HOST.sub("", text).strip("/")
         try:
             return VmId.parse(arm_id)
-        except NotAVmIdError:
+        except NotAVmIdError as problem:
             if _OTHER_RESOURCE.fullmatch(arm_id):
-                return NotOurs(f"{quote(text)} is not a stand-alone virtual machine.")
+                return NotOurs(f"It is about another resource: {problem}.")
     tried = next(filter(None, candidates), None)
     return refuse(f"the VM's id is {quote(tried)}; expected /subscriptions/…/virtualMachines/… of an Event Grid event")
 

@@ -22,7 +22,7 @@ _NAME: Final = re.compile(_SEGMENT)
 _VM_ID: Final = re.compile(
     rf"/subscriptions/(?P<subscription>{_SEGMENT})"
     rf"/resourcegroups/(?P<group>{_SEGMENT})"
-    rf"/providers/microsoft\.compute/virtualmachines/(?P<name>{_SEGMENT})"
+    rf"/providers/microsoft\.compute/(?:virtualmachinescalesets/(?P<set>{_SEGMENT})/)?virtualmachines/(?P<name>{_SEGMENT})"
     r"(?P<rest>/.*)?",
     re.IGNORECASE | re.DOTALL,
 )
@@ -31,9 +31,9 @@ SPOT_PRIORITIES: Final = frozenset({"spot", "low", "spotplus"})
 """Values of ``properties.priority`` that mean Spot: ``Low`` is the old name, ``SpotPlus`` the 2026 one."""
 
 
-def _only_seems_ascii(dead_letter: str) -> bool:
+def _only_seems_ascii(character: str) -> bool:
     """Whether it would be taken for another one, as the sign for Kelvin for a ``k``, where casing is not regarded."""
-    return dead_letter.lower().isascii() and not dead_letter.isascii()
+    return character.lower().isascii() and not character.isascii()
 
 
 def is_vm_name(text: str) -> bool:
@@ -42,20 +42,25 @@ def is_vm_name(text: str) -> bool:
 
 
 def _is_plain(text: str) -> bool:
-    return text.isprintable() and not any(_only_seems_ascii(dead_letter) for dead_letter in text)
+    return text.isprintable() and not any(_only_seems_ascii(character) for character in text)
 
 
 class NotAVmIdError(ValueError):
-    """The text is not the ARM id of a stand-alone virtual machine."""
+    """The text is not the ARM id of a virtual machine that the app handles."""
 
 
 @dataclass(frozen=True, slots=True)
 class VmId:
-    """The ARM id of one VM. Ids are equal whatever their casing: Azure does not spell them alike everywhere."""
+    """The ARM id of one VM. Ids are equal whatever their casing: Azure does not spell them alike everywhere.
+
+    ``scale_set``: of an instance of a Uniform scale set, whose ``name`` is its number there; ``""`` for a stand-alone
+    VM. Rows and messages can name either, for keys of tables cannot be changed later; the app handles no instances yet.
+    """
 
     subscription_id: str = field(compare=False)
     resource_group: str = field(compare=False)
     name: str = field(compare=False)
+    scale_set: str = field(compare=False, default="")
     key: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -64,17 +69,30 @@ class VmId:
 
     def __str__(self) -> str:
         """Give the id as ARM writes it, in the casing that was read."""
+        of_set = f"virtualMachineScaleSets/{self.scale_set}/" if self.scale_set else ""
         return (
             f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}"
-            f"/providers/Microsoft.Compute/virtualMachines/{self.name}"
+            f"/providers/Microsoft.Compute/{of_set}virtualMachines/{self.name}"
         )
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read an ARM id in any casing, with or without what hangs below the VM.
+        """Read the ARM id of a VM that the app handles, in any casing, with or without what hangs below the VM.
 
-        ``…/virtualMachines/vm1/providers/Microsoft.ResourceHealth/…/current`` is VM ``vm1``. An instance of a
-        Uniform scale set (``…/virtualMachineScaleSets/s/virtualMachines/0``) is not a stand-alone VM.
+        ``…/virtualMachines/vm1/providers/Microsoft.ResourceHealth/…/current`` is VM ``vm1``.
+
+        Raises:
+            NotAVmIdError: naming the text; also for an instance of a Uniform scale set.
+        """
+        vm_id = cls.parse_kept(text)
+        if vm_id.scale_set:
+            message = f"an instance of a Uniform scale set, which the app does not handle yet: {shortened(text, 300)!r}"
+            raise NotAVmIdError(message)
+        return vm_id
+
+    @classmethod
+    def parse_kept(cls, text: str) -> Self:
+        """Read an id that a row keeps: of a stand-alone VM, or ``…/virtualMachineScaleSets/s/virtualMachines/0``.
 
         Raises:
             NotAVmIdError: naming the text.
@@ -84,7 +102,7 @@ class VmId:
         if match is None or not _is_plain(plain):
             message = f"not the id of a virtual machine: {shortened(text, 300)!r}"
             raise NotAVmIdError(message)
-        return cls(match["subscription"], match["group"], match["name"])
+        return cls(match["subscription"], match["group"], match["name"], match["set"] or "")
 
 
 class PowerState(StrEnum):

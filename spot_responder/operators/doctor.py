@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 from spot_responder.intake.azure_errors import NO_ANSWER, FailureKind
 from spot_responder.intake.payloads import text_field
 from spot_responder.operators.ports import COMPUTE_API, CouldNotLookError
-from spot_responder.operators.views.dead_letters import Place
 from spot_responder.operators.views.findings import (
     Accounts,
     Diagnosis,
@@ -110,8 +109,8 @@ async def _clock(ports: OperatorPorts, now: Callable[[], datetime]) -> Finding:
 
 async def _storage(ports: OperatorPorts, command: CommandLine) -> list[Finding]:
     counts, table = await asyncio.gather(ports.dead_letters.counts(), _table(ports))
-    places = (("signals", counts.signals), (Place.POISON, counts.poison), (Place.DEAD, counts.dead_letters))
     unseen = {each.place: each for each in counts.unseen}
+    places = counts.by_place.items()
     return [*(place_finding(place, number, unseen.get(place), command) for place, number in places), table]
 
 

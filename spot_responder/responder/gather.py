@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from spot_responder.decisions.attempts import AttemptState
 from spot_responder.decisions.evidence import Evidence
 from spot_responder.decisions.pools import pool_of
-from spot_responder.decisions.recoveries import Absence, AttemptState
+from spot_responder.decisions.recoveries import Absence
 from spot_responder.decisions.situations import Operation, Situation
 from spot_responder.intake.signals import Signal, SignalKind, Source
 from spot_responder.intake.vms import PowerState

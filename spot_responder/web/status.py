@@ -1,4 +1,4 @@
-"""Answers who asks for the status over HTTP: a page for browsers, JSON for programs, by what they accept."""
+"""The status over HTTP: a page for browsers, JSON for programs. Called by ``function_app.py``."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import json
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
-
-from werkzeug.datastructures import MIMEAccept
-from werkzeug.http import parse_accept_header
 
 from spot_responder.command_line import CommandLine
 from spot_responder.operators.gather import gather_status
@@ -30,8 +27,6 @@ if TYPE_CHECKING:
 HTML: Final = "text/html"
 JSON: Final = "application/json"
 _TEXT: Final = "text/plain"
-_OFFERED: Final = (JSON, HTML)
-"""Who takes anything is a program: every browser asks for HTML by its name."""
 
 HEADERS: Final[Mapping[str, str]] = {
     "Cache-Control": "no-store",
@@ -59,9 +54,7 @@ async def show_status(
     now: datetime,
 ) -> Shown:
     """Look around, and show it as ``accept`` (the request's header, ``""`` where it has none) asks for."""
-    wanted = _wanted(accept)
-    if wanted is None:
-        return Shown(HTTPStatus.NOT_ACCEPTABLE, _TEXT, f"the status is there as {HTML} and as {JSON}\n")
+    wanted = media_type_for(accept)
     # What programs get is what `status --json` prints; what people read, they copy.
     command = CommandLine(local=settings.is_of_a_laptop and wanted == HTML)
     try:
@@ -76,13 +69,10 @@ async def show_status(
     return Shown(HTTPStatus.OK, wanted, _written(overview, wanted, command))
 
 
-def _wanted(accept: str) -> str | None:
-    if not accept.strip():
-        return JSON
-    # A charset that is asked for as well is that of all JSON and of our HTML.
-    asked = [(kind.partition(";")[0].strip(), quality) for kind, quality in parse_accept_header(accept, MIMEAccept)]
-    best: str | None = MIMEAccept(asked).best_match(_OFFERED)
-    return best
+def media_type_for(accept: str) -> str:
+    """Give HTML where that is named and JSON is not, as browsers ask; any other caller is a program."""
+    named = accept.lower()
+    return HTML if HTML in named and JSON not in named else JSON
 
 
 def _written(overview: Overview, media_type: str, command: CommandLine) -> str:

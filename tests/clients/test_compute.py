@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from azure.mgmt.compute.models import VirtualMachine
 
-from spot_responder.clients.compute import operation_of_answer, vm_of_answer
+from spot_responder.clients.compute import Compute, operation_of_answer, vm_of_answer
 from spot_responder.decisions.situations import Operation, OperationState
 from spot_responder.intake.azure_errors import FailureKind
-from spot_responder.intake.vms import PowerState, Vm
+from spot_responder.intake.vms import NotAVmIdError, PowerState, Vm
 from tests.harness.makers import VM_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ERRORS = Path(__file__).parents[1] / "payloads" / "errors"
 
@@ -237,3 +242,11 @@ def test_a_failed_operation_says_when_to_come_back() -> None:
     operation = operation_of_answer(200, body, {"Retry-After": "90"})
     assert operation.failure is not None
     assert operation.failure.retry_after == timedelta(seconds=90)
+
+
+@pytest.mark.parametrize("ask", [Compute.current, Compute.start])
+def test_nothing_is_asked_about_an_instance_of_a_scale_set(ask: Callable[..., Any]) -> None:
+    """Another VM may have its number for a name."""
+    compute = Compute("https://management.azure.com", lambda _: cast("Any", None))
+    with pytest.raises(NotAVmIdError, match="an instance of a Uniform scale set"):
+        asyncio.run(ask(compute, replace(VM_ID, scale_set="workers")))

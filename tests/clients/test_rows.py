@@ -20,8 +20,8 @@ from spot_responder.clients.rows import (
     recovery_key,
     recovery_row,
 )
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.pools import Pool, pool_of
-from spot_responder.decisions.recoveries import Outcome
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.vms import NotAVmIdError, VmId
 from tests.harness.makers import POOLS, RECOVERIES, VM_ID, accepted, asking, at, failure, recovery, spot_vm
@@ -110,6 +110,17 @@ def test_no_forbidden_character_gets_into_a_key(character: str) -> None:
     except NotAVmIdError:
         return
     assert is_key(recovery_key(vm_id))
+
+
+def test_an_instance_of_a_scale_set_has_a_row_of_its_own() -> None:
+    """A stand-alone VM may have the set's name, or the instance's number for a name."""
+    instance = ID.format("s", "g", "7").replace("virtualMachines", "virtualMachineScaleSets/workers/virtualMachines")
+    keys = {
+        recovery_key(VmId.parse_kept(each))
+        for each in (instance, ID.format("s", "g", "7"), ID.format("s", "g", "workers"))
+    }
+    assert len(keys) == 3
+    assert all(is_key(key) for key in keys)
 
 
 def test_a_vm_has_one_row_whatever_the_casing_of_its_id() -> None:

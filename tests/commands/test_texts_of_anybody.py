@@ -112,7 +112,7 @@ def test_a_hostile_near_miss_reaches_no_terminal(new_azure: NewAzure, tags: dict
 )
 def test_a_hostile_letter_reaches_no_terminal(event: dict[str, object]) -> None:
     """Neither in the list nor as a whole."""
-    dead_letter = DeadLetter(Place.DEAD, "0123abcd", TEN, json.dumps(event), "x")
+    dead_letter = DeadLetter(Place.DEAD, "0123abcd", TEN, (json.dumps(event),), "x")
     shown = Shown(dead_letter, read_dead_letter(dead_letter))
     assert is_plain(replay.render(Found((shown,)), CONSOLE))
     assert is_plain(replay.whole(shown, CONSOLE))

@@ -26,9 +26,10 @@ from spot_responder.clients.events_topic import (
     notice_event,
 )
 from spot_responder.decisions.notices import PUZZLED_AFTER, due_notices
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import Policy
 from spot_responder.decisions.pools import PoolId
-from spot_responder.decisions.recoveries import Notice, Outcome
+from spot_responder.decisions.recoveries import Notice
 from spot_responder.decisions.situations import Wait
 from spot_responder.intake.azure_errors import Failure, FailureKind
 from spot_responder.intake.vms import VmId

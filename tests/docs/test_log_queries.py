@@ -14,7 +14,7 @@ import pytest
 from localazure.virtual.wire import RequestKind
 from localazure.world.happenings import ActionSucceeded, Annotated, AvailabilityChanged
 from spot_responder.decisions.event_path import EventPath, EventPathState, event_path
-from spot_responder.decisions.recoveries import Outcome
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.situations import Close, Ignore, Start
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.signals import SignalKind, UnreadableEvent

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from hypothesis import strategies as st
 
+from spot_responder.decisions.attempts import Attempt, AttemptState
 from spot_responder.decisions.evidence import Evidence
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import ANSWER_PATIENCE, Policy, RestartWhen
 from spot_responder.decisions.pools import FIRST_STARTS, Pool, PoolId
-from spot_responder.decisions.recoveries import Absence, Attempt, AttemptState, Notice, Outcome, Recovery
+from spot_responder.decisions.recoveries import Absence, Notice, Recovery
 from spot_responder.decisions.situations import Operation, OperationState, Situation
 from spot_responder.intake.azure_errors import Failure, FailureKind, classify
 from spot_responder.intake.signals import Signal, SignalKind, Source
@@ -106,7 +108,7 @@ def accepted(now: str = "10:00:10") -> Recovery:
 NAMES = st.text("abcXYZ019-_()", min_size=1, max_size=20)
 TIMES = st.datetimes(TEN.replace(tzinfo=None) - DAYS, TEN.replace(tzinfo=None) + DAYS, timezones=st.just(UTC))
 ROLLS = st.floats(0, 1)
-VM_IDS = st.builds(VmId, NAMES, NAMES, NAMES)
+VM_IDS = st.builds(VmId, NAMES, NAMES, NAMES, st.just("") | NAMES)
 ONE_LINE = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=30)
 CODES = st.sampled_from(
     [

@@ -104,10 +104,10 @@ SIGNALS = {
 REASONS = {
     "annotated_reboot_cloudevent": "VirtualMachineRebootInitiatedByControlPlane",
     "availability_unknown_cloudevent": "Unknown",
-    "action_other_resource_eventgrid": "not a stand-alone virtual machine",
+    "action_other_resource_eventgrid": "not the id of a virtual machine",
     "write_success_vm_eventgrid": "ResourceWriteSuccess",
     "scheduled_freeze_eventgrid": "Freeze",
-    "scheduled_preempt_scale_set_eventgrid": "not a stand-alone virtual machine",
+    "scheduled_preempt_scale_set_eventgrid": "not the id of a virtual machine",
     "scheduled_managed_cluster_eventgrid": "ManagedCluster",
     "resources_created_or_updated_cloudevent": "CreatedOrUpdated",
     "subscription_validation_eventgrid": "SubscriptionValidationEvent",
@@ -321,6 +321,16 @@ def test_another_resource_is_not_ours(name: str, other: str) -> None:
     if "resourceInfo" in event["data"]:
         properties(event)["targetResourceId"] = other
     assert isinstance(read_event(event), NotOurs)
+
+
+def test_the_eviction_of_a_scale_sets_instance_is_put_aside_with_its_reason() -> None:
+    """Uniform sets are for a later release; nothing is taken for the VM of that number."""
+    event = load("annotated_preempted_cloudevent")
+    instance = f"{VM}".replace("virtualMachines/spot-01", "virtualMachineScaleSets/pool1/virtualMachines/0")
+    properties(event)["targetResourceId"] = event["subject"] = instance
+    read = read_event(event)
+    assert isinstance(read, NotOurs)
+    assert "an instance of a Uniform scale set, which the app does not handle yet" in read.reason
 
 
 @pytest.mark.parametrize("rubbish", ["", "spot-01", f"{VM}"[:-7], f"{VM}'; drop", "/subscriptions//x"])

@@ -42,7 +42,7 @@ EVENT_GRID_DEAD = {
 
 def dead_letter(body: str, place: Place = Place.POISON) -> DeadLetter:
     """Make a dead letter."""
-    return DeadLetter(place, "0123abcd", TEN, body)
+    return DeadLetter(place, "0123abcd", TEN, (body,))
 
 
 @pytest.mark.parametrize(
@@ -112,6 +112,23 @@ def test_rubbish_is_called_unreadable_with_the_reason(body: str) -> None:
     reading = read_dead_letter(dead_letter(body))
     assert (reading.vm, reading.what, reading.readable) == ("", "unreadable", False)
     assert reading.why
+
+
+def test_of_a_blob_with_several_events_each_is_counted() -> None:
+    """It is requeued as a whole, so one that cannot be read keeps it; an empty one says nothing."""
+    event, other = json.dumps(EVENT), json.dumps(EVENT | {"type": "other"})
+    blob = DeadLetter(Place.DEAD, "0123abcd", TEN, (event, other))
+    reading = read_dead_letter(blob)
+    assert reading.what == "2 events: asks nothing of us, evicted (VirtualMachinePreempted)"
+    assert (reading.readable, reading.vm, why_not_requeued(blob, reading)) == (True, "", "")
+    spoiled = read_dead_letter(replace(blob, bodies=(event, "rubbish", event)))
+    assert (spoiled.readable, spoiled.why) == (False, read_dead_letter(dead_letter("rubbish")).why)
+    same = read_dead_letter(replace(blob, bodies=(event, event)))
+    assert (same.what, same.vm) == (
+        "2 events: evicted (VirtualMachinePreempted)",
+        read_dead_letter(dead_letter(event)).vm,
+    )
+    assert read_dead_letter(replace(blob, bodies=())).what == "no event"
 
 
 def test_an_event_that_asks_nothing_of_us_is_readable() -> None:

@@ -14,7 +14,7 @@ from localazure.resource_manager.deployment import deployed
 from spot_responder.command_line import CommandLine
 from spot_responder.commands.console import Console
 from spot_responder.commands.doctor import render
-from spot_responder.operators.views.dead_letters import Unseen
+from spot_responder.operators.views.dead_letters import Place, Unseen
 from spot_responder.operators.views.findings import (
     Accounts,
     Diagnosis,
@@ -269,17 +269,16 @@ def test_a_clock_may_differ_by_a_minute(seconds: int, health: Health) -> None:
 def test_a_place_that_could_not_be_looked_into_says_why(is_wrong: bool, health: Health) -> None:  # noqa: FBT001
     """Wrong where nobody answers there; where only the login may not, nothing is known of it."""
     unseen = Unseen("signals", "nobody answers at https://q", "is it right?", is_wrong)
-    assert place_finding("signals", None, unseen, CommandLine()) == Finding(
+    assert place_finding(Place.SIGNALS, None, unseen, CommandLine()) == Finding(
         "queue signals", health, unseen.why, unseen.mend
     )
 
 
 def test_what_lies_in_a_place_is_wrong_but_for_the_queue_that_is_worked_off() -> None:
     """Poison and dead letters wait for somebody; signals for the app."""
-    assert place_finding("signals", 7, None, CommandLine()).health is Health.GOOD
+    assert place_finding(Place.SIGNALS, 7, None, CommandLine()).health is Health.GOOD
     poison, dead = (
-        place_finding(place, number, None, CommandLine())
-        for place, number in (("signals-poison", 1), ("event-dead-letters", 2))
+        place_finding(place, number, None, CommandLine()) for place, number in ((Place.POISON, 1), (Place.DEAD, 2))
     )
     assert (poison.health, poison.told, poison.mend) == (
         Health.BAD,

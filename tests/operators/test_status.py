@@ -17,9 +17,10 @@ from spot_responder.commands.status import render
 from spot_responder.decisions.event_path import EventPathState, SilentPath, event_path
 from spot_responder.decisions.evidence import Evidence
 from spot_responder.decisions.notices import PUZZLED_AFTER, due_notices
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import Policy
 from spot_responder.decisions.pools import Pool, PoolId
-from spot_responder.decisions.recoveries import Outcome, note
+from spot_responder.decisions.recoveries import note
 from spot_responder.decisions.situations import Wait
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.signals import SignalKind
@@ -205,8 +206,8 @@ def test_messages_that_nobody_could_handle_are_a_problem(new_azure: NewAzure) ->
     """Counted, in singular and plural, with the command that shows them."""
     said = seen(new_azure(), QueueCounts(3, 1, 2))
     assert [problem.what for problem in said.problems] == [
-        "1 message in signals-poison: the host gave up on it",
-        "2 blobs in event-dead-letters: Event Grid could not deliver what is in them",
+        "1 message in signals-poison: given up by the host",
+        "2 blobs in event-dead-letters: not delivered by Event Grid",
     ]
     assert {problem.mend for problem in said.problems} == {".venv/bin/spot-responder replay list"}
 

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spot_responder.decisions.event_path import EventPath, EventPathState, event_path
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.pools import Pool, pool_of
-from spot_responder.decisions.recoveries import Outcome
 from spot_responder.decisions.situations import Close, Ignore, Start, Wait
 from spot_responder.intake.azure_errors import FailureKind, classify
 from spot_responder.intake.signals import Signal, SignalKind, parse_body, read_event

@@ -119,7 +119,7 @@ def test_what_needs_somebody_comes_first() -> None:
     text = read(said).text
     assert "2 things need somebody" in text
     assert ".venv/bin/spot-responder explain " in text
-    assert "2 messages in signals-poison: the host gave up on them" in text
+    assert "2 messages in signals-poison: given up by the host" in text
     assert "could not look (DEAD_LETTERS_ENDPOINT is not set)" in text
     assert "1 thing needs somebody" in read(replace(said, problems=said.problems[:1])).text
 

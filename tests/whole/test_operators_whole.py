@@ -510,7 +510,7 @@ def test_local_says_that_the_laptop_azure_has_ended(azure: OperatorsLaptop, tmp_
 
 
 def test_what_nobody_could_handle_is_shown_requeued_and_dropped(azure: OperatorsLaptop) -> None:
-    """Rubbish and a sound event in the poison queue, two dead letters in one blob: dealt with one by one."""
+    """Rubbish and a sound event in the poison queue, two blobs of dead letters: dealt with one by one."""
     add(azure, "letter-1", power_state="running")
     now = azure.laptop.clock.now()
     event = _preempted(azure.move(lambda laptop: laptop.world.machine("letter-1").vm_id), now.isoformat())
@@ -522,7 +522,7 @@ def test_what_nobody_could_handle_is_shown_requeued_and_dropped(azure: Operators
     assert len(messages) == 5
     assert sum(message["reading"]["readable"] for message in messages) == 3
     status = azure.operator("status", "--json").content
-    assert (status["queues"]["poison"], status["queues"]["dead_letters"]) == (3, 1)
+    assert (status["queues"]["poison"], status["queues"]["dead_letters"]) == (3, 2)
     dead = [message["dead_letter"] for message in messages if message["dead_letter"]["place"] == "event-dead-letters"]
     shown = azure.operator("replay", "show", dead[0]["dead_letter_id"])
     assert "MaxDeliveryAttemptsExceeded after 30 tries, the last one NotFound" in shown.out
@@ -551,12 +551,12 @@ def test_whatever_lies_among_the_dead_letters_can_be_looked_at_and_dropped(azure
     azure.run(lay_out())
     assert azure.operator("status", "--json").content["queues"]["dead_letters"] == 5
     messages = azure.operator("replay", "list", "--json").content["messages"]
-    assert {message["reading"]["what"] for message in messages} == {"unreadable"}
+    assert {message["reading"]["what"] for message in messages} == {"unreadable", "2 events: unreadable"}
     for message in messages:
         shown = azure.operator("replay", "show", message["dead_letter"]["dead_letter_id"])
         assert (shown.exit_code, shown.err) == (0, "")
         assert "\x1b" not in shown.out
-    assert azure.operator("replay", "drop", "--all").out == "6 messages dropped\n"
+    assert azure.operator("replay", "drop", "--all").out == "5 messages dropped\n"
     assert azure.operator("replay", "list").exit_code == 0
 
 
@@ -573,8 +573,8 @@ def test_an_event_in_a_list_in_a_blob_is_requeued_as_what_it_is(azure: Operators
     azure.until_row("listed-1", "told", lambda row: row.evidence.evicted_at is not None)
 
 
-def test_several_who_drop_of_one_blob_take_nothing_back(azure: OperatorsLaptop) -> None:
-    """What one removed, another does not write back."""
+def test_of_two_who_drop_a_blob_one_has_dropped_it(azure: OperatorsLaptop) -> None:
+    """The other one finds nothing, and blames nobody."""
 
     async def lay_out() -> None:
         events = [{"no": number} for number in range(12)]
@@ -587,7 +587,7 @@ def test_several_who_drop_of_one_blob_take_nothing_back(azure: OperatorsLaptop) 
             several.submit(command, "replay", "drop", "--all", environment=environment, folder=folder) for _ in range(2)
         ]
         done = [drop.result() for drop in drops]
-    assert sum(int(each.out.split()[0]) for each in done) == 12
+    assert sum(each.out.startswith("1 message dropped") for each in done) == 1
     assert azure.operator("replay", "list").exit_code == 0
 
 
@@ -605,21 +605,6 @@ def test_a_zone_that_there_is_not_ends_nothing(azure: OperatorsLaptop) -> None:
     """What was done is told, in UTC."""
     environment = dict(azure.laptop.operator) | {"TZ": "XXX+24"}
     assert "UTC" in command("status", environment=environment, folder=azure.folder).out.splitlines()[0]
-
-
-def test_of_two_dead_letters_that_are_alike_one_is_dealt_with(azure: OperatorsLaptop) -> None:
-    """Each has its own id; the other one stays."""
-
-    async def lay_out() -> None:
-        await azure.laptop.dead_letters.container.upload_blob("alike", b'[{"no": "event"}, {"no": "event"}]')
-
-    azure.run(lay_out())
-    first, second = azure.operator("replay", "list", "--json").content["messages"]
-    assert first["dead_letter"]["dead_letter_id"] != second["dead_letter"]["dead_letter_id"]
-    assert azure.operator("replay", "drop", first["dead_letter"]["dead_letter_id"]).out == "1 message dropped\n"
-    (left,) = azure.operator("replay", "list", "--json").content["messages"]
-    assert azure.operator("replay", "drop", left["dead_letter"]["dead_letter_id"]).exit_code == 0
-    assert azure.operator("replay", "list").exit_code == 0
 
 
 def test_more_than_a_queue_shows_is_said_and_dealt_with_in_turn(azure: OperatorsLaptop) -> None:
@@ -678,7 +663,7 @@ def _preempted(vm_id: str, occurred_at: str) -> dict[str, object]:
 
 
 async def _lay_out(laptop: Laptop, event: dict[str, object]) -> None:
-    """Put three messages into the poison queue, and a blob of two dead letters into the container."""
+    """Put three messages into the poison queue, and two blobs, one of them with two events, into the container."""
     await laptop.poison.send_message("rubbish \u241b[31m")
     await laptop.poison.send_message(json.dumps(event))
     await laptop.poison.send_message('{"no": "event"}')
@@ -688,4 +673,5 @@ async def _lay_out(laptop: Laptop, event: dict[str, object]) -> None:
         "lastdeliveryoutcome": "NotFound",
     }
     dead = [event | reason | {"id": "dead-1"}, event | reason | {"id": "dead-2"}]
-    await laptop.dead_letters.container.upload_blob("topic/subscription/2026/03/02/10/a.json", json.dumps(dead))
+    for name, events in (("a", dead), ("b", dead[:1])):
+        await laptop.dead_letters.container.upload_blob(f"topic/subscription/10/{name}.json", json.dumps(events))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 
 from spot_responder.intake.own_messages import LARGEST
 from spot_responder.intake.signals import NotOurs, UnreadableEvent, parse_body, read_event
@@ -25,10 +25,33 @@ _DEAD_LETTER_ALSO: Final = frozenset({"deadletterproperties", "lasthttpstatuscod
 
 
 class Place(StrEnum):
-    """Where a letter lies."""
+    """Where messages lie: the app's queue, and the two places of dead letters."""
 
+    SIGNALS = "signals"
     POISON = "signals-poison"
     DEAD = "event-dead-letters"
+
+    @property
+    def unit(self) -> str:
+        """What is counted there."""
+        return "blob" if self is Place.DEAD else "message"
+
+    @property
+    def what_lies_there(self) -> str:
+        """What lies there, in words: "2 messages in signals-poison: given up by the host"."""
+        match self:
+            case Place.SIGNALS:
+                return "to be read, or waiting for their time"
+            case Place.POISON:
+                return "given up by the host"
+            case Place.DEAD:
+                return "not delivered by Event Grid"
+            case _:
+                assert_never(self)
+
+
+DEAD_LETTERS: Final = (Place.POISON, Place.DEAD)
+"""Where messages lie that nobody could handle."""
 
 
 _NOT_GIVEN: Final = "not in base64: the host never gave it to the app (requeued, it is in base64)"
@@ -63,26 +86,32 @@ class QueueCounts:
     dead_letters: int | None
     unseen: tuple[Unseen, ...] = ()
 
+    @property
+    def by_place(self) -> Mapping[Place, int | None]:
+        """Give the numbers by place."""
+        return {Place.SIGNALS: self.signals, Place.POISON: self.poison, Place.DEAD: self.dead_letters}
+
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One message. ``dead_letter_id`` is short enough to be typed.
+    """One message, or one blob. ``dead_letter_id`` is short enough to be typed.
 
-    ``body`` is the event as it came; ``receipt`` is what the door needs to find it again. ``is_base64``: whether it lay
-    there as the host takes messages; any other, it moves to the poison queue without giving it to the app.
+    ``bodies`` are its events as they came: one in a message, any number in a blob. ``receipt`` is what the port
+    needs to find it again. ``is_base64``: whether it lay there as the host takes messages; any other message the
+    host moves to the poison queue without giving it to the app.
     """
 
     place: Place
     dead_letter_id: str
     at: datetime | None
-    body: str
+    bodies: tuple[str, ...]
     receipt: str = ""
     is_base64: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a letter says, in a line: about which VM, what, and whether the app can read it."""
+    """What a dead letter says, in a line: about which VM, what, and whether the app can read it."""
 
     vm: str
     what: str
@@ -91,10 +120,22 @@ class Reading:
 
 
 def read_dead_letter(dead_letter: DeadLetter) -> Reading:
-    """Read a letter as the app would."""
-    why = _why_dead(dead_letter.body) if dead_letter.is_base64 else _NOT_GIVEN
+    """Read a dead letter as the app would; of several events, what is common to them."""
+    readings = [_read(body, dead_letter) for body in dead_letter.bodies]
+    if len(readings) == 1:
+        return readings[0]
+    if not readings:
+        return Reading("", "no event", readable=True, why="its blob is empty")
+    vms, whats = {each.vm for each in readings}, sorted({each.what for each in readings})
+    worst = next((each for each in readings if not each.readable), readings[0])
+    vm = readings[0].vm if len(vms) == 1 else ""
+    return Reading(vm, f"{len(readings)} events: {', '.join(whats)}", readable=worst.readable, why=worst.why)
+
+
+def _read(body: str, dead_letter: DeadLetter) -> Reading:
+    why = _why_dead(body) if dead_letter.is_base64 else _NOT_GIVEN
     try:
-        signal = read_event(parse_body(dead_letter.body))
+        signal = read_event(parse_body(body))
     except UnreadableEvent as problem:
         told = str(problem) if dead_letter.is_base64 else f"{why}; {problem}"
         return Reading("", "unreadable", readable=False, why=told)
@@ -108,7 +149,7 @@ def why_not_requeued(dead_letter: DeadLetter, reading: Reading) -> str:
     """Say why a dead letter would be requeued for nothing; nothing where it would not."""
     if not reading.readable:
         return f"the app cannot read it: {reading.why}"
-    if len(dead_letter.body.encode("utf-8", "replace")) > LARGEST:
+    if any(len(body.encode("utf-8", "replace")) > LARGEST for body in dead_letter.bodies):
         return "it is larger than a message of a queue may be: it can only be dropped"
     return ""
 

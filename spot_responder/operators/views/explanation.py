@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, assert_never
 
 from spot_responder.command_line import CommandLine
+from spot_responder.decisions.attempts import AttemptState
 from spot_responder.decisions.evidence import Verdict
 from spot_responder.decisions.notices import needs_somebody, of_failures
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import START_PATIENCE
 from spot_responder.decisions.pools import pool_of
-from spot_responder.decisions.recoveries import RESTARTS_REMEMBERED, AttemptState, Outcome
+from spot_responder.decisions.recoveries import RESTARTS_REMEMBERED
 from spot_responder.decisions.situations import Close, Ignore, OperationState, Requeue, Start, Wait
 from spot_responder.decisions.start_backoff import counts_as_attempt
 from spot_responder.intake.signals import SignalKind
@@ -27,9 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from spot_responder.decisions.attempts import Attempt
     from spot_responder.decisions.policy import Policy
     from spot_responder.decisions.pools import PoolId
-    from spot_responder.decisions.recoveries import Attempt, Notice, Recovery
+    from spot_responder.decisions.recoveries import Notice, Recovery
     from spot_responder.decisions.situations import Decision, Situation
     from spot_responder.intake.azure_errors import Failure
     from spot_responder.intake.vms import VmId

@@ -9,7 +9,7 @@ from math import inf
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
-from spot_responder.decisions.recoveries import Outcome
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.intake.signals import SignalKind
 
 if TYPE_CHECKING:

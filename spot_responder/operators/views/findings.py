@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from spot_responder.command_line import CommandLine, shell_words
 from spot_responder.intake.payloads import field, text_field
-from spot_responder.operators.views.dead_letters import Place, Unseen
+from spot_responder.operators.views.dead_letters import DEAD_LETTERS, Place, Unseen
 from spot_responder.text import count
 
 CLOCK_TOLERATED: Final = timedelta(minutes=1)
@@ -62,13 +62,13 @@ class Accounts(NamedTuple):
     dead_letters: str
 
 
-def place_finding(place: str, number: int | None, unseen: Unseen | None, command: CommandLine) -> Finding:
+def place_finding(place: Place, number: int | None, unseen: Unseen | None, command: CommandLine) -> Finding:
     """Say how many messages lie in a queue, or dead letters in their container, or why nobody could look."""
-    what = f"container {place}" if place == Place.DEAD else f"queue {place}"
+    what = f"container {place}" if place is Place.DEAD else f"queue {place}"
     if unseen is not None:
         return Finding(what, Health.BAD if unseen.is_wrong else Health.UNSEEN, unseen.why, unseen.mend)
-    told = count(number or 0, "blob" if place == Place.DEAD else "message")
-    if number and place != "signals":
+    told = count(number or 0, place.unit)
+    if number and place in DEAD_LETTERS:
         return Finding(what, Health.BAD, told, command("replay", "list"))
     return Finding(what, Health.GOOD, f"reachable, {told}")
 

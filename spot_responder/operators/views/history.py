@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import date, datetime
 
-    from spot_responder.decisions.recoveries import Outcome, Recovery
+    from spot_responder.decisions.outcomes import Outcome
+    from spot_responder.decisions.recoveries import Recovery
     from spot_responder.intake.signals import SignalKind
     from spot_responder.intake.vms import VmId
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.decisions.attempts import AttemptState
 from spot_responder.decisions.notices import needs_somebody
-from spot_responder.decisions.recoveries import AttemptState
 
 if TYPE_CHECKING:
     from datetime import datetime

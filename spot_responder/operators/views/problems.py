@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.decisions.health import Activity
 from spot_responder.decisions.notices import HOW_LONG
+from spot_responder.operators.views.dead_letters import DEAD_LETTERS
 from spot_responder.operators.views.vm_names import names, reference
 from spot_responder.text import count, span
 
@@ -53,7 +54,7 @@ def problems(  # noqa: PLR0913, PLR0917 - all that may be wrong
     called = names(recovery.vm_id for recovery in recoveries)
     found = [
         *_failing(failing, now, command),
-        *_letters(queues, command),
+        *_dead_letters(queues, command),
         *_overdue(recoveries, called, command),
         *_needs(recoveries, called, command),
         *_too_long(recoveries, called, now, command),
@@ -79,14 +80,10 @@ def _failing(failing: Sequence[Failing], now: datetime, command: CommandLine) ->
             yield Problem(what, command("doctor"))
 
 
-def _letters(queues: QueueCounts, command: CommandLine) -> Iterator[Problem]:
-    places = (
-        (queues.poison, "message", "signals-poison: the host gave up on"),
-        (queues.dead_letters, "blob", "event-dead-letters: Event Grid could not deliver what is in"),
-    )
-    for number, one, where in places:
-        if number:
-            what = f"{count(number, one)} in {where} {'it' if number == 1 else 'them'}"
+def _dead_letters(queues: QueueCounts, command: CommandLine) -> Iterator[Problem]:
+    for place in DEAD_LETTERS:
+        if number := queues.by_place[place]:
+            what = f"{count(number, place.unit)} in {place}: {place.what_lies_there}"
             yield Problem(what, command("replay", "list"))
     for unseen in queues.unseen:
         if unseen.is_wrong:

@@ -158,15 +158,15 @@ def _pool(pool: LimitedPool, called: str, now: datetime) -> str:
 
 def _flow(overview: Overview) -> str:
     queues, path, now = overview.queues, overview.event_path, overview.at
-    places = (
-        ("signals", "on the queue or waiting for its time", queues.signals),
-        ("signals-poison", "the host gave up on", queues.poison),
-        ("event-dead-letters", "blobs: Event Grid could not deliver what is in them", queues.dead_letters),
-    )
     why = {unseen.place: unseen.why for unseen in queues.unseen}
     lines = "".join(
-        _line(name, f"could not look ({why.get(name, what)})" if number is None else f"{number} ({what})")
-        for name, what, number in places
+        _line(
+            place,
+            f"could not look ({why.get(place, place.what_lies_there)})"
+            if number is None
+            else f"{count(number, place.unit)} ({place.what_lies_there})",
+        )
+        for place, number in queues.by_place.items()
     )
     arrive = whether_events_arrive(path, lambda time: _away(time, now) if time else "-")
     events = f'<dt>event path</dt><dd class="{_path_tone(path)}">{_text(arrive)}</dd>'
