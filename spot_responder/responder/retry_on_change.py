@@ -1,4 +1,7 @@
-"""Tries again what another worker's change of the VM's row spoiled. Called by ``responder.py`` and ``act.py``."""
+"""Tries again what another worker's change of the VM's row spoiled.
+
+Called by ``responder.py``, ``act.py`` and ``operators/act.py``.
+"""
 
 from __future__ import annotations
 
