@@ -1,4 +1,7 @@
-"""Start requests: what is known of each, and what came of it. Part of a recovery. Pure."""
+"""Start requests: what is known of each, and what came of it. Pure.
+
+A recovery has its latest one; ``recoveries.py`` changes it, and ``responder/act.py`` sends it.
+"""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ async def gather_plan(
     return plan(judged, finds.busy, settings.policy, now, shown=len(shown), dry_run=settings.dry_run)
 
 
-async def _judge_all(  # noqa: PLR0913, PLR0917 - what a judgement rests on, and who wants to hear of it
+async def _judge_all(  # noqa: PLR0913, PLR0917 - all that it rests on, and the progress
     vm_ids: Iterable[VmId],
     whys: dict[VmId, FoundBy],
     ports: Ports,

@@ -76,7 +76,7 @@ class Gates:
             self._lines[pool_id] = []
             try:
                 await self._answer(pool_id, line)
-            except Exception as error:  # noqa: BLE001 - nothing is swallowed: each who asked gets it
+            except Exception as error:  # noqa: BLE001 - nothing is swallowed: each caller gets it
                 for asked in line:
                     asked.answer.set_exception(error)
         del self._lines[pool_id]
@@ -103,7 +103,7 @@ def _answers(pool: Pool, line: list[_Asked]) -> tuple[Pool, list[_Answer]]:
     for asked in line:
         try:
             value, changed = asked.question(pool)
-        except Exception as error:  # noqa: BLE001 - it goes to who asked: what is wrong with one VM is nothing to others
+        except Exception as error:  # noqa: BLE001 - it goes to its caller: one VM's error is not the others'
             answers.append(_Answer(error=error))
         else:
             pool = pool if changed is None else changed

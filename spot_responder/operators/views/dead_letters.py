@@ -1,4 +1,7 @@
-"""Messages that nobody could handle: where they lie, what is in them, and what goes back onto the queue."""
+"""Dead letters and the places of messages: where they lie, what is in them, and what goes back onto the queue. Pure.
+
+Called by ``commands/replay.py``; ``clients/dead_letters.py`` reads and moves them.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,7 @@ class Place(StrEnum):
 
 
 DEAD_LETTERS: Final = (Place.POISON, Place.DEAD)
-"""Where messages lie that nobody could handle."""
+"""The places of dead letters."""
 
 
 _NOT_GIVEN: Final = "not in base64: the host never gave it to the app (requeued, it is in base64)"

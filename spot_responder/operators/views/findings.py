@@ -222,7 +222,7 @@ def role_finding(needed: Iterable[str], definitions: Iterable[Mapping[str, objec
 
 
 def _allowed(definition: Mapping[str, object]) -> frozenset[str]:
-    """Give the actions of a role in lower case; a star in one stands for anything, also for a star that is needed."""
+    """Give the actions of a role in lower case; a star stands for any action, also for a needed one with a star."""
     permissions = field(definition, "properties", "permissions")
     every = permissions if isinstance(permissions, list) else []
     return frozenset(action for each in every for action in _lower(field(each, "actions")))
