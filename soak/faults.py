@@ -1,4 +1,7 @@
-"""The weather between app and Azure: which requests fail, and how; which events are late, doubled or lost."""
+"""The faults between app and Azure: which requests fail, and how; which events are late, doubled or lost.
+
+Drawn by ``schedule.py`` for each schedule.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """What happens in the world, as the events that Azure would emit: in Event Grid schema and as CloudEvents 1.0.
 
 Shapes: Microsoft's "Azure Resource Notifications - Health Resources events" and "Azure subscription as an Event Grid
-source" (docs/azure-facts.md events-1, events-6).
+source" (docs/azure-facts.md events-1, events-6). Called by ``service.py``, and in virtual time by
+``virtual/event_grid.py``.
 """
 
 from __future__ import annotations

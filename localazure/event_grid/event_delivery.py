@@ -1,4 +1,4 @@
-"""Where Event Grid delivers to: the storage queue, or the webhook of a function app."""
+"""The destinations of Event Grid: the storage queue, and the webhook of a function app. Called by ``service.py``."""
 
 from __future__ import annotations
 

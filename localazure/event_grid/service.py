@@ -1,4 +1,7 @@
-"""Event Grid: system topics take what happens in the world, event subscriptions pass it on, faults get in the way."""
+"""Event Grid: system topics take what happens in the world, event subscriptions deliver it, with faults on the way.
+
+Started by ``laptop.py``; ``event_filters.py`` and ``event_delivery.py`` go on.
+"""
 
 from __future__ import annotations
 

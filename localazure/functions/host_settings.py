@@ -1,4 +1,4 @@
-"""What ``host.json`` and the app settings tell the host."""
+"""The settings of the host, read from ``host.json`` and the app settings. Called by ``host.py`` and ``triggers.py``."""
 
 from __future__ import annotations
 

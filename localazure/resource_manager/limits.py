@@ -1,4 +1,7 @@
-"""The documented limits of ARM, Compute and Resource Graph, and the headers that tell what is left of them."""
+"""The documented limits of ARM, Compute and Resource Graph, and the headers that say what is left of them.
+
+Called for each request by ``access.py`` and, in virtual time, by the doubles.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A certificate authority of one run's own, which only the processes of that run trust."""
+"""A certificate authority for one run, trusted by the processes of that run only."""
 
 from __future__ import annotations
 

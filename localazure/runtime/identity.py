@@ -1,4 +1,4 @@
-"""Managed identities: who asks, and the tokens that say so. As App Service and Entra ID offer them."""
+"""Managed identities and their tokens, as App Service and Entra ID offer them."""
 
 from __future__ import annotations
 

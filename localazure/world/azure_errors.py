@@ -1,4 +1,4 @@
-"""What Azure says when it does not do what it was asked: codes and texts as documented or reported."""
+"""Azure's error answers: codes and texts as documented or reported. Raised by the world and by all fronts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The moves a VM can make: evicted, stopped, started, deleted. Each plans its own sequel and tells what happens."""
+"""The moves a VM can make: evicted, stopped, started, deleted. Each plans what follows, and announces what happens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The signed, long, opaque address at which a long-running operation is looked at."""
+"""The signed, long, opaque address of a long-running operation. Made and read by ``arm.py``."""
 
 from __future__ import annotations
 

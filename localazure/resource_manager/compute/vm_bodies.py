@@ -1,4 +1,4 @@
-"""A VM as Compute's API shows it: the body of GET, and the instance view."""
+"""A VM as Compute's API shows it: the body of GET, and the instance view. Resource Graph's rows are made of it."""
 
 from __future__ import annotations
 

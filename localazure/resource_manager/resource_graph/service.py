@@ -1,4 +1,4 @@
-"""The Resource Graph front: KQL over HTTP, late and stale as the real one can be."""
+"""The front of Resource Graph: KQL over HTTP, with answers as old as Azure's can be. Started by ``laptop.py``."""
 
 from __future__ import annotations
 
