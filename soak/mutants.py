@@ -52,8 +52,8 @@ MUTANTS: Final = (
         "safe",
         "ARM is not asked before a start: the graph's word is taken",
         "responder/gather.py",
-        "    return _joined(await ports.compute.current(signal.vm_id), known)\n",
-        "    return _joined(known or await ports.compute.current(signal.vm_id), known)\n",
+        "    return _joined(await ports.compute.current(vm_id), known)\n",
+        "    return _joined(known or await ports.compute.current(vm_id), known)\n",
     ),
     Mutant(
         "safe",

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def decide_about_an_absent_vm(situation: Situation, policy: Policy, now: datetime) -> Decision:
     """Decide what to do where ``situation.vm`` is ``None``."""
-    recovery, signal = situation.open_recovery, situation.signal
+    recovery = situation.open_recovery
     absence = situation.absence or Absence(now, now)
     if _is_proven(absence, now):
         how_long = span(now - absence.since)
@@ -40,9 +40,9 @@ def decide_about_an_absent_vm(situation: Situation, policy: Policy, now: datetim
     is_ours = situation.shown is not None and situation.shown.is_covered(policy.restart_tag)
     if recovery or (is_ours and _is_due(situation, policy)):
         return Wait(until, reason, obstacle_since=situation.obstacle_since(now))
-    if signal.kind is SignalKind.EVICTED:
+    if situation.kind is SignalKind.EVICTED:
         return Requeue(until, reason, absence.since)
-    if signal.kind is SignalKind.STOPPED_BY_OWNER and not situation.shown:
+    if situation.kind is SignalKind.STOPPED_BY_OWNER and not situation.shown:
         # The owner's stop must be in the row before a start is decided on.
         return Requeue(min(until, now + INTENT_GRACE / 2), reason, absence.since)
     return Ignore(reason)
@@ -50,7 +50,7 @@ def decide_about_an_absent_vm(situation: Situation, policy: Policy, now: datetim
 
 def _is_due(situation: Situation, policy: Policy) -> bool:
     """Whether a VM that only Resource Graph shows would be started, by what is known of it."""
-    verdict, kind = situation.evidence.verdict, situation.signal.kind
+    verdict, kind = situation.evidence.verdict, situation.kind
     if verdict is Verdict.UNKNOWN:
         return kind is SignalKind.SWEEP_FOUND and policy.restart_when is RestartWhen.UNLESS_STOPPED
     return verdict is Verdict.EVICTED and kind.says_down_and_covered

@@ -95,7 +95,7 @@ def _was_seen_queued(situation: Situation, now: datetime) -> bool:
 
 
 def _was_just_evicted(situation: Situation) -> bool:
-    is_news = situation.signal.kind is SignalKind.EVICTED and situation.open_recovery is None
+    is_news = situation.kind is SignalKind.EVICTED and situation.open_recovery is None
     return is_news and situation.vm is not None and situation.evidence.verdict is Verdict.EVICTED
 
 
@@ -247,7 +247,7 @@ def _still_waiting_after_a_refusal(
     if recovery is None or recovery.not_before is None or now >= recovery.not_before:
         return None
     # Azure's request to slow down holds for the next recovery of this VM as well.
-    may_ask = situation.signal.kind is SignalKind.OPERATOR_ASKED or not recovery.is_open
+    may_ask = situation.kind is SignalKind.OPERATOR_ASKED or not recovery.is_open
     if may_ask and not recovery.was_asked_to_slow_down:
         return None
     if recovery.wake_at == recovery.not_before:
@@ -308,7 +308,7 @@ def _budget(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _jitte
 
 def _start_if_the_pool_admits(situation: Situation, vm: Vm, policy: Policy, now: datetime, jitter: float) -> Decision:
     pool = situation.pool or Pool(pools.pool_of(vm))
-    if situation.signal.kind is SignalKind.OPERATOR_ASKED:
+    if situation.kind is SignalKind.OPERATOR_ASKED:
         pool = pools.due(pool, now)
     answer = _ask_the_gate(situation, pool, policy, now, jitter)
     if isinstance(answer, Queued):
@@ -320,7 +320,7 @@ def _ask_the_gate(situation: Situation, pool: Pool, policy: Policy, now: datetim
     down_since = situation.evidence.down_since(situation.open_recovery.opened_at if situation.open_recovery else now)
     # Half a turn at least: without it, a VM that is queued would be back at once.
     turn = policy.turn(now - down_since) * (0.5 + jitter)
-    return pools.ask(pool, situation.signal.vm_id.key, down_since, now, turn)
+    return pools.ask(pool, situation.vm_id.key, down_since, now, turn)
 
 
 def _why_queued(pool: Pool) -> str:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from spot_responder.decisions.pools import Pool
     from spot_responder.decisions.recoveries import Absence, Notice, Recovery
     from spot_responder.intake.azure_errors import Failure
-    from spot_responder.intake.signals import Signal
-    from spot_responder.intake.vms import Vm
+    from spot_responder.intake.signals import Signal, SignalKind
+    from spot_responder.intake.vms import Vm, VmId
 
 
 class OperationState(StrEnum):
@@ -44,6 +44,8 @@ class Situation:
     """All that a decision rests on.
 
     Attributes:
+        kind: what made us look at the VM.
+        signal: what said so; ``None`` where it was no message: an operator looks, or the app itself has a reason.
         vm: what Azure says now; ``None`` where ARM answers that there is no such VM.
         shown: what Resource Graph shows of a VM that ARM does not know; its rows can be hours old.
         absence: since when the VM is not found; ``None`` where ARM shows it.
@@ -53,7 +55,8 @@ class Situation:
         operation: the state of the start that is under way, where Azure was asked for it.
     """
 
-    signal: Signal
+    vm_id: VmId
+    kind: SignalKind
     vm: Vm | None
     recovery: Recovery | None
     evidence: Evidence
@@ -61,6 +64,7 @@ class Situation:
     operation: Operation | None = None
     shown: Vm | None = None
     absence: Absence | None = None
+    signal: Signal | None = None
 
     @property
     def open_recovery(self) -> Recovery | None:

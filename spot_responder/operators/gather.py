@@ -139,7 +139,7 @@ async def _history_of_the_start(situation: Situation, ports: Ports) -> list[Reco
     if began_at is None:
         return []
     closed = await ports.store.closed_between(began_at.date(), (began_at + _RESTORED_WITHIN).date())
-    return [each for each in closed if each.vm_id == situation.signal.vm_id]
+    return [each for each in closed if each.vm_id == situation.vm_id]
 
 
 async def gather_plan(

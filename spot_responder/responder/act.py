@@ -91,9 +91,9 @@ class Actor:
         """Give the open recovery, with all the evidence in it; open one if there is none."""
         recovery = situation.recovery
         if recovery is None:
-            recovery = Recovery(situation.signal.vm_id, self.new_id(), now, situation.signal.kind)
+            recovery = Recovery(situation.vm_id, self.new_id(), now, situation.kind)
         elif not recovery.is_open:
-            recovery = recovery.reopened(self.new_id(), now, situation.signal.kind)
+            recovery = recovery.reopened(self.new_id(), now, situation.kind)
         seen = situation.vm or situation.shown
         pool = pool_of(seen) if seen else recovery.pool
         return replace(recovery, evidence=situation.evidence, pool=pool, absence=situation.absence)
@@ -118,7 +118,7 @@ class Actor:
         elif not is_covered:
             return
         elif situation.evidence.owner_stopped_at is not None and _is_kept(situation, decision):
-            noted = note(situation.signal.vm_id, self.new_id(), now, situation.signal.kind, decision.reason)
+            noted = note(situation.vm_id, self.new_id(), now, situation.kind, decision.reason)
             seen = situation.vm or situation.shown
             row = replace(noted, evidence=situation.evidence, pool=pool_of(seen) if seen else None)
         else:
@@ -134,7 +134,7 @@ class Actor:
         if decision.failure:
             before, counts = recovery, counts_as_attempt(decision.failure)
             recovery = recovery.refused(decision.failure, counts=counts, not_before=decision.until)
-            log_start_failed(situation.signal, before, decision.failure, needs_somebody(recovery, now))
+            log_start_failed(situation, before, decision.failure, needs_somebody(recovery, now))
         elif _follow_up_serves(situation, decision, now):
             recovery = replace(recovery, seen_queued_at=seen_queued_at, obstacle_since=decision.obstacle_since)
             if decision.notice is not None:
@@ -194,7 +194,6 @@ class Actor:
         await self._follow_up(asking, answer_by, now)
         with _followed_up():
             etag = await self._save(asking, gathered, decision, now)
-        signal = gathered.situation.signal
         if self.clock() - gathered.begun_at > LOOK_HOLDS:
             too_old = f"what we saw was over {LOOK_HOLDS.seconds} s old before we could ask: looking again"
             await self._withdraw(asking, etag, gathered, self.clock(), too_old)
@@ -209,11 +208,11 @@ class Actor:
                 )
                 return
             refused = asking.refused(refusal.failure, counts=True)
-            log_start_refused(signal, asking, refusal.failure, needs_somebody(refused, self.clock()))
+            log_start_refused(gathered.situation, asking, refusal.failure, needs_somebody(refused, self.clock()))
             if refusal.failure.code != NO_ANSWER:
                 await self._start_refused(decision.vm, asking, etag, refusal.failure, jitter)
         else:
-            log_start_accepted(signal, asking)
+            log_start_accepted(gathered.situation, asking)
             await self._start_accepted(asking, etag, operation_url)
 
     async def _withdraw(
@@ -304,6 +303,6 @@ def _is_same_attempt(recovery: Recovery, asking: Recovery) -> bool:
 def _follow_up_serves(situation: Situation, decision: Wait, now: datetime) -> bool:
     """Whether the follow-up that is on the queue already comes in time."""
     recovery = situation.open_recovery
-    if recovery is None or recovery.wake_at is None or situation.signal.kind is SignalKind.FOLLOW_UP:
+    if recovery is None or recovery.wake_at is None or situation.kind is SignalKind.FOLLOW_UP:
         return False
     return now < recovery.wake_at <= decision.until

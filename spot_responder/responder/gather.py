@@ -55,7 +55,7 @@ async def gather_rows(signal: Signal, ports: Ports, begun_at: datetime) -> Gathe
     is_open = recovery is not None and recovery.is_open
     noted = Absence(signal.unseen_since, signal.unseen_since) if signal.unseen_since else None
     absence = recovery.absence if recovery and is_open else noted
-    situation = Situation(signal, None, recovery, evidence, absence=absence)
+    situation = Situation(signal.vm_id, signal.kind, None, recovery, evidence, absence=absence, signal=signal)
     rows = Gathered(situation, begun_at, stored.etag)
     is_queued = recovery is not None and is_open and recovery.seen_queued_at is not None
     return replace(rows, gate=recovery.pool) if recovery and is_queued and not signal.kind.may_end_a_wait else rows
@@ -71,9 +71,9 @@ async def peek_at_graph(rows: Gathered, ports: Ports, restart_tag: str) -> Gathe
         AzureRefusedError: if Azure did not let us look.
     """
     known = rows.situation
-    if known.signal.kind is not SignalKind.EVICTED or known.open_recovery is not None:
+    if known.kind is not SignalKind.EVICTED or known.open_recovery is not None:
         return rows
-    vm = await ports.graph.confirm(known.signal.vm_id)
+    vm = await ports.graph.confirm(known.vm_id)
     if vm is None or not vm.is_covered(restart_tag):
         return rows
     return replace(rows, situation=replace(known, vm=vm), gate=pool_of(vm))
@@ -115,14 +115,14 @@ async def _look_at(situation: Situation, ports: Ports, restart_tag: str) -> _See
 
     An owner's stop is not dropped because the graph shows no tag: the tag may be newer.
     """
-    signal, recovery = situation.signal, situation.open_recovery
+    vm_id, recovery = situation.vm_id, situation.open_recovery
     if recovery is not None and recovery.attempt_under_way:
-        return await _look_at_what_may_come_up(signal.vm_id, ports)
-    known = situation.vm or await ports.graph.confirm(signal.vm_id)
-    matters = recovery is not None or signal.kind is SignalKind.STOPPED_BY_OWNER
+        return await _look_at_what_may_come_up(vm_id, ports)
+    known = situation.vm or await ports.graph.confirm(vm_id)
+    matters = recovery is not None or situation.kind is SignalKind.STOPPED_BY_OWNER
     if known and not (known.is_spot and matters) and not known.is_covered(restart_tag):
         return _Seen(known, known)
-    return _joined(await ports.compute.current(signal.vm_id), known)
+    return _joined(await ports.compute.current(vm_id), known)
 
 
 async def _look_at_what_may_come_up(vm_id: VmId, ports: Ports) -> _Seen:

@@ -53,7 +53,7 @@ def log_decision(
 ) -> None:
     """Log what was decided about one VM, and why. ``recovery`` is the recovery as it is now, where there is one."""
     recovery = recovery or situation.open_recovery
-    fields = _of_signal(situation.signal) | {
+    fields = _of_cause(situation) | {
         "decision": type(decision).__name__.lower(),
         "reason": decision.reason,
         "power_state": str(situation.vm.power_state) if situation.vm else None,
@@ -72,19 +72,19 @@ def log_decision(
     _write(logging.INFO, "decision", fields)
 
 
-def log_start_accepted(signal: Signal, recovery: Recovery) -> None:
+def log_start_accepted(situation: Situation, recovery: Recovery) -> None:
     """Log that Azure accepted a start request."""
-    _write(logging.INFO, "start accepted", _of_attempt(signal, recovery))
+    _write(logging.INFO, "start accepted", _of_attempt(situation, recovery))
 
 
-def log_start_refused(signal: Signal, recovery: Recovery, failure: Failure, needs: Notice | None = None) -> None:
+def log_start_refused(situation: Situation, recovery: Recovery, failure: Failure, needs: Notice | None = None) -> None:
     """Log that Azure refused a start request at once."""
-    _write(logging.WARNING, "start refused", _of_attempt(signal, recovery) | _of_failure(failure) | _of_need(needs))
+    _write(logging.WARNING, "start refused", _of_attempt(situation, recovery) | _of_failure(failure) | _of_need(needs))
 
 
-def log_start_failed(signal: Signal, recovery: Recovery, failure: Failure, needs: Notice | None = None) -> None:
+def log_start_failed(situation: Situation, recovery: Recovery, failure: Failure, needs: Notice | None = None) -> None:
     """Log that a start which Azure had accepted failed."""
-    _write(logging.WARNING, "start failed", _of_attempt(signal, recovery) | _of_failure(failure) | _of_need(needs))
+    _write(logging.WARNING, "start failed", _of_attempt(situation, recovery) | _of_failure(failure) | _of_need(needs))
 
 
 def log_status_not_shown(problem: str) -> None:
@@ -173,6 +173,11 @@ def log_notice_not_published(recovery: Recovery, notice: Notice, problem: str) -
     )
 
 
+def _of_cause(situation: Situation) -> dict[str, object]:
+    """Give what made us look: a signal, or no more than its kind."""
+    return _of_signal(situation.signal) if situation.signal else {"vm": str(situation.vm_id), "signal": situation.kind}
+
+
 def _of_signal(signal: Signal) -> dict[str, object]:
     return {
         "vm": str(signal.vm_id),
@@ -188,8 +193,8 @@ def _down(since: datetime | None, now: datetime) -> dict[str, object]:
     return {"down_s": round((now - since).total_seconds(), 3)} if since else {}
 
 
-def _of_attempt(signal: Signal, recovery: Recovery) -> dict[str, object]:
-    return _of_signal(signal) | {"recovery": recovery.recovery_id, "attempts": recovery.attempts}
+def _of_attempt(situation: Situation, recovery: Recovery) -> dict[str, object]:
+    return _of_cause(situation) | {"recovery": recovery.recovery_id, "attempts": recovery.attempts}
 
 
 def _of_need(needs: Notice | None) -> dict[str, object]:

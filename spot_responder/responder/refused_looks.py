@@ -119,7 +119,8 @@ class Unanswered:
             if self.settings.dry_run or known_until - since < LASTS or not self._may_wait(signal, row):
                 return False
             evidence = (row.evidence if row else Evidence()).with_signal(signal)
-            situation = Situation(signal, None, row, evidence, absence=known.absence if known else None)
+            absence = known.absence if known else None
+            situation = Situation(signal.vm_id, signal.kind, None, row, evidence, absence=absence, signal=signal)
             reason = f"it could not be looked at since {since:%Y-%m-%d %H:%M:%S}Z: {refusal.failure.said}"
             wait = Wait(now + self._delay(since, now, refusal), reason, obstacle_since=since)
             wait = noticed_if_it_lasts(wait, row, known_until)

@@ -454,7 +454,7 @@ def test_nothing_starts_a_vm_before_its_pause_is_over(
 ) -> None:
     """Whatever is told, and whatever the facts are; but for an operator's word where Azure did not ask to slow down."""
     case = given_situation.open_recovery
-    is_asked_for = given_situation.signal.kind is SignalKind.OPERATOR_ASKED
+    is_asked_for = given_situation.kind is SignalKind.OPERATOR_ASKED
     if case is None or case.not_before is None or now >= case.not_before:
         return
     if not is_asked_for or case.failing_with is FailureKind.THROTTLED:

@@ -90,7 +90,7 @@ def situation(
     evidence = (recovery.evidence if recovery else Evidence()).with_signal(signal)
     if vm:
         evidence = evidence.with_annotation(vm.annotation)
-    return Situation(signal, vm, recovery, evidence, pool, operation)
+    return Situation(signal.vm_id, signal.kind, vm, recovery, evidence, pool, operation, signal=signal)
 
 
 def asking(now: str = "10:00:10") -> Recovery:
@@ -202,8 +202,8 @@ OPERATIONS = st.builds(
     FAILURES,
 )
 ANY_SITUATIONS = st.builds(
-    Situation,
-    signal=st.builds(signal, st.sampled_from(SignalKind), TIMES),
+    lambda said, **known: Situation(said.vm_id, said.kind, signal=said, **known),
+    st.builds(signal, st.sampled_from(SignalKind), TIMES),
     vm=st.none() | VMS,
     recovery=st.none() | RECOVERIES,
     evidence=EVIDENCE,

@@ -48,7 +48,7 @@ def advice(  # noqa: PLR0913, PLR0917 - what it rests on, and how it is written
     """
     vm, row = situation.vm, situation.recovery
     if vm is None:
-        asked = situation.signal.vm_id
+        asked = situation.vm_id
         look = shell_words("az", "resource", "list", "--name", asked.name, "--subscription", asked.subscription_id)
         return (f"is it there, and may you see it? {look}",)
     lines = _about_the_tag(vm, policy)

@@ -137,9 +137,9 @@ def explain(  # noqa: PLR0913 - all that it rests on
     not_covered = "" if vm is None else why_not(decision)
     misses = tag_typos(vm.tags, policy.restart_tag) if vm and not_covered and vm.is_spot else ()
     failure, need = _latest_failure(situation, decision), _need(situation, decision, now)
-    called = called or situation.signal.vm_id.name
+    called = called or situation.vm_id.name
     return Explanation(
-        vm_id=vm.vm_id if vm else situation.signal.vm_id,
+        vm_id=vm.vm_id if vm else situation.vm_id,
         called=called,
         at=now,
         headline=_headline(situation, decision, recovery, misses, dry_run=dry_run),
@@ -182,7 +182,7 @@ def _headline(
 ) -> str:
     vm = situation.vm
     if vm is None:
-        name = situation.signal.vm_id.name
+        name = situation.vm_id.name
         if situation.open_recovery or situation.shown:
             return f"{name}: {decision.reason}"
         return f"{name}: Azure has no such VM, or does not show it to you"

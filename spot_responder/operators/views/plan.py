@@ -107,7 +107,7 @@ def plan(  # noqa: PLR0913 - what a plan says beside what was judged
 
 def _find(each: Judged, found_by: FoundBy) -> SweepFind:
     until = each.decision.until if isinstance(each.decision, Wait) else None
-    return SweepFind(each.situation.signal.vm_id, found_by, _would(each.decision), each.decision.reason, until)
+    return SweepFind(each.situation.vm_id, found_by, _would(each.decision), each.decision.reason, until)
 
 
 def _would(decision: Decision) -> Would:
@@ -127,7 +127,7 @@ def _would(decision: Decision) -> Would:
 def _passed_by(each: Judged, policy: Policy) -> PassedBy:
     vm = each.situation.vm
     misses = tag_typos(vm.tags, policy.restart_tag) if vm else ()
-    return PassedBy(each.situation.signal.vm_id, each.decision.reason, misses)
+    return PassedBy(each.situation.vm_id, each.decision.reason, misses)
 
 
 def _is_up(each: Judged) -> bool:
