@@ -44,8 +44,8 @@ class Situation:
     """All that a decision rests on.
 
     Attributes:
-        kind: what made us look at the VM.
-        signal: what said so; ``None`` where it was no message: an operator looks, or the app itself has a reason.
+        kind: what made the app look at the VM.
+        signal: the message that did; ``None`` where it was none: an operator looks, or the app has its own reason.
         vm: what Azure says now; ``None`` where ARM answers that there is no such VM.
         shown: what Resource Graph shows of a VM that ARM does not know; its rows can be hours old.
         absence: since when the VM is not found; ``None`` where ARM shows it.

@@ -68,7 +68,7 @@ async def peek_at_graph(rows: Gathered, ports: Ports, restart_tag: str) -> Gathe
     ARM.
 
     Raises:
-        AzureRefusedError: if Azure did not let us look.
+        AzureRefusedError: if Azure did not let the app look.
     """
     known = rows.situation
     if known.kind is not SignalKind.EVICTED or known.open_recovery is not None:
@@ -83,7 +83,7 @@ async def look(rows: Gathered, ports: Ports, restart_tag: str) -> Gathered:
     """Read the VM, and add that to what its rows say.
 
     Raises:
-        AzureRefusedError: if Azure did not let us look.
+        AzureRefusedError: if Azure did not let the app look.
     """
     known = rows.situation
     seen = await _look_at(known, ports, restart_tag)

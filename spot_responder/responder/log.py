@@ -174,7 +174,7 @@ def log_notice_not_published(recovery: Recovery, notice: Notice, problem: str) -
 
 
 def _of_cause(situation: Situation) -> dict[str, object]:
-    """Give what made us look: a signal, or no more than its kind."""
+    """Give what made the app look: a signal, or only its kind."""
     return _of_signal(situation.signal) if situation.signal else {"vm": str(situation.vm_id), "signal": situation.kind}
 
 

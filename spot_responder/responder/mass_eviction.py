@@ -39,7 +39,7 @@ class MassEviction:
         """Decide without reading the VM where that is possible; else ``None``, with what is known by then.
 
         Raises:
-            AzureRefusedError: if Azure did not let us ask Resource Graph.
+            AzureRefusedError: if Resource Graph refused the query.
         """
         wait = await self._ask_the_gate(rows)
         if wait is not None:
