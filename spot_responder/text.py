@@ -1,6 +1,6 @@
 """How amounts are written for people, and how texts from anybody are made safe to show. Pure.
 
-Called by every package; it imports none.
+Called by nearly every package; it imports none.
 """
 
 from __future__ import annotations

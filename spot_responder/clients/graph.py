@@ -34,7 +34,7 @@ BATCH_SIZE: Final = 100
 """How many ids go into one query: each is there twice, and the text of a query is limited."""
 
 WINDOW_S: Final = 5.0
-"""The longest that a request waits which was not refused: then Resource Graph counts its quota anew
+"""How long a refused query delays the others at most, in seconds: then Resource Graph counts its quota anew
 (docs/azure-facts.md graph-1)."""
 
 PAGE_SIZE: Final = 1000
