@@ -1,7 +1,7 @@
 """The fuzz: mutated events and rubbish for the whole app, in a world where no VM may be started.
 
-``python -m soak.fuzz`` (``make fuzz``) writes what it came to into ``.local/fuzz.json``. Whatever comes: nothing
-crashes, nothing is started, each message ends where it belongs, and none delays another.
+``python -m soak.fuzz`` (``make fuzz``) writes the result into ``.local/fuzz.json``. Whatever comes: nothing crashes,
+nothing is started, each message ends where it belongs, and none delays another. ``mutations.py`` makes the messages.
 """
 
 from __future__ import annotations

@@ -1,8 +1,12 @@
-"""What a message says: an event of Azure, or one of our own, read into a signal.
+"""Events of Azure and the app's own messages, read into signals. Pure.
 
 Event Grid schema (``eventType``, ``eventTime``, ``topic``) and CloudEvents 1.0 (``type``, ``time``, ``source``) carry
-the same ``data``, so both are read alike. Names are compared without regard to case: Azure does not spell them alike
-everywhere (facts/events.md §1.2). Texts quote only the field concerned, since events carry names and IP addresses.
+the same ``data``, so both are read alike. Names are compared without regard to case: Azure's spelling differs from
+event to event (docs/azure-facts.md events-2). Messages quote only the field concerned, since events carry personal
+names and IP addresses.
+
+Called by ``responder/responder.py`` for each message, and by ``commands/read.py``; ``responder/gather.py`` goes on with
+the signal.
 """
 
 from __future__ import annotations
@@ -72,7 +76,7 @@ class SignalKind(StrEnum):
 
     @property
     def is_our_own(self) -> bool:
-        """Whether the app or an operator says it, and no event of Azure's."""
+        """Whether it comes from the app or an operator, and not from an event of Azure."""
         match self:
             case SignalKind.FOLLOW_UP | SignalKind.SWEEP_FOUND | SignalKind.OPERATOR_ASKED:
                 return True
@@ -85,7 +89,7 @@ class SignalKind(StrEnum):
 
     @property
     def says_down_and_covered(self) -> bool:
-        """Whether it says that a VM is down which is likely covered: worth a recovery though nobody can look."""
+        """Whether it reports a VM down that is likely covered: a recovery is opened even if the VM cannot be read."""
         match self:
             case SignalKind.EVICTED | SignalKind.SWEEP_FOUND:
                 return True
@@ -98,7 +102,7 @@ class SignalKind(StrEnum):
 
     @property
     def may_end_a_wait(self) -> bool:
-        """Whether it says anything that would end a recovery whose VM is queued in its pool."""
+        """Whether it can end a recovery whose VM is queued in its pool, so that the VM must be read."""
         match self:
             case SignalKind.FOLLOW_UP | SignalKind.EVICTED | SignalKind.UNAVAILABLE:
                 return False
@@ -111,7 +115,7 @@ class SignalKind(StrEnum):
 
 
 class Source(StrEnum):
-    """Where a signal comes from."""
+    """Which kind of message a signal was read from."""
 
     HEALTH_ANNOTATION = "health_annotation"
     AVAILABILITY_STATUS = "availability_status"
@@ -124,12 +128,13 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """A hint that a VM may need us.
+    """A hint that a VM may need the app.
 
     ``occurred_at`` is in UTC, and ``None`` where the event does not say: CloudEvents need not carry a time, and an
-    eviction is one without it too. ``detail`` is Azure's own word (annotation, operation, state, event type; empty for
-    our own messages). ``has_caller``: an ARM operation that somebody sent. ``sequence``: of a follow-up only.
-    ``unseen_since``: the message was requeued then because neither ARM nor Resource Graph showed the VM.
+    eviction without one is still an eviction. ``detail`` is Azure's own word (annotation, operation, state, event type;
+    empty for the app's own messages). ``has_caller``: an ARM operation that names its caller. ``sequence``: of a
+    follow-up only. ``unseen_since``: the message was requeued then because neither ARM nor Resource Graph showed the
+    VM.
     """
 
     vm_id: VmId
@@ -145,7 +150,7 @@ class Signal:
 _EVICTED, _NOTICED, _UNAVAILABLE = SignalKind.EVICTED, SignalKind.EVICTION_NOTICED, SignalKind.UNAVAILABLE
 _STOPPED, _STARTED = SignalKind.STOPPED_BY_OWNER, SignalKind.STARTED
 
-# Where Azure has begun to append suffixes ("…TrackingId"), the prefix counts: facts/events.md §2.3.
+# Where Azure has begun to append suffixes ("…TrackingId"), the prefix counts: docs/azure-facts.md events-8.
 _ANNOTATIONS: Final = (
     (re.compile("virtualmachinepreempted.*", re.IGNORECASE | re.DOTALL), _EVICTED),
     (re.compile("virtualmachinestopinitiatedbycontrolplane.*", re.IGNORECASE | re.DOTALL), _STOPPED),
@@ -158,7 +163,7 @@ _OPERATIONS: Final = {
     "microsoft.compute/virtualmachines/start/action": _STARTED,
     "microsoft.compute/virtualmachines/deallocate/action": _STOPPED,
     "microsoft.compute/virtualmachines/poweroff/action": _STOPPED,
-    # Accepted, not evicted: the eviction may come up to 30 minutes later (facts/events.md §1.2).
+    # Accepted, not evicted: the eviction may come up to 30 minutes later (docs/azure-facts.md events-3).
     "microsoft.compute/virtualmachines/simulateeviction/action": _NOTICED,
 }
 _PREEMPT_STATUSES: Final = {"scheduled": _NOTICED, "started": _NOTICED, "completed": _EVICTED}
@@ -177,7 +182,7 @@ _OTHER_ARM_EVENT: Final = re.compile(
 
 
 def read_signal(event: Mapping[str, object]) -> Signal | None:
-    """Read an event; ``None`` where it is sound but not for us.
+    """Read an event; ``None`` where it is valid but not for the app.
 
     Raises:
         UnreadableEvent: see ``read_event``.
@@ -187,12 +192,12 @@ def read_signal(event: Mapping[str, object]) -> Signal | None:
 
 
 def read_event(event: Mapping[str, object]) -> Signal | NotOurs:
-    """Read an event of either schema, and say why where it is not for us.
+    """Read an event of either schema, and say why where it is not for the app.
 
     Raises:
-        UnreadableEvent: not an Event Grid event, or one of a type we act on that names no VM, or a time that is none.
+        UnreadableEvent: not an Event Grid event, or of a type that is read and without a VM or a valid time.
     """
-    # "specversion" marks a CloudEvent; each schema may carry the other's word as an unknown extra field.
+    # "specversion" marks a CloudEvent; either schema may carry a field of the other as an unknown extra.
     names = ("eventType", "type") if field(event, "specversion") is None else ("type", "eventType")
     type_name = next((text for text in (text_field(event, name) for name in names) if text), "")
     reader = _READERS.get(type_name.lower())
@@ -205,12 +210,12 @@ def read_event(event: Mapping[str, object]) -> Signal | NotOurs:
 
 
 def kind_of_annotation(name: str) -> SignalKind | None:
-    """Say what a Resource Health annotation means for us; ``None`` where Azure heals the VM by itself."""
+    """Say what a Resource Health annotation means; ``None`` where Azure heals the VM by itself."""
     return next((kind for pattern, kind in _ANNOTATIONS if pattern.fullmatch(name)), None)
 
 
 def _read_annotation(event: Mapping[str, object]) -> Signal | NotOurs:
-    """Read why Resource Health says a VM's availability changed (facts/events.md §2.2).
+    """Read why Resource Health says a VM's availability changed (docs/azure-facts.md events-7).
 
     {"type": "Microsoft.ResourceNotifications.HealthResources.ResourceAnnotated", "time": "2026-03-01T10:00:02Z",
      "data": {"resourceInfo": {"properties": {"targetResourceId": "/subscriptions/…/virtualMachines/vm1",
@@ -224,7 +229,7 @@ def _read_annotation(event: Mapping[str, object]) -> Signal | NotOurs:
 
 
 def _read_availability(event: Mapping[str, object]) -> Signal | NotOurs:
-    """Read that a VM became available or unavailable; the event has no word on why (facts/events.md §2.4).
+    """Read that a VM became available or unavailable; the event has no word on why (docs/azure-facts.md events-11).
 
     {"type": "Microsoft.ResourceNotifications.HealthResources.AvailabilityStatusChanged", "time": "…",
      "data": {"resourceInfo": {"properties": {"targetResourceId": "…", "occurredTime": "…",
@@ -244,14 +249,14 @@ def _health_signal(event: Mapping[str, object], kind: SignalKind, source: Source
     )
     if isinstance(vm, NotOurs):
         return vm
-    # Resource Health's own interface spells it with one r, and events so spelled were reported.
+    # Resource Health's API spells it with one r, and events with that spelling were reported.
     spellings = (text_field(info, "properties", name) for name in ("occurredTime", "occuredTime"))
     occurred_at = next(filter(None, map(moment, spellings)), None) or envelope_time(event)
     return Signal(vm, kind, occurred_at, source, cut(detail))
 
 
 def _read_action(event: Mapping[str, object]) -> Signal | NotOurs:
-    """Read that an operation sent to ARM ended well (facts/events.md §1.1).
+    """Read that an operation sent to ARM ended well (docs/azure-facts.md events-1).
 
     {"eventType": "Microsoft.Resources.ResourceActionSuccess", "eventTime": "…", "subject": "/subscriptions/…",
      "data": {"resourceUri": "/subscriptions/…/virtualMachines/vm1", "claims": {"appid": "…"},
@@ -261,7 +266,7 @@ def _read_action(event: Mapping[str, object]) -> Signal | NotOurs:
     if isinstance(vm, NotOurs):
         return vm
     operation = needed_text(event, "data", "operationName")
-    # The whole name that a stand-alone VM's eviction gets is not known: facts/events.md §1.3b.
+    # The whole name that a stand-alone VM's eviction gets is not known: docs/azure-facts.md events-5.
     kind = _EVICTED if "evictspotvm" in operation.lower() else _OPERATIONS.get(operation.lower())
     if kind is None:
         return NotOurs(f"Operation {quote(operation)} neither stops, starts nor evicts a VM.")
@@ -276,7 +281,7 @@ def _has_caller(data: object) -> bool:
 
 
 def _read_scheduled_event(event: Mapping[str, object]) -> Signal | NotOurs:
-    """Read a notice of maintenance; ``Preempt`` is an eviction to come (facts/events.md §3.2, never seen live).
+    """Read a notice of maintenance; ``Preempt`` is an eviction to come (docs/azure-facts.md events-12).
 
     {"eventType": "Microsoft.ResourceNotifications.MaintenanceResources.ScheduledEventEmitted", "eventTime": "…",
      "data": {"resourceInfo": {"id": "…/virtualMachines/vm1/providers/microsoft.maintenance/scheduledevents/…",
@@ -300,7 +305,7 @@ def _read_scheduled_event(event: Mapping[str, object]) -> Signal | NotOurs:
 
 
 def _read_follow_up(event: Mapping[str, object]) -> Signal | NotOurs:
-    """Read our own message: look at a recovery again.
+    """Read the app's own message: look at a recovery again.
 
     {"type": "SpotResponder.FollowUp", "time": "…", "subject": "…", "data": {"vmId": "…", "sequence": 3}}
     """
@@ -314,17 +319,17 @@ def _read_follow_up(event: Mapping[str, object]) -> Signal | NotOurs:
 
 
 def _read_sweep_found(event: Mapping[str, object]) -> Signal | NotOurs:
-    """Read our own message: the sweep found a VM that no event told us about. See ``_hint``."""
+    """Read the app's own message: the sweep found a VM that no event reported. See ``_hint``."""
     return _hint(event, SignalKind.SWEEP_FOUND, Source.SWEEP)
 
 
 def _read_operator_asked(event: Mapping[str, object]) -> Signal | NotOurs:
-    """Read an operator's message: look at this VM now, whatever you wait for. See ``_hint``."""
+    """Read an operator's message: look at this VM now, without waiting for its follow-up. See ``_hint``."""
     return _hint(event, SignalKind.OPERATOR_ASKED, Source.OPERATOR)
 
 
 def _hint(event: Mapping[str, object], kind: SignalKind, source: Source) -> Signal | NotOurs:
-    """Read a message that names a VM and says no more.
+    """Read a message that has nothing but a VM's id.
 
     {"type": "SpotResponder.SweepFound", "time": "…", "subject": "…", "data": {"vmId": "…"}}
     """

@@ -1,7 +1,7 @@
-"""What becomes of a message whose VM could not be looked at, or whose row could not be read or saved.
+"""What becomes of a message whose VM could not be read, or whose row could not be read or saved.
 
-It is requeued, ever later. Once that has lasted, the VM's recovery waits in its place, so that an operator sees what
-is in the way.
+The message is requeued, ever later (``decisions/requeue_backoff.py``). Once that has lasted, the VM's recovery waits in
+its place, so that an operator sees what is wrong. Called by ``responder.py``.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from spot_responder.settings import Settings
 
 HINT_HOLDS: Final = timedelta(days=1)
-"""A signal that we may not look into is kept for so long: what it tells may matter once we may."""
+"""How long a signal is kept that may not be looked into: it may matter once the app has the right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +47,10 @@ class Unanswered:
     jitter: Callable[[], float]
 
     async def refused(self, signal: Signal, event: Mapping[str, object], refusal: AzureRefusedError) -> None:
-        """Go on after Azure did not let us look.
+        """Go on after Azure did not let the app read the VM.
 
-        What the sweep raises anew is let go, and, where we may not look, what says no more than that the VM is down.
-        What tells of an eviction or of an owner's wish is kept for a day: nobody says it twice.
+        A find is dropped, since a sweep raises it again; so is, if the app lacks the right, a signal that the VM is
+        down. An eviction or an owner's stop is kept for a day: Azure sends it only once.
         """
         if refusal.failure.kind is FailureKind.DENIED:
             log_denied(signal, str(refusal), refusal.failure)
@@ -73,12 +73,12 @@ class Unanswered:
         await self._requeue(signal, event, refusal, self.settings.policy.slow_retry if _is_denied(refusal) else None)
 
     async def answered(self, event: Mapping[str, object]) -> None:
-        """Note that looks succeed again, where a message tells of it that was requeued for long."""
+        """Note that looks succeed again, if the answered message had been requeued for long."""
         if self.clock() - self._since(event) >= LASTS:
             await HealthNotes(self.ports.store).success(Activity.LOOK)
 
     async def store_failed(self, signal: Signal, event: Mapping[str, object], problem: StoreFailedError) -> None:
-        """Go on after our own tables failed."""
+        """Go on after the app's tables failed."""
         since = self._since(event)
         if self.clock() - since >= LASTS:
             log_lasting(Activity.LOOK, since, str(problem), signal.vm_id)
@@ -104,15 +104,15 @@ class Unanswered:
             log_unreadable(str(too_large))
             raise
         if isinstance(problem, AzureRefusedError) and (lasts_at := since + LASTS) > self.clock():
-            # Whatever the pause, it is known by then that it lasts.
+            # However long the delay: at ``lasts_at`` the message is back, and the recovery can take its place.
             delay = max(min(delay, lasts_at - self.clock()), problem.failure.retry_after or timedelta())
         log_requeued(signal, f"{problem}; looking again in {delay.total_seconds():.0f} s")
         await self.ports.queue.put(again, delay)
 
     async def _row(self, signal: Signal) -> Stored[Recovery | None]:
-        """Load the VM's row, with an owner's stop written into it, unlooked at: no start is to come before it.
+        """Load the VM's row, with an owner's stop written into it already: no start may overtake it.
 
-        Where there is no row, one is made for the stop. The first look that shows a VM which is not covered forgets it.
+        Without a row, a note is made of the stop. The first look that shows a VM which is not covered deletes it.
         """
         stored = await self.ports.store.load(signal.vm_id)
         if signal.kind is not SignalKind.STOPPED_BY_OWNER:
@@ -139,7 +139,7 @@ class Unanswered:
             return True
         known = row if row and row.is_open else None
         since = min(since, known.obstacle_since or since) if known else since
-        # What Azure says itself about how long it takes is known at once.
+        # If Azure says how long it will refuse, that counts as lasting at once.
         known_until = now + (refusal.failure.retry_after or timedelta())
         if self.settings.dry_run or known_until - since < LASTS or not self._may_wait(signal, row):
             return False
@@ -156,7 +156,7 @@ class Unanswered:
         """Whether a signal need not be kept: a sweep finds its VM again, or its open recovery looks again."""
         if signal.kind is not SignalKind.SWEEP_FOUND:
             return _is_denied(refusal) and self._is_over(signal)
-        # Each sweep tells of it anew: one that cannot be kept in a recovery must not be kept as ever more messages.
+        # Each sweep puts a new find: a find that no recovery can hold must not pile up as messages.
         if refusal.failure.code == OWN_PACE or self.settings.dry_run or self.clock() - since >= LASTS:
             return True
         return (row is not None and row.is_open) or not self._may_wait(signal, row)
@@ -171,24 +171,24 @@ class Unanswered:
         return signal.kind.says_down_and_covered and verdict is not Verdict.STOPPED_BY_OWNER
 
     def _since(self, event: Mapping[str, object]) -> datetime:
-        """Give since when a message could not be answered; what nobody of us can have noted counts as now."""
+        """Give since when a message could not be answered; a time that the app cannot have noted counts as now."""
         now, noted = self.clock(), requeues(event).since
         return noted if noted is not None and now - LONGEST_DELAY <= noted <= now else now
 
     def _delay(self, since: datetime, now: datetime, refusal: AzureRefusedError) -> timedelta:
-        """Come ever later: each time a tenth of how long it has lasted."""
+        """Give the time to the next look: each time a tenth of how long it has lasted."""
         if _is_denied(refusal):
             return self.settings.policy.slow_retry
         growing = min(max(REQUEUE, (now - since) / 10), REQUEUE_MAX) * (1 + self.jitter())
         return max(growing, refusal.failure.retry_after or timedelta())
 
     def _is_over(self, signal: Signal) -> bool:
-        """Whether a signal need not be kept: an open recovery has its row, whose follow-up the sweep replaces."""
+        """Whether a signal need not be kept: it says only that the VM is down, or it is over a day old."""
         if signal.kind is SignalKind.UNAVAILABLE:
             return True
         return signal.occurred_at is not None and self.clock() - signal.occurred_at > HINT_HOLDS
 
 
 def _is_denied(refusal: AzureRefusedError) -> bool:
-    """Whether somebody must give us a right. Without a token nobody was asked: it may be there again in a minute."""
+    """Whether the app lacks a right. A missing token says nothing about rights, and may be there in a minute."""
     return refusal.failure.kind is FailureKind.DENIED and not refusal.failure.lacks_token

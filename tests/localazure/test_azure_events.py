@@ -156,6 +156,6 @@ def test_no_documented_field_is_missing_and_none_is_invented(
     """Field by field, an event is what Microsoft's sample of it shows; claims differ from caller to caller."""
     documented = _paths(json.loads((SAMPLES / f"{sample}.json").read_text(encoding="utf-8")))
     ours = _paths(_written(happening, schema))
-    # The 2024 sample of an annotation has the impact type, the one of the schema page has not (facts/events.md §2.2).
+    # The 2024 sample has the impact type, the one of the schema page has not (docs/azure-facts.md events-7).
     optional = {"/data/resourceInfo/properties/impactType"}
     assert {path for path in documented ^ ours if not path.startswith("/data/claims/")} <= optional
