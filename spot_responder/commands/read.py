@@ -1,6 +1,6 @@
 """``read-event`` and ``read-error``: how the app reads an event or an error. They ask nothing of Azure.
 
-``intake/signals.py`` and ``intake/azure_errors.py`` read the payload.
+``intake/events.py`` and ``intake/azure_errors.py`` read the payload.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.commands.results import MISUSED, CommandResult, StopError
 from spot_responder.intake.azure_errors import classify
-from spot_responder.intake.signals import NotOurs, UnreadableEvent, parse_body, read_event
+from spot_responder.intake.events import read_event
+from spot_responder.intake.payloads import NotOurs, UnreadableEvent, parse_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, assert_never
 
 from spot_responder.decisions.policy import START_PATIENCE
-from spot_responder.intake.signals import Signal, SignalKind, Source, kind_of_annotation
+from spot_responder.intake.events import kind_of_annotation
+from spot_responder.intake.signals import Signal, SignalKind, Source
 
 if TYPE_CHECKING:
     from spot_responder.intake.vms import Annotation

@@ -18,7 +18,8 @@ from spot_responder.decisions.requeue_backoff import REQUEUE, REQUEUE_MAX, reque
 from spot_responder.decisions.situations import Situation, Wait
 from spot_responder.intake.azure_errors import OWN_PACE, FailureKind
 from spot_responder.intake.own_messages import requeued, requeues
-from spot_responder.intake.signals import Signal, SignalKind, UnreadableEvent
+from spot_responder.intake.payloads import UnreadableEvent
+from spot_responder.intake.signals import Signal, SignalKind
 from spot_responder.responder.gather import Gathered
 from spot_responder.responder.health_notes import HealthNotes
 from spot_responder.responder.log import log_denied, log_lasting, log_let_go, log_requeued, log_unreadable

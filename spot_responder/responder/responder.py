@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.decisions.decide import decide
 from spot_responder.decisions.situations import Ignore, Requeue
+from spot_responder.intake.events import read_event
 from spot_responder.intake.own_messages import (
     requeued_as_unseen,
     unseen_since,
 )
-from spot_responder.intake.signals import NotOurs, Signal, UnreadableEvent, parse_body, read_event
+from spot_responder.intake.payloads import NotOurs, UnreadableEvent, parse_body
 from spot_responder.responder.act import Actor
 from spot_responder.responder.gather import gather_rows, look
 from spot_responder.responder.log import (
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
     from spot_responder.decisions.pools import Pool
     from spot_responder.decisions.situations import Decision
+    from spot_responder.intake.signals import Signal
     from spot_responder.responder.gather import Gathered
     from spot_responder.responder.pool_gates import Gates
     from spot_responder.settings import Settings

@@ -11,7 +11,8 @@ import pytest
 
 from localazure.event_grid.azure_events import PRIVATE_VALUES, DeliverySchema, azure_event
 from localazure.world.happenings import ActionSucceeded, Annotated, AvailabilityChanged, Happening
-from spot_responder.intake.signals import Signal, SignalKind, read_event
+from spot_responder.intake.events import read_event
+from spot_responder.intake.signals import Signal, SignalKind
 
 SUBSCRIPTION = "/subscriptions/11111111-2222-4333-8444-555555555555"
 VM = f"{SUBSCRIPTION}/resourceGroups/rg-batch/providers/Microsoft.Compute/virtualMachines/spot-1"

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, assert_never
 
+from spot_responder.intake.events import read_event
 from spot_responder.intake.own_messages import LARGEST
-from spot_responder.intake.signals import NotOurs, UnreadableEvent, parse_body, read_event
+from spot_responder.intake.payloads import NotOurs, UnreadableEvent, parse_body
 from spot_responder.text import one_line
 
 if TYPE_CHECKING:
