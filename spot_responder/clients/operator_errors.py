@@ -52,7 +52,7 @@ def could_not_look(error: AzureError, settings: Settings) -> CouldNotLookError:
 
 def dead_letters_not_set() -> CouldNotLookError:
     """Say that nobody told where dead letters are, and how to."""
-    mend = f"export {_DEAD_LETTERS} as the app has it (docs/operations.md §9); where it has none: azd provision"
+    mend = f"export {_DEAD_LETTERS} as the app has it (docs/operations.md §4); where it has none: azd provision"
     return CouldNotLookError(f"{_DEAD_LETTERS} is not set", mend, is_wrong=False)
 
 
