@@ -32,15 +32,6 @@ def test_each_choice_of_the_laptop_says_how_to_verify_it() -> None:
     assert [way for way in ways if not re.search(r"\b[EQGCRL]\d+\b|`az ", way)] == []
 
 
-def test_each_setting_of_the_page_is_one_of_the_app() -> None:
-    """A variable that the app does not read would be set in vain."""
-    read = set(re.findall(r"``(\w+)``", (REPOSITORY / "spot_responder" / "settings.py").read_text(encoding="utf-8")))
-    rows = re.findall(r"^\| ((?:`[A-Z]\w+`(?:, )?)+) \|", _section("Settings"), re.MULTILINE)
-    named = {name for row in rows for name in re.findall(r"\w+", row)}
-    assert len(named) > 15
-    assert named - {"SWEEP_SCHEDULE"} <= read
-
-
 def test_each_action_of_the_role_says_why() -> None:
     """Whoever is to grant it reads what for; and nothing is asked for that the role has not."""
     role = json.loads((REPOSITORY / "infra" / "responder-role.json").read_text(encoding="utf-8"))
