@@ -1,4 +1,4 @@
-"""A file or a section that a page, a comment or an advice names is there."""
+"""A file or a section that a page, a comment or an advice names is there; and so are the fields of the log."""
 
 from __future__ import annotations
 
@@ -47,3 +47,12 @@ def test_a_section_that_a_page_names_of_itself_is_there(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     own = set(re.findall(r"(?<!\.md` )(?<!\.md )§(\d+)", text))
     assert own <= set(re.findall(r"^## (\d+)\. ", text, re.MULTILINE))
+
+
+def test_each_field_of_the_log_has_its_row() -> None:
+    """Whoever reads a line finds what it says."""
+    written = (REPOSITORY / "spot_responder" / "responder" / "log.py").read_text(encoding="utf-8")
+    table = (REPOSITORY / "docs" / "events.md").read_text(encoding="utf-8").partition("| field | what |")[2]
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", table.partition("\n\n")[0], re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"\w+", row)}
+    assert set(re.findall(r'"(\w+)":', written)) == named
