@@ -1,4 +1,4 @@
-"""The fourth promise: every recovery ends in one outcome, which is true, and every wait has a reason."""
+"""The fourth promise: every recovery ends in one true outcome, and every wait has a reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``explain VM``: why it is as it is, and what comes next."""
+"""``explain VM``: why a VM is as it is, and what comes next. ``operators/views/explanation.py`` finds it out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds the VM that a command is about: by its name or its id, among the rows and what Resource Graph shows."""
+"""Finds the VM that a command is about, by its name or its id. Called by the commands that take a VM."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def find_vm(reference: str | VmId, ports: OperatorPorts) -> VmId:
     try:
         found = known | set(await ports.finder.named(reference))
     except AzureRefusedError as refused:
-        # A row of that name may be another VM's: who acts on a guess may act on the wrong one.
+        # A row of that name may be another VM's: to guess could mean to act on the wrong VM.
         ids = f": we have a row of {', '.join(sorted(map(str, known)))}" if known else ""
         message = f"a VM is not found by its name now; name it by its id{ids}. {refused}"
         raise StopError(message) from refused
@@ -40,9 +40,9 @@ async def find_vm(reference: str | VmId, ports: OperatorPorts) -> VmId:
 
 
 async def find_vm_that_is(reference: str | VmId, ports: OperatorPorts) -> VmId:
-    """Find the VM that something is to be done about, spelled as we or Azure spell it: an id may be mistyped.
+    """Find the VM that a command changes, in the spelling of its row or of Azure: an id may be mistyped.
 
-    Where Azure does not let the login look, the id is believed.
+    If Azure does not let the login look, the id is taken as it is.
 
     Raises:
         StopError: if there is none, or several of this name.

@@ -1,4 +1,4 @@
-"""``hold``, ``release`` and ``retry``: what an operator does about one VM."""
+"""``hold``, ``release`` and ``retry``: what an operator does about one VM. ``operators/act.py`` does it."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ async def _retry(arguments: Namespace, operator: Operator) -> CommandResult:
 
 
 async def _why_in_vain(vm_id: VmId, operator: Operator) -> str:
-    """Say why nothing would come of it, by the app's own rules, as far as the login may see."""
+    """Say why a retry would have no effect, by the app's own rules, as far as the login may see."""
     try:
         return await foresee_retry(vm_id, operator.ports.app, operator.settings, operator.clock())
     except AzureRefusedError:

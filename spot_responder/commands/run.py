@@ -1,4 +1,4 @@
-"""Who runs a command: with which settings, by which ports, at what time; and how a VM is found by its name."""
+"""Runs a command: reads the settings, opens the ports, gives it the time. Called by ``cli.py``."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 class Operator:
     """What a command works with.
 
-    ``progress`` writes over one line of a terminal, and nothing elsewhere; ``tell`` writes a line to standard error.
-    ``command`` writes the commands that are advised.
+    ``progress`` overwrites one line of a terminal, and writes nothing elsewhere; ``tell`` writes a line to standard
+    error. ``command`` writes the commands that are advised.
     """
 
     ports: OperatorPorts
@@ -65,11 +65,11 @@ def run_as_operator(arguments: Namespace, environment: MutableMapping[str, str])
 
 
 async def _run(arguments: Namespace, settings: Settings) -> CommandResult:
-    # Azure's SDKs take their time to import: help and mistakes must not wait for them. And the laptop's certificate
-    # has to be in the environment by then.
+    # Azure's SDKs take long to import: help and mistakes must not wait for them. And the laptop's certificate has to be
+    # in the environment by then.
     from spot_responder.clients.operator_connections import operator_ports  # noqa: PLC0415 - see above
 
-    # The SDKs tell at length, on standard error, what becomes of the error that is raised as well.
+    # The SDKs log errors at length on standard error, and raise them as well.
     logging.getLogger("azure").setLevel(logging.CRITICAL)
     run: Run = arguments.run
     try:

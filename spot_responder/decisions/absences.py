@@ -1,9 +1,10 @@
-"""What to do about a VM that ARM says does not exist: one such answer ends nothing, and nothing is forgotten. Pure.
+"""What to do about a VM that ARM answers "not found" for. Pure; called by ``decide.py``.
 
-Azure does answer so for a while about VMs that exist, so that "gone" needs as much proof as "evicted": the same answer
-again after ``GONE_AFTER``, and Resource Graph must not contradict it, or else a day (``GONE_THOUGH_SHOWN``).
-An open recovery waits for that. Where none is open, what nobody tells a second time (an eviction, an owner's stop) is
-kept as a message; whatever else is told, the sweep finds again.
+One such answer is no proof: ARM gives it for a while about VMs that exist. A VM counts as gone when the answer is the
+same after ``GONE_AFTER`` and Resource Graph does not show the VM either, or else after a day (``GONE_THOUGH_SHOWN``).
+
+An open recovery waits for that. Where none is open, a message about an eviction or an owner's stop is requeued, since
+Azure sends it only once; any other is dropped, since the sweep would find the VM again.
 """
 
 from __future__ import annotations
@@ -42,13 +43,13 @@ def decide_about_an_absent_vm(situation: Situation, policy: Policy, now: datetim
     if situation.kind is SignalKind.EVICTED:
         return Requeue(until, reason, absence.since)
     if situation.kind is SignalKind.STOPPED_BY_OWNER and not situation.shown:
-        # It must be there before the start that it forbids.
+        # The owner's stop must be in the row before a start is decided on.
         return Requeue(min(until, now + INTENT_GRACE / 2), reason, absence.since)
     return Ignore(reason)
 
 
 def _is_due(situation: Situation, policy: Policy) -> bool:
-    """Whether a VM of ours that Resource Graph shows would be started, by what is known of it."""
+    """Whether a VM that only Resource Graph shows would be started, by what is known of it."""
     verdict, kind = situation.evidence.verdict, situation.kind
     if verdict is Verdict.UNKNOWN:
         return kind is SignalKind.SWEEP_FOUND and policy.restart_when is RestartWhen.UNLESS_STOPPED
@@ -66,7 +67,10 @@ def _is_proven(absence: Absence, now: datetime) -> bool:
 
 
 def _next_look(absence: Absence, policy: Policy, now: datetime) -> datetime:
-    """Look soon at first, for the VM may be there all the same and due; then ever later, and when it would count."""
+    """Give when to look again: soon at first, then ever later, and when the VM would count as gone.
+
+    The VM may exist all the same, and be due for a start.
+    """
     since, takes = absence.since, GONE_THOUGH_SHOWN
     if absence.unseen_since is not None:
         since, takes = absence.unseen_since, GONE_AFTER

@@ -1,4 +1,7 @@
-"""Start requests: what is known of each, and what came of it. Part of a recovery. Pure."""
+"""Start requests: what is known of each, and what came of it. Pure.
+
+A recovery has its latest one; ``recoveries.py`` changes it, and ``responder/act.py`` sends it.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ class Attempt:
     """One start request and what came of it.
 
     ``operation_url`` is the address of Azure's long-running operation: signed, over 4 KB, to be kept whole and never
-    logged (facts/arm.md §1).
+    logged (docs/azure-facts.md arm-6).
     """
 
     number: int

@@ -1,4 +1,4 @@
-"""Why a recovery was closed. ``decide`` chooses it; history, events and commands tell it. Pure."""
+"""Why a recovery was closed. Pure; ``decide.py`` chooses it, and history, events and commands show it."""
 
 from __future__ import annotations
 

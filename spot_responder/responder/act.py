@@ -1,8 +1,12 @@
 """Act: carry out a decision about one VM.
 
-The order is what makes a crash at any line harmless: put the follow-up on the queue, save the row that waits for it
-(with the ETag of what was decided on), ask Azure, put the next follow-up, save the answer. A follow-up whose row was
-never saved is one look too many; a row whose follow-up was never put would wait for the sweep.
+The order of the steps makes a crash at any line harmless: put the follow-up on the queue, save the row that waits for
+it (with the ETag of the row that was decided on), send the request to Azure, put the next follow-up, save the answer. A
+follow-up whose row was never saved costs one look too many; a row whose follow-up was never put would wait for the
+sweep.
+
+Called by ``responder.py``, and by ``refused_looks.py`` for a VM that cannot be read; ``publish.py`` goes on with closed
+recoveries and notices.
 """
 
 from __future__ import annotations
@@ -46,7 +50,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Carries out decisions; what they make of a pool's gate is saved already.
+    """Carries out decisions; the pool's gate is saved already.
 
     ``clock`` gives the time in UTC, ``new_id`` a fresh id.
     """
@@ -66,7 +70,7 @@ class Actor:
         """
         before = gathered.situation.recovery
         if not isinstance(decision, Ignore | Requeue) and before and not before.is_open and not before.recorded:
-            # Its row is about to be taken by the next recovery of this VM.
+            # The next recovery of this VM is about to take this row.
             await self.publisher.record(before)
         match decision:
             case Ignore() | Requeue():
@@ -84,7 +88,7 @@ class Actor:
                 assert_never(decision)
 
     def _opened(self, situation: Situation, now: datetime) -> Recovery:
-        """Give the open recovery, with all the evidence in it; open one where none is."""
+        """Give the open recovery, with all the evidence in it; open one if there is none."""
         recovery = situation.recovery
         if recovery is None:
             recovery = Recovery(situation.vm_id, self.new_id(), now, situation.kind)
@@ -100,7 +104,7 @@ class Actor:
         return replace(noted, evidence=Evidence().with_signal(signal))
 
     async def remember(self, gathered: Gathered, decision: Decision, now: datetime) -> None:
-        """Keep what was told of an owner's wish, whatever else is done or not. Writes only what is new."""
+        """Keep the evidence about an owner's wish, whatever else is done. Writes only what is new."""
         situation = gathered.situation
         is_covered = not isinstance(decision, Ignore) or decision.remember
         row_now = situation.recovery
@@ -108,7 +112,7 @@ class Actor:
             await self.ports.store.forget(Stored(row_now, gathered.etag))
             return
         if situation.recovery is not None:
-            # A VM of this name that is made anew knows nothing of the old one's owner.
+            # A new VM of this name must not inherit the wish of the old one's owner.
             evidence = Evidence() if is_gone(situation, now) else situation.evidence
             row = replace(situation.recovery, evidence=evidence)
         elif not is_covered:
@@ -147,7 +151,7 @@ class Actor:
             await self._save(waiting, gathered, decision, now)
 
     async def _open(self, waiting: Recovery, gathered: Gathered, decision: Wait, now: datetime) -> None:
-        """Save a new recovery before anything is told of it: until then, another worker may open it by another id."""
+        """Save a new recovery before its notices are published: until then, another worker may open one as well."""
         await self._follow_up(waiting, decision.until, now)
         with _followed_up():
             etag = await self._save(waiting, gathered, decision, now)
@@ -158,10 +162,10 @@ class Actor:
                 await self.ports.store.save(notified, etag)
 
     async def _with_notices(self, waiting: Recovery, decision: Wait, now: datetime) -> Recovery:
-        """Publish what is to be told of an open recovery; give it with that noted.
+        """Publish the notices that are due for an open recovery; give it with that noted.
 
-        Between follow-up and save: nothing that is asked of Azure waits for it, and where we die before the save it
-        is told once more, with the same id.
+        Between follow-up and save: no request to Azure waits for it, and after a crash before the save a notice is
+        published once more, with the same id.
         """
         notified, is_taken = await self.publisher.notices(waiting, decision, now)
         again_at = now + TELL_AGAIN
@@ -173,7 +177,7 @@ class Actor:
         return sooner
 
     async def _save(self, recovery: Recovery, gathered: Gathered, decision: Decision, now: datetime) -> str | None:
-        """Save the row, if that is needed, and log the decision that now holds; give the row's ETag."""
+        """Save the row if it changed, and log the decision that now holds; give the row's ETag."""
         etag = gathered.etag
         if recovery != gathered.situation.recovery:
             etag = await self.ports.store.save(recovery, gathered.etag)
@@ -240,9 +244,9 @@ class Actor:
         decision: Wait,
         now: datetime,
     ) -> None:
-        """Save Azure's answer, also where somebody added evidence to the row while we were asking.
+        """Save Azure's answer, also if another worker added evidence to the row during the request.
 
-        Where that does not succeed, the follow-up that was put before the request finds out what came of it.
+        If that fails, the follow-up that was put before the request finds out about the answer.
         """
         latest: Stored[Recovery | None] | None = Stored(asking, etag)
 
@@ -264,7 +268,7 @@ class Actor:
             await self.ports.store.save(waiting, etag)
 
     async def _pool_after(self, failure: Failure, vm: Vm, asking: Recovery, now: datetime, jitter: float) -> Wait:
-        """Decide how to go on after a refusal, and save what it says about the pool."""
+        """Decide how to go on after a refusal, and save what it means for the pool."""
 
         def refuse(pool: Pool) -> tuple[Wait, Pool | None]:
             wait = decide_after_failure(failure, vm, asking, pool, self.policy, now, jitter)
@@ -275,7 +279,7 @@ class Actor:
 
 @contextmanager
 def _followed_up() -> Iterator[None]:
-    """Note on what fails in here that the follow-up is on the queue: one message more for each try would be many."""
+    """Mark an error as one after which the follow-up is on the queue: each retry must not add another message."""
     try:
         yield
     except StoreFailedError as problem:
@@ -287,7 +291,7 @@ def _waiting(recovery: Recovery, wait: Wait) -> Recovery:
 
 
 def _is_kept(situation: Situation, decision: Decision) -> bool:
-    """Whether a stop goes into a row of its own: of a VM that is shown, or may be there though nobody shows it."""
+    """Whether a stop gets a row of its own: of a VM that ARM or Resource Graph shows, or that may still exist."""
     return situation.vm is not None or situation.shown is not None or isinstance(decision, Requeue)
 
 

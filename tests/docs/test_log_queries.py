@@ -17,7 +17,8 @@ from spot_responder.decisions.event_path import EventPath, EventPathState, event
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.situations import Close, Ignore, Start
 from spot_responder.intake.azure_errors import FailureKind
-from spot_responder.intake.signals import SignalKind, UnreadableEvent
+from spot_responder.intake.payloads import UnreadableEvent
+from spot_responder.intake.signals import SignalKind
 from spot_responder.intake.vms import VmId
 from spot_responder.operators.act import hold, retry
 from spot_responder.operators.views.dead_letters import QueueCounts

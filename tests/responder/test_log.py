@@ -20,7 +20,9 @@ from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.pools import Pool, pool_of
 from spot_responder.decisions.situations import Close, Ignore, Start, Wait
 from spot_responder.intake.azure_errors import FailureKind, classify
-from spot_responder.intake.signals import Signal, SignalKind, parse_body, read_event
+from spot_responder.intake.events import read_event
+from spot_responder.intake.payloads import parse_body
+from spot_responder.intake.signals import Signal, SignalKind
 from spot_responder.intake.vms import PowerState
 from spot_responder.responder.log import (
     LOG,

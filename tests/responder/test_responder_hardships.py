@@ -20,7 +20,7 @@ from spot_responder.decisions.attempts import AttemptState
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import Policy, RestartWhen
 from spot_responder.intake.own_messages import follow_up_event
-from spot_responder.intake.signals import UnreadableEvent
+from spot_responder.intake.payloads import UnreadableEvent
 from spot_responder.responder.ports import ChangedMeanwhileError
 from tests.harness.makers import TEN, at
 from tests.harness.stories import (

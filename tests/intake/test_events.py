@@ -12,19 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spot_responder.intake.signals import (
-    NotOurs,
-    Signal,
-    SignalKind,
-    Source,
-    UnreadableEvent,
-    follow_up_event,
-    kind_of_annotation,
-    parse_body,
-    read_event,
-    read_signal,
-    sweep_found_event,
-)
+from spot_responder.intake.events import kind_of_annotation, read_event
+from spot_responder.intake.own_messages import follow_up_event, sweep_found_event
+from spot_responder.intake.payloads import NotOurs, UnreadableEvent, parse_body
+from spot_responder.intake.signals import Signal, SignalKind, Source
 from spot_responder.intake.vms import VmId
 
 EVENTS = Path(__file__).parents[1] / "payloads" / "events"
@@ -161,7 +152,6 @@ def test_every_fixture_has_an_expectation() -> None:
 def test_an_event_that_matters_becomes_a_signal(name: str, expected: Signal) -> None:
     """Each event that may concern a VM is read, field by field."""
     assert read_event(load(name)) == expected
-    assert read_signal(load(name)) == expected
 
 
 @pytest.mark.parametrize(("name", "word"), REASONS.items())
@@ -170,7 +160,6 @@ def test_an_event_that_asks_nothing_of_us_is_put_aside_with_a_reason(name: str, 
     read = read_event(load(name))
     assert isinstance(read, NotOurs)
     assert word in read.reason
-    assert read_signal(load(name)) is None
 
 
 @pytest.mark.parametrize(("name", "word"), REFUSALS.items())
@@ -231,8 +220,8 @@ def test_a_preempt_notice_is_read_by_its_status(status: str, kind: SignalKind | 
     """A notice is no eviction until it is completed, and a canceled one is nothing."""
     event = load("scheduled_preempt_eventgrid")
     properties(event)["EventStatus"] = status
-    read = read_signal(event)
-    assert (read.kind if read else None) is kind
+    read = read_event(event)
+    assert (read.kind if isinstance(read, Signal) else None) is kind
 
 
 def test_a_preempt_notice_that_does_not_say_for_what_is_for_the_vm_that_it_names() -> None:
@@ -256,8 +245,8 @@ def test_an_operation_is_read_by_its_name(operation: str, kind: SignalKind | Non
     """Stop, start and eviction are told apart by ARM's own names, and made-up names are nothing."""
     event = load("action_deallocate_eventgrid")
     event["data"]["operationName"] = operation
-    read = read_signal(event)
-    assert (read.kind if read else None) is kind
+    read = read_event(event)
+    assert (read.kind if isinstance(read, Signal) else None) is kind
 
 
 @pytest.mark.parametrize(
