@@ -54,7 +54,7 @@ def could_not_look(error: AzureError, settings: Settings) -> CouldNotLookError:
 
 
 def dead_letters_not_set() -> CouldNotLookError:
-    """Say that nobody told where dead letters are, and how to."""
+    """Say that no setting names the place of dead letters, and how to set it."""
     mend = f"export {_DEAD_LETTERS} as the app has it (docs/operations.md §4); where it has none: azd provision"
     return CouldNotLookError(f"{_DEAD_LETTERS} is not set", mend, is_wrong=False)
 
