@@ -145,7 +145,6 @@ async def _suffer(story: _Story) -> None:
     await story.show("status", "status")
     await story.look_at_the_page()
     await story.show("explain", "explain", "render-1")
-    await story.show("explain-json", "explain", "db-1", "--json")
     await story.show("explain-not-covered", "explain", "typo-1")
     await story.show("plan", "plan")
 

@@ -55,7 +55,7 @@ def could_not_look(error: AzureError, settings: Settings) -> CouldNotLookError:
 
 def dead_letters_not_set() -> CouldNotLookError:
     """Say that no setting names the place of dead letters, and how to set it."""
-    mend = f"export {_DEAD_LETTERS} as the app has it (docs/operations.md §9); where it has none: azd provision"
+    mend = f"export {_DEAD_LETTERS} as the app has it (docs/operations.md §4); where it has none: azd provision"
     return CouldNotLookError(f"{_DEAD_LETTERS} is not set", mend, is_wrong=False)
 
 
