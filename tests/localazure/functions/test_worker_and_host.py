@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from localazure.functions.worker import RpcException, TypedData
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 PATIENCE_S = 30.0
 APP = """
 import asyncio, json, logging, pathlib

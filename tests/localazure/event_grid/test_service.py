@@ -36,7 +36,7 @@ from localazure.world.world import World
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-TOPICS = read_topics(Path(__file__).resolve().parents[2] / "infra" / "event-filters.json")
+TOPICS = read_topics(Path(__file__).resolve().parents[3] / "infra" / "event-filters.json")
 GROUP = "/subscriptions/11111111-2222-4333-8444-555555555555/resourceGroups/rg"
 VM = f"{GROUP}/providers/Microsoft.Compute/virtualMachines/spot-1"
 OTHER_VM = VM.replace("spot-1", "spot-2")
