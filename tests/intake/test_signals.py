@@ -1,133 +1,22 @@
-"""What the responder makes of each message that may reach it."""
+"""What the responder makes of each event that may reach it."""
 
 from __future__ import annotations
 
-import copy
-import json
-from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from spot_responder.intake.signals import (
     NotOurs,
     Signal,
     SignalKind,
-    Source,
     UnreadableEvent,
-    follow_up_event,
     kind_of_annotation,
-    parse_body,
     read_event,
     read_signal,
-    sweep_found_event,
 )
-from spot_responder.intake.vms import VmId
-
-EVENTS = Path(__file__).parents[1] / "payloads" / "events"
-SHARED = Path(__file__).parents[3] / "shared" / "samples"
-VM = VmId(
-    "11111111-aaaa-4bbb-8ccc-222222222222",
-    "rg-batch",
-    "spot-01",
-)
-HAPPENED = datetime(2026, 3, 1, 10, 0, 0, 123456, UTC)
-TOLD = datetime(2026, 3, 1, 10, 0, 2, tzinfo=UTC)
-TOLD_GRID = datetime(2026, 3, 1, 10, 0, 2, 765432, UTC)
-COMPUTE = "Microsoft.Compute/virtualMachines"
-NOT_OURS = "not ours"
-REFUSED = "refused"
-
-SIGNALS = {
-    "annotated_preempted_cloudevent": Signal(
-        VM, SignalKind.EVICTED, HAPPENED, Source.HEALTH_ANNOTATION, "VirtualMachinePreempted"
-    ),
-    "annotated_preempted_eventgrid": Signal(
-        VM, SignalKind.EVICTED, HAPPENED, Source.HEALTH_ANNOTATION, "VirtualMachinePreempted"
-    ),
-    "annotated_preempted_occured": Signal(
-        VM, SignalKind.EVICTED, HAPPENED, Source.HEALTH_ANNOTATION, "VirtualMachinePreempted"
-    ),
-    "annotated_preempted_without_time": Signal(
-        VM, SignalKind.EVICTED, None, Source.HEALTH_ANNOTATION, "VirtualMachinePreempted"
-    ),
-    "annotated_deallocation_long_subject": Signal(
-        VM, SignalKind.STOPPED_BY_OWNER, HAPPENED, Source.HEALTH_ANNOTATION, "VirtualMachineDeallocationInitiated"
-    ),
-    "annotated_start_eventgrid": Signal(
-        VM, SignalKind.STARTED, HAPPENED, Source.HEALTH_ANNOTATION, "VirtualMachineStartInitiatedByControlPlane"
-    ),
-    "availability_unavailable_cloudevent": Signal(
-        VM,
-        SignalKind.UNAVAILABLE,
-        datetime(2026, 3, 1, 10, 0, 1, 500000, UTC),
-        Source.AVAILABILITY_STATUS,
-        "Unavailable",
-    ),
-    "availability_available_eventgrid": Signal(
-        VM, SignalKind.STARTED, HAPPENED, Source.AVAILABILITY_STATUS, "Available"
-    ),
-    "availability_preview_name": Signal(
-        VM, SignalKind.UNAVAILABLE, HAPPENED, Source.AVAILABILITY_STATUS, "Unavailable"
-    ),
-    "action_deallocate_eventgrid": Signal(
-        VM,
-        SignalKind.STOPPED_BY_OWNER,
-        TOLD_GRID,
-        Source.ARM_OPERATION,
-        f"{COMPUTE}/deallocate/action",
-        has_caller=True,
-    ),
-    "action_start_cloudevent": Signal(VM, SignalKind.STARTED, TOLD, Source.ARM_OPERATION, f"{COMPUTE}/start/action"),
-    "action_evict_spot_vm_cloudevent": Signal(
-        VM, SignalKind.EVICTED, TOLD, Source.ARM_OPERATION, f"{COMPUTE}/evictSpotVM/action"
-    ),
-    "action_simulate_eviction_eventgrid": Signal(
-        VM,
-        SignalKind.EVICTION_NOTICED,
-        TOLD_GRID,
-        Source.ARM_OPERATION,
-        f"{COMPUTE}/simulateEviction/action",
-        has_caller=True,
-    ),
-    "scheduled_preempt_eventgrid": Signal(
-        VM, SignalKind.EVICTION_NOTICED, TOLD_GRID, Source.SCHEDULED_EVENT, "Preempt"
-    ),
-    "scheduled_preempt_completed_cloudevent": Signal(VM, SignalKind.EVICTED, TOLD, Source.SCHEDULED_EVENT, "Preempt"),
-    "follow_up": Signal(VM, SignalKind.FOLLOW_UP, TOLD, Source.FOLLOW_UP, "", sequence=3),
-    "sweep_found": Signal(VM, SignalKind.SWEEP_FOUND, TOLD, Source.SWEEP, ""),
-    "operator_asked": Signal(VM, SignalKind.OPERATOR_ASKED, TOLD, Source.OPERATOR, ""),
-}
-REASONS = {
-    "annotated_reboot_cloudevent": "VirtualMachineRebootInitiatedByControlPlane",
-    "availability_unknown_cloudevent": "Unknown",
-    "action_other_resource_eventgrid": "not the id of a virtual machine",
-    "write_success_vm_eventgrid": "ResourceWriteSuccess",
-    "scheduled_freeze_eventgrid": "Freeze",
-    "scheduled_preempt_scale_set_eventgrid": "not the id of a virtual machine",
-    "scheduled_managed_cluster_eventgrid": "ManagedCluster",
-    "resources_created_or_updated_cloudevent": "CreatedOrUpdated",
-    "subscription_validation_eventgrid": "SubscriptionValidationEvent",
-    "dead_letter_cloudevent": "fooEventType",
-}
-REFUSALS = {
-    "bad_annotated_at_no_time": "the event's time is 'some day'",
-    "bad_availability_without_vm": "the VM's id is",
-    "bad_imds_document": "an IMDS Scheduled Events document",
-    "bad_activity_log_record": "an Activity Log record",
-    "bad_activity_log_records": "an Activity Log record",
-    "bad_monitor_alert": "an Azure Monitor alert",
-    "bad_webhook_alert": "an Azure Monitor alert",
-    "bad_validation_response": "neither 'type' nor 'eventType'",
-}
-
-
-def load(name: str) -> dict[str, Any]:
-    """Read one of our own fixtures."""
-    return dict(parse_body((EVENTS / f"{name}.json").read_bytes()))
+from tests.intake.our_events import EVENTS, HAPPENED, REASONS, REFUSALS, SIGNALS, TOLD, VM, load
 
 
 def properties(event: dict[str, Any]) -> dict[str, Any]:
@@ -408,24 +297,6 @@ def test_a_follow_up_without_its_number_is_refused(sequence: object) -> None:
         read_event(event)
 
 
-@pytest.mark.parametrize("time", [UTC, timezone(timedelta(hours=2))])
-def test_our_own_messages_are_read_back_as_they_were_meant(time: timezone) -> None:
-    """What we send ourselves survives JSON and says the same."""
-    due_at = datetime(2026, 3, 1, 12, 30, tzinfo=time)
-    follow_up = parse_body(json.dumps(follow_up_event(VM, 0, due_at, "e-1")))
-    found = parse_body(json.dumps(sweep_found_event(VM, due_at, "e-2")))
-    assert read_event(follow_up) == Signal(VM, SignalKind.FOLLOW_UP, due_at, Source.FOLLOW_UP, "", sequence=0)
-    assert read_event(found) == Signal(VM, SignalKind.SWEEP_FOUND, due_at, Source.SWEEP, "")
-    assert (follow_up["id"], follow_up["source"], follow_up["subject"]) == ("e-1", "/spot-responder", str(VM))
-    assert str(follow_up["time"]).endswith("Z")
-
-
-def test_a_message_without_a_time_zone_is_not_made() -> None:
-    """A time that could mean any zone never gets onto the queue."""
-    with pytest.raises(ValueError, match="needs a time zone"):
-        follow_up_event(VM, 1, datetime(2026, 3, 1), "e-1")  # noqa: DTZ001 - that is the point
-
-
 @pytest.mark.parametrize("name", [*SIGNALS, *REASONS])
 @pytest.mark.parametrize("broken", ["time", "id", "none"])
 def test_no_text_of_ours_carries_a_persons_data(name: str, broken: str) -> None:
@@ -452,151 +323,3 @@ def test_a_long_field_is_quoted_only_at_its_beginning() -> None:
     assert len(read.reason) < 400
     properties(event)["annotationName"] = "VirtualMachinePreempted" + "x" * 9000
     assert len(signal(event).detail) == 200
-
-
-def test_an_unknown_type_needs_an_envelope_around_it() -> None:
-    """A bare type is no event; one with a source is an event of somebody else."""
-    with pytest.raises(UnreadableEvent, match="no source, topic or subject"):
-        read_event({"type": "Something"})
-    assert isinstance(read_event({"type": "Something", "source": "/x"}), NotOurs)
-
-
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [
-        (b"\xff\xfe{\x00}\x00", "not UTF-8"),
-        (b"\x89PNG\r\n\x1a\n", "not UTF-8"),
-        ("", "not JSON"),
-        ("{'type': 1}", "not JSON"),
-        ('{"a": NaN}', "NaN"),
-        ('{"a": 1e999}', "1e999 is no JSON number"),
-        ('{"a": -1e999}', "-1e999 is no JSON number"),
-        ('{"a": ' + "9" * 5000 + "}", "not JSON"),
-        ("[]", "a list of 0"),
-        ('[{"a": 1}, {"b": 2}]', "a list of 2"),
-        ("[[{}]]", "holds a list;"),
-        ('"text"', "a string"),
-        ("7", "a number"),
-        ("7.5", "a number"),
-        ("true", "true or false"),
-        ("null", "null"),
-        ("[" * 200_000, "nested too deeply"),
-        ('{"a":' * 200_000, "nested too deeply"),
-        ('{"a":' * 200 + "1" + "}" * 200, "nested more than 200 deep"),
-    ],
-)
-def test_a_body_that_is_not_one_json_object_is_refused(text: str | bytes, why: str) -> None:
-    """The refusal says what it is instead."""
-    with pytest.raises(UnreadableEvent, match=why):
-        parse_body(text)
-
-
-@pytest.mark.parametrize("text", ['{"a": 1}', b' {"a": 1}', '[{"a": 1}]', b'\xef\xbb\xbf{"a": 1}', ' \n{"a": 1} '])
-def test_a_body_of_one_object_is_read(text: str | bytes) -> None:
-    """Text or bytes, alone or in Event Grid's array of one, with a byte order mark or without."""
-    assert parse_body(text) == {"a": 1}
-
-
-NAMES = st.sampled_from(["type", "eventType", "time", "data", "subject", "resourceInfo", "properties", "sequence"])
-LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from([str(VM), "Preempt"])
-JSON = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(NAMES | st.text(), inner), max_leaves=12)
-TYPES = st.sampled_from(sorted({str(load(n).get("type") or load(n).get("eventType")) for n in SIGNALS}))
-
-
-@given(st.dictionaries(NAMES | st.text(), JSON), TYPES | st.none())
-def test_nothing_but_a_refusal_comes_of_rubbish(event: dict[str, Any], type_name: str | None) -> None:
-    """Whatever a message holds, it is read, put aside or refused; nothing breaks."""
-    try:
-        read = read_event(event | ({"type": type_name, "specversion": "1.0"} if type_name else {}))
-    except UnreadableEvent:
-        return
-    assert isinstance(read, NotOurs) or read.occurred_at is None or read.occurred_at.tzinfo is UTC
-
-
-@given(st.sampled_from(sorted({*SIGNALS, *REASONS})), st.data())
-def test_a_real_event_with_one_field_replaced_never_breaks_us(name: str, data: st.DataObject) -> None:
-    """One field of a real event turned into anything is still read, put aside or refused."""
-    event = copy.deepcopy(load(name))
-    place: Any = event
-    while True:
-        key = data.draw(st.sampled_from(sorted(place)))
-        if not isinstance(place[key], dict) or not place[key] or data.draw(st.booleans()):
-            break
-        place = place[key]
-    place[key] = data.draw(JSON)
-    try:
-        read = read_event(event)
-    except UnreadableEvent:
-        return
-    assert isinstance(read, NotOurs) or read.vm_id.name
-
-
-SHARED_EVENTS = {
-    "arm/events/activitylog_real_eviction_operation_names.reported": REFUSED,
-    "arm/events/activitylog_simulate_eviction.reported": REFUSED,
-    "arm/events/resource_annotated_cloudevent.docs": SignalKind.STOPPED_BY_OWNER,
-    "arm/events/resource_annotated_eventgrid.docs": SignalKind.STOPPED_BY_OWNER,
-    "events/activitylog_administrative_nsg_write_doc": REFUSED,
-    "events/activitylog_eventhub_vm_deallocate_success_REAL_2023_redacted": REFUSED,
-    "events/activitylog_portal_timeline_of_one_spot_eviction_REAL_2021": REFUSED,
-    "events/activitylog_resourcehealth_spot_preempted_REAL_2021": REFUSED,
-    "events/activitylog_resourcehealth_spot_preempted_loganalytics_rows_REAL_2021": REFUSED,
-    "events/activitylog_resourcehealth_vm_unavailable_doc": REFUSED,
-    "events/activitylog_vmss_simulateeviction_REAL_2024_excerpt": REFUSED,
-    "events/alert_common_activitylog_administrative_vm_restart_doc": REFUSED,
-    "events/alert_common_envelope_metric_doc": REFUSED,
-    "events/alert_common_envelope_resourcehealth_thirdparty_2026": REFUSED,
-    "events/alert_common_resourcehealth_vm_deallocated_by_user_doc": REFUSED,
-    "events/alert_webhook_activitylog_vm_deallocate_doc_2018": REFUSED,
-    "events/alert_webhook_activitylog_vm_start_started_2017_redacted": REFUSED,
-    "events/alert_webhook_resourcehealth_vm_unavailable_doc_tail_cut": REFUSED,
-    "events/eg_arn_resources_createdorupdated_cloudevents_doc": NOT_OURS,
-    "events/eg_arn_resources_createdorupdated_eventgrid_doc": NOT_OURS,
-    "events/eg_arn_resources_deleted_cloudevents_doc": NOT_OURS,
-    "events/eg_arn_resources_deleted_eventgrid_doc": NOT_OURS,
-    "events/eg_deadletter_cloudevents_doc": NOT_OURS,
-    "events/eg_deadletter_eventgrid_schema_doc": NOT_OURS,
-    "events/eg_health_availability_flash_doc_2022_repaired": REFUSED,  # its ids are blanked
-    "events/eg_health_availabilitystatuschanged_cloudevents_doc": SignalKind.STARTED,
-    "events/eg_health_availabilitystatuschanged_cloudevents_doc_2023-09_longsubject": SignalKind.STARTED,
-    "events/eg_health_availabilitystatuschanged_eventgrid_doc": SignalKind.STARTED,
-    "events/eg_health_availabilitystatuschanged_eventgrid_doc_2023-09_longsubject": SignalKind.STARTED,
-    "events/eg_health_availabilitystatuschanged_unavailable_cloudevents_monitoralerts_doc": SignalKind.UNAVAILABLE,
-    "events/eg_health_resourceannotated_cloudevents_doc_2023-09_longsubject": SignalKind.STOPPED_BY_OWNER,
-    "events/eg_health_resourceannotated_deallocationinitiated_cloudevents_doc": SignalKind.STOPPED_BY_OWNER,
-    "events/eg_health_resourceannotated_deallocationinitiated_eventgrid_doc": SignalKind.STOPPED_BY_OWNER,
-    "events/eg_health_resourceannotated_eventgrid_doc_2023-09_longsubject": SignalKind.STOPPED_BY_OWNER,
-    "events/eg_health_resourceannotated_preempted_thirdparty_fixture_runnerscout": SignalKind.EVICTED,
-    "events/eg_health_resourceannotated_rebootbycontrolplane_cloudevents_monitoralerts_doc": NOT_OURS,
-    "events/eg_maintenance_scheduledeventemitted_aks_doc_2024_excerpt": NOT_OURS,
-    "events/eg_maintenance_scheduledeventemitted_vm_freeze_completed_eventgrid_thirdparty_2024": NOT_OURS,
-    "events/eg_maintenance_scheduledeventemitted_vmss_freeze_eventgrid_doc": NOT_OURS,
-    "events/eg_resources_action_success_cloudevents_doc": NOT_OURS,
-    "events/eg_resources_action_success_eventgrid_doc": NOT_OURS,
-    "events/eg_resources_delete_success_cloudevents_doc": NOT_OURS,
-    "events/eg_resources_delete_success_eventgrid_doc": NOT_OURS,
-    "events/eg_resources_vm_write_success_eventgrid_real_gist_2018_tail_cut": NOT_OURS,
-    "events/eg_resources_write_success_cloudevents_doc": NOT_OURS,
-    "events/eg_resources_write_success_eventgrid_doc": NOT_OURS,
-    "events/eg_subscription_validation_request_doc": NOT_OURS,
-    "events/eg_subscription_validation_response_doc": REFUSED,
-    "events/imds_scheduledevents_freeze_started_aks_issue_2023": REFUSED,
-    "events/reference_vm_health_annotations_2026-03-18": REFUSED,
-}
-
-
-def outcome(text: bytes) -> str:
-    """Say in one word what is made of a payload."""
-    try:
-        read = read_event(parse_body(text))
-    except UnreadableEvent:
-        return REFUSED
-    return NOT_OURS if isinstance(read, NotOurs) else read.kind
-
-
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the collected samples (../shared/samples) are not on this machine")
-def test_every_collected_sample_is_read_rightly_or_refused() -> None:
-    """What was collected about Azure, file by file."""
-    files = [*SHARED.glob("events/*.json"), *SHARED.glob("arm/events/*.json")]
-    read = {str(file.relative_to(SHARED).with_suffix("")): outcome(file.read_bytes()) for file in files}
-    assert read == SHARED_EVENTS
