@@ -65,7 +65,7 @@ def test_the_first_eviction_in_a_pool_waits_for_nobody() -> None:
 # 1 to 4: not ours to start
 
 
-def test_a_vm_that_is_gone_closes_its_case() -> None:
+def test_a_vm_that_is_gone_closes_its_recovery() -> None:
     """It was deleted while we were waiting for capacity, and ARM has said so for ten minutes."""
     absent = replace(situation(FOLLOW_UP, None, recovery()), absence=Absence(at("9:50"), at("9:50")))
     decision = decided(absent)
@@ -75,7 +75,7 @@ def test_a_vm_that_is_gone_closes_its_case() -> None:
 
 
 def test_a_vm_that_never_was_ours_and_is_gone_is_ignored() -> None:
-    """An eviction with policy Delete leaves nothing, and opens no case."""
+    """An eviction with policy Delete leaves nothing, and opens no recovery."""
     decision = decided(replace(situation(evicted(), None), absence=Absence(at("9:50"), at("9:50"))))
     assert isinstance(decision, Ignore)
     assert not decision.remember
@@ -157,7 +157,7 @@ def test_a_running_vm_is_none_of_our_business() -> None:
         ("13:07:10", "3 h 7 min"),
     ],
 )
-def test_a_restored_vm_closes_its_case_with_how_long_it_was_down(now: str, spoken: str) -> None:
+def test_a_restored_vm_closes_its_recovery_with_how_long_it_was_down(now: str, spoken: str) -> None:
     """Evicted at 10:00 and running again after one start."""
     decision = decided(situation(FOLLOW_UP, spot_vm(RUNNING), accepted("10:00:05")), now)
     assert decision == Close(Outcome.RESTORED, f"it runs again, {spoken} after it went down, 1 start request")
@@ -170,7 +170,7 @@ def test_several_start_requests_are_told() -> None:
     assert decision.reason == "it runs again, 20 min 0 s after it went down, 3 start requests"
 
 
-def test_a_vm_without_evidence_was_down_since_its_case_was_opened() -> None:
+def test_a_vm_without_evidence_was_down_since_its_recovery_was_opened() -> None:
     """Nobody told when it went down."""
     case = replace(accepted("10:05"), opened_at=at("10:02"), evidence=Evidence())
     decision = decided(situation(FOLLOW_UP, spot_vm(RUNNING), case), "10:06")
@@ -215,7 +215,7 @@ def test_a_second_eviction_right_after_the_restart_is_not_taken_for_the_first() 
 
 
 @pytest.mark.parametrize("state", [PowerState.STARTING, PowerState.CREATING])
-def test_a_vm_that_comes_up_is_watched_where_it_is_our_case(state: PowerState) -> None:
+def test_a_vm_that_comes_up_is_watched_where_its_recovery_is_open(state: PowerState) -> None:
     """Ours, or told to be evicted: wait for it. Nobody's: somebody is starting it, and that is that."""
     decision = decided(situation(FOLLOW_UP, spot_vm(state), accepted()))
     assert decision == Wait(at("10:00:20"), f"it is {state}", obstacle_since=at("10:00:05"))
@@ -266,13 +266,13 @@ def test_stopped_is_a_passing_state_on_the_way_down_and_up() -> None:
 # 6: the owner's word
 
 
-def test_an_owner_who_stops_the_evicted_vm_ends_the_case() -> None:
+def test_an_owner_who_stops_the_evicted_vm_ends_the_recovery() -> None:
     """Evicted at 10:00, its owner stops it at 10:02: it stays down, and the log says when."""
     decision = decided(situation(owner_stopped("10:02"), spot_vm(), recovery()), "10:02:05")
     assert decision == Close(Outcome.STOPPED_BY_OWNER, "its owner stopped it at 2026-03-02 10:02:00Z")
 
 
-def test_an_owners_stop_without_a_case_is_remembered() -> None:
+def test_an_owners_stop_without_a_recovery_is_remembered() -> None:
     """Stopped on purpose: the later word that it is unavailable starts nothing."""
     decision = decided(situation(owner_stopped("10:00"), spot_vm()))
     assert decision == Ignore("its owner stopped it at 2026-03-02 10:00:00Z", remember=True)
@@ -368,7 +368,7 @@ def test_every_decision_has_its_reason_in_one_line(
 
 @settings(deadline=None, max_examples=150)
 @given(SITUATIONS, POLICIES, TIMES, ROLLS)
-def test_only_an_open_case_is_closed(given: Situation, policy: Policy, now: datetime, jitter: float) -> None:
+def test_only_an_open_recovery_is_closed(given: Situation, policy: Policy, now: datetime, jitter: float) -> None:
     """Where no recovery is open, there is nothing to close; and an open one is never just ignored."""
     decision = decide(given, policy, now, jitter)
     assert not isinstance(decision, Close) or given.open_recovery is not None

@@ -222,7 +222,7 @@ def test_the_pause_of_a_flapping_vm_ends() -> None:
     assert isinstance(decided(situation(evicted(), spot_vm(), restarted("9:10", "9:20", "9:29"))), Start)
 
 
-def test_the_brake_remembers_closed_cases() -> None:
+def test_the_brake_remembers_closed_recoveries() -> None:
     """Each eviction is a recovery of its own; the restarts before it count."""
     case = restarted("9:10", "9:30", "9:50", now_open=False)
     assert isinstance(decided(situation(evicted(), spot_vm(), case)), Wait)
@@ -231,7 +231,7 @@ def test_the_brake_remembers_closed_cases() -> None:
 # 8: the pool
 
 
-def test_a_closed_pool_holds_everybody() -> None:
+def test_in_a_closed_pool_everybody_is_queued() -> None:
     """No capacity until 10:30, and this VM's turn comes a little later."""
     decision = decided(situation(evicted(), spot_vm(), pool=CLOSED_POOL))
     assert isinstance(decision, Wait)
@@ -239,7 +239,7 @@ def test_a_closed_pool_holds_everybody() -> None:
     assert decision.reason == "no capacity just now: standard_d2s_v5 in westeurope refused 3 times in a row"
 
 
-def test_a_vm_held_while_its_pool_opens_is_told_so() -> None:
+def test_a_vm_that_is_queued_while_its_pool_opens_is_told_so() -> None:
     """One VM came up, two may be under way, and both places are taken."""
     pool_id = pool_of(spot_vm())
     opening = Pool(pool_id, width=2, under_way={"a": at("10:05"), "b": at("10:05")})

@@ -50,7 +50,11 @@ def test_an_eviction_that_ends_well_is_no_alarm(name: str, new_azure: NewAzure) 
     assert answers(logbook, name, at("10:30"), at("11:00"), at("12:00")) == []
 
 
-@pytest.mark.parametrize(("hours", "alarmed"), [(23, []), (25, ["render-1"]), (24 * 5, ["render-1"])])
+@pytest.mark.parametrize(
+    ("hours", "alarmed"),
+    [(23, []), (25, ["render-1"]), (24 * 5, ["render-1"])],
+    ids=["23 hours", "25 hours", "five days"],
+)
 def test_a_recovery_open_for_longer_than_a_day_is_an_alarm(hours: int, alarmed: list[str], new_azure: NewAzure) -> None:
     """And stays one, though the rule looks two days back and no further."""
     azure = new_azure()
@@ -210,6 +214,7 @@ def test_a_function_that_fails_without_a_word_is_an_alarm() -> None:
         (0, 2, "Worker failed to index"),
         (1, 1, "Worker failed to index"),
     ],
+    ids=["one log line", "one exception", "two exceptions", "two log lines", "one of each"],
 )
 def test_a_host_that_cannot_start_is_an_alarm(exceptions: int, traces: int, told: str | None) -> None:
     """A setting makes no sense: no function runs, so none fails; the host's own errors are all there is."""

@@ -173,7 +173,7 @@ def test_ids_are_the_same_in_any_spelling() -> None:
     assert event_path([*found, heard], at("10:30")).silent == ()
 
 
-def test_a_case_that_events_opened_is_not_one_that_they_missed(new_azure: NewAzure) -> None:
+def test_a_recovery_that_events_opened_is_not_one_that_they_missed(new_azure: NewAzure) -> None:
     """Its follow-up was lost, and the sweep takes it up an hour later, when no event has come for long: no alarm."""
     azure = new_azure()
     with watched(azure) as logbook:

@@ -92,7 +92,7 @@ def test_an_eviction_counts_on_its_own_day_however_long_it_takes(new_azure: NewA
 
 
 def test_open_recoveries_are_shown_longest_first(new_azure: NewAzure) -> None:
-    """Whoever has waited longest stands at the top."""
+    """The VM that has waited longest stands at the top."""
     azure = new_azure()
     with watched(azure) as logbook:
         for clock, name in (("10:00", "second"), ("10:20", "first"), ("10:40", "third")):
@@ -130,7 +130,7 @@ def test_a_dry_run_counts_nowhere(new_azure: NewAzure) -> None:
 
 
 @pytest.mark.parametrize("name", [*SHOWN, *ALARMS])
-def test_a_dry_run_that_looks_at_an_open_case_counts_nowhere_either(name: str) -> None:
+def test_a_dry_run_that_looks_at_an_open_recovery_counts_nowhere_either(name: str) -> None:
     """It was switched on while the recovery was open, and says what it would have done, for a day and longer."""
     case = recovery()
     seen = situation(evicted(), spot_vm(), case)
@@ -168,7 +168,7 @@ def test_time_to_restore_is_from_the_eviction_to_the_vm_seen_running(new_azure: 
 
 
 def test_time_to_restore_tells_the_usual_the_slow_and_the_slowest() -> None:
-    """A hundred VMs, down for 1 to 100 s: half were back within 50 s, 95 within 95 s. Who is gone is not counted."""
+    """A hundred VMs, down for 1 to 100 s: half were back within 50 s, 95 within 95 s. What is gone is not counted."""
     logbook = Logbook()
     for seconds in range(1, 101):
         back = at("12:00") + timedelta(seconds=seconds)

@@ -274,7 +274,7 @@ def test_between_two_looks_the_start_is_announced(new_azure: NewAzure) -> None:
     assert (said.next.what, said.next.at) == ("a start is asked for", at("10:00:16"))
 
 
-def test_before_tells_how_the_last_case_ended_and_how_often_it_came_back(new_azure: NewAzure) -> None:
+def test_before_tells_how_the_last_recovery_ended_and_how_often_it_came_back(new_azure: NewAzure) -> None:
     """On paper, under its own heading."""
     azure = new_azure()
     azure.add_vm()
@@ -311,7 +311,7 @@ def test_a_deallocation_told_with_the_eviction_is_taken_as_a_part_of_it(new_azur
     assert "Resource Health: a stop was asked for (taken as a part of the eviction)" in whats
 
 
-def test_who_runs_again_after_its_owners_stop_is_given_no_advice(new_azure: NewAzure) -> None:
+def test_a_vm_that_runs_again_after_its_owners_stop_is_given_no_advice(new_azure: NewAzure) -> None:
     """It is up, though neither an event nor Resource Graph told so yet: nothing is to be had up."""
     azure = new_azure()
     azure.add_vm()

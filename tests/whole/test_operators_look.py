@@ -68,7 +68,7 @@ ODD_TAGS: list[tuple[dict[str, str], bool]] = [
 ]
 
 
-def test_status_counts_who_is_covered_by_the_rule_of_the_app(azure: OperatorsLaptop) -> None:
+def test_status_counts_the_vms_that_are_covered_by_the_rule_of_the_app(azure: OperatorsLaptop) -> None:
     """Each odd spelling of the tag counts in status as the app counts it; a scale set's own VMs and others do not."""
     before = azure.operator("status", "--json").content["coverage"]
     for number, (tags, _) in enumerate(ODD_TAGS):

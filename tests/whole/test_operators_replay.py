@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def test_what_nobody_could_handle_is_shown_requeued_and_dropped(azure: OperatorsLaptop) -> None:
-    """Rubbish and a sound event in the poison queue, two blobs of dead letters: dealt with one by one."""
+    """Three poison messages, one of them a sound event, and two blobs of dead letters: five, dealt with one by one."""
     add(azure, "letter-1", power_state="running")
     now = azure.laptop.clock.now()
     event = _preempted(azure.move(lambda laptop: laptop.world.machine("letter-1").vm_id), now.isoformat())

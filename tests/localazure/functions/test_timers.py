@@ -36,6 +36,7 @@ def test_a_timer_runs_on_its_schedule(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("takes_s", "expected"),
     [(25, ["00:10", "00:40", "01:10", "01:40"]), (0, ["00:10", "00:20", "00:30", "00:40"])],
+    ids=["takes 25 s", "takes no time"],
 )
 def test_a_timer_never_overlaps_itself(takes_s: int, expected: list[str]) -> None:
     """Times that pass while the function runs fall out, and no time comes twice where the clock wakes us early."""
