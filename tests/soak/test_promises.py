@@ -379,7 +379,7 @@ def test_an_event_path_that_is_silent_is_told(caplog: pytest.LogCaptureFixture, 
 
 
 def test_a_request_in_line_behind_a_throttled_one_is_not_sent_on_an_old_look(new_azure: NewAzure) -> None:
-    """Three at once; 429, and four minutes, is what the first is told; the owner untags all within one: obeyed."""
+    """Three at once; the first is told 429 and to wait four minutes; their owner untags them after one: obeyed."""
     azure = new_azure()
     names = [f"vm-{number}" for number in range(3)]
     for name in names:
