@@ -26,7 +26,7 @@ AT_ONCE: Final = Durations(
 WHILE_DEALLOCATING: Final = Durations(
     until_unavailable=3 * SECOND, deallocation=15 * SECOND, start=20 * SECOND, failed_start=20 * SECOND
 )
-"""As far as anybody has published it (``facts/events.md`` §1.3): the event comes well before the VM is deallocated."""
+"""The event comes well before the VM is deallocated, as in the published records (docs/azure-facts.md events-10)."""
 
 
 @dataclass(frozen=True, slots=True)

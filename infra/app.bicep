@@ -64,7 +64,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
   resource settings 'config' = {
     name: 'appsettings'
     properties: union(responderSettings, {
-      // The host's connection by identity: with a user-assigned one it takes all of these (facts/models.md B3).
+      // The host's connection by identity: with a user-assigned one it takes all of these (docs/azure-facts.md functions-2).
       AzureWebJobsStorage__credential: 'managedidentity'
       AzureWebJobsStorage__clientId: identityClientId
       AzureWebJobsStorage__blobServiceUri: storage.properties.primaryEndpoints.blob

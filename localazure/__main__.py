@@ -1,4 +1,4 @@
-"""Run the laptop Azure's commands: ``python -m localazure demo``, ``run``, and moves for a world that is running."""
+"""The entry of ``python -m localazure``: ``demo``, ``run``, and commands for a running world."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole of Azure on a laptop: puts its pieces together and runs the app in it."""
+"""The whole of Azure on a laptop: puts its parts together and runs the app in it. Called by demo, tests and bench."""
 
 from __future__ import annotations
 

@@ -21,8 +21,8 @@ find "$folder" -name __pycache__ -type d -prune -exec rm -rf {} +
 
 python scripts/vendor.py "$folder/.python_packages/lib/site-packages"
 
-# Compiled here, once, as each cold start would otherwise do: a second and 150 MB (facts/arm.md §6). Files get new times
-# on their way, so Python must not compare them.
+# Compiled here, once, as each cold start would otherwise do: a second and 150 MB (docs/azure-facts.md sdk-3). Files get new
+# times on their way, so Python must not compare them.
 python -m compileall -q --invalidation-mode unchecked-hash -s "$folder" "$folder"
 
 (cd "$folder" && python -m zipfile -c "$package" .python_packages ./*)

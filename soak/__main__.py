@@ -1,4 +1,4 @@
-"""``python -m soak``: run so many schedules, and write what they came to into ``.local/soak.json``."""
+"""``python -m soak``: runs a number of schedules, and writes the results into ``.local/soak.json``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The weather between app and Azure: which requests fail, and how; which events are late, doubled or lost."""
+"""The faults between app and Azure: which requests fail, and how; which events are late, doubled or lost.
+
+Drawn by ``schedule.py`` for each schedule.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +80,7 @@ START_CODES: Final = (
     ("OperationNotAllowed", "The maximum number of data disks allowed to be attached to a VM of this size is 4."),
     ("NeverSeenBefore", "Nobody knows."),
 )
-"""What a start may be refused with, at once or inside the operation (``facts/arm.md`` §1, "Decision table")."""
+"""What a start may be refused with, at once or inside the operation (docs/azure-facts.md arm-8)."""
 
 STUCK_WITH: Final = (
     Refused(409, "NeverSeenBefore", "Nobody knows."),

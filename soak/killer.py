@@ -1,4 +1,4 @@
-"""Kills the app's host at marked points, seen from outside: when a request of the app's reaches a front of Azure."""
+"""Kills the app's host at marked points: when a request of the app reaches a front of Azure. Called by ``kills.py``."""
 
 from __future__ import annotations
 

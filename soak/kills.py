@@ -1,6 +1,6 @@
 """The process-kill test: the laptop Azure, real processes, VMs recovering, and the app's host killed again and again.
 
-``python -m soak.kills`` (``make kills``) writes what it came to into ``.local/kills.json``.
+``python -m soak.kills`` (``make kills``) writes the result into ``.local/kills.json``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The second promise: every tagged Spot VM that was evicted runs again, once there is nothing in the way."""
+"""The second promise: every tagged Spot VM that was evicted runs again, once nothing prevents it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """``python -m soak.mutants``: deliberate bugs in the product, each of which the soak must catch.
 
-A promise that no bug can break in here would be one that nobody watches. Each mutant is made in a copy of the product,
-in a folder of its own; nothing here is changed.
+If no bug could break a promise, nothing would check that promise. Each mutant is made in a copy of the product, in a
+folder of its own; the repository is not changed.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ MUTANTS: Final = (
         "safe",
         "ARM is not asked before a start: the graph's word is taken",
         "responder/gather.py",
-        "    return _joined(await ports.compute.current(signal.vm_id), known)\n",
-        "    return _joined(known or await ports.compute.current(signal.vm_id), known)\n",
+        "    return _joined(await ports.compute.current(vm_id), known)\n",
+        "    return _joined(known or await ports.compute.current(vm_id), known)\n",
     ),
     Mutant(
         "safe",

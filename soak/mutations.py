@@ -1,4 +1,4 @@
-"""Messages as nobody should send them: real payloads, mutated as JSON and as text, and what is no event at all."""
+"""Malformed messages: real payloads, mutated as JSON and as text, and texts that are not events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The third promise: what is asked of Azure is bounded, "slow down" is obeyed, and no loop spins."""
+"""The third promise: the number of requests to Azure is bounded, "slow down" is obeyed, and no loop spins.
+
+Called by ``promises.py``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What must hold whatever happens, judged by the truth of the world: safe, live, polite, told."""
+"""What must hold whatever happens, judged by the true state of the world: safe, live, polite, told.
+
+Called by ``schedule.py``; each promise has a module of its name.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first promise: no VM is ever started that its owner did not want started."""
+"""The first promise: no VM is ever started whose owner did not want it started."""
 
 from __future__ import annotations
 

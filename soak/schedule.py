@@ -1,4 +1,4 @@
-"""One schedule: a small world, hours of chance in it, then calm; drawn from a seed, so that it can be seen again."""
+"""One schedule: a small world, hours of random faults, then calm; drawn from a seed, so that it can be repeated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was seen of one schedule: the world and its past, what left the app, and what it was told."""
+"""The record of one schedule: the world and its past, the app's requests and events, and the events that it got."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fourth promise: every recovery ends in one outcome, which is true, and every wait has a reason."""
+"""The fourth promise: every recovery ends in one true outcome, and every wait has a reason."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from localazure.virtual.wire import RequestKind
 from localazure.world.machines import PowerState
 from soak.seen import CLOCKS, LOOK, conditions, is_tagged
 from spot_responder.clients.events_topic import CLOSED_TYPE, NEEDS_SOMEBODY_TYPE
-from spot_responder.decisions.recoveries import Outcome
+from spot_responder.decisions.outcomes import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -1,1 +1,5 @@
-"""Spot Responder: brings evicted Azure Spot VMs back. Pure packages in the middle, Azure only in ``ports``."""
+"""Spot Responder: restarts evicted Azure Spot VMs.
+
+``function_app.py`` calls ``responder`` for each message; ``cli.py`` has the operator's commands. Only ``clients``
+imports Azure's SDKs.
+"""

@@ -1,4 +1,4 @@
-"""Run the operator's commands: ``.venv/bin/spot-responder``, or ``python -m spot_responder``."""
+"""The entry of the operator's commands: ``.venv/bin/spot-responder``, or ``python -m spot_responder``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def main() -> int:
 
 
 def _load() -> Callable[[], int]:
-    from spot_responder.cli import main as run  # noqa: PLC0415 - Ctrl-C is to be heard while it is imported
+    from spot_responder.cli import main as run  # noqa: PLC0415 - Ctrl-C has to work while it is imported
 
     return run
 

@@ -1,4 +1,4 @@
-"""The operator's command line: ``.venv/bin/spot-responder``."""
+"""The operator's command line: parses it, runs the command, writes its result. Called by ``__main__.py``."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _text(answer: CommandResult, *, as_json: bool) -> str:
 
 
 def _zone(now: datetime) -> tzinfo:
-    """Give the reader's zone; UTC where TZ names one that is a day or more away."""
+    """Give the reader's time zone; UTC where TZ names one that is a day or more away."""
     try:
         return now.astimezone().tzinfo or UTC
     except ValueError:

@@ -1,4 +1,4 @@
-"""How a command is written for whoever is advised to run it: ready to be copied into a shell. Pure."""
+"""How a command is written in an advice, ready to be copied into a shell. Pure; called by views, log and page."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Final
 
 PROGRAM: Final = ".venv/bin/spot-responder"
-"""Our commands as `make setup` installs them, from the clone's folder: this is how they are spelled everywhere."""
+"""The program as `make setup` installs it, from the clone's folder: the only spelling in use."""
 
 
 @dataclass(frozen=True, slots=True)
 class CommandLine:
-    """Writes our own commands. ``local``: of the laptop Azure, which only a command with ``--local`` looks at.
+    """Writes the operator's commands. ``local``: with ``--local``, for the laptop Azure.
 
     Without it, a copied line would act on whatever Azure the shell is set up for.
     """

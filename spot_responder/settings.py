@@ -44,13 +44,13 @@ class Setting:
 
 
 TABLE: Final = (
-    Setting(_QUEUES, "https address", "required", "where the queue `signals` is; the host reads it too"),
+    Setting(_QUEUES, "https address", "required", "where the queue `signals` is; the host uses it too"),
     Setting(_TABLES, "https address", "required", "where the four tables are; they must exist"),
     Setting(
         _DEAD_LETTERS,
         "https address",
         "none",
-        "the blobs of the dead letters' storage account; commands and status page look there",
+        "the storage account of dead letters; commands and status page read it",
     ),
     Setting("SWEEP_SCHEDULE", "NCRONTAB, six fields", DEFAULT_SCHEDULE, "when the sweep runs: every 15 minutes"),
     Setting("RESTART_TAG", "tag name", "AttemptRestartAfterEviction", "the tag that asks for a restart"),
@@ -58,26 +58,30 @@ TABLE: Final = (
         "RESTART_WHEN",
         "`unless-stopped`, `evicted`",
         "unless-stopped",
-        "`evicted` demands evidence of an eviction",
+        "`evicted`: a start needs evidence of an eviction",
     ),
-    Setting("RESTARTS_PER_DAY", "count, per VM", "10", "the brake: how often a VM is brought back within a day"),
-    Setting("RESTARTS_PER_HOUR", "count, per VM", "3", "after so many restarts within an hour the VM pauses"),
+    Setting("RESTARTS_PER_DAY", "count, per VM", "10", "the brake: at most so many restarts within a day"),
+    Setting(
+        "RESTARTS_PER_HOUR", "count, per VM", "3", "the brake: after so many restarts within an hour the VM pauses"
+    ),
     Setting("BRAKE_SECONDS", "seconds", "1800", "how long that pause is"),
-    Setting("STARTS_PER_HOUR", "count, per VM", "12", "the budget: start requests, whatever comes of them"),
+    Setting(
+        "STARTS_PER_HOUR", "count, per VM", "12", "the budget: start requests within an hour, whatever their result"
+    ),
     Setting(
         "LOOK_AGAIN_SECONDS",
         "seconds",
         "15",
-        "between looks at a VM on its way up or down; half as much again to the first after an accepted start",
+        "between two checks of a VM that starts or stops; 1.5 times that before the first after an accepted start",
     ),
     Setting("CAPACITY_RETRY_SECONDS", "seconds", "60", 'a pool\'s first pause after "no capacity"; doubled each time'),
     Setting("CAPACITY_RETRY_MAX_SECONDS", "seconds", "900", "the longest such pause"),
-    Setting("PRICE_RETRY_SECONDS", "seconds", "3600", "while the Spot price is above the VM's max price"),
+    Setting("PRICE_RETRY_SECONDS", "seconds", "3600", "pause while the Spot price is above the VM's max price"),
     Setting(
         "SLOW_RETRY_SECONDS",
         "seconds",
         "3600",
-        "quota used up, access denied, and the longest for what we do not know",
+        "pause after a quota or access refusal; the longest pause after an unknown one",
     ),
     Setting("DRY_RUN", "`true`, `false`", "false", "decide, log, and remember owners' stops; start nothing"),
     Setting(
@@ -86,7 +90,7 @@ TABLE: Final = (
         "https://management.azure.com",
         "Azure Resource Manager of your cloud; other clouds are untried",
     ),
-    Setting(_TOPIC, "https address", "none", "an Event Grid custom topic to be told of recoveries"),
+    Setting(_TOPIC, "https address", "none", "an Event Grid custom topic for the events of `docs/events.md`"),
 )
 """All there are. Tests hold them to what ``Settings.from_env`` reads, to the template and to the table of the docs."""
 

@@ -1,4 +1,7 @@
-"""How amounts are written for people, and how texts that come from anybody are made fit to be shown. Pure."""
+"""How amounts are written for people, and how texts from anybody are made safe to show. Pure.
+
+Called by nearly every package; it imports none.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ _LEFT_OUT: Final = " … "
 
 
 def span(duration: timedelta) -> str:
-    """Write how long something takes, in the two largest units that matter."""
+    """Write a duration, in its two largest units."""
     seconds = round(duration.total_seconds())
     if seconds < _MINUTE_S:
         return f"{seconds} s"
@@ -31,14 +34,14 @@ def count(number: int, one: str, many: str = "") -> str:
 
 
 def one_line(text: object) -> str:
-    """Put a text on one line; what is not printable, as an escape or a mark that turns the direction, becomes ``?``."""
+    """Put a text on one line; unprintable characters, such as escapes and marks of direction, become ``?``."""
     return "".join(char if char.isprintable() else "?" for char in " ".join(str(text).split()))
 
 
 def shortened(text: str, at_most: int) -> str:
     """Cut a text of any length, and keep its beginning and its end: either may be what matters.
 
-    A list of reasons has the one that counts last, an id its name, a sentence what it is about first.
+    The last of a list of reasons counts, an id ends with its name, a sentence begins with its subject.
     """
     if len(text) <= at_most:
         return text

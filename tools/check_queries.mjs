@@ -13,7 +13,7 @@ import { fileURLToPath } from "node:url";
 const REPOSITORY = dirname(dirname(fileURLToPath(import.meta.url)));
 const LOGS = "logs";
 
-// What Resource Graph knows and allows: facts/arm.md §4 "KQL subset".
+// What Resource Graph knows and allows: docs/azure-facts.md graph-4.
 const OPERATORS = new Set([
   "count", "distinct", "extend", "join", "limit", "mv-expand", "order", "parse", "project", "project-away", "sort",
   "summarize", "take", "top", "union", "where",

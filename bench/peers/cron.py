@@ -1,6 +1,6 @@
 """The cron script of the first days: each minute, list what is down, and start one after the other, waiting for each.
 
-A lock file keeps a second run from beginning while one is at work (``facts/peers.md``).
+A lock file keeps a second run from beginning while one is at work. Its model: docs/azure-facts.md peers-1.
 """
 
 from __future__ import annotations

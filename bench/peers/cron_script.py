@@ -1,4 +1,6 @@
-"""The cron script of the first days as it was: bash and Microsoft's az, each minute, in real time (``facts/peers.md``).
+"""The cron script of the first days as it was: bash and Microsoft's az, each minute, in real time.
+
+Its model: docs/azure-facts.md peers-1.
 
 Unlike the other peers it speaks HTTP, so it plays in the whole laptop Azure, beside an app that only looks on.
 """

@@ -1,1 +1,1 @@
-"""What ``python -m localazure`` does: the demo, ``make run`` and its moves, the docs' examples."""
+"""The commands of ``python -m localazure``: the demo, ``make run`` with its moves, the examples of the docs."""

@@ -1,4 +1,4 @@
-"""Runs the product's commands as an operator of the laptop Azure does, in this process."""
+"""Runs the product's commands in this process, as an operator of the laptop Azure. Called by ``examples.py``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Points Microsoft's own az at the world of ``make run``: ``eval "$(make -s az-env)"``."""
+"""Points Microsoft's own az at the world of ``make run``: ``eval "$(make -s az-env)"``. Called by ``commands.py``."""
 
 from __future__ import annotations
 

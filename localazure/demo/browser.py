@@ -1,4 +1,7 @@
-"""Debian's Chromium, headless, driven by Playwright's Python client; no browser is downloaded."""
+"""Debian's Chromium, headless, driven by Playwright's Python client; no browser is downloaded.
+
+``examples.py`` and ``commands.py`` take pictures of pages with it.
+"""
 
 from __future__ import annotations
 

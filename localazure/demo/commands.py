@@ -1,4 +1,7 @@
-"""The laptop Azure's commands: ``demo``, ``run``, and moves for a world that is running."""
+"""The laptop Azure's commands: ``demo``, ``run``, and moves for a running world. Called by ``__main__.py``.
+
+Each command's work is in the module of its name.
+"""
 
 from __future__ import annotations
 

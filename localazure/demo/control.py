@@ -1,4 +1,7 @@
-"""How a person moves the running world from another terminal: ``make evict VM=name`` and its like."""
+"""Lets a person change the running world from another terminal: ``make evict VM=name`` and others.
+
+``run.py`` listens; ``commands.py`` sends.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The demo: plays all scenarios in one world, shows the timeline, and holds each VM's end against the expected one."""
+"""The demo: plays all scenarios in one world, shows the timeline, and compares each VM's end with the expected one.
+
+Called by ``commands.py``; the scenarios are in ``scenarios.py``.
+"""
 
 from __future__ import annotations
 

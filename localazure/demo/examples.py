@@ -1,7 +1,7 @@
-"""The examples of the docs: a story on the laptop Azure, told by the operator's commands.
+"""The examples of the docs: a story on the laptop Azure, in the output of the operator's commands.
 
 ``python -m localazure examples`` plays it, writes what the commands print between the marks of the page, and takes the
-README's picture of the status page; a test plays it too and holds the page against it, in shape: times, ids and numbers
+README's picture of the status page. A test plays it too, and compares it with the page in shape: times, ids and numbers
 differ from run to run.
 """
 
@@ -145,7 +145,6 @@ async def _suffer(story: _Story) -> None:
     await story.show("status", "status")
     await story.look_at_the_page()
     await story.show("explain", "explain", "render-1")
-    await story.show("explain-json", "explain", "db-1", "--json")
     await story.show("explain-not-covered", "explain", "typo-1")
     await story.show("plan", "plan")
 

@@ -1,4 +1,4 @@
-"""The world that stays: a handful of VMs, moved by a person from another terminal."""
+"""The world of ``make run``: a handful of VMs that a person evicts, stops and starts from another terminal."""
 
 from __future__ import annotations
 

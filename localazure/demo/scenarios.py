@@ -1,6 +1,6 @@
-"""The scenarios of the demo: who plays, what befalls them, and how it has to end.
+"""The scenarios of the demo: which VM, what happens to it, and how it has to end. Called by ``demo.py``.
 
-All play in one world at the same time, each in a pool of its own, so that none waits for another's capacity.
+All are played in one world at the same time, each in a pool of its own, so that none waits for another's capacity.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The timeline that a person watches: what the world does, what Azure tells, what the responder decides."""
+"""The timeline of the demo: what happens in the world, which events Azure sends, what the responder decides."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """What happens in the world, as the events that Azure would emit: in Event Grid schema and as CloudEvents 1.0.
 
 Shapes: Microsoft's "Azure Resource Notifications - Health Resources events" and "Azure subscription as an Event Grid
-source" (``facts/events.md`` §1.1, §2).
+source" (docs/azure-facts.md events-1, events-6). Called by ``service.py``, and in virtual time by
+``virtual/event_grid.py``.
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ def azure_event(happening: Happening, event_id: str, emitted_at: datetime) -> Az
 
 
 # annotationName without a suffix: reason, summary, context, category. The words of reason and summary are published
-# for VirtualMachineDeallocationInitiated alone; the others are made up after it (facts/events.md §2.3).
+# for VirtualMachineDeallocationInitiated alone; the others are made up after it (docs/azure-facts.md events-8).
 _BY_CUSTOMER: Final = ("Customer Initiated", "Not Applicable")
 _ANNOTATION_WORDS: Final[Mapping[str, tuple[str, str, str, str]]] = {
     "VirtualMachinePreempted": (
@@ -168,7 +169,8 @@ def _availability_changed(happening: AvailabilityChanged, event_id: str, emitted
         HEALTH_RESOURCES,
         event_type,
         happening.vm_id,
-        # … and a status event the time at which it was emitted, half a minute after (facts/events.md §2.4).
+        # … and a status event the time at which it was emitted, half a minute after
+        # (docs/azure-facts.md events-10).
         emitted_at,
         data,
         data_version="1",

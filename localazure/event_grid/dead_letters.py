@@ -1,4 +1,4 @@
-"""Where Event Grid leaves events that it could not deliver: blobs, as in Azure, and a list to look at."""
+"""Stores the events that Event Grid could not deliver: as blobs, as in Azure, and as a list for tests."""
 
 from __future__ import annotations
 

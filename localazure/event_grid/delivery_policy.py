@@ -1,4 +1,7 @@
-"""When Event Grid tries a delivery again, and when it gives up (``facts/events.md`` §5, "delivery and retry")."""
+"""When Event Grid tries a delivery again, and when it gives up (docs/azure-facts.md delivery-2).
+
+Called by ``service.py`` and ``event_delivery.py``.
+"""
 
 from __future__ import annotations
 

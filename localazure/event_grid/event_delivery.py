@@ -1,4 +1,4 @@
-"""Where Event Grid delivers to: the storage queue, or the webhook of a function app."""
+"""The destinations of Event Grid: the storage queue, and the webhook of a function app. Called by ``service.py``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from localazure.event_grid.azure_events import JsonObject
 
-# Event Grid waits so long for an answer: facts/events.md §5.
+# How long Event Grid waits for an answer: docs/azure-facts.md delivery-1.
 ANSWER_WITHIN_S: Final = 30
 
 
@@ -51,7 +51,7 @@ class Delivery(Protocol):
 
 
 class QueueDelivery:
-    """Delivers to a storage queue, one base64 message an event, as Event Grid does (``facts/models.md`` B4).
+    """Delivers to a storage queue, one base64 message an event, as Event Grid does (docs/azure-facts.md delivery-7).
 
     Make it within a running event loop, and enter it as an async context. ``queue_uri`` is the account's
     (``Storage.queue_uri``); the queue must exist.

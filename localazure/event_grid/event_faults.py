@@ -1,4 +1,7 @@
-"""What goes wrong with events on their way: lost, doubled, late, out of order. Settable while the world runs."""
+"""Faults of events on their way: lost, doubled, late, out of order. They can be set while the world runs.
+
+Called by ``service.py``.
+"""
 
 from __future__ import annotations
 

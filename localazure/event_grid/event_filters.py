@@ -1,7 +1,7 @@
-"""``infra/event-filters.json``, and whether an event passes the filters that stand in it.
+"""Reads ``infra/event-filters.json``, and says whether an event passes its filters.
 
-Bicep deploys the same file, so a filter that Azure would refuse, or that says something this module does not
-understand, is an error here: what passes on a laptop must pass in Azure.
+Bicep deploys the same file. A filter that Azure would refuse, or that this module does not understand, is an error
+here: what passes on a laptop must pass in Azure.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-# Limits of one event subscription: facts/events.md §5.
+# Limits of one event subscription: docs/azure-facts.md delivery-4.
 MOST_FILTERS: Final = 25
 MOST_VALUES: Final = 25
 LONGEST_VALUE: Final = 512

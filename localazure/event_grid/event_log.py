@@ -1,4 +1,4 @@
-"""What became of every event: the demo's timeline is read from here."""
+"""Records what became of every event. Written by ``service.py``; the demo's timeline reads it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """The operators of Event Grid's advanced filters: what each takes, and when it matches.
 
-Source: Microsoft's "Understand event filtering for Event Grid subscriptions" (``facts/events.md`` §5).
+Source: Microsoft's "Understand event filtering for Event Grid subscriptions" (docs/azure-facts.md delivery-5). Called
+by ``event_filters.py``.
 """
 
 from __future__ import annotations

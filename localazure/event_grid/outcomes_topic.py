@@ -1,4 +1,4 @@
-"""A custom Event Grid topic on a laptop: takes the outcomes that the app publishes, and keeps them to be looked at."""
+"""A custom Event Grid topic: takes the outcomes and notices that the app publishes, and keeps them for tests."""
 
 from __future__ import annotations
 

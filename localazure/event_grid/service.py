@@ -1,4 +1,7 @@
-"""Event Grid: system topics take what happens in the world, event subscriptions pass it on, faults get in the way."""
+"""Event Grid: system topics take what happens in the world, event subscriptions deliver it, with faults on the way.
+
+Started by ``laptop.py``; ``event_filters.py`` and ``event_delivery.py`` go on.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,8 @@ if TYPE_CHECKING:
 
 _LOG: Final = logging.getLogger(__name__)
 
-# "There is a five-minute delay between the last attempt and the delivery to the dead-letter location": §5.
+# "There is a five-minute delay between the last attempt and the delivery to the dead-letter location":
+# docs/azure-facts.md delivery-3.
 _BEFORE_DEAD_LETTER: Final = timedelta(minutes=5)
 
 
@@ -55,8 +59,8 @@ class Clock(Protocol):
 class Lags:
     """How long after a happening Azure emits its event. Shorter than in Azure, in the same order.
 
-    In Azure a status event was emitted 27.5 s after the fact (``facts/events.md`` §2.4); nothing is published about
-    the others but "within seconds".
+    In Azure a status event was emitted 27.5 s after the fact (docs/azure-facts.md events-10); nothing is published
+    about the others but "within seconds".
     """
 
     annotation: timedelta = timedelta(seconds=0.2)
@@ -161,7 +165,8 @@ class EventGrid:
                 self._begin(fate.carry(subscription, self.wiring, hold_back))
 
     def _subscriptions_of(self, event: AzureEvent) -> list[Subscription]:
-        # System topics are filled in Event Grid schema; both schemas have the same `data` (facts/events.md §2.1).
+        # System topics are filled in Event Grid schema; both schemas have the same `data`
+        # (docs/azure-facts.md events-6).
         written = event.written(DeliverySchema.EVENT_GRID)
         return [
             subscription

@@ -1,4 +1,4 @@
-"""The address at which Event Grid pushes events to a function app."""
+"""The address at which Event Grid pushes events to a function app. Opened by ``triggers.py``."""
 
 from __future__ import annotations
 

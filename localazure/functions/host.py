@@ -1,7 +1,7 @@
-"""The Functions host on a laptop: what in Azure loads the app, watches its triggers and runs its functions.
+"""The Functions host on a laptop: it loads the app, watches its triggers and runs its functions, as Azure's does.
 
-``python -m localazure.functions.host --app-directory DIR --port N`` runs one, with the app settings in its
-environment; ``functions_host(…)`` does that in a process of its own.
+``python -m localazure.functions.host --app-directory DIR --port N`` runs one, with the app settings in its environment;
+``functions_host(…)`` does that in a process of its own.
 """
 
 from __future__ import annotations

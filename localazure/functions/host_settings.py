@@ -1,4 +1,4 @@
-"""What ``host.json`` and the app settings tell the host."""
+"""The settings of the host, read from ``host.json`` and the app settings. Called by ``host.py`` and ``triggers.py``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class MessageEncoding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class QueueSettings:
-    """``extensions.queues`` of ``host.json``; the defaults are Azure's own (``facts/models.md`` B2)."""
+    """``extensions.queues`` of ``host.json``; the defaults are Azure's own (docs/azure-facts.md functions-1)."""
 
     batch_size: int = 16
     """Messages fetched at once."""

@@ -1,4 +1,4 @@
-"""The addresses at which a function app answers requests: ``/api/<route>``, behind the function's key."""
+"""The addresses at which a function app answers requests: ``/api/<route>``, with the function's key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""NCRONTAB: the schedules of Azure's timer trigger, with six fields of which the first is seconds."""
+"""NCRONTAB: the schedules of Azure's timer trigger, six fields, the first of them seconds. Called by ``timers.py``."""
 
 from __future__ import annotations
 

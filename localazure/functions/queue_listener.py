@@ -1,4 +1,7 @@
-"""Takes messages off a storage queue and has a function work on them, as the Functions host of Azure does."""
+"""Takes messages from a storage queue and runs a function on each, as Azure's Functions host does.
+
+Started by ``triggers.py``; ``virtual/app.py`` does the same in virtual time.
+"""
 
 from __future__ import annotations
 

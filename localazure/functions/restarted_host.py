@@ -1,4 +1,4 @@
-"""A Functions host that is started again whenever it dies, as Azure's platform does."""
+"""A Functions host that is started again whenever it dies, as Azure's platform does. Used by ``laptop.py``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What the app's worker sends to Application Insights, read from the host's log: the app's lines and its libraries'."""
+"""The log lines that the app's worker would send to Application Insights, read from the host's log.
+
+They are the app's own and those of its libraries. Called by tests and bench.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs a function whenever its timer is due, one run after another."""
+"""Runs a function whenever its timer is due, one run after another. Started by ``triggers.py``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What sets the functions of an app off: reads their trigger bindings, and makes a listener for each."""
+"""The triggers of an app's functions: reads the bindings, and makes a listener for each. Called by ``host.py``."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The Python worker of Azure Functions: Microsoft's own library loads the app and runs its functions.
 
-In Azure the host speaks to the library over gRPC. Here it is called directly, in the host's process; the library
-asks of the messages only that they have the protobuf messages' names and fields. It keeps its state in module
-globals, so a process can load one app.
+In Azure the host speaks to the library over gRPC. Here it is called directly, in the host's process; the library needs
+only the names and fields of the protobuf messages. It keeps its state in module globals, so a process can load one app.
+Called by the listeners of ``triggers.py``.
 """
 
 from __future__ import annotations

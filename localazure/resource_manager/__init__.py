@@ -1,1 +1,1 @@
-"""Azure Resource Manager over HTTPS: who may ask, what is there, what is limited."""
+"""Azure Resource Manager over HTTPS: access, resources, limits. Started by ``laptop.py``."""

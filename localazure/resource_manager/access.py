@@ -1,4 +1,7 @@
-"""What each request to the laptop Azure passes: brings the world to the present, and lets in who may come in."""
+"""What every request to the laptop Azure passes first: time, token, rights, limits.
+
+The world is brought to the present before the request is answered. Called by ``arm.py`` and the other fronts.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Which versions of its API each resource type has in Azure, and what ARM says of any other.
+"""The versions of the API that each resource type has in Azure, and ARM's answer to any other.
 
-The lists are those that Azure's own refusals name in public reports, up to the newest that an SDK or az asks for.
+The lists are those that Azure's own refusals name in public reports, up to the newest that an SDK or az uses.
 """
 
 from __future__ import annotations

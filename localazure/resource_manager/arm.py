@@ -1,4 +1,7 @@
-"""The ARM Compute front: VMs over HTTP, as management.azure.com offers them."""
+"""The front of ARM: resources over HTTP, as management.azure.com offers them. Started by ``laptop.py``.
+
+``compute`` has the virtual machines, ``arm_resources.py`` what all resources have in common.
+"""
 
 from __future__ import annotations
 

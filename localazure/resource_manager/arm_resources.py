@@ -1,4 +1,4 @@
-"""What stands at which address of ARM, and what each method does there; the same refusals for all of them."""
+"""Which resource is at which address of ARM, which methods it has, and the refusals that all resources share."""
 
 from __future__ import annotations
 

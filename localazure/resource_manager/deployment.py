@@ -1,6 +1,6 @@
-"""What the deployment has made beside the app: topics, event subscriptions, the role; as ARM shows it.
+"""The deployed resources beside the app, as ARM shows them: topics, event subscriptions, the role.
 
-Read from the files that Bicep deploys. A test may take away from it, or change it, to see who notices.
+Read from the files that Bicep deploys. A test may change them, or leave some out, to see what ``doctor`` finds.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What ARM tells of itself and of who asks: endpoints, tenants, subscriptions, resource groups."""
+"""The endpoints, tenants, subscriptions and resource groups of the laptop Azure, as ARM shows them to a login."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The documented limits of ARM, Compute and Resource Graph, and the headers that tell what is left of them."""
+"""The documented limits of ARM, Compute and Resource Graph, and the headers that say what is left of them.
+
+Called for each request by ``access.py`` and, in virtual time, by the doubles.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 _SECOND: Final = timedelta(seconds=1)
 _MINUTE: Final = timedelta(minutes=1)
 
-# ARM: per principal and subscription; the "global" ones are 15 times as large (facts/arm.md §2).
+# ARM: per principal and subscription; the "global" ones are 15 times as large (docs/azure-facts.md arm-9).
 _ARM_RATES: Final = {"reads": Rate(250, 25, _SECOND), "writes": Rate(200, 10, _SECOND)}
 _GLOBAL_FACTOR: Final = 15
 
@@ -33,7 +36,7 @@ class Policy:
     per_subscription: Rate
 
 
-# facts/arm.md §2, "Compute resource provider".
+# The buckets of the Compute resource provider: docs/azure-facts.md arm-10.
 UPDATE_VM: Final = Policy("UpdateVM", Rate(12, 4, _MINUTE), Rate(1500, 500, _MINUTE))
 DELETE_VM: Final = Policy("DeleteVM", Rate(12, 4, _MINUTE), Rate(1500, 500, _MINUTE))
 LOW_COST_GET: Final = Policy("LowCostGet", Rate(36, 12, _MINUTE), Rate(24000, 8000, _MINUTE))

@@ -1,6 +1,6 @@
-"""How an accepted request is answered, and what stands at its operation's address: the truth, or what goes wrong there.
+"""The answer to an accepted request, and the later answers at its operation's address, with their faults.
 
-Compute's contract promises ``Location`` and ``Retry-After`` only; what was recorded has ``Azure-AsyncOperation`` too.
+Compute's contract promises ``Location`` and ``Retry-After`` only; recorded answers have ``Azure-AsyncOperation`` too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who may do what: RBAC roles, read from the same file that the deployment uses."""
+"""RBAC roles: which principal may do what, read from the file that the deployment uses. Called by ``access.py``."""
 
 from __future__ import annotations
 

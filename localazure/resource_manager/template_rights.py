@@ -1,4 +1,4 @@
-"""What the deployment lets each system topic do, read from the template that Azure is given: ``infra/main.json``."""
+"""The rights that the deployment gives each system topic, read from the built template, ``infra/main.json``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Token buckets: how Azure limits the number of requests."""
+"""Token buckets, by which Azure limits the number of requests. Called by ``limits.py``."""
 
 from __future__ import annotations
 

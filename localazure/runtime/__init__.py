@@ -1,1 +1,1 @@
-"""What the laptop Azure runs on: Azurite, certificates, identity, processes."""
+"""What the laptop Azure runs on: Azurite, certificates, identity, processes. Started by ``laptop.py``."""

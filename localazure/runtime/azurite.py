@@ -43,7 +43,7 @@ class Storage:
     dead_letters_uri: str
 
     def environment(self) -> dict[str, str]:
-        """Give the app settings of a host whose storage is reached by its managed identity (``facts/models.md`` B3)."""
+        """Give the app settings of a host that reaches its storage by identity (docs/azure-facts.md functions-2)."""
         return {
             "AzureWebJobsStorage__credential": "managedidentity",
             "AzureWebJobsStorage__queueServiceUri": self.queue_uri,

@@ -1,4 +1,4 @@
-"""A certificate authority of one run's own, which only the processes of that run trust."""
+"""A certificate authority for one run, trusted by the processes of that run only."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Certificate:
 def write_certificate(folder: Path) -> Certificate:
     """Make a new authority and a certificate for ``localhost`` and ``127.0.0.1``; write them into ``folder``.
 
-    azure-mgmt sends no bearer token over plain http, and Azurite takes none (``facts/arm.md`` §6), so loopback
-    speaks TLS as well. The authority's own key is not kept: nobody can sign with it later.
+    azure-mgmt sends no bearer token over plain http, and Azurite takes none (docs/azure-facts.md sdk-1), so
+    loopback speaks TLS as well. The authority's own key is not kept: nobody can sign with it later.
     """
     folder.mkdir(parents=True, exist_ok=True)
     certificate = Certificate(folder / "authority.pem", folder / "server.pem", folder / "server-key.pem")

@@ -1,4 +1,4 @@
-"""Managed identities: who asks, and the tokens that say so. As App Service and Entra ID offer them."""
+"""Managed identities and their tokens, as App Service and Entra ID offer them."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class IdentityEndpoint:
 def identity_application(issuer: TokenIssuer, principals: Mapping[str, str], header: str) -> web.Application:
     """Build the endpoint. ``principals`` maps a client id to its principal; ``""`` is the system-assigned identity.
 
-    Source of the protocol: ``facts/arm.md`` §6 and Microsoft's "managed identities for App Service", REST endpoint.
+    Source of the protocol: docs/azure-facts.md sdk-2.
     """
 
     async def token(request: web.Request) -> web.Response:

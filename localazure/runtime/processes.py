@@ -1,4 +1,4 @@
-"""Processes that belong to a run: what they are given, and how they are ended."""
+"""Processes that belong to a run: their environment, and how they are ended."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Azure in virtual time: the real app over doubles of the SDK clients, for days within milliseconds."""
+"""Azure in virtual time, for soak and bench: the real app over doubles of the SDK clients, days within milliseconds."""

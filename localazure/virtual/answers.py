@@ -1,4 +1,4 @@
-"""HTTP answers as the SDKs' errors carry them."""
+"""HTTP answers as the SDKs' errors carry them. Made by the doubles."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The app in virtual time: its instances, the queue that they work off, and the timer of the sweep.
+"""The app in virtual time: its instances, the queue that they empty, and the timer of the sweep.
 
-The instances run the product's own responder and clients; only the SDKs below those are doubles. What the Functions
-host does with messages is done as in ``functions/queue_listener.py``.
+The instances run the product's own responder and clients; only the SDKs below those are doubles. Messages are handled
+as in ``functions/queue_listener.py``. Started by ``azure.py``.
 """
 
 from __future__ import annotations

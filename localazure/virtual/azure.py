@@ -1,4 +1,4 @@
-"""All of Azure in virtual time, with the app in it."""
+"""All of Azure in virtual time, with the app in it. Started by soak, bench and tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Virtual time: an event loop whose clock jumps to whatever is due next."""
+"""Virtual time: an event loop whose clock jumps to the next due time."""
 
 from __future__ import annotations
 

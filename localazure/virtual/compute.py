@@ -1,4 +1,4 @@
-"""A double of ``ComputeManagementClient``, over the world."""
+"""A double of ``ComputeManagementClient``, over the world. Used by ``app.py``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A double of ``ResourceGraphClient``: knows the app's two queries, and answers them from the world."""
+"""A double of ``ResourceGraphClient``: answers the app's two queries from the world. Used by ``app.py``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Doubles of the SDKs' storage and topic clients: what they hold outlives every process."""
+"""Doubles of the SDKs' storage and topic clients: what they hold outlives every instance of the app."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wire between one app instance and Azure: every request takes time, may go wrong, or be the instance's last."""
+"""The wire between one app instance and Azure: every request takes time, may fail, or be the instance's last."""
 
 from __future__ import annotations
 

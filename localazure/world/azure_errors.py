@@ -1,4 +1,4 @@
-"""What Azure says when it does not do what it was asked: codes and texts as documented or reported."""
+"""Azure's error answers: codes and texts as documented or reported. Raised by the world and by all fronts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class CloudError:
 class Refused(Exception):  # noqa: N818 - the world's contract names it so
     """Azure answers a request with an error at once.
 
-    ``flat`` leaves out the ``error`` wrapper, as Compute's 429 does (``facts/arm.md`` §1).
+    ``flat`` leaves out the ``error`` wrapper, as Compute's 429 does (docs/azure-facts.md arm-7).
     """
 
     status: int

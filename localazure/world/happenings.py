@@ -1,4 +1,7 @@
-"""What happens in the world, told to whoever listens: the raw material of Azure's events."""
+"""What happens in the world, as the listeners get it. Azure's events are made of it.
+
+``transitions.py`` announces; Event Grid, the demo's timeline and the soak listen.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A virtual machine of the laptop Azure: what it is, how it is now, and how it was."""
+"""A virtual machine of the laptop Azure: its properties, its state now, and its earlier states."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Spot VMs compete for: capacity, price and quota."""
+"""What Spot VMs compete for: capacity, price and quota. Asked by ``vm_lifecycle.py``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Long-running operations, and the record of who asked for what."""
+"""Long-running operations, and the record of which principal asked for what."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The moves that only somebody's word makes: stop, restart, write, delete."""
+"""The moves that only a person or a program asks for: stop, restart, write, delete. Called by ``world.py``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The agenda of the world: moves that fall due at a known time."""
+"""The agenda of the world: moves that fall due at a known time. Kept by ``state.py``."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Durations:
-    """How long things take. Short, but in the order of magnitude that was seen (``facts/events.md`` §1.3, §2.4)."""
+    """How long things take: shorter than in Azure, in the same order (docs/azure-facts.md events-10)."""
 
     until_unavailable: timedelta = timedelta(seconds=3)
     deallocation: timedelta = timedelta(seconds=15)

@@ -1,4 +1,4 @@
-"""What each move of a VM is made of: what is planned and overtaken, the operation it belongs to, what is told of it."""
+"""The parts of a VM's move: what it plans or cancels, the operation it belongs to, the happenings it announces."""
 
 from __future__ import annotations
 

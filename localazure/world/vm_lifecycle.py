@@ -1,4 +1,4 @@
-"""The moves a VM can make: evicted, stopped, started, deleted. Each plans its own sequel and tells what happens."""
+"""The moves a VM can make: evicted, stopped, started, deleted. Each plans what follows, and announces what happens."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Moves:
         self._failures.pop(machine, None)
 
     def evict(self, machine: Machine) -> None:
-        """Begin an eviction. No ARM event comes of it: nobody sent a request (``facts/events.md`` §1.3)."""
+        """Begin an eviction. No ARM event comes of it: nobody sent a request (docs/azure-facts.md events-4)."""
         is_up = machine.power_state in {PowerState.RUNNING, PowerState.STARTING}
         if not machine.is_spot or not is_up or machine.condition.provisioning_state == "Deleting":
             message = (
@@ -130,7 +130,7 @@ class Moves:
             self._check_price(machine)
 
     def _check_quota(self, machine: Machine) -> None:
-        """Deallocated Spot VMs count as well (``facts/arm.md`` §3): the limit holds for all that exist."""
+        """Deallocated Spot VMs count as well (docs/azure-facts.md arm-13): the limit holds for all that exist."""
         limit = self._world.market.core_limit(machine.subscription_id, machine.location)
         if limit is None:
             return

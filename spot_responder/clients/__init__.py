@@ -1,1 +1,4 @@
-"""The only package that imports Azure's SDKs. They open the ports of ``spot_responder.responder.ports``."""
+"""The ports of ``responder/ports.py`` and ``operators/ports.py``, implemented with Azure's SDKs.
+
+No other package imports ``azure.*``; ``connections.py`` and ``operator_connections.py`` open the ports.
+"""

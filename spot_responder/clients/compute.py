@@ -1,4 +1,8 @@
-"""Azure Resource Manager's Compute provider: what is true of one VM at this moment, and the start request."""
+"""The port to Azure Resource Manager's Compute provider: one VM as it is at this moment, and the start request.
+
+Opened by ``connections.py``, called by ``responder/gather.py`` and ``responder/act.py``; requests wait for their turn
+in ``rate_limiter.py``.
+"""
 
 from __future__ import annotations
 
@@ -42,11 +46,12 @@ _DONE = frozenset({HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT})
 _ABOUT_THE_QUESTION = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.REQUEST_TIMEOUT})
 
 POLL_PATIENCE_S = 10.0
-"""So long an operation's address may take to answer: a start must not rest on a look that is older (``LOOK_HOLDS``)."""
+"""How long an operation's address may take to answer, in seconds: a start must not rest on a look that is older
+(``LOOK_HOLDS``)."""
 
 
 MOST_SUBSCRIPTIONS = 2000
-"""So many clients are kept: whoever may write to the queue can name subscriptions without end."""
+"""How many subscriptions' clients are kept: a sender that may write to the queue could name any number."""
 
 
 @dataclass(slots=True)
@@ -98,14 +103,14 @@ class Compute:
             except AzureError as error:
                 raise refusal(error, what) from error
             except UNREADABLE as error:
-                # It may have been taken.
+                # Azure may have accepted the request.
                 raise unreadable(error, what, NO_ANSWER) from error
         return turn.headers.get("Azure-AsyncOperation") or turn.headers.get("Location")
 
     async def operation(self, operation_url: str) -> Operation:
-        """Ask how the operation behind an accepted start is doing. Whatever answers there, the look goes on.
+        """Ask for the state of the operation behind an accepted start. An error does not stop the look.
 
-        An address that is not ARM's own is never asked, since a token goes with the question; nor is a redirect
+        An address that is not ARM's own is never asked, since a token goes with the request; nor is a redirect
         followed.
         """
         if not self._is_arms_own(operation_url):
@@ -114,10 +119,10 @@ class Compute:
         what = "tell how the start is doing"
         try:
             async with self._polls.turn(subscription_id, what) as held, self._reads.turn(subscription_id, what) as read:
-                # A poll counts as a read, but one that is throttled holds up polls only: looks go on.
+                # A poll counts as a read, but one that is throttled delays polls only: VMs are still read.
                 return await self._poll(operation_url, subscription_id, lambda heard: _hear(heard, held, read))
         except AzureRefusedError:
-            # Not asked: too many others are in line.
+            # Not asked: too many requests are in line.
             return Operation(OperationState.UNKNOWN)
 
     async def _poll(self, operation_url: str, subscription_id: str, hear: Hook) -> Operation:
@@ -180,9 +185,9 @@ def _plain(value: str | None) -> str:
 def operation_of_answer(status: int, body: object, headers: Mapping[str, str]) -> Operation:
     """Read what ARM answers about a long-running operation.
 
-    At the address of ``Azure-AsyncOperation`` the body says it, with status 200 also where it failed; at that of
-    ``Location`` the status does: 202 while it runs, 200 or 204 when it is done, an error where it failed (facts/arm.md
-    §1). ``body``: as parsed, ``None`` where there is none, text where it is no JSON.
+    At the address of ``Azure-AsyncOperation`` the body has the state, with status 200 also for a failure. At that of
+    ``Location`` the status is the state: 202 while it runs, 200 or 204 when it is done, an error where it failed
+    (docs/azure-facts.md arm-5). ``body``: as parsed, ``None`` where there is none, text where it is not JSON.
     """
     if status >= HTTPStatus.BAD_REQUEST:
         return _operation_of_error(status, classify(status, body, headers))
@@ -199,7 +204,7 @@ def operation_of_answer(status: int, body: object, headers: Mapping[str, str]) -
 
 
 def _operation_of_error(status: int, failure: Failure) -> Operation:
-    """Say whether an error at an operation's address is the operation's own, or only keeps us from asking."""
+    """Say whether an error at an operation's address is the operation's own, or of the poll."""
     match failure.kind:
         case FailureKind.CAPACITY | FailureKind.PRICE | FailureKind.QUOTA | FailureKind.CONFLICT:
             is_its_own = True

@@ -1,4 +1,7 @@
-"""Opens all ports: one credential and one client of each kind for the whole process."""
+"""Opens all ports of the app: one credential and one client of each kind for the whole process.
+
+Called by ``function_app.py`` and, for operators, by ``operator_connections.py``.
+"""
 
 from __future__ import annotations
 
@@ -29,13 +32,14 @@ if TYPE_CHECKING:
 # Without "use_env_settings" each request would look for a proxy and for ~/.netrc, in a thread: a fifth of its cost.
 _TIMEOUTS: Final[dict[str, Any]] = {"connection_timeout": 10, "read_timeout": 30, "use_env_settings": False}
 
-# The SDKs' own retries sleep as long as Azure says, up to 20 minutes (facts/arm.md §2): our follow-ups wait instead.
+# The SDKs' own retries sleep as long as Azure says, 20 minutes for instance (docs/azure-facts.md arm-3). They are off:
+# a follow-up waits instead.
 PATIENCE: Final[dict[str, Any]] = {"retry_total": 0, **_TIMEOUTS}
 
-# Nobody waits long for a topic that does not answer: what was not told is told again later.
+# A topic that does not answer is not waited for: the event is published again later.
 _SOON: Final[dict[str, Any]] = {"read_timeout": 5}
 
-# Storage answers at once or, once in a while, not at all: two more tries within seconds save a round by the sweep.
+# Storage answers at once or, rarely, not at all: two more tries within seconds save waiting for the sweep.
 _STORAGE_RETRIES: Final = 2
 
 
@@ -46,9 +50,9 @@ def connect(
 ) -> Ports:
     """Open the ports. Nothing is sent before the first request.
 
-    ``login``: without one, whoever ``DefaultAzureCredential`` finds.
-    ``transport``: one for all clients, for who closes it when done; without one, each has its own for as long as the
-    process lives.
+    ``login``: the credential; without one, the one that ``DefaultAzureCredential`` finds. ``transport``: one for all
+    clients, for a caller that closes it when done; without one, each client has its own for as long as the process
+    lives.
     """
     credential = login or Login(DefaultAzureCredential())
     shared: dict[str, Any] = {"transport": transport} if transport else {}

@@ -1,4 +1,7 @@
-"""Outcomes and notices, told as CloudEvents on an Event Grid custom topic where one is configured (docs/events.md)."""
+"""Publishes outcomes and notices as CloudEvents on an Event Grid custom topic, if one is configured (docs/events.md).
+
+Opened by ``connections.py``, called by ``responder/publish.py``.
+"""
 
 from __future__ import annotations
 
@@ -24,20 +27,21 @@ NEEDS_SOMEBODY_TYPE: Final = "SpotResponder.RecoveryNeedsSomebody"
 CLOSED_TYPE: Final = "SpotResponder.RecoveryClosed"
 
 PATIENCE_S: Final = 10.0
-"""Login included. What Azure said to a start waits for it to be saved."""
+"""How long publishing may take, in seconds, the login included: Azure's answer to a start is saved only after it."""
 
 SCHEMA_VERSION: Final = "1.0"
-"""Of ``data``. Within 1, fields are only added; what is left out or means something else makes it 2."""
+"""The version of ``data``. Within 1, fields are only added; a field that is left out or changes its meaning makes it
+2."""
 
 
 @dataclass(frozen=True, slots=True)
 class EventsTopic:
-    """The port to the topic; ``None`` where nobody asked to be told."""
+    """The port to the topic; without a client, nothing is published."""
 
     client: EventGridPublisherClient | None
 
     async def publish_outcome(self, recovery: Recovery) -> None:
-        """Publish how a recovery ended. Its id is the recovery's, so that a doubled message can be told.
+        """Publish a recovery's outcome. The event's id is the recovery's, so that duplicates can be recognized.
 
         Raises:
             AzureRefusedError: if the topic did not take it.
@@ -45,9 +49,9 @@ class EventsTopic:
         await self._send(closed_event(recovery), "publish an outcome")
 
     async def publish_notice(self, recovery: Recovery, notice: Notice, now: datetime) -> bool:
-        """Publish something about an open recovery, and answer whether there is a topic that took it.
+        """Publish a notice about an open recovery, and answer whether there is a topic that took it.
 
-        Its id is made of the recovery's and the notice.
+        The event's id is made of the recovery's and the notice.
 
         Raises:
             AzureRefusedError: if the topic did not take it.

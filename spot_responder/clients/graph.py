@@ -1,4 +1,8 @@
-"""Azure Resource Graph: confirms many VMs in one query, and finds those that no event told of."""
+"""The port to Azure Resource Graph: confirms many VMs in one query, and finds those that no event reported.
+
+Opened by ``connections.py`` and ``operator_connections.py``; ``kql.py`` reads the queries, ``rate_limiter.py`` paces
+them.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +31,14 @@ if TYPE_CHECKING:
     from azure.mgmt.resourcegraph.aio import ResourceGraphClient
 
 BATCH_SIZE: Final = 100
-"""How many ids go into one query; each is there twice, and query text is not without end."""
+"""How many ids go into one query: each is there twice, and the text of a query is limited."""
 
 WINDOW_S: Final = 5.0
-"""Resource Graph's quota is counted anew after so long (facts/arm.md §4): who was not refused need not wait longer."""
+"""How long a refused query delays the others at most, in seconds: then Resource Graph counts its quota anew
+(docs/azure-facts.md graph-1)."""
 
 PAGE_SIZE: Final = 1000
-"""The most rows that Resource Graph gives at once."""
+"""How many rows Resource Graph gives at once, at most."""
 
 _COLUMNS: Final = {
     "confirm": (
@@ -60,10 +65,10 @@ type Row = Mapping[str, object]
 
 
 class QueryResultError(AzureRefusedError):
-    """Resource Graph answered in a shape that we cannot use; the message names the query's file."""
+    """Resource Graph's answer has not the expected shape; the message names the query's file."""
 
     def __init__(self, message: str) -> None:
-        """Say what is wrong with it."""
+        """Keep what is wrong with the answer."""
         super().__init__(Failure(FailureKind.UNKNOWN, UNREADABLE_ANSWER, message, None), "answer as its query asks")
         self.args = (message,)
 
@@ -113,7 +118,7 @@ class ResourceGraph:
         Raises:
             AzureRefusedError: throttled, denied or no answer.
         """
-        # The tag as JSON writes it: Azure may set a blank behind the colon, or none.
+        # The tag as JSON writes it: Azure may put a blank after the colon, or none.
         name = json.dumps(restart_tag, ensure_ascii=False)
         text = read_query("coverage")
         query = fill("coverage", text, tag_is_true=f'{name}:"true"', tag_is_true_spaced=f'{name}: "true"')
@@ -122,7 +127,7 @@ class ResourceGraph:
         return Coverage(covered, shown - covered)
 
     def _stand_in_line(self) -> None:
-        """Begin a query for those who asked, unless one waits for its turn already: they share that."""
+        """Begin a query for the waiting VMs, unless a query waits for its turn already: they share that one."""
         if self._asked and not self._in_line:
             self._in_line = True
             task = asyncio.create_task(self._confirm_batch())
@@ -133,7 +138,7 @@ class ResourceGraph:
         batch: dict[VmId, asyncio.Future[Vm | None]] = {}
         try:
             vms = _readable(await self._rows("confirm", lambda: self._query_for(batch)))
-        except Exception as error:  # noqa: BLE001 - nothing is swallowed: each who asked gets it
+        except Exception as error:  # noqa: BLE001 - nothing is swallowed: each caller gets it
             if not batch:
                 self._take(batch)
             for future in batch.values():
@@ -143,9 +148,9 @@ class ResourceGraph:
                 future.set_result(vms.get(vm_id))
 
     def _query_for(self, batch: dict[VmId, asyncio.Future[Vm | None]]) -> str:
-        """Move those who asked into the batch. Not before its turn has come: who comes meanwhile shares the query."""
+        """Move the waiting VMs into the batch, when its turn has come: VMs that come until then share the query."""
         self._take(batch)
-        # in~ regards casing in letters that are not ASCII: such an id is asked for as it was spelled.
+        # in~ distinguishes case in letters that are not ASCII: such an id is asked for as it was spelled.
         ids = [vm_id.key if vm_id.key.isascii() else str(vm_id) for vm_id in batch]
         return fill("confirm", read_query("confirm"), vm_ids=ids)
 
@@ -225,7 +230,7 @@ def _checked(name: str, row: Row) -> Row:
 
 
 def _vm_ids(name: str, row: Row) -> list[VmId]:
-    """Read the id of a row of a list; one that is odd must not stop the sweep for all others."""
+    """Read the id of a row of a list; an odd row is left out, so that the sweep goes on with the others."""
     try:
         return [VmId.parse(str(row["id"]))]
     except NotAVmIdError as error:

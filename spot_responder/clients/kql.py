@@ -1,4 +1,4 @@
-"""Resource Graph queries: read from ``queries/*.kql``, with their parameters filled in.
+"""Resource Graph queries: read from ``queries/*.kql``, with their parameters filled in. Called by ``graph.py``.
 
 A file is valid KQL as it stands, so that it can be pasted into the portal's explorer: a parameter is a string literal
 such as ``'{vm_ids}'``, which stands alone or as the only item of a list.

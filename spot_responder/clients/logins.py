@@ -1,7 +1,8 @@
-"""The login of the app or of an operator: it gives tokens, and where it gives none, says so in words that are ours.
+"""The login of the app or of an operator: it gives tokens, and explains in one sentence why it gives none.
 
-An SDK that gets no token sends nothing. Yet what it raises then may look like an answer of the service that was to be
-asked, or like its silence: the identity endpoint answers 400, is out, or its connection breaks.
+An SDK without a token sends nothing. But the error that it raises may look like an answer of the service that was to be
+asked, or like its silence: the identity endpoint answers 400, is down, or its connection breaks. ``connections.py``
+hands a ``Login`` to the SDKs; ``sdk_errors.py`` reads its errors.
 """
 
 from __future__ import annotations
@@ -26,29 +27,29 @@ _ADVICE: Final = re.compile(
     r"( to troubleshoot this issue\.)?",
     re.IGNORECASE,
 )
-"""Where to read on, which says nothing of the cause."""
+"""The part of a credential's message that says where to read on, and nothing about the cause."""
 
 _ATTEMPT: Final = re.compile(r"\n\t(?=\w+(?:: |$))", re.MULTILINE)
-"""Between the credentials that were tried, one after the other."""
+"""The separator between the credentials that were tried, one after the other."""
 
 _REPEATED: Final = re.compile(r"^(\w+): \1( authentication unavailable[.,])? ")
-"""A credential's name, and then once more."""
+"""The name of a credential that its message begins with once more."""
 
 _NOT_SET_UP: Final = re.compile(
     r"not fully configured|configuration not found|no accounts were found|broker' package|not found on path"
     r"|is not installed|could not be found|is not supported",
     re.IGNORECASE,
 )
-"""What a credential says that nobody meant to use."""
+"""The words by which a credential reports that it is not set up: it was not meant to be used."""
 
 
 class NoTokenError(ClientAuthenticationError):
-    """There is no token: nothing was sent. ``message`` is what the credential said."""
+    """No token was given, so nothing was sent. ``message`` is the credential's own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A credential, as Azure's SDKs take one, that raises ``NoTokenError`` whatever keeps it from giving a token."""
+    """A credential, as Azure's SDKs take one, that raises ``NoTokenError`` for any reason not to give a token."""
 
     credential: AsyncTokenCredential
 
@@ -58,7 +59,7 @@ class Login:
             return await self.credential.get_token(*scopes, **options)
 
     async def get_token_info(self, *scopes: str, options: TokenRequestOptions | None = None) -> AccessTokenInfo:
-        """Give a token that says when it is to be renewed, where the credential tells."""
+        """Give a token with the time at which to renew it, if the credential says so."""
         with _named():
             if hasattr(self.credential, "get_token_info"):
                 info: AccessTokenInfo = await self.credential.get_token_info(*scopes, options=options)
@@ -94,9 +95,9 @@ def _named() -> Iterator[None]:
 
 
 def is_for_want_of_a_token(error: AzureError) -> bool:
-    """Whether nothing was sent, since there was no token to send with it.
+    """Whether nothing was sent, for lack of a token.
 
-    Of a service, the SDKs raise a ``ClientAuthenticationError`` for its 401 or 403 only; all else of that name is the
+    For an answer of a service, the SDKs raise a ``ClientAuthenticationError`` at 401 or 403 only; any other is the
     login's own.
     """
     if not isinstance(error, ClientAuthenticationError):
@@ -109,10 +110,10 @@ _OF_A_SERVICE: Final = frozenset({401, 403})
 
 
 def cause_of(message: str) -> str:
-    """Give why there is no token, from what a credential says at length.
+    """Give why there is no token, out of a credential's long message.
 
-    ``DefaultAzureCredential`` tells of each credential that it tried, most of which nobody meant to use; what matters
-    is in the middle or at the end.
+    ``DefaultAzureCredential`` reports each credential that it tried, most of which were not meant to be used; the one
+    that matters is in the middle or at the end.
     """
     _, found, attempts = message.partition("Attempted credentials:")
     if not found:

@@ -1,4 +1,7 @@
-"""Opens an operator's ports for the time of one command, and says what Azure's errors mean there."""
+"""Opens an operator's ports for the time of one command, and explains Azure's errors there.
+
+Called by ``commands/run.py`` and, for the status page, by ``function_app.py``.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +38,10 @@ if TYPE_CHECKING:
 
 
 def _credential() -> DefaultAzureCredential:
-    """Give whoever is logged in.
+    """Give the credential of the login.
 
     Raises:
-        CouldNotLookError: if a variable that says who that is makes no sense.
+        CouldNotLookError: if a variable that names the credential makes no sense.
     """
     try:
         return DefaultAzureCredential()
@@ -49,13 +52,13 @@ def _credential() -> DefaultAzureCredential:
 
 @asynccontextmanager
 async def operator_ports(settings: Settings) -> AsyncIterator[OperatorPorts]:
-    """Open the ports as whoever ``DefaultAzureCredential`` finds logged in: with the az CLI, or by managed identity.
+    """Open the ports with the login that ``DefaultAzureCredential`` finds: the az CLI's, or a managed identity.
 
     Raises:
-        CouldNotLookError: what storage or identity said within, in one line with what to do.
+        CouldNotLookError: the error of storage or identity, in one line with what to do.
     """
     credential = Login(_credential())
-    # Made here, so that what the environment says of certificates counts now and not as of the import.
+    # Made here, so that the environment's certificates are read now, and not at the import.
     connector = TCPConnector(ssl=ssl.create_default_context())
     session = ClientSession(connector=connector, auto_decompress=False, cookie_jar=DummyCookieJar(), trust_env=True)
     transport = AioHttpTransport(session=session, connection_timeout=10, read_timeout=30)

@@ -1,4 +1,7 @@
-"""What errors of storage and identity mean to an operator: what was found at which address, and what to do."""
+"""What an error of storage or identity means to an operator: what was found at which address, and what to do.
+
+Called by ``operator_connections.py`` and the clients that only operators use.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ class _Service(NamedTuple):
 
 
 def could_not_look(error: AzureError, settings: Settings) -> CouldNotLookError:
-    """Say what an error means to an operator."""
+    """Explain an error of the SDKs to an operator."""
     if is_for_want_of_a_token(error):
         what = f"nobody is logged in, or not for long enough ({failure_of(error).message})"
         return CouldNotLookError(what, "run `az login`, then try again")
@@ -51,8 +54,8 @@ def could_not_look(error: AzureError, settings: Settings) -> CouldNotLookError:
 
 
 def dead_letters_not_set() -> CouldNotLookError:
-    """Say that nobody told where dead letters are, and how to."""
-    mend = f"export {_DEAD_LETTERS} as the app has it (docs/operations.md §9); where it has none: azd provision"
+    """Say that no setting names the place of dead letters, and how to set it."""
+    mend = f"export {_DEAD_LETTERS} as the app has it (docs/operations.md §4); where it has none: azd provision"
     return CouldNotLookError(f"{_DEAD_LETTERS} is not set", mend, is_wrong=False)
 
 
@@ -71,12 +74,12 @@ def _data_role(kind: str) -> str:
 
 
 def _asked(error: AzureError) -> str:
-    """Give the address that was asked; ``""`` where the error does not tell."""
+    """Give the address that was asked; ``""`` where the error does not name it."""
     request = getattr(getattr(error, "response", None), "request", None)
     parts = urlsplit(str(getattr(request, "url", "")))
     if parts.netloc:
         return f"{parts.scheme}://{parts.netloc}"
-    # What aiohttp raises where nobody takes the connection knows whom it tried.
+    # The error of aiohttp for a refused connection has the host that it tried.
     tried = error.inner_exception
     host, port = getattr(tried, "host", None), getattr(tried, "port", None)
     if not host:

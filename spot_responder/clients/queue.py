@@ -1,4 +1,4 @@
-"""The queue ``signals``, where we put messages to ourselves."""
+"""The port to the queue ``signals``, on which the app puts messages to itself. Opened by ``connections.py``."""
 
 from __future__ import annotations
 
@@ -23,6 +23,6 @@ class SignalQueue:
     client: QueueClient
 
     async def put(self, event: Mapping[str, object], delay: timedelta) -> None:
-        """Put an event on the queue, to be seen after ``delay``; it never expires, so nothing is lost in an outage."""
+        """Put an event on the queue, visible after ``delay``; it never expires, so that an outage loses nothing."""
         hidden_s = ceil(min(delay, LONGEST_DELAY).total_seconds())
         await self.client.send_message(json.dumps(event), visibility_timeout=hidden_s, time_to_live=-1)

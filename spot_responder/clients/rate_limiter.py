@@ -1,4 +1,7 @@
-"""Waits for a request's turn, and reads in each answer what Azure says is left: the thin edge of ``pacing``."""
+"""Lets each request wait for its turn, and reads in each answer what Azure says is left.
+
+Called by ``compute.py`` and ``graph.py``; the arithmetic is in ``decisions/token_bucket.py``.
+"""
 
 from __future__ import annotations
 
@@ -20,22 +23,22 @@ if TYPE_CHECKING:
     from azure.core.pipeline import PipelineResponse
 
 LONGEST_WAIT_S: Final = 10.0
-"""What cannot be asked within so long is requeued, so that no message is held up much longer than it
-would be without us. The workers of one process that wait for one bucket are through sooner (``host.json``)."""
+"""How long a request may wait for its turn, in seconds; a message with a longer wait is requeued. The messages that one
+process answers at a time (``host.json``) need less than that for one bucket."""
 
 MOST_LINES: Final = 2000
-"""So many buckets are remembered: a subscription that was asked about long ago begins anew."""
+"""How many buckets are remembered: a subscription that was not asked about for long begins with a new one."""
 
 _AT_ONCE_S: Final = 0.001
-"""Not worth a sleep; and a clock that is asked twice may differ by less."""
+"""How long a wait is not worth a sleep, in seconds: two readings of the clock may differ by as much."""
 
 _ONE_VM_ONLY: Final = "Resource;0"
-"""How Compute marks a bucket that belongs to one VM (``…/UpdateVMResource;0``): no reason to hold the others."""
+"""The end of Compute's header for a bucket of one VM (``…/UpdateVMResource;0``): requests for other VMs go on."""
 
 
 @dataclass(slots=True)
 class Answer:
-    """What is heard of one request. Give ``hear`` to the SDK as its ``raw_response_hook``."""
+    """What matters of one answer. Give ``hear`` to the SDK as its ``raw_response_hook``."""
 
     remaining_header: str
     status: int = 0
@@ -49,13 +52,13 @@ class Answer:
 
     @property
     def left(self) -> float | None:
-        """What Azure says is left."""
+        """How many requests Azure says are left."""
         text = self.headers.get(self.remaining_header, "")
         return float(text) if text.isdecimal() else None
 
     @property
     def wait_s(self) -> float | None:
-        """How long nobody may ask; ``None`` where Azure did not say "too many", or said it of one VM only."""
+        """How long no request may be sent; ``None`` where Azure did not answer 429, or for one VM only."""
         if self.status != HTTPStatus.TOO_MANY_REQUESTS:
             return None
         if self.headers.get("x-ms-ratelimit-remaining-resource", "").endswith(_ONE_VM_ONLY):
@@ -66,7 +69,7 @@ class Answer:
 
 @dataclass(slots=True)
 class Waiters:
-    """Those who wait for a turn out of one bucket: first come, first served."""
+    """The requests that wait for a turn out of one bucket: first come, first served."""
 
     pace: Pace
     length: int = 0
@@ -80,12 +83,12 @@ class Turns:
     bucket: Bucket
     remaining_header: str
     holds_at_most_s: float = inf
-    """A "too many" holds others no longer than this, whatever it says to who was refused."""
+    """How long a 429 delays other requests at most, whatever it asks of the one that was refused."""
     _lines: dict[str, Waiters] = field(default_factory=dict)
 
     @asynccontextmanager
     async def turn(self, key: str, what: str) -> AsyncIterator[Answer]:
-        """Wait until a request may go out, and take in its answer; ``what`` completes "Azure refused to …".
+        """Wait until a request may be sent, and take in its answer; ``what`` completes "Azure refused to …".
 
         Raises:
             AzureRefusedError: throttled, with the time to come back, where the wait would be too long.
@@ -121,8 +124,8 @@ async def _stand_in(waiters: Waiters, what: str) -> None:
     leave_at = _now() + LONGEST_WAIT_S
     try:
         async with waiters.head:
-            # Looked at anew after each sleep: an answer that came meanwhile may have changed the pace. Who rests on a
-            # look at a VM must not stand here while that grows old.
+            # Computed anew after each sleep: an answer may have changed the pace. The wait is bounded,
+            # since a start must not rest on a look that has become too old.
             while (wait_s := wait_for(waiters.pace, _now())) > _AT_ONCE_S:
                 if _now() + wait_s > leave_at:
                     raise _not_yet(wait_s, what)

@@ -1,4 +1,7 @@
-"""Azure Resource Manager for operators: who is logged in, what is deployed, a simulated eviction, rights."""
+"""The port to Azure Resource Manager for operators: the login, what is deployed, a simulated eviction, rights.
+
+Opened by ``operator_connections.py``, called by ``operators/doctor.py`` and ``commands/drill.py``.
+"""
 
 from __future__ import annotations
 
@@ -40,10 +43,10 @@ class ResourceManager:
     credential: AsyncTokenCredential
 
     async def login(self) -> Login:
-        """Say as whom we are logged in, by what the token says.
+        """Give the login's name, by what its token says.
 
         Raises:
-            CouldNotLookError: if nobody is.
+            CouldNotLookError: if there is no login.
         """
         try:
             token = await self.credential.get_token(f"{self.settings.arm_endpoint}/.default")
@@ -56,7 +59,7 @@ class ResourceManager:
         return Login(str(name), str(claims.get("oid") or ""))
 
     async def ask(self, method: str, path: str, api_version: str) -> Answer:
-        """Ask for what is at a path, or for an action.
+        """Send a request: for what is at a path, or for an action.
 
         Raises:
             AzureRefusedError: whatever Azure said instead.
@@ -67,7 +70,7 @@ class ResourceManager:
         return await self._ask(method, address)
 
     async def listed(self, path: str, api_version: str) -> list[Mapping[str, object]]:
-        """Give all that a list holds. The way to the next page is followed on ARM's own host only: a token goes along.
+        """Give all items of a list. A next page is followed on ARM's own host only: a token goes with the request.
 
         Raises:
             AzureRefusedError: whatever Azure said instead.
@@ -100,7 +103,7 @@ def _values(body: Mapping[str, object]) -> list[Mapping[str, object]]:
 
 
 def _claims(token: str) -> dict[str, object]:
-    """Read a token's claims without judging it: only to say a name. Not every token lets itself be read."""
+    """Read a token's claims without checking it: only to show a name. Not every token can be read."""
     try:
         payload = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))

@@ -1,6 +1,6 @@
-"""How recoveries and pools are written into table rows, and read from them.
+"""How recoveries, pools and health notes are written into table rows, and read from them. Called by ``tables.py``.
 
-Every column can be shown to an operator; only the operation's address, which is signed, is not for eyes.
+Every column may be shown to an operator, except the operation's address, which is signed.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from datetime import UTC, datetime, timedelta
 from os.path import commonprefix
 from typing import TYPE_CHECKING, Any
 
+from spot_responder.decisions.attempts import Attempt, AttemptState
 from spot_responder.decisions.evidence import Evidence
 from spot_responder.decisions.health import Activity, Failing
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.pools import FIRST_STARTS, Pool, PoolId
-from spot_responder.decisions.recoveries import Absence, Attempt, AttemptState, Notice, Outcome, Recovery
+from spot_responder.decisions.recoveries import Absence, Notice, Recovery
 from spot_responder.intake.azure_errors import Failure, FailureKind
 from spot_responder.intake.signals import SignalKind
 from spot_responder.intake.vms import VmId
@@ -28,7 +30,7 @@ type Row = dict[str, Any]
 
 
 def recovery_key(vm_id: VmId) -> Key:
-    """Give partition and row key of a VM: by subscription; ids hold nothing that a key must not, but slashes.
+    """Give partition and row key of a VM: by subscription; a key must not hold slashes.
 
     No name has a bar in it: an instance of a scale set, with its set's name between, has a key of its own.
     """
@@ -117,7 +119,7 @@ def _absence_of(row: Mapping[str, Any]) -> Absence | None:
 
 
 def history_row(recovery: Recovery) -> Row:
-    """Write a closed recovery into the day on which it ended; ``published`` says whether its outcome was told."""
+    """Write a closed recovery under the day on which it ended; ``published``: whether its outcome was published."""
     partition, row = history_key(recovery)
     return recovery_row(recovery) | {"PartitionKey": partition, "RowKey": row, "published": False}
 
@@ -155,7 +157,7 @@ def pool_row(pool: Pool) -> Row:
 
 
 def pool_from_row(row: Mapping[str, Any]) -> Pool:
-    """Read a pool's gate. Numbers of 0 stand for none."""
+    """Read a pool's gate. A number of 0 stands for none."""
     location, zone, size = row["RowKey"].split("|")
     return Pool(
         PoolId(row["PartitionKey"], location, zone, size),
@@ -194,7 +196,7 @@ def failing_from_row(row: Mapping[str, Any]) -> Failing:
 
 
 def _places(under_way: Mapping[str, datetime]) -> dict[str, Any]:
-    """Write what the keys share but once: a cell holds 32,768 characters."""
+    """Write the common beginning of the keys once: a cell holds 32,768 characters."""
     shared = commonprefix(list(under_way))  # noqa: RUF071 - any common beginning will do
     return {"of": shared, "until": {key.removeprefix(shared): _iso(until) for key, until in under_way.items()}}
 
@@ -215,7 +217,7 @@ def _evidence(evidence: Evidence) -> dict[str, str]:
 
 
 def _evidence_of(cell: Mapping[str, str]) -> Evidence:
-    """Read what this release knows of it: a newer one may have written more."""
+    """Read the fields of the evidence that this release knows: a newer one may have written more."""
     known = {each.name for each in fields(Evidence)}
     return Evidence(**{name: _time(text) for name, text in cell.items() if name in known})
 

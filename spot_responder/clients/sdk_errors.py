@@ -1,4 +1,4 @@
-"""Turns what Azure's SDKs raise into what the responder understands."""
+"""Turns exceptions of Azure's SDKs into the responder's ``AzureRefusedError`` and ``Failure``. For all ports."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 def refusal(error: AzureError, what: str) -> AzureRefusedError:
-    """Say that Azure refused, and why: by status, body and headers; the error's class says nothing (facts/arm.md §0.1).
+    """Say that Azure refused, and why, by status, body and headers.
 
-    ``what`` completes the sentence "Azure refused to …".
+    The error's class says nothing (docs/azure-facts.md arm-1). ``what`` completes the sentence "Azure refused to …".
     """
     return AzureRefusedError(failure_of(error), what)
 
 
 def failure_of(error: AzureError) -> Failure:
-    """Classify an SDK error; what was not sent for want of a token is no silence of Azure's."""
+    """Classify an SDK error; a request that was not sent for lack of a token is not counted as Azure's silence."""
     if is_for_want_of_a_token(error):
         return no_token(cause_of(error.message))
     if not isinstance(error, HttpResponseError) or error.response is None:
@@ -34,11 +34,11 @@ def failure_of(error: AzureError) -> Failure:
 
 
 UNREADABLE: Final = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError, zlib.error)
-"""What the SDKs and our own reading raise at an answer that is not as it should be: no JSON, no gzip, other types."""
+"""The exceptions that the SDKs and this package raise at a malformed answer: no JSON, no gzip, other types."""
 
 
 def unreadable(error: Exception, what: str, code: str = UNREADABLE_ANSWER) -> AzureRefusedError:
-    """Say that Azure, or somebody in between, gave an answer that nobody can read."""
+    """Say that Azure, or a proxy in between, gave an answer that cannot be read."""
     failure = Failure(
         FailureKind.UNKNOWN, code, f"the answer cannot be read: {type(error).__name__}: {error}"[:300], None
     )

@@ -1,4 +1,7 @@
-"""Azure Tables: ``recoveries`` (one row for each VM), ``history`` (by day), ``pools`` (gates), ``health``."""
+"""The port to Azure Tables: ``recoveries`` (one row for each VM), ``history`` (by day), ``pools`` (gates), ``health``.
+
+Opened by ``connections.py`` and ``operator_connections.py``; ``rows.py`` has the columns.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,7 @@ if TYPE_CHECKING:
 
 
 _ODD: Final = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
-"""What a row raises that is not as this release writes it."""
+"""The exceptions that a row raises which is not as this release writes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ class Tables:
         try:
             return Stored(pool_from_row(entity), _etag(entity))
         except _ODD as error:
-            # One that another release wrote otherwise must not hold a whole pool: it is written anew.
+            # A gate that another release wrote otherwise must not stop a whole pool: it is written anew.
             log_odd_row(f"table pools, {entity['PartitionKey']}, {entity['RowKey']}", repr(error))
             return Stored(Pool(pool_id), _etag(entity))
 
@@ -116,7 +119,7 @@ class Tables:
             raise GateChangedError(str(pool.pool_id)) from error
 
     async def all_recoveries(self) -> list[Stored[Recovery]]:
-        """Load every row, open or remembered; one that another release wrote otherwise must not stop the sweep."""
+        """Load every row, open or remembered; an odd row is left out, so that the sweep goes on."""
         with _told("list all rows"):
             return [stored async for row in self.recoveries.list_entities() for stored in _recoveries(row)]
 
@@ -133,7 +136,7 @@ class Tables:
             return [closed async for row in rows for closed in _sound("history", row, recovery_from_row)]
 
     async def forget(self, stored: Stored[Recovery]) -> None:
-        """Delete a row; one that changed meanwhile is not to be forgotten any more, and stays."""
+        """Delete a row; one that changed meanwhile stays."""
         partition, row = recovery_key(stored.value.vm_id)
         with _told("delete a row"), suppress(ResourceModifiedError):
             await self.recoveries.delete_entity(
@@ -153,7 +156,7 @@ class Tables:
             return [stored.value async for row in rows for stored in _recoveries(row)]
 
     async def failing(self) -> list[Failing]:
-        """Give what the app as a whole does not succeed in; an odd row is left out."""
+        """Give the activities that the app as a whole fails at; an odd row is left out."""
         with _told("list what fails"):
             return [one async for row in self.health.list_entities() for one in _sound("health", row, failing_from_row)]
 
@@ -167,7 +170,7 @@ class Tables:
         return noted
 
     async def note_success(self, activity: Activity) -> None:
-        """Forget that an activity failed; where it did not, nothing is there to forget."""
+        """Delete the note that an activity failed, if there is one."""
         with _told("note that nothing fails"):
             await self.health.delete_entity(*health_key(activity))
 
@@ -182,7 +185,7 @@ class Tables:
 
 @contextmanager
 def _told(what: str) -> Iterator[None]:
-    """Turn what the SDK raises into what the responder understands."""
+    """Turn the SDK's exceptions into the responder's."""
     try:
         yield
     except AzureError as error:
@@ -228,7 +231,7 @@ async def _write(table: TableClient, row: Row, etag: str | None) -> str:
 
 
 def _says_no_such_row(error: ResourceNotFoundError) -> bool:
-    """Whether a 404 speaks of the row: one of the table, the account, or of somebody in between, is a failure."""
+    """Whether a 404 means the row: one that means the table or the account, or comes from a proxy, is a failure."""
     return getattr(error, "error_code", None) in {TableErrorCode.RESOURCE_NOT_FOUND, TableErrorCode.ENTITY_NOT_FOUND}
 
 

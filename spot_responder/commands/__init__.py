@@ -1,1 +1,4 @@
-"""The operator's commands: each reads what it needs through the ports, and gives an answer for people and programs."""
+"""The operator's commands, a module each, called by ``cli.py``.
+
+Each reads through the ports that ``run.py`` opens, and gives a ``CommandResult`` that is written as text or JSON.
+"""

@@ -1,4 +1,7 @@
-"""How commands are spelled: one line for a mistake, help with examples, and what is checked before Azure is asked."""
+"""How commands are parsed: one line for a mistake, help with examples, and checks before Azure is asked.
+
+``cli.py`` makes the parser; each command's module adds its own arguments.
+"""
 
 from __future__ import annotations
 
@@ -21,17 +24,17 @@ _LETTER: Final = re.compile(r"[0-9a-f]{8}")
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaint is one line."""
+    """A parser whose error message is one line."""
 
     @override
     def error(self, message: str) -> Never:
-        """Say what was wrong in one line, and end with 2."""
+        """Say what was wrong in one line, and end with exit code 2."""
         complain(f"{self.prog.rpartition('/')[2]}: {one_line(message)}; see {self.prog} --help")
         raise SystemExit(MISUSED)
 
     @override
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Refuse what is left over, here where the command's name is known."""
+        """Refuse unknown arguments here, where the command's name is known."""
         parsed, rest = super().parse_known_args(args, namespace)
         if rest:
             self.error(f"unrecognized arguments: {' '.join(rest)}")
@@ -42,7 +45,7 @@ type Commands = argparse._SubParsersAction[Parser]  # noqa: SLF001 - argparse gi
 
 
 def add_command(commands: Commands, name: str, what: str, run: Run, *, examples: str) -> Parser:
-    """Add a command that looks into Azure, or into the laptop's."""
+    """Add a command that reads Azure, or the laptop's."""
     command = commands.add_parser(
         name,
         help=what,
@@ -80,7 +83,7 @@ def vm_reference(text: str) -> str | VmId:
 
 
 def dead_letter_id(text: str) -> str:
-    """Read a message's id as ``replay list`` shows it."""
+    """Read a dead letter's id as ``replay list`` shows it."""
     if not _LETTER.fullmatch(text):
         message = f"{shortened(text, 100)!r} is no id of a message: take one of `{CommandLine()('replay', 'list')}`"
         raise argparse.ArgumentTypeError(message)

@@ -1,4 +1,7 @@
-"""How an answer is written for people: aligned tables, times in their zone, colours on terminals only."""
+"""How an answer is written for people: aligned tables, times in their zone, colours on terminals only.
+
+``cli.py`` makes the ``Console``; the commands write with it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Colour(Enum):
-    """What a colour means, and its number in the terminal's own palette."""
+    """A meaning, and its number in the terminal's palette."""
 
     GOOD = "32"
     BAD = "31"
@@ -25,7 +28,7 @@ class Colour(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Painted:
-    """A text with a colour: the width is the text's."""
+    """A text with a colour, which does not count in its width."""
 
     text: str
     colour: Colour
@@ -36,18 +39,18 @@ type Cell = str | Painted
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """What is written on. ``zone`` is the reader's."""
+    """Writes times, titles and tables. ``zone`` is the reader's."""
 
     now: datetime
     zone: tzinfo
     coloured: bool = False
 
     def paint(self, text: str, colour: Colour) -> str:
-        """Colour a text, where there are colours."""
+        """Colour a text, if colours are wanted."""
         return f"\x1b[{colour.value}m{text}\x1b[0m" if self.coloured and text else text
 
     def when(self, time: datetime | None) -> str:
-        """Write a time as a clock shows it; with its day, where that is not today."""
+        """Write a time as a clock shows it; with its day, if that is not today."""
         if time is None:
             return "-"
         there, today = time.astimezone(self.zone), self.now.astimezone(self.zone).date()
@@ -67,7 +70,7 @@ class Console:
         return self.paint(what, Colour.HEAD) + f"   {there:%Y-%m-%d %H:%M:%S %Z}\n"
 
     def table(self, heads: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
-        """Write a table; columns of numbers stand to the right, the last column runs as far as it likes."""
+        """Write a table; columns of numbers are aligned to the right, and the last column is as wide as it needs."""
         texts = [[_text(cell) for cell in row] for row in rows]
         widths = [max(map(len, column)) for column in zip(heads, *texts, strict=True)]
         right = [bool(texts) and all(_is_number(row[place]) for row in texts) for place in range(len(heads))]
@@ -80,7 +83,7 @@ class Console:
     def _cell(self, cell: Cell, width: int, *, right: bool) -> str:
         text = _text(cell)
         filled = text.rjust(width) if right else text.ljust(width)
-        # Blanks stay uncoloured, so that trailing ones can be cut.
+        # Blanks are not coloured, so that trailing ones can be cut.
         return filled.replace(text, self.paint(text, cell.colour), 1) if isinstance(cell, Painted) and text else filled
 
 

@@ -1,4 +1,4 @@
-"""``doctor``: whether all is as the app needs it."""
+"""``doctor``: whether all that the app needs is there. ``operators/doctor.py`` checks; this module writes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def _run(_arguments: Namespace, operator: Operator) -> CommandResult:
 
 
 def _where(found: Diagnosis) -> Callable[[Finding], str]:
-    """Give how it is said in which subscription a thing is: not at all, where there is one only."""
+    """Give the function that names a finding's subscription: nothing, if there is only one."""
     several = len({each.subscription for each in found.findings if each.subscription}) > 1
     return lambda finding: f" in {finding.subscription}" if several and finding.subscription else ""
 

@@ -1,4 +1,7 @@
-"""``drill VM…``: lets Azure evict VMs that are covered, and waits until the app has brought them back."""
+"""``drill VM…``: has Azure evict covered VMs, and waits until the app has brought them back.
+
+``operators/views/drill.py`` follows each VM's row.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.commands.arguments import add_command, add_vm, whole_number
 from spot_responder.commands.console import Colour, Painted
+from spot_responder.commands.find_vm import find_vm
 from spot_responder.commands.results import FINE, WRONG, CommandResult, StopError
-from spot_responder.commands.run import find_vm
 from spot_responder.intake.azure_errors import NO_ANSWER
 from spot_responder.operators.gather import gather_explanation
 from spot_responder.operators.ports import COMPUTE_API
@@ -41,7 +44,7 @@ _MINUTES: Final = 60
 _MOST_MINUTES: Final = 24 * 60
 _FROM: Final = "evicted after: since Azure was asked to; told, start and back after: since the eviction\n"
 _LOOK_S: Final = 1.0
-"""One read of a table row for each VM: cheap, and a drill is watched by somebody."""
+"""How long a drill waits between two reads of a VM's row, in seconds."""
 
 
 def add(commands: Commands) -> None:
@@ -84,7 +87,7 @@ async def _evict(vm_id: VmId, operator: Operator) -> Drilled:
     try:
         await operator.ports.resource_manager.ask("POST", f"{vm_id}/simulateEviction", COMPUTE_API)
     except AzureRefusedError as refused:
-        # Others may be evicted already: their story is told to its end. And who did not answer may have heard.
+        # Other VMs may be evicted already, so the drill goes on. Without an answer, Azure may have got the request.
         state = DrillState.ASKED if refused.failure.code == NO_ANSWER else DrillState.REFUSED
         drilled = replace(drilled, state=state, reason=str(refused))
     operator.tell(f"{vm_id.name}: {drilled.state}")
@@ -104,7 +107,7 @@ async def _look(before: Drilled, operator: Operator) -> Drilled:
     try:
         stored = await operator.ports.app.store.load(before.vm_id)
     except StoreFailedError as failed:
-        # Half an hour is not thrown away for one read that failed: the next is a second away.
+        # One failed read does not end a drill of half an hour: the next comes a second later.
         if not before.unseen:
             operator.tell(f"{before.vm_id.name}: looked at in vain, and once more each second: {failed}")
         return replace(before, unseen=str(failed))
@@ -115,7 +118,7 @@ async def _look(before: Drilled, operator: Operator) -> Drilled:
 
 
 def _since(drilled: Drilled) -> str:
-    """Say when, as the table does: Azure takes its time to evict, which is not the app's."""
+    """Write the time of a step as the table does: from the eviction, since Azure's delay before it is not the app's."""
     came_at = drilled.back_at or drilled.start_asked_at or drilled.told_at or drilled.asked_at
     if drilled.evicted_at is None:
         return f"{span(came_at - drilled.asked_at)} after the request"
@@ -123,7 +126,7 @@ def _since(drilled: Drilled) -> str:
 
 
 def render(drill: Drill, console: Console, command: CommandLine) -> str:
-    """Write how it went."""
+    """Write how the drill went."""
     heads = ("VM", "drill", "evicted after", "told after", "start after", "back after", "starts", "because")
     called = names(each.vm_id for each in drill.vms)
     rows = [_row(each, called[each.vm_id]) for each in drill.vms]

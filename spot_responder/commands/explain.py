@@ -1,4 +1,4 @@
-"""``explain VM``: why it is as it is, and what comes next."""
+"""``explain VM``: why a VM is as it is, and what comes next. ``operators/views/explanation.py`` finds it out."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.commands.arguments import add_command, add_vm
 from spot_responder.commands.console import Colour
+from spot_responder.commands.find_vm import find_vm
 from spot_responder.commands.results import FINE, WRONG, CommandResult
-from spot_responder.commands.run import find_vm
 from spot_responder.operators.gather import gather_explanation
 from spot_responder.text import count
 

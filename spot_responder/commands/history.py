@@ -1,4 +1,4 @@
-"""``history``: what was."""
+"""``history``: closed recoveries, counted. ``operators/views/history.py`` counts; this module writes table and CSV."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def _run(arguments: Namespace, operator: Operator) -> CommandResult:
 
 
 def as_csv(seen: History) -> str:
-    """Write the recoveries as CSV, with the fields' names as head."""
+    """Write the recoveries as CSV, with the names of the fields as head."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     names = [field.name for field in fields(Ended)]

@@ -1,12 +1,12 @@
-"""``hold``, ``release`` and ``retry``: what an operator does about one VM."""
+"""``hold``, ``release`` and ``retry``: what an operator does about one VM. ``operators/act.py`` does it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.commands.arguments import add_command, add_vm
+from spot_responder.commands.find_vm import find_vm_that_is
 from spot_responder.commands.results import FINE, WRONG, CommandResult
-from spot_responder.commands.run import find_vm_that_is
 from spot_responder.operators.act import hold, release, retry
 from spot_responder.operators.gather import foresee_retry
 from spot_responder.responder.ports import AzureRefusedError
@@ -96,7 +96,7 @@ async def _retry(arguments: Namespace, operator: Operator) -> CommandResult:
 
 
 async def _why_in_vain(vm_id: VmId, operator: Operator) -> str:
-    """Say why nothing would come of it, by the app's own rules, as far as the login may see."""
+    """Say why a retry would have no effect, by the app's own rules, as far as the login may see."""
     try:
         return await foresee_retry(vm_id, operator.ports.app, operator.settings, operator.clock())
     except AzureRefusedError:

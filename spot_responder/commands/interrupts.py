@@ -1,4 +1,7 @@
-"""Ctrl-C ends a program in one line, with the exit code that shells expect: also while it is still importing."""
+"""Ctrl-C ends a program in one line, with the exit code that shells expect, even while it is being imported.
+
+Called by ``__main__.py``.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 INTERRUPTED: Final = 130
-"""The exit code of what was interrupted: 128, and the number of the signal."""
+"""The exit code after Ctrl-C: 128, and the number of the signal."""
 
 _TOLD: Final = "interrupted\n"
 
 
 def run_until_interrupted(load: Callable[[], Callable[[], int]]) -> int:
-    """Run a program and give its exit code. ``load`` imports it, which takes a while, and gives its main function."""
+    """Run a program and give its exit code. ``load`` imports it, which takes time, and gives its main function."""
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        # An exception would come up anywhere in what is being imported, and not everything there lets it through.
+        # An exception would be raised anywhere in the modules being imported, and some of them swallow it.
         signal.signal(signal.SIGINT, _end)
         run = load()
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,4 +1,7 @@
-"""Where answers go: standard output and standard error, which may be closed, full, or of few letters."""
+"""Writes to standard output and standard error, which may be closed, full, or of a narrow encoding.
+
+Called by ``cli.py`` and ``arguments.py``.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from spot_responder.commands.results import WRONG
 
 
 def make_output_bear_anything() -> None:
-    """Let no letter that an encoding lacks, and no stream that is closed, end a command."""
+    """Make sure that no character missing from an encoding, and no closed stream, ends a command."""
     out, err = _streams()
     if isinstance(out, io.TextIOWrapper):
         out.reconfigure(errors="backslashreplace")
@@ -35,7 +38,7 @@ def write_out(text: str, name: str, exit_code: int) -> int:
         out.write(text)
         out.flush()
     except BrokenPipeError:
-        # `… | head` has seen enough.
+        # The reader has closed the pipe, as in `… | head`.
         _forget_the_rest(out)
     except OSError as error:
         _forget_the_rest(out)
@@ -50,15 +53,15 @@ def complain(line: str) -> None:
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
     except OSError:
-        # Where that is full as well, the exit code is all that can be told.
+        # Standard error fails as well: only the exit code is left.
         _forget_the_rest(sys.stderr)
 
 
 def _forget_the_rest(out: TextIO) -> None:
-    """Let what was not written go nowhere: Python would try again at its end, and complain at length."""
+    """Discard what was not written: Python would try again at its end, with a long error message."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
 
 
 def _streams() -> tuple[TextIO | None, TextIO | None]:
-    """Give standard output and error: Python has ``None`` for one that was closed (``>&-``)."""
+    """Give standard output and error; Python has ``None`` for one that was closed (``>&-``)."""
     return sys.stdout, sys.stderr

@@ -1,4 +1,4 @@
-"""``plan``: what a sweep would do now."""
+"""``plan``: what a sweep would do now. ``operators/gather.py`` foretells it; this module writes it."""
 
 from __future__ import annotations
 

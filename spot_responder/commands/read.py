@@ -1,4 +1,7 @@
-"""``read-event`` and ``read-error``: what the responder makes of a payload. They ask nothing of Azure."""
+"""``read-event`` and ``read-error``: how the app reads an event or an error. They ask nothing of Azure.
+
+``intake/events.py`` and ``intake/azure_errors.py`` read the payload.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.commands.results import MISUSED, CommandResult, StopError
 from spot_responder.intake.azure_errors import classify
-from spot_responder.intake.signals import NotOurs, UnreadableEvent, parse_body, read_event
+from spot_responder.intake.events import read_event
+from spot_responder.intake.payloads import NotOurs, UnreadableEvent, parse_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
     from spot_responder.commands.arguments import Commands
 
 MOST_BYTES: Final = 1024 * 1024
-"""Event Grid takes no event larger than 1 MB (facts/events.md §5)."""
+"""The largest event that Event Grid takes, in bytes: 1 MB (docs/azure-facts.md delivery-6)."""
 
 _EXAMPLES: Final = """\
 examples:
@@ -31,7 +35,7 @@ Both print one JSON object. The exit code is 2 where the file cannot be read as 
 
 
 class UnreadableFileError(ValueError):
-    """The file is not there, cannot be read, or is not what the command reads."""
+    """The file is missing, cannot be read, or is not of the kind that the command reads."""
 
 
 def add(commands: Commands) -> None:

@@ -1,4 +1,7 @@
-"""``replay``: messages that nobody could handle, to be looked at, requeued or dropped."""
+"""``replay``: shows the dead letters, and requeues or drops them.
+
+``clients/dead_letters.py`` reads and moves them; ``operators/views/dead_letters.py`` says what is in them.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,7 @@ _REQUEUED: Final = "requeued"
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A dead letter with what the app would make of it."""
+    """A dead letter, with what the app would read in it."""
 
     dead_letter: DeadLetter
     reading: Reading
@@ -53,7 +56,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What is to be seen. ``behind``: how many messages, or blobs of them, lie behind those in a place."""
+    """The dead letters that can be shown. ``behind``: how many messages, or blobs, lie behind those in a place."""
 
     messages: tuple[Shown, ...]
     behind: Mapping[Place, int] = field(default_factory=dict)
@@ -61,7 +64,7 @@ class Found:
 
     @property
     def is_all(self) -> bool:
-        """Whether there is no more than that."""
+        """Whether there are no more than these."""
         return not (self.behind or self.unseen)
 
 
@@ -120,7 +123,7 @@ def _check(arguments: Namespace) -> None:
 
 
 async def _move(action: str, chosen: list[Shown], beside: Found, operator: Operator) -> CommandResult:
-    """Requeue or drop; what the app could not read is requeued for nothing, so it is not."""
+    """Requeue or drop; a dead letter that the app cannot read is not requeued."""
     moved: list[Shown] = []
     left: list[Shown] = []
     for each in chosen:
@@ -145,7 +148,7 @@ def _left(each: Shown, what: str) -> str:
 
 
 def _beside(found: Found) -> str:
-    """Write what was not to be seen."""
+    """Write what could not be shown."""
     lines = [f"{each.place} could not be looked into: {each.why}: {each.mend}\n" for each in found.unseen]
     for place, number in found.behind.items():
         behind = count(number, f"more {place.unit}")
@@ -185,7 +188,7 @@ def whole(each: Shown, console: Console) -> str:
 
 
 def _pretty(body: str) -> str:
-    """Set JSON out; anything else in ASCII: it is anybody's, and a terminal must not obey it."""
+    """Indent JSON; write anything else in ASCII: it comes from anybody, and must not control a terminal."""
     try:
         return json.dumps(json.loads(body), indent=2)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""What a command gives: the same for programs, as JSON, and for people, on paper."""
+"""The result of a command: JSON for programs, text for people. Made by the commands, written by ``cli.py``."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
     from spot_responder.commands.console import Console
 
 FINE, WRONG, MISUSED = 0, 1, 2
-"""Exit codes: fine; something is wrong in what was looked at, or it could not be looked; the command was misused."""
+"""The exit codes: fine; something was found wrong, or could not be checked; the command was misused."""
 
 
 class StopError(Exception):
-    """A command ends here; the message is one line for people, naming what was wrong."""
+    """The command ends here; the message is one line for people, naming what was wrong."""
 
     def __init__(self, message: str, exit_code: int = WRONG) -> None:
-        """Say why, and with which exit code."""
+        """Keep the message and the exit code."""
         super().__init__(one_line(message))
         self.exit_code = exit_code
 
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """``content`` is what ``--json`` prints; ``text`` writes it on paper; without it there is JSON only."""
+    """``content`` is what ``--json`` prints; ``text`` writes it for people; without ``text`` there is only JSON."""
 
     content: object
     text: Callable[[Console], str] | None = None

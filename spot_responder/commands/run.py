@@ -1,4 +1,4 @@
-"""Who runs a command: with which settings, by which ports, at what time; and how a VM is found by its name."""
+"""Runs a command: reads the settings, opens the ports, gives it the time. Called by ``cli.py``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from spot_responder.responder.ports import AzureRefusedError, ChangedMeanwhileEr
 from spot_responder.settings import InvalidSettingError, Settings
 
 if TYPE_CHECKING:
-    from spot_responder.intake.vms import VmId
     from spot_responder.operators.ports import OperatorPorts
 
 
@@ -28,8 +27,8 @@ if TYPE_CHECKING:
 class Operator:
     """What a command works with.
 
-    ``progress`` writes over one line of a terminal, and nothing elsewhere; ``tell`` writes a line to standard error.
-    ``command`` writes the commands that are advised.
+    ``progress`` overwrites one line of a terminal, and writes nothing elsewhere; ``tell`` writes a line to standard
+    error. ``command`` writes the commands that are advised.
     """
 
     ports: OperatorPorts
@@ -66,11 +65,11 @@ def run_as_operator(arguments: Namespace, environment: MutableMapping[str, str])
 
 
 async def _run(arguments: Namespace, settings: Settings) -> CommandResult:
-    # Azure's SDKs take their time to import: help and mistakes must not wait for them. And the laptop's certificate
-    # has to be in the environment by then.
+    # Azure's SDKs take long to import: help and mistakes must not wait for them. And the laptop's certificate has to be
+    # in the environment by then.
     from spot_responder.clients.operator_connections import operator_ports  # noqa: PLC0415 - see above
 
-    # The SDKs tell at length, on standard error, what becomes of the error that is raised as well.
+    # The SDKs log errors at length on standard error, and raise them as well.
     logging.getLogger("azure").setLevel(logging.CRITICAL)
     run: Run = arguments.run
     try:
@@ -99,53 +98,3 @@ def _write_line(text: str) -> None:
     _write_over("")
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
-
-
-async def find_vm(reference: str | VmId, ports: OperatorPorts) -> VmId:
-    """Find the one VM that is meant: among the rows, and among what Resource Graph shows.
-
-    Raises:
-        StopError: if there is none of this name, or several.
-    """
-    if not isinstance(reference, str):
-        return reference
-    rows = await ports.app.store.all_recoveries()
-    known = {row.value.vm_id for row in rows if row.value.vm_id.name.lower() == reference.lower()}
-    try:
-        found = known | set(await ports.finder.named(reference))
-    except AzureRefusedError as refused:
-        # A row of that name may be another VM's: who acts on a guess may act on the wrong one.
-        ids = f": we have a row of {', '.join(sorted(map(str, known)))}" if known else ""
-        message = f"a VM is not found by its name now; name it by its id{ids}. {refused}"
-        raise StopError(message) from refused
-    if not found:
-        message = f"no VM is called {reference!r}: neither a recovery's, nor one that your login sees"
-        raise StopError(message)
-    if len(found) > 1:
-        ids = ", ".join(sorted(map(str, found)))
-        message = f"{len(found)} VMs are called {reference!r}: name one by its id: {ids}"
-        raise StopError(message, MISUSED)
-    return found.pop()
-
-
-async def find_vm_that_is(reference: str | VmId, ports: OperatorPorts) -> VmId:
-    """Find the VM that something is to be done about, spelled as we or Azure spell it: an id may be mistyped.
-
-    Where Azure does not let the login look, the id is believed.
-
-    Raises:
-        StopError: if there is none, or several of this name.
-    """
-    vm_id = await find_vm(reference, ports)
-    row = (await ports.app.store.load(vm_id)).value
-    if row is not None:
-        return row.vm_id
-    try:
-        shown = [each for each in await ports.finder.named(vm_id.name) if each == vm_id]
-        is_there = shown or await ports.app.compute.current(vm_id)
-    except AzureRefusedError:
-        return vm_id
-    if not is_there:
-        message = f"Azure has no such VM, or does not show it to you, and we have no row of it: {vm_id}"
-        raise StopError(message)
-    return shown[0] if shown else vm_id

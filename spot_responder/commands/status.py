@@ -1,4 +1,4 @@
-"""``status``: what is going on."""
+"""``status``: what is going on. ``operators/gather.py`` gathers it; this module writes it."""
 
 from __future__ import annotations
 

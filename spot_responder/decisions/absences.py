@@ -1,9 +1,10 @@
-"""What to do about a VM that ARM says does not exist: one such answer ends nothing, and nothing is forgotten. Pure.
+"""What to do about a VM that ARM answers "not found" for. Pure; called by ``decide.py``.
 
-Azure does answer so for a while about VMs that exist, so that "gone" needs as much proof as "evicted": the same answer
-again after ``GONE_AFTER``, and Resource Graph must not contradict it, or else a day (``GONE_THOUGH_SHOWN``).
-An open recovery waits for that. Where none is open, what nobody tells a second time (an eviction, an owner's stop) is
-kept as a message; whatever else is told, the sweep finds again.
+One such answer is no proof: ARM gives it for a while about VMs that exist. A VM counts as gone when the answer is the
+same after ``GONE_AFTER`` and Resource Graph does not show the VM either, or else after a day (``GONE_THOUGH_SHOWN``).
+
+An open recovery waits for that. Where none is open, a message about an eviction or an owner's stop is requeued, since
+Azure sends it only once; any other is dropped, since the sweep would find the VM again.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spot_responder.decisions.evidence import Verdict
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import GONE_AFTER, GONE_THOUGH_SHOWN, INTENT_GRACE, RestartWhen
-from spot_responder.decisions.recoveries import Absence, Outcome
+from spot_responder.decisions.recoveries import Absence
 from spot_responder.decisions.situations import Close, Ignore, Requeue, Wait
 from spot_responder.intake.signals import SignalKind
 from spot_responder.text import span
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 def decide_about_an_absent_vm(situation: Situation, policy: Policy, now: datetime) -> Decision:
     """Decide what to do where ``situation.vm`` is ``None``."""
-    recovery, signal = situation.open_recovery, situation.signal
+    recovery = situation.open_recovery
     absence = situation.absence or Absence(now, now)
     if _is_proven(absence, now):
         how_long = span(now - absence.since)
@@ -38,17 +40,17 @@ def decide_about_an_absent_vm(situation: Situation, policy: Policy, now: datetim
     is_ours = situation.shown is not None and situation.shown.is_covered(policy.restart_tag)
     if recovery or (is_ours and _is_due(situation, policy)):
         return Wait(until, reason, obstacle_since=situation.obstacle_since(now))
-    if signal.kind is SignalKind.EVICTED:
+    if situation.kind is SignalKind.EVICTED:
         return Requeue(until, reason, absence.since)
-    if signal.kind is SignalKind.STOPPED_BY_OWNER and not situation.shown:
-        # It must be there before the start that it forbids.
+    if situation.kind is SignalKind.STOPPED_BY_OWNER and not situation.shown:
+        # The owner's stop must be in the row before a start is decided on.
         return Requeue(min(until, now + INTENT_GRACE / 2), reason, absence.since)
     return Ignore(reason)
 
 
 def _is_due(situation: Situation, policy: Policy) -> bool:
-    """Whether a VM of ours that Resource Graph shows would be started, by what is known of it."""
-    verdict, kind = situation.evidence.verdict, situation.signal.kind
+    """Whether a VM that only Resource Graph shows would be started, by what is known of it."""
+    verdict, kind = situation.evidence.verdict, situation.kind
     if verdict is Verdict.UNKNOWN:
         return kind is SignalKind.SWEEP_FOUND and policy.restart_when is RestartWhen.UNLESS_STOPPED
     return verdict is Verdict.EVICTED and kind.says_down_and_covered
@@ -65,7 +67,10 @@ def _is_proven(absence: Absence, now: datetime) -> bool:
 
 
 def _next_look(absence: Absence, policy: Policy, now: datetime) -> datetime:
-    """Look soon at first, for the VM may be there all the same and due; then ever later, and when it would count."""
+    """Give when to look again: soon at first, then ever later, and when the VM would count as gone.
+
+    The VM may exist all the same, and be due for a start.
+    """
     since, takes = absence.since, GONE_THOUGH_SHOWN
     if absence.unseen_since is not None:
         since, takes = absence.unseen_since, GONE_AFTER

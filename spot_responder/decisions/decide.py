@@ -1,6 +1,8 @@
-"""The heart: what to do about one VM, and why. Pure: facts, time and chance are arguments.
+"""The rules that decide what to do about one VM, and why. Pure: facts, time and chance are arguments.
 
-``decide`` goes through its rules in their order; the first that has an answer wins.
+``decide`` goes through its rules in their order; the first that has an answer wins. Called by
+``responder/responder.py``, which hands the decision to ``responder/act.py``, and by ``operators/gather.py`` to foretell
+it.
 """
 
 from __future__ import annotations
@@ -10,8 +12,10 @@ from typing import TYPE_CHECKING, assert_never
 
 from spot_responder.decisions import pools
 from spot_responder.decisions.absences import decide_about_an_absent_vm
+from spot_responder.decisions.attempts import Attempt, AttemptState
 from spot_responder.decisions.evidence import Evidence, Verdict
 from spot_responder.decisions.notices import noticed_if_it_lasts
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import (
     ANSWER_PATIENCE,
     EVICTION_PATIENCE,
@@ -22,7 +26,7 @@ from spot_responder.decisions.policy import (
     RestartWhen,
 )
 from spot_responder.decisions.pools import Admitted, Pool, Queued
-from spot_responder.decisions.recoveries import STARTS_REMEMBERED, Attempt, AttemptState, Notice, Outcome
+from spot_responder.decisions.recoveries import STARTS_REMEMBERED, Notice
 from spot_responder.decisions.situations import (
     Close,
     Decision,
@@ -71,10 +75,10 @@ def _decide(situation: Situation, policy: Policy, now: datetime, jitter: float) 
 
 
 def decide_in_the_pool_queue(situation: Situation, policy: Policy, now: datetime, jitter: float) -> Wait | None:
-    """Decide that a VM waits on the word of its row and its pool's gate, without a look at it; ``None``: look at it.
+    """Decide that a VM waits, by its row and its pool's gate alone; ``None``: the VM itself must be read first.
 
-    Only where a look not long ago saw it deallocated and held, or Azure has just told of its eviction. Hundreds may be
-    held: each look costs requests of which Azure grants so many a second.
+    Only where the VM was recently read as deallocated and queued, or Azure has just reported its eviction. Hundreds of
+    VMs may be queued, and Azure limits how many requests may be sent each second.
     """
     pool = situation.pool
     if pool is None or not (_was_seen_queued(situation, now) or _was_just_evicted(situation)):
@@ -91,12 +95,12 @@ def _was_seen_queued(situation: Situation, now: datetime) -> bool:
 
 
 def _was_just_evicted(situation: Situation) -> bool:
-    is_news = situation.signal.kind is SignalKind.EVICTED and situation.open_recovery is None
+    is_news = situation.kind is SignalKind.EVICTED and situation.open_recovery is None
     return is_news and situation.vm is not None and situation.evidence.verdict is Verdict.EVICTED
 
 
 def _end(situation: Situation, outcome: Outcome, reason: str, *, remember: bool = True) -> Close | Ignore:
-    """Close the recovery where one is open; where none is, there is nothing to close."""
+    """Close the recovery where one is open; else ignore the signal."""
     return Close(outcome, reason) if situation.open_recovery else Ignore(reason, remember)
 
 
@@ -120,7 +124,7 @@ def _up_or_on_its_way(situation: Situation, vm: Vm, policy: Policy, now: datetim
         case PowerState.STOPPED:
             return _stopped_inside(situation, policy, now)
         case PowerState.STARTING | PowerState.CREATING:
-            # Somebody starts it, but that may come to nothing: an eviction is remembered by a recovery only.
+            # Somebody is starting it, but the start may fail: only an open recovery remembers the eviction until then.
             if situation.open_recovery is None and situation.evidence.verdict is not Verdict.EVICTED:
                 return Ignore(f"it is {vm.power_state}: somebody is starting it")
             return Wait(
@@ -162,7 +166,7 @@ def _running(situation: Situation, vm: Vm, policy: Policy, now: datetime) -> Dec
 def _stopped_inside(situation: Situation, policy: Policy, now: datetime) -> Decision:
     if situation.evidence.verdict is Verdict.STOPPED_BY_OWNER:
         return _stopped(situation)
-    # Azure shows "stopped" for a moment on the way down and on the way up too (facts/arm.md §3).
+    # Azure shows "stopped" for a moment on the way down and on the way up too (docs/azure-facts.md arm-12).
     coming_up = situation.attempt is not None and now - situation.attempt.asked_at < START_PATIENCE
     if coming_up or _eviction_is_fresh(situation, now):
         return Wait(_next_look(situation, policy, now), "it is stopped but not deallocated yet")
@@ -170,7 +174,7 @@ def _stopped_inside(situation: Situation, policy: Policy, now: datetime) -> Deci
 
 
 def _next_look(situation: Situation, policy: Policy, now: datetime) -> datetime:
-    """Look again soon at first, and ever more seldom at what takes long: each time a tenth of how long it has taken."""
+    """Give when to look again: soon at first, then each time after a tenth of the time that it has taken so far."""
     recovery = situation.open_recovery
     since = situation.attempt.asked_at if situation.attempt else recovery.opened_at if recovery else now
     return now + min(max(policy.look_again, (now - since) / 10), policy.slow_retry)
@@ -228,22 +232,22 @@ def _held_by_an_operator(
     held_at = situation.recovery.held_at if situation.recovery else None
     if held_at is None:
         return None
-    # Looked at all the same, seldom: it may be started by others, or be gone.
+    # It is still read, seldom: others may start it, or it may be gone.
     return Wait(now + policy.slow_retry, f"an operator holds it since {held_at:%Y-%m-%d %H:%M:%S}Z: not started")
 
 
 def _still_waiting_after_a_refusal(
     situation: Situation, _vm: Vm, _policy: Policy, now: datetime, _jitter: float
 ) -> Decision | None:
-    """Whatever else is told meanwhile, Azure is not asked again before the time that its refusal set.
+    """Wait until the time that the latest refusal set, whatever other signals come.
 
-    An operator may have it asked, where something was mended or is to be tried; not where Azure asked to slow down.
+    An operator's ``retry`` overrides that, except where Azure asked to slow down.
     """
     recovery = situation.recovery
     if recovery is None or recovery.not_before is None or now >= recovery.not_before:
         return None
-    # A slow-down outlives its case.
-    may_ask = situation.signal.kind is SignalKind.OPERATOR_ASKED or not recovery.is_open
+    # Azure's request to slow down holds for the next recovery of this VM as well.
+    may_ask = situation.kind is SignalKind.OPERATOR_ASKED or not recovery.is_open
     if may_ask and not recovery.was_asked_to_slow_down:
         return None
     if recovery.wake_at == recovery.not_before:
@@ -292,7 +296,7 @@ def _brake(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _jitter
 
 
 def _budget(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _jitter: float) -> Decision | None:
-    """Whatever the failures are, in whatever order: no VM is asked for more often than so within an hour."""
+    """Limit the start requests of one VM within an hour, whatever came of them."""
     starts = situation.recovery.starts if situation.recovery else ()
     lately = [time for time in starts if now - time < STARTS_REMEMBERED]
     if len(lately) < policy.starts_per_hour:
@@ -304,7 +308,7 @@ def _budget(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _jitte
 
 def _start_if_the_pool_admits(situation: Situation, vm: Vm, policy: Policy, now: datetime, jitter: float) -> Decision:
     pool = situation.pool or Pool(pools.pool_of(vm))
-    if situation.signal.kind is SignalKind.OPERATOR_ASKED:
+    if situation.kind is SignalKind.OPERATOR_ASKED:
         pool = pools.due(pool, now)
     answer = _ask_the_gate(situation, pool, policy, now, jitter)
     if isinstance(answer, Queued):
@@ -314,9 +318,9 @@ def _start_if_the_pool_admits(situation: Situation, vm: Vm, policy: Policy, now:
 
 def _ask_the_gate(situation: Situation, pool: Pool, policy: Policy, now: datetime, jitter: float) -> Admitted | Queued:
     down_since = situation.evidence.down_since(situation.open_recovery.opened_at if situation.open_recovery else now)
-    # Half a turn at least: with a turn of nothing, a VM that is held would be back at once.
+    # Half a turn at least: without it, a VM that is queued would be back at once.
     turn = policy.turn(now - down_since) * (0.5 + jitter)
-    return pools.ask(pool, situation.signal.vm_id.key, down_since, now, turn)
+    return pools.ask(pool, situation.vm_id.key, down_since, now, turn)
 
 
 def _why_queued(pool: Pool) -> str:

@@ -1,8 +1,8 @@
-"""Whether Azure's events arrive: by whom recoveries were opened. Pure.
+"""Whether Azure's events arrive, judged by which signal opened each recovery. Pure.
 
-The one rule for it: the page and ``status`` show it, the sweep logs it, and the alarm goes by that log line. A path is
-silent while the newest eviction of its subscription is one that the sweep had to find. What an operator does (a hold, a
-retry) says nothing of events.
+An event path is silent while the newest eviction of its subscription had to be found by the sweep. This is the only
+place with that rule: the status page and ``status`` show its result, and the sweep logs it, which the alarm
+``event-path-silent`` reads. Signals of an operator (a hold, a retry) do not count.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, assert_never
 
-from spot_responder.decisions.recoveries import Outcome
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.intake.signals import SignalKind
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from spot_responder.decisions.recoveries import Recovery
 
 WINDOW: Final = timedelta(days=7)
-"""How far back it is looked whether recoveries were told by events."""
+"""How many days of closed recoveries are taken into account."""
 
 FOUND_SOON: Final = timedelta(days=2)
-"""An eviction that was found later than this may be older than the VM's tag, and then no event about it was for us. A
-sweep may be as seldom as once a day."""
+"""The longest time from an eviction to its find by which a path can be judged. An older eviction may have happened
+before the VM had its tag, so that no event about it was for this app; a sweep may run as seldom as once a day."""
 
 
 class EventPathState(StrEnum):
@@ -39,9 +39,10 @@ class EventPathState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SilentPath:
-    """A subscription whose newest eviction no event told of.
+    """A subscription whose newest eviction was found by the sweep, without an event.
 
-    ``vms``: how many of its VMs the sweep found since the last event; ``last_told_at`` is ``None`` where none is known.
+    ``vms``: how many of its VMs the sweep found since the last event; ``last_told_at``: when an event last opened a
+    recovery there, ``None`` where none is known.
     """
 
     subscription_id: str
@@ -52,9 +53,9 @@ class SilentPath:
 
 @dataclass(frozen=True, slots=True)
 class EventPath:
-    """By whom the recoveries of the last days were opened; ``QUIET`` where that says nothing.
+    """Whether events arrive, by the recoveries of the last days; ``QUIET`` where there are none to judge by.
 
-    ``SILENT``, where it is so in one subscription: each has topics of its own.
+    ``SILENT`` if it is so in one subscription: each subscription has event topics of its own.
     """
 
     state: EventPathState
@@ -66,7 +67,7 @@ class EventPath:
 
 
 def event_path(recoveries: Iterable[Recovery], now: datetime) -> EventPath:
-    """Say whether evictions were told by events, or found by the sweep.
+    """Say whether evictions were reported by events, or found by the sweep.
 
     ``recoveries``: all rows that are kept, and the history of the last ``WINDOW``; one that is in both counts once.
     """
@@ -119,7 +120,7 @@ def whether_events_arrive(path: EventPath, write: Callable[[datetime | None], st
 
 
 def _is_find(row: Recovery) -> bool:
-    """Whether the sweep alone told of an eviction. What its owner stopped, a sweep may find at any time."""
+    """Whether only the sweep reported an eviction. A VM that its owner stopped may be found by a sweep at any time."""
     was_told_to_be_evicted = row.went_down_at < row.opened_at and row.outcome is not Outcome.STOPPED_BY_OWNER
     is_news = row.opened_at - row.went_down_at <= FOUND_SOON
     return was_told_to_be_evicted and is_news and row.opened_by is SignalKind.SWEEP_FOUND

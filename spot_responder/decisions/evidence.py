@@ -1,7 +1,8 @@
 """What a recovery rests on: whether the VM was evicted, or its owner stopped it.
 
-Nothing in a VM says "evicted" (facts/arm.md §0.4), so what was told about it is kept, each with its own time, and
-weighed whenever a decision is due. Order of arrival means nothing; time of occurrence does.
+Azure shows an evicted VM as it shows a stopped one (docs/azure-facts.md arm-4), so each sign of an eviction or a stop
+is kept with the time at which it happened, and all are weighed whenever a decision is due. The order in which they
+arrive does not matter. Added to by ``responder/gather.py`` and read by the rules in ``decide.py``.
 """
 
 from __future__ import annotations
@@ -12,25 +13,27 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, assert_never
 
 from spot_responder.decisions.policy import START_PATIENCE
-from spot_responder.intake.signals import Signal, SignalKind, Source, kind_of_annotation
+from spot_responder.intake.events import kind_of_annotation
+from spot_responder.intake.signals import Signal, SignalKind, Source
 
 if TYPE_CHECKING:
     from spot_responder.intake.vms import Annotation
 
 WEAK_STOP_WINDOW: Final = timedelta(minutes=10)
-"""Nobody knows whether Azure annotates an eviction with a deallocation too (facts/events.md §2.3): within this long of
-an eviction, such an annotation is taken as a part of it."""
+"""How long after an eviction an annotation of a deallocation counts as part of it: whether Azure annotates evictions so
+is not known (docs/azure-facts.md events-9)."""
 
 FAILED_START_WINDOW: Final = timedelta(minutes=3)
-"""Nor whether it annotates a start that came to nothing so: up to this long after a start of ours, an annotation that
-is told only then is taken as a part of that."""
+"""How long after a start request an annotation of a stop counts as part of it: whether Azure annotates a failed start
+so is not known either."""
 
 CLOCK_FAST_BY: Final = timedelta(minutes=2)
-"""Our clock may be so far ahead of Azure's: what came still sooner than our start is no part of it."""
+"""How far the app's clock may be ahead of Azure's: an annotation dated up to this long before a start request may still
+belong to it."""
 
 
 class Verdict(StrEnum):
-    """What the evidence says."""
+    """What the evidence says: evicted, stopped by the owner, or unknown."""
 
     EVICTED = "evicted"
     STOPPED_BY_OWNER = "stopped by its owner"
@@ -39,12 +42,12 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The newest of each thing that was told about one VM.
+    """The newest of each sign that was reported about one VM.
 
-    ``stopped_firmly_at``: an ARM operation that somebody sent. ``stopped_weakly_at``: only Resource Health says so.
-    ``start_asked_at``: our own latest start request, whose echoes are no owner's word.
-    ``started_at``: the newest start by others that an annotation told of; a stop before it is over.
-    ``settled_at``: the VM is known to have run after all that happened up to then; older news, told late, is over.
+    ``stopped_firmly_at``: an ARM operation that a caller sent. ``stopped_weakly_at``: only Resource Health reports it.
+    ``start_asked_at``: the app's own latest start request; the events that it causes say nothing about the owner.
+    ``started_at``: the newest start by others that an annotation reported; an earlier stop is over. ``settled_at``: the
+    VM is known to have run after everything up to then; older news that arrives later is ignored.
     """
 
     evicted_at: datetime | None = None
@@ -55,7 +58,7 @@ class Evidence:
     start_asked_at: datetime | None = None
 
     def with_signal(self, signal: Signal) -> Evidence:
-        """Add what a signal says; one without a time says nothing that could be weighed."""
+        """Add what a signal says; one without a time cannot be weighed, and is left out."""
         if signal.occurred_at is None:
             return self
         if signal.kind is SignalKind.STARTED:
@@ -64,7 +67,7 @@ class Evidence:
         return self._with(signal.kind, signal.occurred_at, firm=firm)
 
     def with_annotation(self, annotation: Annotation | None) -> Evidence:
-        """Add what the newest health annotation says, read from Resource Graph: an event may have been lost."""
+        """Add the newest health annotation that Resource Graph shows: the event about it may have been lost."""
         kind = kind_of_annotation(annotation.name) if annotation else None
         if annotation is None or kind is None:
             return self
@@ -73,7 +76,7 @@ class Evidence:
         return self._with(kind, annotation.occurred_at, firm=False)
 
     def settled(self, at: datetime) -> Evidence:
-        """Forget what happened up to ``at``: the VM is known to have run after all that."""
+        """Drop what happened up to ``at``: the VM is known to have run after it."""
         return replace(
             self,
             settled_at=_newest(self.settled_at, at),
@@ -85,7 +88,7 @@ class Evidence:
 
     @property
     def verdict(self) -> Verdict:
-        """Weigh it: an owner's stop counts when it came after the eviction; a weak one, only well after it."""
+        """Weigh it: an owner's stop counts if it came after the eviction; a weak one, only well after it."""
         if self.stopped_firmly_at and (not self.evicted_at or self.stopped_firmly_at >= self.evicted_at):
             return Verdict.STOPPED_BY_OWNER
         weak, evicted = self.stopped_weakly_at, self.evicted_at
@@ -95,11 +98,11 @@ class Evidence:
 
     @property
     def owner_stopped_at(self) -> datetime | None:
-        """When its owner stopped it, as far as was told."""
+        """When its owner stopped it, as far as was reported."""
         return _newest(self.stopped_firmly_at, self.stopped_weakly_at)
 
     def down_since(self, heard_at: datetime) -> datetime:
-        """Give since when the VM is down: its eviction, or the first that we heard of it, whichever was sooner."""
+        """Give since when the VM is down: its eviction or the first signal (``heard_at``), whichever was earlier."""
         return min(heard_at, self.evicted_at or heard_at)
 
     def _with(self, kind: SignalKind, occurred_at: datetime, *, firm: bool) -> Evidence:
@@ -126,13 +129,13 @@ class Evidence:
         return asked_at is not None and asked_at - CLOCK_FAST_BY <= occurred_at <= asked_at + FAILED_START_WINDOW
 
     def _with_start(self, occurred_at: datetime, source: Source) -> Evidence:
-        """Add a start. One that follows our own request is its echo, and takes back nobody's word."""
+        """Add a start. One that follows the app's own request was caused by it: an owner's stop still holds."""
         asked_at = self.start_asked_at
         if asked_at and asked_at <= occurred_at <= asked_at + START_PATIENCE:
             return self
         if source in {Source.ARM_OPERATION, Source.AVAILABILITY_STATUS}:
             return self.settled(occurred_at)
-        # An annotation says that somebody began to start it: no longer stopped by its owner, but perhaps not up either.
+        # The annotation reports a start that began: the owner's stop is over, but the VM may not run yet.
         return replace(
             self,
             started_at=_newest(self.started_at, occurred_at),

@@ -1,6 +1,7 @@
-"""What the app is kept from doing as a whole: sweeping, looking, publishing. Pure.
+"""What the app as a whole fails to do: sweeping, looking at VMs, publishing. Pure.
 
-What keeps it from one VM stands in that VM's recovery (``Recovery.obstacle_since``).
+``responder/health_notes.py`` keeps it in the table ``health``. What fails for one VM only is in that VM's recovery
+(``Recovery.obstacle_since``).
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from typing import Final
 from spot_responder.decisions.policy import LASTS
 
 LOOKS_COME_BACK: Final = timedelta(hours=2)
-"""A look that was refused is tried again within so long: where none was since, nothing is known of now."""
+"""How long after its last refusal ``LOOK`` still counts as failing: a refused look is tried again within that time."""
 
 
 class Activity(StrEnum):
-    """What the app does."""
+    """What the app does as a whole, and may fail at."""
 
     SWEEP = "sweep"
     LOOK = "look"
@@ -26,7 +27,7 @@ class Activity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Failing:
-    """An activity that has not succeeded ``since`` then; ``reason`` is what was the matter at ``latest_at``."""
+    """An activity that has failed since ``since``; ``reason`` is the latest error, of ``latest_at``."""
 
     activity: Activity
     since: datetime
@@ -34,12 +35,12 @@ class Failing:
     reason: str
 
     def joined(self, before: Failing | None) -> Failing:
-        """Give it with the time since when it fails: as noted ``before``, unless that is a story of long ago."""
+        """Give it with the time since which it fails: as noted ``before``, unless that note is out of date."""
         is_old = before is None or (self._is_look and self.latest_at - before.latest_at >= LOOKS_COME_BACK)
         return self if before is None or is_old else replace(self, since=min(self.since, before.since))
 
     def lasts(self, now: datetime) -> bool:
-        """Whether it does not pass by itself, as it seems. A sweep may be seldom: one that failed is not two."""
+        """Whether it has failed for so long that it seems not to pass by itself. One failed sweep is not enough."""
         if self.activity is Activity.SWEEP:
             return self.latest_at - self.since >= LASTS
         is_known = not self._is_look or now - self.latest_at < LOOKS_COME_BACK

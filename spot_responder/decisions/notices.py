@@ -1,6 +1,7 @@
-"""What is told of a recovery while it is open: that it was opened, and what somebody should know of. Pure.
+"""Which notices are published about an open recovery: that it was opened, and what needs somebody. Pure.
 
-Each notice is told once for each recovery; in between all is quiet.
+Each notice is published once for each recovery. Called by ``responder/publish.py``, which sends them, and by the
+operators' views, which show what needs somebody.
 """
 
 from __future__ import annotations
@@ -23,24 +24,24 @@ if TYPE_CHECKING:
     from spot_responder.intake.azure_errors import Failure
 
 OPENING_IS_NEWS: Final = timedelta(minutes=15)
-"""A topic that takes nothing for so long hears of the outcome only."""
+"""How long the notice of an opening is tried to be published; after that only the outcome is."""
 
 SOON: Final = timedelta(minutes=1)
-"""What is due with a look that comes so soon is told then, in a write that comes anyhow; else at once."""
+"""The longest wait until the next look for which a new recovery's notices may wait: that look writes the row anyway."""
 
 TELL_AGAIN: Final = timedelta(minutes=10)
-"""What a topic did not take is told with a look that comes no later than this."""
+"""The longest time until a notice is tried again which the topic did not take."""
 
 PUZZLED_AFTER: Final = 3
-"""So often in a row a start failed for a reason that we do not know, and somebody should look at it."""
+"""How many starts in a row fail for an unknown reason before somebody should look at it."""
 
 
 REFUSED_OFTEN: Final = 100
-"""So many start requests of one recovery came to nothing, whatever the reasons, and somebody should look at it."""
+"""How many start requests of one recovery fail, whatever the reasons, before somebody should look at it."""
 
 
 CONFLICT_LASTS: Final = timedelta(hours=1)
-"""An operation of somebody else's on a VM takes minutes; one that takes so long is worth a look."""
+"""How long another operation may block a VM before somebody should look at it: such an operation takes minutes."""
 
 HOW_LONG: Final[Mapping[Notice, str]] = {
     Notice.CONFLICT: "for an hour or longer",
@@ -49,11 +50,11 @@ HOW_LONG: Final[Mapping[Notice, str]] = {
     Notice.NO_TOKEN: "for half an hour or longer",
     Notice.REFUSALS: f"{REFUSED_OFTEN} start requests or more came to nothing",
 }
-"""Why somebody is needed, where the latest decision's sentence alone does not say it."""
+"""The words that say why somebody is needed, where the latest decision's sentence does not say it."""
 
 
 def due_notices(recovery: Recovery, wait: Wait, now: datetime) -> tuple[Notice, ...]:
-    """Give what is to be told now of an open recovery that goes on to wait."""
+    """Give the notices that are due for an open recovery that goes on to wait, without those published already."""
     due = [Notice.OPENED] if _opening_is_due(recovery, now) else []
     if wait.notice is not None:
         due.append(wait.notice)
@@ -62,39 +63,39 @@ def due_notices(recovery: Recovery, wait: Wait, now: datetime) -> tuple[Notice, 
 
 
 def noticed_if_it_lasts(wait: Wait, recovery: Recovery | None, now: datetime) -> Wait:
-    """Give a wait, with the notice that somebody is needed where it is for what should pass soon and has lasted."""
+    """Give the wait, with the notice ``BLOCKED`` if what should have passed within minutes has lasted."""
     is_held = recovery is not None and recovery.held_at is not None
     lasts = wait.obstacle_since is not None and now - wait.obstacle_since >= LASTS
     return replace(wait, notice=Notice.BLOCKED) if lasts and not is_held else wait
 
 
 def can_wait(wait: Wait, now: datetime) -> bool:
-    """Answer whether what is due of a recovery that was opened just now can wait for the next look at it."""
+    """Answer whether the notices of a recovery that was just opened can wait for its next look."""
     return wait.notice is None and wait.until - now <= SOON
 
 
 def _opening_is_due(recovery: Recovery, now: datetime) -> bool:
-    """Answer whether it is news of an eviction: an owner's stop may be told after the VM is seen down."""
+    """Answer whether the opening is to be published: not while an owner's stop may still be reported."""
     age = now - recovery.opened_at
     if recovery.pool is None:
-        # Nobody has seen the VM yet: it may be none that is covered.
+        # The VM has not been read yet: it may not be covered.
         return False
     is_clear = recovery.evidence.verdict is Verdict.EVICTED or age >= INTENT_GRACE
     return is_clear and age < OPENING_IS_NEWS
 
 
 def needs_somebody(recovery: Recovery, now: datetime) -> Notice | None:
-    """Say what of an open recovery somebody should see to, as it stands now; ``None`` where it goes on by itself.
+    """Say what about an open recovery needs somebody now; ``None`` where it goes on by itself.
 
-    One that an operator holds waits for the operator's word, whatever came of it before.
+    A VM that an operator holds needs nobody: it waits for its release.
     """
     return None if recovery.held_at else recovery.notice or next(iter(_of_refusals(recovery, now)), None)
 
 
 def of_failures(failure: Failure, in_a_row: int, lasted: timedelta) -> Notice | None:
-    """Say what so many failures of one kind in a row, the latest of them given, are a notice of.
+    """Say which notice a run of failures of one kind asks for; ``failure`` is the latest of them.
 
-    ``lasted``: since the first of them.
+    ``lasted``: the time since the first of them.
     """
     if failure.lacks_token:
         return Notice.NO_TOKEN if lasted >= LASTS else None
@@ -118,7 +119,7 @@ def of_failures(failure: Failure, in_a_row: int, lasted: timedelta) -> Notice | 
 
 
 def _of_refusals(recovery: Recovery, now: datetime) -> list[Notice]:
-    """Give what the refusals up to now are notices of, the most telling first."""
+    """Give the notices that the refusals up to now ask for, the most important first."""
     failure = recovery.attempt.failure if recovery.attempt else None
     notices = []
     if failure is not None and recovery.failing_with is failure.kind:
@@ -129,7 +130,7 @@ def _of_refusals(recovery: Recovery, now: datetime) -> list[Notice]:
 
 
 def _lasted(recovery: Recovery, failure: Failure, now: datetime) -> timedelta:
-    """Say how long a run of failures has lasted, or will have where Azure itself has said for how long to be quiet."""
+    """Say how long a run of failures has lasted, or will have lasted when Azure's ``Retry-After`` is over."""
     since = recovery.failing_so_since(failure.kind) or now
     until = now if failure.retry_after is None else max(now, recovery.not_before or now)
     return until - since

@@ -1,4 +1,7 @@
-"""What an operator may set about decisions, and how patient we are where there is nothing to set."""
+"""The settings that decisions depend on, and the times that nobody can set.
+
+``settings.py`` reads a ``Policy`` from the environment; every module of ``decisions`` takes it as an argument.
+"""
 
 from __future__ import annotations
 
@@ -8,38 +11,44 @@ from enum import StrEnum
 from typing import Final
 
 ANSWER_PATIENCE: Final = timedelta(minutes=2)
-"""A start request whose answer we never saw is asked again after this long: we died, or the network did."""
+"""How long a start request may go without an answer before it is sent again: the app may have crashed, or the network
+failed."""
 
 START_PATIENCE: Final = timedelta(minutes=10)
 """How long an accepted start may take to show in the power state before it counts as gone astray."""
 
 EVICTION_PATIENCE: Final = timedelta(minutes=5)
-"""An event comes as an eviction begins (facts/events.md §2.4), so a VM that still runs is looked at again."""
+"""How long after an eviction's event a VM that still runs is read again: the event comes as the eviction begins
+(docs/azure-facts.md events-10)."""
 
 INTENT_GRACE: Final = timedelta(minutes=1)
-"""A VM that is down for a reason nobody told yet is left alone this long: its owner's stop may still be on its way."""
+"""How long a VM is left alone that is down for no known reason: the report of its owner's stop may still be on its
+way."""
 
 LOOK_HOLDS: Final = timedelta(seconds=30)
-"""A start is sent within so long of the look that it rests on, or not at all: tag and power state may have changed."""
+"""The longest time between reading a VM and sending its start: after that, tag and power state may have changed."""
 
 LASTS: Final = timedelta(minutes=30)
-"""What keeps us for so long from looking, deciding, starting or telling does not pass by itself: somebody is needed."""
+"""How long the app may be kept from looking, deciding, starting or publishing before somebody is needed: by then it
+does not pass by itself."""
 
 GONE_AFTER: Final = timedelta(minutes=10)
-"""A VM counts as gone when ARM has answered "not found" for so long, in two looks at least, and Resource Graph agrees:
-public clouds answer so for a while about VMs that exist."""
+"""How long ARM must have answered "not found", in two looks at least and with Resource Graph agreeing, before a VM
+counts as gone: public clouds answer so for a while about VMs that exist."""
 
 GONE_THOUGH_SHOWN: Final = timedelta(days=1)
-"""Resource Graph may show a VM for hours after it is gone: after so long, ARM's answer alone counts."""
+"""How long ARM must have answered "not found" before a VM counts as gone that Resource Graph still shows: the graph may
+be hours old."""
 
 FOLLOW_UP_OVERDUE: Final = timedelta(minutes=2)
-"""A follow-up so late is taken as lost, and the sweep puts a find in its place."""
+"""How late a follow-up may be before it counts as lost, and the sweep puts a find in its place."""
 
 QUEUED_LOOK_HOLDS: Final = timedelta(minutes=15)
-"""Who is queued in its pool is looked at so often at least: it may be gone, in another pool, or not ours any more."""
+"""How long a queued VM goes without being read: it may be gone, in another pool, or no longer covered."""
 
 LONGEST_DELAY: Final = timedelta(days=6)
-"""A queue message can be hidden for seven days at most; what has to wait longer is decided anew."""
+"""The longest time that a message is hidden on the queue, which allows seven days; a longer wait is decided anew
+then."""
 
 
 class RestartWhen(StrEnum):
@@ -67,12 +76,12 @@ class Policy:
 
     @property
     def news_of_a_start(self) -> timedelta:
-        """Give how long after an accepted start it is looked at: one takes some 20 seconds, to come up or to fail."""
+        """Give how long after an accepted start its VM is read: a start takes some 20 seconds to come up or to fail."""
         return self.look_again * 1.5
 
     def turn(self, waited: timedelta) -> timedelta:
-        """Give how long after its pool's own time a VM comes that has waited so long.
+        """Give how long after its pool's own time a VM comes back that has waited for ``waited``.
 
-        Soon at first, then a tenth of how long it has waited, up to a first pause: hundreds may be waiting.
+        Soon at first, then a tenth of that time, at most a first pause: hundreds of VMs may be waiting.
         """
         return min(max(self.look_again, waited / 10), max(self.look_again, self.capacity_retry))

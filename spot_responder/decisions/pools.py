@@ -1,17 +1,18 @@
-"""When a pool may be tried: probe, open, ramp.
+"""The gate of a pool: when one of its VMs may be started. Pure.
 
-A pool is the spare capacity that VMs of one size compete for in one place. How many starts may be under way in it at
-once is its width, and the width follows what comes of them, as a TCP sender's window follows its losses (RFC 5681):
+A pool is the spare capacity that VMs of one size compete for in one place. Its gate limits how many starts may be under
+way at once (its width), and adapts it to their results, as a TCP sender adapts its window to losses (RFC 5681):
 
-- Where nobody has come up since a VM went down, ``FIRST_STARTS`` are tried first. As soon as one comes up the pool is
-  proven for all that went down before, and nobody is held.
-- One "no capacity" closes it for everybody, and at the end of the pause one VM probes. If nobody came up since the
-  refusal before, each pause is twice the one before; else capacity trickles, and the pause is a first one.
+- While no VM has come up since the pool's VMs went down, ``FIRST_STARTS`` are tried. As soon as one comes up, the pool
+  is proven for every VM that went down before that, and none of them is queued.
+- One "no capacity" closes the pool for all its VMs, and after the pause one VM probes it. If no VM came up since the
+  refusal before, each pause is twice the one before; otherwise capacity trickles, and the pause is a first one again.
 - Each VM that comes up widens the pool by one, which doubles it from round to round; where capacity trickles, by one a
   round.
 
-So an outage of hundreds of VMs costs a handful of start requests, and capacity that comes back little by little is
-taken as it comes.
+So an outage of hundreds of VMs costs a handful of start requests, and capacity that returns little by little is used as
+it comes. ``decide.py`` and ``start_backoff.py`` ask it; ``responder/pool_gates.py`` loads and saves it. States:
+docs/states.md.
 """
 
 from __future__ import annotations
@@ -27,30 +28,32 @@ if TYPE_CHECKING:
     from spot_responder.intake.vms import Vm
 
 FIRST_STARTS: Final = 110
-"""So many starts show whether there is capacity; if there is none, they are all that a mass eviction costs at once.
+"""How many starts are tried in a pool that has not refused yet; without capacity, they are the cost of a mass eviction.
 
-Fewer would cost fewer: but in the time that shows it, ARM would let us ask for 400, so each of them counts."""
+A smaller number would cost fewer requests: but in the time until the first result, ARM would accept 400 of them."""
 
 MOST_UNDER_WAY: Final = 130
-"""No pool grows wider: all who hold a place stand in one cell of its row, which holds 32,768 characters. Where their
-ids are as long as Azure allows, and share no more than the subscription, each of them takes up to 250."""
+"""The largest width of a pool: the VMs that hold a place are in one cell of its row, which holds 32,768 characters.
+Where their ids are as long as Azure allows, and share no more than the subscription, each takes up to 250."""
 
 NEWS_AFTER: Final = timedelta(seconds=22)
-"""A start takes some 20 seconds: who is held for the first ones need not ask before there can be news of them."""
+"""How long after the first starts a queued VM asks again: a start takes some 20 seconds, so nothing is known before."""
 
 MOST_DOUBLINGS: Final = 24
-"""No delay is doubled more often: six days, the longest that can be set, doubled so often still is a timedelta."""
+"""How often a pause is doubled at most: six days, the longest that can be set, doubled so often is still a
+timedelta."""
 
 STALE_AFTER: Final = timedelta(hours=1)
-"""A gate that was due so long ago, and that nobody used since, says nothing about the capacity of today."""
+"""How long after its last time a gate that is not in use still counts: an older one says nothing about today's
+capacity."""
 
 PLACE_KEPT: Final = timedelta(minutes=5)
-"""How long a VM keeps its place in a pool without news of it, so that a lost start blocks nobody for long."""
+"""How long a VM keeps its place in a pool without a result, so that a lost start does not block others for long."""
 
 
 @dataclass(frozen=True, slots=True)
 class PoolId:
-    """What shares one fate: subscription (its spot quota), region, zone and size. Lower case, zone may be ``""``."""
+    """The name of a pool: subscription (its Spot quota), region, zone and size. Lower case, zone may be ``""``."""
 
     subscription_id: str
     location: str
@@ -67,11 +70,11 @@ class Pool:
     """The gate of one pool.
 
     Attributes:
-        refusals: how often in a row it refused, nobody having come up in between.
+        refusals: how often in a row it refused, with no VM coming up in between.
         closed_until: the end of the pause after the latest refusal; ``None`` where it never refused.
         width: how many starts may be under way at once.
-        trickles: its capacity came back little by little: it grows by one a round.
-        round_of: how many came up in this round.
+        trickles: its capacity returned little by little, so its width grows by one a round.
+        round_of: how many VMs came up in this round.
         refused_last: the key of the VM that it refused last.
         proven_at: when a VM last came up here, as long as it never refused.
         under_way: for each VM key that holds a place, until when it is kept.
@@ -118,8 +121,8 @@ def pool_of(vm: Vm) -> PoolId:
 def ask(pool: Pool, vm_key: str, down_since: datetime, now: datetime, turn: timedelta) -> Admitted | Queued:
     """Answer whether a VM that is down since ``down_since`` may be started now.
 
-    ``turn`` is how much later than the pool's own time this VM comes back, so that those who wait do not all come at
-    the same instant.
+    ``turn`` is how much later than the pool's own time this VM comes back, so that not all queued VMs come at the same
+    instant.
     """
     pool = _as_of(now, pool)
     if pool.is_proven_for(down_since):
@@ -136,7 +139,7 @@ def ask(pool: Pool, vm_key: str, down_since: datetime, now: datetime, turn: time
 def refused(pool: Pool, vm_key: str, now: datetime, policy: Policy, jitter: float) -> Pool:
     """Close the pool after "no capacity", for a pause that is a tenth more or less by ``jitter`` (0 to 1).
 
-    VMs that were let in before the pool closed bring late refusals: they say nothing new.
+    Refusals of VMs that were admitted before the pool closed arrive later, and say nothing new.
     """
     pool = _as_of(now, pool)
     if pool.is_closed(now):
@@ -158,8 +161,8 @@ def refused(pool: Pool, vm_key: str, now: datetime, policy: Policy, jitter: floa
 def restored(pool: Pool, vm_key: str, now: datetime, policy: Policy) -> Pool:
     """Widen the pool after a VM that held a place in it came up.
 
-    One that was let in before the pool closed shows that there was some capacity: the pause need be no longer than a
-    first one.
+    If the pool has closed since that VM was admitted, there is some capacity all the same: the pause becomes no longer
+    than a first one.
     """
     if vm_key not in pool.under_way:
         return pool
@@ -184,12 +187,12 @@ def left(pool: Pool, vm_key: str) -> Pool:
 
 
 def due(pool: Pool, now: datetime) -> Pool:
-    """End a closed pool's pause at an operator's word: one VM may probe it now."""
+    """End a closed pool's pause for an operator's ``retry``: one VM may probe it now."""
     return replace(pool, closed_until=now) if pool.is_closed(now) else pool
 
 
 def _as_of(now: datetime, pool: Pool) -> Pool:
-    """Give the gate as it counts now: new, where it is a story of long ago."""
+    """Give the gate as it counts now: a new one, if it is stale."""
     in_use = any(until > now for until in pool.under_way.values())
     last = max((time for time in (pool.closed_until, pool.proven_at) if time), default=None)
     if last is None or in_use or now - last <= STALE_AFTER:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, Final
 
+from spot_responder.decisions.attempts import Attempt, AttemptState
 from spot_responder.decisions.evidence import Evidence
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import FOLLOW_UP_OVERDUE
 from spot_responder.intake.azure_errors import FailureKind
 
@@ -45,84 +47,6 @@ class Notice(StrEnum):
     BRAKE = "brake"
     BUDGET = "budget"
     BLOCKED = "blocked"
-
-
-class Outcome(StrEnum):
-    """Why a recovery was closed."""
-
-    RESTORED = "restored"
-    STOPPED_BY_OWNER = "stopped-by-owner"
-    GONE = "gone"
-    OPTED_OUT = "opted-out"
-    NOT_SPOT = "not-spot"
-    OWNED_BY_SCALE_SET = "owned-by-scale-set"
-    SHUT_DOWN_INSIDE = "shut-down-inside"
-    NOT_EVICTED = "not-evicted"
-    RUNS_WITHOUT_US = "runs-without-us"
-
-    @property
-    def is_up(self) -> bool:
-        """Whether the VM ran when the recovery was closed."""
-        return self is Outcome.RESTORED or self is Outcome.RUNS_WITHOUT_US
-
-    @property
-    def is_not_covered(self) -> bool:
-        """Whether the VM is none of those that the app brings back."""
-        match self:
-            case Outcome.OPTED_OUT | Outcome.NOT_SPOT | Outcome.OWNED_BY_SCALE_SET:
-                return True
-            case (
-                Outcome.RESTORED
-                | Outcome.STOPPED_BY_OWNER
-                | Outcome.GONE
-                | Outcome.SHUT_DOWN_INSIDE
-                | Outcome.NOT_EVICTED
-                | Outcome.RUNS_WITHOUT_US
-            ):
-                return False
-            case _:
-                assert_never(self)
-
-    @property
-    def shows_an_eviction(self) -> bool:
-        """Whether a recovery that ends so was one from an eviction, where nothing else is known of it."""
-        match self:
-            case Outcome.RESTORED | Outcome.GONE | Outcome.SHUT_DOWN_INSIDE:
-                return True
-            case Outcome.STOPPED_BY_OWNER | Outcome.NOT_EVICTED | Outcome.RUNS_WITHOUT_US:
-                return False
-            case Outcome.OPTED_OUT | Outcome.NOT_SPOT | Outcome.OWNED_BY_SCALE_SET:
-                return False
-            case _:
-                assert_never(self)
-
-
-class AttemptState(StrEnum):
-    """What is known of one start request."""
-
-    ASKED = "asked"
-    ACCEPTED = "accepted"
-    REFUSED = "refused"
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One start request and what came of it.
-
-    ``operation_url`` is the address of Azure's long-running operation: signed, over 4 KB, to be kept whole and never
-    logged (facts/arm.md §1).
-    """
-
-    number: int
-    asked_at: datetime
-    state: AttemptState = AttemptState.ASKED
-    operation_url: str | None = field(default=None, repr=False)
-    failure: Failure | None = None
-
-    @property
-    def is_under_way(self) -> bool:
-        """Whether Azure may still be working on it."""
-        return self.state in {AttemptState.ASKED, AttemptState.ACCEPTED}
 
 
 @dataclass(frozen=True, slots=True)

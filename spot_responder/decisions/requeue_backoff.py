@@ -1,4 +1,7 @@
-"""When a signal that could not be looked into comes back: ever later, for as long as it fails. Pure."""
+"""When a message that could not be answered comes back: ever later, for as long as it fails. Pure.
+
+Called by ``responder/refused_looks.py``, which puts it on the queue again.
+"""
 
 from __future__ import annotations
 
@@ -14,24 +17,24 @@ if TYPE_CHECKING:
     from spot_responder.intake.own_messages import Requeues
 
 REQUEUE: Final = timedelta(minutes=1)
-"""A signal that could not be looked into comes back after this long, where Azure does not say when."""
+"""How long the first requeue of a message takes, where Azure does not say when to come back."""
 
 STOP_BACK: Final = timedelta(seconds=20)
-"""So soon, and up to twice that, what tells of an owner's stop comes back first: before a VM that is down for no known
-reason would be started (``INTENT_GRACE``). Then ever later, up to ``REQUEUE`` and twice that."""
+"""How long the first requeue of an owner's stop takes, up to twice that: short enough to be read before a VM that is
+down for no known reason would be started (``INTENT_GRACE``). It grows up to ``REQUEUE``, and twice that."""
 
 REQUEUE_MAX: Final = timedelta(minutes=15)
-"""A signal that could not be looked into again and again comes back ever later, up to this."""
+"""The longest that a requeue takes, up to twice that, after many failures."""
 
 SHORT_WAITS: Final = 8
-"""So often a signal comes back as soon as its turn may come, where it is our own pace that holds it up: in a mass
-eviction that is a matter of seconds. Longer, and it is no rush but an outage."""
+"""How often a message comes back as soon as its turn may come, if only the app's own pace holds it up: in a mass
+eviction that is over within seconds. After so many times it counts as an outage."""
 
 
 def requeue_delay(times: Requeues, failure: Failure, jitter: float, *, is_stop: bool) -> tuple[timedelta, Requeues]:
-    """Say after how long a signal comes back, and how often it was requeued by then. ``is_stop``: it is an owner's.
+    """Give how long a requeue takes, and the counts to be noted in it. ``is_stop``: it reports an owner's stop.
 
-    To stand in line is no failure, and makes no delay grow: else a refusal after some turns in vain would cost minutes.
+    Waiting for a turn is no failure, and makes no delay grow: otherwise a refusal after some turns would cost minutes.
     """
     wait = failure.retry_after
     if failure.code == OWN_PACE and wait is not None and times.waited < SHORT_WAITS:

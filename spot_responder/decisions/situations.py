@@ -1,4 +1,7 @@
-"""What a decision rests on, and what it can be."""
+"""What a decision rests on (``Situation``), and what it can be (``Decision``). Pure.
+
+``responder/gather.py`` makes situations, ``decide.py`` decides on them, ``responder/act.py`` carries the decisions out.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from spot_responder.decisions.attempts import Attempt
     from spot_responder.decisions.evidence import Evidence
+    from spot_responder.decisions.outcomes import Outcome
     from spot_responder.decisions.pools import Pool
-    from spot_responder.decisions.recoveries import Absence, Attempt, Notice, Outcome, Recovery
+    from spot_responder.decisions.recoveries import Absence, Notice, Recovery
     from spot_responder.intake.azure_errors import Failure
-    from spot_responder.intake.signals import Signal
-    from spot_responder.intake.vms import Vm
+    from spot_responder.intake.signals import Signal, SignalKind
+    from spot_responder.intake.vms import Vm, VmId
 
 
 class OperationState(StrEnum):
@@ -39,16 +44,19 @@ class Situation:
     """All that a decision rests on.
 
     Attributes:
+        kind: what made the app look at the VM.
+        signal: the message that did; ``None`` where it was none: an operator looks, or the app has its own reason.
         vm: what Azure says now; ``None`` where ARM answers that there is no such VM.
         shown: what Resource Graph shows of a VM that ARM does not know; its rows can be hours old.
         absence: since when the VM is not found; ``None`` where ARM shows it.
         recovery: the row that is kept for the VM, open or closed; ``None`` where there is none.
-        evidence: the row's, with the signal and the newest annotation added.
+        evidence: the row's evidence, with the signal and the newest annotation added.
         pool: the gate of the VM's pool.
-        operation: of the start that is under way, where it was asked about.
+        operation: the state of the start that is under way, where Azure was asked for it.
     """
 
-    signal: Signal
+    vm_id: VmId
+    kind: SignalKind
     vm: Vm | None
     recovery: Recovery | None
     evidence: Evidence
@@ -56,6 +64,7 @@ class Situation:
     operation: Operation | None = None
     shown: Vm | None = None
     absence: Absence | None = None
+    signal: Signal | None = None
 
     @property
     def open_recovery(self) -> Recovery | None:
@@ -63,7 +72,7 @@ class Situation:
         return self.recovery if self.recovery and self.recovery.is_open else None
 
     def obstacle_since(self, now: datetime) -> datetime:
-        """Since when something that should pass within minutes is in the way: from now on, where nothing was before."""
+        """Since when something that should pass within minutes is in the way: ``now`` where nothing was before."""
         return (self.open_recovery.obstacle_since if self.open_recovery else None) or now
 
     @property
@@ -85,8 +94,9 @@ class Start:
 class Wait:
     """Look again at ``until``.
 
-    ``failure`` is why the start under way has failed, if it has; ``in_pool_queue``, that the VM is queued in its pool;
-    ``notice``, what somebody should know of it; ``obstacle_since``, since when it waits for what should pass soon.
+    ``failure``: why the start under way has failed, if it has. ``in_pool_queue``: the VM is queued in its pool.
+    ``notice``: what somebody should know. ``obstacle_since``: since when the wait is for what should pass within
+    minutes.
     """
 
     until: datetime
@@ -100,7 +110,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Close:
-    """The recovery is over."""
+    """Close the recovery, with its outcome and the reason."""
 
     outcome: Outcome
     reason: str
@@ -109,7 +119,7 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Ignore:
-    """Nothing is to be done, no recovery is open. ``remember`` what was told, unless the VM is none of our business."""
+    """Do nothing: no recovery is open. ``remember`` what was reported, unless the VM is not covered."""
 
     reason: str
     remember: bool = True

@@ -1,4 +1,7 @@
-"""How to go on after Azure refused a start: a delay for each failure kind, with its reason beside it. Pure."""
+"""How to go on after Azure refused a start: a delay for each failure kind, with its reason beside it. Pure.
+
+Called by ``decide.py`` for a start that failed later, and by ``responder/act.py`` for one that was refused at once.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,8 @@ if TYPE_CHECKING:
     from spot_responder.intake.vms import Vm
 
 YIELDS_AFTER: Final = 5
-"""So many refusals in a row, the last one its own, and a VM comes to its pool's gate no sooner than the others."""
+"""How many refusals in a row close a pool, the last one this VM's own, before the VM waits for a turn as all others
+do."""
 
 
 def decide_after_failure(  # noqa: PLR0913, PLR0917 - all that such a decision rests on
@@ -30,7 +34,7 @@ def decide_after_failure(  # noqa: PLR0913, PLR0917 - all that such a decision r
     told = failure.code
     if failure.kind is FailureKind.CAPACITY:
         closed = pools.refused(pool, vm.vm_id.key, now, policy, jitter)
-        # Refused again and again, it may be this VM's own fault: then the others must not always come after it.
+        # After many refusals the cause may be this VM: the others must not always come after it.
         yields = pool.refused_last == vm.vm_id.key and pool.refusals >= YIELDS_AFTER
         turn = policy.turn(now - recovery.opened_at) * (0.5 + jitter) if yields else timedelta()
         until = max((closed.closed_until or now) + turn, _earliest(failure, now))
@@ -58,23 +62,23 @@ def _delay_after(failure: Failure, failures_in_a_row: int, vm: Vm, policy: Polic
             # Ends when other Spot VMs stop or somebody raises the quota: neither happens within seconds.
             return policy.slow_retry, "the subscription's Spot quota is used up: raise it, or stop other Spot VMs"
         case FailureKind.DENIED if failure.lacks_token:
-            # An identity endpoint may be silent for a minute; a login that is missing or has expired, somebody mends.
+            # An identity endpoint may fail for a minute; a missing or expired login, somebody has to mend.
             delay = min(policy.look_again * growth, policy.slow_retry)
             return delay, f"no start was sent, for there is no token to ask Azure with: {failure.message}"
         case FailureKind.DENIED:
-            # A role, a lock or a policy: somebody must mend it, and then within the hour all goes on by itself.
+            # A role, a lock or a policy: somebody has to mend it, and then the next try, within the hour, succeeds.
             return policy.slow_retry, "Azure does not let us start this VM: mend its access, lock or configuration"
         case FailureKind.THROTTLED:
-            # Where Azure does not say for how long, ever longer: whoever asks too soon is throttled for longer.
+            # Without a time from Azure the delay grows: a request that comes too soon prolongs the throttling.
             return min(policy.capacity_retry * growth, policy.capacity_retry_max), "Azure asked us to slow down"
         case FailureKind.GONE:
-            # We have just seen it: the next look finds it gone, or that this was not so.
+            # The VM was there a moment ago: the next look shows whether it is gone.
             return min(policy.look_again * growth, policy.capacity_retry_max), "Azure says that the VM is gone: looking"
         case FailureKind.CONFLICT:
             # Another operation is at work on the VM; that takes seconds to minutes.
             return min(policy.look_again * growth, policy.capacity_retry_max), "another operation is at work on the VM"
         case FailureKind.CAPACITY | FailureKind.UNKNOWN:
-            # Not known: soon the first times, then slowly, and the code stays on the record.
+            # The reason is not known: soon at first, then slowly; the code stays in the recovery.
             return min(policy.capacity_retry * growth, policy.slow_retry), "Azure refused for a reason we do not know"
         case _:
             assert_never(failure.kind)

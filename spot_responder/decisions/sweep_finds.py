@@ -1,4 +1,7 @@
-"""What a sweep takes up, by the rows that are kept. Called by the sweep and by ``plan``, which foresees one. Pure."""
+"""Which VMs a sweep takes up, by the rows that are kept. Pure.
+
+Called by ``responder/sweep.py``, and by ``operators/gather.py``, which foretells a sweep for ``plan``.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ class SweepFinds:
     busy: frozenset[VmId]
 
     def among(self, deallocated: Iterable[VmId]) -> frozenset[VmId]:
-        """Give those of the VMs that Resource Graph shows deallocated which nobody is busy with."""
+        """Give those of the deallocated VMs that have no open recovery."""
         return frozenset(deallocated) - self.overdue - self.busy
 
 

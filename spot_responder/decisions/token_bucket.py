@@ -1,10 +1,12 @@
-"""When the next request of one kind may go out, so that Azure seldom has to say "too many". Pure: time is an argument.
+"""When the next request of one kind may be sent, so that Azure seldom refuses it as too many. Pure: time is given.
 
-ARM lets each principal send so many requests at once and so many a second after that, and says with each answer how
-many are left. We send at a rate in proportion to that: fast while there is plenty, and as much as comes back where the
-bucket is down to its level. Several instances of the app know nothing of each other but Azure's number: when there are
-two the bucket settles at half the level, and each sends half of what comes back. A pace is what one process believes;
-Azure's own word, with each answer, puts it right.
+ARM allows each principal a number of requests at once and a number each second after that, and each answer says how
+many are left. The app sends at a rate in proportion to that: fast while many are left, and as many as come back where
+the bucket is down to its level. Several instances of the app know of each other only by that number: with two of them
+the bucket settles at half the level, and each sends half of what comes back. A ``Pace`` is one process's estimate,
+corrected by each answer.
+
+Called by ``clients/rate_limiter.py``.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 _SLOWEST: Final = 0.05
-"""A bucket that is nearly empty is still drawn on at this part of its refill: else nobody would learn of a better."""
+"""The smallest part of its refill that is drawn from a nearly empty bucket: without requests, no answer would say that
+it has filled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,22 +34,23 @@ class Bucket:
 
 
 READS: Final = Bucket(250, 25, 100)
-"""ARM's reads for each principal and subscription (facts/arm.md §2); the level is four seconds' refill."""
+"""The bucket of ARM's reads, for each principal and subscription (docs/azure-facts.md arm-9); its level is what comes
+back in four seconds."""
 
 WRITES: Final = Bucket(200, 10, 35)
-"""The same for its writes, of which a start is one."""
+"""The bucket of ARM's writes, of which a start is one."""
 
 QUERIES: Final = Bucket(15, 1.4, 15)
-"""Resource Graph: 15 queries within 5 seconds for each principal (facts/arm.md §4). We draw on half of that: what waits
-0.7 seconds shares its query with all others that do."""
+"""The bucket of Resource Graph's queries: 15 within 5 seconds for each principal (docs/azure-facts.md graph-1). Half of
+that is used: VMs that wait 0.7 seconds for the next query share it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """What is believed of one bucket. Times are in seconds, of any clock that never goes back.
+    """The estimate of one bucket. Times are in seconds, of any clock that never goes back.
 
     ``left`` is how many tokens there were at the time ``at``; ``sent`` counts the requests, and ``heard`` is the number
-    of the latest one whose answer was believed; nothing goes out before ``not_before``.
+    of the latest one whose answer was used; nothing is sent before ``not_before``.
     """
 
     bucket: Bucket
@@ -58,25 +62,25 @@ class Pace:
 
 
 def begin(bucket: Bucket, now: float) -> Pace:
-    """Begin without having heard of Azure: as if it were down to its level."""
+    """Begin without an answer of Azure: as if the bucket were down to its level."""
     return Pace(bucket, bucket.level, now, now)
 
 
 def wait_for(pace: Pace, now: float, line: int = 0) -> float:
-    """Give the seconds until one more request may go out, with so many in line before it."""
+    """Give the seconds until one more request may be sent, with ``line`` others before it."""
     return max(pace.not_before - now, 0.0) + line * _space(pace.bucket, _left(pace, now))
 
 
 def send(pace: Pace, now: float) -> Pace:
-    """Note that a request goes out now; ``sent`` is its number."""
+    """Note that a request is sent now; ``sent`` is its number."""
     left = _left(pace, now) - 1
     return replace(pace, left=left, at=now, not_before=now + _space(pace.bucket, left), sent=pace.sent + 1)
 
 
 def hear(pace: Pace, now: float, number: int, left: float) -> Pace:
-    """Take in what Azure says is left, with the answer to the request of this number.
+    """Take in how many tokens Azure says are left, with the answer to request ``number``.
 
-    Answers overtake each other: one to an earlier request tells nothing new. Later requests are not in it yet.
+    Answers overtake each other: one to an earlier request is ignored. Later requests are not counted in it yet.
     """
     if number <= pace.heard:
         return pace
@@ -86,7 +90,7 @@ def hear(pace: Pace, now: float, number: int, left: float) -> Pace:
 
 
 def refuse(pace: Pace, now: float, wait: float) -> Pace:
-    """Take in a "too many": nothing goes out for ``wait`` seconds, and then slowly at first."""
+    """Take in a 429: nothing is sent for ``wait`` seconds, and then slowly at first."""
     until = now + wait
     return replace(pace, left=0.0, at=until, not_before=max(pace.not_before, until), heard=pace.sent)
 

@@ -1,1 +1,1 @@
-"""What Azure and we ourselves tell, read into our words. Pure."""
+"""Azure's events and the app's own messages, read into signals, VM facts and failures. Pure: ``responder`` calls it."""

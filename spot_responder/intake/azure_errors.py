@@ -1,6 +1,7 @@
-"""What went wrong when Azure refused us: an answer of ARM, Compute or Resource Graph, read into a failure kind.
+"""An error answer of ARM, Compute or Resource Graph, read into a failure kind. Pure.
 
-The code decides, not the HTTP status: an allocation that failed is told by a poll with status 200 (facts/arm.md §0.1).
+The code decides, not the HTTP status: a poll reports a failed allocation with status 200 (docs/azure-facts.md arm-1).
+Called by ``clients/``; ``decisions/start_backoff.py`` decides how to go on after each kind.
 """
 
 from __future__ import annotations
@@ -24,25 +25,25 @@ if TYPE_CHECKING:
 
 
 NO_ANSWER: Final = "NoAnswer"
-"""The code where Azure did not answer at all: what was asked for may have been done all the same."""
+"""The code where Azure did not answer: the request may have been carried out all the same."""
 
 
 OWN_PACE: Final = "OwnRateLimit"
-"""The code of a refusal that is ours: Azure was not asked, since it would have said "too many"."""
+"""The app's own code where a request was not sent, since Azure would have refused it as too many."""
 
 
 UNREADABLE_ANSWER: Final = "UnreadableAnswer"
-"""The code, which is ours, where what came as an answer cannot be read."""
+"""The app's own code where an answer cannot be read."""
 
 SHOWED_NOTHING: Final = "StartShowedNothing"
-"""The code, which is ours, where a start that Azure accepted changed nothing that could be seen."""
+"""The app's own code where a start that Azure accepted had no visible effect."""
 
 NO_TOKEN: Final = "NoToken"  # noqa: S105 - a code, no secret
-"""The code where there was no token to ask with: nothing was sent, and nobody said a word about rights."""
+"""The app's own code where there was no token: nothing was sent, so it says nothing about rights."""
 
 
 class FailureKind(StrEnum):
-    """What a failure calls for."""
+    """What a failure calls for; ``decisions/start_backoff.py`` has the delay for each kind."""
 
     CAPACITY = "capacity"
     PRICE = "price"
@@ -55,7 +56,7 @@ class FailureKind(StrEnum):
 
     @property
     def passes_soon(self) -> bool:
-        """Whether it is over within minutes: a retry by hand would only meet the same, or is not listened to."""
+        """Whether it is over within minutes, so that an operator's retry would meet the same or be ignored."""
         match self:
             case FailureKind.THROTTLED | FailureKind.CONFLICT:
                 return True
@@ -69,10 +70,9 @@ class FailureKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A refusal: its kind, the code and message that decided it, and how long Azure asks us to wait, if it does.
+    """A refusal: its kind, the code and message that decided it, and how long Azure asks to wait, if it does.
 
-    ``code`` is Azure's own word, ``Http503`` where an answer has none, ``NoAnswer`` where there was no answer,
-    ``NoToken`` where nothing was asked for want of a token.
+    ``code`` is Azure's own word, ``Http503`` where an answer has none, or one of the app's own codes above.
     """
 
     kind: FailureKind
@@ -102,9 +102,9 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A rule. ``code`` is matched whole; ``message``, where not empty, is searched in all that the answer says.
+    """A rule. ``code`` is matched whole; ``message``, where not empty, is searched in all messages of the answer.
 
-    ``own_message`` is searched in what is said under this very code: other parts may speak of other things.
+    ``own_message`` is searched in the message beside this code only: other parts may be about something else.
     """
 
     code: str
@@ -112,7 +112,7 @@ class Row:
     kind: FailureKind
     why: str
     vague: bool = False
-    """The code says little: any other known code in the answer outranks it, and so does any code further in."""
+    """Whether the code says little: any other known code in the answer outranks it, and so does any code further in."""
     own_message: str = ""
 
     def covers(self, entry: Entry, messages: str) -> bool:
@@ -125,13 +125,13 @@ class Row:
 
 
 _K = FailureKind
-_NOT_ALLOWED: Final = "OperationNotAllowed"  # means at least four things: facts/arm.md §0.2
+_NOT_ALLOWED: Final = "OperationNotAllowed"  # means at least four things: docs/azure-facts.md arm-2
 _QUOTA_WORDS: Final = r"low ?priority ?cores|cores quota|exceeding approved|quota increase|quota limit"
 _BUSY_WORDS: Final = r"another operation is in progress|ongoing operation"
 _LEAVES: Final = r"(on VM '[^']*' since (the VM|it)|virtual machine('s| '[^']*')?) is marked for deletion"
 
-# "Not found" is said of much that a VM rests on. It speaks of the VM where it names nothing at all, "the entity", the
-# VM in words, or a VM's id before any other resource's.
+# Azure answers "not found" about disks, networks and others too. It means the VM where it names nothing at all, "the
+# entity", the VM in words, or a VM's id before any other resource's.
 _NOT_THERE: Final = r"((cannot be|could not be|was not|is not|not) found|does not exist|no longer exists)"
 _THE_VM: Final = (
     rf"^\s*$|\bentity {_NOT_THERE}|^(the )?((requested |specified )?resource )?{_NOT_THERE}"
@@ -140,8 +140,8 @@ _THE_VM: Final = (
 )
 _ANOTHER_RESOURCE: Final = r"microsoft\.\w+/\w+|availability set|\bimage\b|\bdisk\b|network interface|key ?vault"
 
-# facts/arm.md §1, "Decision table"; docs/azure-assumptions.md C21 says which of them are only believed. The first row
-# that covers a code decides what the code means.
+# The codes of docs/azure-facts.md arm-8; docs/azure-assumptions.md C21 says which of them are only believed. The first
+# row that covers a code decides what the code means.
 ROWS: Final = (
     Row("(Zonal)?AllocationFailed", "", _K.CAPACITY, "no hardware is free now; it comes back, nobody knows when"),
     Row("Overconstrained(Zonal)?AllocationRequest", "", _K.CAPACITY, "none is free that meets the VM's constraints"),
@@ -190,7 +190,7 @@ ROWS: Final = (
     Row("NetworkingInternalOperationError", "", _K.UNKNOWN, "a fault in Azure that passes", vague=True),
 )
 _ACCESS: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
-"""To be refused access is all that these statuses say, whatever the code: somebody must mend it."""
+"""The HTTP statuses that mean denied access, whatever the code: somebody has to mend it."""
 
 MESSAGE_CHARACTERS: Final = 500
 _CODE_CHARACTERS: Final = 100
@@ -204,8 +204,9 @@ def classify(status: int | None, body: object, headers: Mapping[str, str]) -> Fa
 
     ``status``: of HTTP; ``None`` where no answer came (time-out, no connection). ``body``: as parsed, as text or bytes,
     with or without the ``error`` around it, or the answer of a poll. A throttled answer is throttled whatever its code;
-    else the most telling known code decides, the innermost first (facts/arm.md §1). What has a code that nobody knows
-    is unknown, whatever its status: a permanent fault must not look like one that passes, or like a VM that is gone.
+    else the most telling known code decides, the innermost first (docs/azure-facts.md arm-7). An answer with an
+    unlisted code is unknown, whatever its status: a permanent fault must not look like one that passes, or like a VM
+    that is gone.
     """
     entries = sorted(_entries(body), key=lambda entry: -entry.depth)
     kind, entry = _decide(status, entries)
@@ -220,7 +221,7 @@ def classify(status: int | None, body: object, headers: Mapping[str, str]) -> Fa
 
 
 def no_token(cause: str) -> Failure:
-    """Say that nothing was asked, since there was no token: ``cause`` is the sentence that says why."""
+    """Make the failure of a request that was not sent for lack of a token; ``cause`` says why there is none."""
     return Failure(FailureKind.DENIED, NO_TOKEN, _plain(cause), None)
 
 
@@ -244,12 +245,12 @@ def _decide(status: int | None, entries: list[Entry]) -> tuple[FailureKind, Entr
 
 
 def row_for(entry: Entry, messages: str) -> Row | None:
-    """Give the rule for a code, in an answer with these messages; ``None`` where nobody knows it."""
+    """Give the rule for a code, in an answer with these messages; ``None`` where the code is not listed."""
     return next((row for row in ROWS if row.covers(entry, messages)), None)
 
 
 def _entries(body: object) -> Iterator[Entry]:
-    """Walk through error, details, innererror and JSON within messages; bounded, since the body is anybody's."""
+    """Walk through error, details, innererror and JSON within messages; bounded, since a body may hold anything."""
     waiting: deque[tuple[object, int]] = deque([(body, 0)])
     for _ in range(_MOST_NODES):
         if not waiting:
@@ -273,7 +274,7 @@ def _entries(body: object) -> Iterator[Entry]:
 
 
 def _parsed(node: object) -> object:
-    """Parse what is JSON in a text or bytes, also where it was encoded twice; the text itself where it is not."""
+    """Parse JSON in a text or bytes, also where it was encoded twice; give the text itself where it is none."""
     value = node.decode("utf-8", "replace") if isinstance(node, bytes | bytearray) else node
     for _ in range(2):
         if not isinstance(value, str):

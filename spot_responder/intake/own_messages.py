@@ -1,4 +1,7 @@
-"""Our own messages: what we put on the queue for ourselves, as CloudEvents 1.0."""
+"""The messages that the app puts on its own queue, as CloudEvents 1.0: follow-ups, finds, an operator's request. Pure.
+
+``responder`` and ``operators`` make them; ``signals.py`` reads them when they come back.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +26,19 @@ _REFUSED: Final = "requeued"
 _WAITED: Final = "waited"
 _SINCE: Final = "requeuedsince"
 _UNSEEN_SINCE: Final = "unseensince"
-"""Extension attributes, as CloudEvents has them."""
+"""The names of the extension attributes, as CloudEvents allows them, in which a requeue is noted."""
 
 LARGEST: Final = 48 * 1024
-"""Bytes of JSON that a queue message holds: 64 KiB, in base64."""
+"""The largest event that a queue message holds, in bytes of JSON: 64 KiB in base64."""
 
 _OFTEN: Final = 1_000_000
-"""No event was requeued so often: who says more wrote it there, and may have written what nobody can add one to."""
+"""The largest count of requeues that is believed: a larger one was written by somebody else, and might not be
+countable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Requeues:
-    """How often an event was requeued: where something failed, and where others were in line before it.
+    """How often an event was requeued: because something failed, and because others were before it in line.
 
     ``since``: when it was requeued first.
     """
@@ -45,18 +49,18 @@ class Requeues:
 
 
 def follow_up_event(vm_id: VmId, sequence: int, due_at: datetime, event_id: str) -> dict[str, object]:
-    """Make the CloudEvent by which we tell ourselves to look at a recovery again at ``due_at`` (aware)."""
+    """Make the CloudEvent that has the app look at a recovery again at ``due_at`` (aware)."""
     data: dict[str, object] = {"vmId": str(vm_id), "sequence": sequence}
     return _own_event(FOLLOW_UP_TYPE, vm_id, due_at, event_id, data)
 
 
 def sweep_found_event(vm_id: VmId, found_at: datetime, event_id: str) -> dict[str, object]:
-    """Make the CloudEvent by which the sweep hands in a VM that it found at ``found_at`` (aware)."""
+    """Make the CloudEvent of a VM that the sweep found at ``found_at`` (aware)."""
     return _own_event(SWEEP_FOUND_TYPE, vm_id, found_at, event_id, {"vmId": str(vm_id)})
 
 
 def operator_asked_event(vm_id: VmId, asked_at: datetime, event_id: str) -> dict[str, object]:
-    """Make the CloudEvent by which an operator asks at ``asked_at`` (aware) that a VM be looked at now."""
+    """Make the CloudEvent by which an operator asks at ``asked_at`` (aware) for a look at a VM now."""
     return _own_event(OPERATOR_ASKED_TYPE, vm_id, asked_at, event_id, {"vmId": str(vm_id)})
 
 
@@ -64,7 +68,7 @@ def requeued(event: Mapping[str, object], times: Requeues) -> dict[str, object]:
     """Make the same event again, noting how often it was requeued.
 
     Raises:
-        UnreadableEvent: if it is too large for the queue, as one that was pushed, or grew in JSON's escapes, may be.
+        UnreadableEvent: if it is too large for the queue: pushed events may be, and JSON's escapes add to the size.
     """
     again = {**event, _REFUSED: times.refused, _WAITED: times.waited}
     if times.since is not None:
@@ -86,12 +90,12 @@ def requeued_as_unseen(event: Mapping[str, object], since: datetime) -> dict[str
 
 
 def unseen_since(event: Mapping[str, object]) -> datetime | None:
-    """Give since when nobody shows its VM, as noted when the event was requeued."""
+    """Give since when neither ARM nor Resource Graph shows its VM, as noted when the event was requeued."""
     return _time(event.get(_UNSEEN_SINCE))
 
 
 def requeues(event: Mapping[str, object]) -> Requeues:
-    """Give how often an event was requeued; what somebody else wrote there counts as never."""
+    """Give how often an event was requeued; a count that the app cannot have written is taken as 0."""
     return Requeues(_counted(event.get(_REFUSED)), _counted(event.get(_WAITED)), _time(event.get(_SINCE)))
 
 

@@ -1,4 +1,7 @@
-"""A JSON payload: how its text is read and how its fields are found, whatever their casing."""
+"""How the JSON text of a message is read, and how its fields are found, whatever their casing. Pure.
+
+Called by ``signals.py``, ``azure_errors.py`` and ``own_messages.py``.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,16 @@ from spot_responder.intake.vms import NotAVmIdError, VmId
 from spot_responder.text import shortened
 
 _DEEPEST: Final = 200
-"""Azure's events are some six levels deep. What can just be read may not be written again, further down the stack."""
+"""The deepest nesting that is read; Azure's events have some six levels. A deeper one might be read, and then fail to
+be written again."""
 
 QUOTED_CHARACTERS: Final = 200
-"""So much of a field is quoted in a text, at most."""
+"""The most characters of a field that are quoted in a message."""
 
 _TIMESTAMP: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?", re.IGNORECASE | re.ASCII)
 # An id may come as the address of its resource, or without its first slash.
 _ARM_HOST: Final = re.compile(r"^https?://[^/]+", re.IGNORECASE)
-# A sound ARM id, yet not one of a stand-alone VM: a scale set, its instance, a disk, a subscription.
+# A valid ARM id that is not of a stand-alone VM: a scale set, its instance, a disk, a subscription.
 _OTHER_RESOURCE: Final = re.compile(
     r"(?!.*/providers/microsoft\.compute/virtualmachines(/|$))/(subscriptions|providers)(/[^/\x00-\x1f]+)+",
     re.IGNORECASE,
@@ -36,7 +40,7 @@ _JSON_WORDS: Final[Mapping[type, str]] = {
     bool: "true or false",
     type(None): "null",
 }
-# The keys by which what is often sent to us by mistake can be told; one set of them is enough.
+# The keys that identify payloads which are often sent here by mistake; one set of them is enough.
 _LOOKALIKES: Final = (
     ("an IMDS Scheduled Events document", ({"documentincarnation"}, {"eventid", "eventstatus"})),
     ("an Azure Monitor alert", ({"schemaid"}, {"alertcontext"}, {"webhookname", "requestbody"})),
@@ -49,13 +53,13 @@ _LOOKALIKES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class NotOurs:
-    """A well-formed event that asks nothing of us. ``reason`` is one plain sentence."""
+    """A valid event that asks nothing of the app. ``reason`` is one plain sentence."""
 
     reason: str
 
 
 class UnreadableEvent(ValueError):  # noqa: N818 - the name is a contract of the design
-    """The message is no event that we can read. Its text says what is wrong and what was expected."""
+    """The message is not an event that can be read. Its text says what is wrong and what was expected."""
 
 
 def parse_body(text: str | bytes) -> Mapping[str, object]:
@@ -108,7 +112,7 @@ def _refuse_constant(word: str) -> Never:
 
 
 def _finite(text: str) -> float:
-    """Read a number; one that is too large would be written as ``Infinity``, which is no JSON, when it is requeued."""
+    """Read a number; one that is too large would be written as ``Infinity``, which is not JSON, when it is requeued."""
     number = float(text)
     if isinf(number):
         _refuse_constant(cut(text))
@@ -126,7 +130,7 @@ def cut(text: str) -> str:
 
 
 def quote(value: object) -> str:
-    """Quote one field for a text on one line; of what is no plain value, only its kind."""
+    """Quote one field for a message, on one line; of an object or a list, only its kind."""
     if isinstance(value, str):
         return repr(cut(value))
     return "missing" if value is None else kind_of_json(value)
@@ -172,10 +176,10 @@ def needed_text(within: object, *path: str) -> str:
 
 
 def moment(text: str) -> datetime | None:
-    """Read an ISO 8601 time as UTC, where it is one.
+    """Read an ISO 8601 time as UTC; ``None`` where the text is not one.
 
-    Azure writes UTC, with up to seven digits of a second and now and then without the ``Z``. Year 1 is how .NET writes
-    a time that was never set.
+    Azure writes UTC, with up to seven digits of a second and now and then without the ``Z``. .NET writes year 1 for a
+    time that was never set.
     """
     if not _TIMESTAMP.fullmatch(text):
         return None
@@ -188,13 +192,13 @@ def moment(text: str) -> datetime | None:
 
 
 def lookalike(payload: Mapping[str, object]) -> str | None:
-    """Say what a payload that is no Event Grid event seems to be instead."""
+    """Say what a payload that is not an Event Grid event seems to be instead; ``None`` if not known."""
     keys = {key.lower() for key in payload if isinstance(key, str)}
     return next((name for name, marks in _LOOKALIKES if any(mark <= keys for mark in marks)), None)
 
 
 def vm_or_not_ours(*candidates: str) -> VmId | NotOurs:
-    """Take the first candidate that is an ARM id: a VM's, or another resource's, which is not for us."""
+    """Take the first candidate that is an ARM id: a VM's, or else another resource's, which is not for the app."""
     for text in filter(None, candidates):
         arm_id = "/" + _ARM_HOST.sub("", text).strip("/")
         try:
@@ -210,7 +214,7 @@ def envelope_time(event: Mapping[str, object]) -> datetime | None:
     """Read when an event says it happened, in UTC; ``None`` where it does not say, as CloudEvents 1.0 allows.
 
     Raises:
-        UnreadableEvent: quoting what stands there and is no time.
+        UnreadableEvent: quoting the text that is not a time.
     """
     texts = [text for text in (text_field(event, "time"), text_field(event, "eventTime")) if text]
     at = next(filter(None, map(moment, texts)), None)

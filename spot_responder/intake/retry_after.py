@@ -1,4 +1,4 @@
-"""How long Azure asks us to wait, read from the headers of its answer. Pure."""
+"""How long Azure asks to wait, read from the headers of its answer. Pure; called by ``azure_errors.py``."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _LONGEST_HTTP_DATE: Final = 64
 
 
 def retry_after(headers: Mapping[str, str], *, is_throttled: bool) -> timedelta | None:
-    """Read how long to wait: 0 to 24 hours, ``None`` where no header says it legibly (facts/arm.md §2, §4)."""
+    """Read how long to wait: 0 to 24 hours; ``None`` where no header says it (docs/azure-facts.md arm-11, graph-1)."""
     waits = (
         _seconds(text_field(headers, "Retry-After"), 1),
         _until(text_field(headers, "Retry-After"), text_field(headers, "Date")),
         _seconds(text_field(headers, "retry-after-ms"), 1000),
         _seconds(text_field(headers, "x-ms-retry-after-ms"), 1000),
-        # Resource Graph sends it with every answer; it is a delay only where the quota is used up.
+        # Resource Graph sends it with every answer; it is a delay only if the quota is used up.
         _clock(text_field(headers, "x-ms-user-quota-resets-after")) if is_throttled else None,
     )
     seconds = next((wait for wait in waits if wait is not None), None)
@@ -46,7 +46,7 @@ def _clock(text: str) -> float | None:
 
 
 def _until(date: str, now: str) -> float | None:
-    """Relate an HTTP-date to the answer's own Date: no clock is needed, and none can be wrong."""
+    """Give the seconds from the answer's own Date header to an HTTP date: no clock of this machine is needed."""
     then, sent = _http_date(date), _http_date(now)
     return (then - sent).total_seconds() if then and sent else None
 

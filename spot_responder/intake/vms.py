@@ -131,7 +131,7 @@ class PowerState(StrEnum):
     def parse(cls, code: str | None) -> PowerState:
         """Read ``PowerState/deallocated`` in any casing; anything else, or nothing, is ``UNKNOWN``.
 
-        Azure may leave the power state out (``facts/arm.md`` §3), so a missing one is not an error.
+        Azure may leave the power state out (docs/azure-facts.md arm-12), so a missing one is not an error.
         """
         name = (code or "").rpartition("/")[2].lower()
         return cls(name) if name in cls else cls.UNKNOWN

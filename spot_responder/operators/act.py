@@ -1,7 +1,7 @@
-"""What an operator does about one VM: hold it, release it, ask for a look now.
+"""What an operator does about one VM: hold it, release it, ask for a look now. Called by ``commands/hold.py``.
 
-A hold is a word in the VM's row, which every path reads before it acts; the row's ETag makes a start that is just
-being decided look again. A look is asked for by a message, so that the app does it, with its own rights.
+A hold is a field in the VM's row, which is read before every decision; the row's ETag makes a start that is being
+decided at the same time gather again. A look is asked for by a message, so that the app does it, with its own rights.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ async def hold(store: Store, vm_id: VmId, now: datetime, new_id: Callable[[], st
 async def release(store: Store, queue: Queue, vm_id: VmId, now: datetime, new_id: Callable[[], str]) -> bool:
     """Release a VM and ask for a look at it; give whether it was held.
 
-    Who asks again gets the look too, in case that the first message was not taken.
+    A repeated release asks for the look again, in case the first message could not be put on the queue.
 
     Raises:
         ChangedMeanwhileError: if the app changed the row all the time.
@@ -48,7 +48,7 @@ async def release(store: Store, queue: Queue, vm_id: VmId, now: datetime, new_id
 
 
 async def retry(queue: Queue, vm_id: VmId, now: datetime, new_id: Callable[[], str]) -> None:
-    """Ask that a VM be looked at now, and tried if it may be: no pause after a refusal is waited for."""
+    """Ask for a look at a VM now, and a start if it may be: the pause after a refusal is not waited for."""
     await queue.put(operator_asked_event(vm_id, now, new_id()), timedelta())
 
 
@@ -62,7 +62,7 @@ def _held(row: Recovery | None, vm_id: VmId, now: datetime, new_id: Callable[[],
 async def _changed[Row: (Recovery, Recovery | None)](
     store: Store, vm_id: VmId, change: Callable[[Recovery | None], Row]
 ) -> tuple[Recovery | None, Row]:
-    """Change a row, anew where the app changed it meanwhile; give it as it was and as it is now.
+    """Change a row, again if the app changed it meanwhile; give it as it was and as it is now.
 
     Raises:
         ChangedMeanwhileError: if the app changed the row all the time.

@@ -1,4 +1,7 @@
-"""A check-up: looks at everything that must be so for the app to work, tries each right harmlessly, changes nothing."""
+"""The check-up of ``doctor``: reads all that the app needs to work, tries each right harmlessly, changes nothing.
+
+Called by ``commands/doctor.py``; ``views/findings.py`` and ``views/topic_rights.py`` judge what was read.
+"""
 
 from __future__ import annotations
 
@@ -50,12 +53,12 @@ _AUTHORIZATION: Final = "2022-04-01"
 _HEALTH: Final = "2022-10-01"
 _SUBSCRIPTIONS: Final = "2022-12-01"
 _NOT_FOUND: Final = re.compile("(Parent)?(Resource)?NotFound|Http404", re.IGNORECASE)
-"""What Azure says of a name that nobody has, whatever kind of thing it is: only to who may ask."""
+"""The codes by which Azure says that a resource of any kind does not exist: only to a caller that may ask for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Right:
-    """An action, and a request that needs it and changes nothing."""
+    """An action, and a request that needs the right to it and changes nothing."""
 
     action: str
     method: str
@@ -70,7 +73,7 @@ async def diagnosis(
     progress: Callable[[str], None],
     command: CommandLine,
 ) -> Diagnosis:
-    """Look at everything, and say how it was found. Without a login, or where ARM does not answer, it ends there.
+    """Check everything, and give the findings. It ends early without a login, or if ARM does not answer.
 
     ``command`` writes the commands that mend something.
     """
@@ -97,7 +100,7 @@ async def diagnosis(
 
 
 async def _clock(ports: OperatorPorts, now: Callable[[], datetime]) -> Finding:
-    """Ask ARM what anybody may ask: it tells its time. Whether it answers at all comes out by the way."""
+    """Compare the clock with ARM's, by a request that every login may send; it also shows whether ARM answers."""
     try:
         answer = await ports.resource_manager.ask("GET", "/subscriptions", _SUBSCRIPTIONS)
     except AzureRefusedError as refused:
@@ -128,7 +131,7 @@ async def _table(ports: OperatorPorts) -> Finding:
 
 
 async def _one_vm_each(ports: OperatorPorts) -> tuple[list[VmId], list[Finding]]:
-    """Give a Spot VM of each subscription: rights are tried there."""
+    """Give one Spot VM of each subscription: rights are tried on it."""
     try:
         found = await ports.finder.spot_vms()
     except AzureRefusedError as refused:
@@ -152,7 +155,7 @@ async def _subscription(vm_id: VmId, ports: OperatorPorts, settings: Settings, l
 
 
 async def _role(scope: str, ports: OperatorPorts) -> tuple[list[Finding], frozenset[str]]:
-    """Find the app's role and who has it."""
+    """Find the app's role, and the principals that have it."""
     needed, unread = _read("responder-role.json")
     if unread:
         return [unread], frozenset()
@@ -176,8 +179,8 @@ async def _role(scope: str, ports: OperatorPorts) -> tuple[list[Finding], frozen
 
 
 def _rights(vm_id: VmId) -> tuple[_Right, ...]:
-    """Give what the app needs of ARM, but the look at a start that is under way: a drill tries that."""
-    # A name that nobody has: Azure says whether one may before it says that there is no such thing.
+    """Give the rights that the app needs at ARM, but reading an operation: a drill tries that one."""
+    # A VM that does not exist: Azure checks the right before it answers "not found".
     nobody = f"spot-responder-{uuid.uuid4().hex[:12]}"
     group = f"/subscriptions/{vm_id.subscription_id}/resourceGroups/{vm_id.resource_group}/providers/Microsoft.Compute"
     health = f"{vm_id}/providers/Microsoft.ResourceHealth/availabilityStatuses/current"
@@ -236,7 +239,7 @@ async def _topic(
 
 
 async def _topic_right(kind: str, right: TopicRight, principal: str, ports: OperatorPorts) -> Finding:
-    # Of one principal Azure lists those at the resource, above and below it.
+    # For one principal Azure lists its assignments at the resource, above and below it.
     of_topic = f"roleAssignments?$filter=principalId%20eq%20'{principal}'"
     try:
         assignments = await ports.resource_manager.listed(
@@ -248,7 +251,7 @@ async def _topic_right(kind: str, right: TopicRight, principal: str, ports: Oper
 
 
 def _read(name: str) -> tuple[Mapping[str, object], Finding | None]:
-    """Read what was deployed, from the clone that the command runs in."""
+    """Read a file of ``infra/``, from the clone that the command runs in."""
     try:
         content = json.loads((INFRA / name).read_text(encoding="utf-8"))
     except OSError:

@@ -1,4 +1,7 @@
-"""An operator's look: gathers what the read-model is made of, by the same ways as the app, and changes nothing."""
+"""Gathers what the views show, by the same ways as the app, and changes nothing.
+
+Called by ``commands`` and ``web/status.py``; ``views`` goes on.
+"""
 
 from __future__ import annotations
 
@@ -33,19 +36,19 @@ if TYPE_CHECKING:
     from spot_responder.settings import Settings
 
 _MIDDLE: Final = 0.5
-"""Chance spreads retries; a look shows the middle."""
+"""The jitter of a foretold decision: the app's own is random, from 0 to 1."""
 
 _COMMAND: Final = CommandLine()
 
 _RESTORED_WITHIN: Final = timedelta(hours=1)
-"""A start that Azure told of shows as a closed recovery within so long, or not at all."""
+"""How long after a start that an annotation reports its recovery may be closed: later ones are not loaded."""
 
 _AT_ONCE: Final = 16
-"""How many VMs are looked at at the same time: each costs one or two reads of ARM, of which there are enough."""
+"""How many VMs are read at the same time: each costs one or two reads of ARM."""
 
 
 async def gather_status(ports: OperatorPorts, settings: Settings, now: datetime, command: CommandLine) -> Overview:
-    """Give the overview: tables and queues, a count of Resource Graph's, nothing of ARM.
+    """Give the overview: tables and queues, one count by Resource Graph, nothing of ARM.
 
     ``command`` writes the commands that are advised.
     """
@@ -72,7 +75,7 @@ async def gather_status(ports: OperatorPorts, settings: Settings, now: datetime,
 
 
 async def _coverage(ports: OperatorPorts, settings: Settings) -> Coverage:
-    """Count who is covered. Whether that can be seen or not, all else is shown."""
+    """Count the covered VMs. If they cannot be counted, the rest is shown all the same."""
     try:
         return await ports.finder.coverage(settings.policy.restart_tag)
     except AzureRefusedError as refused:
@@ -87,7 +90,7 @@ async def gather_explanation(  # noqa: PLR0913, PLR0917 - where to look, and how
     called: str = "",
     command: CommandLine = _COMMAND,
 ) -> Explanation:
-    """Explain one VM. What is not covered on Resource Graph's word is asked of ARM as well: a tag may be new.
+    """Explain one VM. If Resource Graph shows it as not covered, ARM is asked as well: a tag may be new.
 
     ``called``: how the operator named it, by its name or its id. ``command`` writes the commands that are advised.
 
@@ -108,7 +111,7 @@ async def gather_explanation(  # noqa: PLR0913, PLR0917 - where to look, and how
 
 
 async def foresee_retry(vm_id: VmId, ports: Ports, settings: Settings, now: datetime) -> str:
-    """Say why nothing would come of a retry now; nothing where the VM would be started.
+    """Say why a retry would have no effect now; an empty text where the VM would be started.
 
     Raises:
         AzureRefusedError: if Azure does not let the login look.
@@ -131,18 +134,18 @@ async def _judged(
 
 
 async def _history_of_the_start(situation: Situation, ports: Ports) -> list[Recovery]:
-    """Load the VM's recoveries that ended when its latest start was told of: that may have been ours."""
+    """Load the VM's recoveries that ended around its latest reported start: the app may have started it."""
     began_at = situation.evidence.started_at
     if began_at is None:
         return []
     closed = await ports.store.closed_between(began_at.date(), (began_at + _RESTORED_WITHIN).date())
-    return [each for each in closed if each.vm_id == situation.signal.vm_id]
+    return [each for each in closed if each.vm_id == situation.vm_id]
 
 
 async def gather_plan(
     ports: OperatorPorts, settings: Settings, now: datetime, progress: Callable[[int, int], None]
 ) -> Plan:
-    """Give what a sweep would do now. ``progress`` is told how many VMs of how many were looked at.
+    """Give what a sweep would do now. ``progress`` is called with how many VMs were read, and of how many.
 
     Raises:
         AzureRefusedError: if Azure does not let the login look.
@@ -157,7 +160,7 @@ async def gather_plan(
     return plan(judged, finds.busy, settings.policy, now, shown=len(shown), dry_run=settings.dry_run)
 
 
-async def _judge_all(  # noqa: PLR0913, PLR0917 - what a judgement rests on, and who wants to hear of it
+async def _judge_all(  # noqa: PLR0913, PLR0917 - all that it rests on, and the progress
     vm_ids: Iterable[VmId],
     whys: dict[VmId, FoundBy],
     ports: Ports,
@@ -182,7 +185,7 @@ async def _judge_all(  # noqa: PLR0913, PLR0917 - what a judgement rests on, and
 async def _situation(
     vm_id: VmId, ports: Ports, settings: Settings, now: datetime, kind: SignalKind = SignalKind.SWEEP_FOUND
 ) -> Situation:
-    """Look as the app does when its sweep has found the VM, or an operator asked: both say nothing but a name."""
+    """Read a VM as the app does for a find, or for an operator's request: both signals have only its id."""
     signal = Signal(vm_id, kind, None, Source.OPERATOR if kind is SignalKind.OPERATOR_ASKED else Source.SWEEP, "")
     rows = await gather_rows(signal, ports, now)
     if rows is None:

@@ -1,4 +1,7 @@
-"""The further ports to Azure that only an operator's look goes through, as the commands and the page want them."""
+"""The further ports through which only operators reach Azure, as protocols.
+
+``clients/operator_connections.py`` opens them, for commands and status page.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,11 @@ if TYPE_CHECKING:
 
 
 COMPUTE_API: Final = "2024-07-01"
-"""The version of Compute's API that an operator's own requests name."""
+"""The version of Compute's API in an operator's own requests."""
 
 
 class Records(Protocol):
-    """The tables, to be read as a whole."""
+    """The app's tables, to be read as a whole."""
 
     async def all_pools(self) -> Sequence[Pool]:
         """Load every pool's gate."""
@@ -32,7 +35,7 @@ class Records(Protocol):
 
 
 class Finder(Protocol):
-    """Resource Graph, asked for VMs that nothing was told about."""
+    """Resource Graph, asked for VMs by name, or for all of them."""
 
     async def named(self, name: str) -> Sequence[VmId]:
         """Give the VMs of this name, in any casing."""
@@ -51,7 +54,7 @@ class DeadLetters(Protocol):
         """Count what lies in each place, as far as it can be seen."""
 
     async def dead_letters(self, place: Place) -> Sequence[DeadLetter]:
-        """Read what is to be seen of a place, oldest first: not all of it, where there is much.
+        """Read the dead letters of a place, oldest first: not all of them, if there are many.
 
         Raises:
             CouldNotLookError: if the place cannot be looked into.
@@ -66,7 +69,7 @@ class DeadLetters(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Who asks: a name as people know it, and the object id by which Azure does; ``""`` where the token is mute."""
+    """The login: a name that people know, and the object id for Azure; ``""`` where the token does not say."""
 
     name: str
     object_id: str
@@ -84,7 +87,7 @@ class ResourceManager(Protocol):
     """Azure Resource Manager, for what is not a VM, and for what a drill and a check of rights ask."""
 
     async def login(self) -> Login:
-        """Say as whom we are logged in. Raises ``CouldNotLookError`` where nobody is."""
+        """Give the login. Raises ``CouldNotLookError`` where there is none."""
 
     async def listed(self, path: str, api_version: str) -> Sequence[Mapping[str, object]]:
         """Give all that a list at a path holds, page after page. Raises ``AzureRefusedError``."""
@@ -95,7 +98,7 @@ class ResourceManager(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OperatorPorts:
-    """The app's ports, and the operator's beside them."""
+    """The app's ports, and the further ones of operators."""
 
     app: Ports
     records: Records
@@ -107,11 +110,11 @@ class OperatorPorts:
 class CouldNotLookError(Exception):
     """Storage or identity did not let an operator look: what was found, and what to do about it.
 
-    ``is_wrong``: what was asked is not there, or does not answer. Otherwise the login may not look, or nobody told it
-    where, which says nothing of what was to be looked at.
+    ``is_wrong``: the resource is missing, or does not answer. Otherwise the login lacks the right, or no setting names
+    the place, which says nothing about the resource.
     """
 
     def __init__(self, what: str, mend: str, *, is_wrong: bool = True) -> None:
-        """Say it in one line."""
+        """Keep both, for one line."""
         super().__init__(f"{what}: {mend}")
         self.what, self.mend, self.is_wrong = what, mend, is_wrong

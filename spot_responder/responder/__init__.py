@@ -1,1 +1,1 @@
-"""From a signal to what is done about it: gather, decide, act."""
+"""From a signal to what is done about its VM: gather, decide, act. Composed and called by ``function_app.py``."""

@@ -1,8 +1,12 @@
 """Act: carry out a decision about one VM.
 
-The order is what makes a crash at any line harmless: put the follow-up on the queue, save the row that waits for it
-(with the ETag of what was decided on), ask Azure, put the next follow-up, save the answer. A follow-up whose row was
-never saved is one look too many; a row whose follow-up was never put would wait for the sweep.
+The order of the steps makes a crash at any line harmless: put the follow-up on the queue, save the row that waits for
+it (with the ETag of the row that was decided on), send the request to Azure, put the next follow-up, save the answer. A
+follow-up whose row was never saved costs one look too many; a row whose follow-up was never put would wait for the
+sweep.
+
+Called by ``responder.py``, and by ``refused_looks.py`` for a VM that cannot be read; ``publish.py`` goes on with closed
+recoveries and notices.
 """
 
 from __future__ import annotations
@@ -46,7 +50,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Carries out decisions; what they make of a pool's gate is saved already.
+    """Carries out decisions; the pool's gate is saved already.
 
     ``clock`` gives the time in UTC, ``new_id`` a fresh id.
     """
@@ -66,7 +70,7 @@ class Actor:
         """
         before = gathered.situation.recovery
         if not isinstance(decision, Ignore | Requeue) and before and not before.is_open and not before.recorded:
-            # Its row is about to be taken by the next recovery of this VM.
+            # The next recovery of this VM is about to take this row.
             await self.publisher.record(before)
         match decision:
             case Ignore() | Requeue():
@@ -84,12 +88,12 @@ class Actor:
                 assert_never(decision)
 
     def _opened(self, situation: Situation, now: datetime) -> Recovery:
-        """Give the open recovery, with all the evidence in it; open one where none is."""
+        """Give the open recovery, with all the evidence in it; open one if there is none."""
         recovery = situation.recovery
         if recovery is None:
-            recovery = Recovery(situation.signal.vm_id, self.new_id(), now, situation.signal.kind)
+            recovery = Recovery(situation.vm_id, self.new_id(), now, situation.kind)
         elif not recovery.is_open:
-            recovery = recovery.reopened(self.new_id(), now, situation.signal.kind)
+            recovery = recovery.reopened(self.new_id(), now, situation.kind)
         seen = situation.vm or situation.shown
         pool = pool_of(seen) if seen else recovery.pool
         return replace(recovery, evidence=situation.evidence, pool=pool, absence=situation.absence)
@@ -100,7 +104,7 @@ class Actor:
         return replace(noted, evidence=Evidence().with_signal(signal))
 
     async def remember(self, gathered: Gathered, decision: Decision, now: datetime) -> None:
-        """Keep what was told of an owner's wish, whatever else is done or not. Writes only what is new."""
+        """Keep the evidence about an owner's wish, whatever else is done. Writes only what is new."""
         situation = gathered.situation
         is_covered = not isinstance(decision, Ignore) or decision.remember
         row_now = situation.recovery
@@ -108,13 +112,13 @@ class Actor:
             await self.ports.store.forget(Stored(row_now, gathered.etag))
             return
         if situation.recovery is not None:
-            # A VM of this name that is made anew knows nothing of the old one's owner.
+            # A new VM of this name must not inherit the wish of the old one's owner.
             evidence = Evidence() if is_gone(situation, now) else situation.evidence
             row = replace(situation.recovery, evidence=evidence)
         elif not is_covered:
             return
         elif situation.evidence.owner_stopped_at is not None and _is_kept(situation, decision):
-            noted = note(situation.signal.vm_id, self.new_id(), now, situation.signal.kind, decision.reason)
+            noted = note(situation.vm_id, self.new_id(), now, situation.kind, decision.reason)
             seen = situation.vm or situation.shown
             row = replace(noted, evidence=situation.evidence, pool=pool_of(seen) if seen else None)
         else:
@@ -130,7 +134,7 @@ class Actor:
         if decision.failure:
             before, counts = recovery, counts_as_attempt(decision.failure)
             recovery = recovery.refused(decision.failure, counts=counts, not_before=decision.until)
-            log_start_failed(situation.signal, before, decision.failure, needs_somebody(recovery, now))
+            log_start_failed(situation, before, decision.failure, needs_somebody(recovery, now))
         elif _follow_up_serves(situation, decision, now):
             recovery = replace(recovery, seen_queued_at=seen_queued_at, obstacle_since=decision.obstacle_since)
             if decision.notice is not None:
@@ -147,7 +151,7 @@ class Actor:
             await self._save(waiting, gathered, decision, now)
 
     async def _open(self, waiting: Recovery, gathered: Gathered, decision: Wait, now: datetime) -> None:
-        """Save a new recovery before anything is told of it: until then, another worker may open it by another id."""
+        """Save a new recovery before its notices are published: until then, another worker may open one as well."""
         await self._follow_up(waiting, decision.until, now)
         with _followed_up():
             etag = await self._save(waiting, gathered, decision, now)
@@ -158,10 +162,10 @@ class Actor:
                 await self.ports.store.save(notified, etag)
 
     async def _with_notices(self, waiting: Recovery, decision: Wait, now: datetime) -> Recovery:
-        """Publish what is to be told of an open recovery; give it with that noted.
+        """Publish the notices that are due for an open recovery; give it with that noted.
 
-        Between follow-up and save: nothing that is asked of Azure waits for it, and where we die before the save it
-        is told once more, with the same id.
+        Between follow-up and save: no request to Azure waits for it, and after a crash before the save a notice is
+        published once more, with the same id.
         """
         notified, is_taken = await self.publisher.notices(waiting, decision, now)
         again_at = now + TELL_AGAIN
@@ -173,7 +177,7 @@ class Actor:
         return sooner
 
     async def _save(self, recovery: Recovery, gathered: Gathered, decision: Decision, now: datetime) -> str | None:
-        """Save the row, if that is needed, and log the decision that now holds; give the row's ETag."""
+        """Save the row if it changed, and log the decision that now holds; give the row's ETag."""
         etag = gathered.etag
         if recovery != gathered.situation.recovery:
             etag = await self.ports.store.save(recovery, gathered.etag)
@@ -190,7 +194,6 @@ class Actor:
         await self._follow_up(asking, answer_by, now)
         with _followed_up():
             etag = await self._save(asking, gathered, decision, now)
-        signal = gathered.situation.signal
         if self.clock() - gathered.begun_at > LOOK_HOLDS:
             too_old = f"what we saw was over {LOOK_HOLDS.seconds} s old before we could ask: looking again"
             await self._withdraw(asking, etag, gathered, self.clock(), too_old)
@@ -205,11 +208,11 @@ class Actor:
                 )
                 return
             refused = asking.refused(refusal.failure, counts=True)
-            log_start_refused(signal, asking, refusal.failure, needs_somebody(refused, self.clock()))
+            log_start_refused(gathered.situation, asking, refusal.failure, needs_somebody(refused, self.clock()))
             if refusal.failure.code != NO_ANSWER:
                 await self._start_refused(decision.vm, asking, etag, refusal.failure, jitter)
         else:
-            log_start_accepted(signal, asking)
+            log_start_accepted(gathered.situation, asking)
             await self._start_accepted(asking, etag, operation_url)
 
     async def _withdraw(
@@ -241,9 +244,9 @@ class Actor:
         decision: Wait,
         now: datetime,
     ) -> None:
-        """Save Azure's answer, also where somebody added evidence to the row while we were asking.
+        """Save Azure's answer, also if another worker added evidence to the row during the request.
 
-        Where that does not succeed, the follow-up that was put before the request finds out what came of it.
+        If that fails, the follow-up that was put before the request finds out about the answer.
         """
         latest: Stored[Recovery | None] | None = Stored(asking, etag)
 
@@ -265,7 +268,7 @@ class Actor:
             await self.ports.store.save(waiting, etag)
 
     async def _pool_after(self, failure: Failure, vm: Vm, asking: Recovery, now: datetime, jitter: float) -> Wait:
-        """Decide how to go on after a refusal, and save what it says about the pool."""
+        """Decide how to go on after a refusal, and save what it means for the pool."""
 
         def refuse(pool: Pool) -> tuple[Wait, Pool | None]:
             wait = decide_after_failure(failure, vm, asking, pool, self.policy, now, jitter)
@@ -276,7 +279,7 @@ class Actor:
 
 @contextmanager
 def _followed_up() -> Iterator[None]:
-    """Note on what fails in here that the follow-up is on the queue: one message more for each try would be many."""
+    """Mark an error as one after which the follow-up is on the queue: each retry must not add another message."""
     try:
         yield
     except StoreFailedError as problem:
@@ -288,7 +291,7 @@ def _waiting(recovery: Recovery, wait: Wait) -> Recovery:
 
 
 def _is_kept(situation: Situation, decision: Decision) -> bool:
-    """Whether a stop goes into a row of its own: of a VM that is shown, or may be there though nobody shows it."""
+    """Whether a stop gets a row of its own: of a VM that ARM or Resource Graph shows, or that may still exist."""
     return situation.vm is not None or situation.shown is not None or isinstance(decision, Requeue)
 
 
@@ -300,6 +303,6 @@ def _is_same_attempt(recovery: Recovery, asking: Recovery) -> bool:
 def _follow_up_serves(situation: Situation, decision: Wait, now: datetime) -> bool:
     """Whether the follow-up that is on the queue already comes in time."""
     recovery = situation.open_recovery
-    if recovery is None or recovery.wake_at is None or situation.signal.kind is SignalKind.FOLLOW_UP:
+    if recovery is None or recovery.wake_at is None or situation.kind is SignalKind.FOLLOW_UP:
         return False
     return now < recovery.wake_at <= decision.until

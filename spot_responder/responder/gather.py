@@ -1,13 +1,18 @@
-"""Gather: find out what is true about one VM before anything is decided."""
+"""Gather: find out what is true about one VM before anything is decided.
+
+Called by ``responder.py``; ``decisions/decide.py`` goes on with the ``Situation``. ``operators/gather.py`` uses the
+same look.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from spot_responder.decisions.attempts import AttemptState
 from spot_responder.decisions.evidence import Evidence
 from spot_responder.decisions.pools import pool_of
-from spot_responder.decisions.recoveries import Absence, AttemptState
+from spot_responder.decisions.recoveries import Absence
 from spot_responder.decisions.situations import Operation, Situation
 from spot_responder.intake.signals import Signal, SignalKind, Source
 from spot_responder.intake.vms import PowerState
@@ -25,7 +30,7 @@ if TYPE_CHECKING:
 class Gathered:
     """A situation, when its gathering began, and the ETag of the row it was gathered from.
 
-    ``gate``: the pool whose gate the decision rests on, if it rests on one. That changes so often that it is looked at
+    ``gate``: the pool whose gate the decision rests on, if it rests on one. A gate changes so often that it is read
     only at the moment of the decision (``responder/pool_gates.py``).
     """
 
@@ -36,9 +41,9 @@ class Gathered:
 
 
 async def gather_rows(signal: Signal, ports: Ports, begun_at: datetime) -> Gathered | None:
-    """Give what is known of a VM without a look at it: its row, and whether it may be queued in its pool.
+    """Give what is known of a VM without reading the VM: its row, and whether it may be queued in its pool.
 
-    ``None`` for a follow-up that is stale, and for an echo of our own start.
+    ``None`` for a follow-up that is stale, and for a signal that the app's own start caused.
     """
     stored = await ports.store.load(signal.vm_id)
     recovery = stored.value
@@ -50,7 +55,7 @@ async def gather_rows(signal: Signal, ports: Ports, begun_at: datetime) -> Gathe
     is_open = recovery is not None and recovery.is_open
     noted = Absence(signal.unseen_since, signal.unseen_since) if signal.unseen_since else None
     absence = recovery.absence if recovery and is_open else noted
-    situation = Situation(signal, None, recovery, evidence, absence=absence)
+    situation = Situation(signal.vm_id, signal.kind, None, recovery, evidence, absence=absence, signal=signal)
     rows = Gathered(situation, begun_at, stored.etag)
     is_queued = recovery is not None and is_open and recovery.seen_queued_at is not None
     return replace(rows, gate=recovery.pool) if recovery and is_queued and not signal.kind.may_end_a_wait else rows
@@ -59,26 +64,26 @@ async def gather_rows(signal: Signal, ports: Ports, begun_at: datetime) -> Gathe
 async def peek_at_graph(rows: Gathered, ports: Ports, restart_tag: str) -> Gathered:
     """Add what Resource Graph knows of a VM that Azure has just evicted.
 
-    In a mass eviction that and its pool's gate are enough to see that others are tried first, and each look costs one
-    of ARM's reads.
+    In a mass eviction that and its pool's gate are enough to see that the VM has to wait, and each look costs a read of
+    ARM.
 
     Raises:
-        AzureRefusedError: if Azure did not let us look.
+        AzureRefusedError: if Azure did not let the app look.
     """
     known = rows.situation
-    if known.signal.kind is not SignalKind.EVICTED or known.open_recovery is not None:
+    if known.kind is not SignalKind.EVICTED or known.open_recovery is not None:
         return rows
-    vm = await ports.graph.confirm(known.signal.vm_id)
+    vm = await ports.graph.confirm(known.vm_id)
     if vm is None or not vm.is_covered(restart_tag):
         return rows
     return replace(rows, situation=replace(known, vm=vm), gate=pool_of(vm))
 
 
 async def look(rows: Gathered, ports: Ports, restart_tag: str) -> Gathered:
-    """Add a look at the VM to what the rows say.
+    """Read the VM, and add that to what its rows say.
 
     Raises:
-        AzureRefusedError: if Azure did not let us look.
+        AzureRefusedError: if Azure did not let the app look.
     """
     known = rows.situation
     seen = await _look_at(known, ports, restart_tag)
@@ -106,22 +111,22 @@ def _absent(known: Situation, shown: Vm | None, now: datetime) -> Situation:
 
 
 async def _look_at(situation: Situation, ports: Ports, restart_tag: str) -> _Seen:
-    """Ask Resource Graph and, where anything may rest on it, ARM: the graph may be minutes old.
+    """Ask Resource Graph and, where a decision may rest on it, ARM: the graph may be minutes old.
 
-    An owner's stop is not dropped on the graph's word: the tag may be younger than the graph.
+    An owner's stop is not dropped because the graph shows no tag: the tag may be newer.
     """
-    signal, recovery = situation.signal, situation.open_recovery
+    vm_id, recovery = situation.vm_id, situation.open_recovery
     if recovery is not None and recovery.attempt_under_way:
-        return await _look_at_what_may_come_up(signal.vm_id, ports)
-    known = situation.vm or await ports.graph.confirm(signal.vm_id)
-    matters = recovery is not None or signal.kind is SignalKind.STOPPED_BY_OWNER
+        return await _look_at_what_may_come_up(vm_id, ports)
+    known = situation.vm or await ports.graph.confirm(vm_id)
+    matters = recovery is not None or situation.kind is SignalKind.STOPPED_BY_OWNER
     if known and not (known.is_spot and matters) and not known.is_covered(restart_tag):
         return _Seen(known, known)
-    return _joined(await ports.compute.current(signal.vm_id), known)
+    return _joined(await ports.compute.current(vm_id), known)
 
 
 async def _look_at_what_may_come_up(vm_id: VmId, ports: Ports) -> _Seen:
-    """Ask ARM first: of a VM that is up or on its way, nothing that only Resource Graph knows matters."""
+    """Ask ARM first: for a VM that is up or coming up, Resource Graph adds nothing that matters."""
     current = await ports.compute.current(vm_id)
     if current is not None and current.power_state.is_up_or_coming_up:
         return _Seen(current)
@@ -134,23 +139,23 @@ def _joined(current: Vm | None, shown: Vm | None) -> _Seen:
 
 async def _operation(situation: Situation, vm: Vm, ports: Ports) -> Operation | None:
     attempt = situation.attempt
-    # Of a VM that is up or coming up, the operation behind its start can tell nothing that matters.
+    # For a VM that is up or coming up, the operation behind its start adds nothing that matters.
     if attempt is None or attempt.operation_url is None or vm.power_state.is_up_or_coming_up:
         return None
     return await ports.compute.operation(attempt.operation_url)
 
 
 def _is_valid_follow_up(signal: Signal, recovery: Recovery | None) -> bool:
-    """Whether it is the one that is waited for, or one that was put just before the row was saved, or not saved."""
+    """Whether it is the expected follow-up, or a newer one whose row was saved later or not at all."""
     if recovery is None or not recovery.is_open or signal.sequence is None:
         return False
     return signal.sequence >= recovery.sequence
 
 
 def _is_echo(signal: Signal, recovery: Recovery) -> bool:
-    """Whether it tells nothing new of an open recovery: its VM is down, or the start Azure accepted has begun.
+    """Whether it adds nothing to an open recovery: its VM is known to be down, or the accepted start has begun.
 
-    The follow-up looks; in a storm there are two such signals for each VM.
+    The follow-up reads the VM; in a mass eviction there are two such signals for each VM.
     """
     if not recovery.is_open:
         return _came_up_as_we_saw(signal, recovery)
@@ -163,7 +168,7 @@ def _is_echo(signal: Signal, recovery: Recovery) -> bool:
 
 
 def _came_up_as_we_saw(signal: Signal, recovery: Recovery) -> bool:
-    """Whether it tells no more than the look that closed the case: that the VM runs, and nothing is settled by that."""
+    """Whether it says only what the look that closed the recovery saw: that the VM runs."""
     if signal.kind is not SignalKind.STARTED or recovery.outcome is None or not recovery.outcome.is_up:
         return False
     if recovery.evidence.evicted_at or recovery.evidence.owner_stopped_at:

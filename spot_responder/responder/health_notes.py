@@ -1,4 +1,7 @@
-"""Notes in the table ``health`` what the app as a whole is kept from doing, for status page, commands and alarms."""
+"""Notes in the table ``health`` what the app as a whole fails to do (``decisions/health.py``).
+
+Called by the sweep, the publisher and ``refused_looks.py``; status page, commands and alarms read it.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class HealthNotes:
-    """What is noted here is no reason to do or not to do anything: a table that fails is logged where it matters."""
+    """Writes the notes. They never change what the app does: a table that fails is logged elsewhere."""
 
     store: Store
 
@@ -30,6 +33,6 @@ class HealthNotes:
             log_lasting(noted.activity, noted.since, noted.reason)
 
     async def success(self, activity: Activity) -> None:
-        """Forget that an activity failed; where that cannot be written, the next success does."""
+        """Delete the note that an activity failed; if that cannot be written, the next success does it."""
         with suppress(StoreFailedError):
             await self.store.note_success(activity)

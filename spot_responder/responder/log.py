@@ -1,6 +1,7 @@
-"""The log: one line for each decision, as one JSON object, so that an operator can read it and a query can count it.
+"""The log: one line for each decision, as one JSON object, for operators to read and for queries to count.
 
-No token, claim, address or operation URL is ever among the fields.
+No token, claim, address or operation URL is ever among the fields. Called by the responder's modules and the clients;
+read by ``queries/logs/*.kql``.
 """
 
 from __future__ import annotations
@@ -37,10 +38,11 @@ LOG: Final = logging.getLogger("spot_responder")
 
 
 def keep_libraries_quiet() -> None:
-    """Let nobody but us log below WARNING: what leaves the Functions worker is paid for.
+    """Let only this app's loggers write below WARNING: each line that leaves the Functions worker is paid for.
 
-    It sends whatever the root logger lets pass, and sets that to INFO before it loads the app; Azure's SDKs log each
-    request and each answer at INFO. Here who may speak is named, not who may not: that goes for new libraries as well.
+    The worker sends whatever the root logger lets pass, and sets that to INFO before it loads the app; Azure's SDKs log
+    each request and each answer at INFO. The loggers that may write are listed here, so new libraries are quiet as
+    well.
     """
     logging.getLogger().setLevel(logging.WARNING)
     LOG.setLevel(logging.INFO)
@@ -51,7 +53,7 @@ def log_decision(
 ) -> None:
     """Log what was decided about one VM, and why. ``recovery`` is the recovery as it is now, where there is one."""
     recovery = recovery or situation.open_recovery
-    fields = _of_signal(situation.signal) | {
+    fields = _of_cause(situation) | {
         "decision": type(decision).__name__.lower(),
         "reason": decision.reason,
         "power_state": str(situation.vm.power_state) if situation.vm else None,
@@ -70,19 +72,19 @@ def log_decision(
     _write(logging.INFO, "decision", fields)
 
 
-def log_start_accepted(signal: Signal, recovery: Recovery) -> None:
-    """Log that Azure took a start request."""
-    _write(logging.INFO, "start accepted", _of_attempt(signal, recovery))
+def log_start_accepted(situation: Situation, recovery: Recovery) -> None:
+    """Log that Azure accepted a start request."""
+    _write(logging.INFO, "start accepted", _of_attempt(situation, recovery))
 
 
-def log_start_refused(signal: Signal, recovery: Recovery, failure: Failure, needs: Notice | None = None) -> None:
+def log_start_refused(situation: Situation, recovery: Recovery, failure: Failure, needs: Notice | None = None) -> None:
     """Log that Azure refused a start request at once."""
-    _write(logging.WARNING, "start refused", _of_attempt(signal, recovery) | _of_failure(failure) | _of_need(needs))
+    _write(logging.WARNING, "start refused", _of_attempt(situation, recovery) | _of_failure(failure) | _of_need(needs))
 
 
-def log_start_failed(signal: Signal, recovery: Recovery, failure: Failure, needs: Notice | None = None) -> None:
-    """Log that a start which Azure had taken came to nothing."""
-    _write(logging.WARNING, "start failed", _of_attempt(signal, recovery) | _of_failure(failure) | _of_need(needs))
+def log_start_failed(situation: Situation, recovery: Recovery, failure: Failure, needs: Notice | None = None) -> None:
+    """Log that a start which Azure had accepted failed."""
+    _write(logging.WARNING, "start failed", _of_attempt(situation, recovery) | _of_failure(failure) | _of_need(needs))
 
 
 def log_status_not_shown(problem: str) -> None:
@@ -91,14 +93,14 @@ def log_status_not_shown(problem: str) -> None:
 
 
 def log_let_go(signal: Signal, reason: str) -> None:
-    """Log that a hint could not be looked into, and what that means: nobody tells of an owner's stop again."""
+    """Log that a signal which could not be looked into is dropped, and what that means for an owner's stop."""
     is_stop = signal.kind is SignalKind.STOPPED_BY_OWNER
     then = "the stop is forgotten, and the VM may be started" if is_stop else "the sweep raises it again"
     _write(logging.WARNING, "let go", _of_signal(signal) | {"reason": f"{reason}; {then}"})
 
 
 def log_lasting(activity: Activity, since: datetime, problem: str, vm_id: VmId | None = None) -> None:
-    """Log that the app is kept from what it does, for so long that it does not pass by itself, as it seems."""
+    """Log that the app has failed at an activity for so long that it seems not to pass by itself."""
     about: dict[str, object] = {"activity": str(activity), "vm": str(vm_id) if vm_id else None}
     _write(logging.ERROR, "lasting failure", about | {"since": since.isoformat(), "reason": problem})
 
@@ -109,18 +111,18 @@ def log_requeued(signal: Signal, reason: str) -> None:
 
 
 def log_denied(signal: Signal, problem: str, failure: Failure) -> None:
-    """Log that we may not look at a VM, or cannot for want of a token, and what to do about it."""
+    """Log that the app may not read a VM, or cannot for lack of a token, and what to do about it."""
     what_to_do = _NO_LOGIN if failure.lacks_token else _ABOUT_ACCESS
     _write(logging.ERROR, "denied", _of_signal(signal) | {"reason": problem, "what_to_do": what_to_do})
 
 
 def log_not_ours(reason: str) -> None:
-    """Log that an event has nothing to tell us."""
+    """Log that an event is not for the app."""
     _write(logging.INFO, "not ours", {"reason": reason})
 
 
 def log_unreadable(problem: str) -> None:
-    """Log that a message is no event, and what to do about it."""
+    """Log that a message is not a readable event, and what to do about it."""
     what_to_do = (
         "the host tries it again and then moves it to signals-poison; look who writes such messages to the queue, "
         f"and try a copy with: {CommandLine()('read-event', 'FILE')}"
@@ -129,14 +131,14 @@ def log_unreadable(problem: str) -> None:
 
 
 def log_odd_row(where: str, problem: str) -> None:
-    """Log that a row of a query's result or of a table is left out, so that it does not stop the others."""
+    """Log that a row of a query's result or of a table is left out, so that the others are still read."""
     _write(logging.WARNING, "odd row", {"reason": f"{where}: {problem}"})
 
 
 def log_sweep(found: int, overdue: int, busy: int, path: EventPath) -> None:
-    """Log what a sweep found, how many recoveries were opened by whom, and each subscription whose path is silent.
+    """Log what a sweep found, what opened the recoveries, and each subscription whose event path is silent.
 
-    The alarm ``event-path-silent`` goes by the latter: its rule is ``event_paths``, and stands nowhere else.
+    The alarm ``event-path-silent`` reads the latter; its rule is in ``decisions/event_path.py`` only.
     """
     counts: dict[str, object] = {"opened_by_sweep": path.found_by_sweep, "opened_by_events": path.told_by_event}
     _write(logging.INFO, "sweep", {"found": found, "overdue": overdue, "busy": busy} | counts)
@@ -171,6 +173,11 @@ def log_notice_not_published(recovery: Recovery, notice: Notice, problem: str) -
     )
 
 
+def _of_cause(situation: Situation) -> dict[str, object]:
+    """Give what made the app look: a signal, or only its kind."""
+    return _of_signal(situation.signal) if situation.signal else {"vm": str(situation.vm_id), "signal": situation.kind}
+
+
 def _of_signal(signal: Signal) -> dict[str, object]:
     return {
         "vm": str(signal.vm_id),
@@ -186,8 +193,8 @@ def _down(since: datetime | None, now: datetime) -> dict[str, object]:
     return {"down_s": round((now - since).total_seconds(), 3)} if since else {}
 
 
-def _of_attempt(signal: Signal, recovery: Recovery) -> dict[str, object]:
-    return _of_signal(signal) | {"recovery": recovery.recovery_id, "attempts": recovery.attempts}
+def _of_attempt(situation: Situation, recovery: Recovery) -> dict[str, object]:
+    return _of_cause(situation) | {"recovery": recovery.recovery_id, "attempts": recovery.attempts}
 
 
 def _of_need(needs: Notice | None) -> dict[str, object]:
@@ -200,5 +207,5 @@ def _of_failure(failure: Failure | None) -> dict[str, object]:
 
 def _write(level: int, event: str, fields: dict[str, object]) -> None:
     told = {"event": event} | {name: value for name, value in fields.items() if value is not None}
-    # In ASCII: some readers break lines at U+2028, and half a surrogate pair would cost the whole line.
+    # In ASCII: some readers break lines at U+2028, and half a surrogate pair would make the whole line unreadable.
     LOG.log(level, "%s", json.dumps(told))

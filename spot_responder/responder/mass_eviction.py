@@ -1,7 +1,8 @@
-"""The short cut of a mass eviction: a VM whose pool has no place for it waits without a look at it.
+"""The short cut for mass evictions: a VM whose pool has no free place waits without being read.
 
-Hundreds of VMs of one pool go down within seconds, and each look costs reads of ARM, of which Azure grants so many a
-second. What the row or Resource Graph knows of a VM, and its pool's gate, are enough to see that others come first.
+Hundreds of VMs of one pool go down within seconds, and Azure limits ARM's reads each second. The VM's row or Resource
+Graph, and its pool's gate, are enough to see that the VM has to wait. Called by ``responder.py`` before it reads the
+VM.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MassEviction:
-    """``clock`` gives the time in UTC, ``jitter`` a number from 0 to 1."""
+    """Asks the pool's gate first. ``clock`` gives the time in UTC, ``jitter`` a number from 0 to 1."""
 
     ports: Ports
     gates: Gates
@@ -35,10 +36,10 @@ class MassEviction:
     jitter: Callable[[], float]
 
     async def decide(self, rows: Gathered) -> tuple[Gathered, Wait | None]:
-        """Decide without a look where that can be; ``None``: look at it. Give what is known by then as well.
+        """Decide without reading the VM where that is possible; else ``None``, with what is known by then.
 
         Raises:
-            AzureRefusedError: if Azure did not let us ask Resource Graph.
+            AzureRefusedError: if Resource Graph refused the query.
         """
         wait = await self._ask_the_gate(rows)
         if wait is not None:

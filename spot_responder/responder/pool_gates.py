@@ -1,7 +1,8 @@
-"""The gates of pools, as one process passes them: who asks at the same moment shares one read and one write.
+"""The gates of pools within one process: questions of the same moment share one read and one write of the gate's row.
 
-In a mass eviction hundreds ask one gate within seconds. Each with a read and a write of its own, they would be in each
-other's way, and the more of them the more often.
+In a mass eviction hundreds of VMs ask one gate within seconds. With a read and a write for each, they would overwrite
+each other, the more often the more of them there are. Called by ``responder.py``, ``act.py`` and ``mass_eviction.py``;
+the rules are in ``decisions/pools.py``.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ if TYPE_CHECKING:
     from spot_responder.responder.ports import Store
 
 GATE_TRIES: Final = 20
-"""Other instances change gates too; each time that somebody else was first, there is one less of them."""
+"""How often a gate is read anew that another instance changed meanwhile; each such change answers that instance's
+questions."""
 
 type Question[T] = Callable[[Pool], tuple[T, Pool | None]]
-"""Takes the gate as it is now; gives an answer, and the gate as it is to be: ``None`` leaves it as it is.
+"""A function that takes the gate as it is now, and gives an answer with the changed gate, or ``None`` to leave it.
 
-It may be asked again, with what the gate is then, before its answer counts.
-"""
+It may be called again, with a newer gate, before its answer counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +71,12 @@ class Gates:
         return await asyncio.shield(asked.answer)
 
     async def _keep(self, pool_id: PoolId) -> None:
-        """Answer all who stand in line, and those who come meanwhile."""
+        """Answer all questions that wait, and those that come meanwhile."""
         while line := self._lines[pool_id]:
             self._lines[pool_id] = []
             try:
                 await self._answer(pool_id, line)
-            except Exception as error:  # noqa: BLE001 - nothing is swallowed: each who asked gets it
+            except Exception as error:  # noqa: BLE001 - nothing is swallowed: each caller gets it
                 for asked in line:
                     asked.answer.set_exception(error)
         del self._lines[pool_id]
@@ -97,12 +98,12 @@ class Gates:
 
 
 def _answers(pool: Pool, line: list[_Asked]) -> tuple[Pool, list[_Answer]]:
-    """Ask one after the other, each with the gate as the one before has left it."""
+    """Ask the questions one after the other, each with the gate as the one before has left it."""
     answers = []
     for asked in line:
         try:
             value, changed = asked.question(pool)
-        except Exception as error:  # noqa: BLE001 - it goes to who asked: what is wrong with one VM is nothing to others
+        except Exception as error:  # noqa: BLE001 - it goes to its caller: one VM's error is not the others'
             answers.append(_Answer(error=error))
         else:
             pool = pool if changed is None else changed

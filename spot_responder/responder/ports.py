@@ -1,6 +1,6 @@
-"""The ports to Azure that the responder goes through, as it wants them to be.
+"""The ports through which the responder reaches Azure, as protocols.
 
-``spot_responder.ports`` opens them with Azure's SDKs; the tests open them onto a world with a virtual clock.
+``clients/connections.py`` opens them with Azure's SDKs; the tests open them onto a world with a virtual clock.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 
 class AzureRefusedError(Exception):
-    """Azure said no, or nothing at all, to a request of ours; ``failure`` says why and when to come back."""
+    """Azure refused a request, or did not answer; ``failure`` says why and when to come back."""
 
     def __init__(self, failure: Failure, what: str) -> None:
-        """Say what was asked for: ``what`` completes the sentence "Azure refused to …"."""
+        """Keep the request's name: ``what`` completes the sentence "Azure refused to …"."""
         super().__init__(f"Azure refused to {what}: {failure.code} ({failure.kind}): {failure.message}")
         self.failure = failure
 
 
 class StoreFailedError(Exception):
-    """Our own tables said no, or nothing at all: what was about to be read or saved was not, as far as we know."""
+    """The app's tables failed or did not answer: as far as is known, nothing was read or saved."""
 
     def __init__(self, failure: Failure, what: str, *, followed_up: bool = False) -> None:
-        """Say what was asked for: ``what`` completes the sentence "Storage failed to …".
+        """Keep the request's name: ``what`` completes the sentence "Storage failed to …".
 
         ``followed_up``: the follow-up that the row was to wait for is on the queue.
         """
@@ -42,20 +42,20 @@ class StoreFailedError(Exception):
 
 
 class OddRowError(Exception):
-    """A VM's row is not as this release writes it. What it remembers of its owner's wish is not to be guessed at."""
+    """A VM's row is not as this release writes it. The owner's wish in it must not be guessed at."""
 
 
 class ChangedMeanwhileError(Exception):
-    """Somebody else saved the row since it was loaded: look again before acting."""
+    """Another worker saved the row since it was loaded: gather again before acting."""
 
 
 class GateChangedError(Exception):
-    """Somebody else saved the pool's gate since it was loaded: decide again on what it is now."""
+    """Another worker saved the pool's gate since it was loaded: ask again with the gate as it is now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stored[T]:
-    """What is kept in a row, and the row's ETag; no ETag, no row yet."""
+    """A value that is kept in a row, and the row's ETag; without an ETag there is no row yet."""
 
     value: T
     etag: str | None
@@ -81,7 +81,7 @@ class Compute(Protocol):
         """Ask for a start and return once it is accepted, with the operation's address where Azure gave one."""
 
     async def operation(self, operation_url: str) -> Operation:
-        """Tell how the operation behind an accepted start is doing; never raises, so that a look goes on."""
+        """Give the state of the operation behind an accepted start; never raises, so that the look goes on."""
 
 
 class Store(Protocol):
@@ -115,7 +115,7 @@ class Store(Protocol):
         """Give the recoveries of the history, from the day of ``since`` on, whose outcome was not published yet."""
 
     async def failing(self) -> Sequence[Failing]:
-        """Give what the app as a whole does not succeed in."""
+        """Give the activities that the app as a whole fails at."""
 
     async def note_failing(self, failing: Failing) -> Failing:
         """Note that an activity fails; give it with the time since when it does."""
@@ -135,13 +135,13 @@ class Queue(Protocol):
 
 
 class EventsTopic(Protocol):
-    """Whoever wants to be told."""
+    """The topic on which outcomes and notices are published."""
 
     async def publish_outcome(self, recovery: Recovery) -> None:
         """Publish a closed recovery's outcome. Raises ``AzureRefusedError``."""
 
     async def publish_notice(self, recovery: Recovery, notice: Notice, now: datetime) -> bool:
-        """Publish something about an open recovery; answer whether anybody is told. Raises ``AzureRefusedError``."""
+        """Publish a notice about an open recovery; answer whether there is a topic. Raises ``AzureRefusedError``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""Publish: write closed recoveries into the history, and tell the events topic of outcomes and notices.
+"""Publish: write closed recoveries into the history, and publish outcomes and notices on the events topic.
 
-Called by ``act`` and by the sweep, which tells again what the topic did not take. Each event may be told twice, and
-counts once: its id is made of the recovery's.
+Called by ``act.py``, and by ``sweep.py``, which tries again what the topic did not take. An event may be published
+twice, and counts once: its id is derived from the recovery's.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """``clock`` gives the time in UTC."""
+    """Writes and publishes. ``clock`` gives the time in UTC."""
 
     store: Store
     topic: EventsTopic
@@ -36,11 +36,11 @@ class Publisher:
     async def close(self, closed: Recovery, etag: str | None) -> None:
         """Write a closed recovery into the history, publish its outcome, and note both in its row.
 
-        Where we die before the row says so, the sweep does it again; and so does the next recovery of this VM, whose
-        row takes this one's place.
+        After a crash before the row says so, the sweep does it again, or the next recovery of this VM, which takes over
+        the row.
         """
         await self.record(closed)
-        # Where a new recovery was opened for the VM just now, the old one is in the history.
+        # If a new recovery was opened for the VM just now, the old one is in the history already.
         with suppress(ChangedMeanwhileError):
             await self.store.save(closed.in_the_history(), etag)
 
@@ -62,7 +62,7 @@ class Publisher:
         return True
 
     async def notices(self, waiting: Recovery, wait: Wait, now: datetime) -> tuple[Recovery, bool]:
-        """Publish what is to be told of an open recovery; give it with that noted, and whether the topic took all."""
+        """Publish an open recovery's due notices; give it with that noted, and whether the topic took them all."""
         published, is_taken = waiting.published_notices, True
         for notice in due_notices(waiting, wait, now):
             try:

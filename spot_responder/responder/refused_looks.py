@@ -1,7 +1,7 @@
-"""What becomes of a message whose VM could not be looked at, or whose row could not be read or saved.
+"""What becomes of a message whose VM could not be read, or whose row could not be read or saved.
 
-It is requeued, ever later. Once that has lasted, the VM's recovery waits in its place, so that an operator sees what
-is in the way.
+The message is requeued, ever later (``decisions/requeue_backoff.py``). Once that has lasted, the VM's recovery waits in
+its place, so that an operator sees what is wrong. Called by ``responder.py``.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from spot_responder.decisions.requeue_backoff import REQUEUE, REQUEUE_MAX, reque
 from spot_responder.decisions.situations import Situation, Wait
 from spot_responder.intake.azure_errors import OWN_PACE, FailureKind
 from spot_responder.intake.own_messages import requeued, requeues
-from spot_responder.intake.signals import Signal, SignalKind, UnreadableEvent
+from spot_responder.intake.payloads import UnreadableEvent
+from spot_responder.intake.signals import Signal, SignalKind
 from spot_responder.responder.gather import Gathered
 from spot_responder.responder.health_notes import HealthNotes
 from spot_responder.responder.log import log_denied, log_lasting, log_let_go, log_requeued, log_unreadable
-from spot_responder.responder.ports import AzureRefusedError, ChangedMeanwhileError, StoreFailedError
+from spot_responder.responder.ports import AzureRefusedError, ChangedMeanwhileError, Stored, StoreFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from spot_responder.settings import Settings
 
 HINT_HOLDS: Final = timedelta(days=1)
-"""A signal that we may not look into is kept for so long: what it tells may matter once we may."""
+"""How long a signal is kept that may not be looked into: it may matter once the app has the right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,32 +48,38 @@ class Unanswered:
     jitter: Callable[[], float]
 
     async def refused(self, signal: Signal, event: Mapping[str, object], refusal: AzureRefusedError) -> None:
-        """Go on after Azure did not let us look.
+        """Go on after Azure did not let the app read the VM.
 
-        What the sweep raises anew is let go, and, where we may not look, what says no more than that the VM is down.
-        What tells of an eviction or of an owner's wish is kept for a day: nobody says it twice.
+        A find is dropped, since a sweep raises it again; so is, if the app lacks the right, a signal that the VM is
+        down. An eviction or an owner's stop is kept for a day: Azure sends it only once.
         """
-        if signal.kind is SignalKind.STOPPED_BY_OWNER:
-            await self._note_the_stop(signal)
         if refusal.failure.kind is FailureKind.DENIED:
             log_denied(signal, str(refusal), refusal.failure)
-        since = self._since(event)
-        if await self._waits_in_its_recovery(signal, since, refusal):
+        since, row = self._since(event), None
+        try:
+            stored = await self._row(signal)
+            row = stored.value
+            if await self._waits_in_its_recovery(signal, stored, since, refusal):
+                return
+        except ChangedMeanwhileError as problem:
+            log_requeued(signal, str(problem))
+        except StoreFailedError as problem:
+            await self.store_failed(signal, event, problem)
             return
         if self.clock() - since >= LASTS:
             await HealthNotes(self.ports.store).failing(Failing(Activity.LOOK, since, self.clock(), str(refusal)))
-        if await self._is_told_again(signal, since, refusal):
+        if self._is_told_again(signal, row, since, refusal):
             log_let_go(signal, str(refusal))
             return
         await self._requeue(signal, event, refusal, self.settings.policy.slow_retry if _is_denied(refusal) else None)
 
     async def answered(self, event: Mapping[str, object]) -> None:
-        """Note that looks succeed again, where a message tells of it that was requeued for long."""
+        """Note that looks succeed again, if the answered message had been requeued for long."""
         if self.clock() - self._since(event) >= LASTS:
             await HealthNotes(self.ports.store).success(Activity.LOOK)
 
     async def store_failed(self, signal: Signal, event: Mapping[str, object], problem: StoreFailedError) -> None:
-        """Go on after our own tables failed."""
+        """Go on after the app's tables failed."""
         since = self._since(event)
         if self.clock() - since >= LASTS:
             log_lasting(Activity.LOOK, since, str(problem), signal.vm_id)
@@ -98,50 +105,62 @@ class Unanswered:
             log_unreadable(str(too_large))
             raise
         if isinstance(problem, AzureRefusedError) and (lasts_at := since + LASTS) > self.clock():
-            # Whatever the pause, it is known by then that it lasts.
+            # However long the delay: at ``lasts_at`` the message is back, and the recovery can take its place.
             delay = max(min(delay, lasts_at - self.clock()), problem.failure.retry_after or timedelta())
         log_requeued(signal, f"{problem}; looking again in {delay.total_seconds():.0f} s")
         await self.ports.queue.put(again, delay)
 
-    async def _waits_in_its_recovery(self, signal: Signal, since: datetime, refusal: AzureRefusedError) -> bool:
-        """Let the VM's recovery wait in place of the message, once that has lasted; answer whether it does."""
-        now = self.clock()
-        try:
-            stored = await self.ports.store.load(signal.vm_id)
-            row = stored.value
-            if row and signal.sequence is not None and signal.sequence < row.sequence:
-                # Another worker has gone on meanwhile: this follow-up is stale.
-                return True
-            known = row if row and row.is_open else None
-            since = min(since, known.obstacle_since or since) if known else since
-            # What Azure says itself about how long it takes is known at once.
-            known_until = now + (refusal.failure.retry_after or timedelta())
-            if self.settings.dry_run or known_until - since < LASTS or not self._may_wait(signal, row):
-                return False
-            evidence = (row.evidence if row else Evidence()).with_signal(signal)
-            situation = Situation(signal, None, row, evidence, absence=known.absence if known else None)
-            reason = f"it could not be looked at since {since:%Y-%m-%d %H:%M:%S}Z: {refusal.failure.said}"
-            wait = Wait(now + self._delay(since, now, refusal), reason, obstacle_since=since)
-            wait = noticed_if_it_lasts(wait, row, known_until)
-            await self.actor.act(Gathered(situation, now, stored.etag), wait, now, self.jitter())
-        except ChangedMeanwhileError as problem:
-            log_requeued(signal, str(problem))
+    async def _row(self, signal: Signal) -> Stored[Recovery | None]:
+        """Load the VM's row, with an owner's stop written into it already: no start may overtake it.
+
+        Without a row, a note is made of the stop. The first look that shows a VM which is not covered deletes it.
+        """
+        stored = await self.ports.store.load(signal.vm_id)
+        if signal.kind is not SignalKind.STOPPED_BY_OWNER:
+            return stored
+        row = stored.value
+        if row is None:
+            noted = self.actor.note_of_a_stop(signal, self.clock())
+        else:
+            noted = replace(row, evidence=row.evidence.with_signal(signal))
+        return stored if noted == row else Stored(noted, await self.ports.store.save(noted, stored.etag))
+
+    async def _waits_in_its_recovery(
+        self, signal: Signal, stored: Stored[Recovery | None], since: datetime, refusal: AzureRefusedError
+    ) -> bool:
+        """Let the VM's recovery wait in place of the message, once that has lasted; answer whether it does.
+
+        Raises:
+            ChangedMeanwhileError: if somebody else changed the row.
+            StoreFailedError: if it could not be saved.
+        """
+        now, row = self.clock(), stored.value
+        if row and signal.sequence is not None and signal.sequence < row.sequence:
+            # Another worker has gone on meanwhile: this follow-up is stale.
+            return True
+        known = row if row and row.is_open else None
+        since = min(since, known.obstacle_since or since) if known else since
+        # If Azure says how long it will refuse, that counts as lasting at once.
+        known_until = now + (refusal.failure.retry_after or timedelta())
+        if self.settings.dry_run or known_until - since < LASTS or not self._may_wait(signal, row):
             return False
-        except StoreFailedError as problem:
-            log_requeued(signal, str(problem))
-            # A follow-up that has put the next one is replaced by that.
-            return problem.followed_up and signal.kind is SignalKind.FOLLOW_UP
+        evidence = (row.evidence if row else Evidence()).with_signal(signal)
+        absence = known.absence if known else None
+        situation = Situation(signal.vm_id, signal.kind, None, row, evidence, absence=absence, signal=signal)
+        reason = f"it could not be looked at since {since:%Y-%m-%d %H:%M:%S}Z: {refusal.failure.said}"
+        wait = Wait(now + self._delay(since, now, refusal), reason, obstacle_since=since)
+        wait = noticed_if_it_lasts(wait, row, known_until)
+        await self.actor.act(Gathered(situation, now, stored.etag), wait, now, self.jitter())
         return True
 
-    async def _is_told_again(self, signal: Signal, since: datetime, refusal: AzureRefusedError) -> bool:
-        """Whether a signal need not be kept: a sweep raises its VM again, or its open recovery looks again."""
+    def _is_told_again(self, signal: Signal, row: Recovery | None, since: datetime, refusal: AzureRefusedError) -> bool:
+        """Whether a signal need not be kept: a sweep finds its VM again, or its open recovery looks again."""
         if signal.kind is not SignalKind.SWEEP_FOUND:
             return _is_denied(refusal) and self._is_over(signal)
-        # Each sweep tells of it anew: one that cannot be kept in a recovery must not be kept as ever more messages.
+        # Each sweep puts a new find: a find that no recovery can hold must not pile up as messages.
         if refusal.failure.code == OWN_PACE or self.settings.dry_run or self.clock() - since >= LASTS:
             return True
-        stored = await self.ports.store.load(signal.vm_id)
-        return (stored.value is not None and stored.value.is_open) or not self._may_wait(signal, stored.value)
+        return (row is not None and row.is_open) or not self._may_wait(signal, row)
 
     def _may_wait(self, signal: Signal, row: Recovery | None) -> bool:
         """Whether a recovery of the VM is open, or is to be opened for what the signal says."""
@@ -153,42 +172,24 @@ class Unanswered:
         return signal.kind.says_down_and_covered and verdict is not Verdict.STOPPED_BY_OWNER
 
     def _since(self, event: Mapping[str, object]) -> datetime:
-        """Give since when a message could not be answered; what nobody of us can have noted counts as now."""
+        """Give since when a message could not be answered; a time that the app cannot have noted counts as now."""
         now, noted = self.clock(), requeues(event).since
         return noted if noted is not None and now - LONGEST_DELAY <= noted <= now else now
 
     def _delay(self, since: datetime, now: datetime, refusal: AzureRefusedError) -> timedelta:
-        """Come ever later: each time a tenth of how long it has lasted."""
+        """Give the time to the next look: each time a tenth of how long it has lasted."""
         if _is_denied(refusal):
             return self.settings.policy.slow_retry
         growing = min(max(REQUEUE, (now - since) / 10), REQUEUE_MAX) * (1 + self.jitter())
         return max(growing, refusal.failure.retry_after or timedelta())
 
-    async def _note_the_stop(self, signal: Signal) -> None:
-        """Write an owner's stop into the VM's row, though it cannot be looked into: no start is to overtake it.
-
-        Where there is none, one is made, closed. The first look that shows a VM which is not covered forgets it.
-        """
-        try:
-            stored = await self.ports.store.load(signal.vm_id)
-            row = stored.value
-            if row is None:
-                noted = self.actor.note_of_a_stop(signal, self.clock())
-            else:
-                noted = replace(row, evidence=row.evidence.with_signal(signal))
-            if noted != stored.value:
-                await self.ports.store.save(noted, stored.etag)
-        except (ChangedMeanwhileError, StoreFailedError) as problem:
-            # The message comes back, and tells it again.
-            log_requeued(signal, str(problem))
-
     def _is_over(self, signal: Signal) -> bool:
-        """Whether a signal need not be kept: an open recovery has its row, whose follow-up the sweep replaces."""
+        """Whether a signal need not be kept: it says only that the VM is down, or it is over a day old."""
         if signal.kind is SignalKind.UNAVAILABLE:
             return True
         return signal.occurred_at is not None and self.clock() - signal.occurred_at > HINT_HOLDS
 
 
 def _is_denied(refusal: AzureRefusedError) -> bool:
-    """Whether somebody must give us a right. Without a token nobody was asked: it may be there again in a minute."""
+    """Whether the app lacks a right. A missing token says nothing about rights, and may be there in a minute."""
     return refusal.failure.kind is FailureKind.DENIED and not refusal.failure.lacks_token

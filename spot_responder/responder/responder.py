@@ -1,7 +1,8 @@
-"""Gather, decide, act: the one way that every signal goes, whatever it came from.
+"""Gather, decide, act: the one way of every signal, wherever it comes from.
 
-Delivery is at least once, late, out of order or never: each step may be repeated, and what somebody else changed
-meanwhile is looked at again before anything is done.
+Delivery is at least once, late, out of order or never: each step may be repeated, and a row that another worker changed
+meanwhile is gathered anew before anything is done. ``function_app.py`` calls it for each message and each sweep;
+``gather.py``, ``decisions/decide.py`` and ``act.py`` are its steps.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.decisions.decide import decide
 from spot_responder.decisions.situations import Ignore, Requeue
+from spot_responder.intake.events import read_event
 from spot_responder.intake.own_messages import (
     requeued_as_unseen,
     unseen_since,
 )
-from spot_responder.intake.signals import NotOurs, Signal, UnreadableEvent, parse_body, read_event
+from spot_responder.intake.payloads import NotOurs, UnreadableEvent, parse_body
 from spot_responder.responder.act import Actor
 from spot_responder.responder.gather import gather_rows, look
 from spot_responder.responder.log import (
@@ -36,13 +38,14 @@ if TYPE_CHECKING:
 
     from spot_responder.decisions.pools import Pool
     from spot_responder.decisions.situations import Decision
+    from spot_responder.intake.signals import Signal
     from spot_responder.responder.gather import Gathered
     from spot_responder.responder.pool_gates import Gates
     from spot_responder.settings import Settings
 
 
 CLOCKS_DIFFER: Final = timedelta(minutes=15)
-"""Our clock may be so far behind Azure's; what is told from later than that is wrong, or forged."""
+"""How far the app's clock may be behind Azure's: a signal dated later than that is wrong or forged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +78,10 @@ class Responder:
             return
         now = self.clock()
         if signal.occurred_at is None:
-            # From now on it has the time of its first arrival, however often it is requeued.
+            # The event is given the time of its first arrival, and keeps it however often it is requeued.
             event = {**event, "time": now.isoformat()}
         unseen = unseen_since(event)
-        # What is noted as later than now was not noted by us.
+        # The app notes no time later than now: such a note is forged.
         signal = replace(signal, unseen_since=min(unseen, now) if unseen else None)
         try:
             await self._respond(_not_after(now, signal), event)
@@ -89,7 +92,7 @@ class Responder:
             await self._unanswered().store_failed(signal, event, problem)
 
     async def sweep(self) -> int:
-        """Sweep once; give for how many VMs a find was put."""
+        """Sweep once; give for how many VMs a find was put on the queue."""
         tag = self.settings.policy.restart_tag
         return await Sweep(self.ports, self._publisher(), tag, self.clock, self.new_id).run()
 
@@ -115,7 +118,7 @@ class Responder:
             await self._requeue(event, decision)
 
     async def _gather_decide_act(self, signal: Signal) -> Decision | None:
-        """Go the way of every signal once; ``None`` where it says nothing new."""
+        """Gather, decide and act once; ``None`` where the signal says nothing new."""
         gathered = await gather_rows(signal, self.ports, self.clock())
         if gathered is None:
             return None
@@ -137,7 +140,7 @@ class Responder:
             await self._actor().act(gathered, decision, self.clock(), self.jitter())
 
     async def _decide(self, gathered: Gathered) -> Decision:
-        """Decide on what was gathered; where that rests on a pool's gate, on what it is now, and leave it changed."""
+        """Decide on the situation; if that rests on a pool's gate, on the gate as it is now, and save its change."""
         policy = self.settings.policy
         if gathered.gate is None:
             return decide(gathered.situation, policy, self.clock(), self.jitter())
@@ -150,6 +153,6 @@ class Responder:
 
 
 def _not_after(now: datetime, signal: Signal) -> Signal:
-    """Give a signal without a time the present one, and let none come from the future: it would outweigh all others."""
+    """Date a signal without a time, or from the future, as of now: otherwise it would outweigh all others."""
     occurred_at = signal.occurred_at or now
     return replace(signal, occurred_at=now if occurred_at > now + CLOCKS_DIFFER else occurred_at)

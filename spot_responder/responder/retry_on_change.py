@@ -1,4 +1,7 @@
-"""Tries anew what rests on a row that somebody else may change meanwhile."""
+"""Tries again what another worker's change of the VM's row spoiled.
+
+Called by ``responder.py``, ``act.py`` and ``operators/act.py``.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,11 @@ if TYPE_CHECKING:
     from spot_responder.intake.vms import VmId
 
 TRIES: Final = 5
-"""How often it is tried: as many workers as that may change one row at a time, and each comes to its turn."""
+"""How often it is tried: enough for as many workers as may change one row at the same time."""
 
 
 async def retry_on_change[Result](vm_id: VmId, attempt: Callable[[], Awaitable[Result]]) -> Result:
-    """Give what the first attempt gives that nobody's change of the VM's row spoils. Each one has to load the row.
+    """Give the result of the first attempt that no change of the VM's row spoils. Each attempt has to load the row.
 
     Raises:
         ChangedMeanwhileError: if the row was changed by somebody else each time.

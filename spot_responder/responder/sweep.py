@@ -1,4 +1,8 @@
-"""The slow timer's work: find VMs that no signal told of, tell what was not told, forget what is over."""
+"""The sweep: find VMs that no signal reported, publish again what the topic did not take, delete what is over.
+
+Called by ``responder.py`` at the slow timer. It starts nothing: each find goes onto the queue, and is handled as any
+signal.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +29,13 @@ if TYPE_CHECKING:
     from spot_responder.responder.publish import Publisher
 
 UNTOLD_AT_MOST: Final = timedelta(days=2)
-"""An outcome that could not be published for so long is in the history only."""
+"""How long it is tried to publish an outcome; after that it is in the history only."""
 
 REFUSED_AT_MOST: Final = 3
-"""So many outcomes in a row that the topic does not take, and the others wait for the next sweep."""
+"""How many outcomes in a row the topic may refuse before the others wait for the next sweep."""
 
 PUT_AT_ONCE: Final = 32
-"""So many finds go on the queue at once: one after the other, 10,000 of them would take longer than a call may."""
+"""How many finds are put on the queue at once: one after the other, 10,000 would take longer than an invocation may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +49,9 @@ class Sweep:
     new_id: Callable[[], str]
 
     async def run(self) -> int:
-        """Put a find on the queue for each VM that needs us and nothing told of; give how many. Forget what is over.
+        """Put a find on the queue for each VM that no signal reported; give how many. Delete the rows that are over.
 
-        A sweep that fails, or dies, leaves a note in the table ``health``: since when none has come to its end.
+        A sweep that fails, or crashes, leaves a note in the table ``health``: since when none has been completed.
         """
         await self._note_begun()
         try:
@@ -60,10 +64,10 @@ class Sweep:
         return found
 
     async def _note_begun(self) -> None:
-        """Note that this sweep may not come to its end, with the reason that an earlier one has left, if any."""
+        """Note that this sweep may not be completed, with the reason that an earlier one has left, if any."""
         now, reason = self.clock(), "the latest one did not come to its end"
         with suppress(StoreFailedError):
-            # What is noted is no reason to sweep or not: where tables fail, the sweep itself tells of it.
+            # The sweep goes on without the note: if the tables fail, the sweep itself reports it.
             before = [each.reason for each in await self.ports.store.failing() if each.activity is Activity.SWEEP]
             await self.ports.store.note_failing(Failing(Activity.SWEEP, now, now, next(iter(before), reason)))
 
@@ -78,7 +82,7 @@ class Sweep:
             elif not row.value.is_worth_remembering(now):
                 await store.forget(row)
         await self._publish_again(now)
-        # Last, since it may be throttled: what we know ourselves must not wait for that.
+        # Last, since it may be throttled: what the rows say must not wait for that.
         found = finds.among(await self.ports.graph.deallocated_spot_vms(self.restart_tag))
         await self._put_finds(found, now)
         history = await store.closed_between((now - WINDOW).date(), now.date())
@@ -91,7 +95,7 @@ class Sweep:
         for closed in await self.ports.store.unpublished(now - UNTOLD_AT_MOST):
             refused = 0 if await self.publisher.outcome(closed) else refused + 1
             if refused == REFUSED_AT_MOST:
-                # The topic is out: it would not take the others either.
+                # The topic fails: it would not take the others either.
                 return
 
     async def _put_finds(self, vm_ids: frozenset[VmId], now: datetime) -> None:

@@ -1,1 +1,1 @@
-"""The status page, over HTTP."""
+"""The status page, over HTTP. Called by ``function_app.py``."""

@@ -24,8 +24,8 @@ from azure.identity.aio import (
 from spot_responder.clients.connections import connect
 from spot_responder.clients.logins import Login, NoTokenError
 from spot_responder.clients.sdk_errors import failure_of
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import Policy
-from spot_responder.decisions.recoveries import Outcome
 from spot_responder.intake.azure_errors import MESSAGE_CHARACTERS, NO_TOKEN, FailureKind
 from spot_responder.responder.ports import AzureRefusedError, StoreFailedError
 from spot_responder.settings import Settings

@@ -20,8 +20,8 @@ from spot_responder.clients.rows import (
     recovery_key,
     recovery_row,
 )
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.pools import Pool, pool_of
-from spot_responder.decisions.recoveries import Outcome
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.vms import NotAVmIdError, VmId
 from tests.harness.makers import POOLS, RECOVERIES, VM_ID, accepted, asking, at, failure, recovery, spot_vm

@@ -25,8 +25,8 @@ from localazure.virtual.wire import RequestKind, Wire
 from localazure.world.azure_errors import Refused
 from spot_responder.clients.rows import recovery_key
 from spot_responder.clients.tables import Tables
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.pools import Pool, pool_of
-from spot_responder.decisions.recoveries import Outcome
 from spot_responder.intake.own_messages import operator_asked_event
 from spot_responder.intake.vms import VmId
 from spot_responder.operators.act import hold

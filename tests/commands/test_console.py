@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from spot_responder.commands.console import Cell, Colour, Console, Painted
 from spot_responder.commands.results import StopError
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.pools import PoolId
-from spot_responder.decisions.recoveries import Outcome
 from spot_responder.operators.views.dead_letters import QueueCounts
 from spot_responder.operators.views.json_form import json_form
 from spot_responder.text import count, one_line, span

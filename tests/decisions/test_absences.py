@@ -11,8 +11,8 @@ from localazure.virtual.wire import RequestKind
 from localazure.world.azure_errors import not_found
 from localazure.world.happenings import ActionSucceeded
 from localazure.world.vm_lifecycle import DEALLOCATE
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import Policy, RestartWhen
-from spot_responder.decisions.recoveries import Outcome
 from spot_responder.intake.own_messages import Requeues, requeued_as_unseen, requeues, unseen_since
 from spot_responder.intake.vms import VmId
 from spot_responder.operators.gather import gather_explanation

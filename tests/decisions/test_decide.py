@@ -10,9 +10,10 @@ from hypothesis import event, given, settings
 
 from spot_responder.decisions.decide import decide
 from spot_responder.decisions.evidence import Evidence, Verdict
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import Policy, RestartWhen
 from spot_responder.decisions.pools import PLACE_KEPT, Pool, pool_of
-from spot_responder.decisions.recoveries import Absence, Outcome
+from spot_responder.decisions.recoveries import Absence
 from spot_responder.decisions.situations import Close, Ignore, Requeue, Start, Wait
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.signals import SignalKind, Source

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 
 from spot_responder.decisions.decide import decide
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.pools import PLACE_KEPT, Pool, pool_of
-from spot_responder.decisions.recoveries import Outcome, Recovery
 from spot_responder.decisions.situations import Close, Operation, OperationState, Start, Wait
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.signals import SignalKind
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from spot_responder.decisions.policy import Policy
+    from spot_responder.decisions.recoveries import Recovery
     from spot_responder.decisions.situations import Situation
 
 
@@ -158,7 +159,7 @@ def test_nothing_starts_a_vm_before_its_pause_is_over(
 ) -> None:
     """Whatever is told, and whatever the facts are; but for an operator's word where Azure did not ask to slow down."""
     case = given_situation.open_recovery
-    is_asked_for = given_situation.signal.kind is SignalKind.OPERATOR_ASKED
+    is_asked_for = given_situation.kind is SignalKind.OPERATOR_ASKED
     if case is None or case.not_before is None or now >= case.not_before:
         return
     if not is_asked_for or case.failing_with is FailureKind.THROTTLED:

@@ -8,15 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from spot_responder.decisions.attempts import Attempt, AttemptState
 from spot_responder.decisions.evidence import Evidence
-from spot_responder.decisions.recoveries import (
-    Attempt,
-    AttemptState,
-    InvalidTransitionError,
-    Notice,
-    Outcome,
-    Recovery,
-)
+from spot_responder.decisions.outcomes import Outcome
+from spot_responder.decisions.recoveries import InvalidTransitionError, Notice, Recovery
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.signals import SignalKind
 from tests.harness.makers import TEN, at, failure, recovery

@@ -12,7 +12,7 @@ import pytest
 from localazure.virtual.wire import RequestKind
 from spot_responder.decisions.situations import Ignore
 from spot_responder.intake.azure_errors import FailureKind
-from spot_responder.intake.signals import UnreadableEvent
+from spot_responder.intake.payloads import UnreadableEvent
 from spot_responder.responder.log import log_decision, log_sweep
 from spot_responder.responder.ports import AzureRefusedError
 from tests.docs.logged_stories import (

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from localazure.world.happenings import Annotated
-from spot_responder.decisions.recoveries import Outcome
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.situations import Close, Start
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.vms import VmId
@@ -253,7 +253,9 @@ def test_a_vm_that_is_refused_again_and_again_is_one_vm(name: str) -> None:
     shouting = VmId(VM_ID.subscription_id.upper(), VM_ID.resource_group.upper(), VM_ID.name.upper())
     for minute, vm_id in enumerate([VM_ID, VM_ID, shouting, replace(VM_ID, name="render-2")]):
         with logbook.written_by_the_app(lambda minute=minute: TEN + timedelta(minutes=minute)):  # type: ignore[misc]
-            log_start_refused(replace(evicted(), vm_id=vm_id), recovery(), failure(FailureKind.CAPACITY))
+            log_start_refused(
+                situation(replace(evicted(), vm_id=vm_id), spot_vm()), recovery(), failure(FailureKind.CAPACITY)
+            )
     [row] = logbook.ask(name, at("11:00"))
     assert (row["failures"], row["vms"], row["latest"]) == (4, 2, at("10:03"))
 

@@ -1,4 +1,4 @@
-"""The operator's page keeps step with what it tells of: alarms, assumptions, settings of the deployment."""
+"""The operator's pages keep step with the product: alarms, settings, rights, and a command for each belief."""
 
 from __future__ import annotations
 
@@ -8,22 +8,34 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGE = (REPOSITORY / "docs" / "operations.md").read_text(encoding="utf-8")
+VERIFY = (REPOSITORY / "docs" / "verify-in-azure.md").read_text(encoding="utf-8")
 ASSUMPTIONS = (REPOSITORY / "docs" / "azure-assumptions.md").read_text(encoding="utf-8")
+
+
+def _section(heading: str) -> str:
+    return re.split(rf"^## \d+\. {heading}", PAGE, flags=re.MULTILINE)[1].split("\n## ")[0]
 
 
 def test_each_assumption_about_azure_has_a_command_that_verifies_it() -> None:
     """An assumption that is added needs a way to find out."""
     believed = set(re.findall(r"^\| ([EQGCR]\d+) \|", ASSUMPTIONS, re.MULTILINE))
-    verified = set(re.findall(r"^- ([EQGCR]\d+) .*`.+`", PAGE, re.MULTILINE))
+    verified = set(re.findall(r"^- ([EQGCR]\d+) .*`.+`", VERIFY, re.MULTILINE))
     assert len(believed) > 50
     assert believed - verified == set()
     assert verified - believed == set()
 
 
-def test_each_choice_of_the_laptop_is_named() -> None:
-    """They are looked at in passing."""
-    chosen = set(re.findall(r"^\| (L\d+) \|", ASSUMPTIONS, re.MULTILINE))
-    assert chosen - set(re.findall(r"\bL\d+\b", PAGE)) == set()
+def test_each_choice_of_the_laptop_says_how_to_verify_it() -> None:
+    """By a belief's command, by its own, or as another choice."""
+    ways = re.findall(r"^\| L\d+ \|.*\| ([^|]+) \|$", VERIFY, re.MULTILINE)
+    assert len(ways) == 9
+    assert [way for way in ways if not re.search(r"\b[EQGCRL]\d+\b|`az ", way)] == []
+
+
+def test_each_action_of_the_role_says_why() -> None:
+    """Whoever is to grant it reads what for; and nothing is asked for that the role has not."""
+    role = json.loads((REPOSITORY / "infra" / "responder-role.json").read_text(encoding="utf-8"))
+    assert re.findall(r"^\| `(Microsoft\.[^`]+)` \| .+ \|$", _section("Rights"), re.MULTILINE) == role["actions"]
 
 
 def test_each_alarm_has_its_advice() -> None:
@@ -42,13 +54,9 @@ def test_what_is_set_before_a_deployment_is_what_the_deployment_reads() -> None:
     assert json.loads(read)["parameters"]
 
 
-def _section(heading: str) -> str:
-    return re.split(rf"^## \d+\. {heading}", PAGE, flags=re.MULTILINE)[1].split("\n## ")[0]
-
-
 def test_whoever_removes_it_is_told_of_all_that_stands_outside_its_own_groups() -> None:
     """Rights, definitions and event subscriptions that no deletion of a group takes away."""
-    removal = _section("Deploy") + _section("Upgrade, remove, cost")
+    removal = _section("Upgrading and removing")
     for command, what in [
         ("role assignment list", "roleDefinitionName=='Spot Responder $GONE'"),
         ("role definition delete", 'Spot Responder $GONE"'),

@@ -1,4 +1,4 @@
-"""What docs/operations.md offers to a shell does what it says, in the shell that somebody pastes it into."""
+"""What the pages offer to a shell does what it says, in the shell that somebody pastes it into."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ from tests.harness.az_commands import history_expansions, shell_code_of
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 PAGES: Final = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("**/*.md"))]
-PAGE: Final = (REPOSITORY / "docs" / "operations.md").read_text(encoding="utf-8")
+PAGE: Final = "".join(
+    (REPOSITORY / "docs" / page).read_text(encoding="utf-8") for page in ("operations.md", "verify-in-azure.md")
+)
 PATIENCE_S: Final = 30.0
 
 
 def block_with(words: str) -> str:
-    """Give the one block of the page that has these words."""
+    """Give the one block of the operator's pages that has these words."""
     (found,) = [block for block in re.findall(r"^```\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL) if words in block]
     return str(found)
 

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from hypothesis import strategies as st
 
+from spot_responder.decisions.attempts import Attempt, AttemptState
 from spot_responder.decisions.evidence import Evidence
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import ANSWER_PATIENCE, Policy, RestartWhen
 from spot_responder.decisions.pools import FIRST_STARTS, Pool, PoolId
-from spot_responder.decisions.recoveries import Absence, Attempt, AttemptState, Notice, Outcome, Recovery
+from spot_responder.decisions.recoveries import Absence, Notice, Recovery
 from spot_responder.decisions.situations import Operation, OperationState, Situation
 from spot_responder.intake.azure_errors import Failure, FailureKind, classify
 from spot_responder.intake.signals import Signal, SignalKind, Source
@@ -88,7 +90,7 @@ def situation(
     evidence = (recovery.evidence if recovery else Evidence()).with_signal(signal)
     if vm:
         evidence = evidence.with_annotation(vm.annotation)
-    return Situation(signal, vm, recovery, evidence, pool, operation)
+    return Situation(signal.vm_id, signal.kind, vm, recovery, evidence, pool, operation, signal=signal)
 
 
 def asking(now: str = "10:00:10") -> Recovery:
@@ -200,8 +202,8 @@ OPERATIONS = st.builds(
     FAILURES,
 )
 ANY_SITUATIONS = st.builds(
-    Situation,
-    signal=st.builds(signal, st.sampled_from(SignalKind), TIMES),
+    lambda said, **known: Situation(said.vm_id, said.kind, signal=said, **known),
+    st.builds(signal, st.sampled_from(SignalKind), TIMES),
     vm=st.none() | VMS,
     recovery=st.none() | RECOVERIES,
     evidence=EVIDENCE,

@@ -16,8 +16,8 @@ from localazure.world.azure_errors import Refused
 from localazure.world.world import World
 from spot_responder.clients.events_topic import CLOSED_TYPE
 from spot_responder.clients.rows import recovery_from_row, recovery_key
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import Policy
-from spot_responder.decisions.recoveries import Outcome, Recovery
 from spot_responder.intake.vms import VmId
 from tests.harness.makers import TEN
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from localazure.world.happenings import Happening
     from localazure.world.machines import Machine
     from localazure.world.state import Durations
+    from spot_responder.decisions.recoveries import Recovery
     from spot_responder.responder.ports import Ports
     from spot_responder.settings import Settings
 

@@ -222,7 +222,8 @@ def test_a_role_that_was_just_made_is_given_last() -> None:
 def test_what_is_put_out_is_what_the_operator_s_page_asks_for() -> None:
     """Names and addresses; nothing else, and so no secret."""
     outputs = set(committed_template()["outputs"])
-    asked = set(re.findall(r"\$(AZURE_[A-Z_]+)", (REPOSITORY / "docs" / "operations.md").read_text("utf-8")))
+    pages = [(REPOSITORY / "docs" / page).read_text("utf-8") for page in ("operations.md", "verify-in-azure.md")]
+    asked = set(re.findall(r"\$(AZURE_[A-Z_]+)", "".join(pages)))
     # azd knows the subscription itself; the rest is for its own commands.
     assert asked - {"AZURE_SUBSCRIPTION_ID", "AZURE_CONFIG_DIR"} <= outputs
     assert outputs == {
@@ -289,7 +290,7 @@ def _roles_of_app(way: str) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_the_app_has_every_role_that_it_needs_and_no_other(way: str) -> None:
-    """The README's table of permissions, row by row."""
+    """The table of rights in docs/operations.md §7, row by row."""
     expected = {
         ("Storage Blob Data Owner", "storageAccounts"),
         ("Storage Queue Data Contributor", "storageAccounts"),

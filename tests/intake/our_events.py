@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from spot_responder.intake.signals import Signal, SignalKind, Source, parse_body
+from spot_responder.intake.payloads import parse_body
+from spot_responder.intake.signals import Signal, SignalKind, Source
 from spot_responder.intake.vms import VmId
 
 EVENTS = Path(__file__).parents[1] / "payloads" / "events"

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from spot_responder.intake.signals import NotOurs, SignalKind, UnreadableEvent, parse_body, read_event
+from spot_responder.intake.events import read_event
+from spot_responder.intake.payloads import NotOurs, UnreadableEvent, parse_body
+from spot_responder.intake.signals import SignalKind
 
 SHARED = Path(__file__).parents[3] / "shared" / "samples"
 NOT_OURS = "not ours"

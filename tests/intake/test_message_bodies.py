@@ -11,17 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spot_responder.intake.signals import (
-    NotOurs,
-    Signal,
-    SignalKind,
-    Source,
-    UnreadableEvent,
-    follow_up_event,
-    parse_body,
-    read_event,
-    sweep_found_event,
-)
+from spot_responder.intake.events import read_event
+from spot_responder.intake.own_messages import follow_up_event, sweep_found_event
+from spot_responder.intake.payloads import NotOurs, UnreadableEvent, parse_body
+from spot_responder.intake.signals import Signal, SignalKind, Source
 from tests.intake.our_events import REASONS, SIGNALS, VM, load
 
 

@@ -10,8 +10,9 @@ import pytest
 from localazure.virtual.wire import RequestKind
 from localazure.world.happenings import Annotated
 from spot_responder.clients.rows import recovery_row
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import Policy
-from spot_responder.decisions.recoveries import Outcome, Recovery
+from spot_responder.decisions.recoveries import Recovery
 from spot_responder.intake.signals import SignalKind
 from spot_responder.intake.vms import VmId
 from spot_responder.operators.act import hold, release, retry

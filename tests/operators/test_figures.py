@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from localazure.world.world import OWNER
 from spot_responder.decisions.evidence import Evidence
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import Policy
-from spot_responder.decisions.recoveries import Notice, Outcome
+from spot_responder.decisions.recoveries import Notice
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.signals import SignalKind
 from spot_responder.operators.views.figures import DAYS, Count, figures

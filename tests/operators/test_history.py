@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spot_responder.commands.history import as_csv
-from spot_responder.decisions.recoveries import Outcome
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.operators.views.history import By, History, history
 from tests.harness.makers import CLOSED_RECOVERIES, TEN, at, recovery
 

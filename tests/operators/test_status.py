@@ -17,9 +17,10 @@ from spot_responder.commands.status import render
 from spot_responder.decisions.event_path import EventPathState, SilentPath, event_path
 from spot_responder.decisions.evidence import Evidence
 from spot_responder.decisions.notices import PUZZLED_AFTER, due_notices
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import Policy
 from spot_responder.decisions.pools import Pool, PoolId
-from spot_responder.decisions.recoveries import Outcome, note
+from spot_responder.decisions.recoveries import note
 from spot_responder.decisions.situations import Wait
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.signals import SignalKind

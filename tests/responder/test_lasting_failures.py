@@ -14,7 +14,7 @@ from localazure.world.happenings import ActionSucceeded
 from localazure.world.state import Durations
 from localazure.world.vm_lifecycle import DEALLOCATE
 from spot_responder.decisions.health import Activity, Failing
-from spot_responder.decisions.recoveries import Outcome
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.intake.signals import SignalKind
 from spot_responder.intake.vms import VmId
 from spot_responder.operators.act import hold

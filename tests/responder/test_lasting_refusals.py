@@ -13,8 +13,9 @@ from localazure.world.azure_errors import Refused
 from spot_responder.command_line import CommandLine
 from spot_responder.decisions.event_path import event_path
 from spot_responder.decisions.notices import REFUSED_OFTEN, needs_somebody, of_failures
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import Policy
-from spot_responder.decisions.recoveries import Notice, Outcome
+from spot_responder.decisions.recoveries import Notice
 from spot_responder.intake.azure_errors import NO_TOKEN as NO_TOKEN_CODE
 from spot_responder.intake.azure_errors import FailureKind, no_token
 from spot_responder.intake.vms import VmId

@@ -16,11 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spot_responder.decisions.event_path import EventPath, EventPathState, event_path
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.pools import Pool, pool_of
-from spot_responder.decisions.recoveries import Outcome
 from spot_responder.decisions.situations import Close, Ignore, Start, Wait
 from spot_responder.intake.azure_errors import FailureKind, classify
-from spot_responder.intake.signals import Signal, SignalKind, parse_body, read_event
+from spot_responder.intake.events import read_event
+from spot_responder.intake.payloads import parse_body
+from spot_responder.intake.signals import Signal, SignalKind
 from spot_responder.intake.vms import PowerState
 from spot_responder.responder.log import (
     LOG,
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 EVENTS = Path(__file__).parents[1] / "payloads" / "events"
 SIGNED = "https://arm.example/subscriptions/s/providers/Microsoft.Compute/locations/w/operations/1?c=SIGNED&s=SIGNED"
 NO_CAPACITY = failure(FailureKind.CAPACITY, "AllocationFailed")
+GIVEN = situation(evicted(), spot_vm())
 ABOUT = {
     "vm": str(VM_ID),
     "signal": "evicted",
@@ -142,14 +145,21 @@ def test_a_dry_run_is_told_as_one() -> None:
     assert fields["dry_run"] is True
 
 
+def test_a_look_that_no_message_asked_for_is_told_by_its_kind() -> None:
+    """The app may have a reason of its own: there is no source then, and no time."""
+    given_ = replace(situation(evicted(), spot_vm()), signal=None)
+    _, fields = logged(lambda: log_decision(given_, Ignore("it runs"), at("10:04")))
+    assert (fields["vm"], fields["signal"], "source" in fields) == (str(VM_ID), "evicted", False)
+
+
 def test_what_azure_answered_to_a_start_is_told() -> None:
     """Accepted, refused at once, or failed afterwards: each is a line of its own."""
     told = {**ABOUT, "recovery": "recovery-1", "attempts": 1}
     refusal = {"failure": "capacity", "code": "AllocationFailed", "message": "as Azure words it"}
-    assert logged(lambda: log_start_accepted(evicted(), asking())) == ("INFO", {"event": "start accepted", **told})
-    refused = logged(lambda: log_start_refused(evicted(), asking(), NO_CAPACITY))
+    assert logged(lambda: log_start_accepted(GIVEN, asking())) == ("INFO", {"event": "start accepted", **told})
+    refused = logged(lambda: log_start_refused(GIVEN, asking(), NO_CAPACITY))
     assert refused == ("WARNING", {"event": "start refused", **told, **refusal})
-    failed = logged(lambda: log_start_failed(evicted(), accepted(), NO_CAPACITY))
+    failed = logged(lambda: log_start_failed(GIVEN, accepted(), NO_CAPACITY))
     assert failed == ("WARNING", {"event": "start failed", **told, **refusal})
 
 
@@ -185,8 +195,8 @@ def test_whatever_a_text_holds_it_stays_one_line_of_json(text: str) -> None:
     given_ = situation(replace(evicted(), detail=text), spot_vm())
     writes: tuple[Callable[[], None], ...] = (
         lambda: log_decision(given_, Wait(at("10:04"), text, refusal), at("10:04"), dry_run=False),
-        lambda: log_start_refused(given_.signal, replace(asking(), reason=text), refusal),
-        lambda: log_requeued(given_.signal, text),
+        lambda: log_start_refused(given_, replace(asking(), reason=text), refusal),
+        lambda: log_requeued(replace(evicted(), detail=text), text),
         lambda: log_not_ours(text),
         lambda: log_unreadable(text),
         lambda: log_outcome_not_published(recovery(), text),
@@ -208,8 +218,8 @@ def test_the_address_of_an_operation_is_in_no_line() -> None:
         log_decision(
             given_, Wait(at("10:04"), f"in progress ({refusal.code}: {refusal.message})", refusal), at("10:01")
         )
-        log_start_accepted(evicted(), case)
-        log_start_failed(evicted(), case, refusal)
+        log_start_accepted(given_, case)
+        log_start_failed(given_, case, refusal)
         log_outcome_not_published(
             case.closed(Outcome.RESTORED, at("10:01") + timedelta(minutes=1), "runs"), refusal.message
         )

@@ -10,7 +10,7 @@ import pytest
 
 from localazure.virtual.wire import RequestKind
 from localazure.world.azure_errors import Refused
-from spot_responder.decisions.recoveries import Outcome
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.intake.vms import VmId
 from spot_responder.operators.gather import gather_explanation
 from tests.harness.makers import at

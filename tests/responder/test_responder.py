@@ -12,8 +12,8 @@ import pytest
 
 from localazure.virtual.wire import RequestKind
 from localazure.world.happenings import Annotated, AvailabilityChanged
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import Policy, RestartWhen
-from spot_responder.decisions.recoveries import Outcome
 from tests.harness.makers import TEN, at
 from tests.harness.stories import MOMENT, outcomes, preempted, starts
 

@@ -16,10 +16,11 @@ from localazure.world.happenings import ActionSucceeded, Annotated
 from localazure.world.state import Durations
 from localazure.world.vm_lifecycle import DEALLOCATE
 from spot_responder.clients.rows import recovery_row
+from spot_responder.decisions.attempts import AttemptState
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import Policy, RestartWhen
-from spot_responder.decisions.recoveries import AttemptState, Outcome
 from spot_responder.intake.own_messages import follow_up_event
-from spot_responder.intake.signals import UnreadableEvent
+from spot_responder.intake.payloads import UnreadableEvent
 from spot_responder.responder.ports import ChangedMeanwhileError
 from tests.harness.makers import TEN, at
 from tests.harness.stories import (

@@ -9,7 +9,8 @@ import pytest
 
 from localazure.world.happenings import ActionSucceeded
 from localazure.world.world import OWNER
-from spot_responder.intake.signals import Signal, SignalKind, read_event
+from spot_responder.intake.events import read_event
+from spot_responder.intake.signals import Signal, SignalKind
 from tests.harness.log_analytics import REPOSITORY
 from tests.harness.makers import TEN, at
 

@@ -11,7 +11,9 @@ import pytest
 from localazure.world.world import SUBSCRIPTION
 from soak.fuzz import CASES_AT_ONCE, answered_behind, fuzz
 from soak.mutations import Mutator, read_payloads
-from spot_responder.intake.signals import SignalKind, UnreadableEvent, parse_body, read_signal
+from spot_responder.intake.events import read_event
+from spot_responder.intake.payloads import UnreadableEvent, parse_body
+from spot_responder.intake.signals import Signal, SignalKind
 
 WORLDS = 10
 NOBODY = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Compute/virtualMachines/nobody"
@@ -57,6 +59,6 @@ def giants_about_nobody(seed: int) -> list[str]:
 def is_signal(body: str) -> bool:
     """Whether it is a sound word about a VM."""
     try:
-        return read_signal(parse_body(body)) is not None
+        return isinstance(read_event(parse_body(body)), Signal)
     except UnreadableEvent:
         return False

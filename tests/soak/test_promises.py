@@ -13,8 +13,8 @@ from localazure.world.azure_errors import Refused
 from localazure.world.happenings import ActionSucceeded, AvailabilityChanged
 from localazure.world.vm_lifecycle import DEALLOCATE
 from spot_responder.clients.events_topic import CLOSED_TYPE
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import Policy
-from spot_responder.decisions.recoveries import Outcome
 from spot_responder.intake.own_messages import operator_asked_event
 from spot_responder.intake.vms import VmId
 from tests.harness.makers import TEN, at

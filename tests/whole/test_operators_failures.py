@@ -123,7 +123,7 @@ def test_where_nothing_is_deployed_each_command_says_so(azure: OperatorsLaptop, 
 
 
 def test_without_a_right_in_storage_each_command_says_which_role(azure: OperatorsLaptop, tmp_path: Path) -> None:
-    """As before the roles of docs/operations.md §9 are assigned."""
+    """As before the roles of docs/operations.md §7 are assigned."""
     done, doctors = _run_all(azure, denying(azure, tmp_path))
     for name in COMMANDS:
         said = line(done[name], name)

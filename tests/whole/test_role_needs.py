@@ -49,7 +49,8 @@ if TYPE_CHECKING:
 
     from localazure.resource_manager.access import Access
     from localazure.world.happenings import Happening
-    from spot_responder.decisions.recoveries import Attempt, Recovery
+    from spot_responder.decisions.attempts import Attempt
+    from spot_responder.decisions.recoveries import Recovery
     from tests.harness.fronts import Front
 
 ROLE = read_role(RESPONDER_ROLE)

@@ -1,1 +1,1 @@
-"""Virtual machines as Azure Resource Manager writes and reads them."""
+"""Virtual machines as Azure Resource Manager writes and reads them. Called by ``arm.py``."""

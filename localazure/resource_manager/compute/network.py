@@ -1,4 +1,4 @@
-"""Network interfaces, as far as ``az vm list -d`` asks for them: each VM has one, without a public address."""
+"""Network interfaces, as far as ``az vm list -d`` reads them: one for each VM, without a public address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The signed, long, opaque address at which a long-running operation is looked at."""
+"""The signed, long, opaque address of a long-running operation. Made and read by ``arm.py``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from localazure.world.operations import Operation
 
-# Azure's addresses carry a whole certificate and are well over 4 KB (facts/arm.md §1); clients must bear that.
+# Azure's addresses carry a whole certificate and are well over 4 KB (docs/azure-facts.md arm-6): clients must bear it.
 _CERTIFICATE_BYTES: Final = 3600
 _TICKS_EPOCH: Final = datetime(1, 1, 1, tzinfo=UTC)
 

@@ -1,4 +1,4 @@
-"""Tags as ARM itself changes them, whatever the resource: ``…/providers/Microsoft.Resources/tags/default``."""
+"""Tags as ARM itself changes them on any resource: ``…/providers/Microsoft.Resources/tags/default``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A VM as Compute's API shows it: the body of GET, and the instance view."""
+"""A VM as Compute's API shows it: the body of GET, and the instance view. Resource Graph's rows are made of it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def vm_properties(machine: Machine, condition: Condition) -> dict[str, object]:
 
 
 def instance_view(machine: Machine, condition: Condition) -> dict[str, object]:
-    """Give the instance view. Nothing in it tells an eviction from a stop by the owner (``facts/arm.md`` §3)."""
+    """Give the instance view, which shows an eviction and a stop by the owner alike (docs/azure-facts.md arm-4)."""
     view: dict[str, object] = {
         "disks": [{"name": f"{machine.name}_OsDisk", "statuses": [_provisioned_ok(condition)]}],
         "hyperVGeneration": "V2",

@@ -1,1 +1,1 @@
-"""Resource Graph: the queries as they stand, run by DuckDB."""
+"""Resource Graph: the queries of ``queries/`` as they are, run by DuckDB."""

@@ -1,4 +1,4 @@
-"""The world as rows of Resource Graph's tables."""
+"""The world as rows of Resource Graph's tables. Called by ``service.py`` and ``tables.py``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Resource Graph front: KQL over HTTP, late and stale as the real one can be."""
+"""The front of Resource Graph: KQL over HTTP, with answers as old as Azure's can be. Started by ``laptop.py``."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def _readable(rows: list[Row], readable: frozenset[str]) -> list[Row]:
 def _read_query(request: web.Request, raw: bytes) -> Query:
     """Read the request; raises ``InvalidQueryError``, or ``Refused`` where Azure has an answer of its own."""
     if request.content_type != "application/json":
-        # Documented to be a 500, of all things: facts/arm.md §4.
+        # Documented to be a 500: docs/azure-facts.md graph-2.
         raise Refused(500, "InternalServerError", "Content-Type must be application/json.")
     try:
         body = json.loads(raw)
@@ -180,7 +180,7 @@ def _body(result: Result, query: Query) -> dict[str, object]:
     names = [name for name, _ in result.columns]
     page = result.rows[query.skip : query.skip + query.top]
     more = query.skip + len(page) < len(result.rows)
-    # Without an id there is nothing to go on from: facts/arm.md §4.
+    # Without an id there is no next page: docs/azure-facts.md graph-3.
     pages = more and "id" in names
     data: object = [dict(zip(names, row, strict=True)) for row in page]
     if query.table_format:

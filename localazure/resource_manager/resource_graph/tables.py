@@ -1,4 +1,4 @@
-"""Resource Graph's tables in DuckDB, and KQL run over them."""
+"""Resource Graph's tables in DuckDB, and KQL run over them. Called by ``service.py``."""
 
 from __future__ import annotations
 

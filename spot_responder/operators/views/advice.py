@@ -1,4 +1,7 @@
-"""What an operator may do about a VM that is not back yet: one line each, with the command where there is one."""
+"""What an operator may do about a VM that is not back yet: one line each, with the command where there is one. Pure.
+
+Called by ``explanation.py``.
+"""
 
 from __future__ import annotations
 
@@ -38,14 +41,14 @@ def advice(  # noqa: PLR0913, PLR0917 - what it rests on, and how it is written
     command: CommandLine,
     need: Notice | None,
 ) -> tuple[str, ...]:
-    """Give what an operator may do; nothing where all goes its way.
+    """Give what an operator may do; nothing where nothing is needed.
 
-    ``failure``: of the latest start request. ``called``: how our commands are told which VM is meant; ``command``
-    writes them. ``need``: what somebody is needed for, where that is so.
+    ``failure``: of the latest start request. ``called``: how commands name the VM; ``command`` writes them. ``need``:
+    what needs somebody, if anything does.
     """
     vm, row = situation.vm, situation.recovery
     if vm is None:
-        asked = situation.signal.vm_id
+        asked = situation.vm_id
         look = shell_words("az", "resource", "list", "--name", asked.name, "--subscription", asked.subscription_id)
         return (f"is it there, and may you see it? {look}",)
     lines = _about_the_tag(vm, policy)
@@ -75,7 +78,7 @@ def _about_the_wait(  # noqa: PLR0913, PLR0917 - all that it rests on
     if wait.notice is Notice.BLOCKED:
         return [*lines, f"what can be mended there is found by: {command('doctor')}"]
     if wait.notice is not None:
-        # A retry outranks neither brake nor budget.
+        # A retry overrides neither brake nor budget.
         return [*lines, _ABOUT_LIMITS[wait.notice], f"to have it up all the same: {_start(vm)}"]
     if failure is None and wait.in_pool_queue and situation.pool and situation.pool.refusals:
         lines.append(_ABOUT_CAPACITY)

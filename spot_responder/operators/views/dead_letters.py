@@ -1,4 +1,7 @@
-"""Messages that nobody could handle: where they lie, what is in them, and what goes back onto the queue."""
+"""Dead letters and the places of messages: where they lie, what is in them, and what goes back onto the queue. Pure.
+
+Called by ``commands/replay.py``; ``clients/dead_letters.py`` reads and moves them.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, assert_never
 
+from spot_responder.intake.events import read_event
 from spot_responder.intake.own_messages import LARGEST
-from spot_responder.intake.signals import NotOurs, UnreadableEvent, parse_body, read_event
+from spot_responder.intake.payloads import NotOurs, UnreadableEvent, parse_body
 from spot_responder.text import one_line
 
 if TYPE_CHECKING:
@@ -18,10 +22,10 @@ if TYPE_CHECKING:
 _DEAD_LETTER_FIELDS: Final = frozenset(
     {"deadletterreason", "deliveryattempts", "lastdeliveryoutcome", "publishtime", "lastdeliveryattempttime"}
 )
-"""What Event Grid adds to an event that it could not deliver; lower-case in CloudEvents (facts/events.md §5)."""
+"""The attributes that Event Grid adds to an event that it could not deliver (docs/azure-facts.md delivery-3)."""
 
 _DEAD_LETTER_ALSO: Final = frozenset({"deadletterproperties", "lasthttpstatuscode"})
-"""Further names that its documentation shows."""
+"""The further names of such attributes in Event Grid's documentation."""
 
 
 class Place(StrEnum):
@@ -51,7 +55,7 @@ class Place(StrEnum):
 
 
 DEAD_LETTERS: Final = (Place.POISON, Place.DEAD)
-"""Where messages lie that nobody could handle."""
+"""The places of dead letters."""
 
 
 _NOT_GIVEN: Final = "not in base64: the host never gave it to the app (requeued, it is in base64)"
@@ -65,7 +69,7 @@ _NOT_TOLD: Final = {  # a message of the poison queue carries no reason
 class Unseen:
     """A queue, or the container, that could not be looked into: why, and what to do about it.
 
-    ``is_wrong``: it is not there, or does not answer. Otherwise it was only not for this login, or not looked for.
+    ``is_wrong``: it is missing, or does not answer. Otherwise this login may not look, or it was not looked for.
     """
 
     place: str
@@ -76,9 +80,9 @@ class Unseen:
 
 @dataclass(frozen=True, slots=True)
 class QueueCounts:
-    """Messages: in ``signals`` (those that wait for their time included), given up on, and blobs of dead letters.
+    """The numbers of messages: in ``signals`` (delayed ones included), given up on, and of blobs of dead letters.
 
-    ``None`` where it could not be looked; ``unseen`` says why.
+    ``None`` where the place could not be looked into; ``unseen`` says why.
     """
 
     signals: int | None
@@ -146,7 +150,7 @@ def _read(body: str, dead_letter: DeadLetter) -> Reading:
 
 
 def why_not_requeued(dead_letter: DeadLetter, reading: Reading) -> str:
-    """Say why a dead letter would be requeued for nothing; nothing where it would not."""
+    """Say why requeuing a dead letter would have no effect; an empty text where it would have."""
     if not reading.readable:
         return f"the app cannot read it: {reading.why}"
     if any(len(body.encode("utf-8", "replace")) > LARGEST for body in dead_letter.bodies):

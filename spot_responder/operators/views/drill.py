@@ -1,4 +1,7 @@
-"""A drill: a simulated eviction, and whether the app brings the VM back, with the time of each step."""
+"""A drill: a simulated eviction, and whether the app brings the VM back, with the time of each step. Pure.
+
+Called by ``commands/drill.py``, which evicts and watches.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from spot_responder.decisions.recoveries import Outcome
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.intake.vms import PowerState
 
 if TYPE_CHECKING:
@@ -34,9 +37,9 @@ class DrillState(StrEnum):
 class Drilled:
     """One VM's drill.
 
-    ``case_before``: the id of the row before the drill; clocks differ, so it is not told by its time. ``told_at`` and
-    ``start_asked_at`` are of the recovery since; ``back_at`` is when the app saw it running. ``evicted_at`` is Azure's
-    own time. ``unseen``: why the latest look at its row failed.
+    ``case_before``: the id of the row before the drill, by which a new recovery is recognized, since clocks differ.
+    ``told_at`` and ``start_asked_at`` are of the new recovery; ``back_at`` is when the app saw it running.
+    ``evicted_at`` is Azure's own time. ``unseen``: why the latest read of its row failed.
     """
 
     vm_id: VmId
@@ -64,7 +67,7 @@ class Drilled:
 
 @dataclass(frozen=True, slots=True)
 class Drill:
-    """All VMs of a drill. ``gave_up`` after the time that was set for it."""
+    """All VMs of a drill. ``gave_up``: the time that was set for it is over."""
 
     vms: tuple[Drilled, ...]
     passed: bool
@@ -72,7 +75,7 @@ class Drill:
 
 
 def observed(before: Drilled, row: Recovery | None) -> Drilled:
-    """Give how far a drill has come by the VM's row; a recovery that began before the drill says nothing of it."""
+    """Give how far a drill has come, by the VM's row; a recovery from before the drill does not count."""
     if row is None or row.recovery_id == before.case_before:
         return before
     attempt = row.attempt
@@ -84,7 +87,7 @@ def observed(before: Drilled, row: Recovery | None) -> Drilled:
         asked_at=before.asked_at,
         case_before=before.case_before,
         state=state,
-        # Where Azure did not tell when, it is not known.
+        # Without Azure's time the eviction's time is not known.
         evicted_at=row.went_down_at if row.went_down_at < row.opened_at else row.evidence.evicted_at,
         told_at=row.opened_at,
         start_asked_at=before.start_asked_at or (attempt.asked_at if attempt else None),
@@ -95,7 +98,7 @@ def observed(before: Drilled, row: Recovery | None) -> Drilled:
 
 
 def why_not_drilled(explanations: Sequence[Explanation], command: CommandLine) -> str:
-    """Say in one line why a drill of these VMs would prove nothing; nothing where it would."""
+    """Say in one line why a drill of these VMs would prove nothing; an empty text where it would."""
     for each in explanations:
         name = each.vm_id.name
         if each.dry_run:

@@ -1,6 +1,7 @@
-"""What is going on with one VM, why, and what comes next: the facts, the row and the decision of now, in plain words.
+"""What is going on with one VM, why, and what comes next: the facts, the row and the decision of now, in words. Pure.
 
-It rests on the same ``decide`` as the app: what is said here to come next is what the app will do.
+It uses the app's own ``decide``, so what it says comes next is what the app will do. Called by ``operators/gather.py``;
+``commands/explain.py`` writes it.
 """
 
 from __future__ import annotations
@@ -9,11 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, assert_never
 
 from spot_responder.command_line import CommandLine
+from spot_responder.decisions.attempts import AttemptState
 from spot_responder.decisions.evidence import Verdict
 from spot_responder.decisions.notices import needs_somebody, of_failures
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import START_PATIENCE
 from spot_responder.decisions.pools import pool_of
-from spot_responder.decisions.recoveries import RESTARTS_REMEMBERED, AttemptState, Outcome
+from spot_responder.decisions.recoveries import RESTARTS_REMEMBERED
 from spot_responder.decisions.situations import Close, Ignore, OperationState, Requeue, Start, Wait
 from spot_responder.decisions.start_backoff import counts_as_attempt
 from spot_responder.intake.signals import SignalKind
@@ -27,9 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from spot_responder.decisions.attempts import Attempt
     from spot_responder.decisions.policy import Policy
     from spot_responder.decisions.pools import PoolId
-    from spot_responder.decisions.recoveries import Attempt, Notice, Recovery
+    from spot_responder.decisions.recoveries import Notice, Recovery
     from spot_responder.decisions.situations import Decision, Situation
     from spot_responder.intake.azure_errors import Failure
     from spot_responder.intake.vms import VmId
@@ -37,7 +41,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Something that was told or done, and when."""
+    """Something that was reported or done, and when."""
 
     at: datetime
     what: str
@@ -45,7 +49,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """What comes next by itself, and when, where a time is set."""
+    """What the app does next, and when, if a time is set."""
 
     what: str
     at: datetime | None
@@ -58,12 +62,12 @@ class Explanation:
     Attributes:
         called: how the operator named it, as the commands that are advised do.
         headline: the whole in one sentence.
-        covered: whether the app cares for the VM at all; ``why_not`` in one sentence.
-        evidence: the signs of it, oldest first.
-        tried: the start requests of the open recovery, in one sentence each; Azure's own words with the latest.
+        covered: whether the VM is covered; ``why_not`` says in one sentence why it is not.
+        evidence: what was reported or done about the VM, oldest first.
+        tried: the start requests of the open recovery, in one sentence each, with Azure's latest message.
         recovery: the open recovery; ``last_recovery`` is the outcome and reason of the latest closed one.
-        restarts_today: how often it came back through us within a day; ``restarts_allowed`` is the brake.
-        needs_you: something is wrong that does not pass by itself.
+        restarts_today: how often the app restarted it within a day; ``restarts_allowed`` is the brake.
+        needs_you: whether something is wrong that does not pass by itself.
     """
 
     vm_id: VmId
@@ -125,17 +129,17 @@ def explain(  # noqa: PLR0913 - all that it rests on
 ) -> Explanation:
     """Explain a VM by what is known of it and what would be decided about it now.
 
-    ``called``: how a command is told which VM is meant; its name, where nothing else is given. ``command`` writes the
-    commands that are advised. ``history``: earlier recoveries of the VM, as far as they were looked for.
+    ``called``: how commands name the VM; by its name, if not given. ``command`` writes the commands that are advised.
+    ``history``: earlier recoveries of the VM, as far as they were loaded.
     """
     vm, row = situation.vm, situation.recovery
     recovery = open_recovery(situation.open_recovery, now, dry_run=dry_run) if situation.open_recovery else None
     not_covered = "" if vm is None else why_not(decision)
     misses = tag_typos(vm.tags, policy.restart_tag) if vm and not_covered and vm.is_spot else ()
     failure, need = _latest_failure(situation, decision), _need(situation, decision, now)
-    called = called or situation.signal.vm_id.name
+    called = called or situation.vm_id.name
     return Explanation(
-        vm_id=vm.vm_id if vm else situation.signal.vm_id,
+        vm_id=vm.vm_id if vm else situation.vm_id,
         called=called,
         at=now,
         headline=_headline(situation, decision, recovery, misses, dry_run=dry_run),
@@ -162,7 +166,7 @@ def explain(  # noqa: PLR0913 - all that it rests on
 
 
 def why_not(decision: Decision) -> str:
-    """Say why the VM is not covered; nothing where it is."""
+    """Say why the VM is not covered; an empty text where it is."""
     left_alone = isinstance(decision, Ignore) and not decision.remember
     ends_so = isinstance(decision, Close) and decision.outcome.is_not_covered
     return decision.reason if left_alone or ends_so else ""
@@ -178,7 +182,7 @@ def _headline(
 ) -> str:
     vm = situation.vm
     if vm is None:
-        name = situation.signal.vm_id.name
+        name = situation.vm_id.name
         if situation.open_recovery or situation.shown:
             return f"{name}: {decision.reason}"
         return f"{name}: Azure has no such VM, or does not show it to you"
@@ -193,7 +197,7 @@ def _headline(
 
 
 def _cause(verdict: Verdict, decision: Decision) -> str:
-    """Say why it is down, where what is decided does not say so itself."""
+    """Say why it is down, unless the decision's reason says so itself."""
     waits = isinstance(decision, Wait)
     says_so = verdict is (Verdict.UNKNOWN if waits else Verdict.STOPPED_BY_OWNER) and not why_not(decision)
     return "" if says_so else f", {_CAUSE[verdict]}"
@@ -243,7 +247,7 @@ def _told(situation: Situation, history: Sequence[Recovery], now: datetime) -> t
 
 
 def _starter(began_at: datetime, rows: Sequence[Recovery], now: datetime) -> str:
-    """Say whose start it was, as far as is known: the rows tell of ours within a day, and of older ones some."""
+    """Say who started it, as far as is known: the rows keep all of the app's starts for a day, and some for longer."""
     if any(_is_ours(began_at, row) for row in rows):
         return "Resource Health: our start began"
     if now - began_at < RESTARTS_REMEMBERED:
@@ -342,13 +346,13 @@ def _last_case(row: Recovery | None, situation: Situation) -> Told | None:
     if row is None or row.closed_at is None or row.is_note:
         return None
     if row.outcome is Outcome.STOPPED_BY_OWNER and situation.evidence.verdict is Verdict.STOPPED_BY_OWNER:
-        # The stop of now: it is told already.
+        # The current stop is shown already.
         return None
     return Told(row.closed_at, f"{row.outcome}: {row.reason}")
 
 
 def _need(situation: Situation, decision: Decision, now: datetime) -> Notice | None:
-    """Say what somebody is needed for as soon as the app has seen what is seen here."""
+    """Say what will need somebody once the app has read what was read here."""
     row = situation.open_recovery
     if row is None or row.held_at or isinstance(decision, Close | Ignore):
         return None

@@ -1,4 +1,7 @@
-"""What the charts of the last days show: evictions by day, times until restored, start requests that failed. Pure."""
+"""The figures of the last days: evictions by day, times until restored, failed start requests. Pure.
+
+Called by ``status.py``; ``web/views/charts.py`` draws them.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from math import inf
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
-from spot_responder.decisions.recoveries import Outcome
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.intake.signals import SignalKind
 
 if TYPE_CHECKING:
@@ -32,7 +35,7 @@ _STEPS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many of one name there are."""
+    """A name, and how often it was counted."""
 
     name: str
     number: int
@@ -43,10 +46,10 @@ class Figures:
     """The last ``DAYS`` days, in UTC.
 
     Attributes:
-        evictions: by the day on which the VM went down, oldest first; days without any are there as well.
+        evictions: by the day on which the VM went down, oldest first; days without any are included.
         restore_times: restored VMs, by how long they were down.
         median_restore_s: the median of those times, in seconds; ``None`` where none was restored.
-        failures: start requests that came to nothing, by the kind of failure, most first.
+        failures: failed start requests, by the kind of failure, most first.
     """
 
     evictions: tuple[Count, ...]
@@ -72,10 +75,10 @@ def figures(recoveries: Sequence[Recovery], now: datetime) -> Figures:
 
 
 def _was_evicted(recovery: Recovery) -> bool:
-    """Whether it was an eviction, as far as is known: an owner's stop may end the recovery from one, or any other."""
+    """Whether it was an eviction, as far as is known: it may end by the owner's stop, as other recoveries may."""
     if recovery.is_note or recovery.outcome is Outcome.STOPPED_BY_OWNER:
         return recovery.evidence.evicted_at is not None
-    # A closed recovery keeps of the eviction only that Azure's word opened it, or that its VM went down before that.
+    # A closed recovery has no time of the eviction, only that an event opened it, or that its VM went down before it.
     was_told = recovery.opened_by is SignalKind.EVICTED or recovery.went_down_at < recovery.opened_at
     return was_told or recovery.outcome is None or recovery.outcome.shows_an_eviction
 

@@ -1,4 +1,7 @@
-"""What ``doctor`` finds: what must be so for the app to work, whether it is, and the command that mends it."""
+"""The findings of ``doctor``: what the app needs to work, whether it is there, and the command that mends it. Pure.
+
+Called by ``operators/doctor.py``; ``commands/doctor.py`` writes them.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,11 @@ from spot_responder.operators.views.dead_letters import DEAD_LETTERS, Place, Uns
 from spot_responder.text import count
 
 CLOCK_TOLERATED: Final = timedelta(minutes=1)
-"""Decisions bear much more; but a clock that is off by this much is worth a look."""
+"""How far the clock may be off before it is reported; decisions bear much more."""
 
 
 class Health(StrEnum):
-    """How a thing was found. ``UNSEEN``: it could not be looked, which says nothing about the thing."""
+    """How a thing was found. ``UNSEEN``: it could not be checked, which says nothing about it."""
 
     GOOD = "good"
     BAD = "bad"
@@ -29,9 +32,9 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at. ``mend``: the command to begin with, where one helps.
+    """One thing that was checked. ``mend``: the command to begin with, if one helps.
 
-    ``subscription``: where, if the thing is one of a watched subscription's.
+    ``subscription``: the watched subscription that it belongs to, if any.
     """
 
     what: str
@@ -43,7 +46,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """All findings, and as whom they were made."""
+    """All findings, and the login with which they were made."""
 
     at: datetime
     login: str
@@ -51,19 +54,19 @@ class Diagnosis:
 
     @property
     def is_well(self) -> bool:
-        """Whether nothing was found wrong. What could not be looked at is not wrong."""
+        """Whether nothing was found wrong. What could not be checked is not wrong."""
         return all(finding.health is not Health.BAD for finding in self.findings)
 
 
 class Accounts(NamedTuple):
-    """Names of storage accounts: the app's own, and that of dead letters; ``""`` where nobody told it."""
+    """The names of the storage accounts: the app's own, and that of dead letters; ``""`` where no setting has it."""
 
     app: str
     dead_letters: str
 
 
 def place_finding(place: Place, number: int | None, unseen: Unseen | None, command: CommandLine) -> Finding:
-    """Say how many messages lie in a queue, or dead letters in their container, or why nobody could look."""
+    """Say how many messages lie in a queue, or dead letters in their container, or why they could not be counted."""
     what = f"container {place}" if place is Place.DEAD else f"queue {place}"
     if unseen is not None:
         return Finding(what, Health.BAD if unseen.is_wrong else Health.UNSEEN, unseen.why, unseen.mend)
@@ -74,10 +77,10 @@ def place_finding(place: Place, number: int | None, unseen: Unseen | None, comma
 
 
 def clock_finding(here: datetime, there: datetime | None) -> Finding:
-    """Hold this machine's clock against Azure's."""
+    """Compare this machine's clock with Azure's."""
     if there is None:
         return Finding("clock", Health.UNSEEN, "Azure did not tell its time")
-    # The header counts whole seconds, and the answer was on its way.
+    # The header has whole seconds, and the answer took some time to arrive.
     gap = abs(here - there)
     told = f"{gap.total_seconds():.0f} s from Azure's"
     if gap <= CLOCK_TOLERATED:
@@ -96,12 +99,12 @@ def topic_findings(
 
 
 def missing_topic(kind: str) -> Finding:
-    """Say that a system topic is not there."""
+    """Report a missing system topic."""
     return Finding(f"topic {kind}", Health.BAD, "not there: no event of this kind can come", "azd provision")
 
 
 def account_of(endpoint: str) -> str:
-    """Give the name of the storage account that an address is of: its host's first part; the laptop's, its path."""
+    """Give an address's storage account: the first part of the host, or the path of the laptop's address."""
     parts = urlsplit(endpoint)
     return parts.path.strip("/") or (parts.hostname or "").partition(".")[0]
 
@@ -109,9 +112,9 @@ def account_of(endpoint: str) -> str:
 def subscription_findings(
     kind: str, topic: str, wanted: Mapping[str, object], there: Iterable[Mapping[str, object]], accounts: Accounts
 ) -> list[Finding]:
-    """Hold a topic's event subscriptions against those of ``event-filters.json``: by their filters.
+    """Compare a topic's event subscriptions with those of ``event-filters.json``, by their filters.
 
-    Other environments' subscriptions, which deliver to other ``accounts``, may hang on the same topic.
+    Event subscriptions of other environments, which deliver to other ``accounts``, may be on the same topic.
     """
     expected = field(wanted, "topics", kind, "subscriptions")
     found = list(there)
@@ -159,7 +162,7 @@ def _is_ours(subscription: Mapping[str, object], account: str) -> bool:
 
 
 def _is_named(there: str, wanted: str) -> bool:
-    """Whether it is the one: a deployment puts its environment's name before it."""
+    """Whether it is the wanted one: a deployment puts its environment's name before it."""
     return there.lower() == wanted.lower() or there.lower().endswith(f"-{wanted.lower()}")
 
 
@@ -168,7 +171,7 @@ def _filter_of(subscription: Mapping[str, object]) -> object:
 
 
 def _filter(value: object) -> tuple[frozenset[str], frozenset[tuple[str, str, frozenset[str]]]]:
-    """Reduce a filter to what it lets through; Azure adds fields that are empty, and keeps no order."""
+    """Reduce a filter to what it lets through; Azure adds fields that are empty, and changes the order."""
     types = field(value, "includedEventTypes")
     advanced = field(value, "advancedFilters")
     return (
@@ -189,7 +192,7 @@ def _lower(values: object) -> frozenset[str]:
 
 
 def _target(subscription: Mapping[str, object]) -> str:
-    """Name where a subscription delivers: ``StorageQueue signals of account``; by its identity or without."""
+    """Name where an event subscription delivers, ``StorageQueue signals of account``; by its identity or without."""
     properties = field(subscription, "properties")
     for place in (("deliveryWithResourceIdentity", "destination"), ("destination",)):
         destination = field(properties, *place)
@@ -219,16 +222,16 @@ def role_finding(needed: Iterable[str], definitions: Iterable[Mapping[str, objec
 
 
 def _allowed(definition: Mapping[str, object]) -> frozenset[str]:
-    """Give the actions of a role in lower case; a star in one stands for anything, also for a star that is needed."""
+    """Give the actions of a role in lower case; a star stands for any action, also for a needed one with a star."""
     permissions = field(definition, "properties", "permissions")
     every = permissions if isinstance(permissions, list) else []
     return frozenset(action for each in every for action in _lower(field(each, "actions")))
 
 
 def watched_findings(found: Mapping[str, list[Finding]]) -> list[Finding]:
-    """Put together what was found in each subscription. One that shows nothing of us may not be meant to be watched.
+    """Combine the findings of each subscription. One without any resource of the app may not be meant to be watched.
 
-    Where nothing of us is anywhere, all of it is shown: something was meant to be.
+    If no subscription has any, all of them are shown: one of them was meant to be.
     """
     watched = {each for each, findings in found.items() if any(_shows_us(finding) for finding in findings)}
     every: list[Finding] = []
@@ -243,7 +246,7 @@ _UNWATCHED: Final = Finding(
     "the app",
     Health.UNSEEN,
     "neither its role nor its topics are here: not watched, or nothing is left of it",
-    "if its VMs are to come back: WATCHED_SUBSCRIPTIONS, then azd provision (docs/operations.md §1)",
+    "if its VMs are to come back: WATCHED_SUBSCRIPTIONS, then azd provision (docs/operations.md §2)",
 )
 
 
@@ -252,7 +255,7 @@ def _shows_us(finding: Finding) -> bool:
 
 
 def principals_of(role_id: str, assignments: Iterable[Mapping[str, object]]) -> frozenset[str]:
-    """Give the object ids of those who have a role."""
+    """Give the object ids of the principals that have a role."""
     return frozenset(
         text_field(each, "properties", "principalId").lower()
         for each in assignments

@@ -1,4 +1,4 @@
-"""What was: closed recoveries, counted by day, size or region."""
+"""Closed recoveries, counted by day, size or region. Pure; called by ``commands/history.py``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import date, datetime
 
-    from spot_responder.decisions.recoveries import Outcome, Recovery
+    from spot_responder.decisions.outcomes import Outcome
+    from spot_responder.decisions.recoveries import Recovery
     from spot_responder.intake.signals import SignalKind
     from spot_responder.intake.vms import VmId
 
@@ -27,9 +28,9 @@ class By(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A recovery that is over. ``restored_after_s``: from the eviction until it was seen running, in seconds.
+    """A closed recovery. ``restored_after_s``: from the eviction until it was seen running, in seconds.
 
-    ``size`` and ``region`` are ``""`` where they were never seen.
+    ``size`` and ``region`` are ``""`` where they were never read.
     """
 
     vm_id: VmId
@@ -72,7 +73,7 @@ class History:
 
 
 def history(closed: Iterable[Recovery], first: date, last: date, by: By) -> History:
-    """Count closed recoveries; newest day first, else what was hit most first."""
+    """Count closed recoveries; by day the newest first, else the largest number first."""
     every = (_ended(row, row.closed_at, row.outcome) for row in closed if row.closed_at and row.outcome)
     ended = tuple(sorted(every, key=lambda each: each.closed_at))
     keys = Counter(_key(each, by) for each in ended)

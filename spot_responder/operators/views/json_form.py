@@ -1,4 +1,4 @@
-"""What is shown to people, as JSON for programs. Pure."""
+"""The views as JSON for programs. Pure; called by ``cli.py`` and ``web/status.py``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from spot_responder.intake.vms import VmId
 
 
 def json_form(value: object) -> object:
-    """Write a read-model as JSON: names as in the code, times in UTC, spans in seconds, ids as ARM writes them."""
+    """Write a view as JSON: names as in the code, times in UTC, durations in seconds, ids as ARM writes them."""
     match value:
         case VmId():
             return str(value)

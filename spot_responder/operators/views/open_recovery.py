@@ -1,4 +1,4 @@
-"""An open recovery in an operator's words. Pure."""
+"""An open recovery in an operator's words. Pure; called by ``status.py`` and ``explanation.py``."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.decisions.attempts import AttemptState
 from spot_responder.decisions.notices import needs_somebody
-from spot_responder.decisions.recoveries import AttemptState
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -37,15 +37,15 @@ class OpenRecovery:
 
     Attributes:
         reason: the latest decision's sentence.
-        down_since: the VM's eviction, or the first that was heard of it.
+        down_since: the VM's eviction, or the first signal about it.
         told_by: the kind of the first signal.
         start_requests: how many were sent.
-        failure: why the latest of them came to nothing; ``None`` where it did not, or none was sent.
-        needs: what of it somebody should see to; ``None`` where it goes on by itself.
+        failure: why the latest of them failed; ``None`` where it did not, or none was sent.
+        needs: what about it needs somebody; ``None`` where it goes on by itself.
         azure_said: code and message of that failure, in Azure's own words.
         next_look_at: when the VM is looked at again by itself.
-        is_overdue: that time has passed so long ago that the message is lost or the app does not run. Never in a dry
-            run, which looks and moves nothing on.
+        is_overdue: whether that time is so long ago that the message is lost or the app does not run. Never in a dry
+            run, which changes no recovery.
     """
 
     vm_id: VmId
@@ -73,7 +73,7 @@ def open_recovery(row: Recovery, now: datetime, *, dry_run: bool = False) -> Ope
         vm_id=row.vm_id,
         recovery_id=row.recovery_id,
         state=state,
-        # A hold may have come after the latest decision.
+        # The hold may be newer than the latest decision.
         reason=_HELD if state is RecoveryState.HELD else row.reason,
         opened_at=row.opened_at,
         down_since=row.went_down_at,

@@ -1,4 +1,7 @@
-"""What a sweep would do now, and which Spot VMs it passes by: a rehearsal on paper."""
+"""What a sweep would do now, and which Spot VMs it leaves alone. Pure.
+
+Called by ``operators/gather.py``; ``commands/plan.py`` writes it.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ class Would(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SweepFind:
-    """A VM that the sweep would find, and what would become of it."""
+    """A VM that the sweep would find, and what would be decided about it."""
 
     vm_id: VmId
     found_by: FoundBy
@@ -48,7 +51,7 @@ class SweepFind:
 
 @dataclass(frozen=True, slots=True)
 class PassedBy:
-    """A Spot VM that is not covered, and why; with what was meant as the tag and is not."""
+    """A Spot VM that is not covered, and why; with tags that look like the restart tag misspelled."""
 
     vm_id: VmId
     why_not: str
@@ -59,8 +62,8 @@ class PassedBy:
 class Plan:
     """What a sweep would do now.
 
-    ``busy``: VMs with an open recovery that waits for its own time, which a sweep leaves to it. ``covered_and_up``: how
-    many VMs the app cares for that need nothing. ``shown``: how many Spot VMs Resource Graph shows to the login.
+    ``busy``: VMs with an open recovery that waits for its own time, which a sweep does not change. ``covered_and_up``:
+    how many covered VMs need nothing. ``shown``: how many Spot VMs Resource Graph shows to the login.
     """
 
     at: datetime
@@ -84,10 +87,10 @@ class Judged:
 def plan(  # noqa: PLR0913 - what a plan says beside what was judged
     judged: Iterable[Judged], busy: Iterable[VmId], policy: Policy, now: datetime, *, shown: int, dry_run: bool
 ) -> Plan:
-    """Sort what was judged."""
+    """Sort the judged VMs into those that a sweep would find and those that it leaves alone."""
     every = tuple(judged)
     passed_by = [_passed_by(each, policy) for each in every if each.found_by is None and why_not(each.decision)]
-    # Where somebody may have mistyped the tag, somebody should look: those first.
+    # VMs whose tag may be misspelled first: somebody should check them.
     passed_by.sort(key=lambda each: (not each.tag_typos, each.vm_id.key))
     finds = [_find(each, each.found_by) for each in every if each.found_by]
     order = list(Would)
@@ -104,7 +107,7 @@ def plan(  # noqa: PLR0913 - what a plan says beside what was judged
 
 def _find(each: Judged, found_by: FoundBy) -> SweepFind:
     until = each.decision.until if isinstance(each.decision, Wait) else None
-    return SweepFind(each.situation.signal.vm_id, found_by, _would(each.decision), each.decision.reason, until)
+    return SweepFind(each.situation.vm_id, found_by, _would(each.decision), each.decision.reason, until)
 
 
 def _would(decision: Decision) -> Would:
@@ -124,7 +127,7 @@ def _would(decision: Decision) -> Would:
 def _passed_by(each: Judged, policy: Policy) -> PassedBy:
     vm = each.situation.vm
     misses = tag_typos(vm.tags, policy.restart_tag) if vm else ()
-    return PassedBy(each.situation.signal.vm_id, each.decision.reason, misses)
+    return PassedBy(each.situation.vm_id, each.decision.reason, misses)
 
 
 def _is_up(each: Judged) -> bool:

@@ -1,4 +1,7 @@
-"""What somebody should mend, of all that is going on: one line for each kind of it, and where to begin. Pure."""
+"""What needs somebody, of all that is going on: one line for each kind of problem, and where to begin. Pure.
+
+Called by ``status.py``.
+"""
 
 from __future__ import annotations
 
@@ -26,17 +29,17 @@ if TYPE_CHECKING:
     from spot_responder.operators.views.open_recovery import OpenRecovery
 
 TOO_LONG: Final = timedelta(days=1)
-"""A recovery that is open for longer is worth an operator's look: the alarm ``gave-up`` says the same."""
+"""How long a recovery may be open before it needs an operator's look: the alarm ``gave-up`` has the same time."""
 
 _NAMED: Final = 5
-"""So many VMs of one problem are named, and the others counted."""
+"""How many VMs of one problem are named; the others are counted."""
 
 _IS_IT_THERE: Final = "az functionapp show --subscription SUB -g GROUP -n APP --query state"
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that somebody should mend: what it is, and the command or the place to begin at."""
+    """Something that somebody should mend: what it is, and the command or the place to begin with."""
 
     what: str
     mend: str
@@ -50,7 +53,7 @@ def problems(  # noqa: PLR0913, PLR0917 - all that may be wrong
     now: datetime,
     command: CommandLine,
 ) -> tuple[Problem, ...]:
-    """Find what does not go on by itself, or should not be so. ``command`` writes the commands that are advised."""
+    """Find what does not go on by itself, or is wrong. ``command`` writes the commands that are advised."""
     called = names(recovery.vm_id for recovery in recoveries)
     found = [
         *_failing(failing, now, command),

@@ -1,7 +1,7 @@
-"""What is going on, in an operator's words: open recoveries, holds, pools, queues, and whether events arrive.
+"""What is going on: open recoveries, holds, pools, queues, and whether events arrive. Pure.
 
-Made of rows and counts alone, so that it costs a few reads, asks nothing of ARM but one count of Resource Graph, and is
-true at the page as well as in a terminal.
+Made of rows and counts alone: it costs a few reads, and of Azure only one count by Resource Graph. Called by
+``operators/gather.py``; ``commands/status.py`` and ``web/views/page.py`` write it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class HeldVm:
 
 
 class PoolState(StrEnum):
-    """How a pool's gate stands. ``DUE``: its pause is over, and the next VM that comes probes it."""
+    """The state of a pool's gate. ``DUE``: its pause is over, and the next VM that comes probes it."""
 
     CLOSED = "closed"
     DUE = "due"
@@ -56,7 +56,7 @@ class PoolState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LimitedPool:
-    """A pool that is not open: until when it is closed, how often in a row Azure refused, how many starts it bears."""
+    """A pool that is not open: until when it is closed, how often in a row Azure refused, its width."""
 
     pool_id: PoolId
     state: PoolState
@@ -68,9 +68,9 @@ class LimitedPool:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How many of the Spot VMs that whoever looks may see are covered, and how many are not.
+    """How many of the Spot VMs that the login may see are covered, and how many are not.
 
-    ``None`` where it could not be looked; ``unseen`` says why.
+    ``None`` where they could not be counted; ``unseen`` says why.
     """
 
     covered: int | None
@@ -109,7 +109,7 @@ def overview(  # noqa: PLR0913 - all that it is made of
     coverage: Coverage = _UNCOUNTED,
     command: CommandLine = _COMMAND,
 ) -> Overview:
-    """Make the overview. ``history``: closed recoveries of the last ``event_paths.WINDOW``.
+    """Make the overview. ``history``: closed recoveries of the last ``event_path.WINDOW``.
 
     ``command`` writes the commands that are advised.
     """
@@ -138,7 +138,7 @@ def overview(  # noqa: PLR0913 - all that it is made of
 
 
 def headline(overview: Overview) -> str:
-    """Give the whole in one sentence: how many things need somebody; else how many VMs are on their way, or wait."""
+    """Sum up in one sentence: how many things need somebody; else how many VMs are on their way, or wait."""
     number = len(overview.problems)
     if number:
         return f"{count(number, 'thing')} {'needs' if number == 1 else 'need'} somebody"
@@ -157,13 +157,13 @@ def headline(overview: Overview) -> str:
 
 
 def is_well(overview: Overview) -> bool:
-    """Answer whether all is well as far as can be known: VMs are covered, events arrive, and nobody is needed."""
+    """Answer whether all is well as far as is known: VMs are covered, events arrive, and nothing needs somebody."""
     works = overview.event_path.state is EventPathState.WORKS
     return works and bool(overview.coverage.covered) and not overview.dry_run and not overview.problems
 
 
 def _calm(overview: Overview) -> str:
-    """Say why nothing is being recovered, which is no good news by itself."""
+    """Say why nothing is being recovered, which is not good news by itself."""
     coverage = overview.coverage
     if is_well(overview):
         return "All is well: nothing is being recovered"
@@ -191,7 +191,7 @@ def held_and_up(overview: Overview) -> tuple[HeldVm, ...]:
 
 
 def gate(pool: LimitedPool, closed_until: str) -> str:
-    """Say how a pool's gate stands, in words; ``closed_until``: that time, as its reader has times written."""
+    """Write the state of a pool's gate; ``closed_until``: that time, as its reader has times written."""
     match pool.state:
         case PoolState.CLOSED:
             return f"closed until {closed_until}"
@@ -206,7 +206,7 @@ def gate(pool: LimitedPool, closed_until: str) -> str:
 
 
 def pool_names(pools: Iterable[LimitedPool]) -> Mapping[PoolId, str]:
-    """Name each pool among others: with its subscription where two are of one size and place."""
+    """Name each pool among others: with its subscription if two pools have the same size and place."""
     ids = [pool.pool_id for pool in pools]
     alike = Counter(map(str, ids))
     with_subscription = {each: f"{each}, subscription {each.subscription_id}" for each in ids}
@@ -214,7 +214,7 @@ def pool_names(pools: Iterable[LimitedPool]) -> Mapping[PoolId, str]:
 
 
 def pool_state(pool: Pool, now: datetime) -> LimitedPool | None:
-    """Say how a pool's gate stands; ``None`` where it refused nobody, or that is a story of long ago."""
+    """Give the state of a pool's gate; ``None`` where it refused no VM, or is stale."""
     under_way = sum(until > now for until in pool.under_way.values())
     if pool.closed_until is None or (not under_way and now - pool.closed_until > STALE_AFTER):
         return None

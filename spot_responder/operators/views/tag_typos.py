@@ -1,7 +1,7 @@
-"""Tags that somebody surely meant as ours, and that say nothing to us: told to the operator, never acted on.
+"""Tags that look like the restart tag misspelled: shown to the operator, never acted on. Pure.
 
-Azure compares tag names without regard to case, and we do so with the value: neither is a mistake. A value such as
-``false`` or ``no`` is an owner's word, and none either.
+Azure compares tag names without regard to case, and the app compares the value so: neither is a mistake. A value such
+as ``false`` or ``no`` is an owner's wish, and no mistake either. Called by ``explanation.py`` and ``plan.py``.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ _LIKE: Final = 0.85
 """How alike two names must be: one or two letters of ``AttemptRestartAfterEviction`` wrong, missing or too many."""
 
 _VALUE_LIKE: Final = 0.75
-"""``ture``, ``treu``, ``truee``, ``tru``; not ``tag`` or ``rule``."""
+"""How alike a value and "true" must be: ``ture``, ``treu``, ``truee``, ``tru``; not ``tag`` or ``rule``."""
 
 _QUOTES: Final = "\"'`\u201c\u201d\u2018\u2019 \t"
 
 
 @dataclass(frozen=True, slots=True)
 class TagTypo:
-    """A tag as it stands on the VM, and what is wrong with it in one sentence."""
+    """A tag of a VM, and what is wrong with it in one sentence."""
 
     name: str
     value: str
@@ -38,13 +38,13 @@ class TagTypo:
 
 
 def tag_typos(tags: Mapping[str, str], restart_tag: str) -> tuple[TagTypo, ...]:
-    """Give the tags that were meant as the restart tag and are not."""
+    """Give the tags that look like the restart tag misspelled."""
     found = [_tag_typo(name, value, restart_tag) for name, value in tags.items()]
     return tuple(each for each in found if each)
 
 
 def tag_command(vm_id: VmId, restart_tag: str) -> str:
-    """Give the command that sets the tag as it should be."""
+    """Give the command that sets the tag correctly."""
     return shell_words(
         "az", "tag", "update", "--operation", "Merge", "--resource-id", vm_id, "--tags", f"{restart_tag}=true"
     )

@@ -1,7 +1,7 @@
-"""What a system topic must be allowed so that Event Grid delivers by its identity, and whether it is; for ``doctor``.
+"""The rights that a system topic needs to deliver by its identity, and whether it has them. Pure.
 
-Event Grid looks for a right at the resource that the event subscription names: the queue, or for dead letters the whole
-storage account. A right at the container alone does not count.
+Event Grid checks a right at the resource that the event subscription names: the queue, or for dead letters the whole
+storage account. A right at the container alone does not count. Called by ``operators/doctor.py``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _WRITER: Final = ("Storage Blob Data Contributor", "ba92f5b4-2d11-453d-a403-e96b
 
 
 def topic_rights(subscriptions: Iterable[Mapping[str, object]], accounts: Accounts) -> tuple[TopicRight, ...]:
-    """Give what the event subscriptions of a topic need, each once; not what other environments' accounts take."""
+    """Give the rights that a topic's event subscriptions need, each once, without those of other environments."""
     found: dict[TopicRight, None] = {}
     for each in subscriptions:
         queue = field(each, "properties", "deliveryWithResourceIdentity", "destination")

@@ -1,4 +1,4 @@
-"""How VMs are called for people: by their names, as far as those tell them apart. Pure."""
+"""How VMs are called for people: by name where that is unique. Pure; called by commands and page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def names(vm_ids: Iterable[VmId]) -> Mapping[VmId, str]:
-    """Name each VM among others: with its resource group where two share a name, by its id where that is shared too."""
+    """Name each VM among others: with its resource group if two share a name, by its id if that is shared too."""
     ids = set(vm_ids)
     alone = Counter(_name(vm_id) for vm_id in ids)
     in_group = Counter(_in_group(vm_id).lower() for vm_id in ids)
@@ -26,7 +26,7 @@ def names(vm_ids: Iterable[VmId]) -> Mapping[VmId, str]:
 
 
 def reference(vm_id: VmId, called: Mapping[VmId, str]) -> str:
-    """Give how a command is to be told which VM is meant: by its name where it is called so, else by its id."""
+    """Give how a command names the VM: by its name if it is called so, else by its id."""
     return vm_id.name if called[vm_id] == vm_id.name else str(vm_id)
 
 

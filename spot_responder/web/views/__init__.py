@@ -1,1 +1,1 @@
-"""The status page as HTML. Pure."""
+"""The status page as HTML. Pure; called by ``web/status.py``."""

@@ -1,4 +1,7 @@
-"""A small chart as inline SVG: bars, each with its name and its number, so that it says all in words too. Pure."""
+"""A small chart as inline SVG: bars, each with its name and number, so that it can be read as words too. Pure.
+
+Called by ``page.py``.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,16 @@ if TYPE_CHECKING:
     from spot_responder.operators.views.figures import Count
 
 _WIDTH: Final = 260
-"""About as wide as a phone shows it, so that its letters are no smaller there than the page's."""
+"""The width of a chart, about that of a phone, so that its letters are no smaller there than the page's."""
 
 _ROW: Final = 24
 _NAMES_END: Final = 92
 _LONGEST: Final = 125
-"""How long the longest bar is, in the units of the picture."""
+"""The length of the longest bar, in the units of the picture."""
 
 
 def bar_chart(title: str, counts: Sequence[Count]) -> str:
-    """Draw one bar for each count, one below the other; a screen reader hears the title and the numbers."""
+    """Draw one bar for each count, one below the other; a screen reader reads the title and the numbers."""
     height = _ROW * len(counts)
     largest = max((count.number for count in counts), default=0) or 1
     told = ", ".join(f"{count.name}: {count.number}" for count in counts)

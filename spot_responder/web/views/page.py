@@ -1,6 +1,7 @@
-"""The status page, as HTML: what ``status`` says, for a browser. No script, nothing from elsewhere. Pure.
+"""The status page as HTML: what ``status`` says, for a browser. No script, nothing from elsewhere. Pure.
 
-Names, reasons and Azure's messages come from anybody: every text goes through ``_text``, and nothing else does.
+Names, reasons and Azure's messages may contain anything: every text goes through ``_text``. Called by
+``web/status.py``.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from spot_responder.operators.views.status import LimitedPool, Overview
 
 MOST_CASES: Final = 50
-"""So many open recoveries are shown one by one."""
+"""How many open recoveries are shown one by one."""
 
 STYLE: Final = """
 :root { color-scheme: light dark; --ink: #1b2733; --soft: #5b6b7a; --line: #d9e0e6; --paper: #fbfcfd; --card: #ffffff;
@@ -107,7 +108,7 @@ def _cards(items: Iterable[str]) -> str:
 
 
 def _recoveries(overview: Overview, command: CommandLine) -> list[str]:
-    """Write those that are down for longest; hundreds of them nobody reads."""
+    """Write the recoveries whose VMs are down for longest, up to ``MOST_CASES``."""
     cards = [_recovery(each, overview.at) for each in overview.recoveries[:MOST_CASES]]
     more = len(overview.recoveries) - len(cards)
     return [*cards, _soft(f"and {more} more: {command('status')}")] if more else cards

@@ -11,7 +11,8 @@ import pytest
 
 from localazure.event_grid.azure_events import PRIVATE_VALUES, DeliverySchema, azure_event
 from localazure.world.happenings import ActionSucceeded, Annotated, AvailabilityChanged, Happening
-from spot_responder.intake.signals import Signal, SignalKind, read_event
+from spot_responder.intake.events import read_event
+from spot_responder.intake.signals import Signal, SignalKind
 
 SUBSCRIPTION = "/subscriptions/11111111-2222-4333-8444-555555555555"
 VM = f"{SUBSCRIPTION}/resourceGroups/rg-batch/providers/Microsoft.Compute/virtualMachines/spot-1"
@@ -156,6 +157,6 @@ def test_no_documented_field_is_missing_and_none_is_invented(
     """Field by field, an event is what Microsoft's sample of it shows; claims differ from caller to caller."""
     documented = _paths(json.loads((SAMPLES / f"{sample}.json").read_text(encoding="utf-8")))
     ours = _paths(_written(happening, schema))
-    # The 2024 sample of an annotation has the impact type, the one of the schema page has not (facts/events.md §2.2).
+    # The 2024 sample has the impact type, the one of the schema page has not (docs/azure-facts.md events-7).
     optional = {"/data/resourceInfo/properties/impactType"}
     assert {path for path in documented ^ ours if not path.startswith("/data/claims/")} <= optional

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from localazure.event_grid.azure_events import DeliverySchema, azure_event
 from localazure.event_grid.event_filters import EventFilter, EventFilterError, read_filter, read_topics
 from localazure.world.happenings import ActionSucceeded, Annotated, AvailabilityChanged, Happening
-from spot_responder.intake.signals import Signal, read_event
+from spot_responder.intake.events import read_event
+from spot_responder.intake.signals import Signal
 
 FILTERS = Path(__file__).resolve().parents[3] / "infra" / "event-filters.json"
 COMPUTE = "Microsoft.Compute/virtualMachines"

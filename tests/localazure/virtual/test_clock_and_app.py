@@ -11,7 +11,7 @@ from localazure.virtual.azure import VirtualAzure
 from localazure.virtual.wire import RequestKind
 from localazure.world.happenings import Annotated
 from spot_responder.decisions.policy import Policy
-from spot_responder.intake.signals import UnreadableEvent
+from spot_responder.intake.payloads import UnreadableEvent
 from tests.harness.makers import TEN, at
 from tests.harness.stories import DEATH_AFTER, DEATH_BEFORE, MOMENT, TAG, outcomes, preempted, starts
 
