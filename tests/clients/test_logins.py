@@ -240,7 +240,7 @@ async def test_a_token_is_handed_on_as_it_came() -> None:
 
 
 @in_a_loop
-async def test_no_door_takes_a_want_of_a_token_for_a_silence() -> None:
+async def test_no_port_takes_a_want_of_a_token_for_a_silence() -> None:
     """ARM, Resource Graph, the tables and the topic: each was not asked, and each says why."""
     settings = Settings(
         queue_endpoint="https://queue.invalid",

@@ -84,7 +84,7 @@ def test_too_many_holds_all_of_the_subscription_and_nobody_else() -> None:
     assert play(story()) == [7, 0]
 
 
-def test_who_would_wait_too_long_is_sent_back_without_asking_azure() -> None:
+def test_a_request_that_would_wait_too_long_is_sent_back_without_asking_azure() -> None:
     """With the time to come back, as Azure would say it; the code says that it was us."""
 
     async def story() -> AzureRefusedError:

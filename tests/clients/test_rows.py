@@ -93,7 +93,7 @@ ID = "/subscriptions/{}/resourceGroups/{}/providers/Microsoft.Compute/virtualMac
 
 
 @given(st.text(min_size=1), st.text(min_size=1), st.text(min_size=1))
-def test_every_id_that_is_read_makes_a_lawful_key(subscription: str, group: str, name: str) -> None:
+def test_every_id_that_is_read_makes_a_valid_key(subscription: str, group: str, name: str) -> None:
     """Whatever an event calls a VM, its row can be written, or the event was refused."""
     try:
         vm_id = VmId.parse(ID.format(subscription, group, name))
@@ -137,7 +137,7 @@ def test_a_pools_key_is_its_place_and_size() -> None:
     assert pool_from_row(pool_row(Pool(pool_of(spot_vm())))).pool_id == pool_of(spot_vm())
 
 
-def test_a_closed_case_is_kept_in_the_day_of_its_end() -> None:
+def test_a_closed_recovery_is_kept_in_the_day_of_its_end() -> None:
     """The history can be read by day, and a recovery is there once however often it is written."""
     closed = recovery(at("9:00")).closed(Outcome.GONE, at("10:00") + timedelta(days=1), "gone")
     row = history_row(closed)
@@ -145,7 +145,7 @@ def test_a_closed_case_is_kept_in_the_day_of_its_end() -> None:
     assert recovery_from_row(row) == closed
 
 
-def test_a_case_without_an_end_is_kept_in_the_day_of_its_beginning() -> None:
+def test_a_recovery_without_an_end_is_kept_in_the_day_of_its_beginning() -> None:
     """The one date it has."""
     assert history_row(recovery())["PartitionKey"] == "2026-03-02"
 

@@ -113,7 +113,7 @@ def test_azure_takes_its_time_to_evict_and_the_app_is_not_blamed_for_it(new_azur
     assert done.evicted_at - done.asked_at == LATE
 
 
-def test_who_does_not_answer_may_have_heard(new_azure: NewAzure) -> None:
+def test_a_request_without_an_answer_may_have_been_heard(new_azure: NewAzure) -> None:
     """The request for the eviction had no answer, and was done: the drill goes on, and passes."""
     azure = new_azure()
     azure.add_vm()

@@ -110,7 +110,7 @@ def test_a_hostile_near_miss_reaches_no_terminal(new_azure: NewAzure, tags: dict
         },
     ],
 )
-def test_a_hostile_letter_reaches_no_terminal(event: dict[str, object]) -> None:
+def test_a_hostile_dead_letter_reaches_no_terminal(event: dict[str, object]) -> None:
     """Neither in the list nor as a whole."""
     dead_letter = DeadLetter(Place.DEAD, "0123abcd", TEN, (json.dumps(event),), "x")
     shown = Shown(dead_letter, read_dead_letter(dead_letter))

@@ -76,6 +76,7 @@ def test_an_eviction_after_the_owners_stop_means_that_it_had_run_again() -> None
         (10, Verdict.EVICTED),
         (11, Verdict.STOPPED_BY_OWNER),
     ],
+    ids=["30 min before", "1 min before", "1 min after", "10 min after", "11 min after"],
 )
 def test_a_deallocation_annotation_near_an_eviction_is_part_of_it(minutes: int, verdict: Verdict) -> None:
     """Nobody knows whether Azure annotates an eviction as a deallocation too, so a weak stop near it does not count."""

@@ -127,7 +127,7 @@ def test_a_brake_that_the_first_look_meets_is_told_then(new_azure: NewAzure) -> 
     assert azure.recovery().published_notices == {Notice.OPENED, Notice.BRAKE}
 
 
-def test_who_is_held_at_its_gate_for_long_is_told_of_at_once(new_azure: NewAzure) -> None:
+def test_a_vm_that_is_queued_in_its_pool_for_long_is_told_of_at_once(new_azure: NewAzure) -> None:
     """Its pool has no capacity and rests for many minutes; the VM was evicted now."""
     azure = new_azure()
     azure.add_vm("first")
@@ -152,7 +152,7 @@ def test_a_brake_that_the_topic_did_not_take_is_told_again(new_azure: NewAzure) 
     assert notices(azure)[1:] == ["render-1 opened", "render-1 brake"]
 
 
-def test_who_is_held_is_told_of_once_it_is_known_that_it_was_evicted(new_azure: NewAzure) -> None:
+def test_a_vm_that_is_held_is_told_of_once_it_is_known_that_it_was_evicted(new_azure: NewAzure) -> None:
     """Health says that it is down, and 40 s later why; an operator holds it, so nobody looks for an hour."""
     azure = new_azure()
     machine = azure.add_vm()
@@ -250,7 +250,7 @@ def test_what_could_not_be_told_is_told_at_a_later_look(new_azure: NewAzure, cap
     assert sum('"event": "notice not published"' in line for line in caplog.messages) == 2
 
 
-def test_who_dies_after_telling_tells_it_again_with_the_same_id(new_azure: NewAzure) -> None:
+def test_an_app_that_dies_after_telling_tells_it_again_with_the_same_id(new_azure: NewAzure) -> None:
     """Told, and the row that notes it was not saved: a doubled message, which can be told by its id."""
     azure = new_azure()
     azure.add_vm()
@@ -271,7 +271,7 @@ def test_who_dies_after_telling_tells_it_again_with_the_same_id(new_azure: NewAz
 
 def test_a_topic_that_took_nothing_for_long_hears_the_outcome_only() -> None:
     """Opened a quarter of an hour ago: that is no news any more."""
-    case = replace(a_case(), published_notices=frozenset())
+    case = replace(a_recovery(), published_notices=frozenset())
     wait = Wait(at("10:15"), "because")
     assert due_notices(case, wait, at("10:14")) == (Notice.OPENED,)
     assert due_notices(case, wait, at("10:15")) == ()
@@ -293,7 +293,7 @@ def test_only_what_somebody_must_mend_is_told(kind: FailureKind) -> None:
 # docs/events.md
 
 
-def a_case() -> Recovery:
+def a_recovery() -> Recovery:
     """Give the recovery that the page tells of."""
     evidence = recovery().evidence.with_signal(evicted())
     case = replace(recovery(), evidence=evidence, pool=PoolId("s", "westeurope", "1", "standard_d4s_v5"))
@@ -304,11 +304,11 @@ def a_case() -> Recovery:
 def the_events() -> dict[str, CloudEvent[dict[str, object]]]:
     """Make one event of each type."""
     said = Failure(FailureKind.DENIED, "AuthorizationFailed", "The client does not have authorization …", None)
-    denied = a_case().refused(said, counts=True).waiting(at("11:04"), "Azure does not let us start this VM")
+    denied = a_recovery().refused(said, counts=True).waiting(at("11:04"), "Azure does not let us start this VM")
     return {
-        OPENED_TYPE: notice_event(a_case(), Notice.OPENED, at("10:00:20")),
+        OPENED_TYPE: notice_event(a_recovery(), Notice.OPENED, at("10:00:20")),
         NEEDS_SOMEBODY_TYPE: notice_event(denied, Notice.DENIED, at("10:00:20")),
-        CLOSED_TYPE: closed_event(a_case().closed(Outcome.RESTORED, at("10:00:45"), "it runs again")),
+        CLOSED_TYPE: closed_event(a_recovery().closed(Outcome.RESTORED, at("10:00:45"), "it runs again")),
     }
 
 
@@ -342,12 +342,12 @@ def test_the_page_names_each_need() -> None:
     assert all(f"`{notice}`" in page for notice in Notice if notice is not Notice.OPENED)
 
 
-def test_times_are_those_of_the_case() -> None:
+def test_times_are_those_of_the_recovery() -> None:
     """Restored 45 s after the eviction at ten."""
     event = the_events()[CLOSED_TYPE]
     assert (event.data or {})["restoredAfterSeconds"] == 45
     assert event.time == at("10:00:45")
-    gone = closed_event(a_case().closed(Outcome.GONE, at("10:00:45"), "gone"))
+    gone = closed_event(a_recovery().closed(Outcome.GONE, at("10:00:45"), "gone"))
     assert (gone.data or {})["restoredAfterSeconds"] is None
-    nowhere = closed_event(replace(a_case(), pool=None).closed(Outcome.GONE, TEN + timedelta(minutes=1), "gone"))
+    nowhere = closed_event(replace(a_recovery(), pool=None).closed(Outcome.GONE, TEN + timedelta(minutes=1), "gone"))
     assert (nowhere.data or {})["region"] is None

@@ -63,11 +63,11 @@ def test_a_few_show_whether_there_is_capacity_and_the_others_wait_for_them() -> 
     assert answer(pool, "one more", TEN, MINUTE) == Queued(at("10:01"))
 
 
-def test_who_waits_for_the_first_ones_does_not_ask_before_there_can_be_news() -> None:
+def test_a_vm_that_waits_for_the_first_ones_does_not_ask_before_there_can_be_news() -> None:
     """Asking sooner would cost a look at Azure and change nothing; later, their own turn counts."""
     full = with_starts(POOL, FIRST_STARTS, at("10:00"))
-    held = answer(full, "late", at("10:00:05"), timedelta(seconds=10))
-    assert held == Queued(at("10:00") + NEWS_AFTER)
+    queued = answer(full, "late", at("10:00:05"), timedelta(seconds=10))
+    assert queued == Queued(at("10:00") + NEWS_AFTER)
     assert answer(full, "late", at("10:00:40"), timedelta(seconds=10)) == Queued(at("10:00:50"))
 
 
@@ -100,7 +100,7 @@ def test_one_vm_probes_and_the_others_wait() -> None:
     assert admitted(probing, "a", at("10:01")).under_way.keys() == {"a"}
 
 
-def test_who_waits_behind_a_probe_comes_back_in_its_own_turn() -> None:
+def test_a_vm_that_waits_behind_a_probe_comes_back_in_its_own_turn() -> None:
     """Once the pool has refused, a turn is short or long as the wait was: nobody waits for news of the first ones."""
     probing = admitted(closed_at_ten(), "a", at("10:01"))
     assert answer(probing, "b", at("10:01"), timedelta(seconds=7)) == Queued(at("10:01:07"))
@@ -143,7 +143,7 @@ def test_capacity_that_trickles_is_taken_as_it_comes() -> None:
 
 
 def test_capacity_that_trickles_lets_one_more_in_with_each_round() -> None:
-    """Of one, two, three and four who are let in, all have to come up before there is room for one more."""
+    """Of one, two, three and four VMs that are let in, all have to come up before there is room for one more."""
     pool, widths = replace(closed_at_ten(), trickles=True), []
     for width in (1, 2, 3, 4):
         pool = with_starts(pool, width, at("10:01"))
@@ -163,7 +163,7 @@ def test_an_outage_that_was_probed_in_vain_is_no_trickle() -> None:
     assert pool.width == 4
 
 
-def test_who_came_up_between_two_refusals_makes_a_trickle_of_it() -> None:
+def test_a_vm_that_came_up_between_two_refusals_makes_a_trickle_of_it() -> None:
     """The probe of 10:01 comes up, the next is refused: little by little, so from then on by one a round."""
     pool = restored(admitted(closed_at_ten(), "a", at("10:01")), "a", at("10:02"), POLICY)
     pool = refused(admitted(pool, "b", at("10:02")), "b", at("10:02"), POLICY, jitter=0.5)
@@ -235,7 +235,7 @@ def test_late_refusals_of_one_outage_count_once() -> None:
 
 
 def test_a_place_is_given_back() -> None:
-    """A start that ended for another reason frees its place; one who has none has none to give."""
+    """A start that ended for another reason frees its place; a VM that has none has none to give."""
     probing = admitted(closed_at_ten(), "a", at("10:01"))
     assert left(probing, "a").under_way == {}
     assert left(probing, "b") is probing

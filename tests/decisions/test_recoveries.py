@@ -36,11 +36,11 @@ def test_each_wait_makes_the_earlier_follow_up_stale() -> None:
     assert waiting.waiting(at("10:02"), "still none").sequence == 2
 
 
-def test_where_it_is_held_and_what_somebody_should_know_go_by_the_latest_wait() -> None:
-    """Held at its gate and braked at ten; the next wait says neither."""
-    held = recovery().waiting(at("10:01"), "the brake", seen_queued_at=TEN, notice=Notice.BRAKE)
-    assert (held.seen_queued_at, held.notice) == (TEN, Notice.BRAKE)
-    again = held.waiting(at("10:02"), "it is starting")
+def test_whether_it_is_queued_and_what_somebody_should_know_go_by_the_latest_wait() -> None:
+    """Queued in its pool and braked at ten; the next wait says neither."""
+    queued = recovery().waiting(at("10:01"), "the brake", seen_queued_at=TEN, notice=Notice.BRAKE)
+    assert (queued.seen_queued_at, queued.notice) == (TEN, Notice.BRAKE)
+    again = queued.waiting(at("10:02"), "it is starting")
     assert (again.seen_queued_at, again.notice) == (None, None)
 
 
@@ -165,7 +165,7 @@ def test_a_vm_that_runs_without_us_is_no_restart_of_ours() -> None:
     assert closed.evidence == Evidence(settled_at=TEN)
 
 
-def test_a_case_without_evidence_has_nothing_to_settle() -> None:
+def test_a_recovery_without_evidence_has_nothing_to_settle() -> None:
     """Opened on a mere hint, closed because it runs."""
     bare = replace(recovery(), evidence=Evidence())
     assert bare.closed(Outcome.RUNS_WITHOUT_US, at("10:01"), "runs").evidence == Evidence()
@@ -179,14 +179,14 @@ def test_an_owners_wish_is_remembered() -> None:
     assert closed.is_worth_remembering(at("10:02") + timedelta(days=400))
 
 
-def test_a_closed_case_is_forgotten_after_a_day() -> None:
+def test_a_closed_recovery_is_forgotten_after_a_day() -> None:
     """Nothing of it matters any more."""
     closed = asking().accepted(None).closed(Outcome.RESTORED, at("10:01"), "runs")
     assert closed.is_worth_remembering(at("10:01") + timedelta(hours=23))
     assert not closed.is_worth_remembering(at("10:01") + timedelta(days=1))
 
 
-def test_a_reopened_case_is_new_but_knows_what_was() -> None:
+def test_a_reopened_recovery_is_new_but_knows_what_was() -> None:
     """Evicted again: a new id and count, the same restarts, and follow-ups of the old recovery stay stale."""
     closed = asking().accepted(None).closed(Outcome.RESTORED, at("10:01"), "runs")
     again = closed.reopened("recovery-2", at("12:00"), SignalKind.SWEEP_FOUND)
@@ -204,7 +204,7 @@ def test_a_reopened_case_is_new_but_knows_what_was() -> None:
         (NO_CAPACITY, False),
     ],
 )
-def test_a_slow_down_is_azures_and_outlives_the_case(refusal: Failure, slows_down: bool) -> None:  # noqa: FBT001
+def test_a_slow_down_is_azures_and_outlives_the_recovery(refusal: Failure, slows_down: bool) -> None:  # noqa: FBT001
     """Whatever the next recovery is about, Azure is not asked sooner; other refusals were about the old one."""
     refused = asking().refused(refusal, counts=True, not_before=at("10:15"))
     again = refused.closed(Outcome.OPTED_OUT, at("10:01"), "no tag").reopened("next", at("10:02"), SignalKind.EVICTED)
@@ -212,7 +212,7 @@ def test_a_slow_down_is_azures_and_outlives_the_case(refusal: Failure, slows_dow
     assert (again.not_before, again.failing_with) == expected
 
 
-def test_a_new_case_keeps_what_is_the_vms_and_not_the_cases() -> None:
+def test_a_new_recovery_keeps_what_is_the_vms_and_not_the_recoverys() -> None:
     """An operator's hold, its owner's stop and its budget go on; follow-ups of the closed recovery are stale."""
     stopped = Evidence(stopped_firmly_at=at("10:01"))
     asked = replace(asking(), held_at=TEN, evidence=stopped)
@@ -244,12 +244,12 @@ FORGOTTEN = recovery().closed(Outcome.OPTED_OUT, at("10:01"), "no tag")
         (replace(FORGOTTEN, held_at=TEN), True),
     ],
 )
-def test_a_row_is_kept_as_long_as_a_later_case_needs_it(case: Recovery, is_kept: bool) -> None:  # noqa: FBT001
+def test_a_row_is_kept_as_long_as_a_later_recovery_needs_it(case: Recovery, is_kept: bool) -> None:  # noqa: FBT001
     """Open, or closed or restarted within a day, or held by an operator."""
     assert case.is_worth_remembering(LATER) is is_kept
 
 
-def test_a_closed_case_is_noted_as_being_in_the_history() -> None:
+def test_a_closed_recovery_is_noted_as_being_in_the_history() -> None:
     """From then on its outcome is told from there."""
     closed = recovery().closed(Outcome.OPTED_OUT, at("10:01"), "no tag")
     assert closed.in_the_history() == replace(closed, recorded=True)
@@ -275,7 +275,7 @@ def test_old_restarts_are_forgotten_at_the_next_close() -> None:
         ),
     ],
 )
-def test_unlawful_moves_are_refused(move: Callable[[], Recovery], what: str) -> None:
+def test_invalid_moves_are_refused(move: Callable[[], Recovery], what: str) -> None:
     """A bug of ours is seen at once, and told by name."""
     with pytest.raises(InvalidTransitionError, match=what):
         move()

@@ -27,7 +27,9 @@ def refused(seconds: float | None) -> Failure:
     return Failure(FailureKind.THROTTLED, "RateLimiting", "slow down", wait)
 
 
-def test_who_stood_in_line_seven_times_and_is_refused_then_waits_as_long_as_azure_says_and_no_longer() -> None:
+def test_a_signal_that_stood_in_line_seven_times_and_is_refused_then_waits_as_long_as_azure_says_and_no_longer() -> (
+    None
+):
     """To stand in line is no failure."""
     times = Requeues()
     for _ in range(7):
@@ -39,7 +41,7 @@ def test_who_stood_in_line_seven_times_and_is_refused_then_waits_as_long_as_azur
 
 
 def test_an_outage_of_the_graph_makes_a_signal_come_ever_later_and_half_an_hour_at_most() -> None:
-    """Doubled each time, up to a quarter of an hour, and by chance up to twice that."""
+    """1, 2, 4, 8 minutes, then a quarter of an hour, and by chance up to twice that."""
     times, waits = Requeues(), []
     for _ in range(7):
         later, times = requeue_delay(times, refused(None), 0.0, is_stop=False)
@@ -48,7 +50,7 @@ def test_an_outage_of_the_graph_makes_a_signal_come_ever_later_and_half_an_hour_
 
 
 def test_an_owners_stop_comes_back_sooner() -> None:
-    """No start is to overtake it."""
+    """20 s, 40 s, then a minute at most: no start is to overtake it."""
     times, waits = Requeues(), []
     for _ in range(4):
         later, times = requeue_delay(times, refused(None), 0.0, is_stop=True)
@@ -56,8 +58,8 @@ def test_an_owners_stop_comes_back_sooner() -> None:
     assert waits == [20, 40, 60, 60]
 
 
-def test_who_stands_in_line_too_often_comes_ever_later_as_if_refused() -> None:
-    """That is no rush any more."""
+def test_a_signal_that_stands_in_line_too_often_comes_ever_later_as_if_refused() -> None:
+    """15 s each time, while it may be a rush; then 2, 4 and 8 minutes: that is no rush any more."""
     times, waits = Requeues(), []
     for _ in range(SHORT_WAITS + 4):
         later, times = requeue_delay(times, in_line(15), 0.0, is_stop=False)
@@ -67,12 +69,12 @@ def test_who_stands_in_line_too_often_comes_ever_later_as_if_refused() -> None:
 
 @pytest.mark.parametrize(("jitter", "seconds"), [(0.0, 60), (0.5, 90), (1.0, 120)])
 def test_signals_that_were_requeued_together_do_not_come_back_together(jitter: float, seconds: float) -> None:
-    """A hundred that met the same outage come back over the next minute."""
+    """A hundred that met the same outage come back one to two minutes later, spread by chance."""
     later, _ = requeue_delay(Requeues(), refused(None), jitter, is_stop=False)
     assert later == seconds * SECOND
 
 
-def test_who_is_held_up_by_our_own_pace_and_not_told_for_how_long_counts_as_refused() -> None:
+def test_a_signal_that_our_own_pace_delays_without_saying_for_how_long_counts_as_refused() -> None:
     """Nobody comes back at once, whoever it was that did not say when."""
     later, times = requeue_delay(Requeues(), replace(in_line(1), retry_after=None), 0.0, is_stop=False)
     assert (later, times) == (60 * SECOND, Requeues(refused=1))

@@ -162,8 +162,8 @@ def test_hundreds_of_failures_later_the_longest_delay_still_holds() -> None:
     assert waited(failure(FailureKind.UNKNOWN), 400, slow) == timedelta(days=6)
 
 
-def test_a_vm_that_a_start_did_not_find_is_looked_for_before_its_case_is_closed() -> None:
-    """We saw it a moment ago: it was deleted in between, or one of Azure's parts does not know of it yet."""
+def test_a_vm_that_a_start_did_not_find_is_looked_for_before_its_recovery_is_closed() -> None:
+    """15 s, 30 s, … and a quarter of an hour at most: it was deleted, or a part of Azure does not know of it yet."""
     gone = failure(FailureKind.GONE, "ResourceNotFound")
     assert [waited(gone, n).total_seconds() for n in (0, 1, 9)] == [15, 30, 900]
     assert after(gone).reason == "Azure says that the VM is gone: looking (ResourceNotFound)"

@@ -134,7 +134,7 @@ def test_a_refusal_is_obeyed_by_all() -> None:
     assert wait_for(send(pace, 18.0), 18.0) > 1.0
 
 
-def test_who_is_in_line_counts() -> None:
+def test_requests_that_are_in_line_count() -> None:
     """With ten before it, at ten a second, a request waits a second."""
     pace = hear(send(begin(WRITES, 0.0), 0.0), 0.1, number=1, left=WRITES.level)
     assert wait_for(pace, 0.1, line=10) == pytest.approx(1.0, abs=0.1)

@@ -19,6 +19,7 @@ from localazure.laptop import TABLES, laptop_azure
 from localazure.world.state import Durations
 from spot_responder.clients.tables import Tables
 from spot_responder.decisions.outcomes import Outcome
+from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.vms import VmId
 
 if TYPE_CHECKING:
@@ -96,6 +97,25 @@ class OperatorsLaptop:
     def until_running(self, name: str) -> None:
         """Wait until a VM runs, and its recovery is closed."""
         self.until_row(name, "running", lambda row: row.recorded and row.outcome is Outcome.RESTORED)
+
+
+def add(azure: OperatorsLaptop, name: str, **fields: Any) -> str:  # noqa: ANN401 - whatever a VM has
+    """Add a VM in a pool of its own; give its id."""
+    usual = {"tags": TAG, "size": f"Standard_{name}"}
+    return azure.move(lambda laptop: laptop.world.add_vm(name, **usual | fields)).vm_id
+
+
+def evict(azure: OperatorsLaptop, name: str) -> None:
+    """Let Azure take it."""
+    azure.move(lambda laptop: laptop.world.evict(name))
+
+
+def without_capacity(azure: OperatorsLaptop, name: str) -> None:
+    """Add a VM, let it be evicted without capacity, and wait until the app was refused."""
+    add(azure, name)
+    azure.move(lambda laptop: laptop.world.set_capacity(laptop.world.machine(name).pool, 0))
+    evict(azure, name)
+    azure.until_row(name, "refused", lambda row: row.failing_with is FailureKind.CAPACITY)
 
 
 def command(*arguments: str, environment: Mapping[str, str], folder: Path) -> Done:

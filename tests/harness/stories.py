@@ -253,7 +253,7 @@ def outcomes(azure: StoryAzure) -> list[Outcome]:
 
 
 def notices(azure: StoryAzure) -> list[str]:
-    """Give what was told of open cases: the VM, and the notice."""
+    """Give what was told of open recoveries: the VM, and the notice."""
     told = (event for event in azure.storage.heard if event.type != CLOSED_TYPE)
     return [f"{str(event.subject).rpartition('/')[2]} {event.id.partition('/')[2]}" for event in told]
 

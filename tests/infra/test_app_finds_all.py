@@ -322,7 +322,7 @@ def test_the_costs_are_worked_out_for_the_memory_that_an_instance_has() -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_no_door_opens_with_a_key(way: str) -> None:
+def test_nothing_opens_with_a_key(way: str) -> None:
     """Storage takes no shared key, the log no instrumentation key, the site no password."""
     for storage in resources(deployed(way), "Storage/storageAccounts"):
         assert storage.properties["allowSharedKeyAccess"] is False

@@ -83,7 +83,7 @@ def test_a_second_vm_s_alarm_is_told_while_the_first_s_is_fired() -> None:
 
 
 def test_an_alarm_sees_as_far_back_as_its_query_was_tried_with() -> None:
-    """tests/docs/test_log_queries.py lets each query see what its rule lets it see."""
+    """tests/docs/test_alarm_queries.py lets each query see what its rule lets it see."""
     seen = {
         name: PERIODS[rule.properties["overrideQueryTimeRange"] or rule.properties["windowSize"]]
         for name, rule in _rules(deployed("queue")).items()

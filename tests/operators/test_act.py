@@ -75,7 +75,7 @@ def test_the_sweep_does_not_start_a_held_vm(new_azure: NewAzure) -> None:
     assert azure.recovery().held_at == at("10:00")
 
 
-def test_the_follow_up_of_a_waiting_case_does_not_start_a_held_vm(new_azure: NewAzure) -> None:
+def test_the_follow_up_of_a_waiting_recovery_does_not_start_a_held_vm(new_azure: NewAzure) -> None:
     """Evicted, refused for want of capacity, then held: the follow-up falls due and nothing is asked."""
     azure = new_azure()
     azure.add_vm()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 BEFORE = Drilled(VM_ID, TEN, "the-case-before")
 
 
-def test_a_case_from_before_the_drill_says_nothing_of_it() -> None:
+def test_a_recovery_from_before_the_drill_says_nothing_of_it() -> None:
     """Told by its id: clocks differ."""
     assert observed(BEFORE, None) == BEFORE
     assert observed(BEFORE, replace(recovery(), recovery_id="the-case-before")) == BEFORE

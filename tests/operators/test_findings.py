@@ -258,7 +258,9 @@ def test_who_has_a_role_is_found_by_the_roles_id() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "health"), [(0, Health.GOOD), (-60, Health.GOOD), (61, Health.BAD), (-900, Health.BAD)]
+    ("seconds", "health"),
+    [(0, Health.GOOD), (-60, Health.GOOD), (61, Health.BAD), (-900, Health.BAD)],
+    ids=["equal", "-1 min", "+61 s", "-15 min"],
 )
 def test_a_clock_may_differ_by_a_minute(seconds: int, health: Health) -> None:
     """In either direction."""

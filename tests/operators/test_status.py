@@ -187,7 +187,7 @@ def test_a_held_vm_that_is_down_appears_once() -> None:
     assert "(since 10:10:00)" in text
 
 
-def test_a_hold_is_seen_with_a_case_and_without(new_azure: NewAzure) -> None:
+def test_a_hold_is_seen_with_a_recovery_and_without(new_azure: NewAzure) -> None:
     """Whom an operator holds, since when."""
     azure = new_azure()
     for name in ("render-1", "render-2"):
@@ -304,7 +304,7 @@ def test_a_held_vm_needs_nobody_and_is_not_on_its_way() -> None:
     assert said.recoveries[0].reason == "an operator holds it: not started until it is released"
 
 
-def test_the_headline_counts_who_comes_up_who_waits_and_who_is_held() -> None:
+def test_the_headline_counts_the_vms_that_come_up_that_wait_and_that_are_held() -> None:
     """Nobody is needed, and no more is promised than is so."""
     rows = [
         replace(accepted(), vm_id=replace(VM_ID, name="up-1"), wake_at=at("10:31")),

@@ -141,7 +141,7 @@ def test_a_run_whose_beginning_an_earlier_release_did_not_keep_counts_from_the_l
     assert needs_somebody(case, at("10:30")) is None
 
 
-def test_a_run_does_not_outlive_its_case() -> None:
+def test_a_run_does_not_outlive_its_recovery() -> None:
     """Throttled three days ago, evicted again now, throttled once: nothing has lasted yet."""
     throttled = failing(recovery(), FailureKind.THROTTLED, "10:00")
     again = throttled.closed(Outcome.GONE, at("10:01"), "gone").reopened(

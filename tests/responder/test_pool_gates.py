@@ -1,4 +1,4 @@
-"""The gates of pools: hundreds who ask at once share a read and a write, and none is in another's way."""
+"""The gates of pools: hundreds that ask at once share a read and a write, and none is in another's way."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 POOL_ID = pool_of(spot_vm())
 A_WHILE = Fate(0.05)
 UNAVAILABLE = refused(Refused(503, "ServerBusy", "The server is busy."))
-DOORS = (RequestKind.ROW_READ, RequestKind.ROW_WRITE)
+ROW_REQUESTS = (RequestKind.ROW_READ, RequestKind.ROW_WRITE)
 
 
 def may_start(name: str) -> Question[bool]:
@@ -54,12 +54,12 @@ async def all_of(asking: list[Coroutine[None, None, bool]]) -> list[bool | BaseE
 def requests(azure: StoryAzure) -> Counter[RequestKind]:
     """Count the requests to the tables from now on; each takes a while."""
     counted: Counter[RequestKind] = Counter()
-    for request_kind in DOORS:
+    for request_kind in ROW_REQUESTS:
         azure.script.next(request_kind, A_WHILE, times=10_000, meanwhile=partial(counted.update, [request_kind]))
     return counted
 
 
-def test_who_asks_at_once_shares_a_read_and_a_write(new_azure: NewAzure) -> None:
+def test_all_that_ask_at_once_share_a_read_and_a_write(new_azure: NewAzure) -> None:
     """Ten more than may start ask within one moment: the first in line opens the gate, all others share the next."""
     azure = new_azure()
     gates, counted = Gates(azure.ports().store), requests(azure)
@@ -98,7 +98,7 @@ def test_one_odd_vm_does_not_stop_the_others(new_azure: NewAzure) -> None:
     assert [str(answer) for answer in answers] == ["True", "this VM is odd", "True"]
 
 
-def test_each_who_asked_hears_that_the_tables_are_out_and_the_next_one_is_answered(new_azure: NewAzure) -> None:
+def test_each_that_asked_hears_that_the_tables_are_out_and_the_next_one_is_answered(new_azure: NewAzure) -> None:
     """Out for one request, then back."""
     azure = new_azure()
     gates = Gates(azure.ports().store)

@@ -267,7 +267,7 @@ def test_a_hundred_vms_in_an_outage_cost_a_handful_of_starts_and_all_come_back(n
     assert outcomes(azure) == [Outcome.RESTORED] * 100
 
 
-def test_who_is_evicted_into_a_closed_pool_waits_there_and_costs_no_look(new_azure: NewAzure) -> None:
+def test_a_vm_that_is_evicted_into_a_closed_pool_waits_there_and_costs_no_look(new_azure: NewAzure) -> None:
     """The pool refused at 10:00:38; two more go at 10:01, one of them untagged: ARM is not asked about either."""
     azure = new_azure()
     azure.add_vm("first")

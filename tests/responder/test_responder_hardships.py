@@ -86,7 +86,7 @@ def test_the_follow_up_put_before_a_start_finds_out_what_came_of_it(new_azure: N
         (DEATH_AFTER, "10:16"),
     ],
 )
-@pytest.mark.parametrize("second", [2, 7, 12, 20, 35, 50])
+@pytest.mark.parametrize("second", [2, 7, 12, 20, 35, 50], ids="10:00:{:02}".format)
 def test_a_crash_around_any_message_we_put_brings_the_message_again_and_needs_no_sweep(
     crash: Fate, over_at: str, second: int, new_azure: NewAzure
 ) -> None:
@@ -136,8 +136,8 @@ def test_a_start_that_is_never_answered_may_have_been_taken(new_azure: NewAzure)
     assert outcomes(azure) == [Outcome.RESTORED]
 
 
-def test_an_answer_that_comes_after_the_case_was_closed_changes_nothing(new_azure: NewAzure) -> None:
-    """While we ask, another worker closes the case: the answer is dropped, and no move is unlawful."""
+def test_an_answer_that_comes_after_the_recovery_was_closed_changes_nothing(new_azure: NewAzure) -> None:
+    """While we ask, another worker closes the recovery: the answer is dropped, and no move is invalid."""
     azure = new_azure()
     azure.add_vm(power_state="deallocated")
 
@@ -392,7 +392,7 @@ def test_a_look_that_azure_denies_is_told_and_the_sweep_finds_the_vm_when_it_is_
     assert len(starts(azure)) == 1
 
 
-def test_an_open_case_that_we_may_not_look_at_any_more_waits_slowly(new_azure: NewAzure) -> None:
+def test_an_open_recovery_that_we_may_not_look_at_any_more_waits_slowly(new_azure: NewAzure) -> None:
     """The role is taken away while we wait for capacity, and given back within the hour: it goes on by itself."""
     azure = new_azure()
     vm = azure.add_vm()
@@ -420,7 +420,7 @@ def test_a_message_that_is_no_event_is_told_once_and_refused_each_time(
     assert "read-event" in line
 
 
-def test_an_outcome_that_cannot_be_told_keeps_no_case_open(
+def test_an_outcome_that_cannot_be_told_keeps_no_recovery_open(
     caplog: pytest.LogCaptureFixture, new_azure: NewAzure
 ) -> None:
     """The topic is gone: the recovery closes, the history has it, and the log says what to check."""

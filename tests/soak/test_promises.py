@@ -275,7 +275,7 @@ def test_an_operators_try_does_not_outrun_azures_slow_down(status: int, code: st
     assert len(starts(azure)) == 1
 
 
-def test_a_slow_down_outlives_its_case(new_azure: NewAzure) -> None:
+def test_a_slow_down_outlives_its_recovery(new_azure: NewAzure) -> None:
     """Throttled for an hour at ten; the tag goes, comes back, and the app is deployed anew: asked for at eleven."""
     azure = new_azure()
     azure.add_vm(power_state="deallocated")
@@ -294,7 +294,7 @@ def test_a_slow_down_outlives_its_case(new_azure: NewAzure) -> None:
     assert len(starts(azure)) == 1
 
 
-def test_the_budget_is_the_vms_and_not_the_cases(new_azure: NewAzure) -> None:
+def test_the_budget_is_the_vms_and_not_the_recoverys(new_azure: NewAzure) -> None:
     """Two requests an hour: both used up by ten past; the tag goes and comes back, and nothing is asked before 11."""
     azure = new_azure(Policy(starts_per_hour=2))
     azure.add_vm(power_state="deallocated")
@@ -349,7 +349,7 @@ def test_an_outcome_that_the_topic_never_takes_holds_up_no_other(new_azure: NewA
     assert outcomes(azure) == [Outcome.RESTORED] * 2
 
 
-def test_a_case_that_could_not_be_told_is_told_though_the_next_one_begins(new_azure: NewAzure) -> None:
+def test_a_recovery_that_could_not_be_told_is_told_though_the_next_one_begins(new_azure: NewAzure) -> None:
     """The topic is out when the VM runs again at 10:01; it is evicted once more at 10:02, before any sweep."""
     azure = new_azure()
     azure.add_vm()
@@ -379,7 +379,7 @@ def test_an_event_path_that_is_silent_is_told(caplog: pytest.LogCaptureFixture, 
 
 
 def test_a_request_in_line_behind_a_throttled_one_is_not_sent_on_an_old_look(new_azure: NewAzure) -> None:
-    """Three at once; the first start is answered 429, 240 s; the owner takes the tags off within the minute: obeyed."""
+    """Three at once; the first is told 429 and to wait four minutes; their owner untags them after one: obeyed."""
     azure = new_azure()
     names = [f"vm-{number}" for number in range(3)]
     for name in names:
@@ -396,7 +396,7 @@ def test_a_request_in_line_behind_a_throttled_one_is_not_sent_on_an_old_look(new
     assert outcomes(azure) == 3 * [Outcome.OPTED_OUT]
 
 
-@pytest.mark.parametrize("retry_after_s", [0, 1200])
+@pytest.mark.parametrize("retry_after_s", [0, 1200], ids=["no Retry-After", "Retry-After of 20 min"])
 def test_what_is_told_meanwhile_cuts_no_pause_short(retry_after_s: int, new_azure: NewAzure) -> None:
     """Refused for its price at ten; a doubled event comes while ARM tells no power state: not asked before eleven."""
     azure = new_azure()
@@ -451,7 +451,7 @@ def test_an_owners_stop_told_while_arm_is_out_is_obeyed_when_it_is_back(new_azur
     assert outcomes(azure) == [Outcome.STOPPED_BY_OWNER]
 
 
-def test_a_vm_that_left_its_pool_is_not_held_at_its_gate_for_long(new_azure: NewAzure) -> None:
+def test_a_vm_that_left_its_pool_is_not_queued_there_for_long(new_azure: NewAzure) -> None:
     """Two wait for a pool without capacity; one is resized into another pool at 11:00: it runs within half an hour."""
     azure = new_azure()
     vms = [azure.add_vm(f"vm-{number}") for number in range(2)]
@@ -465,7 +465,7 @@ def test_a_vm_that_left_its_pool_is_not_held_at_its_gate_for_long(new_azure: New
     assert [vm.power_state for vm in vms] == 2 * ["running"]
 
 
-def test_a_gate_that_another_release_wrote_holds_nobody(new_azure: NewAzure) -> None:
+def test_a_gate_that_another_release_wrote_keeps_nobody_queued(new_azure: NewAzure) -> None:
     """Its row lacks what this release writes: it is taken as a new one, and written anew."""
     azure = new_azure()
     vm = azure.add_vm()

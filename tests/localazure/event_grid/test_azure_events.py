@@ -20,7 +20,7 @@ OCCURRED = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 EMITTED = OCCURRED + timedelta(seconds=27)
 OWNER = "owner@example.com"
 START = "Microsoft.Compute/virtualMachines/start/action"
-SAMPLES = Path(__file__).resolve().parents[3] / "shared" / "samples" / "events"
+SAMPLES = Path(__file__).resolve().parents[4] / "shared" / "samples" / "events"
 
 PREEMPTED = Annotated(VM, OCCURRED, "VirtualMachinePreempted")
 UNAVAILABLE = AvailabilityChanged(VM, OCCURRED, "Available", "Unavailable")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tests.harness.fronts import Front
 
-QUERIES = Path(__file__).resolve().parents[2] / "queries"
+QUERIES = Path(__file__).resolve().parents[3] / "queries"
 POWER = (
     "resources | where type =~ 'microsoft.compute/virtualmachines' | order by name asc "
     "| project id, name, power = tostring(properties.extended.instanceView.powerState.code)"

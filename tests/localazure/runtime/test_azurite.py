@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     type _WayIn = tuple[str, AsyncTokenCredential | dict[str, str], str | bool, type[Exception]]
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 PATIENCE_S = 20.0
 PARENT = """
 import asyncio, pathlib, sys

@@ -17,7 +17,7 @@ from localazure.world.happenings import ActionSucceeded, Annotated, Availability
 from spot_responder.intake.events import read_event
 from spot_responder.intake.signals import Signal
 
-FILTERS = Path(__file__).resolve().parents[2] / "infra" / "event-filters.json"
+FILTERS = Path(__file__).resolve().parents[3] / "infra" / "event-filters.json"
 COMPUTE = "Microsoft.Compute/virtualMachines"
 VM = f"/subscriptions/11111111-2222-4333-8444-555555555555/resourceGroups/rg/providers/{COMPUTE}/spot-1"
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.harness.stories import NewAzure
 
 
-def test_who_leaves_in_the_middle_leaves_no_task_behind() -> None:
+def test_a_story_that_ends_in_the_middle_leaves_no_task_behind() -> None:
     """Two seconds after an eviction the app looks at its VM; the story ends there."""
     with VirtualAzure(TEN, Deployment(Policy())) as azure:
         azure.world.add_vm("render-1", tags=TAG)

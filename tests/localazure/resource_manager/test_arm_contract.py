@@ -135,7 +135,11 @@ def test_a_regular_vm_shows_no_priority(tmp_path: Path) -> None:
     play(tmp_path, story)
 
 
-@pytest.mark.parametrize(("wait", "name"), [(1, "instance_view_deallocating"), (60, "instance_view_deallocated")])
+@pytest.mark.parametrize(
+    ("wait", "name"),
+    [(1, "instance_view_deallocating"), (60, "instance_view_deallocated")],
+    ids=["after a second", "after a minute"],
+)
 def test_instance_view_on_the_way_down(tmp_path: Path, wait: int, name: str) -> None:
     """An evicted VM is deallocating, then deallocated, as documented."""
 
