@@ -62,7 +62,7 @@ class Recovery:
     """Everything we know of one VM's recovery; all of it can be shown to an operator.
 
     Attributes:
-        recovery_id: joins log lines, history and outcome of one case.
+        recovery_id: joins log lines, history and outcome.
         opened_by: the kind of the first signal.
         outcome: ``None`` while the recovery is open, and of a note. A closed one is kept for what it remembers: the
             owner's wish, and the restarts of the last day.
@@ -227,7 +227,7 @@ class Recovery:
         )
 
     def closed(self, outcome: Outcome, now: datetime, reason: str) -> Recovery:
-        """End the case. What is over is forgotten; the owner's wish and the restarts are remembered."""
+        """Close it. What is over is forgotten; the owner's wish and the restarts are remembered."""
         self._must_be_open("close")
         restarts = self.restarts_within_a_day(now)
         if outcome is Outcome.RESTORED:

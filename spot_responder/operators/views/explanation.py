@@ -154,7 +154,7 @@ def explain(  # noqa: PLR0913 - all that it rests on
         next=_next(situation, decision, recovery, dry_run=dry_run),
         advice=advice(situation, decision, failure, policy, called, command, need),
         recovery=recovery,
-        last_recovery=_last_case(row, situation),
+        last_recovery=_last_recovery(row, situation),
         restarts_today=len(row.restarts_within_a_day(now)) if row else 0,
         restarts_allowed=policy.restarts_per_day,
         dry_run=dry_run,
@@ -342,7 +342,7 @@ def _nothing(situation: Situation, decision: Ignore) -> str:
     return "nothing: it stays as it is until somebody starts it"
 
 
-def _last_case(row: Recovery | None, situation: Situation) -> Told | None:
+def _last_recovery(row: Recovery | None, situation: Situation) -> Told | None:
     if row is None or row.closed_at is None or row.is_note:
         return None
     if row.outcome is Outcome.STOPPED_BY_OWNER and situation.evidence.verdict is Verdict.STOPPED_BY_OWNER:
