@@ -14,13 +14,13 @@ from spot_responder.command_line import CommandLine
 from spot_responder.decisions.decide import decide
 from spot_responder.decisions.event_path import WINDOW
 from spot_responder.decisions.situations import Start
-from spot_responder.decisions.sweep_finds import sweep_finds
 from spot_responder.intake.signals import Signal, SignalKind, Source
 from spot_responder.operators.views.explanation import explain, why_not
 from spot_responder.operators.views.plan import FoundBy, Judged, plan
 from spot_responder.operators.views.status import Coverage, overview
 from spot_responder.responder.gather import gather_rows, look
 from spot_responder.responder.ports import AzureRefusedError
+from spot_responder.responder.sweep_finds import sweep_finds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

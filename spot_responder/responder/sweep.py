@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.decisions.event_path import WINDOW, event_path
 from spot_responder.decisions.health import Activity, Failing
-from spot_responder.decisions.sweep_finds import sweep_finds
 from spot_responder.intake.own_messages import sweep_found_event
 from spot_responder.responder.health_notes import HealthNotes
 from spot_responder.responder.log import log_sweep
 from spot_responder.responder.ports import StoreFailedError
+from spot_responder.responder.sweep_finds import sweep_finds
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Which VMs a sweep takes up, by the rows that are kept. Pure.
+"""Which VMs a sweep takes up, by the rows that are kept.
 
 Called by ``responder/sweep.py``, and by ``operators/gather.py``, which foretells a sweep for ``plan``.
 """
