@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _TAG_NAME: Final = re.compile(r"[^<>%&\\?/'\"\x00-\x1f\x7f]{1,512}")
-"""What Azure allows in a tag name, less the quotes, which have no place in a query either."""
+"""The characters that Azure allows in a tag name, without quotes, which a query could not hold."""
 
 DEFAULT_SCHEDULE: Final = "0 */15 * * * *"
-"""The sweep is a safety net: what no event told of is found within a quarter of an hour."""
+"""The default schedule of the sweep: VMs that no event reported are found within a quarter of an hour."""
 
 _SCHEDULE_FIELDS: Final = (59, 59, 23, 31, 12, 7)
 """The largest number in each field: second, minute, hour, day, month, day of the week."""
@@ -92,7 +92,7 @@ TABLE: Final = (
     ),
     Setting(_TOPIC, "https address", "none", "an Event Grid custom topic for the events of `docs/events.md`"),
 )
-"""All there are. Tests hold them to what ``Settings.from_env`` reads, to the template and to the table of the docs."""
+"""All settings. Tests hold them to what ``Settings.from_env`` reads, to the template and to the table of the docs."""
 
 
 @dataclass(frozen=True, slots=True)

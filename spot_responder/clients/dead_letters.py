@@ -38,7 +38,7 @@ _FRONT: Final = 32
 """How many messages a queue shows at once: those at its front, and no others."""
 
 _LEASE_S: Final = 60
-"""How long a message is taken out of others' sight while the right one is looked for."""
+"""How long the messages of the poison queue are leased while the right one is looked for."""
 
 _MOST_BLOBS: Final = 500
 """How many blobs of dead letters are read at once; all are counted."""
@@ -98,7 +98,7 @@ class DeadLetters:
         return await self._remove_dead(dead_letter)
 
     async def _take_poison(self, dead_letter: DeadLetter, *, requeue: bool) -> bool:
-        """Take the queue's front out of others' sight, page by page, until the message is among it."""
+        """Lease messages from the queue's front, page by page, until the right one is among them."""
         taken: list[QueueMessage] = []
         found: QueueMessage | None = None
         try:

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
 
 LOCAL_SETTINGS: Final = Path(".local") / "operator.json"
-"""Where `make run` leaves the environment by which its world is reached."""
+"""The file in which `make run` leaves the environment by which its world is reached."""
 
 _OF_THE_TERMINAL: Final = re.compile(
     r"PATH|HOME|TZ|LANG|LANGUAGE|LC_.+|TERM|COLUMNS|LINES|NO_COLOR|SYSTEMROOT|PYTHON.+"
 )
-"""What of the shell's environment stays: how its answers are to look. Logins, proxies and settings are for Azure."""
+"""The variables of the shell that stay: paths and the terminal's look. Logins, proxies and settings belong to Azure."""
 
 _PATIENCE_S: Final = 2.0
 
@@ -56,7 +56,7 @@ def _settings() -> dict[str, str]:
 
 
 def _problem(found: object) -> str:
-    """Say what no environment could hold; nothing where it could."""
+    """Say why the file's content cannot be an environment; ``""`` where it can."""
     if not isinstance(found, dict):
         return "holds no object"
     for name, value in found.items():

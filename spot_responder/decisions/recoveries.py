@@ -1,4 +1,7 @@
-"""A recovery: what is kept for one VM from the first signal until it is closed, and its valid transitions."""
+"""A recovery: what is kept for one VM from the first signal until it is closed, and its valid transitions. Pure.
+
+Made and changed by ``responder/act.py`` as ``decide.py`` says; ``clients/rows.py`` writes it into its table row.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +25,14 @@ if TYPE_CHECKING:
     from spot_responder.intake.vms import VmId
 
 STARTS_REMEMBERED: Final = timedelta(hours=1)
-"""How far back the budget looks."""
+"""How far back the budget counts start requests."""
 
 RESTARTS_REMEMBERED: Final = timedelta(days=1)
-"""How far back the brake looks, so how long a closed recovery is worth remembering."""
+"""How far back the brake counts restarts; a closed recovery is kept for as long."""
 
 
 class InvalidTransitionError(RuntimeError):
-    """A recovery was asked to do what its state does not allow: a bug of ours, never of Azure's."""
+    """A recovery was asked to do what its state does not allow: a bug in this app, never Azure's doing."""
 
 
 class Notice(StrEnum):
@@ -117,12 +120,12 @@ class Recovery:
 
     @property
     def is_open(self) -> bool:
-        """Whether we are still busy with the VM."""
+        """Whether the app is still busy with the VM."""
         return self.closed_at is None
 
     @property
     def is_note(self) -> bool:
-        """Whether it is no recovery at all: a row that keeps somebody's word about a VM that we were not busy with."""
+        """Whether it is no recovery at all: a row that keeps an owner's or an operator's word about a VM."""
         return self.closed_at is not None and self.outcome is None
 
     @property
@@ -141,19 +144,19 @@ class Recovery:
 
     @property
     def may_have_started_it(self) -> bool:
-        """Whether a VM that runs may do so through us: our latest request was not refused, or nobody knows why."""
+        """Whether the app may have started a VM that runs: its latest request was not refused, or for an unknown reason."""
         if self.attempt is None:
             return False
         return self.attempt.failure is None or self.attempt.failure.kind is FailureKind.UNKNOWN
 
     @property
     def was_asked_to_slow_down(self) -> bool:
-        """Whether Azure's latest refusal was about the pace, or said itself when to come back."""
+        """Whether Azure's latest refusal was a throttling one, or named itself when to ask again."""
         failure = self.attempt.failure if self.attempt else None
         return self.failing_with is FailureKind.THROTTLED or (failure is not None and failure.retry_after is not None)
 
     def failures_of(self, kind: FailureKind) -> int:
-        """Give how often in a row it has failed for this reason."""
+        """Give how many times in a row start requests have failed for this reason."""
         return self.failures_in_a_row if self.failing_with is kind else 0
 
     def failing_so_since(self, kind: FailureKind) -> datetime | None:
@@ -164,7 +167,7 @@ class Recovery:
         return self.failing_since or (self.attempt.asked_at if self.attempt else None)
 
     def restarts_within_a_day(self, now: datetime) -> tuple[datetime, ...]:
-        """Give when the VM came back through us within a day."""
+        """Give when the app restored the VM within the last day."""
         return tuple(time for time in self.restarts if now - time < RESTARTS_REMEMBERED)
 
     def waiting(
@@ -189,7 +192,7 @@ class Recovery:
         )
 
     def asking(self, now: datetime, answer_by: datetime, reason: str) -> Recovery:
-        """Send a start request. Saved before it is sent, so that a crash in between is noticed."""
+        """Note a start request. It is saved before it is sent, so that a crash in between is noticed."""
         self._must_be_open("ask for a start")
         attempt = Attempt(self.attempts + 1, now)
         evidence = replace(self.evidence, start_asked_at=now)
@@ -198,14 +201,14 @@ class Recovery:
         return replace(waiting, attempts=attempt.number, attempt=attempt, evidence=evidence, starts=starts)
 
     def withdrawn(self, before: Attempt | None) -> Recovery:
-        """Not send the request after all: what it rests on has grown too old since. ``before``: the request before."""
+        """Note that the request was not sent after all. ``before``: the request before it."""
         if self.attempt_under_way is None:
             message = f"recovery {self.recovery_id} has no start under way that could be withdrawn"
             raise InvalidTransitionError(message)
         return replace(self._unsent(), attempt=before, attempts=self.attempts - 1)
 
     def accepted(self, operation_url: str | None) -> Recovery:
-        """Azure took the request and is working on it."""
+        """Note that Azure took the request and is working on it."""
         return self._attempt_becomes(AttemptState.ACCEPTED, operation_url=operation_url)
 
     def refused(self, failure: Failure, *, counts: bool, not_before: datetime | None = None) -> Recovery:
@@ -227,7 +230,7 @@ class Recovery:
         )
 
     def closed(self, outcome: Outcome, now: datetime, reason: str) -> Recovery:
-        """Close it. What is over is forgotten; the owner's wish and the restarts are remembered."""
+        """Close it. Only the owner's wish, the restarts and what Azure asked for are remembered."""
         self._must_be_open("close")
         restarts = self.restarts_within_a_day(now)
         if outcome is Outcome.RESTORED:
@@ -249,7 +252,7 @@ class Recovery:
         return replace(self, recorded=True)
 
     def reopened(self, recovery_id: str, now: datetime, opened_by: SignalKind) -> Recovery:
-        """Open a new recovery for a VM that we remember."""
+        """Open a new recovery for a VM that has a row."""
         if self.is_open:
             message = f"recovery {self.recovery_id} is open: it cannot be opened again"
             raise InvalidTransitionError(message)
@@ -270,7 +273,7 @@ class Recovery:
 
     @property
     def went_down_at(self) -> datetime:
-        """Give since when the VM is down, or was when the recovery was closed: its eviction, or when we heard of it."""
+        """Give since when the VM is down, or was when the recovery was closed: its eviction, or the first signal."""
         return self.down_since or self.evidence.down_since(self.opened_at)
 
     @property
@@ -292,12 +295,12 @@ class Recovery:
             return Evidence()
         if not outcome.is_up:
             return self.evidence
-        # What was told is over, by Azure's own times: our clock may differ from those.
+        # By Azure's own times, since this machine's clock may differ.
         evidence = replace(self.evidence, start_asked_at=None)
         return evidence.settled(evidence.evicted_at) if evidence.evicted_at else evidence
 
     def _unsent(self) -> Recovery:
-        """Forget that the latest request was sent: nothing that is told can be its echo, and no budget is spent."""
+        """Forget the latest request: no event can be its consequence, and it counts against no budget."""
         sent = self.starts[:-1]
         return replace(self, starts=sent, evidence=replace(self.evidence, start_asked_at=sent[-1] if sent else None))
 

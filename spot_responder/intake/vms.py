@@ -1,4 +1,4 @@
-"""A virtual machine: its id, its power state, and what Azure says about it now."""
+"""A virtual machine: its id, its power state, and what Azure says about it now. Pure."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ SPOT_PRIORITIES: Final = frozenset({"spot", "low", "spotplus"})
 
 
 def _only_seems_ascii(character: str) -> bool:
-    """Whether it would be taken for another one, as the sign for Kelvin for a ``k``, where casing is not regarded."""
+    """Whether its lower case is an ASCII letter though it is none itself, as the sign for Kelvin and ``k``."""
     return character.lower().isascii() and not character.isascii()
 
 
 def is_vm_name(text: str) -> bool:
-    """Whether a VM may be called so, by the rule that ids are read by: what is restored can be named."""
+    """Whether a VM may have this name, by the rule that ids are read by."""
     return _NAME.fullmatch(text) is not None and _is_plain(text)
 
 
@@ -124,7 +124,7 @@ class PowerState(StrEnum):
 
     @property
     def is_down_or_going_down(self) -> bool:
-        """Whether it has no place, or is about to give it up."""
+        """Whether it is deallocated, or about to be."""
         return self in {PowerState.STOPPING, PowerState.DEALLOCATING, PowerState.DEALLOCATED}
 
     @classmethod
@@ -184,7 +184,7 @@ class Vm:
         return says_true(self.tags, name)
 
     def is_covered(self, restart_tag: str) -> bool:
-        """Whether the app cares for it: a Spot VM with the tag, as far as is known restored by nobody else."""
+        """Whether the app restarts it: a Spot VM with the tag, not restored by its scale set as far as is known."""
         return self.is_spot and self.has_tag(restart_tag) and not self.restored_by_scale_set
 
     def with_current(self, current: Vm) -> Vm:

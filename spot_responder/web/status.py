@@ -35,7 +35,7 @@ HEADERS: Final[Mapping[str, str]] = {
     "Vary": "Accept",
     "X-Content-Type-Options": "nosniff",
 }
-"""The key may stand in the page's address: it must not leave the browser, nor stay in a cache."""
+"""Headers that keep the function's key, which may stand in the page's address, out of caches and referrers."""
 
 
 @dataclass(frozen=True, slots=True)
