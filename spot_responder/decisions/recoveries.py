@@ -144,7 +144,7 @@ class Recovery:
 
     @property
     def may_have_started_it(self) -> bool:
-        """Whether the app may have started a running VM: its latest request was not refused, or for an unknown reason."""
+        """Whether the app may have started a running VM: no refusal of its latest request says otherwise."""
         if self.attempt is None:
             return False
         return self.attempt.failure is None or self.attempt.failure.kind is FailureKind.UNKNOWN
