@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from localazure.world.state import Durations
+from localazure.world.durations import Durations
 
 if TYPE_CHECKING:
     from localazure.virtual.clock import VirtualClock

@@ -34,7 +34,7 @@ from localazure.resource_manager.roles import RESPONDER_ROLE, roles_of_principal
 from localazure.runtime.azurite import azurite
 from localazure.runtime.certificate import write_certificate
 from localazure.runtime.identity import PrincipalCredential, TokenIssuer, identity_endpoint
-from localazure.world.state import Durations
+from localazure.world.durations import Durations
 from localazure.world.world import World
 
 if TYPE_CHECKING:

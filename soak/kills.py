@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 from localazure.demo.scenarios import TAG
 from localazure.laptop import REPOSITORY, laptop_azure
 from localazure.runtime.processes import NotAloneError, StartError, alone
+from localazure.world.durations import Durations
 from localazure.world.machines import PowerState
-from localazure.world.state import Durations
 from soak.killer import Killer, Point
 from spot_responder.clients.events_topic import CLOSED_TYPE
 

@@ -65,7 +65,7 @@ MUTANTS: Final = (
     Mutant(
         "safe",
         "an owner's stop is forgotten when we may not look",
-        "responder/refused_looks.py",
+        "responder/unanswered.py",
         "        if signal.kind is SignalKind.UNAVAILABLE:\n            return True\n",
         "        if signal.kind is not SignalKind.FOLLOW_UP:\n            return True\n",
     ),
@@ -131,14 +131,14 @@ MUTANTS: Final = (
     Mutant(
         "polite",
         "a signal is requeued at once, without a pause",
-        "responder/refused_looks.py",
+        "responder/unanswered.py",
         "        await self.ports.queue.put(again, delay)\n",
         "        await self.ports.queue.put(again, timedelta())\n",
     ),
     Mutant(
         "polite",
         "a follow-up that replaced itself is requeued as well",
-        "responder/refused_looks.py",
+        "responder/unanswered.py",
         "elif not (problem.followed_up and signal.kind is SignalKind.FOLLOW_UP):",
         "else:",
     ),

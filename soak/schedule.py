@@ -15,8 +15,8 @@ from localazure.virtual.app import Deployment
 from localazure.virtual.azure import VirtualAzure
 from localazure.virtual.wire import RequestKind
 from localazure.world.azure_errors import Refused
+from localazure.world.durations import Durations
 from localazure.world.machines import PowerState
-from localazure.world.state import Durations
 from localazure.world.world import OWNER
 from soak.faults import REFUSALS, START_CODES, STUCK_WITH, FaultRates, Faults, Outage
 from soak.promises import Witness

@@ -8,7 +8,7 @@ import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from spot_responder.command_line import PROGRAM
+from spot_responder.advised_command import PROGRAM
 from spot_responder.commands import doctor, drill, explain, history, hold, plan, read, replay, status
 from spot_responder.commands.arguments import Parser
 from spot_responder.commands.console import Console

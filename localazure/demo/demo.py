@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from localazure.demo.scenarios import SCENARIOS, End, Player, Scenario
 from localazure.demo.timeline import Timeline, app_lines
 from localazure.laptop import laptop_azure
-from localazure.world.state import Durations
+from localazure.world.durations import Durations
 
 if TYPE_CHECKING:
     from datetime import datetime

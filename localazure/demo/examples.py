@@ -18,9 +18,9 @@ from localazure.demo.as_operator import run_command
 from localazure.demo.browser import chromium
 from localazure.demo.scenarios import TAG
 from localazure.laptop import REPOSITORY, TABLES, laptop_azure
-from localazure.world.state import Durations
+from localazure.world.durations import Durations
+from spot_responder.advised_command import CommandLine
 from spot_responder.clients.tables import Tables
-from spot_responder.command_line import CommandLine
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.vms import VmId
 

@@ -15,8 +15,8 @@ from localazure.demo.control import ADDRESS_FILE, control_application
 from localazure.demo.scenarios import TAG
 from localazure.demo.timeline import Timeline
 from localazure.laptop import laptop_azure
-from localazure.world.state import Durations
-from spot_responder.command_line import CommandLine
+from localazure.world.durations import Durations
+from spot_responder.advised_command import CommandLine
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from localazure.virtual.app import App, Deployment
 from localazure.virtual.clock import VirtualClock
 from localazure.virtual.event_grid import NoEventFaults, event_grid
 from localazure.virtual.wire import NoFaults
-from localazure.world.state import Durations
+from localazure.world.durations import Durations
 from localazure.world.world import World
 
 if TYPE_CHECKING:

@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from localazure.world.durations import DEFAULT_DURATIONS, Durations
 from localazure.world.market import Market
 from localazure.world.schedule import Agenda
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from localazure.world.happenings import Happening
     from localazure.world.machines import Machine
     from localazure.world.operations import Call, Operation
-
-
-@dataclass(frozen=True, slots=True)
-class Durations:
-    """How long things take: shorter than in Azure, in the same order (docs/azure-facts.md events-10)."""
-
-    until_unavailable: timedelta = timedelta(seconds=3)
-    deallocation: timedelta = timedelta(seconds=15)
-    start: timedelta = timedelta(seconds=20)
-    failed_start: timedelta = timedelta(seconds=20)
-    until_simulated_eviction: timedelta = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +28,6 @@ class ScaleSet:
     resource_group: str
     location: str
     restore_policy: bool
-
-
-DEFAULT_DURATIONS: Final = Durations()
 
 
 class WorldState:

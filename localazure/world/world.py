@@ -6,9 +6,10 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from localazure.world.durations import DEFAULT_DURATIONS, Durations
 from localazure.world.machines import Availability, Condition, Machine, PowerState
 from localazure.world.owner_moves import OwnerMoves
-from localazure.world.state import DEFAULT_DURATIONS, Durations, ScaleSet, WorldState
+from localazure.world.state import ScaleSet, WorldState
 from localazure.world.transitions import Turns
 from localazure.world.vm_lifecycle import Moves
 

@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 from os.path import commonprefix
 from typing import TYPE_CHECKING, Any
 
+from spot_responder.decisions.app_failures import Activity, Failing
 from spot_responder.decisions.attempts import Attempt, AttemptState
 from spot_responder.decisions.evidence import Evidence
-from spot_responder.decisions.health import Activity, Failing
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.pools import FIRST_STARTS, Pool, PoolId
 from spot_responder.decisions.recoveries import Absence, Notice, Recovery

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from azure.data.tables.aio import TableClient
 
     from spot_responder.clients.rows import Key, Row
-    from spot_responder.decisions.health import Activity, Failing
+    from spot_responder.decisions.app_failures import Activity, Failing
     from spot_responder.decisions.pools import PoolId
     from spot_responder.decisions.recoveries import Recovery
     from spot_responder.intake.vms import VmId

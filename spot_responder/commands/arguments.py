@@ -9,7 +9,7 @@ import argparse
 import re
 from typing import TYPE_CHECKING, Any, Final, Never, override
 
-from spot_responder.command_line import CommandLine
+from spot_responder.advised_command import CommandLine
 from spot_responder.commands.output import complain
 from spot_responder.commands.results import MISUSED
 from spot_responder.intake.vms import NotAVmIdError, VmId, is_vm_name

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from datetime import datetime
 
-    from spot_responder.command_line import CommandLine
+    from spot_responder.advised_command import CommandLine
     from spot_responder.commands.arguments import Commands
     from spot_responder.commands.console import Cell, Console
     from spot_responder.commands.run import Operator

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from spot_responder.command_line import CommandLine
+from spot_responder.advised_command import CommandLine
 from spot_responder.commands.local import enter_the_laptop
 from spot_responder.commands.results import MISUSED, CommandResult, StopError
 from spot_responder.operators.ports import CouldNotLookError

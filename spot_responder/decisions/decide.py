@@ -7,12 +7,12 @@ it.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, assert_never
 
 from spot_responder.decisions import pools
 from spot_responder.decisions.absences import decide_about_an_absent_vm
 from spot_responder.decisions.attempts import Attempt, AttemptState
+from spot_responder.decisions.brake_and_budget import brake, budget
 from spot_responder.decisions.evidence import Evidence, Verdict
 from spot_responder.decisions.notices import noticed_if_it_lasts
 from spot_responder.decisions.outcomes import Outcome
@@ -26,7 +26,6 @@ from spot_responder.decisions.policy import (
     RestartWhen,
 )
 from spot_responder.decisions.pools import Admitted, Pool, Queued
-from spot_responder.decisions.recoveries import STARTS_REMEMBERED, Notice
 from spot_responder.decisions.situations import (
     Close,
     Decision,
@@ -44,6 +43,7 @@ from spot_responder.text import count, span
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
 
 def decide(situation: Situation, policy: Policy, now: datetime, jitter: float) -> Decision:
@@ -64,8 +64,8 @@ def _decide(situation: Situation, policy: Policy, now: datetime, jitter: float) 
         _still_waiting_after_a_refusal,
         _owner_unknown,
         _too_little_evidence,
-        _brake,
-        _budget,
+        brake,
+        budget,
     )
     for rule in rules:
         decision = rule(situation, situation.vm, policy, now, jitter)
@@ -277,33 +277,6 @@ def _too_little_evidence(
     if now - since < INTENT_GRACE:
         return Wait(since + INTENT_GRACE, "it is down and nothing says why yet: its owner's stop may still be told")
     return None
-
-
-def _brake(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _jitter: float) -> Decision | None:
-    restarts = situation.recovery.restarts if situation.recovery else ()
-    today = [time for time in restarts if now - time < timedelta(days=1)]
-    if len(today) >= policy.restarts_per_day:
-        until = min(today) + timedelta(days=1)
-        reason = f"the brake: restarted {count(len(today), 'time')} within a day, the most that is allowed"
-        return Wait(until, reason, notice=Notice.BRAKE)
-    latest = max(today, default=now)
-    lately = [time for time in today if latest - time < timedelta(hours=1)]
-    until = latest + policy.brake
-    if len(lately) >= policy.restarts_per_hour and now < until:
-        reason = f"the brake: evicted again and again, {count(len(lately), 'restart')} within an hour"
-        return Wait(until, reason, notice=Notice.BRAKE)
-    return None
-
-
-def _budget(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _jitter: float) -> Decision | None:
-    """Limit the start requests of one VM within an hour, whatever came of them."""
-    starts = situation.recovery.starts if situation.recovery else ()
-    lately = [time for time in starts if now - time < STARTS_REMEMBERED]
-    if len(lately) < policy.starts_per_hour:
-        return None
-    until = lately[-policy.starts_per_hour] + STARTS_REMEMBERED
-    reason = f"its budget: {count(len(lately), 'start request')} within an hour, the most that is allowed"
-    return Wait(until, reason, notice=Notice.BUDGET)
 
 
 def _start_if_the_pool_admits(situation: Situation, vm: Vm, policy: Policy, now: datetime, jitter: float) -> Decision:

@@ -1,6 +1,6 @@
 """When a message that could not be answered comes back: ever later, for as long as it fails. Pure.
 
-Called by ``responder/refused_looks.py``, which puts it on the queue again.
+Called by ``responder/unanswered.py``, which puts it on the queue again.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from spot_responder.command_line import CommandLine
+    from spot_responder.advised_command import CommandLine
     from spot_responder.intake.vms import VmId
     from spot_responder.operators.ports import Login, OperatorPorts
     from spot_responder.operators.views.topic_rights import TopicRight

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from spot_responder.command_line import CommandLine
+from spot_responder.advised_command import CommandLine
 from spot_responder.decisions.decide import decide
 from spot_responder.decisions.event_path import WINDOW
 from spot_responder.decisions.situations import Start

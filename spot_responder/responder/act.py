@@ -5,7 +5,7 @@ it (with the ETag of the row that was decided on), send the request to Azure, pu
 follow-up whose row was never saved costs one look too many; a row whose follow-up was never put would wait for the
 sweep.
 
-Called by ``responder.py``, and by ``refused_looks.py`` for a VM that cannot be read; ``publish.py`` goes on with closed
+Called by ``responder.py``, and by ``unanswered.py`` for a VM that cannot be read; ``publish.py`` goes on with closed
 recoveries and notices.
 """
 

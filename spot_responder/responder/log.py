@@ -10,7 +10,7 @@ import json
 import logging
 from typing import TYPE_CHECKING, Final
 
-from spot_responder.command_line import CommandLine
+from spot_responder.advised_command import CommandLine
 from spot_responder.decisions.notices import needs_somebody
 from spot_responder.decisions.pools import pool_of
 from spot_responder.decisions.situations import Close, Wait
@@ -19,8 +19,8 @@ from spot_responder.intake.signals import SignalKind
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from spot_responder.decisions.app_failures import Activity
     from spot_responder.decisions.event_path import EventPath
-    from spot_responder.decisions.health import Activity
     from spot_responder.decisions.recoveries import Notice, Recovery
     from spot_responder.decisions.situations import Decision, Situation
     from spot_responder.intake.azure_errors import Failure

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date, datetime, timedelta
 
-    from spot_responder.decisions.health import Activity, Failing
+    from spot_responder.decisions.app_failures import Activity, Failing
     from spot_responder.decisions.pools import Pool, PoolId
     from spot_responder.decisions.recoveries import Notice, Recovery
     from spot_responder.decisions.situations import Operation

@@ -10,9 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from spot_responder.decisions.health import Activity, Failing
+from spot_responder.decisions.app_failures import Activity, Failing
 from spot_responder.decisions.notices import due_notices
-from spot_responder.responder.health_notes import HealthNotes
+from spot_responder.responder.failure_notes import FailureNotes
 from spot_responder.responder.log import log_notice_not_published, log_outcome_not_published
 from spot_responder.responder.ports import AzureRefusedError, ChangedMeanwhileError
 
@@ -77,7 +77,7 @@ class Publisher:
         return replace(waiting, published_notices=published), is_taken
 
     async def _failed(self, refusal: AzureRefusedError, now: datetime) -> None:
-        await HealthNotes(self.store).failing(Failing(Activity.PUBLISH, now, now, str(refusal)))
+        await FailureNotes(self.store).failing(Failing(Activity.PUBLISH, now, now, str(refusal)))
 
     async def _succeeded(self) -> None:
-        await HealthNotes(self.store).success(Activity.PUBLISH)
+        await FailureNotes(self.store).success(Activity.PUBLISH)

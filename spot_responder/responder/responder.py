@@ -29,9 +29,9 @@ from spot_responder.responder.log import (
 from spot_responder.responder.mass_eviction import MassEviction
 from spot_responder.responder.ports import AzureRefusedError, Ports, StoreFailedError
 from spot_responder.responder.publish import Publisher
-from spot_responder.responder.refused_looks import Unanswered
 from spot_responder.responder.retry_on_change import retry_on_change
 from spot_responder.responder.sweep import Sweep
+from spot_responder.responder.unanswered import Unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

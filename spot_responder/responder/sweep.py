@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 from itertools import batched
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.decisions.app_failures import Activity, Failing
 from spot_responder.decisions.event_path import WINDOW, event_path
-from spot_responder.decisions.health import Activity, Failing
 from spot_responder.intake.own_messages import sweep_found_event
-from spot_responder.responder.health_notes import HealthNotes
+from spot_responder.responder.failure_notes import FailureNotes
 from spot_responder.responder.log import log_sweep
 from spot_responder.responder.ports import StoreFailedError
 from spot_responder.responder.sweep_finds import sweep_finds
@@ -58,9 +58,9 @@ class Sweep:
             found = await self._find()
         except Exception as problem:
             now = self.clock()
-            await HealthNotes(self.ports.store).failing(Failing(Activity.SWEEP, now, now, str(problem)))
+            await FailureNotes(self.ports.store).failing(Failing(Activity.SWEEP, now, now, str(problem)))
             raise
-        await HealthNotes(self.ports.store).success(Activity.SWEEP)
+        await FailureNotes(self.ports.store).success(Activity.SWEEP)
         return found
 
     async def _note_begun(self) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from spot_responder.command_line import CommandLine
+from spot_responder.advised_command import CommandLine
 from spot_responder.operators.gather import gather_status
 from spot_responder.operators.ports import CouldNotLookError
 from spot_responder.operators.views.json_form import json_form

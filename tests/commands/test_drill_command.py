@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from spot_responder.command_line import CommandLine
+from spot_responder.advised_command import CommandLine
 from spot_responder.commands import drill
 from spot_responder.commands.arguments import Parser
 from spot_responder.commands.results import StopError

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spot_responder.command_line import CommandLine
+from spot_responder.advised_command import CommandLine
 from spot_responder.commands import explain, plan, replay, status
 from spot_responder.commands.console import Console
 from spot_responder.commands.replay import Found, Shown

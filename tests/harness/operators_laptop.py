@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from localazure.demo.as_operator import Done, run_command
 from localazure.laptop import TABLES, laptop_azure
-from localazure.world.state import Durations
+from localazure.world.durations import Durations
 from spot_responder.clients.tables import Tables
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.intake.azure_errors import FailureKind

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from localazure.virtual.app import Message
     from localazure.virtual.storage import Table
+    from localazure.world.durations import Durations
     from localazure.world.happenings import Happening
     from localazure.world.machines import Machine
-    from localazure.world.state import Durations
     from spot_responder.decisions.recoveries import Recovery
     from spot_responder.responder.ports import Ports
     from spot_responder.settings import Settings

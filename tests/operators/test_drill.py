@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from spot_responder.command_line import CommandLine
+from spot_responder.advised_command import CommandLine
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.intake.vms import VmId
 from spot_responder.operators.act import hold

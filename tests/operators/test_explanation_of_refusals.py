@@ -12,7 +12,7 @@ from localazure.demo.scenarios import SKU_NOT_AVAILABLE
 from localazure.virtual.wire import RequestKind
 from localazure.world.azure_errors import Refused
 from localazure.world.world import SUBSCRIPTION
-from spot_responder.command_line import CommandLine
+from spot_responder.advised_command import CommandLine
 from spot_responder.decisions.policy import Policy
 from spot_responder.decisions.recoveries import Notice
 from spot_responder.intake.vms import VmId

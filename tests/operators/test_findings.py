@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from localazure.resource_manager.deployment import deployed
-from spot_responder.command_line import CommandLine
+from spot_responder.advised_command import CommandLine
 from spot_responder.commands.console import Console
 from spot_responder.commands.doctor import render
 from spot_responder.operators.views.dead_letters import Place, Unseen

@@ -10,10 +10,10 @@ import pytest
 
 from localazure.virtual.wire import RequestKind
 from localazure.world.azure_errors import Refused
+from localazure.world.durations import Durations
 from localazure.world.happenings import ActionSucceeded
-from localazure.world.state import Durations
 from localazure.world.vm_lifecycle import DEALLOCATE
-from spot_responder.decisions.health import Activity, Failing
+from spot_responder.decisions.app_failures import Activity, Failing
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.intake.signals import SignalKind
 from spot_responder.intake.vms import VmId

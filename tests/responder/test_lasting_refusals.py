@@ -10,7 +10,7 @@ import pytest
 
 from localazure.virtual.wire import RequestKind
 from localazure.world.azure_errors import Refused
-from spot_responder.command_line import CommandLine
+from spot_responder.advised_command import CommandLine
 from spot_responder.decisions.event_path import event_path
 from spot_responder.decisions.notices import REFUSED_OFTEN, needs_somebody, of_failures
 from spot_responder.decisions.outcomes import Outcome

@@ -12,8 +12,8 @@ import pytest
 from localazure.virtual.app import TRY_AGAIN
 from localazure.virtual.wire import RequestKind
 from localazure.world.azure_errors import Refused
+from localazure.world.durations import Durations
 from localazure.world.happenings import ActionSucceeded, Annotated
-from localazure.world.state import Durations
 from localazure.world.vm_lifecycle import DEALLOCATE
 from spot_responder.clients.rows import recovery_row
 from spot_responder.decisions.attempts import AttemptState

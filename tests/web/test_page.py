@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spot_responder.command_line import CommandLine
+from spot_responder.advised_command import CommandLine
 from spot_responder.decisions.event_path import EventPath, EventPathState
 from spot_responder.decisions.pools import PoolId
 from spot_responder.intake.azure_errors import FailureKind
@@ -21,7 +21,7 @@ from spot_responder.operators.act import hold
 from spot_responder.operators.views.dead_letters import QueueCounts, Unseen
 from spot_responder.operators.views.figures import Count
 from spot_responder.operators.views.status import Coverage, LimitedPool, PoolState, overview
-from spot_responder.web.views.charts import bar_chart
+from spot_responder.web.views.bar_chart import bar_chart
 from spot_responder.web.views.page import MOST_CASES, status_page
 from tests.harness.makers import POOLS, RECOVERIES, TEN, TIMES, VM_ID, accepted, at, failure, recovery
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, assert_never
 
-from spot_responder.command_line import shell_words
+from spot_responder.advised_command import shell_words
 from spot_responder.decisions.evidence import Verdict
 from spot_responder.decisions.recoveries import Notice
 from spot_responder.decisions.situations import Wait
@@ -16,7 +16,7 @@ from spot_responder.intake.vms import PowerState
 from spot_responder.operators.views.tag_typos import tag_command
 
 if TYPE_CHECKING:
-    from spot_responder.command_line import CommandLine
+    from spot_responder.advised_command import CommandLine
     from spot_responder.decisions.policy import Policy
     from spot_responder.decisions.situations import Decision, Situation
     from spot_responder.intake.azure_errors import Failure

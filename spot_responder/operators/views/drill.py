@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from spot_responder.command_line import CommandLine
+    from spot_responder.advised_command import CommandLine
     from spot_responder.decisions.recoveries import Recovery
     from spot_responder.intake.vms import VmId
     from spot_responder.operators.views.explanation import Explanation

@@ -1,6 +1,6 @@
 """The figures of the last days: evictions by day, times until restored, failed start requests. Pure.
 
-Called by ``status.py``; ``web/views/charts.py`` draws them.
+Called by ``status.py``; ``web/views/bar_chart.py`` draws them.
 """
 
 from __future__ import annotations

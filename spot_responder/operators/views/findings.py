@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from spot_responder.command_line import CommandLine, shell_words
+from spot_responder.advised_command import CommandLine, shell_words
 from spot_responder.intake.payloads import field, text_field
 from spot_responder.operators.views.dead_letters import DEAD_LETTERS, Place, Unseen
 from spot_responder.text import count

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from spot_responder.decisions.health import Activity
+from spot_responder.decisions.app_failures import Activity
 from spot_responder.decisions.notices import HOW_LONG
 from spot_responder.operators.views.dead_letters import DEAD_LETTERS
 from spot_responder.operators.views.vm_names import names, reference
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from spot_responder.command_line import CommandLine
+    from spot_responder.advised_command import CommandLine
+    from spot_responder.decisions.app_failures import Failing
     from spot_responder.decisions.event_path import EventPath
-    from spot_responder.decisions.health import Failing
     from spot_responder.decisions.recoveries import Notice
     from spot_responder.intake.vms import VmId
     from spot_responder.operators.views.dead_letters import QueueCounts

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, assert_never
 
-from spot_responder.command_line import CommandLine
+from spot_responder.advised_command import CommandLine
 from spot_responder.decisions.event_path import EventPathState, event_path
 from spot_responder.decisions.pools import STALE_AFTER
 from spot_responder.operators.views.figures import figures
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
+    from spot_responder.decisions.app_failures import Failing
     from spot_responder.decisions.event_path import EventPath
-    from spot_responder.decisions.health import Failing
     from spot_responder.decisions.pools import Pool, PoolId
     from spot_responder.decisions.recoveries import Recovery
     from spot_responder.intake.vms import VmId

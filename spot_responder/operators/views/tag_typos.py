@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Final
 
-from spot_responder.command_line import shell_words
+from spot_responder.advised_command import shell_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

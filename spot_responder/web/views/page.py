@@ -14,13 +14,13 @@ from spot_responder.decisions.event_path import EventPathState, whether_events_a
 from spot_responder.operators.views.status import gate, headline, held_and_up, how_many, is_well, pool_names
 from spot_responder.operators.views.vm_names import names
 from spot_responder.text import count, span
-from spot_responder.web.views.charts import bar_chart
+from spot_responder.web.views.bar_chart import bar_chart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from spot_responder.command_line import CommandLine
+    from spot_responder.advised_command import CommandLine
     from spot_responder.decisions.event_path import EventPath
     from spot_responder.operators.views.figures import Figures
     from spot_responder.operators.views.open_recovery import OpenRecovery

@@ -1,6 +1,6 @@
-"""Notes in the table ``health`` what the app as a whole fails to do (``decisions/health.py``).
+"""Notes in the table ``health`` what the app as a whole fails to do (``decisions/app_failures.py``).
 
-Called by the sweep, the publisher and ``refused_looks.py``; status page, commands and alarms read it.
+Called by the sweep, the publisher and ``unanswered.py``; status page, commands and alarms read it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from spot_responder.responder.log import log_lasting
 from spot_responder.responder.ports import StoreFailedError
 
 if TYPE_CHECKING:
-    from spot_responder.decisions.health import Activity, Failing
+    from spot_responder.decisions.app_failures import Activity, Failing
     from spot_responder.responder.ports import Store
 
 
 @dataclass(frozen=True, slots=True)
-class HealthNotes:
+class FailureNotes:
     """Writes the notes. They never change what the app does: a table that fails is logged elsewhere."""
 
     store: Store

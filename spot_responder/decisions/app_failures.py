@@ -1,6 +1,6 @@
 """What the app as a whole fails to do: sweeping, looking at VMs, publishing. Pure.
 
-``responder/health_notes.py`` keeps it in the table ``health``. What fails for one VM only is in that VM's recovery
+``responder/failure_notes.py`` keeps it in the table ``health``. What fails for one VM only is in that VM's recovery
 (``Recovery.obstacle_since``).
 """
 

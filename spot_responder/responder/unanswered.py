@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.decisions.app_failures import Activity, Failing
 from spot_responder.decisions.evidence import Evidence, Verdict
-from spot_responder.decisions.health import Activity, Failing
 from spot_responder.decisions.notices import noticed_if_it_lasts
 from spot_responder.decisions.policy import LASTS, LONGEST_DELAY, RestartWhen
 from spot_responder.decisions.requeue_backoff import REQUEUE, REQUEUE_MAX, requeue_delay
@@ -20,8 +20,8 @@ from spot_responder.intake.azure_errors import OWN_PACE, FailureKind
 from spot_responder.intake.own_messages import requeued, requeues
 from spot_responder.intake.payloads import UnreadableEvent
 from spot_responder.intake.signals import Signal, SignalKind
+from spot_responder.responder.failure_notes import FailureNotes
 from spot_responder.responder.gather import Gathered
-from spot_responder.responder.health_notes import HealthNotes
 from spot_responder.responder.log import log_denied, log_lasting, log_let_go, log_requeued, log_unreadable
 from spot_responder.responder.ports import AzureRefusedError, ChangedMeanwhileError, Stored, StoreFailedError
 
@@ -67,7 +67,7 @@ class Unanswered:
             await self.store_failed(signal, event, problem)
             return
         if self.clock() - since >= LASTS:
-            await HealthNotes(self.ports.store).failing(Failing(Activity.LOOK, since, self.clock(), str(refusal)))
+            await FailureNotes(self.ports.store).failing(Failing(Activity.LOOK, since, self.clock(), str(refusal)))
         if self._is_told_again(signal, row, since, refusal):
             log_let_go(signal, str(refusal))
             return
@@ -76,7 +76,7 @@ class Unanswered:
     async def answered(self, event: Mapping[str, object]) -> None:
         """Note that looks succeed again, if the answered message had been requeued for long."""
         if self.clock() - self._since(event) >= LASTS:
-            await HealthNotes(self.ports.store).success(Activity.LOOK)
+            await FailureNotes(self.ports.store).success(Activity.LOOK)
 
     async def store_failed(self, signal: Signal, event: Mapping[str, object], problem: StoreFailedError) -> None:
         """Go on after the app's tables failed."""

@@ -1,0 +1,47 @@
+"""Two rules that keep one VM from being started too often: the brake counts restarts, the budget start requests. Pure.
+
+``decide.py`` asks both last, before the pool; ``policy.py`` has what an operator may set about them.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from spot_responder.decisions.recoveries import RESTARTS_REMEMBERED, STARTS_REMEMBERED, Notice
+from spot_responder.decisions.situations import Wait
+from spot_responder.text import count
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from spot_responder.decisions.policy import Policy
+    from spot_responder.decisions.situations import Decision, Situation
+    from spot_responder.intake.vms import Vm
+
+
+def brake(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _jitter: float) -> Decision | None:
+    """Pause a VM that is evicted again and again."""
+    today = situation.recovery.restarts_within_a_day(now) if situation.recovery else ()
+    if len(today) >= policy.restarts_per_day:
+        until = min(today) + RESTARTS_REMEMBERED
+        reason = f"the brake: restarted {count(len(today), 'time')} within a day, the most that is allowed"
+        return Wait(until, reason, notice=Notice.BRAKE)
+    latest = max(today, default=now)
+    lately = [time for time in today if latest - time < timedelta(hours=1)]
+    until = latest + policy.brake
+    if len(lately) >= policy.restarts_per_hour and now < until:
+        reason = f"the brake: evicted again and again, {count(len(lately), 'restart')} within an hour"
+        return Wait(until, reason, notice=Notice.BRAKE)
+    return None
+
+
+def budget(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _jitter: float) -> Decision | None:
+    """Limit the start requests of one VM within an hour, whatever came of them."""
+    starts = situation.recovery.starts if situation.recovery else ()
+    lately = [time for time in starts if now - time < STARTS_REMEMBERED]
+    if len(lately) < policy.starts_per_hour:
+        return None
+    until = lately[-policy.starts_per_hour] + STARTS_REMEMBERED
+    reason = f"its budget: {count(len(lately), 'start request')} within an hour, the most that is allowed"
+    return Wait(until, reason, notice=Notice.BUDGET)
