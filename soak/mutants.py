@@ -127,7 +127,7 @@ MUTANTS: Final = (
         "if self.stopped_firmly_at and (not self.evicted_at or self.stopped_firmly_at >= self.evicted_at):",
         "if self.stopped_firmly_at:",
     ),
-    Mutant("polite", "no budget", "decisions/decide.py", "        _budget,\n    )", "    )"),
+    Mutant("polite", "no budget", "decisions/decide.py", "        budget,\n    )", "    )"),
     Mutant(
         "polite",
         "a signal is requeued at once, without a pause",
