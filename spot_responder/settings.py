@@ -72,7 +72,8 @@ TABLE: Final = (
         "LOOK_AGAIN_SECONDS",
         "seconds",
         "15",
-        "between two checks of a VM that starts or stops; 1.5 times that before the first after an accepted start",
+        "time between two checks of a VM that starts or stops; "
+        "the first check after an accepted start comes after 1.5 times this",
     ),
     Setting("CAPACITY_RETRY_SECONDS", "seconds", "60", 'a pool\'s first pause after "no capacity"; doubled each time'),
     Setting("CAPACITY_RETRY_MAX_SECONDS", "seconds", "900", "the longest such pause"),

@@ -60,7 +60,7 @@ def _delay_after(failure: Failure, failures_in_a_row: int, vm: Vm, policy: Polic
             )
         case FailureKind.QUOTA:
             # Ends when other Spot VMs stop or somebody raises the quota: neither happens within seconds.
-            return policy.slow_retry, "the subscription's Spot quota is used up: raise it, or stop other Spot VMs"
+            return policy.slow_retry, "the subscription's Spot quota is used up: raise it, or delete other Spot VMs"
         case FailureKind.DENIED if failure.lacks_token:
             # An identity endpoint may fail for a minute; a missing or expired login, somebody has to mend.
             delay = min(policy.look_again * growth, policy.slow_retry)

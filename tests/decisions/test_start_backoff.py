@@ -124,7 +124,7 @@ def test_each_reason_has_a_row_of_its_own() -> None:
 def test_a_quota_that_is_used_up_is_told_and_waited_for() -> None:
     """Somebody has to raise it."""
     assert waited(failure(FailureKind.QUOTA)) == timedelta(hours=1)
-    assert "raise it, or stop other Spot VMs" in after(failure(FailureKind.QUOTA)).reason
+    assert "raise it, or delete other Spot VMs" in after(failure(FailureKind.QUOTA)).reason
 
 
 def test_a_denied_start_is_told_and_tried_again_slowly() -> None:
