@@ -12,8 +12,8 @@ NODE_SET_UP := node_modules/.set-up
 AZ_SET_UP := .venv-az/.set-up
 # Many tests wait for real processes: more of them at a time than there are processors. A file's tests share what it starts.
 IN_PARALLEL := --numprocesses=4 --dist=loadfile
-# What Ctrl-C ended has said so in a line: make, told by the same signal, adds none.
-OR_INTERRUPTED = || { code=$$?; if [ $$code -eq 130 ]; then kill -INT $$PPID; exec sleep 9; else exit $$code; fi; }
+# What Ctrl-C ended has said so in a line: make, told by the same signal, adds none. It is to wait before its child has ended.
+OR_INTERRUPTED = || { code=$$?; if [ $$code -eq 130 ]; then kill -INT $$PPID; exec sleep 0.3; else exit $$code; fi; }
 
 .PHONY: help setup az-cli az-env demo examples run evict stop start empty fill test quick soak mutants kills fuzz check bench clean
 
