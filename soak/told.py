@@ -64,7 +64,7 @@ def untrue(seen: Seen) -> Iterator[str]:
     for event in _closings(seen):
         outcome, machine = (event.data or {}).get("outcome"), seen.azure.world.machine(event.subject or "")
         closed_at = event.time
-        holds = _TRUTHS.get(str(outcome))
+        holds = TRUTHS.get(str(outcome))
         if holds and closed_at and not holds(seen, machine, closed_at):
             yield f"told: {machine.name} is {outcome} at {closed_at:%d %H:%M:%S}, which is not so"
 
@@ -148,7 +148,7 @@ def _lately(machine: Machine, closed_at: datetime) -> Iterator[Any]:
     return conditions(machine, closed_at - LOOK - CLOCKS, closed_at + CLOCKS)
 
 
-_TRUTHS: Final[Mapping[str, Callable[[Seen, Machine, datetime], bool]]] = {
+TRUTHS: Final[Mapping[str, Callable[[Seen, Machine, datetime], bool]]] = {
     Outcome.RESTORED: _ran,
     Outcome.RUNS_WITHOUT_US: _ran,
     Outcome.GONE: _was_deleted,

@@ -33,10 +33,10 @@ examples:
 
 That is how `make setup` installs it, and how it is spelled from the clone's folder.
 
-The app is found by its own settings, in the environment: AzureWebJobsStorage__queueServiceUri and the others of the
-README. The login is that of `az login`. Exit codes: 0 fine; 1 something is wrong in what was looked at, or it could
-not be looked; 2 the command was misused; 130 interrupted. What could not be done is one line on standard error, with
---json JSON; what is mistyped is one line in any case.
+The app is found by its own settings, in the environment: AzureWebJobsStorage__queueServiceUri and the others of
+docs/operations.md §6. The login is that of `az login`. Exit codes: 0 fine; 1 something is wrong in what was looked
+at, or it could not be looked; 2 the command was misused; 130 interrupted. What could not be done is one line on
+standard error, with --json JSON; what is mistyped is one line in any case.
 """
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from spot_responder.decisions.policy import Policy, RestartWhen
+from spot_responder.settings import TABLE as SETTINGS
 from spot_responder.settings import InvalidSettingError, Settings
 
 QUEUE = "AzureWebJobsStorage__queueServiceUri"
@@ -25,18 +26,7 @@ SECONDS = {
     "PRICE_RETRY_SECONDS": "price_retry",
     "SLOW_RETRY_SECONDS": "slow_retry",
 }
-OPTIONAL = [
-    SCHEDULE,
-    "ARM_ENDPOINT",
-    "OUTCOMES_TOPIC_ENDPOINT",
-    "DRY_RUN",
-    "RESTART_TAG",
-    "RESTART_WHEN",
-    "RESTARTS_PER_DAY",
-    "RESTARTS_PER_HOUR",
-    "STARTS_PER_HOUR",
-    *SECONDS,
-]
+OPTIONAL = [row.name for row in SETTINGS if row.default != "required"]
 ENDPOINTS = [QUEUE, TABLE, "ARM_ENDPOINT", "OUTCOMES_TOPIC_ENDPOINT"]
 
 

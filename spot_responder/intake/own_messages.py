@@ -1,6 +1,6 @@
 """The messages that the app puts on its own queue, as CloudEvents 1.0: follow-ups, finds, an operator's request. Pure.
 
-``responder`` and ``operators`` make them; ``signals.py`` reads them when they come back.
+``responder`` and ``operators`` make them; ``events.py`` reads them when they come back.
 """
 
 from __future__ import annotations

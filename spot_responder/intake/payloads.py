@@ -1,6 +1,6 @@
 """How the JSON text of a message is read, and how its fields are found, whatever their casing. Pure.
 
-Called by ``signals.py``, ``azure_errors.py`` and ``own_messages.py``.
+Called by ``events.py``, ``azure_errors.py`` and ``own_messages.py``.
 """
 
 from __future__ import annotations

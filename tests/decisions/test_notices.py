@@ -342,6 +342,12 @@ def test_the_page_names_each_need() -> None:
     assert all(f"`{notice}`" in page for notice in Notice if notice is not Notice.OPENED)
 
 
+def test_the_page_names_each_outcome() -> None:
+    """Whoever listens for one finds it there."""
+    page = PAGE.read_text("utf-8")
+    assert [str(outcome) for outcome in Outcome if f"`{outcome}`" not in page] == []
+
+
 def test_times_are_those_of_the_recovery() -> None:
     """Restored 45 s after the eviction at ten."""
     event = the_events()[CLOSED_TYPE]

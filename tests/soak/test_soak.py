@@ -11,6 +11,8 @@ from soak import __main__ as soak
 from soak.faults import START_CODES
 from soak.mutants import MUTANTS, PRODUCT, REPOSITORY, Mutant
 from soak.schedule import run_schedule
+from soak.told import TRUTHS
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.intake.azure_errors import ROWS, Entry, row_for
 
 FIELDS = {
@@ -25,6 +27,11 @@ FIELDS = {
     "broken",
     "seed",
 }
+
+
+def test_the_soak_knows_when_each_outcome_is_true() -> None:
+    """Three it cannot judge: no VM stops being Spot or is shut down inside, and a lost event leaves no sign."""
+    assert set(Outcome) - set(TRUTHS) == {Outcome.NOT_SPOT, Outcome.SHUT_DOWN_INSIDE, Outcome.NOT_EVICTED}
 
 
 def test_the_same_seed_gives_the_same_run() -> None:

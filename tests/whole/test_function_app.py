@@ -10,22 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from spot_responder.settings import TABLE
+
 REPOSITORY = Path(__file__).parents[2]
 SETTINGS = {
     "AzureWebJobsStorage__queueServiceUri": "https://account.queue.core.windows.net",
     "AzureWebJobsStorage__tableServiceUri": "https://account.table.core.windows.net",
 }
-OURS = {
-    "SWEEP_SCHEDULE",
-    "ARM_ENDPOINT",
-    "OUTCOMES_TOPIC_ENDPOINT",
-    "DRY_RUN",
-    "RESTART_TAG",
-    "RESTART_WHEN",
-    "RESTARTS_PER_DAY",
-    "RESTARTS_PER_HOUR",
-    "STARTS_PER_HOUR",
-}
+OURS = {row.name for row in TABLE}
 LOOK = """
 import json, sys
 import function_app
