@@ -110,8 +110,8 @@ MUTANTS: Final = (
         "live",
         "a closed pool never opens",
         "decisions/pools.py",
-        "if pool.closed_until is not None and pool.is_closed(now):",
-        "if pool.closed_until is not None:",
+        "if gate.closed_until is not None and gate.is_closed(now):",
+        "if gate.closed_until is not None:",
     ),
     Mutant(
         "live",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
-from localazure.world.market import Pool
+from localazure.world.market import PoolGate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,9 +107,9 @@ class Machine:
         )
 
     @property
-    def pool(self) -> Pool:
+    def pool(self) -> PoolGate:
         """The pool it takes its place from."""
-        return Pool(self.subscription_id, self.location, self.zone, self.size)
+        return PoolGate(self.subscription_id, self.location, self.zone, self.size)
 
     @property
     def is_spot(self) -> bool:

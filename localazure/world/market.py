@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 _CORES: Final = re.compile(r"[a-z]+_[a-z]+(\d+)", re.IGNORECASE)
 
 
-class Pool(NamedTuple):
+class PoolGate(NamedTuple):
     """The spare capacity that a VM competes for; a plain tuple of the four serves as well."""
 
     subscription_id: str

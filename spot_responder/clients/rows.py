@@ -16,7 +16,7 @@ from spot_responder.decisions.app_failures import Activity, Failing
 from spot_responder.decisions.attempts import Attempt, AttemptState
 from spot_responder.decisions.evidence import Evidence
 from spot_responder.decisions.outcomes import Outcome
-from spot_responder.decisions.pools import FIRST_STARTS, Pool, PoolId
+from spot_responder.decisions.pools import FIRST_STARTS, PoolGate, PoolId
 from spot_responder.decisions.recoveries import Absence, Notice, Recovery
 from spot_responder.intake.azure_errors import Failure, FailureKind
 from spot_responder.intake.signals import SignalKind
@@ -139,7 +139,7 @@ def pool_key(pool_id: PoolId) -> Key:
     return pool_id.subscription_id, f"{pool_id.location}|{pool_id.zone}|{pool_id.size}"
 
 
-def pool_row(pool: Pool) -> Row:
+def pool_row(pool: PoolGate) -> Row:
     """Write a pool's gate."""
     partition, row = pool_key(pool.pool_id)
     return {
@@ -156,10 +156,10 @@ def pool_row(pool: Pool) -> Row:
     }
 
 
-def pool_from_row(row: Mapping[str, Any]) -> Pool:
+def pool_from_row(row: Mapping[str, Any]) -> PoolGate:
     """Read a pool's gate. A number of 0 stands for none."""
     location, zone, size = row["RowKey"].split("|")
-    return Pool(
+    return PoolGate(
         PoolId(row["PartitionKey"], location, zone, size),
         refusals=row["refusals"],
         closed_until=_time(row["closed_until"]),

@@ -28,7 +28,7 @@ from spot_responder.clients.rows import (
     recovery_row,
 )
 from spot_responder.clients.sdk_errors import failure_of
-from spot_responder.decisions.pools import Pool
+from spot_responder.decisions.pools import PoolGate
 from spot_responder.responder.log import log_odd_row
 from spot_responder.responder.ports import (
     ChangedMeanwhileError,
@@ -93,20 +93,20 @@ class Tables:
         with _told("save the row of a VM"):
             return await _write(self.recoveries, recovery_row(recovery), etag)
 
-    async def load_pool(self, pool_id: PoolId) -> Stored[Pool]:
+    async def load_pool(self, pool_id: PoolId) -> Stored[PoolGate]:
         """Load a pool's gate; a pool without a row is open."""
         with _told("load the gate of a pool"):
             entity = await _read(self.pools, pool_key(pool_id))
         if entity is None:
-            return Stored(Pool(pool_id), None)
+            return Stored(PoolGate(pool_id), None)
         try:
             return Stored(pool_from_row(entity), _etag(entity))
         except _ODD as error:
             # A gate that another release wrote otherwise must not stop a whole pool: it is written anew.
             log_odd_row(f"table pools, {entity['PartitionKey']}, {entity['RowKey']}", repr(error))
-            return Stored(Pool(pool_id), _etag(entity))
+            return Stored(PoolGate(pool_id), _etag(entity))
 
-    async def save_pool(self, pool: Pool, etag: str | None) -> None:
+    async def save_pool(self, pool: PoolGate, etag: str | None) -> None:
         """Save a pool's gate if it still is what was loaded.
 
         Raises:
@@ -123,7 +123,7 @@ class Tables:
         with _told("list all rows"):
             return [stored async for row in self.recoveries.list_entities() for stored in _recoveries(row)]
 
-    async def all_pools(self) -> list[Pool]:
+    async def all_pools(self) -> list[PoolGate]:
         """Load every pool's gate; an odd row is left out."""
         with _told("list all pools"):
             return [pool async for row in self.pools.list_entities() for pool in _sound("pools", row, pool_from_row)]

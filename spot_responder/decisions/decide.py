@@ -25,7 +25,7 @@ from spot_responder.decisions.policy import (
     Policy,
     RestartWhen,
 )
-from spot_responder.decisions.pools import Admitted, Pool, Queued
+from spot_responder.decisions.pools import Admitted, PoolGate, Queued
 from spot_responder.decisions.situations import (
     Close,
     Decision,
@@ -80,11 +80,11 @@ def decide_in_the_pool_queue(situation: Situation, policy: Policy, now: datetime
     Only where the VM was recently read as deallocated and queued, or Azure has just reported its eviction. Hundreds of
     VMs may be queued, and Azure limits how many requests may be sent each second.
     """
-    pool = situation.pool
-    if pool is None or not (_was_seen_queued(situation, now) or _was_just_evicted(situation)):
+    gate = situation.gate
+    if gate is None or not (_was_seen_queued(situation, now) or _was_just_evicted(situation)):
         return None
-    answer = _ask_the_gate(situation, pool, policy, now, jitter)
-    return Wait(answer.until, _why_queued(pool), in_pool_queue=True) if isinstance(answer, Queued) else None
+    answer = _ask_the_gate(situation, gate, policy, now, jitter)
+    return Wait(answer.until, _why_queued(gate), in_pool_queue=True) if isinstance(answer, Queued) else None
 
 
 def _was_seen_queued(situation: Situation, now: datetime) -> bool:
@@ -155,12 +155,12 @@ def _running(situation: Situation, vm: Vm, policy: Policy, now: datetime) -> Dec
     recovery = situation.open_recovery
     if recovery is None:
         return Ignore("it runs")
-    pool = pools.restored(situation.pool, vm.vm_id.key, now, policy) if situation.pool else None
+    gate = pools.restored(situation.gate, vm.vm_id.key, now, policy) if situation.gate else None
     if not recovery.may_have_started_it:
         return Close(Outcome.RUNS_WITHOUT_US, "it runs: it did not go down after all, or somebody else started it")
     starts = count(recovery.attempts, "start request")
     down_for = span(now - situation.evidence.down_since(recovery.opened_at))
-    return Close(Outcome.RESTORED, f"it runs again, {down_for} after it went down, {starts}", pool)
+    return Close(Outcome.RESTORED, f"it runs again, {down_for} after it went down, {starts}", gate)
 
 
 def _stopped_inside(situation: Situation, policy: Policy, now: datetime) -> Decision:
@@ -207,7 +207,7 @@ def _start_under_way(situation: Situation, vm: Vm, policy: Policy, now: datetime
     look_again = _next_look(situation, policy, now)
     age = now - attempt.asked_at
     if operation and operation.failure:
-        return decide_after_failure(operation.failure, vm, recovery, situation.pool, policy, now, jitter)
+        return decide_after_failure(operation.failure, vm, recovery, situation.gate, policy, now, jitter)
     if attempt.state is AttemptState.ASKED and age < ANSWER_PATIENCE:
         until = max(attempt.asked_at + ANSWER_PATIENCE, look_again)
         return Wait(until, f"a start was asked for at {_clock(attempt.asked_at)}, and its answer is not known yet")
@@ -217,7 +217,7 @@ def _start_under_way(situation: Situation, vm: Vm, policy: Policy, now: datetime
         state = operation.state if operation else OperationState.IN_PROGRESS
         return Wait(look_again, f"the start accepted at {_clock(attempt.asked_at)} is {state}; it does not run yet")
     if attempt.state is AttemptState.ACCEPTED and not _went_down_after(attempt, situation.evidence):
-        return decide_after_failure(_showed_nothing(attempt), vm, recovery, situation.pool, policy, now, jitter)
+        return decide_after_failure(_showed_nothing(attempt), vm, recovery, situation.gate, policy, now, jitter)
     return None
 
 
@@ -280,27 +280,29 @@ def _too_little_evidence(
 
 
 def _start_if_the_pool_admits(situation: Situation, vm: Vm, policy: Policy, now: datetime, jitter: float) -> Decision:
-    pool = situation.pool or Pool(pools.pool_of(vm))
+    gate = situation.gate or PoolGate(pools.pool_of(vm))
     if situation.kind is SignalKind.OPERATOR_ASKED:
-        pool = pools.due(pool, now)
-    answer = _ask_the_gate(situation, pool, policy, now, jitter)
+        gate = pools.due(gate, now)
+    answer = _ask_the_gate(situation, gate, policy, now, jitter)
     if isinstance(answer, Queued):
-        return Wait(answer.until, _why_queued(pool), in_pool_queue=True)
-    return Start(vm, f"a tagged Spot VM, deallocated, {situation.evidence.verdict}", answer.pool)
+        return Wait(answer.until, _why_queued(gate), in_pool_queue=True)
+    return Start(vm, f"a tagged Spot VM, deallocated, {situation.evidence.verdict}", answer.gate)
 
 
-def _ask_the_gate(situation: Situation, pool: Pool, policy: Policy, now: datetime, jitter: float) -> Admitted | Queued:
+def _ask_the_gate(
+    situation: Situation, gate: PoolGate, policy: Policy, now: datetime, jitter: float
+) -> Admitted | Queued:
     down_since = situation.evidence.down_since(situation.open_recovery.opened_at if situation.open_recovery else now)
     # Half a turn at least: without it, a VM that is queued would be back at once.
     turn = policy.turn(now - down_since) * (0.5 + jitter)
-    return pools.ask(pool, situation.vm_id.key, down_since, now, turn)
+    return pools.ask(gate, situation.vm_id.key, down_since, now, turn)
 
 
-def _why_queued(pool: Pool) -> str:
-    if not pool.refusals:
-        return f"its turn has not come: {pool.width} at a time are tried for {pool.pool_id}"
-    times = "once" if pool.refusals == 1 else f"{pool.refusals} times in a row"
-    return f"no capacity just now: {pool.pool_id} refused {times}"
+def _why_queued(gate: PoolGate) -> str:
+    if not gate.refusals:
+        return f"its turn has not come: {gate.width} at a time are tried for {gate.pool_id}"
+    times = "once" if gate.refusals == 1 else f"{gate.refusals} times in a row"
+    return f"no capacity just now: {gate.pool_id} refused {times}"
 
 
 def _clock(time: datetime) -> str:

@@ -66,7 +66,7 @@ class PoolId:
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
+class PoolGate:
     """The gate of one pool.
 
     Attributes:
@@ -101,9 +101,9 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The VM may start now; ``pool`` is the gate with its place taken."""
+    """The VM may start now; ``gate`` is the pool's, with its place taken."""
 
-    pool: Pool
+    gate: PoolGate
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,83 +118,85 @@ def pool_of(vm: Vm) -> PoolId:
     return PoolId(vm.vm_id.subscription_id.lower(), vm.location.lower(), (vm.zone or "").lower(), vm.size.lower())
 
 
-def ask(pool: Pool, vm_key: str, down_since: datetime, now: datetime, turn: timedelta) -> Admitted | Queued:
+def ask(gate: PoolGate, vm_key: str, down_since: datetime, now: datetime, turn: timedelta) -> Admitted | Queued:
     """Answer whether a VM that is down since ``down_since`` may be started now.
 
     ``turn`` is how much later than the pool's own time this VM comes back, so that not all queued VMs come at the same
     instant.
     """
-    pool = _as_of(now, pool)
-    if pool.is_proven_for(down_since):
-        return Admitted(pool)
-    if pool.closed_until is not None and pool.is_closed(now):
-        return Queued(pool.closed_until + turn)
-    under_way = {key: until for key, until in pool.under_way.items() if until > now}
-    if vm_key not in under_way and len(under_way) >= pool.width:
+    gate = _as_of(now, gate)
+    if gate.is_proven_for(down_since):
+        return Admitted(gate)
+    if gate.closed_until is not None and gate.is_closed(now):
+        return Queued(gate.closed_until + turn)
+    under_way = {key: until for key, until in gate.under_way.items() if until > now}
+    if vm_key not in under_way and len(under_way) >= gate.width:
+        # The earliest of those under way was let in when its place was taken, and may be up soon after.
         news_at = min(under_way.values()) - PLACE_KEPT + NEWS_AFTER
-        return Queued(max(now + turn, news_at) if pool.closed_until is None else now + turn)
-    return Admitted(replace(pool, under_way={**under_way, vm_key: now + PLACE_KEPT}))
+        return Queued(max(now + turn, news_at) if gate.closed_until is None else now + turn)
+    return Admitted(replace(gate, under_way={**under_way, vm_key: now + PLACE_KEPT}))
 
 
-def refused(pool: Pool, vm_key: str, now: datetime, policy: Policy, jitter: float) -> Pool:
+def refused(gate: PoolGate, vm_key: str, now: datetime, policy: Policy, jitter: float) -> PoolGate:
     """Close the pool after "no capacity", for a pause that is a tenth more or less by ``jitter`` (0 to 1).
 
     Refusals of VMs that were admitted before the pool closed arrive later, and say nothing new.
     """
-    pool = _as_of(now, pool)
-    if pool.is_closed(now):
-        return left(pool, vm_key)
-    doublings = min(pool.refusals, MOST_DOUBLINGS)
+    gate = _as_of(now, gate)
+    if gate.is_closed(now):
+        return left(gate, vm_key)
+    doublings = min(gate.refusals, MOST_DOUBLINGS)
     pause = min(policy.capacity_retry * 2**doublings, policy.capacity_retry_max) * (0.9 + 0.2 * jitter)
-    trickles = pool.proven_at is not None or (pool.closed_until is not None and pool.refusals == 0)
-    return Pool(
-        pool.pool_id,
-        refusals=pool.refusals + 1,
+    # Refused right after a success: capacity comes back little by little.
+    trickles = gate.proven_at is not None or (gate.closed_until is not None and gate.refusals == 0)
+    return PoolGate(
+        gate.pool_id,
+        refusals=gate.refusals + 1,
         closed_until=now + pause,
         width=1,
         trickles=trickles,
         refused_last=vm_key,
-        under_way=left(pool, vm_key).under_way,
+        under_way=left(gate, vm_key).under_way,
     )
 
 
-def restored(pool: Pool, vm_key: str, now: datetime, policy: Policy) -> Pool:
+def restored(gate: PoolGate, vm_key: str, now: datetime, policy: Policy) -> PoolGate:
     """Widen the pool after a VM that held a place in it came up.
 
     If the pool has closed since that VM was admitted, there is some capacity all the same: the pause becomes no longer
     than a first one.
     """
-    if vm_key not in pool.under_way:
-        return pool
-    freed = left(pool, vm_key)
-    if pool.closed_until is None:
+    if vm_key not in gate.under_way:
+        return gate
+    freed = left(gate, vm_key)
+    if gate.closed_until is None:
         return replace(freed, proven_at=now)
-    if pool.is_closed(now):
-        return replace(freed, refusals=0, closed_until=min(pool.closed_until, now + policy.capacity_retry))
-    wider = min(pool.width + 1, MOST_UNDER_WAY)
-    if not pool.trickles:
+    if gate.is_closed(now):
+        return replace(freed, refusals=0, closed_until=min(gate.closed_until, now + policy.capacity_retry))
+    wider = min(gate.width + 1, MOST_UNDER_WAY)
+    if not gate.trickles:
         return replace(freed, refusals=0, width=wider)
-    if pool.round_of + 1 < pool.width:
-        return replace(freed, refusals=0, round_of=pool.round_of + 1)
+    if gate.round_of + 1 < gate.width:
+        return replace(freed, refusals=0, round_of=gate.round_of + 1)
     return replace(freed, refusals=0, width=wider, round_of=0)
 
 
-def left(pool: Pool, vm_key: str) -> Pool:
+def left(gate: PoolGate, vm_key: str) -> PoolGate:
     """Give back the place of a VM whose start ended without saying anything about capacity."""
-    if vm_key not in pool.under_way:
-        return pool
-    return replace(pool, under_way={key: until for key, until in pool.under_way.items() if key != vm_key})
+    if vm_key not in gate.under_way:
+        return gate
+    return replace(gate, under_way={key: until for key, until in gate.under_way.items() if key != vm_key})
 
 
-def due(pool: Pool, now: datetime) -> Pool:
+def due(gate: PoolGate, now: datetime) -> PoolGate:
     """End a closed pool's pause for an operator's ``retry``: one VM may probe it now."""
-    return replace(pool, closed_until=now) if pool.is_closed(now) else pool
+    return replace(gate, closed_until=now) if gate.is_closed(now) else gate
 
 
-def _as_of(now: datetime, pool: Pool) -> Pool:
+def _as_of(now: datetime, gate: PoolGate) -> PoolGate:
     """Give the gate as it counts now: a new one, if it is stale."""
-    in_use = any(until > now for until in pool.under_way.values())
-    last = max((time for time in (pool.closed_until, pool.proven_at) if time), default=None)
+    in_use = any(until > now for until in gate.under_way.values())
+    last = max((time for time in (gate.closed_until, gate.proven_at) if time), default=None)
     if last is None or in_use or now - last <= STALE_AFTER:
-        return pool
-    return Pool(pool.pool_id)
+        return gate
+    return PoolGate(gate.pool_id)

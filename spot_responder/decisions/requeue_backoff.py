@@ -21,7 +21,8 @@ REQUEUE: Final = timedelta(minutes=1)
 
 STOP_BACK: Final = timedelta(seconds=20)
 """How long the first requeue of an owner's stop takes, up to twice that: short enough to be read before a VM that is
-down for no known reason would be started (``INTENT_GRACE``). It grows up to ``REQUEUE``, and twice that."""
+down for no known reason would be started (``INTENT_GRACE``). It grows up to
+``REQUEUE``, each time up to twice as long by chance."""
 
 REQUEUE_MAX: Final = timedelta(minutes=15)
 """The longest that a requeue takes, up to twice that, after many failures."""

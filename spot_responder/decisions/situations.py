@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from spot_responder.decisions.attempts import Attempt
     from spot_responder.decisions.evidence import Evidence
     from spot_responder.decisions.outcomes import Outcome
-    from spot_responder.decisions.pools import Pool
+    from spot_responder.decisions.pools import PoolGate
     from spot_responder.decisions.recoveries import Absence, Notice, Recovery
     from spot_responder.intake.azure_errors import Failure
     from spot_responder.intake.signals import Signal, SignalKind
@@ -45,13 +45,14 @@ class Situation:
 
     Attributes:
         kind: what made the app look at the VM.
-        signal: the message that did; ``None`` where it was none: an operator looks, or the app has its own reason.
-        vm: what Azure says now; ``None`` where ARM answers that there is no such VM.
+        signal: the message that did. Nothing that acts needs it: ``None`` is for a reason that is no message.
+        vm: what ARM says now, or Resource Graph where that decides alone (a VM that is not covered, or has just been
+            evicted in a mass eviction); ``None`` where ARM answers that there is no such VM.
         shown: what Resource Graph shows of a VM that ARM does not know; its rows can be hours old.
         absence: since when the VM is not found; ``None`` where ARM shows it.
         recovery: the row that is kept for the VM, open or closed; ``None`` where there is none.
         evidence: the row's evidence, with the signal and the newest annotation added.
-        pool: the gate of the VM's pool.
+        gate: the gate of the VM's pool.
         operation: the state of the start that is under way, where Azure was asked for it.
     """
 
@@ -60,7 +61,7 @@ class Situation:
     vm: Vm | None
     recovery: Recovery | None
     evidence: Evidence
-    pool: Pool | None = None
+    gate: PoolGate | None = None
     operation: Operation | None = None
     shown: Vm | None = None
     absence: Absence | None = None
@@ -83,11 +84,11 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Ask Azure to start the VM. ``pool`` is its gate with the VM's place taken."""
+    """Ask Azure to start the VM. ``gate`` is that of its pool, with the VM's place taken."""
 
     vm: Vm
     reason: str
-    pool: Pool | None = None
+    gate: PoolGate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ class Wait:
     until: datetime
     reason: str
     failure: Failure | None = None
-    pool: Pool | None = None
+    gate: PoolGate | None = None
     in_pool_queue: bool = False
     notice: Notice | None = None
     obstacle_since: datetime | None = None
@@ -114,7 +115,7 @@ class Close:
 
     outcome: Outcome
     reason: str
-    pool: Pool | None = None
+    gate: PoolGate | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, assert_never
 
 from spot_responder.decisions import pools
-from spot_responder.decisions.pools import MOST_DOUBLINGS, Pool
+from spot_responder.decisions.pools import MOST_DOUBLINGS, PoolGate
 from spot_responder.decisions.situations import Wait
 from spot_responder.intake.azure_errors import Failure, FailureKind
 
@@ -19,29 +19,28 @@ if TYPE_CHECKING:
     from spot_responder.intake.vms import Vm
 
 YIELDS_AFTER: Final = 5
-"""How many refusals in a row close a pool, the last one this VM's own, before the VM waits for a turn as all others
-do."""
+"""After how many refusals in a row a VM whose own start was the last one refused waits for its turn like all others."""
 
 
 def decide_after_failure(  # noqa: PLR0913, PLR0917 - all that such a decision rests on
-    failure: Failure, vm: Vm, recovery: Recovery, pool: Pool | None, policy: Policy, now: datetime, jitter: float
+    failure: Failure, vm: Vm, recovery: Recovery, gate: PoolGate | None, policy: Policy, now: datetime, jitter: float
 ) -> Wait:
     """Decide how to go on after Azure refused a start, at once or inside the operation.
 
     The delay is the failure kind's own, and never shorter than what Azure asked for.
     """
-    pool = pool or Pool(pools.pool_of(vm))
+    gate = gate or PoolGate(pools.pool_of(vm))
     told = failure.code
     if failure.kind is FailureKind.CAPACITY:
-        closed = pools.refused(pool, vm.vm_id.key, now, policy, jitter)
+        closed = pools.refused(gate, vm.vm_id.key, now, policy, jitter)
         # After many refusals the cause may be this VM: the others must not always come after it.
-        yields = pool.refused_last == vm.vm_id.key and pool.refusals >= YIELDS_AFTER
+        yields = gate.refused_last == vm.vm_id.key and gate.refusals >= YIELDS_AFTER
         turn = policy.turn(now - recovery.opened_at) * (0.5 + jitter) if yields else timedelta()
         until = max((closed.closed_until or now) + turn, _earliest(failure, now))
         return Wait(until, f"no capacity for {closed.pool_id} ({told})", failure, closed)
     delay, why = _delay_after(failure, recovery.failures_of(failure.kind), vm, policy)
     until = max(now + delay * (1 + 0.2 * jitter), _earliest(failure, now))
-    return Wait(until, f"{why} ({told})", failure, pools.left(pool, vm.vm_id.key))
+    return Wait(until, f"{why} ({told})", failure, pools.left(gate, vm.vm_id.key))
 
 
 def counts_as_attempt(failure: Failure) -> bool:

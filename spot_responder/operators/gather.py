@@ -192,5 +192,5 @@ async def _situation(
         message = "only a stale follow-up gathers nothing"
         raise AssertionError(message)
     looked = await look(rows, ports, settings.policy.restart_tag)
-    pool = (await ports.store.load_pool(looked.gate)).value if looked.gate else None
-    return replace(looked.situation, pool=pool)
+    gate = (await ports.store.load_pool(looked.pool_id)).value if looked.pool_id else None
+    return replace(looked.situation, gate=gate)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date, datetime
 
-    from spot_responder.decisions.pools import Pool
+    from spot_responder.decisions.pools import PoolGate
     from spot_responder.decisions.recoveries import Recovery
     from spot_responder.intake.vms import VmId
     from spot_responder.operators.views.dead_letters import DeadLetter, Place, QueueCounts
@@ -27,7 +27,7 @@ COMPUTE_API: Final = "2024-07-01"
 class Records(Protocol):
     """The app's tables, to be read as a whole."""
 
-    async def all_pools(self) -> Sequence[Pool]:
+    async def all_pools(self) -> Sequence[PoolGate]:
         """Load every pool's gate."""
 
     async def closed_between(self, first: date, last: date) -> Sequence[Recovery]:

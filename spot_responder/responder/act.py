@@ -3,7 +3,8 @@
 The order of the steps makes a crash at any line harmless: put the follow-up on the queue, save the row that waits for
 it (with the ETag of the row that was decided on), send the request to Azure, put the next follow-up, save the answer. A
 follow-up whose row was never saved costs one look too many; a row whose follow-up was never put would wait for the
-sweep.
+sweep. A place at the pool's gate was taken before: where the app dies, it is free again after five minutes. What a
+closing leaves undone, the sweep does, or the VM's next recovery.
 
 Called by ``responder.py``, and by ``unanswered.py`` for a VM that cannot be read; ``publish.py`` goes on with closed
 recoveries and notices.
@@ -39,7 +40,7 @@ from spot_responder.responder.retry_on_change import retry_on_change
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from spot_responder.decisions.pools import Pool
+    from spot_responder.decisions.pools import PoolGate
     from spot_responder.intake.azure_errors import Failure
     from spot_responder.intake.signals import Signal
     from spot_responder.intake.vms import Vm
@@ -270,9 +271,9 @@ class Actor:
     async def _pool_after(self, failure: Failure, vm: Vm, asking: Recovery, now: datetime, jitter: float) -> Wait:
         """Decide how to go on after a refusal, and save what it means for the pool."""
 
-        def refuse(pool: Pool) -> tuple[Wait, Pool | None]:
-            wait = decide_after_failure(failure, vm, asking, pool, self.policy, now, jitter)
-            return wait, wait.pool
+        def refuse(gate: PoolGate) -> tuple[Wait, PoolGate | None]:
+            wait = decide_after_failure(failure, vm, asking, gate, self.policy, now, jitter)
+            return wait, wait.gate
 
         return await self.gates.ask(pool_of(vm), refuse)
 
@@ -291,7 +292,7 @@ def _waiting(recovery: Recovery, wait: Wait) -> Recovery:
 
 
 def _is_kept(situation: Situation, decision: Decision) -> bool:
-    """Whether a stop gets a row of its own: of a VM that ARM or Resource Graph shows, or that may still exist."""
+    """Whether a stop gets a row of its own: of a VM that is shown, or that is asked for again (``Requeue``)."""
     return situation.vm is not None or situation.shown is not None or isinstance(decision, Requeue)
 
 

@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 class Gathered:
     """A situation, when its gathering began, and the ETag of the row it was gathered from.
 
-    ``gate``: the pool whose gate the decision rests on, if it rests on one. A gate changes so often that it is read
+    ``pool_id``: the pool whose gate the decision rests on, if it rests on one. A gate changes so often that it is read
     only at the moment of the decision (``responder/pool_gates.py``).
     """
 
     situation: Situation
     begun_at: datetime
     etag: str | None
-    gate: PoolId | None = None
+    pool_id: PoolId | None = None
 
 
 async def gather_rows(signal: Signal, ports: Ports, begun_at: datetime) -> Gathered | None:
@@ -58,7 +58,7 @@ async def gather_rows(signal: Signal, ports: Ports, begun_at: datetime) -> Gathe
     situation = Situation(signal.vm_id, signal.kind, None, recovery, evidence, absence=absence, signal=signal)
     rows = Gathered(situation, begun_at, stored.etag)
     is_queued = recovery is not None and is_open and recovery.seen_queued_at is not None
-    return replace(rows, gate=recovery.pool) if recovery and is_queued and not signal.kind.may_end_a_wait else rows
+    return replace(rows, pool_id=recovery.pool) if recovery and is_queued and not signal.kind.may_end_a_wait else rows
 
 
 async def peek_at_graph(rows: Gathered, ports: Ports, restart_tag: str) -> Gathered:
@@ -76,7 +76,7 @@ async def peek_at_graph(rows: Gathered, ports: Ports, restart_tag: str) -> Gathe
     vm = await ports.graph.confirm(known.vm_id)
     if vm is None or not vm.is_covered(restart_tag):
         return rows
-    return replace(rows, situation=replace(known, vm=vm), gate=pool_of(vm))
+    return replace(rows, situation=replace(known, vm=vm), pool_id=pool_of(vm))
 
 
 async def look(rows: Gathered, ports: Ports, restart_tag: str) -> Gathered:
@@ -89,10 +89,10 @@ async def look(rows: Gathered, ports: Ports, restart_tag: str) -> Gathered:
     seen = await _look_at(known, ports, restart_tag)
     vm = seen.vm
     if vm is None:
-        return replace(rows, situation=_absent(known, seen.shown, rows.begun_at), gate=None)
+        return replace(rows, situation=_absent(known, seen.shown, rows.begun_at), pool_id=None)
     situation = replace(known, vm=vm, evidence=known.evidence.with_annotation(vm.annotation), absence=None)
     situation = replace(situation, operation=await _operation(situation, vm, ports))
-    return replace(rows, situation=situation, gate=pool_of(vm) if _concerns_the_pool(situation, vm) else None)
+    return replace(rows, situation=situation, pool_id=pool_of(vm) if _concerns_the_pool(situation, vm) else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,8 @@ def _absent(known: Situation, shown: Vm | None, now: datetime) -> Situation:
 async def _look_at(situation: Situation, ports: Ports, restart_tag: str) -> _Seen:
     """Ask Resource Graph and, where a decision may rest on it, ARM: the graph may be minutes old.
 
-    An owner's stop is not dropped because the graph shows no tag: the tag may be newer.
+    The graph's word that a VM is not covered is enough, but for a Spot VM with an open recovery or an owner's stop: its
+    tag may be newer than the graph.
     """
     vm_id, recovery = situation.vm_id, situation.open_recovery
     if recovery is not None and recovery.attempt_under_way:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from spot_responder.decisions.policy import Policy
-    from spot_responder.decisions.pools import Pool
+    from spot_responder.decisions.pools import PoolGate
     from spot_responder.decisions.situations import Wait
     from spot_responder.responder.gather import Gathered
     from spot_responder.responder.pool_gates import Gates
@@ -41,18 +41,18 @@ class MassEviction:
         Raises:
             AzureRefusedError: if Resource Graph refused the query.
         """
-        wait = await self._ask_the_gate(rows)
+        wait = await self._wait_at_the_gate(rows)
         if wait is not None:
             return rows, wait
         known = await peek_at_graph(rows, self.ports, self.policy.restart_tag)
-        return known, None if known is rows else await self._ask_the_gate(known)
+        return known, None if known is rows else await self._wait_at_the_gate(known)
 
-    async def _ask_the_gate(self, known: Gathered) -> Wait | None:
-        if known.gate is None:
+    async def _wait_at_the_gate(self, known: Gathered) -> Wait | None:
+        if known.pool_id is None:
             return None
 
-        def decide_on(pool: Pool) -> tuple[Wait | None, None]:
-            situation = replace(known.situation, pool=pool)
+        def decide_on(gate: PoolGate) -> tuple[Wait | None, None]:
+            situation = replace(known.situation, gate=gate)
             return decide_in_the_pool_queue(situation, self.policy, self.clock(), self.jitter()), None
 
-        return await self.gates.ask(known.gate, decide_on)
+        return await self.gates.ask(known.pool_id, decide_on)

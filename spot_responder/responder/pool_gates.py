@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 from spot_responder.responder.ports import ChangedMeanwhileError, GateChangedError
 
 if TYPE_CHECKING:
-    from spot_responder.decisions.pools import Pool, PoolId
+    from spot_responder.decisions.pools import PoolGate, PoolId
     from spot_responder.responder.ports import Store
 
 GATE_TRIES: Final = 20
 """How often a gate is read anew that another instance changed meanwhile; each such change answers that instance's
 questions."""
 
-type Question[T] = Callable[[Pool], tuple[T, Pool | None]]
+type Question[T] = Callable[[PoolGate], tuple[T, PoolGate | None]]
 """A function that takes the gate as it is now, and gives an answer with the changed gate, or ``None`` to leave it.
 
 It may be called again, with a newer gate, before its answer counts."""
@@ -97,7 +97,7 @@ class Gates:
         raise ChangedMeanwhileError(message)
 
 
-def _answers(pool: Pool, line: list[_Asked]) -> tuple[Pool, list[_Answer]]:
+def _answers(pool: PoolGate, line: list[_Asked]) -> tuple[PoolGate, list[_Answer]]:
     """Ask the questions one after the other, each with the gate as the one before has left it."""
     answers = []
     for asked in line:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime, timedelta
 
     from spot_responder.decisions.app_failures import Activity, Failing
-    from spot_responder.decisions.pools import Pool, PoolId
+    from spot_responder.decisions.pools import PoolGate, PoolId
     from spot_responder.decisions.recoveries import Notice, Recovery
     from spot_responder.decisions.situations import Operation
     from spot_responder.intake.azure_errors import Failure
@@ -93,10 +93,10 @@ class Store(Protocol):
     async def save(self, recovery: Recovery, etag: str | None) -> str:
         """Save the row as it was loaded and changed; give its new ETag. Raises ``ChangedMeanwhileError``."""
 
-    async def load_pool(self, pool_id: PoolId) -> Stored[Pool]:
+    async def load_pool(self, pool_id: PoolId) -> Stored[PoolGate]:
         """Load a pool's gate; a pool without a row is open."""
 
-    async def save_pool(self, pool: Pool, etag: str | None) -> None:
+    async def save_pool(self, pool: PoolGate, etag: str | None) -> None:
         """Save a pool's gate. Raises ``GateChangedError``."""
 
     async def all_recoveries(self) -> Sequence[Stored[Recovery]]:

@@ -36,7 +36,7 @@ from spot_responder.responder.unanswered import Unanswered
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from spot_responder.decisions.pools import Pool
+    from spot_responder.decisions.pools import PoolGate
     from spot_responder.decisions.situations import Decision
     from spot_responder.intake.signals import Signal
     from spot_responder.responder.gather import Gathered
@@ -142,14 +142,14 @@ class Responder:
     async def _decide(self, gathered: Gathered) -> Decision:
         """Decide on the situation; if that rests on a pool's gate, on the gate as it is now, and save its change."""
         policy = self.settings.policy
-        if gathered.gate is None:
+        if gathered.pool_id is None:
             return decide(gathered.situation, policy, self.clock(), self.jitter())
 
-        def decide_on(pool: Pool) -> tuple[Decision, Pool | None]:
-            decision = decide(replace(gathered.situation, pool=pool), policy, self.clock(), self.jitter())
-            return decision, None if self.settings.dry_run or isinstance(decision, Ignore | Requeue) else decision.pool
+        def decide_on(gate: PoolGate) -> tuple[Decision, PoolGate | None]:
+            decision = decide(replace(gathered.situation, gate=gate), policy, self.clock(), self.jitter())
+            return decision, None if self.settings.dry_run or isinstance(decision, Ignore | Requeue) else decision.gate
 
-        return await self.gates.ask(gathered.gate, decide_on)
+        return await self.gates.ask(gathered.pool_id, decide_on)
 
 
 def _not_after(now: datetime, signal: Signal) -> Signal:

@@ -21,7 +21,7 @@ from spot_responder.clients.rows import (
     recovery_row,
 )
 from spot_responder.decisions.outcomes import Outcome
-from spot_responder.decisions.pools import Pool, pool_of
+from spot_responder.decisions.pools import PoolGate, pool_of
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.vms import NotAVmIdError, VmId
 from tests.harness.makers import POOLS, RECOVERIES, VM_ID, accepted, asking, at, failure, recovery, spot_vm
@@ -56,7 +56,7 @@ def test_a_recovery_comes_back_as_it_went(case: Recovery) -> None:
 
 
 @given(POOLS)
-def test_a_pool_comes_back_as_it_went(pool: Pool) -> None:
+def test_a_pool_comes_back_as_it_went(pool: PoolGate) -> None:
     """Open, closed, probed or opening."""
     row = pool_row(pool)
     assert pool_from_row(row) == pool
@@ -134,7 +134,7 @@ def test_a_pools_key_is_its_place_and_size() -> None:
     key = pool_key(pool_of(replace(spot_vm(), zone="2")))
     assert key == (VM_ID.subscription_id, "westeurope|2|standard_d2s_v5")
     assert is_key(key)
-    assert pool_from_row(pool_row(Pool(pool_of(spot_vm())))).pool_id == pool_of(spot_vm())
+    assert pool_from_row(pool_row(PoolGate(pool_of(spot_vm())))).pool_id == pool_of(spot_vm())
 
 
 def test_a_closed_recovery_is_kept_in_the_day_of_its_end() -> None:

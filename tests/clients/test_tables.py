@@ -26,7 +26,7 @@ from localazure.world.azure_errors import Refused
 from spot_responder.clients.rows import recovery_key
 from spot_responder.clients.tables import Tables
 from spot_responder.decisions.outcomes import Outcome
-from spot_responder.decisions.pools import Pool, pool_of
+from spot_responder.decisions.pools import PoolGate, pool_of
 from spot_responder.intake.own_messages import operator_asked_event
 from spot_responder.intake.vms import VmId
 from spot_responder.operators.act import hold
@@ -96,7 +96,7 @@ def test_what_is_saved_is_loaded_and_two_writers_are_told_apart(tell: Telling, t
         assert len(await tables.all_recoveries()) == 1
         await tables.forget(stored)
         assert await tables.all_recoveries() == []
-        gate = replace(Pool(pool_of(spot_vm())), width=1, closed_until=at("10:05"))
+        gate = replace(PoolGate(pool_of(spot_vm())), width=1, closed_until=at("10:05"))
         await tables.save_pool(gate, None)
         assert (await tables.load_pool(gate.pool_id)).value == gate
         with pytest.raises(GateChangedError):

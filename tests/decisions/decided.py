@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from spot_responder.decisions.decide import decide
 from spot_responder.decisions.policy import Policy
-from spot_responder.decisions.pools import Pool, pool_of
+from spot_responder.decisions.pools import PoolGate, pool_of
 from spot_responder.intake.signals import SignalKind, Source
 from spot_responder.intake.vms import PowerState
 from tests.harness.makers import at, signal, spot_vm
@@ -20,7 +20,7 @@ POLICY = Policy()
 FOLLOW_UP = signal(SignalKind.FOLLOW_UP, source=Source.FOLLOW_UP)
 SWEEP = signal(SignalKind.SWEEP_FOUND, source=Source.SWEEP)
 RUNNING = PowerState.RUNNING
-CLOSED_POOL = Pool(pool_of(spot_vm()), refusals=3, closed_until=at("10:30"), width=1)
+CLOSED_POOL = PoolGate(pool_of(spot_vm()), refusals=3, closed_until=at("10:30"), width=1)
 
 
 def decided(given: Situation, now: str = "10:00:05", policy: Policy = POLICY, jitter: float = 0.5) -> Decision:

@@ -12,7 +12,7 @@ from spot_responder.decisions.decide import decide
 from spot_responder.decisions.evidence import Evidence, Verdict
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import Policy, RestartWhen
-from spot_responder.decisions.pools import PLACE_KEPT, Pool, pool_of
+from spot_responder.decisions.pools import PLACE_KEPT, PoolGate, pool_of
 from spot_responder.decisions.recoveries import Absence
 from spot_responder.decisions.situations import Close, Ignore, Requeue, Start, Wait
 from spot_responder.intake.azure_errors import FailureKind
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from spot_responder.decisions.situations import Situation
 
 DOWN = PowerState.DEALLOCATED
-NEW_POOL = Pool(pool_of(spot_vm()))
+NEW_POOL = PoolGate(pool_of(spot_vm()))
 PROVEN_POOL = replace(NEW_POOL, proven_at=at("11:00"))
 
 
@@ -60,7 +60,7 @@ def test_the_first_eviction_in_a_pool_waits_for_nobody() -> None:
     """Nobody knows the pool yet: the VM takes a place in it."""
     decision = decided(situation(evicted(), spot_vm()))
     assert isinstance(decision, Start)
-    assert decision.pool == replace(NEW_POOL, under_way={VM_ID.key: at("10:00:05") + PLACE_KEPT})
+    assert decision.gate == replace(NEW_POOL, under_way={VM_ID.key: at("10:00:05") + PLACE_KEPT})
 
 
 # 1 to 4: not ours to start
@@ -183,14 +183,14 @@ def test_a_restored_vm_widens_its_pool() -> None:
     probing = replace(CLOSED_POOL, under_way={VM_ID.key: at("10:35")})
     decision = decided(situation(FOLLOW_UP, spot_vm(RUNNING), accepted("10:30"), pool=probing), "10:31")
     assert isinstance(decision, Close)
-    assert decision.pool == replace(probing, refusals=0, width=2, under_way={})
+    assert decision.gate == replace(probing, refusals=0, width=2, under_way={})
 
 
 def test_a_vm_that_runs_without_a_start_of_ours_is_not_counted_as_restored() -> None:
     """Somebody else was quicker, and that says nothing about the pool."""
     decision = decided(situation(FOLLOW_UP, spot_vm(RUNNING), recovery(), pool=CLOSED_POOL), "10:20")
     assert isinstance(decision, Close)
-    assert (decision.outcome, decision.pool) == (Outcome.RUNS_WITHOUT_US, None)
+    assert (decision.outcome, decision.gate) == (Outcome.RUNS_WITHOUT_US, None)
 
 
 def test_an_eviction_that_is_told_while_the_vm_still_runs_is_waited_for() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 
 from spot_responder.decisions.decide import decide
 from spot_responder.decisions.outcomes import Outcome
-from spot_responder.decisions.pools import PLACE_KEPT, Pool, pool_of
+from spot_responder.decisions.pools import PLACE_KEPT, PoolGate, pool_of
 from spot_responder.decisions.situations import Close, Operation, OperationState, Start, Wait
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.signals import SignalKind
@@ -126,8 +126,8 @@ def test_a_start_that_failed_inside_the_operation_closes_the_pool() -> None:
     decision = decided(situation(FOLLOW_UP, spot_vm(), accepted(), operation=failed), "10:00:30")
     assert isinstance(decision, Wait)
     assert decision.failure == no_capacity
-    assert decision.pool is not None
-    assert decision.until == decision.pool.closed_until == at("10:01:30")
+    assert decision.gate is not None
+    assert decision.until == decision.gate.closed_until == at("10:01:30")
     assert decision.reason.startswith("no capacity for standard_d2s_v5 in westeurope (AllocationFailed")
 
 
@@ -243,7 +243,7 @@ def test_in_a_closed_pool_everybody_is_queued() -> None:
 def test_a_vm_that_is_queued_while_its_pool_opens_is_told_so() -> None:
     """One VM came up, two may be under way, and both places are taken."""
     pool_id = pool_of(spot_vm())
-    opening = Pool(pool_id, width=2, under_way={"a": at("10:05"), "b": at("10:05")})
+    opening = PoolGate(pool_id, width=2, under_way={"a": at("10:05"), "b": at("10:05")})
     decision = decided(situation(evicted(), spot_vm(), recovery(), pool=opening))
     assert isinstance(decision, Wait)
     assert decision.reason == "its turn has not come: 2 at a time are tried for standard_d2s_v5 in westeurope"
@@ -267,5 +267,5 @@ def test_the_first_to_come_after_the_pause_takes_the_place() -> None:
     """It probes for everybody, and its place is kept for some minutes."""
     decision = decided(situation(evicted(at("10:29")), spot_vm(), pool=CLOSED_POOL), "10:31")
     assert isinstance(decision, Start)
-    assert decision.pool is not None
-    assert decision.pool.under_way == {VM_ID.key: at("10:31") + PLACE_KEPT}
+    assert decision.gate is not None
+    assert decision.gate.under_way == {VM_ID.key: at("10:31") + PLACE_KEPT}

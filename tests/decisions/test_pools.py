@@ -15,7 +15,7 @@ from spot_responder.decisions.pools import (
     NEWS_AFTER,
     PLACE_KEPT,
     Admitted,
-    Pool,
+    PoolGate,
     PoolId,
     Queued,
     ask,
@@ -27,32 +27,32 @@ from spot_responder.decisions.pools import (
 from spot_responder.intake.vms import VmId
 from tests.harness.makers import POOLS, TEN, TIMES, at, spot_vm
 
-POOL = Pool(PoolId("s", "westeurope", "", "standard_d2s_v5"))
+POOL = PoolGate(PoolId("s", "westeurope", "", "standard_d2s_v5"))
 POLICY = Policy(capacity_retry=timedelta(minutes=1), capacity_retry_max=timedelta(minutes=15))
 MINUTE = timedelta(minutes=1)
 NO_TURN = timedelta()
 
 
-def answer(pool: Pool, vm_key: str, now: datetime, turn: timedelta = NO_TURN) -> Admitted | Queued:
+def answer(pool: PoolGate, vm_key: str, now: datetime, turn: timedelta = NO_TURN) -> Admitted | Queued:
     """Ask for a VM that went down at ten."""
     return ask(pool, vm_key, TEN, now, turn)
 
 
-def admitted(pool: Pool, vm_key: str, now: datetime) -> Pool:
+def admitted(pool: PoolGate, vm_key: str, now: datetime) -> PoolGate:
     """Ask for a VM, expect a yes, and give the pool with its place taken."""
     given_answer = answer(pool, vm_key, now)
     assert isinstance(given_answer, Admitted)
-    return given_answer.pool
+    return given_answer.gate
 
 
-def with_starts(pool: Pool, count: int, now: datetime) -> Pool:
+def with_starts(pool: PoolGate, count: int, now: datetime) -> PoolGate:
     """Let in so many VMs, called vm-0, vm-1 and so on."""
     for number in range(count):
         pool = admitted(pool, f"vm-{number}", now)
     return pool
 
 
-def closed_at_ten(jitter: float = 0.5) -> Pool:
+def closed_at_ten(jitter: float = 0.5) -> PoolGate:
     """Give a pool whose first start was refused at ten."""
     return refused(POOL, "a", TEN, POLICY, jitter)
 
@@ -84,7 +84,7 @@ def test_what_goes_down_after_the_last_one_came_up_shows_that_the_capacity_is_go
     for number in range(FIRST_STARTS):
         later = ask(pool, f"later-{number}", at("10:05"), at("10:05"), NO_TURN)
         assert isinstance(later, Admitted)
-        pool = later.pool
+        pool = later.gate
     assert isinstance(ask(pool, "one more", at("10:05"), at("10:05"), NO_TURN), Queued)
 
 
@@ -250,7 +250,7 @@ def test_a_pause_is_never_far_from_its_bounds(refusals: int, jitter: float) -> N
 
 
 @given(POOLS, TIMES, st.booleans())
-def test_whatever_happens_somebody_may_try_at_last(pool: Pool, now: datetime, came_up: bool) -> None:  # noqa: FBT001
+def test_whatever_happens_somebody_may_try_at_last(pool: PoolGate, now: datetime, came_up: bool) -> None:  # noqa: FBT001
     """No gate stays shut: after its pause, when the places of lost starts are free, a VM is let in."""
     news = restored(pool, "a", now, POLICY) if came_up else refused(pool, "a", now, POLICY, jitter=1)
     assert news.width >= 1

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from spot_responder.decisions.policy import Policy
-from spot_responder.decisions.pools import Pool, pool_of
+from spot_responder.decisions.pools import PoolGate, pool_of
 from spot_responder.decisions.start_backoff import counts_as_attempt, decide_after_failure
 from spot_responder.intake.azure_errors import FailureKind
 from tests.harness.makers import (
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 POLICY = Policy()
 POOL_ID = pool_of(spot_vm())
-PROBING = Pool(POOL_ID, refusals=2, width=1, under_way={VM_ID.key: at("10:05")})
+PROBING = PoolGate(POOL_ID, refusals=2, width=1, under_way={VM_ID.key: at("10:05")})
 NOTHING = timedelta()
 NOT_CAPACITY = [kind for kind in FailureKind if kind is not FailureKind.CAPACITY]
 
@@ -47,7 +47,7 @@ NOT_CAPACITY = [kind for kind in FailureKind if kind is not FailureKind.CAPACITY
 def after(
     refusal: Failure,
     failures_in_a_row: int = 0,
-    pool: Pool | None = PROBING,
+    pool: PoolGate | None = PROBING,
     policy: Policy = POLICY,
     jitter: float = 0,
 ) -> Wait:
@@ -66,7 +66,7 @@ def waited(refusal: Failure, failures_in_a_row: int = 0, policy: Policy = POLICY
 def test_no_capacity_closes_the_pool_and_waits_for_it() -> None:
     """The third refusal in a row: four minutes, for every VM that competes for it."""
     decision = after(failure(FailureKind.CAPACITY, "AllocationFailed"), jitter=0.5)
-    assert decision.pool == Pool(POOL_ID, refusals=3, closed_until=at("10:04"), width=1, refused_last=VM_ID.key)
+    assert decision.gate == PoolGate(POOL_ID, refusals=3, closed_until=at("10:04"), width=1, refused_last=VM_ID.key)
     assert decision.until == at("10:04")
     assert decision.reason == ("no capacity for standard_d2s_v5 in westeurope (AllocationFailed)")
 
@@ -74,14 +74,14 @@ def test_no_capacity_closes_the_pool_and_waits_for_it() -> None:
 def test_no_capacity_in_a_pool_nobody_knows_yet() -> None:
     """The first refusal opens the pool's record: a minute."""
     decision = after(failure(FailureKind.CAPACITY), pool=None, jitter=0.5)
-    assert decision.pool == Pool(POOL_ID, refusals=1, closed_until=at("10:01"), width=1, refused_last=VM_ID.key)
+    assert decision.gate == PoolGate(POOL_ID, refusals=1, closed_until=at("10:01"), width=1, refused_last=VM_ID.key)
 
 
 def test_a_late_refusal_waits_for_the_pool_that_is_closed_already() -> None:
     """Ten VMs were let in before it closed: all wait for the same time, and it closes no further."""
-    closed = Pool(POOL_ID, refusals=1, closed_until=at("10:00:40"), width=1)
+    closed = PoolGate(POOL_ID, refusals=1, closed_until=at("10:00:40"), width=1)
     decision = after(failure(FailureKind.CAPACITY), pool=closed)
-    assert (decision.until, decision.pool) == (at("10:00:40"), closed)
+    assert (decision.until, decision.gate) == (at("10:00:40"), closed)
 
 
 def test_no_capacity_with_a_time_from_azure() -> None:
@@ -100,11 +100,11 @@ def test_a_vm_whose_own_fault_it_may_be_lets_the_others_come_first(
     is_behind: bool,  # noqa: FBT001
 ) -> None:
     """Five refusals in a row, the last one this VM's: the pool's pause ends for the others, and later for this one."""
-    pool = Pool(POOL_ID, refusals=refusals, closed_until=at("9:59"), width=1, refused_last=refused_last)
+    pool = PoolGate(POOL_ID, refusals=refusals, closed_until=at("9:59"), width=1, refused_last=refused_last)
     decision = after(failure(FailureKind.CAPACITY), pool=pool, jitter=0.5)
-    assert decision.pool is not None
-    assert decision.pool.closed_until is not None
-    assert (decision.until > decision.pool.closed_until) is is_behind
+    assert decision.gate is not None
+    assert decision.gate.closed_until is not None
+    assert (decision.until > decision.gate.closed_until) is is_behind
 
 
 def test_a_price_above_the_limit_is_looked_at_by_the_hour() -> None:
@@ -172,7 +172,7 @@ def test_a_vm_that_a_start_did_not_find_is_looked_for_before_its_recovery_is_clo
 @pytest.mark.parametrize("kind", NOT_CAPACITY)
 def test_a_refusal_that_says_nothing_about_capacity_frees_the_place(kind: FailureKind) -> None:
     """The pool is as closed or open as before, and the next VM may probe."""
-    assert after(failure(kind)).pool == replace(PROBING, under_way={})
+    assert after(failure(kind)).gate == replace(PROBING, under_way={})
 
 
 @pytest.mark.parametrize("kind", NOT_CAPACITY)
@@ -197,7 +197,7 @@ def test_only_a_throttled_request_was_no_attempt() -> None:
 @settings(deadline=None, max_examples=150)
 @given(FAILURES, VMS, RECOVERIES, POOLS, POLICIES, TIMES, ROLLS)
 def test_every_refusal_is_followed_by_a_wait(  # noqa: PLR0913, PLR0917 - all that it rests on
-    refusal: Failure, vm: Vm, case: Recovery, pool: Pool, policy: Policy, now: datetime, jitter: float
+    refusal: Failure, vm: Vm, case: Recovery, pool: PoolGate, policy: Policy, now: datetime, jitter: float
 ) -> None:
     """A wait that is to come and no shorter than Azure asked for, with a reason in one line."""
     decision = decide_after_failure(refusal, vm, case, pool, policy, now, jitter)

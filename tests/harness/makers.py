@@ -12,7 +12,7 @@ from spot_responder.decisions.attempts import Attempt, AttemptState
 from spot_responder.decisions.evidence import Evidence
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import ANSWER_PATIENCE, Policy, RestartWhen
-from spot_responder.decisions.pools import FIRST_STARTS, Pool, PoolId
+from spot_responder.decisions.pools import FIRST_STARTS, PoolGate, PoolId
 from spot_responder.decisions.recoveries import Absence, Notice, Recovery
 from spot_responder.decisions.situations import Operation, OperationState, Situation
 from spot_responder.intake.azure_errors import Failure, FailureKind, classify
@@ -83,7 +83,7 @@ def situation(
     vm: Vm | None,
     recovery: Recovery | None = None,
     *,
-    pool: Pool | None = None,
+    pool: PoolGate | None = None,
     operation: Operation | None = None,
 ) -> Situation:
     """Make a situation as ``gather`` would: the signal's evidence added to the recovery's."""
@@ -173,7 +173,7 @@ CLOSED_RECOVERIES = st.builds(Recovery, outcome=st.sampled_from(Outcome), closed
 NOTES = st.builds(Recovery, closed_at=TIMES, **_FIELDS)
 RECOVERIES = OPEN_RECOVERIES | CLOSED_RECOVERIES | NOTES
 POOLS = st.builds(
-    Pool,
+    PoolGate,
     POOL_IDS,
     refusals=st.integers(0, 2000),
     closed_until=st.none() | TIMES,
@@ -207,7 +207,7 @@ ANY_SITUATIONS = st.builds(
     vm=st.none() | VMS,
     recovery=st.none() | RECOVERIES,
     evidence=EVIDENCE,
-    pool=st.none() | POOLS,
+    gate=st.none() | POOLS,
     operation=st.none() | OPERATIONS,
     shown=st.none() | VMS,
     absence=ABSENCES,

@@ -19,7 +19,7 @@ from spot_responder.decisions.evidence import Evidence
 from spot_responder.decisions.notices import PUZZLED_AFTER, due_notices
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import Policy
-from spot_responder.decisions.pools import Pool, PoolId
+from spot_responder.decisions.pools import PoolGate, PoolId
 from spot_responder.decisions.recoveries import note
 from spot_responder.decisions.situations import Wait
 from spot_responder.intake.azure_errors import FailureKind
@@ -337,7 +337,7 @@ def test_in_a_dry_run_no_look_is_overdue() -> None:
 
 def test_a_pool_that_opens_step_by_step() -> None:
     """Closed, probed, opening, open."""
-    gate = Pool(pool_id=POOL_ID, refusals=2, closed_until=at("10:10"), width=1, under_way={"a": at("10:12")})
+    gate = PoolGate(pool_id=POOL_ID, refusals=2, closed_until=at("10:10"), width=1, under_way={"a": at("10:12")})
     closed, probing = pool_state(gate, at("10:05")), pool_state(gate, at("10:11"))
     assert closed is not None
     assert probing is not None
@@ -351,12 +351,12 @@ def test_a_pool_that_opens_step_by_step() -> None:
     assert due.state is PoolState.DUE
     assert pool_state(gate, at("11:10")) is not None
     assert pool_state(gate, at("11:11")) is None
-    assert pool_state(Pool(POOL_ID, under_way={"a": at("10:12")}), at("10:05")) is None
+    assert pool_state(PoolGate(POOL_ID, under_way={"a": at("10:12")}), at("10:05")) is None
 
 
 @given(st.lists(RECOVERIES, max_size=5), st.lists(RECOVERIES, max_size=3), st.lists(POOLS, max_size=3), TIMES)
 def test_whatever_the_rows_there_is_an_overview(
-    rows: list[Recovery], history: list[Recovery], pools: list[Pool], now: datetime
+    rows: list[Recovery], history: list[Recovery], pools: list[PoolGate], now: datetime
 ) -> None:
     """Every open row is a recovery, and every hold is shown."""
     said = overview(rows, history, pools, NOTHING, now)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from spot_responder.decisions.event_path import EventPath, EventPathState, event_path
 from spot_responder.decisions.outcomes import Outcome
-from spot_responder.decisions.pools import Pool, pool_of
+from spot_responder.decisions.pools import PoolGate, pool_of
 from spot_responder.decisions.situations import Close, Ignore, Start, Wait
 from spot_responder.intake.azure_errors import FailureKind, classify
 from spot_responder.intake.events import read_event
@@ -82,7 +82,7 @@ def logged(write: Callable[[], None]) -> tuple[str, dict[str, Any]]:
 def test_a_start_is_told_with_all_it_rests_on() -> None:
     """Which VM, what was told and by whom, what was decided and why."""
     given_ = situation(evicted(), spot_vm())
-    decision = Start(spot_vm(), "a tagged Spot VM", Pool(pool_of(spot_vm())))
+    decision = Start(spot_vm(), "a tagged Spot VM", PoolGate(pool_of(spot_vm())))
     assert logged(lambda: log_decision(given_, decision, at("10:04"), dry_run=False)) == (
         "INFO",
         {

@@ -12,7 +12,7 @@ import pytest
 
 from localazure.virtual.wire import Fate, RequestKind
 from localazure.world.azure_errors import Refused
-from spot_responder.decisions.pools import FIRST_STARTS, Admitted, Pool, ask, pool_of
+from spot_responder.decisions.pools import FIRST_STARTS, Admitted, PoolGate, ask, pool_of
 from spot_responder.responder.pool_gates import GATE_TRIES, Gates
 from spot_responder.responder.ports import ChangedMeanwhileError, StoreFailedError
 from tests.harness.makers import TEN, spot_vm
@@ -33,14 +33,14 @@ ROW_REQUESTS = (RequestKind.ROW_READ, RequestKind.ROW_WRITE)
 def may_start(name: str) -> Question[bool]:
     """Ask for a place for a VM that has just gone down."""
 
-    def question(pool: Pool) -> tuple[bool, Pool | None]:
+    def question(pool: PoolGate) -> tuple[bool, PoolGate | None]:
         answer = ask(pool, name, TEN, TEN, timedelta(minutes=1))
-        return isinstance(answer, Admitted), answer.pool if isinstance(answer, Admitted) else None
+        return isinstance(answer, Admitted), answer.gate if isinstance(answer, Admitted) else None
 
     return question
 
 
-def is_odd(_pool: Pool) -> tuple[bool, None]:
+def is_odd(_pool: PoolGate) -> tuple[bool, None]:
     """Ask what cannot be answered."""
     message = "this VM is odd"
     raise ValueError(message)
@@ -73,7 +73,7 @@ def test_a_gate_that_nobody_changes_is_not_written(new_azure: NewAzure) -> None:
     """Looking costs a read."""
     azure = new_azure()
     gates, counted = Gates(azure.ports().store), requests(azure)
-    assert azure.do(gates.ask(POOL_ID, lambda pool: (pool, None))) == Pool(POOL_ID)
+    assert azure.do(gates.ask(POOL_ID, lambda pool: (pool, None))) == PoolGate(POOL_ID)
     assert counted == {RequestKind.ROW_READ: 1}
 
 

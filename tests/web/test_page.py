@@ -28,7 +28,7 @@ from tests.harness.makers import POOLS, RECOVERIES, TEN, TIMES, VM_ID, accepted,
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from spot_responder.decisions.pools import Pool
+    from spot_responder.decisions.pools import PoolGate
     from spot_responder.decisions.recoveries import Recovery
     from spot_responder.operators.views.status import Overview
     from tests.harness.stories import NewAzure
@@ -218,7 +218,7 @@ def test_a_chart_says_its_numbers_in_words() -> None:
 @settings(deadline=None)
 @given(st.lists(RECOVERIES, max_size=3), st.lists(RECOVERIES, max_size=3), st.lists(POOLS, max_size=3), TIMES)
 def test_whatever_the_rows_there_is_a_page(
-    rows: list[Recovery], history: list[Recovery], pools: list[Pool], now: datetime
+    rows: list[Recovery], history: list[Recovery], pools: list[PoolGate], now: datetime
 ) -> None:
     """Of nothing but its own tags, with no script in it and nothing from elsewhere."""
     reader = read(overview(rows, history, pools, NOTHING, now))

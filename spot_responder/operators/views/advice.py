@@ -80,7 +80,7 @@ def _about_the_wait(  # noqa: PLR0913, PLR0917 - all that it rests on
     if wait.notice is not None:
         # A retry overrides neither brake nor budget.
         return [*lines, _ABOUT_LIMITS[wait.notice], f"to have it up all the same: {_start(vm)}"]
-    if failure is None and wait.in_pool_queue and situation.pool and situation.pool.refusals:
+    if failure is None and wait.in_pool_queue and situation.gate and situation.gate.refusals:
         lines.append(_ABOUT_CAPACITY)
     is_retry_heard = failure is not None and not failure.kind.passes_soon and failure.retry_after is None
     if is_retry_heard or (failure is None and wait.in_pool_queue):

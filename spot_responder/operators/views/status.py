@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from spot_responder.decisions.app_failures import Failing
     from spot_responder.decisions.event_path import EventPath
-    from spot_responder.decisions.pools import Pool, PoolId
+    from spot_responder.decisions.pools import PoolGate, PoolId
     from spot_responder.decisions.recoveries import Recovery
     from spot_responder.intake.vms import VmId
     from spot_responder.operators.views.dead_letters import QueueCounts
@@ -100,7 +100,7 @@ class Overview:
 def overview(  # noqa: PLR0913 - all that it is made of
     rows: Iterable[Recovery],
     history: Iterable[Recovery],
-    pools: Iterable[Pool],
+    pools: Iterable[PoolGate],
     queues: QueueCounts,
     now: datetime,
     *,
@@ -213,7 +213,7 @@ def pool_names(pools: Iterable[LimitedPool]) -> Mapping[PoolId, str]:
     return {each: str(each) if alike[str(each)] == 1 else told for each, told in with_subscription.items()}
 
 
-def pool_state(pool: Pool, now: datetime) -> LimitedPool | None:
+def pool_state(pool: PoolGate, now: datetime) -> LimitedPool | None:
     """Give the state of a pool's gate; ``None`` where it refused no VM, or is stale."""
     under_way = sum(until > now for until in pool.under_way.values())
     if pool.closed_until is None or (not under_way and now - pool.closed_until > STALE_AFTER):
