@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 EXAMPLES: Final = """\
   .venv/bin/spot-responder plan
-  .venv/bin/spot-responder plan --json | jq -r '.passed_by[] | select(.near_misses != []) | .vm_id'
+  .venv/bin/spot-responder plan --json | jq -r '.passed_by[] | select(.tag_typos != []) | .vm_id'
 
 Starts nothing. Ends with 1 where a tag was surely meant as ours and is not.
 """
@@ -56,7 +56,7 @@ def render(plan: Plan, restart_tag: str, console: Console) -> str:
     title = "A sweep now" + (", which would start nothing: DRY_RUN is true" if plan.dry_run else "")
     parts = [
         console.title(title),
-        _hands(plan, console),
+        _finds(plan, console),
         f"being recovered already, which a sweep does not touch: {_names(plan)}\n",
         f"{count(plan.covered_and_up, 'covered VM runs', 'covered VMs run')}\n",
         _passed_by(plan, console),
@@ -70,7 +70,7 @@ def _names(plan: Plan) -> str:
     return ", ".join(called[vm_id] for vm_id in plan.busy) or "none"
 
 
-def _hands(plan: Plan, console: Console) -> str:
+def _finds(plan: Plan, console: Console) -> str:
     if not plan.finds:
         return "it would find nothing\n"
     called = names(find.vm_id for find in plan.finds)

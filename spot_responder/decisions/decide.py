@@ -62,7 +62,7 @@ def _decide(situation: Situation, policy: Policy, now: datetime, jitter: float) 
         _start_under_way,
         _held_by_an_operator,
         _still_waiting_after_a_refusal,
-        _owner_unknown,
+        _scale_set_unknown,
         _too_little_evidence,
         brake,
         budget,
@@ -255,7 +255,7 @@ def _still_waiting_after_a_refusal(
     return Wait(recovery.not_before, f"Azure refused ({recovery.failing_with}), and is not to be asked again so soon")
 
 
-def _owner_unknown(situation: Situation, vm: Vm, policy: Policy, now: datetime, _jitter: float) -> Decision | None:
+def _scale_set_unknown(situation: Situation, vm: Vm, policy: Policy, now: datetime, _jitter: float) -> Decision | None:
     if vm.scale_set_id is None or vm.restored_by_scale_set is not None:
         return None
     reason = "Resource Graph does not show yet whether its scale set restores it"

@@ -44,7 +44,8 @@ class Verdict(StrEnum):
 class Evidence:
     """The newest of each sign that was reported about one VM.
 
-    ``stopped_firmly_at``: an ARM operation that a caller sent. ``stopped_weakly_at``: only Resource Health reports it.
+    ``stopped_firmly_at``: an ARM operation that a caller sent. ``stopped_weakly_at``: Resource Health reports it,
+    or an ARM operation without a caller.
     ``start_asked_at``: the app's own latest start request; the events that it causes say nothing about the owner.
     ``started_at``: the newest start by others that an annotation reported; an earlier stop is over. ``settled_at``: the
     VM is known to have run after everything up to then; older news that arrives later is ignored.

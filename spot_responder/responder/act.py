@@ -247,7 +247,7 @@ class Actor:
     ) -> None:
         """Save Azure's answer, also if another worker added evidence to the row during the request.
 
-        If that fails, the follow-up that was put before the request finds out about the answer.
+        If that fails, the follow-up that was put before the request reads the VM, and asks anew if it is still down.
         """
         latest: Stored[Recovery | None] | None = Stored(asking, etag)
 

@@ -43,7 +43,7 @@ class Gathered:
 async def gather_rows(signal: Signal, ports: Ports, begun_at: datetime) -> Gathered | None:
     """Give what is known of a VM without reading the VM: its row, and whether it may be queued in its pool.
 
-    ``None`` for a follow-up that is stale, and for a signal that the app's own start caused.
+    ``None`` for a follow-up that is stale, and for a signal that says nothing new of a recovery.
     """
     stored = await ports.store.load(signal.vm_id)
     recovery = stored.value

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from spot_responder.responder.ports import Ports
     from spot_responder.responder.publish import Publisher
 
-UNTOLD_AT_MOST: Final = timedelta(days=2)
+UNPUBLISHED_AT_MOST: Final = timedelta(days=2)
 """How long it is tried to publish an outcome; after that it is in the history only."""
 
 REFUSED_AT_MOST: Final = 3
@@ -92,7 +92,7 @@ class Sweep:
 
     async def _publish_again(self, now: datetime) -> None:
         refused = 0
-        for closed in await self.ports.store.unpublished(now - UNTOLD_AT_MOST):
+        for closed in await self.ports.store.unpublished(now - UNPUBLISHED_AT_MOST):
             refused = 0 if await self.publisher.outcome(closed) else refused + 1
             if refused == REFUSED_AT_MOST:
                 # The topic fails: it would not take the others either.

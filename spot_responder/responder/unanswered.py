@@ -50,7 +50,7 @@ class Unanswered:
     async def refused(self, signal: Signal, event: Mapping[str, object], refusal: AzureRefusedError) -> None:
         """Go on after Azure did not let the app read the VM.
 
-        A find is dropped, since a sweep raises it again; so is, if the app lacks the right, a signal that the VM is
+        A find that has lasted, or whose recovery is open, is dropped, since a sweep finds it again; so is, if the app lacks the right, a signal that the VM is
         down. An eviction or an owner's stop is kept for a day: Azure sends it only once.
         """
         if refusal.failure.kind is FailureKind.DENIED:
