@@ -50,8 +50,9 @@ class Unanswered:
     async def refused(self, signal: Signal, event: Mapping[str, object], refusal: AzureRefusedError) -> None:
         """Go on after Azure did not let the app read the VM.
 
-        A find that has lasted, or whose recovery is open, is dropped, since a sweep finds it again; so is, if the app lacks the right, a signal that the VM is
-        down. An eviction or an owner's stop is kept for a day: Azure sends it only once.
+        A find that has lasted, or whose recovery is open, is dropped, since a sweep finds it again; so is, if the app
+        lacks the right, a signal that the VM is down. An eviction or an owner's stop is kept for a day: Azure sends it
+        only once.
         """
         if refusal.failure.kind is FailureKind.DENIED:
             log_denied(signal, str(refusal), refusal.failure)
