@@ -22,7 +22,15 @@ class Outcome(StrEnum):
     @property
     def is_up(self) -> bool:
         """Whether the VM ran when the recovery was closed."""
-        return self is Outcome.RESTORED or self is Outcome.RUNS_WITHOUT_US
+        match self:
+            case Outcome.RESTORED | Outcome.RUNS_WITHOUT_US:
+                return True
+            case Outcome.STOPPED_BY_OWNER | Outcome.GONE | Outcome.SHUT_DOWN_INSIDE | Outcome.NOT_EVICTED:
+                return False
+            case Outcome.OPTED_OUT | Outcome.NOT_SPOT | Outcome.OWNED_BY_SCALE_SET:
+                return False
+            case _:
+                assert_never(self)
 
     @property
     def is_not_covered(self) -> bool:
