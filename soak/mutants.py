@@ -253,7 +253,7 @@ def _broken_promises(folder: str, seed: int) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Try every mutant. Exit code 0 if each was caught."""
     parser = argparse.ArgumentParser(prog="python -m soak.mutants", description="Bugs that the soak must catch.")
-    parser.add_argument("--schedules", type=int, default=2000, help="at most so many for each (2000)")
+    parser.add_argument("--schedules", type=int, default=6000, help="at most so many for each (6000)")
     parser.add_argument("--seed", type=int, default=1, help="of the first schedule (1)")
     given = parser.parse_args(arguments)
     passed = 0

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     type Hook = Callable[[Any], None]
 
 TIMEOUT_S: Final = 30.0
-"""How long a client waits for an answer that does not come (``ports/connections.py``)."""
+"""How long a client waits for an answer that does not come (``clients/connections.py``)."""
 
 
 class RequestKind(Enum):

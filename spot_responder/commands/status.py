@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 EXAMPLES: Final = """\
   .venv/bin/spot-responder status
-  .venv/bin/spot-responder status --json | jq '.cases[] | select(.failure == "capacity") | .vm_id'
+  .venv/bin/spot-responder status --json | jq '.recoveries[] | select(.failure == "capacity") | .vm_id'
 
 Reads the app's tables and queues, counts VMs in Resource Graph, and asks nothing of ARM. Ends with 1 where something is
 wrong.

@@ -6,6 +6,7 @@ its place, so that an operator sees what is wrong. Called by ``responder.py``.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -84,6 +85,10 @@ class Unanswered:
         since = self._since(event)
         if self.clock() - since >= LASTS:
             log_lasting(Activity.LOOK, since, str(problem), signal.vm_id)
+        if signal.kind is SignalKind.STOPPED_BY_OWNER:
+            # Another row may have failed: no start is to overtake the stop.
+            with suppress(ChangedMeanwhileError, StoreFailedError):
+                await self._row(signal)
         if signal.kind is SignalKind.SWEEP_FOUND:
             log_let_go(signal, str(problem))
         elif not (problem.followed_up and signal.kind is SignalKind.FOLLOW_UP):
