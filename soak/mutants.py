@@ -166,13 +166,15 @@ MUTANTS: Final = (
     Mutant(
         "live",
         "what answers at an operation's address ends the look",
-        "clients/compute.py",
-        "                return operation_of_answer(response.status_code, _body(response), dict(response.headers))\n",
-        "                told = operation_of_answer(response.status_code, _body(response), dict(response.headers))\n"
-        "                if told.state is OperationState.UNKNOWN:\n"
-        "                    failure = classify(response.status_code, _body(response), {})\n"
-        "                    raise AzureRefusedError(failure, 'tell how the start is doing')\n"
-        "                return told\n",
+        "responder/gather.py",
+        "    return await ports.compute.operation(attempt.operation_url)\n",
+        "    from spot_responder.decisions.situations import OperationState\n"
+        "    from spot_responder.intake.azure_errors import classify\n"
+        "    from spot_responder.responder.ports import AzureRefusedError\n"
+        "    told = await ports.compute.operation(attempt.operation_url)\n"
+        "    if told.state is OperationState.UNKNOWN:\n"
+        "        raise AzureRefusedError(classify(404, None, {}), 'tell how the start is doing')\n"
+        "    return told\n",
     ),
     Mutant(
         "told",
