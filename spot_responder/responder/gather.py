@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from spot_responder.decisions.attempts import AttemptState
-from spot_responder.decisions.evidence import Evidence, Verdict
+from spot_responder.decisions.evidence import Evidence
 from spot_responder.decisions.pools import pool_of
 from spot_responder.decisions.recoveries import Absence
 from spot_responder.decisions.situations import Operation, Situation
@@ -179,8 +179,5 @@ def _came_up_as_we_saw(signal: Signal, recovery: Recovery) -> bool:
 
 
 def _concerns_the_pool(situation: Situation, vm: Vm) -> bool:
-    if situation.evidence.verdict is Verdict.STOPPED_BY_OWNER:
-        # No start follows, whatever the pool: a table that fails must not keep the stop from being written.
-        return False
     started = situation.open_recovery is not None and situation.open_recovery.attempts > 0
     return vm.power_state is PowerState.DEALLOCATED or (vm.power_state is PowerState.RUNNING and started)
