@@ -127,19 +127,14 @@ def _up_or_on_its_way(situation: Situation, vm: Vm, policy: Policy, now: datetim
             # Somebody is starting it, but the start may fail: only an open recovery remembers the eviction until then.
             if situation.open_recovery is None and situation.evidence.verdict is not Verdict.EVICTED:
                 return Ignore(f"it is {vm.power_state}: somebody is starting it")
-            return Wait(
-                _next_look(situation, policy, now),
-                f"it is {vm.power_state}",
-                obstacle_since=situation.obstacle_since(now),
-            )
+            return _wait_until_it_passes(situation, f"it is {vm.power_state}", policy, now)
         case PowerState.DEALLOCATING | PowerState.STOPPING:
             if situation.evidence.verdict is Verdict.STOPPED_BY_OWNER:
                 return None
             reason = f"it is still {vm.power_state}: it can be started when that is over"
-            return Wait(_next_look(situation, policy, now), reason, obstacle_since=situation.obstacle_since(now))
+            return _wait_until_it_passes(situation, reason, policy, now)
         case PowerState.UNKNOWN:
-            reason = "Azure does not tell its power state at the moment"
-            return Wait(_next_look(situation, policy, now), reason, obstacle_since=situation.obstacle_since(now))
+            return _wait_until_it_passes(situation, "Azure does not tell its power state at the moment", policy, now)
         case PowerState.DEALLOCATED:
             return None
         case _:
@@ -171,6 +166,11 @@ def _stopped_inside(situation: Situation, policy: Policy, now: datetime) -> Deci
     if coming_up or _eviction_is_fresh(situation, now):
         return Wait(_next_look(situation, policy, now), "it is stopped but not deallocated yet")
     return _end(situation, Outcome.SHUT_DOWN_INSIDE, "stopped but not deallocated: it was shut down from inside")
+
+
+def _wait_until_it_passes(situation: Situation, reason: str, policy: Policy, now: datetime) -> Wait:
+    """Wait for something that should pass within minutes; it is noted since when it lasts."""
+    return Wait(_next_look(situation, policy, now), reason, obstacle_since=situation.obstacle_since(now))
 
 
 def _next_look(situation: Situation, policy: Policy, now: datetime) -> datetime:
@@ -259,7 +259,7 @@ def _scale_set_unknown(situation: Situation, vm: Vm, policy: Policy, now: dateti
     if vm.scale_set_id is None or vm.restored_by_scale_set is not None:
         return None
     reason = "Resource Graph does not show yet whether its scale set restores it"
-    return Wait(_next_look(situation, policy, now), reason, obstacle_since=situation.obstacle_since(now))
+    return _wait_until_it_passes(situation, reason, policy, now)
 
 
 def _went_down_after(attempt: Attempt, evidence: Evidence) -> bool:

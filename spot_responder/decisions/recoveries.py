@@ -179,17 +179,19 @@ class Recovery:
         notice: Notice | None = None,
         obstacle_since: datetime | None = None,
     ) -> Recovery:
-        """Wait for the next follow-up, which makes all earlier ones stale."""
-        self._must_be_open("wait")
+        """Wait for the next follow-up, and note why."""
         return replace(
-            self,
-            sequence=self.sequence + 1,
-            wake_at=until,
+            self.with_follow_up(until),
             reason=reason,
             seen_queued_at=seen_queued_at,
             notice=notice,
             obstacle_since=obstacle_since,
         )
+
+    def with_follow_up(self, due_at: datetime) -> Recovery:
+        """Wait for a follow-up at ``due_at``, which makes all earlier ones stale; why it waits stays as it is."""
+        self._must_be_open("wait")
+        return replace(self, sequence=self.sequence + 1, wake_at=due_at)
 
     def asking(self, now: datetime, answer_by: datetime, reason: str) -> Recovery:
         """Note a start request. It is saved before it is sent, so that a crash in between is noticed."""

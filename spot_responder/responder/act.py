@@ -172,8 +172,7 @@ class Actor:
         again_at = now + TELL_AGAIN
         if is_taken or waiting.wake_at is None or waiting.wake_at <= again_at:
             return notified
-        sooner = _waiting(notified, replace(decision, until=again_at, reason=waiting.reason, notice=waiting.notice))
-        sooner = replace(sooner, seen_queued_at=waiting.seen_queued_at, obstacle_since=waiting.obstacle_since)
+        sooner = notified.with_follow_up(again_at)
         await self._follow_up(sooner, again_at, now)
         return sooner
 
