@@ -9,6 +9,7 @@ from functools import cache
 
 import azure.functions as func
 
+from spot_responder.intake.signals import Inbox
 from spot_responder.responder.log import keep_libraries_quiet
 from spot_responder.responder.pool_gates import Gates
 from spot_responder.responder.responder import Responder
@@ -41,6 +42,12 @@ def responder() -> Responder:
 async def on_signal(message: func.QueueMessage) -> None:
     """Answer one message of the queue: an event, a follow-up or a find of the sweep."""
     await responder().handle(message.get_body(), delivery=message.dequeue_count or 1)
+
+
+@app.queue_trigger(arg_name="message", queue_name="agents", connection="AzureWebJobsStorage")
+async def on_agent(message: func.QueueMessage) -> None:
+    """Answer one message of an agent. Only an agent's word is taken from that queue: its messages carry no sender."""
+    await responder().handle(message.get_body(), inbox=Inbox.AGENTS, delivery=message.dequeue_count or 1)
 
 
 @app.event_grid_trigger(arg_name="event")

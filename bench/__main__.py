@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from bench import cold_start, growth, idle, real_time
+from bench.agent.figures import figures as agent_figures
 from bench.machine import description
 from bench.peers import cron_script
 from bench.peers.cron import cron
@@ -19,6 +20,7 @@ from bench.peers.runbook import runbook
 from bench.report import Target, at_least, at_most, table, write
 from bench.scenarios import HUGE_STORM, IDLE, IDLE_DEALLOCATING, OUTAGE, STORM, WIDE_STORM
 from bench.stage import play_peer, play_responder
+from bench.worker.figures import figures as worker_figures
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -193,6 +195,16 @@ def idle_cost() -> tuple[dict[str, Any], list[Target]]:
     return idle.measure(REPOSITORY / "host.json"), []
 
 
+def agent() -> tuple[dict[str, Any], list[Target]]:
+    """Evict VMs with the agent in them, beside two plain agents."""
+    return agent_figures(FOLDER / "bench" / "agent")
+
+
+def worker() -> tuple[dict[str, Any], list[Target]]:
+    """Evict VMs that work on a queue, with the worker kit and with its peers."""
+    return worker_figures(FOLDER / "bench" / "worker")
+
+
 def huge() -> tuple[dict[str, Any], list[Target]]:
     """100,000 VMs over 500 subscriptions; takes a quarter of an hour and is not part of ``make bench``."""
     return {"virtual": play_responder(HUGE_STORM, HUGE_INSTANCES).row()}, []
@@ -206,6 +218,8 @@ PARTS: Final[dict[str, Part]] = {
     "cold": cold,
     "growth": grow,
     "idle": idle_cost,
+    "agent": agent,
+    "worker": worker,
 }
 
 

@@ -25,6 +25,11 @@ def processor_seconds(process_id: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def memory_mb(process_id: int, name: str) -> float:
+    """Give a process's resident memory: ``VmRSS`` now, ``VmHWM`` at most so far."""
+    return round(int(_first(f"/proc/{process_id}/status", name).removesuffix("kB")) / 1024, 1)
+
+
 def children() -> dict[int, str]:
     """Give the processes that this one has begun, with the beginning of their command lines."""
     own = os.getpid()

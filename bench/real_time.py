@@ -21,7 +21,7 @@ from bench.stage import percentile
 from localazure.event_grid.event_log import Step
 from localazure.functions.shipped_log import shipped
 from localazure.laptop import laptop_azure
-from spot_responder.clients.events_topic import CLOSED_TYPE
+from spot_responder.decisions.publishing.published_events import CLOSED_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

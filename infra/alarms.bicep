@@ -89,13 +89,13 @@ var alarms = [
     query: loadTextContent('../queries/logs/alarm-lasting.kql')
   }
   {
-    name: 'gave-up'
+    name: 'unrecovered'
     title: 'a VM has been waiting for longer than a day'
     severity: 2
     every: 'PT1H'
     window: 'P1D'
     eachBy: ['vm']
-    query: loadTextContent('../queries/logs/alarm-gave-up.kql')
+    query: loadTextContent('../queries/logs/alarm-unrecovered.kql')
   }
   {
     name: 'unpublished'

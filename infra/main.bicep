@@ -279,3 +279,4 @@ output AZURE_DEAD_LETTERS_ACCOUNT_NAME string = names.deadLettersAccount
 output AZURE_IDENTITY_CLIENT_ID string = access.outputs.clientId
 output AZURE_LOG_ANALYTICS_WORKSPACE_ID string = telemetry.outputs.workspaceId
 output SIGNALS_QUEUE string = signalsQueue
+output AGENTS_QUEUE_ADDRESS string = storage.outputs.agentsQueueAddress

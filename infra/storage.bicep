@@ -1,4 +1,4 @@
-// The app's storage: the queue that events arrive in, the tables that it remembers by, the package that it runs from.
+// The app's storage: the queues that events and agents' messages arrive in, the tables that it remembers by, the package that it runs from.
 
 param name string
 param location string
@@ -6,6 +6,10 @@ param location string
 @export()
 @description('What Event Grid and the responder put messages in; the Functions host reads it.')
 var signalsQueue = 'signals'
+
+@export()
+@description('What the agents in VMs put messages in. A queue of its own: who may write there can speak for no event of Azure.')
+var agentsQueue = 'agents'
 
 @export()
 @description('Where Flex Consumption keeps the package that the app runs from.')
@@ -49,8 +53,10 @@ resource account 'Microsoft.Storage/storageAccounts@2025-08-01' = {
   resource queues 'queueServices' = {
     name: 'default'
 
-    // The host would make the poison queue itself; made here, it is there to be looked at.
-    resource names 'queues' = [for queue in [signalsQueue, '${signalsQueue}-poison']: { name: queue }]
+    // The host would make the poison queues itself; made here, they are there to be looked at.
+    resource names 'queues' = [
+      for queue in [signalsQueue, '${signalsQueue}-poison', agentsQueue, '${agentsQueue}-poison']: { name: queue }
+    ]
   }
 
   resource tableService 'tableServices' = {
@@ -59,3 +65,5 @@ resource account 'Microsoft.Storage/storageAccounts@2025-08-01' = {
     resource names 'tables' = [for table in tables: { name: table }]
   }
 }
+
+output agentsQueueAddress string = '${account.properties.primaryEndpoints.queue}${agentsQueue}'

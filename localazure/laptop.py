@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import shutil
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,11 +27,15 @@ from localazure.event_grid.service import EventGrid, Wiring
 from localazure.functions.host import KEY_SETTING, functions_host
 from localazure.functions.queue_listener import LEASE
 from localazure.functions.restarted_host import kept_host
+from localazure.guests.announcements import Announcements
+from localazure.guests.guests import Guests, Surroundings, trust
+from localazure.guests.linux.qemu import HOST
 from localazure.resource_manager.access import Access
 from localazure.resource_manager.arm import arm_application
 from localazure.resource_manager.deployment import Deployed, deployed
 from localazure.resource_manager.resource_graph.service import Graph
 from localazure.resource_manager.roles import RESPONDER_ROLE, roles_of_principals
+from localazure.retail_prices.service import prices_application
 from localazure.runtime.azurite import azurite
 from localazure.runtime.certificate import write_certificate
 from localazure.runtime.identity import PrincipalCredential, TokenIssuer, identity_endpoint
@@ -53,12 +58,15 @@ REPOSITORY: Final = Path(__file__).resolve().parents[1]
 EVENT_FILTERS: Final = REPOSITORY / "infra" / "event-filters.json"
 TEMPLATE: Final = REPOSITORY / "infra" / "main.json"
 SIGNALS: Final = "signals"
+AGENTS: Final = "agents"
 TABLES: Final = ("recoveries", "history", "pools", "health")
 MESSAGE_LIFETIME: Final = timedelta(days=1)
 WORLD_STEP_S: Final = 0.02
 """The world's moves may be late by so much: small against anything that is measured here."""
 
 HOST_LOG: Final = "host.log"
+GUESTS: Final = "guests"
+"""The folder with the disks of the VMs. A world that begins has none yet."""
 
 
 class WallClock:
@@ -78,7 +86,8 @@ class Laptop:
     """A running laptop Azure: everything that a scenario or a test may want to touch or look at.
 
     ``operator``: the environment by which an operator's commands find it, as somebody who may read it. ``log_in``
-    gives that of any principal of ``resource_manager/roles.py``, or of a stranger.
+    gives that of any principal of ``resource_manager/roles.py``, or of a stranger. ``work``: the environment by which
+    a team's commands find the storage account of their jobs.
     """
 
     world: World
@@ -87,12 +96,17 @@ class Laptop:
     outcomes: OutcomesTopic
     queue: QueueClient
     poison: QueueClient
+    agents: QueueClient
+    agents_poison: QueueClient
     tables: TableServiceClient
     clock: WallClock
     host: KeptHost
     host_log: Path
+    announcements: Announcements
+    guests: Guests
     dead_letters: DeadLetters
     operator: Mapping[str, str]
+    work: Mapping[str, str]
     log_in: Callable[[str], Coroutine[Any, Any, dict[str, str]]]
     deployed: Deployed
 
@@ -132,19 +146,26 @@ async def laptop_azure(  # noqa: PLR0913 - each is one thing that can be set
     host_log = folder / HOST_LOG
     async with AsyncExitStack() as stack:
         clock = WallClock()
-        certificate = write_certificate(folder / "certificates")
+        certificate = write_certificate(folder / "certificates", HOST)
         ground = _Ground(clock, certificate, TokenIssuer(secrets.token_bytes(32), clock.now), stack, between)
         world = World(clock.now(), durations or Durations())
         beside = deployed(EVENT_FILTERS, RESPONDER_ROLE, TEMPLATE)
         graph, arm_address = await _open_arm(ground, world, beside)
         outcomes, outcomes_address = await _open_outcomes(ground)
         storage = await stack.enter_async_context(azurite(storage_folder, certificate, secrets.token_bytes(64)))
-        queue, poison, tables = await _deployed_storage(ground, storage)
+        (queue, poison, agents, agents_poison), tables = await _deployed_storage(ground, storage)
         dead_letters = await _open_dead_letters(ground, storage)
         event_grid = await _open_event_grid(ground, storage, dead_letters.keep)
         world.listen(event_grid.publish)
         stack.push_async_callback(_cancel, asyncio.create_task(_let_time_pass(world, clock)))
-        addresses = {"ARM_ENDPOINT": arm_address, "OUTCOMES_TOPIC_ENDPOINT": outcomes_address, **app_settings}
+        announcements = Announcements(world)
+        guests = await _open_guests(ground, announcements, storage, world, folder / GUESTS)
+        addresses = {
+            "ARM_ENDPOINT": arm_address,
+            "OUTCOMES_TOPIC_ENDPOINT": outcomes_address,
+            "PRICES_ENDPOINT": await _serve(ground, prices_application(world)),
+            **app_settings,
+        }
         key = {KEY_SETTING: secrets.token_urlsafe(32)}
         settings = await _environment_of("responder", ground, storage) | addresses | key
 
@@ -164,12 +185,17 @@ async def laptop_azure(  # noqa: PLR0913 - each is one thing that can be set
             outcomes=outcomes,
             queue=queue,
             poison=poison,
+            agents=agents,
+            agents_poison=agents_poison,
             tables=tables,
             clock=clock,
             host=host,
             host_log=host_log,
+            announcements=announcements,
+            guests=guests,
             dead_letters=dead_letters,
             operator=await log_in("operator"),
+            work={"AZURE_STORAGE_CONNECTION_STRING": storage.work, **trust(certificate.authority)},
             log_in=log_in,
             deployed=beside,
         )
@@ -213,12 +239,12 @@ async def _serve(ground: _Ground, application: web.Application) -> str:
     return f"https://127.0.0.1:{runner.addresses[0][1]}"
 
 
-async def _deployed_storage(ground: _Ground, storage: Storage) -> tuple[QueueClient, QueueClient, TableServiceClient]:
+async def _deployed_storage(ground: _Ground, storage: Storage) -> tuple[list[QueueClient], TableServiceClient]:
     """Make queues and tables, as the deployment does."""
     owner = PrincipalCredential(ground.issuer, "owner")
     authority = str(ground.certificate.authority)
     queues = []
-    for name in (SIGNALS, f"{SIGNALS}-poison"):
+    for name in (SIGNALS, f"{SIGNALS}-poison", AGENTS, f"{AGENTS}-poison"):
         queue = QueueClient(
             storage.queue_uri,
             name,
@@ -234,7 +260,24 @@ async def _deployed_storage(ground: _Ground, storage: Storage) -> tuple[QueueCli
     await ground.stack.enter_async_context(tables)
     for name in TABLES:
         await tables.create_table(name)
-    return queues[0], queues[1], tables
+    return queues, tables
+
+
+async def _open_guests(
+    ground: _Ground, announcements: Announcements, storage: Storage, world: World, folder: Path
+) -> Guests:
+    shutil.rmtree(folder, ignore_errors=True)
+    surroundings = Surroundings(
+        world=world,
+        announcements=announcements,
+        clock=ground.clock.now,
+        issuer=ground.issuer,
+        folder=folder,
+        queue=f"{storage.queue_uri}/{AGENTS}",
+        work=storage.work,
+        authority=ground.certificate.authority,
+    )
+    return await ground.stack.enter_async_context(Guests(surroundings))
 
 
 async def _open_event_grid(ground: _Ground, storage: Storage, dead_letter: Callable[[JsonObject], None]) -> EventGrid:

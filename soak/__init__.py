@@ -1,1 +1,1 @@
-"""The soak: random schedules of everything that can go wrong, and the promises that must hold all the same."""
+"""Random schedules of everything that can go wrong, and the promises that must hold all the same."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from spot_responder.commands.interrupts import run_until_interrupted
+from spot_responder.terminal.interrupts import run_until_interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,19 +9,21 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.advised_command import PROGRAM
-from spot_responder.commands import doctor, drill, explain, history, hold, plan, read, replay, status
+from spot_responder.commands import doctor, drill, explain, history, hold, plan, read, read_prices, replay, status
 from spot_responder.commands.arguments import Parser
-from spot_responder.commands.console import Console
-from spot_responder.commands.output import complain, is_coloured, make_output_bear_anything, write_out
-from spot_responder.commands.results import StopError
+from spot_responder.commands.offerings import prices, sizes
 from spot_responder.commands.run import run_as_operator
+from spot_responder.commands.trials import trial
 from spot_responder.operators.views.json_form import json_form
+from spot_responder.terminal.console import Console
+from spot_responder.terminal.output import complain, is_coloured, make_output_bear_anything, write_out
+from spot_responder.terminal.results import StopError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import tzinfo
 
-    from spot_responder.commands.results import CommandResult
+    from spot_responder.terminal.results import CommandResult
 
 _EXAMPLES: Final = """\
 examples:
@@ -34,7 +36,7 @@ examples:
 That is how `make setup` installs it, and how it is spelled from the clone's folder.
 
 The app is found by its own settings, in the environment: AzureWebJobsStorage__queueServiceUri and the others of
-docs/operations.md §6. The login is that of `az login`. Exit codes: 0 fine; 1 something is wrong in what was looked
+docs/operations.md §4. The login is that of `az login`. Exit codes: 0 fine; 1 something is wrong in what was looked
 at, or it could not be looked; 2 the command was misused; 130 interrupted. What could not be done is one line on
 standard error, with --json JSON; what is mistyped is one line in any case.
 """
@@ -85,6 +87,20 @@ def _parser() -> Parser:
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=Parser)
-    for module in (status, explain, plan, history, doctor, drill, replay, hold, read):
+    for module in (
+        status,
+        explain,
+        plan,
+        history,
+        doctor,
+        prices,
+        sizes,
+        drill,
+        replay,
+        hold,
+        trial,
+        read,
+        read_prices,
+    ):
         module.add(commands)
     return parser

@@ -27,6 +27,7 @@ _QUEUES: Final = "AzureWebJobsStorage__queueServiceUri"
 _TABLES: Final = "AzureWebJobsStorage__tableServiceUri"
 _DEAD_LETTERS: Final = "DEAD_LETTERS_ENDPOINT"
 _TOPIC: Final = "OUTCOMES_TOPIC_ENDPOINT"
+PRICES: Final = "https://prices.azure.com"
 
 
 class InvalidSettingError(ValueError):
@@ -44,8 +45,13 @@ class Setting:
 
 
 TABLE: Final = (
-    Setting(_QUEUES, "https address", "required", "where the queue `signals` is; the host uses it too"),
-    Setting(_TABLES, "https address", "required", "where the four tables are; they must exist"),
+    Setting(_QUEUES, "https address", "required", "where the queues `signals` and `agents` are; the host uses it too"),
+    Setting(
+        _TABLES,
+        "https address",
+        "required",
+        "where the tables `recoveries`, `history`, `pools` and `health` are; they must exist",
+    ),
     Setting(
         _DEAD_LETTERS,
         "https address",
@@ -60,9 +66,9 @@ TABLE: Final = (
         "unless-stopped",
         "`evicted`: a start needs evidence of an eviction",
     ),
-    Setting("RESTARTS_PER_DAY", "count, per VM", "10", "the brake: at most so many restarts within a day"),
+    Setting("RESTARTS_PER_DAY", "count, per VM", "10", "the brake: at most this many restarts within a day"),
     Setting(
-        "RESTARTS_PER_HOUR", "count, per VM", "3", "the brake: after so many restarts within an hour the VM pauses"
+        "RESTARTS_PER_HOUR", "count, per VM", "3", "the brake: after this many restarts within an hour the VM pauses"
     ),
     Setting("BRAKE_SECONDS", "seconds", "1800", "how long that pause is"),
     Setting(
@@ -72,24 +78,35 @@ TABLE: Final = (
         "LOOK_AGAIN_SECONDS",
         "seconds",
         "15",
-        "time between two checks of a VM that starts or stops; "
-        "the first check after an accepted start comes after 1.5 times this",
+        "time between two checks while a VM is starting or stopping; "
+        "after an accepted start, the first check waits 1.5 times as long",
     ),
-    Setting("CAPACITY_RETRY_SECONDS", "seconds", "60", 'a pool\'s first pause after "no capacity"; doubled each time'),
+    Setting(
+        "CAPACITY_RETRY_SECONDS",
+        "seconds",
+        "60",
+        'the first pause after "no capacity", throttling or an unknown refusal; doubled each time',
+    ),
     Setting("CAPACITY_RETRY_MAX_SECONDS", "seconds", "900", "the longest such pause"),
     Setting("PRICE_RETRY_SECONDS", "seconds", "3600", "pause while the Spot price is above the VM's max price"),
     Setting(
         "SLOW_RETRY_SECONDS",
         "seconds",
         "3600",
-        "pause after a quota or access refusal; the longest pause after an unknown one",
+        "pause after a refusal for quota or access. After a refusal for an unknown reason the pauses grow, up to this",
     ),
     Setting("DRY_RUN", "`true`, `false`", "false", "decide, log, and remember owners' stops; start nothing"),
     Setting(
         "ARM_ENDPOINT",
         "https address",
         "https://management.azure.com",
-        "Azure Resource Manager of your cloud; other clouds are untried",
+        "Azure Resource Manager of your cloud; a sovereign cloud is untried",
+    ),
+    Setting(
+        "PRICES_ENDPOINT",
+        "https address",
+        "https://prices.azure.com",
+        "Azure's Retail Prices API, which is public and has prices of the public cloud only; commands read it",
     ),
     Setting(_TOPIC, "https address", "none", "an Event Grid custom topic for the events of `docs/events.md`"),
 )
@@ -107,6 +124,7 @@ class Settings:
     dry_run: bool
     policy: Policy
     dead_letters_endpoint: str | None = None
+    prices_endpoint: str = PRICES
 
     @property
     def is_of_a_laptop(self) -> bool:
@@ -125,12 +143,22 @@ class Settings:
         return cls(
             queue_endpoint=_endpoint(_QUEUES, env),
             table_endpoint=_endpoint(_TABLES, env),
-            arm_endpoint=_endpoint("ARM_ENDPOINT", env, "https://management.azure.com"),
+            arm_endpoint=arm_endpoint(env),
             outcomes_endpoint=_endpoint(_TOPIC, env) if has_topic else None,
             dry_run=_flag("DRY_RUN", env),
             policy=_policy(env),
+            prices_endpoint=_endpoint("PRICES_ENDPOINT", env, PRICES),
             dead_letters_endpoint=_endpoint(_DEAD_LETTERS, env) if env.get(_DEAD_LETTERS, "").strip() else None,
         )
+
+
+def arm_endpoint(env: Mapping[str, str]) -> str:
+    """Read the address of ARM, without a slash at its end.
+
+    Raises:
+        InvalidSettingError: if it makes no sense.
+    """
+    return _endpoint("ARM_ENDPOINT", env, "https://management.azure.com")
 
 
 def _policy(env: Mapping[str, str]) -> Policy:

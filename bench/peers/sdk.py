@@ -58,12 +58,12 @@ async def came_up(azure: Azure, vm_id: VmId, operation: str | None) -> bool:
     """Wait for a start as the SDK's poller does, and answer whether it succeeded."""
     client = azure.compute(vm_id.subscription_id)
     while operation is not None:
-        try:
-            answer = await client.send_request(HttpRequest("GET", operation), raw_response_hook=_ignore)
-        except HttpResponseError as error:
-            if error.status_code != _TOO_MANY:
-                raise
-            await asyncio.sleep(_retry_after_s(error))
+        answer = await client.send_request(
+            HttpRequest("GET", operation), raw_response_hook=_ignore, permit_redirects=False
+        )
+        if answer.status_code == _TOO_MANY:
+            # A request that is sent so raises nothing.
+            await asyncio.sleep(float(answer.headers["Retry-After"]))
             continue
         status = answer.json()["status"]
         if status != "InProgress":

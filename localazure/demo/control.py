@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 from urllib.error import HTTPError, URLError
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 from urllib.request import Request, urlopen
 
 from aiohttp import web
 
+from localazure.guests.notices import read_notice
 from localazure.world.azure_errors import Refused
 from localazure.world.machines import PowerState
 from localazure.world.world import OWNER, NoSuchMachineError
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from localazure.guests.notices import Notice
     from localazure.laptop import Laptop
+
+    type Action = Callable[[Laptop, str], str]
 
 ADDRESS_FILE: Final = "control-address"
 _ANSWER_WITHIN_S: Final = 5
@@ -32,7 +36,10 @@ class ControlError(RuntimeError):
 
 
 def control_application(laptop: Laptop) -> web.Application:
-    """Take ``POST /evict/NAME``, ``/stop/NAME``, ``/start/NAME``, ``/empty/SIZE`` and ``/fill/SIZE``."""
+    """Take ``POST /evict/NAME``, ``/stop/NAME``, ``/start/NAME``, ``/empty/SIZE`` and ``/fill/SIZE``.
+
+    ``/evict/NAME?notice=10`` announces it inside the VM first; see ``notices.py``.
+    """
 
     async def move(request: web.Request) -> web.Response:
         action = _ACTIONS.get(request.match_info["action"])
@@ -40,7 +47,10 @@ def control_application(laptop: Laptop) -> web.Application:
             return web.Response(status=404, text=f"nothing to do is called {request.match_info['action']!r}")
         laptop.world.advance(laptop.clock.now())
         try:
-            return web.Response(text=action(laptop, request.match_info["name"]))
+            name, notice = request.match_info["name"], read_notice(request.query.get("notice", "none"))
+            return web.Response(
+                text=action(laptop, name) if notice is None else _announce(laptop, action, name, notice)
+            )
         except (NoSuchMachineError, Refused, ValueError) as problem:
             return web.Response(status=409, text=str(problem))
 
@@ -49,8 +59,8 @@ def control_application(laptop: Laptop) -> web.Application:
     return application
 
 
-def ask(folder: Path, action: str, name: str) -> str:
-    """Ask the running world for a move; give its answer.
+def ask(folder: Path, action: str, name: str, notice: str = "none") -> str:
+    """Ask the running world for a move; give its answer. ``notice``: how an eviction is announced.
 
     Raises:
         ControlError: if no world is running, or it refuses.
@@ -59,7 +69,8 @@ def ask(folder: Path, action: str, name: str) -> str:
         address = (folder / ADDRESS_FILE).read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         raise ControlError(NOBODY) from None
-    request = Request(f"{address}/{action}/{quote(name, safe='')}", method="POST")  # noqa: S310 - an address that we wrote ourselves
+    path = f"/{action}/{quote(name, safe='')}?{urlencode({'notice': notice})}"
+    request = Request(f"{address}{path}", method="POST")  # noqa: S310 - an address that we wrote ourselves
     try:
         with urlopen(request, timeout=_ANSWER_WITHIN_S) as answer:  # noqa: S310 - see above
             return str(answer.read().decode())
@@ -72,6 +83,15 @@ def ask(folder: Path, action: str, name: str) -> str:
 def _evict(laptop: Laptop, name: str) -> str:
     laptop.world.evict(name)
     return f"{name} is being evicted"
+
+
+def _announce(laptop: Laptop, action: Action, name: str, notice: Notice) -> str:
+    if action is not _evict:
+        message = "only an eviction comes with notice"
+        raise ValueError(message)
+    laptop.announcements.evict(name, notice)
+    told = "it is shown as started" if notice.as_started else f"it is told {notice.lead.seconds} seconds before"
+    return f"{name} is to be evicted: {told}"
 
 
 def _stop(laptop: Laptop, name: str) -> str:
@@ -107,7 +127,7 @@ def _set_capacity(laptop: Laptop, size: str, free: int | None, what: str) -> str
     return f"{size}: {what}"
 
 
-_ACTIONS: Final[dict[str, Callable[[Laptop, str], str]]] = {
+_ACTIONS: Final[dict[str, Action]] = {
     "evict": _evict,
     "stop": _stop,
     "start": _start,

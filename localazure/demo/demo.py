@@ -1,6 +1,6 @@
 """The demo: plays all scenarios in one world, shows the timeline, and compares each VM's end with the expected one.
 
-Called by ``commands.py``; the scenarios are in ``scenarios.py``.
+Called by ``commands.py``; the scenarios are in ``scenarios.py`` and ``agent_scenario.py``.
 """
 
 from __future__ import annotations
@@ -12,19 +12,25 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from localazure.demo.agent_scenario import agent_scenario
+from localazure.demo.jobs.picture import picture
+from localazure.demo.jobs.scenario import Jobs, workers_that_wait
 from localazure.demo.scenarios import SCENARIOS, End, Player, Scenario
 from localazure.demo.timeline import Timeline, app_lines
 from localazure.laptop import laptop_azure
 from localazure.world.durations import Durations
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
     from pathlib import Path
 
+    from localazure.demo.jobs.ending import JobsEnding
     from localazure.laptop import Laptop
     from localazure.world.machines import Machine
 
 SECOND: Final = timedelta(seconds=1)
+PICTURE: Final = "demo-worker.svg"
 DURATIONS: Final = Durations(
     until_unavailable=0.5 * SECOND, deallocation=2 * SECOND, start=3 * SECOND, failed_start=SECOND
 )
@@ -78,60 +84,76 @@ class Ending:
         }
 
 
-async def play(folder: Path) -> list[Ending]:
-    """Play all scenarios and give every VM's end; the timeline goes to standard output."""
+@dataclass(frozen=True, slots=True)
+class Played:
+    """How the demo ended, for its VMs and for its jobs."""
+
+    endings: list[Ending]
+    jobs: JobsEnding
+
+    @property
+    def is_as_expected(self) -> bool:
+        """Whether all of it is."""
+        return self.jobs.is_as_expected and all(ending.is_as_expected for ending in self.endings)
+
+
+async def play(folder: Path) -> Played:
+    """Play all scenarios and say how they ended; the timeline goes to standard output."""
     sys.stdout.write("Starting the laptop Azure, with the app in it …\n")
     sys.stdout.flush()
     async with laptop_azure(folder, APP_SETTINGS, DURATIONS) as laptop:
         laptop.graph.lag = GRAPH_LAG
-        sys.stdout.write(
-            f"{len(SCENARIOS)} scenarios at once; what takes minutes and hours in Azure takes seconds here.\n"
-        )
+        workers = await workers_that_wait(laptop)
         began_at = laptop.clock.now()
+        jobs = Jobs(workers, began_at)
+        scenarios = (*SCENARIOS, agent_scenario(len(SCENARIOS) + 1), jobs.scenario(len(SCENARIOS) + 2))
+        sys.stdout.write(
+            f"{len(scenarios)} scenarios at once; what takes minutes and hours in Azure takes seconds here.\n"
+        )
         timeline = Timeline(began_at)
-        laptop.world.listen(timeline.happened)
-        laptop.event_grid.log.listen(timeline.event)
+        timeline.listen(laptop)
         follow = asyncio.create_task(timeline.follow(laptop))
 
         def tell(who: str, what: str) -> None:
             timeline.tell(laptop.clock.now(), who, what)
 
-        await asyncio.gather(*(scenario.play(laptop, tell) for scenario in SCENARIOS))
-        await _until_all_is_over(laptop, began_at)
+        await asyncio.gather(*(scenario.play(laptop, tell) for scenario in scenarios))
+        await _until_all_is_over(laptop, scenarios, began_at)
         follow.cancel()
-        return _endings(laptop, began_at)
+        return Played(_endings(laptop, scenarios, began_at), await jobs.ending(laptop))
 
 
-async def _until_all_is_over(laptop: Laptop, began_at: datetime) -> None:
+async def _until_all_is_over(laptop: Laptop, scenarios: Iterable[Scenario], began_at: datetime) -> None:
     """Wait until every VM that shall come back has, and the others were watched long enough; or patience ends."""
-    waited_for = [player.name for scenario in SCENARIOS for player in scenario.players if player.end is End.RESTORED]
+    waited_for = [player for scenario in scenarios for player in scenario.players if player.end is End.RESTORED]
     while laptop.clock.now() < began_at + PATIENCE:
         watched = laptop.clock.now() >= began_at + WATCHED_FOR
-        if watched and all(_outcome(laptop, laptop.world.machine(name)) == End.RESTORED for name in waited_for):
+        if watched and all(outcome(laptop, player) == End.RESTORED for player in waited_for):
             return
         await asyncio.sleep(LOOK_S)
 
 
-def _endings(laptop: Laptop, began_at: datetime) -> list[Ending]:
+def _endings(laptop: Laptop, scenarios: Iterable[Scenario], began_at: datetime) -> list[Ending]:
     lines, _ = app_lines(laptop.host_log)
     # The reason of the end: what is said of a VM that runs already says nothing about how it came to run.
     decisions = [line for line in lines if line["event"] == "decision" and line["reason"] != "it runs"]
     reasons = {line["vm"].lower(): line["reason"] for line in decisions}
     endings = []
-    for scenario in SCENARIOS:
+    for scenario in scenarios:
         for player in scenario.players:
             machine = laptop.world.machine(player.name)
             first_signal_at = laptop.event_grid.log.first_signal_at(machine.vm_id, began_at)
-            outcome = _outcome(laptop, machine)
             reason = reasons.get(machine.vm_id.lower(), "")
-            endings.append(Ending(scenario, player, machine, first_signal_at, outcome, reason))
+            endings.append(Ending(scenario, player, machine, first_signal_at, outcome(laptop, player), reason))
     return endings
 
 
-def _outcome(laptop: Laptop, machine: Machine) -> str:
-    """Say how it stands for a VM: what the world shows, and what the responder told of it."""
+def outcome(laptop: Laptop, player: Player) -> str:
+    """Say how it stands for a VM: what the world shows, what the responder told of it, and what its guest left."""
+    machine = laptop.world.machine(player.name)
     if machine.running_at and "restored" in outcomes_told(laptop, machine):
-        return End.RESTORED
+        is_resumed = not player.leaves or (laptop.guests.installed[player.name].disk / player.leaves).exists()
+        return End.RESTORED if is_resumed else "started, but its work does not go on"
     if machine.start_calls:
         return "started"
     return End.LEFT_ALONE
@@ -144,8 +166,9 @@ def outcomes_told(laptop: Laptop, machine: Machine) -> list[str]:
     return [data["outcome"] for data in told if "outcome" in data]
 
 
-def report(endings: list[Ending]) -> dict[str, Any]:
+def report(played: Played) -> dict[str, Any]:
     """Make the content of ``demo.json``."""
+    endings = played.endings
     alone = [ending for ending in endings if ending.player.end is End.LEFT_ALONE]
     wanted = [ending for ending in endings if ending.player.end is End.RESTORED]
     return {
@@ -155,6 +178,7 @@ def report(endings: list[Ending]) -> dict[str, Any]:
             "restored": sum(1 for ending in endings if ending.outcome == End.RESTORED),
             "wrongly_started": sum(1 for ending in alone if ending.machine.start_calls),
             "lost": sum(1 for ending in wanted if ending.outcome != End.RESTORED),
+            **played.jobs.totals(),
         },
     }
 
@@ -176,14 +200,16 @@ def _expected(player: Player) -> str:
 
 def run(folder: Path) -> int:
     """Play the demo, write ``demo.json`` into the folder, and give the exit code: 0 where all came as expected."""
-    endings = asyncio.run(play(folder))
-    told = report(endings)
+    played = asyncio.run(play(folder))
+    told = report(played)
     (folder / "demo.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-    sys.stdout.write(summary(endings))
-    totals = ", ".join(f"{name} {count}" for name, count in told["totals"].items())
-    good = all(ending.is_as_expected for ending in endings)
-    sys.stdout.write(f"\n{'All as expected' if good else 'NOT as expected'}: {totals}.\n")
-    return 0 if good else 1
+    drawn = folder / PICTURE
+    drawn.write_text(picture(played.jobs.work, played.jobs.headline(), played.jobs.below()), encoding="utf-8")
+    sys.stdout.write(f"{summary(played.endings)}\n{played.jobs.summary()}Who worked on what, and when: {drawn}\n")
+    totals = ", ".join(f"{name} {count}" for name, count in told["totals"].items() if name not in played.jobs.totals())
+    good = "All as expected" if played.is_as_expected else "NOT as expected"
+    sys.stdout.write(f"\n{good}: {totals}, {played.jobs.words()}.\n")
+    return 0 if played.is_as_expected else 1
 
 
 def _back_after(ending: Ending) -> str:

@@ -33,11 +33,12 @@ if TYPE_CHECKING:
     from localazure.laptop import Laptop
     from spot_responder.decisions.recoveries import Recovery
 
-PAGE: Final = REPOSITORY / "docs" / "operations.md"
+PAGE: Final = REPOSITORY / "docs" / "commands.md"
 PICTURE: Final = REPOSITORY / "docs" / "status.png"
 _WINDOW: Final[ViewportSize] = {"width": 880, "height": 600}
 EVENT: Final = "tests/payloads/events/annotated_preempted_cloudevent.json"
 ERROR: Final = "tests/payloads/errors/poll_allocation_failed.json"
+PRICES: Final = "tests/payloads/prices/every_kind.json"
 _SECOND: Final = timedelta(seconds=1)
 _DURATIONS: Final = Durations(
     until_unavailable=0.3 * _SECOND,
@@ -50,6 +51,14 @@ _APP_SETTINGS: Final = {
     "SWEEP_SCHEDULE": "0 0 0 1 1 *",
     "LOOK_AGAIN_SECONDS": "1",
     "CAPACITY_RETRY_SECONDS": "600",
+}
+_PRICES: Final = {
+    "Standard_D4as_v5": 0.0412,
+    "Standard_D4s_v4": 0.0438,
+    "Standard_D4s_v5": 0.0446,
+    "Standard_E2s_v5": 0.0291,
+    "Standard_E4s_v5": 0.0582,
+    "Standard_F4s_v2": 0.0393,
 }
 _PATIENCE_S: Final = 60.0
 _LOOK_S: Final = 0.1
@@ -123,7 +132,9 @@ def _people(laptop: Laptop) -> None:
     world.add_vm("build-1", size="Standard_F4s_v2", tags=TAG)
     world.add_vm("render-1", size="Standard_D4s_v5", tags=TAG)
     world.add_vm("render-2", size="Standard_D4s_v5", tags=TAG)
-    world.add_vm("db-1", size="Standard_E2s_v5", tags=TAG)
+    world.add_vm("db-1", size="Standard_E2s_v5", tags=TAG, max_price=0.02)
+    for size, price in _PRICES.items():
+        world.set_price(size, "westeurope", price)
     world.add_vm("typo-1", size="Standard_B2s", tags={"AttemptRestartAfterEviction": "yes"})
 
 
@@ -147,6 +158,8 @@ async def _suffer(story: _Story) -> None:
     await story.show("explain", "explain", "render-1")
     await story.show("explain-not-covered", "explain", "typo-1")
     await story.show("plan", "plan")
+    await story.show("prices", "prices")
+    await story.show("sizes", "sizes", "--like", "render-1")
 
 
 async def _act(story: _Story) -> None:
@@ -162,6 +175,8 @@ async def _act(story: _Story) -> None:
     await story.show("replay-requeue", "replay", "requeue", letter_id)
     await story.show("read-event", "read-event", EVENT)
     await story.show("read-error", "read-error", ERROR)
+    asked = "--location westeurope --size Standard_D2s_v5 --os linux --at 2026-11-15T00:00:00Z"
+    await story.show("read-prices", "read-prices", PRICES, *asked.split())
 
 
 def blocks(page: str) -> dict[str, str]:

@@ -12,6 +12,9 @@ from aiohttp import web
 
 from localazure.demo.az_env import LOGINS, leave_login, remove_login
 from localazure.demo.control import ADDRESS_FILE, control_application
+from localazure.demo.jobs.as_team import QUEUE
+from localazure.demo.jobs.scenario import worker_command
+from localazure.demo.jobs.worker_env import leave_work, remove_work
 from localazure.demo.scenarios import TAG
 from localazure.demo.timeline import Timeline
 from localazure.laptop import laptop_azure
@@ -38,6 +41,12 @@ APP_SETTINGS: Final = {
     "CAPACITY_RETRY_MAX_SECONDS": "60",
     "PRICE_RETRY_SECONDS": "30",
 }
+WORKER: Final = "vm-1"
+"""The VM that has the agent and a worker in it."""
+
+PRICES: Final = {"Standard_D2s_v5": 0.0223, "Standard_D2as_v5": 0.0206, "Standard_F4s_v2": 0.0393}
+"""Spot prices, in USD an hour, for `prices` and `sizes`."""
+
 SIZES: Final = ("Standard_D2s_v5", "Standard_D2s_v5", "Standard_D2s_v5", "Standard_F4s_v2", "Standard_F4s_v2")
 
 
@@ -61,27 +70,37 @@ async def _stay(folder: Path) -> None:
         for number, size in enumerate(SIZES, 1):
             laptop.world.add_vm(f"vm-{number}", size=size, tags=TAG)
         laptop.world.add_vm("untagged-1", size="Standard_B2s")
-        timeline = Timeline(None)
-        laptop.world.listen(timeline.happened)
-        laptop.event_grid.log.listen(timeline.event)
+        for size, price in PRICES.items():
+            laptop.world.set_price(size, "westeurope", price)
+        timeline = Timeline(None, tells_each_job=True)
+        timeline.listen(laptop)
         follow = asyncio.create_task(timeline.follow(laptop))
         await _listen(laptop, folder)
         leave_login(folder, "operator", laptop.operator)
         leave_login(folder, "owner", await laptop.log_in("owner"))
+        leave_work(folder, laptop.work)
+        await laptop.guests.install(WORKER, worker_command)
+        for machine in laptop.world.machines():
+            await laptop.guests.open_metadata(machine.name)
         page = f"{laptop.host.url}/api/status?code={laptop.host.function_key}"
-        sys.stdout.write(_WELCOME.format(vms=_vms(laptop), page=page, command=CommandLine(local=True)("status")))
+        status = CommandLine(local=True)("status")
+        sys.stdout.write(_WELCOME.format(vms=_vms(laptop), page=page, command=status, worker=WORKER, queue=QUEUE))
         sys.stdout.flush()
         await ended.wait()
         follow.cancel()
         (folder / ADDRESS_FILE).unlink(missing_ok=True)
         for login in LOGINS:
             remove_login(folder, login)
+        remove_work(folder)
 
 
 def _vms(laptop: Laptop) -> str:
-    """List the VMs with their sizes: capacity is emptied and filled by size."""
-    machines = laptop.world.machines()
-    return "\n".join(f"  {one.name:<12}{one.size}{'' if one.tags else ', without the tag'}" for one in machines)
+    """List the VMs with their sizes, by which capacity is emptied and filled, and their metadata services."""
+    services = laptop.guests.services.values()
+    return "\n".join(
+        f"  {one.machine.name:<12}{one.machine.size:<18}{one.url}{'' if one.machine.tags else '  without the tag'}"
+        for one in services
+    )
 
 
 async def _listen(laptop: Laptop, folder: Path) -> None:
@@ -92,16 +111,21 @@ async def _listen(laptop: Laptop, folder: Path) -> None:
 
 
 _WELCOME: Final = """\
-The laptop Azure is running, with the app in it. Its VMs, all Spot:
+The laptop Azure is running, with the app in it. Its VMs, all Spot, with what is 169.254.169.254 for their programs:
 {vms}
 In another terminal:
   make evict VM=vm-1                 Azure takes it away
+  make evict VM=vm-1 NOTICE=10       the same, announced inside of the VM 10 seconds before
   make stop VM=vm-1                  its owner stops it
   make start VM=vm-1                 its owner starts it
   make empty POOL=Standard_D2s_v5    no capacity any more for that size: vm-1, vm-2, vm-3
   make fill POOL=Standard_D2s_v5     plenty of it again
   {command}      what is going on (or explain vm-1, plan, hold vm-1, …)
   eval "$(make -s az-env)"           from then on az is its owner's: az vm list -d -o table
+{worker} has the agent and a worker in it. To give it four jobs of a minute each, and see them go on after an eviction:
+  eval "$(make -s worker-env)"
+  seq 4 | sed 's/.*/{{"number": &, "links": 240}}/' | .venv/bin/spot-worker submit --queue {queue} -
+  .venv/bin/spot-worker jobs --queue {queue}         (or workers, results, …)
 The status page: {page}
 The app's log is .local/host.log. Ctrl-C ends it all. Times below are those that the commands show, in your time zone.
 """

@@ -6,6 +6,7 @@ All are played in one world at the same time, each in a pool of its own, so that
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -28,6 +29,11 @@ SKU_NOT_AVAILABLE: Final = (
         "or different zone. See https://aka.ms/azureskunotavailable for details."
     ),
 )
+_ACCEPTED: Final = 202
+_UNTIL_A_START_HAS_FAILED_S: Final = 1.0
+_PATIENCE_S: Final = 60.0
+"""What has not come by then is told by the table at the end."""
+_LOOK_S: Final = 0.05
 EVICT_SPOT_VM: Final = "Microsoft.Compute/virtualMachines/evictSpotVM/action"
 
 
@@ -40,11 +46,15 @@ class End(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Player:
-    """A VM of a scenario, and its expected end. ``most_starts`` bounds the start requests sent for it."""
+    """A VM of a scenario, and its expected end. ``most_starts`` bounds the start requests sent for it.
+
+    ``leaves``: a file that its guest leaves on its disk when its work goes on; without that it is not restored.
+    """
 
     name: str
     end: End
     most_starts: int
+    leaves: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +85,11 @@ async def _no_capacity_for_a_while(laptop: Laptop, tell: Tell) -> None:
     await asyncio.sleep(1)
     world.evict("ci-runner-2")
     await asyncio.sleep(14)
+    runners = [world.machine(name) for name in ("ci-runner-1", "ci-runner-2")]
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_PATIENCE_S):
+            await until(lambda: any(_ACCEPTED in {call.status for call in one.start_calls} for one in runners))
+    await asyncio.sleep(_UNTIL_A_START_HAS_FAILED_S)
     world.set_capacity(pool, None)
     tell("ci-runner", "there is capacity again")
 
@@ -115,8 +130,17 @@ async def _price_too_high(laptop: Laptop, tell: Tell) -> None:
     tell(vm.name, "the Spot price rises to 0.09 USD, above its max price of 0.05")
     laptop.world.evict(vm.name)
     await asyncio.sleep(9)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_PATIENCE_S):
+            await until(lambda: bool(vm.start_calls))
     laptop.world.set_price(vm.size, vm.location, 0.04)
     tell(vm.name, "the Spot price falls to 0.04 USD")
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds, however busy the machine is. For how long at most is the caller's to say."""
+    while not holds():  # noqa: ASYNC110 - seen by looking
+        await asyncio.sleep(_LOOK_S)
 
 
 SCENARIOS: Final = (

@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
+from localazure.demo.jobs.work_log import in_words, read_line
 from localazure.event_grid.event_log import Entry, Step
 from localazure.world.happenings import ActionSucceeded, Annotated, AvailabilityChanged
 from localazure.world.machines import PowerState
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from localazure.guests.announcements import Progress
+    from localazure.guests.scheduled_events import ScheduledEvent
     from localazure.laptop import Laptop
     from localazure.world.happenings import Happening
 
@@ -24,6 +27,9 @@ WIDTH: Final = 110
 """A line is cut there; the whole text is in the app's log."""
 
 _LOOK_S: Final = 0.1
+_INSIDE: Final = "| "
+"""Before what is seen inside a VM only."""
+
 _APP: Final = " spot_responder: "
 _EVENTS_SHOWN: Final = frozenset({Step.DELIVERED, Step.LOST, Step.DEAD_LETTERED})
 # What Azure tells of a start that we asked for ourselves.
@@ -46,6 +52,7 @@ class Timeline:
 
     began_at: datetime | None
     out: TextIO = field(default_factory=lambda: sys.stdout)
+    tells_each_job: bool = False
     _last_told: dict[str, str] = field(default_factory=dict)
 
     def tell(self, at: datetime, who: str, what: str) -> None:
@@ -73,6 +80,18 @@ class Timeline:
         if entry.step in _EVENTS_SHOWN and entry.detail not in _ECHOES:
             self.tell(entry.at, _name(entry.vm_id), f"event {entry.step}: {entry.detail}")
 
+    def announced(self, at: datetime, event: ScheduledEvent, progress: Progress) -> None:
+        """Tell what Azure announces inside the VMs."""
+        for name in event.resources:
+            self.tell(at, name, f"{_INSIDE}scheduled event {event.event_type}: {progress}")
+
+    def printed(self, at: datetime, name: str, line: str) -> None:
+        """Tell what a VM's guest printed; of what a worker logs, that in words."""
+        worker = read_line(0, name, line)
+        said = line if worker is None else in_words(worker, tells_each=self.tells_each_job)
+        if said:
+            self.tell(at, name, f"{_INSIDE}{said}")
+
     def decided(self, line: Mapping[str, Any], at: datetime) -> None:
         """Tell what the responder logged."""
         vm = _name(line.get("vm", ""))
@@ -87,6 +106,13 @@ class Timeline:
                 self.tell(at, "sweep", f"-> VMs that are down and that nobody is busy with: {line['found']}")
             case "requeued" | "let go" | "denied" | "unreadable" | "outcome not published":
                 self.tell(at, vm or "-", f"-> {line['event']}: {line['reason']}")
+
+    def listen(self, laptop: Laptop) -> None:
+        """Show what happens in the world, what becomes of events, and what is seen inside of VMs, from now on."""
+        laptop.world.listen(self.happened)
+        laptop.event_grid.log.listen(self.event)
+        laptop.announcements.listen(self.announced)
+        laptop.guests.listen(lambda name, line: self.printed(laptop.clock.now(), name, line))
 
     async def follow(self, laptop: Laptop) -> None:
         """Show the app's log lines as they are written; runs until it is cancelled."""

@@ -20,7 +20,7 @@ from localazure.resource_manager.arm_resources import (
     read_content,
     reply,
 )
-from localazure.resource_manager.compute import network, tags
+from localazure.resource_manager.compute import network, skus, tags
 from localazure.resource_manager.compute.operation_addresses import address, is_signed
 from localazure.resource_manager.compute.vm_bodies import instance_view, vm_body
 from localazure.resource_manager.compute.vm_writes import read_patch, read_put
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from localazure.resource_manager.arm_resources import Asked, Reply
     from localazure.resource_manager.compute.vm_writes import Wanted
     from localazure.resource_manager.deployment import Deployed
+    from localazure.resource_manager.made.made import Made
     from localazure.resource_manager.resource_graph.service import Graph
     from localazure.world.machines import Machine
     from localazure.world.operations import Operation
@@ -81,17 +82,24 @@ class Route:
     answer: Answer
 
 
-def arm_application(access: Access, graph: Graph, beside: Deployed | None = None) -> web.Application:
+def arm_application(
+    access: Access, graph: Graph, beside: Deployed | None = None, made: Made | None = None
+) -> web.Application:
     """Build what listens at the management address: ARM Compute and, as in Azure on the same host, Resource Graph.
 
-    ``beside``: what a deployment has made, to be shown as well.
+    ``beside``: what a deployment has made, to be shown as well. ``made``: lets resources be created; without it, none
+    can be.
     """
     resources = arm_resources(graph, beside)
+
+    def one_of(request: web.Request, body: bytes, principal: str) -> web.Response:
+        ours = made.answer(access, request, body, principal) if made else None
+        return ours or reply(resources, access, request, body, principal)
 
     async def answer(request: web.Request) -> web.Response:
         body = await request.read()
         await access.operation_answers.keep_silent(request)
-        return access.respond(request, lambda principal: reply(resources, access, request, body, principal))
+        return access.respond(request, lambda principal: one_of(request, body, principal))
 
     async def metadata(request: web.Request) -> web.Response:
         return directory.metadata_answer(access, request)
@@ -109,6 +117,7 @@ def arm_resources(graph: Graph, beside: Deployed | None = None) -> tuple[Resourc
         graph.resource(),
         *tags.resources(),
         *network.resources(),
+        *skus.resources(),
         *directory.resources(),
         *(deployment.resources(beside) if beside else ()),
     )

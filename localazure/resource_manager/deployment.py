@@ -14,6 +14,7 @@ from aiohttp import web
 
 from localazure.event_grid.dead_letters import CONTAINER
 from localazure.resource_manager.arm_resources import GROUP_PATH, SUBSCRIPTION_PATH, Resource, listed
+from localazure.resource_manager.resource_graph.rows import scale_set_row
 from localazure.resource_manager.template_rights import topic_rights_of
 from localazure.runtime.azurite import ACCOUNT, DEAD_LETTERS_ACCOUNT
 from localazure.world.azure_errors import Refused
@@ -199,6 +200,9 @@ def _health(asked: Asked) -> web.Response:
 
 def _scale_set(asked: Asked) -> web.Response:
     asked.authorize(SCALE_SETS_READ)
+    for one in asked.access.world.scale_sets:
+        if one.scale_set_id.lower() == asked.match[0].lower():
+            return web.json_response(scale_set_row(one))
     raise Refused(404, "ResourceNotFound", f"The scale set '{asked.match['name']}' was not found.")
 
 

@@ -34,8 +34,10 @@ class Certificate:
         return ssl.create_default_context(cafile=str(self.authority))
 
 
-def write_certificate(folder: Path) -> Certificate:
+def write_certificate(folder: Path, *more_addresses: str) -> Certificate:
     """Make a new authority and a certificate for ``localhost`` and ``127.0.0.1``; write them into ``folder``.
+
+    ``more_addresses``: by which it is reached as well.
 
     azure-mgmt sends no bearer token over plain http, and Azurite takes none (docs/azure-facts.md sdk-1), so
     loopback speaks TLS as well. The authority's own key is not kept: nobody can sign with it later.
@@ -43,7 +45,7 @@ def write_certificate(folder: Path) -> Certificate:
     folder.mkdir(parents=True, exist_ok=True)
     certificate = Certificate(folder / "authority.pem", folder / "server.pem", folder / "server-key.pem")
     authority = trustme.CA(organization_name="Azure on a laptop")
-    server = authority.issue_cert("localhost", "127.0.0.1")
+    server = authority.issue_cert("localhost", "127.0.0.1", *more_addresses)
     certificate.key.touch(mode=0o600)
     authority.cert_pem.write_to_path(str(certificate.authority))
     server.private_key_pem.write_to_path(str(certificate.key))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 _PATIENCE_S: Final = 20.0
@@ -24,6 +25,10 @@ class StartError(RuntimeError):
 
 class NotAloneError(RuntimeError):
     """Another laptop Azure runs in the same folder."""
+
+
+class CommandFailedError(RuntimeError):
+    """A command ended with another exit code than 0. The message says which, and what it said."""
 
 
 @contextmanager
@@ -49,6 +54,30 @@ def bare_environment(settings: Mapping[str, str]) -> dict[str, str]:
     A developer's own proxies and ``AZURE_…`` variables would send the app to a real Azure, or nowhere.
     """
     return {"PATH": os.environ.get("PATH", os.defpath), **settings}
+
+
+async def printed_by(module: str, arguments: Sequence[str], environment: Mapping[str, str], given: str = "") -> str:
+    """Run a command of ``python -m module``, with ``given`` as its standard input; give what it printed.
+
+    Raises:
+        CommandFailedError: it failed.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        module,
+        *arguments,
+        env=bare_environment(environment),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate(given.encode())
+    if process.returncode != 0:
+        name, said = module.replace("_", "-"), err.decode(errors="replace").strip()
+        message = f"{name} {arguments[0]} ended with {process.returncode}: {said}"
+        raise CommandFailedError(message)
+    return out.decode()
 
 
 async def stop(process: asyncio.subprocess.Process) -> None:

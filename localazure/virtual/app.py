@@ -20,8 +20,9 @@ from localazure.virtual.wire import Wire
 from spot_responder.clients.compute import Compute
 from spot_responder.clients.events_topic import EventsTopic
 from spot_responder.clients.graph import ResourceGraph
-from spot_responder.clients.queue import SignalQueue
+from spot_responder.clients.queue import MessageQueue
 from spot_responder.clients.tables import Tables
+from spot_responder.intake.signals import Inbox
 from spot_responder.responder.pool_gates import Gates
 from spot_responder.responder.ports import Ports
 from spot_responder.responder.responder import Responder
@@ -58,10 +59,14 @@ _RUNS_IN: Final[ContextVar[Instance]] = ContextVar("the instance that a task run
 
 @dataclass(eq=False, slots=True)
 class Message:
-    """A queue message; ``tells`` is what happened in the world that it tells of, where it is an event of Azure's."""
+    """A queue message; ``tells`` is what happened in the world that it tells of, where it is an event of Azure's.
+
+    ``inbox``: which of the app's two queues it is on.
+    """
 
     body: str | bytes
     tells: Happening | None = None
+    inbox: Inbox = Inbox.SIGNALS
     visible_at: datetime = field(init=False)
     dequeue_count: int = 0
 
@@ -138,9 +143,11 @@ class App:
             policy=self._deployment.policy,
         )
 
-    def put(self, body: str | bytes, delay: timedelta, tells: Happening | None = None) -> None:
-        """Take a message for the queue."""
-        self._hide(Message(body, tells), delay)
+    def put(
+        self, body: str | bytes, delay: timedelta, tells: Happening | None = None, inbox: Inbox = Inbox.SIGNALS
+    ) -> None:
+        """Take a message for a queue."""
+        self._hide(Message(body, tells, inbox), delay)
 
     def kill_one(self) -> None:
         """End an instance in the middle of whatever it does; the platform starts another within seconds."""
@@ -181,7 +188,8 @@ class App:
             store=Tables(
                 table(storage.recoveries), table(storage.history), table(storage.pools), table(storage.health)
             ),
-            queue=SignalQueue(cast("Any", QueueDouble(self, wire))),
+            queue=MessageQueue(cast("Any", QueueDouble(self, wire, Inbox.SIGNALS))),
+            agents=MessageQueue(cast("Any", QueueDouble(self, wire, Inbox.AGENTS))),
             events_topic=EventsTopic(cast("Any", TopicDouble(storage.heard, wire))),
         )
 
@@ -269,7 +277,7 @@ class App:
         message.dequeue_count += 1
         if message.dequeue_count > POISON_AT:
             raise EarlierTriesDiedError
-        await instance.responder.handle(message.body, delivery=message.dequeue_count)
+        await instance.responder.handle(message.body, inbox=message.inbox, delivery=message.dequeue_count)
 
     def _timer_fires(self) -> None:
         self._clock.call_after(self._deployment.sweep_every, self._timer_fires)

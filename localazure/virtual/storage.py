@@ -13,6 +13,7 @@ from azure.data.tables import TableEntity, UpdateMode
 
 from localazure.virtual.wire import RequestKind
 from localazure.world.azure_errors import Refused
+from spot_responder.intake.signals import Inbox
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -155,16 +156,17 @@ class TableDouble:
 class Mailbox(Protocol):
     """Where messages go."""
 
-    def put(self, body: str, delay: timedelta, tells: Happening | None = None) -> None:
+    def put(self, body: str, delay: timedelta, tells: Happening | None = None, inbox: Inbox = Inbox.SIGNALS) -> None:
         """Take a message, to be seen after ``delay``; ``tells`` is what happened in the world that it tells of."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueDouble:
-    """A double of ``QueueClient`` for one app instance."""
+    """A double of ``QueueClient`` for one app instance and one of the app's queues."""
 
     mailbox: Mailbox
     wire: Wire
+    inbox: Inbox
 
     async def send_message(self, content: str, *, visibility_timeout: int, time_to_live: int) -> None:
         """Put a message on the queue."""
@@ -172,9 +174,11 @@ class QueueDouble:
         delay = timedelta(seconds=visibility_timeout)
 
         def put() -> None:
+            if delay < timedelta():
+                raise Refused(400, "OutOfRangeQueryParameterValue", "visibilitytimeout is not within 0 and 604800.")
             if len(base64.b64encode(content.encode())) > LARGEST_MESSAGE:
                 raise Refused(413, "RequestBodyTooLarge", "The request body is too large.")
-            self.mailbox.put(content, delay)
+            self.mailbox.put(content, delay, inbox=self.inbox)
 
         await self.wire.send(RequestKind.QUEUE_PUT, "", put)
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from localazure.world.market import PoolGate
+from localazure.world.timestamps import guid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,6 +98,7 @@ class Machine:
     deleted_at: datetime | None = None
     deleted_by_eviction: bool = False
     turn: int = 0
+    os: str = "Linux"
 
     @property
     def vm_id(self) -> str:
@@ -105,6 +107,11 @@ class Machine:
             f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}"
             f"/providers/Microsoft.Compute/virtualMachines/{self.name}"
         )
+
+    @property
+    def unique_id(self) -> str:
+        """What Azure calls ``vmId``: another one where a VM of the same name was made anew."""
+        return guid("vm", self.vm_id, self.created_at)
 
     @property
     def pool(self) -> PoolGate:

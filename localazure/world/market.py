@@ -43,6 +43,7 @@ class Market:
         self._free: dict[tuple[str | None, ...], int] = {}
         self._prices: dict[tuple[str, str], float] = {}
         self._core_limits: dict[tuple[str, str], int] = {}
+        self._restricted: set[tuple[str, str]] = set()
 
     def set_capacity(self, pool: PoolKey, free: int | None) -> None:
         """Leave so many places in the pool; ``None`` is plenty."""
@@ -74,6 +75,18 @@ class Market:
     def price(self, size: str, location: str) -> float:
         """Say the Spot price in USD an hour."""
         return self._prices.get((size.lower(), location.lower()), 0.0)
+
+    def told_price(self, size: str, location: str) -> float | None:
+        """Say the Spot price if one was set: the price list has no other."""
+        return self._prices.get((size.lower(), location.lower()))
+
+    def restrict(self, size: str, location: str) -> None:
+        """Offer a size to no subscription in a region."""
+        self._restricted.add((size.lower(), location.lower()))
+
+    def is_restricted(self, size: str, location: str) -> bool:
+        """Whether a size is not offered in a region."""
+        return (size.lower(), location.lower()) in self._restricted
 
     def set_quota(self, subscription_id: str, location: str, core_limit: int | None) -> None:
         """Limit the Spot cores (``LowPriorityCores``) of a subscription in a region; ``None`` lifts the limit."""

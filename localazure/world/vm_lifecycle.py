@@ -17,6 +17,7 @@ from localazure.world.azure_errors import (
 from localazure.world.machines import Machine, PowerState
 from localazure.world.market import cores, total_cores
 from localazure.world.operations import Operation, StartCall
+from localazure.world.owner_moves import WRITE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +56,15 @@ class Moves:
 
     def evict(self, machine: Machine) -> None:
         """Begin an eviction. No ARM event comes of it: nobody sent a request (docs/azure-facts.md events-4)."""
+        self.check_evictable(machine)
+        self._turns.change_plan(machine)
+        machine.evictions.append(self._world.now)
+        for annotation in self._world.eviction_annotations:
+            self._turns.annotate(machine, annotation)
+        self._deallocate(machine, lambda: self._evicted(machine))
+
+    def check_evictable(self, machine: Machine) -> None:
+        """Raise ``ValueError`` where Azure would not evict the VM."""
         is_up = machine.power_state in {PowerState.RUNNING, PowerState.STARTING}
         if not machine.is_spot or not is_up or machine.condition.provisioning_state == "Deleting":
             message = (
@@ -62,11 +72,6 @@ class Moves:
                 "Azure evicts Spot VMs that run"
             )
             raise ValueError(message)
-        self._turns.change_plan(machine)
-        machine.evictions.append(self._world.now)
-        for annotation in self._world.eviction_annotations:
-            self._turns.annotate(machine, annotation)
-        self._deallocate(machine, lambda: self._evicted(machine))
 
     def simulate_eviction(self, machine: Machine, caller: str) -> None:
         """Accept a simulated eviction: it comes later, if the VM still runs then."""
@@ -89,6 +94,17 @@ class Moves:
         had_place = machine.power_state is not PowerState.STARTING
         self._turns.annotate(machine, "VirtualMachineDeallocationInitiated")
         self._deallocate(machine, lambda: self._stopped(machine, operation, had_place=had_place))
+        return operation
+
+    def create(self, machine: Machine, caller: str) -> Operation:
+        """Take a new VM in, which comes up as one does that was deallocated; refuse it for quota or price."""
+        if machine.is_spot:
+            self._check_quota(machine)
+            self._check_price(machine)
+        self._world.machines_by_id[machine.vm_id.lower()] = machine
+        operation = self._turns.open_operation(machine, WRITE, caller)
+        after = self._start_duration(machine)
+        self._turns.later(machine, after, lambda: self._end_start(machine, operation, PowerState.DEALLOCATED))
         return operation
 
     def start(self, machine: Machine, caller: str) -> Operation:

@@ -55,6 +55,7 @@ class World(WorldState):
         tags: Mapping[str, str] = _NO_TAGS,
         scale_set_id: str | None = None,
         power_state: str = "running",
+        os: str = "Linux",
     ) -> Machine:
         """Add a VM that has been as it is for a day, so that a graph that lags behind knows it already."""
         since = self.now - _AGE
@@ -72,6 +73,7 @@ class World(WorldState):
             max_price=max_price,
             scale_set_id=scale_set_id,
             created_at=since,
+            os=os,
             conditions=[(since, Condition(state, dict(tags), since, Availability(word, "Unknown", since)))],
         )
         if self.find(machine.vm_id) is not None:
@@ -79,6 +81,10 @@ class World(WorldState):
             raise ValueError(message)
         self.machines_by_id[machine.vm_id.lower()] = machine
         return machine
+
+    def create_vm(self, machine: Machine, caller: str) -> Operation:
+        """Make a VM on somebody's word, to run later; raises ``Refused`` where quota or price are against it."""
+        return self._moves.create(machine, caller)
 
     def add_scale_set(
         self,
@@ -138,6 +144,10 @@ class World(WorldState):
     def evict(self, name: str) -> None:
         """Azure takes the VM's place away. ``ValueError`` where it is not Spot, or not running."""
         self._moves.evict(self.existing(name))
+
+    def check_evictable(self, machine: Machine) -> None:
+        """Raise ``ValueError`` where Azure would not evict the VM: it is not Spot, or not up."""
+        self._moves.check_evictable(machine)
 
     def simulate_eviction(self, name: str, caller: str = OWNER) -> None:
         """Ask Azure to evict a VM within its time; raises ``Refused`` where it cannot."""

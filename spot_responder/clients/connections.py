@@ -19,8 +19,9 @@ from spot_responder.clients.compute import Compute
 from spot_responder.clients.events_topic import EventsTopic
 from spot_responder.clients.graph import ResourceGraph
 from spot_responder.clients.logins import Login
-from spot_responder.clients.queue import SignalQueue
+from spot_responder.clients.queue import MessageQueue
 from spot_responder.clients.tables import Tables
+from spot_responder.intake.signals import Inbox
 from spot_responder.responder.ports import Ports
 
 if TYPE_CHECKING:
@@ -72,24 +73,28 @@ def connect(
             **shared,
         )
 
-    queue = QueueClient(
-        settings.queue_endpoint,
-        "signals",
-        credential,
-        message_encode_policy=TextBase64EncodePolicy(),
-        retry_total=_STORAGE_RETRIES,
-        initial_backoff=1,
-        increment_base=1,
-        random_jitter_range=1,
-        **_TIMEOUTS,
-        **shared,
-    )
+    def queue(inbox: Inbox) -> MessageQueue:
+        client = QueueClient(
+            settings.queue_endpoint,
+            inbox,
+            credential,
+            message_encode_policy=TextBase64EncodePolicy(),
+            retry_total=_STORAGE_RETRIES,
+            initial_backoff=1,
+            increment_base=1,
+            random_jitter_range=1,
+            **_TIMEOUTS,
+            **shared,
+        )
+        return MessageQueue(client)
+
     topic = settings.outcomes_endpoint
     return Ports(
         graph=ResourceGraph(ResourceGraphClient(credential, settings.arm_endpoint, **arm)),
         compute=Compute(settings.arm_endpoint, new_compute_client),
         store=Tables(table("recoveries"), table("history"), table("pools"), table("health")),
-        queue=SignalQueue(queue),
+        queue=queue(Inbox.SIGNALS),
+        agents=queue(Inbox.AGENTS),
         events_topic=EventsTopic(
             EventGridPublisherClient(topic, credential, **(PATIENCE | _SOON), **shared) if topic else None
         ),

@@ -1,4 +1,4 @@
-"""Dead letters: the messages of the queue ``signals-poison``, and the blobs in which Event Grid leaves events."""
+"""Dead letters: the messages of the poison queues, and the blobs in which Event Grid leaves events."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from spot_responder.operators.views.dead_letters import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Mapping
 
     from azure.storage.blob import BlobProperties
     from azure.storage.blob.aio import ContainerClient
@@ -46,63 +46,65 @@ _MOST_BLOBS: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class DeadLetters:
-    """Reads both. ``signals`` encodes in base64; ``poison`` gives messages as they lie there.
+    """Reads both. ``queues``: those of the app, which encode in base64, and the poison queues, which do not.
 
     ``dead`` is ``None`` where the settings do not say where dead letters are.
     """
 
     settings: Settings
-    signals: QueueClient
-    poison: QueueClient
+    queues: Mapping[Place, QueueClient]
     dead: ContainerClient | None
 
     async def counts(self) -> QueueCounts:
         """Count the messages of each place; ``None`` where it could not be looked, with why."""
-        signals, poison, dead = await asyncio.gather(
-            self._counted(Place.SIGNALS, lambda: _depth(self.signals)),
-            self._counted(Place.POISON, lambda: _depth(self.poison)),
-            self._counted(Place.DEAD, self._dead_count),
+        counted = dict(zip(Place, await asyncio.gather(*map(self._counted, Place)), strict=True))
+        return QueueCounts(
+            signals=_number(counted[Place.SIGNALS]),
+            poison=_number(counted[Place.POISON]),
+            agents=_number(counted[Place.AGENTS]),
+            agents_poison=_number(counted[Place.AGENTS_POISON]),
+            dead_letters=_number(counted[Place.DEAD]),
+            unseen=tuple(each for each in counted.values() if isinstance(each, Unseen)),
         )
-        unseen = tuple(each for each in (signals, poison, dead) if isinstance(each, Unseen))
-        return QueueCounts(_number(signals), _number(poison), _number(dead), unseen)
 
     async def dead_letters(self, place: Place) -> list[DeadLetter]:
-        """Read what lies in a place, oldest first; of the poison queue, the 32 messages at its front.
+        """Read what lies in a place, oldest first; of a poison queue, the 32 messages at its front.
 
         Raises:
             CouldNotLookError: if the place cannot be looked into.
         """
         try:
-            if place is Place.POISON:
-                return [_poison_message(message) for message in await self.poison.peek_messages(_FRONT)]
+            if place is not Place.DEAD:
+                return [_poison_message(message, place) for message in await self.queues[place].peek_messages(_FRONT)]
             dead_letters = [dead_letter async for dead_letter in self._dead_letters()]
             return sorted(dead_letters, key=lambda dead_letter: dead_letter.at.timestamp() if dead_letter.at else 0.0)
         except AzureError as error:
             raise could_not_look(error, self.settings) from error
 
     async def requeue(self, dead_letter: DeadLetter) -> bool:
-        """Put its events on ``signals``, then remove it: an event that is there twice counts once."""
-        if dead_letter.place is Place.POISON:
+        """Put its events on the queue that they came from, then remove it: an event that is there twice counts once."""
+        if dead_letter.place is not Place.DEAD:
             return await self._take_poison(dead_letter, requeue=True)
         if not await self._dead().get_blob_client(dead_letter.receipt).exists():
             return False
         for body in dead_letter.bodies:
             event = without_dead_letter_fields(parse_body(body))
-            await self.signals.send_message(json.dumps(event), time_to_live=-1)
+            await self._queue_of(dead_letter).send_message(json.dumps(event), time_to_live=-1)
         return await self._remove_dead(dead_letter)
 
     async def drop(self, dead_letter: DeadLetter) -> bool:
         """Remove it."""
-        if dead_letter.place is Place.POISON:
+        if dead_letter.place is not Place.DEAD:
             return await self._take_poison(dead_letter, requeue=False)
         return await self._remove_dead(dead_letter)
 
     async def _take_poison(self, dead_letter: DeadLetter, *, requeue: bool) -> bool:
         """Lease messages from the queue's front, page by page, until the right one is among them."""
+        poison = self.queues[dead_letter.place]
         taken: list[QueueMessage] = []
         found: QueueMessage | None = None
         try:
-            pages = self.poison.receive_messages(messages_per_page=_FRONT, visibility_timeout=_LEASE_S).by_page()
+            pages = poison.receive_messages(messages_per_page=_FRONT, visibility_timeout=_LEASE_S).by_page()
             async for page in pages:
                 seen = [message async for message in page]
                 taken += seen
@@ -112,17 +114,20 @@ class DeadLetters:
             if found is None:
                 return False
             if requeue:
-                await self.signals.send_message(_decoded(found.content), time_to_live=-1)
-            await self.poison.delete_message(found)
+                await self._queue_of(dead_letter).send_message(_decoded(found.content), time_to_live=-1)
+            await poison.delete_message(found)
             taken.remove(found)
             return True
         finally:
             for message in taken:
-                await self.poison.update_message(message, visibility_timeout=0)
+                await poison.update_message(message, visibility_timeout=0)
 
-    async def _counted(self, place: Place, look: Callable[[], Awaitable[int]]) -> int | Unseen:
+    def _queue_of(self, dead_letter: DeadLetter) -> QueueClient:
+        return self.queues[Place(dead_letter.place.inbox)]
+
+    async def _counted(self, place: Place) -> int | Unseen:
         try:
-            return await look()
+            return await (self._dead_count() if place is Place.DEAD else _depth(self.queues[place]))
         except AzureError as error:
             problem = could_not_look(error, self.settings)
         except CouldNotLookError as error:
@@ -176,9 +181,9 @@ async def _depth(queue: QueueClient) -> int:
     return int(properties.approximate_message_count)
 
 
-def _poison_message(message: QueueMessage) -> DeadLetter:
+def _poison_message(message: QueueMessage, place: Place) -> DeadLetter:
     return DeadLetter(
-        Place.POISON,
+        place,
         _short(message.id),
         message.inserted_on,
         (_decoded(message.content),),

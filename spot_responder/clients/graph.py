@@ -20,7 +20,10 @@ from spot_responder.clients.sdk_errors import UNREADABLE, refusal, unreadable
 from spot_responder.decisions.token_bucket import QUERIES
 from spot_responder.intake.azure_errors import UNREADABLE_ANSWER, Failure, FailureKind
 from spot_responder.intake.payloads import moment
-from spot_responder.intake.vms import Annotation, NotAVmIdError, PowerState, Vm, VmId, says_true
+from spot_responder.intake.vms import SHOWN_COLUMNS, Annotation, NotAVmIdError, PowerState, Vm, VmId, says_true
+from spot_responder.offerings.max_prices import NO_LIMIT
+from spot_responder.offerings.prices import Os
+from spot_responder.operators.views.offerings.prices import PricedVm
 from spot_responder.operators.views.status import Coverage
 from spot_responder.responder.log import log_odd_row
 from spot_responder.responder.ports import AzureRefusedError
@@ -41,23 +44,11 @@ PAGE_SIZE: Final = 1000
 """How many rows Resource Graph gives at once, at most."""
 
 _COLUMNS: Final = {
-    "confirm": (
-        "id",
-        "location",
-        "zones",
-        "tags",
-        "priority",
-        "size",
-        "maxPrice",
-        "powerState",
-        "scaleSetId",
-        "restoredByScaleSet",
-        "annotation",
-        "annotatedAt",
-    ),
+    "confirm": SHOWN_COLUMNS,
     "sweep": ("id", "tags"),
     "named": ("id",),
     "spot": ("id",),
+    "priced": ("id", "tags", "location", "size", "maxPrice", "osType", "powerState"),
     "coverage": ("covered", "shown"),
 }
 
@@ -111,6 +102,17 @@ class ResourceGraph:
         """Page through all Spot VMs that may be seen, tagged or not."""
         rows = await self._rows("spot", lambda: read_query("spot"))
         return [vm_id for row in rows for vm_id in _vm_ids("spot", row)]
+
+    async def priced_vms(self, restart_tag: str) -> list[PricedVm]:
+        """Page through the Spot VMs that carry the tag, with what their price depends on.
+
+        Raises:
+            AzureRefusedError: throttled, denied or no answer.
+        """
+        query = fill("priced", read_query("priced"), restart_tag=restart_tag)
+        rows = await self._rows("priced", lambda: query)
+        ours = [row for row in rows if says_true(_tags(row), restart_tag)]
+        return [_priced_vm(vm_id, row) for row in ours for vm_id in _vm_ids("priced", row)]
 
     async def coverage(self, restart_tag: str) -> Coverage:
         """Count the Spot VMs that may be seen: how many are covered, and how many not.
@@ -218,6 +220,19 @@ def vm_of_row(row: Row) -> Vm:
         annotation=_annotation(row),
         scale_set_id=str(row["scaleSetId"]) if row["scaleSetId"] else None,
         restored_by_scale_set=row["restoredByScaleSet"] in (True, "true"),
+    )
+
+
+def _priced_vm(vm_id: VmId, row: Row) -> PricedVm:
+    max_price, os_name = row["maxPrice"], str(row["osType"] or "").lower()
+    is_limit = isinstance(max_price, float | int) and max_price != NO_LIMIT
+    return PricedVm(
+        vm_id=vm_id,
+        location=str(row["location"]),
+        size=str(row["size"]),
+        os=Os(os_name) if os_name in Os else None,
+        max_price=max_price if is_limit and isinstance(max_price, float | int) else None,
+        power_state=PowerState.parse(str(row["powerState"] or "")),
     )
 
 

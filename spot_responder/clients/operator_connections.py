@@ -22,6 +22,7 @@ from spot_responder.clients.connections import PATIENCE, connect
 from spot_responder.clients.dead_letters import DeadLetters
 from spot_responder.clients.graph import QueryResultError
 from spot_responder.clients.logins import Login
+from spot_responder.clients.offerings.retail_prices import RetailPrices
 from spot_responder.clients.operator_errors import could_not_look
 from spot_responder.clients.resource_manager import ResourceManager
 from spot_responder.operators.ports import CouldNotLookError, OperatorPorts
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from spot_responder.clients.graph import ResourceGraph
-    from spot_responder.clients.queue import SignalQueue
+    from spot_responder.clients.queue import MessageQueue
     from spot_responder.clients.tables import Tables
     from spot_responder.settings import Settings
 
@@ -69,10 +70,20 @@ async def operator_ports(settings: Settings) -> AsyncIterator[OperatorPorts]:
         arm: AsyncPipelineClient[Any, Any] = AsyncPipelineClient(
             settings.arm_endpoint, policies=[policy], transport=transport
         )
+        # Without a policy: the API is public, and gets no token.
+        prices: AsyncPipelineClient[Any, Any] = AsyncPipelineClient(
+            settings.prices_endpoint, policies=[], transport=transport
+        )
         dead_letters = DeadLetters(
             settings,
-            signals=cast("SignalQueue", ports.queue).client,
-            poison=QueueClient(settings.queue_endpoint, Place.POISON, credential, **shared),
+            queues={
+                Place.SIGNALS: cast("MessageQueue", ports.queue).client,
+                Place.AGENTS: cast("MessageQueue", ports.agents).client,
+                **{
+                    poison: QueueClient(settings.queue_endpoint, poison, credential, **shared)
+                    for poison in (Place.POISON, Place.AGENTS_POISON)
+                },
+            },
             dead=ContainerClient(settings.dead_letters_endpoint, Place.DEAD, credential, **shared)
             if settings.dead_letters_endpoint
             else None,
@@ -84,6 +95,7 @@ async def operator_ports(settings: Settings) -> AsyncIterator[OperatorPorts]:
                 finder=cast("ResourceGraph", ports.graph),
                 dead_letters=dead_letters,
                 resource_manager=ResourceManager(settings, arm, credential),
+                price_list=RetailPrices(settings.prices_endpoint, prices),
             )
         except StoreFailedError as failed:
             if not isinstance(failed.__cause__, AzureError):

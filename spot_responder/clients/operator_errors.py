@@ -33,8 +33,7 @@ class _Service(NamedTuple):
 def could_not_look(error: AzureError, settings: Settings) -> CouldNotLookError:
     """Explain an error of the SDKs to an operator."""
     if is_for_want_of_a_token(error):
-        what = f"nobody is logged in, or not for long enough ({failure_of(error).message})"
-        return CouldNotLookError(what, "run `az login`, then try again")
+        return no_login(error)
     where = _asked(error)
     asked = [service for service in _services(settings) if urlsplit(service.address).netloc == urlsplit(where).netloc]
     named = " or ".join(service.setting for service in asked) or "the address"
@@ -53,9 +52,15 @@ def could_not_look(error: AzureError, settings: Settings) -> CouldNotLookError:
     return CouldNotLookError(f"{where} answered {code}{f' ({message})' if message else ''}", "try again")
 
 
+def no_login(error: AzureError) -> CouldNotLookError:
+    """Say that there is no token."""
+    what = f"nobody is logged in, or not for long enough ({failure_of(error).message})"
+    return CouldNotLookError(what, "run `az login`, then try again")
+
+
 def dead_letters_not_set() -> CouldNotLookError:
     """Say that no setting names the place of dead letters, and how to set it."""
-    mend = f"export {_DEAD_LETTERS} as the app has it (docs/operations.md §4); where it has none: azd provision"
+    mend = f"export {_DEAD_LETTERS} as the app has it (docs/operations.md §1); where it has none: azd provision"
     return CouldNotLookError(f"{_DEAD_LETTERS} is not set", mend, is_wrong=False)
 
 

@@ -1,4 +1,7 @@
-"""The port to the queue ``signals``, on which the app puts messages to itself. Opened by ``connections.py``."""
+"""The port to a queue, ``signals`` or ``agents``: the app puts messages there to itself.
+
+Opened by ``connections.py``.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class SignalQueue:
-    """The port to the queue. The client encodes messages in base64, as the Functions host expects them."""
+class MessageQueue:
+    """The port to a queue. The client encodes messages in base64, as the Functions host expects them."""
 
     client: QueueClient
 

@@ -52,11 +52,7 @@ class ResourceManager:
             token = await self.credential.get_token(f"{self.settings.arm_endpoint}/.default")
         except AzureError as error:
             raise could_not_look(error, self.settings) from error
-        claims = _claims(token.token)
-        name = next(
-            (claims[key] for key in ("upn", "unique_name", "app_displayname", "appid", "sub") if claims.get(key)), ""
-        )
-        return Login(str(name), str(claims.get("oid") or ""))
+        return login_of(token.token)
 
     async def ask(self, method: str, path: str, api_version: str) -> Answer:
         """Send a request: for what is at a path, or for an action.
@@ -100,6 +96,15 @@ class ResourceManager:
 def _values(body: Mapping[str, object]) -> list[Mapping[str, object]]:
     values = body.get("value")
     return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
+
+
+def login_of(token: str) -> Login:
+    """Read from a token whose it is."""
+    claims = _claims(token)
+    name = next(
+        (claims[key] for key in ("upn", "unique_name", "app_displayname", "appid", "sub") if claims.get(key)), ""
+    )
+    return Login(str(name), str(claims.get("oid") or ""))
 
 
 def _claims(token: str) -> dict[str, object]:

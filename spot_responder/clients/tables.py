@@ -1,6 +1,6 @@
 """The port to Azure Tables: ``recoveries`` (one row for each VM), ``history`` (by day), ``pools`` (gates), ``health``.
 
-Opened by ``connections.py`` and ``operator_connections.py``; ``rows.py`` has the columns.
+Opened by ``connections.py`` and ``operator_connections.py``; ``table_rows.py`` has the columns.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 from azure.data.tables import TableErrorCode, UpdateMode
 
-from spot_responder.clients.rows import (
+from spot_responder.clients.sdk_errors import failure_of
+from spot_responder.clients.table_rows import (
+    agent_cell,
     day_of,
     failing_from_row,
     failing_row,
@@ -27,7 +29,6 @@ from spot_responder.clients.rows import (
     recovery_key,
     recovery_row,
 )
-from spot_responder.clients.sdk_errors import failure_of
 from spot_responder.decisions.pools import PoolGate
 from spot_responder.responder.log import log_odd_row
 from spot_responder.responder.ports import (
@@ -45,8 +46,8 @@ if TYPE_CHECKING:
     from azure.data.tables import TableEntity
     from azure.data.tables.aio import TableClient
 
-    from spot_responder.clients.rows import Key, Row
-    from spot_responder.decisions.app_failures import Activity, Failing
+    from spot_responder.clients.table_rows import Key, Row
+    from spot_responder.decisions.app_health.app_failures import Activity, Failing
     from spot_responder.decisions.pools import PoolId
     from spot_responder.decisions.recoveries import Recovery
     from spot_responder.intake.vms import VmId
@@ -173,6 +174,14 @@ class Tables:
         """Delete the note that an activity failed, if there is one."""
         with _told("note that nothing fails"):
             await self.health.delete_entity(*health_key(activity))
+
+    async def note_agent(self, recovery: Recovery) -> None:
+        """Note in the history what the VM's agent told of a closed recovery after that."""
+        partition, row = history_key(recovery)
+        with _told("note in the history what an agent told"):
+            await self.history.update_entity(
+                {"PartitionKey": partition, "RowKey": row, "agent": agent_cell(recovery.agent)}, mode=UpdateMode.MERGE
+            )
 
     async def note_published(self, recovery: Recovery) -> None:
         """Note in the history that the outcome was published."""

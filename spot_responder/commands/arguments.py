@@ -10,9 +10,9 @@ import re
 from typing import TYPE_CHECKING, Any, Final, Never, override
 
 from spot_responder.advised_command import CommandLine
-from spot_responder.commands.output import complain
-from spot_responder.commands.results import MISUSED
 from spot_responder.intake.vms import NotAVmIdError, VmId, is_vm_name
+from spot_responder.terminal.output import complain
+from spot_responder.terminal.results import MISUSED
 from spot_responder.text import one_line, shortened
 
 if TYPE_CHECKING:

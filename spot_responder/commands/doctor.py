@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.commands.arguments import add_command
-from spot_responder.commands.console import Colour, Painted
-from spot_responder.commands.results import FINE, WRONG, CommandResult
 from spot_responder.operators.doctor import diagnosis
 from spot_responder.operators.views.findings import Diagnosis, Health
+from spot_responder.terminal.console import Colour, Painted
+from spot_responder.terminal.results import FINE, WRONG, CommandResult
 from spot_responder.text import count
 
 if TYPE_CHECKING:
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from spot_responder.commands.arguments import Commands
-    from spot_responder.commands.console import Cell, Console
     from spot_responder.commands.run import Operator
     from spot_responder.operators.views.findings import Finding
+    from spot_responder.terminal.console import Cell, Console
 
 EXAMPLES: Final = """\
   .venv/bin/spot-responder doctor

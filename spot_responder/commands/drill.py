@@ -11,15 +11,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.commands.arguments import add_command, add_vm, whole_number
-from spot_responder.commands.console import Colour, Painted
 from spot_responder.commands.find_vm import find_vm
-from spot_responder.commands.results import FINE, WRONG, CommandResult, StopError
 from spot_responder.intake.azure_errors import NO_ANSWER
 from spot_responder.operators.gather import gather_explanation
 from spot_responder.operators.ports import COMPUTE_API
 from spot_responder.operators.views.drill import Drill, Drilled, DrillState, observed, why_not_drilled
 from spot_responder.operators.views.vm_names import names, reference
 from spot_responder.responder.ports import AzureRefusedError, StoreFailedError
+from spot_responder.terminal.console import Colour, Painted
+from spot_responder.terminal.results import FINE, WRONG, CommandResult, StopError
 from spot_responder.text import span
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
     from spot_responder.advised_command import CommandLine
     from spot_responder.commands.arguments import Commands
-    from spot_responder.commands.console import Cell, Console
     from spot_responder.commands.run import Operator
     from spot_responder.intake.vms import VmId
+    from spot_responder.terminal.console import Cell, Console
 
 EXAMPLES: Final = """\
   .venv/bin/spot-responder drill render-1
@@ -42,7 +42,10 @@ back, with 1 if not.
 """
 _MINUTES: Final = 60
 _MOST_MINUTES: Final = 24 * 60
-_FROM: Final = "evicted after: since Azure was asked to; told, start and back after: since the eviction\n"
+_FROM: Final = (
+    '"evicted after" counts from the request to Azure; "told after", "start after" and "back after" count from the '
+    "eviction\n"
+)
 _LOOK_S: Final = 1.0
 """How long a drill waits between two reads of a VM's row, in seconds."""
 

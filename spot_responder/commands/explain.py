@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.commands.arguments import add_command, add_vm
-from spot_responder.commands.console import Colour
 from spot_responder.commands.find_vm import find_vm
-from spot_responder.commands.results import FINE, WRONG, CommandResult
 from spot_responder.operators.gather import gather_explanation
+from spot_responder.terminal.console import Colour
+from spot_responder.terminal.results import FINE, WRONG, CommandResult
 from spot_responder.text import count
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from spot_responder.commands.arguments import Commands
-    from spot_responder.commands.console import Console
     from spot_responder.commands.run import Operator
     from spot_responder.operators.views.explanation import Explanation
+    from spot_responder.terminal.console import Console
 
 EXAMPLES: Final = """\
   .venv/bin/spot-responder explain render-1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spot_responder.commands.results import MISUSED, StopError
 from spot_responder.responder.ports import AzureRefusedError
+from spot_responder.terminal.results import MISUSED, StopError
 
 if TYPE_CHECKING:
     from spot_responder.intake.vms import VmId

@@ -9,18 +9,18 @@ from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.commands.arguments import add_command, whole_number
-from spot_responder.commands.results import MISUSED, CommandResult, StopError
 from spot_responder.operators.views.history import By, Ended, history
 from spot_responder.operators.views.json_form import json_form
+from spot_responder.terminal.results import MISUSED, CommandResult, StopError
 from spot_responder.text import span
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from spot_responder.commands.arguments import Commands
-    from spot_responder.commands.console import Console
     from spot_responder.commands.run import Operator
     from spot_responder.operators.views.history import History, Tally
+    from spot_responder.terminal.console import Console
 
 EXAMPLES: Final = """\
   .venv/bin/spot-responder history
@@ -33,7 +33,7 @@ _MOST_DAYS: Final = 3660
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    what = "closed recoveries by day, size or region: how many, time to restore, start requests, outcomes"
+    what = "closed recoveries by day, size or region: how many, times, start requests, outcomes, what agents told"
     command = add_command(commands, "history", what, _run, examples=EXAMPLES)
     days = whole_number(1, _MOST_DAYS)
     command.add_argument("--days", metavar="N", type=days, default=_DAYS, help=f"so many days back (default {_DAYS})")
@@ -69,13 +69,15 @@ def render(seen: History, console: Console) -> str:
     title = console.title(f"Recoveries closed from {seen.first} to {seen.last} (UTC), by {seen.by}")
     if not seen.recoveries:
         return f"{title}\nnone\n"
-    heads = (str(seen.by), "recoveries", "restored", "median", "longest", "starts", "other outcomes")
+    heads = (
+        *(str(seen.by), "recoveries", "restored", "median", "longest", "notice", "ready", "starts"),
+        "other outcomes",
+    )
     return f"{title}\n" + console.table(heads, [_row(tally) for tally in (*seen.tallies, seen.total)])
 
 
 def _row(tally: Tally) -> list[str]:
     others = ", ".join(f"{name} {number}" for name, number in sorted(tally.outcomes.items()) if name != "restored")
-    times = [
-        "-" if seconds is None else span(timedelta(seconds=seconds)) for seconds in (tally.median_s, tally.longest_s)
-    ]
+    known = (tally.median_s, tally.longest_s, tally.median_notice_s, tally.median_ready_s)
+    times = ["-" if seconds is None else span(timedelta(seconds=seconds)) for seconds in known]
     return [tally.key, str(tally.recoveries), str(tally.restored), *times, str(tally.start_requests), others]

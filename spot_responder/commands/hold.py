@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.commands.arguments import add_command, add_vm
 from spot_responder.commands.find_vm import find_vm_that_is
-from spot_responder.commands.results import FINE, WRONG, CommandResult
 from spot_responder.operators.act import hold, release, retry
 from spot_responder.operators.gather import foresee_retry
 from spot_responder.responder.ports import AzureRefusedError
+from spot_responder.terminal.results import FINE, WRONG, CommandResult
 
 if TYPE_CHECKING:
     from argparse import Namespace

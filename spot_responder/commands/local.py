@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from spot_responder.commands.results import StopError
+from spot_responder.terminal.results import StopError
 from spot_responder.text import shortened
 
 if TYPE_CHECKING:

@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.commands.arguments import add_command
-from spot_responder.commands.console import Colour, Painted
-from spot_responder.commands.results import FINE, WRONG, CommandResult
 from spot_responder.operators.gather import gather_plan
 from spot_responder.operators.views.plan import Would
 from spot_responder.operators.views.tag_typos import tag_command
 from spot_responder.operators.views.vm_names import names
+from spot_responder.terminal.console import Colour, Painted
+from spot_responder.terminal.results import FINE, WRONG, CommandResult
 from spot_responder.text import count
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from spot_responder.commands.arguments import Commands
-    from spot_responder.commands.console import Cell, Console
     from spot_responder.commands.run import Operator
     from spot_responder.operators.views.plan import PassedBy, Plan
+    from spot_responder.terminal.console import Cell, Console
 
 EXAMPLES: Final = """\
   .venv/bin/spot-responder plan

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.commands.arguments import add_command, dead_letter_id
-from spot_responder.commands.results import FINE, MISUSED, WRONG, CommandResult, StopError
 from spot_responder.operators.ports import CouldNotLookError
 from spot_responder.operators.views.dead_letters import (
     DEAD_LETTERS,
@@ -22,6 +21,7 @@ from spot_responder.operators.views.dead_letters import (
     read_dead_letter,
     why_not_requeued,
 )
+from spot_responder.terminal.results import FINE, MISUSED, WRONG, CommandResult, StopError
 from spot_responder.text import count
 
 if TYPE_CHECKING:
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from spot_responder.commands.arguments import Commands
-    from spot_responder.commands.console import Console
     from spot_responder.commands.run import Operator
     from spot_responder.operators.ports import DeadLetters
+    from spot_responder.terminal.console import Console
 
 EXAMPLES: Final = """\
-  .venv/bin/spot-responder replay list                 what lies in signals-poison and in event-dead-letters
+  .venv/bin/spot-responder replay list                 what lies in the poison queues and in event-dead-letters
   .venv/bin/spot-responder replay show 1f0c2a9b        one message, as it came
-  .venv/bin/spot-responder replay requeue 1f0c2a9b     onto the queue signals: the app reads it again
+  .venv/bin/spot-responder replay requeue 1f0c2a9b     onto the queue that it came from: the app reads it again
   .venv/bin/spot-responder replay drop 1f0c2a9b        away with it
   .venv/bin/spot-responder replay requeue --all
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from spot_responder.advised_command import CommandLine
 from spot_responder.commands.local import enter_the_laptop
-from spot_responder.commands.results import MISUSED, CommandResult, StopError
 from spot_responder.operators.ports import CouldNotLookError
 from spot_responder.responder.ports import AzureRefusedError, ChangedMeanwhileError, OddRowError
 from spot_responder.settings import InvalidSettingError, Settings
+from spot_responder.terminal.results import MISUSED, CommandResult, StopError
 
 if TYPE_CHECKING:
     from spot_responder.operators.ports import OperatorPorts

@@ -6,26 +6,27 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.commands.arguments import add_command
-from spot_responder.commands.console import Colour, Painted
-from spot_responder.commands.results import FINE, WRONG, CommandResult
-from spot_responder.decisions.event_path import EventPathState, whether_events_arrive
+from spot_responder.decisions.app_health.event_path import EventPathState, whether_events_arrive
 from spot_responder.operators.gather import gather_status
+from spot_responder.operators.views.figures import how_agents_told
 from spot_responder.operators.views.open_recovery import RecoveryState
 from spot_responder.operators.views.status import gate, headline, held_and_up, how_many, is_well, pool_names
 from spot_responder.operators.views.vm_names import names
+from spot_responder.terminal.console import Colour, Painted
+from spot_responder.terminal.results import FINE, WRONG, CommandResult
 from spot_responder.text import count, span
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
     from spot_responder.commands.arguments import Commands
-    from spot_responder.commands.console import Console
     from spot_responder.commands.run import Operator
-    from spot_responder.decisions.event_path import EventPath
+    from spot_responder.decisions.app_health.event_path import EventPath
     from spot_responder.operators.views.dead_letters import QueueCounts
     from spot_responder.operators.views.figures import Figures
     from spot_responder.operators.views.open_recovery import OpenRecovery
     from spot_responder.operators.views.status import LimitedPool, Overview
+    from spot_responder.terminal.console import Console
 
 EXAMPLES: Final = """\
   .venv/bin/spot-responder status
@@ -70,6 +71,7 @@ def render(overview: Overview, console: Console) -> str:
         _line(console, "Spot VMs that your login sees", how_many(overview.coverage)),
         _line(console, "event path", _path(overview.event_path, console)),
         _line(console, "last 7 days", _figures(overview.figures)),
+        _line(console, "told by agents in the VMs", _agents(overview.figures)),
         _problems(overview, console),
     ]
     return "\n".join(part for part in parts if part)
@@ -141,9 +143,14 @@ def _figures(figures: Figures) -> str:
     evicted = count(sum(each.number for each in figures.evictions), "eviction")
     restored = sum(each.number for each in figures.restore_times)
     median_s = figures.median_restore_s
-    times = f", half of them within {span(timedelta(seconds=median_s))}" if median_s is not None else ""
+    times = f" (median {span(timedelta(seconds=median_s))})" if median_s is not None else ""
     failed = ", ".join(f"{each.number} {each.name}" for each in figures.failures) or "none"
     return f"{evicted}, {restored} restored{times}; start requests that failed: {failed}"
+
+
+def _agents(figures: Figures) -> str:
+    before, after = how_agents_told(figures)
+    return f"notice before an eviction: {before}; time to workload ready: {after}"
 
 
 def _problems(overview: Overview, console: Console) -> str:

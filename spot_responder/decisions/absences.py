@@ -9,7 +9,8 @@ Azure sends it only once; any other is dropped, since the sweep would find the V
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
 from spot_responder.decisions.evidence import Verdict
 from spot_responder.decisions.outcomes import Outcome
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
     from spot_responder.decisions.policy import Policy
     from spot_responder.decisions.situations import Decision, Situation
+
+
+ABSENT_LOOK: Final = timedelta(minutes=15)
+"""The longest time between two looks at a VM that ARM does not find: it may be there again, and due for a start."""
 
 
 def decide_about_an_absent_vm(situation: Situation, policy: Policy, now: datetime) -> Decision:
@@ -67,11 +72,8 @@ def _is_proven(absence: Absence, now: datetime) -> bool:
 
 
 def _next_look(absence: Absence, policy: Policy, now: datetime) -> datetime:
-    """Give when to look again: soon at first, then ever later, and when the VM would count as gone.
-
-    The VM may exist all the same, and be due for a start.
-    """
+    """Give when to look again: soon at first, then ever later, and when the VM would count as gone."""
     since, takes = absence.since, GONE_THOUGH_SHOWN
     if absence.unseen_since is not None:
         since, takes = absence.unseen_since, GONE_AFTER
-    return min(now + max(policy.look_again, now - since), since + takes)
+    return min(now + min(max(policy.look_again, now - since), ABSENT_LOOK), since + takes)

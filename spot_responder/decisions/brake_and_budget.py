@@ -8,7 +8,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from spot_responder.decisions.recoveries import RESTARTS_REMEMBERED, STARTS_REMEMBERED, Notice
+from spot_responder.decisions.policy import RESTARTS_REMEMBERED, STARTS_REMEMBERED
+from spot_responder.decisions.recoveries import Notice
 from spot_responder.decisions.situations import Wait
 from spot_responder.text import count
 

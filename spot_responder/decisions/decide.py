@@ -14,18 +14,19 @@ from spot_responder.decisions.absences import decide_about_an_absent_vm
 from spot_responder.decisions.attempts import Attempt, AttemptState
 from spot_responder.decisions.brake_and_budget import brake, budget
 from spot_responder.decisions.evidence import Evidence, Verdict
-from spot_responder.decisions.notices import noticed_if_it_lasts
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import (
     ANSWER_PATIENCE,
     EVICTION_PATIENCE,
     INTENT_GRACE,
+    NOTICE_HOLDS,
     QUEUED_LOOK_HOLDS,
     START_PATIENCE,
     Policy,
     RestartWhen,
 )
 from spot_responder.decisions.pools import Admitted, PoolGate, Queued
+from spot_responder.decisions.publishing.notices import noticed_if_it_lasts
 from spot_responder.decisions.situations import (
     Close,
     Decision,
@@ -147,6 +148,9 @@ def _running(situation: Situation, vm: Vm, policy: Policy, now: datetime) -> Dec
             _next_look(situation, policy, now),
             "Azure told of an eviction, and it still runs: it may be about to go down",
         )
+    if _notice_is_fresh(situation, now):
+        reason = "its agent told of an eviction, and it still runs: it may be about to go down"
+        return Wait(_next_look(situation, policy, now), reason)
     recovery = situation.open_recovery
     if recovery is None:
         return Ignore("it runs")
@@ -154,7 +158,7 @@ def _running(situation: Situation, vm: Vm, policy: Policy, now: datetime) -> Dec
     if not recovery.may_have_started_it:
         return Close(Outcome.RUNS_WITHOUT_US, "it runs: it did not go down after all, or somebody else started it")
     starts = count(recovery.attempts, "start request")
-    down_for = span(now - situation.evidence.down_since(recovery.opened_at))
+    down_for = span(now - situation.evidence.down_since(recovery.heard_down_at(situation.evidence)))
     return Close(Outcome.RESTORED, f"it runs again, {down_for} after it went down, {starts}", gate)
 
 
@@ -163,7 +167,7 @@ def _stopped_inside(situation: Situation, policy: Policy, now: datetime) -> Deci
         return _stopped(situation)
     # Azure shows "stopped" for a moment on the way down and on the way up too (docs/azure-facts.md arm-12).
     coming_up = situation.attempt is not None and now - situation.attempt.asked_at < START_PATIENCE
-    if coming_up or _eviction_is_fresh(situation, now):
+    if coming_up or _eviction_is_fresh(situation, now) or _notice_is_fresh(situation, now):
         return Wait(_next_look(situation, policy, now), "it is stopped but not deallocated yet")
     return _end(situation, Outcome.SHUT_DOWN_INSIDE, "stopped but not deallocated: it was shut down from inside")
 
@@ -186,6 +190,14 @@ def _eviction_is_fresh(situation: Situation, now: datetime) -> bool:
         return False
     attempt = situation.open_recovery.attempt if situation.open_recovery else None
     return attempt is None or _went_down_after(attempt, situation.evidence)
+
+
+def _notice_is_fresh(situation: Situation, now: datetime) -> bool:
+    """Whether an agent told of an eviction a short while ago, and nothing was done yet that could be the answer."""
+    noticed_at, recovery = situation.evidence.noticed_at, situation.open_recovery
+    if noticed_at is None or situation.evidence.verdict is Verdict.STOPPED_BY_OWNER:
+        return False
+    return now - noticed_at <= NOTICE_HOLDS and (recovery is None or recovery.attempt is None)
 
 
 def _stopped_by_its_owner(
@@ -248,7 +260,7 @@ def _still_waiting_after_a_refusal(
         return None
     # Azure's request to slow down holds for the next recovery of this VM as well.
     may_ask = situation.kind is SignalKind.OPERATOR_ASKED or not recovery.is_open
-    if may_ask and not recovery.was_asked_to_slow_down:
+    if may_ask and recovery.slow_down_until is None:
         return None
     if recovery.wake_at == recovery.not_before:
         return Wait(recovery.not_before, recovery.reason)
@@ -269,13 +281,15 @@ def _went_down_after(attempt: Attempt, evidence: Evidence) -> bool:
 def _too_little_evidence(
     situation: Situation, _vm: Vm, policy: Policy, now: datetime, _jitter: float
 ) -> Decision | None:
-    if situation.evidence.verdict is Verdict.EVICTED:
+    evidence, recovery = situation.evidence, situation.open_recovery
+    if evidence.verdict is Verdict.EVICTED and evidence.evicted_at is not None:
         return None
-    if policy.restart_when is RestartWhen.EVICTED:
+    if policy.restart_when is RestartWhen.EVICTED and evidence.verdict is not Verdict.EVICTED:
         return _end(situation, Outcome.NOT_EVICTED, "nothing says that it was evicted, and RESTART_WHEN=evicted")
-    since = situation.open_recovery.opened_at if situation.open_recovery else now
+    since = recovery.heard_down_at(evidence) if recovery else now
     if now - since < INTENT_GRACE:
-        return Wait(since + INTENT_GRACE, "it is down and nothing says why yet: its owner's stop may still be told")
+        only = "only its agent" if evidence.verdict is Verdict.EVICTED else "nothing"
+        return Wait(since + INTENT_GRACE, f"it is down and {only} says why yet: its owner's stop may still be told")
     return None
 
 
@@ -292,7 +306,8 @@ def _start_if_the_pool_admits(situation: Situation, vm: Vm, policy: Policy, now:
 def _ask_the_gate(
     situation: Situation, gate: PoolGate, policy: Policy, now: datetime, jitter: float
 ) -> Admitted | Queued:
-    down_since = situation.evidence.down_since(situation.open_recovery.opened_at if situation.open_recovery else now)
+    recovery = situation.open_recovery
+    down_since = situation.evidence.down_since(recovery.heard_down_at(situation.evidence) if recovery else now)
     # Half a turn at least: without it, a VM that is queued would be back at once.
     turn = policy.turn(now - down_since) * (0.5 + jitter)
     return pools.ask(gate, situation.vm_id.key, down_since, now, turn)

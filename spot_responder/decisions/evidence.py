@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, assert_never
 
-from spot_responder.decisions.policy import START_PATIENCE
+from spot_responder.decisions.policy import NOTICE_HOLDS, START_PATIENCE
 from spot_responder.intake.events import kind_of_annotation
 from spot_responder.intake.signals import Signal, SignalKind, Source
+from spot_responder.intake.vms import PowerState
 
 if TYPE_CHECKING:
     from spot_responder.intake.vms import Annotation
@@ -28,7 +29,7 @@ FAILED_START_WINDOW: Final = timedelta(minutes=3)
 so is not known either."""
 
 CLOCK_FAST_BY: Final = timedelta(minutes=2)
-"""How far the app's clock may be ahead of Azure's: an annotation dated up to this long before a start request may still
+"""How far the app's clock may be ahead of Azure's: an event dated up to this long before a start request may still
 belong to it."""
 
 
@@ -46,9 +47,12 @@ class Evidence:
 
     ``stopped_firmly_at``: an ARM operation that a caller sent. ``stopped_weakly_at``: Resource Health reports it,
     or an ARM operation without a caller.
-    ``start_asked_at``: the app's own latest start request; the events that it causes say nothing about the owner.
+    ``starts_asked``: when the app asked for starts, within the last hour; the events that these cause say nothing about
+    the owner.
     ``started_at``: the newest start by others that an annotation reported; an earlier stop is over. ``settled_at``: the
     VM is known to have run after everything up to then; older news that arrives later is ignored.
+    ``noticed_at``: the VM's agent told of an eviction to come, and nobody proved it; ``seen_down_at``: when ARM showed
+    the VM down after that. They count only where nothing else is known, and settle nothing.
     """
 
     evicted_at: datetime | None = None
@@ -56,7 +60,9 @@ class Evidence:
     stopped_weakly_at: datetime | None = None
     started_at: datetime | None = None
     settled_at: datetime | None = None
-    start_asked_at: datetime | None = None
+    starts_asked: tuple[datetime, ...] = ()
+    noticed_at: datetime | None = None
+    seen_down_at: datetime | None = None
 
     def with_signal(self, signal: Signal) -> Evidence:
         """Add what a signal says; one without a time cannot be weighed, and is left out."""
@@ -76,6 +82,15 @@ class Evidence:
             return self._with_start(annotation.occurred_at, Source.HEALTH_ANNOTATION)
         return self._with(kind, annotation.occurred_at, firm=False)
 
+    def with_look(self, power_state: PowerState, now: datetime) -> Evidence:
+        """Add that ARM shows the VM down, where an agent told of that before."""
+        is_down = power_state in {PowerState.DEALLOCATING, PowerState.DEALLOCATED}
+        return replace(self, seen_down_at=now) if is_down and self.noticed_at and not self.seen_down_at else self
+
+    def without_notice(self) -> Evidence:
+        """Drop what an agent told, once the recovery is over that it was told for."""
+        return replace(self, noticed_at=None, seen_down_at=None)
+
     def settled(self, at: datetime) -> Evidence:
         """Drop what happened up to ``at``: the VM is known to have run after it."""
         return replace(
@@ -84,18 +99,45 @@ class Evidence:
             evicted_at=_if_after(self.evicted_at, at),
             stopped_firmly_at=_if_after(self.stopped_firmly_at, at),
             stopped_weakly_at=_if_after(self.stopped_weakly_at, at),
-            start_asked_at=_if_after(self.start_asked_at, at),
+            starts_asked=tuple(time for time in self.starts_asked if time > at),
+            noticed_at=_if_after(self.noticed_at, at),
+            seen_down_at=_if_after(self.seen_down_at, at),
         )
+
+    def seen_running(self) -> Evidence:
+        """Drop the eviction and what was before it: a look shows the VM running well after it."""
+        # Up to Azure's own time, since the app's clock may differ.
+        return self.settled(self.evicted_at) if self.evicted_at else self
 
     @property
     def verdict(self) -> Verdict:
-        """Weigh it: an owner's stop counts if it came after the eviction; a weak one, only well after it."""
+        """Weigh it: an owner's stop counts if it came after the eviction; a weak one, only well after it.
+
+        An agent's notice weighs less than any stop, whenever that was.
+        """
         if self.stopped_firmly_at and (not self.evicted_at or self.stopped_firmly_at >= self.evicted_at):
             return Verdict.STOPPED_BY_OWNER
         weak, evicted = self.stopped_weakly_at, self.evicted_at
         if weak and (not evicted or weak > evicted + WEAK_STOP_WINDOW):
             return Verdict.STOPPED_BY_OWNER
-        return Verdict.EVICTED if self.evicted_at else Verdict.UNKNOWN
+        return Verdict.EVICTED if self.evicted_at or self.notice_came_true else Verdict.UNKNOWN
+
+    @property
+    def notice_came_true(self) -> bool:
+        """Whether ARM showed the VM down soon after its agent told of an eviction.
+
+        The two times may be of different clocks: the VM's, and those of two of the app's instances.
+        """
+        noticed, down = self.noticed_at, self.seen_down_at
+        return noticed is not None and down is not None and -CLOCK_FAST_BY <= down - noticed <= NOTICE_HOLDS
+
+    @property
+    def notice_lead(self) -> timedelta | None:
+        """Give how long before it went down its agent told of it; ``None`` where either time is unknown."""
+        down = self.evicted_at or self.seen_down_at
+        if self.noticed_at is None or down is None or down < self.noticed_at:
+            return None
+        return down - self.noticed_at
 
     @property
     def owner_stopped_at(self) -> datetime | None:
@@ -116,23 +158,27 @@ class Evidence:
                 return replace(self, evicted_at=_newest(self.evicted_at, occurred_at))
             case SignalKind.STOPPED_BY_OWNER if firm:
                 return replace(self, stopped_firmly_at=_newest(self.stopped_firmly_at, occurred_at))
-            case SignalKind.STOPPED_BY_OWNER if not self._is_near_our_start(occurred_at):
+            case SignalKind.STOPPED_BY_OWNER if not self._is_soon_after_our_start(occurred_at, FAILED_START_WINDOW):
                 return replace(self, stopped_weakly_at=_newest(self.stopped_weakly_at, occurred_at))
+            case SignalKind.AGENT_NOTICED:
+                # The first one counts until the recovery is over: others, forged ones too, change nothing.
+                return self if self.noticed_at else replace(self, noticed_at=occurred_at)
             case SignalKind.STOPPED_BY_OWNER | SignalKind.STARTED | SignalKind.EVICTION_NOTICED:
+                return self
+            case SignalKind.AGENT_MAINTENANCE | SignalKind.WORKLOAD_READY:
                 return self
             case SignalKind.UNAVAILABLE | SignalKind.FOLLOW_UP | SignalKind.SWEEP_FOUND | SignalKind.OPERATOR_ASKED:
                 return self
             case _:
                 assert_never(kind)
 
-    def _is_near_our_start(self, occurred_at: datetime) -> bool:
-        asked_at = self.start_asked_at
-        return asked_at is not None and asked_at - CLOCK_FAST_BY <= occurred_at <= asked_at + FAILED_START_WINDOW
+    def _is_soon_after_our_start(self, occurred_at: datetime, window: timedelta) -> bool:
+        """Whether one of the app's own start requests may have caused what happened then."""
+        return any(asked_at - CLOCK_FAST_BY <= occurred_at <= asked_at + window for asked_at in self.starts_asked)
 
     def _with_start(self, occurred_at: datetime, source: Source) -> Evidence:
-        """Add a start. One that follows the app's own request was caused by it: an owner's stop still holds."""
-        asked_at = self.start_asked_at
-        if asked_at and asked_at <= occurred_at <= asked_at + START_PATIENCE:
+        """Add a start. One that follows a request of the app's was caused by it: an owner's stop still holds."""
+        if self._is_soon_after_our_start(occurred_at, START_PATIENCE):
             return self
         if source in {Source.ARM_OPERATION, Source.AVAILABILITY_STATUS}:
             return self.settled(occurred_at)

@@ -21,12 +21,24 @@ EVICTION_PATIENCE: Final = timedelta(minutes=5)
 """How long after an eviction's event a VM that still runs is read again: the event comes as the eviction begins
 (docs/azure-facts.md events-10)."""
 
+NOTICE_HOLDS: Final = timedelta(minutes=5)
+"""How long after an agent's notice the VM may go down for it to count as that eviction. Azure gives half a minute at
+most (docs/azure-facts.md notices-1); the clock of a VM may be some minutes off."""
+
+READY_WITHIN: Final = timedelta(minutes=15)
+"""How long after its restore a VM's agent may take to report that the workload goes on: the boot, and recovering what
+was saved."""
+
+AGENT_REMEMBERED: Final = timedelta(days=30)
+"""How long an agent that once reported is expected to report again: it may have been uninstalled since."""
+
 INTENT_GRACE: Final = timedelta(minutes=1)
 """How long a VM is left alone that is down for no known reason: the report of its owner's stop may still be on its
 way."""
 
 LOOK_HOLDS: Final = timedelta(seconds=30)
-"""The longest time between reading a VM and sending its start: after that, tag and power state may have changed."""
+"""The longest time between reading a VM and handing its start to the client, which may keep it for another ten seconds
+until its turn comes: after that, tag and power state may have changed."""
 
 LASTS: Final = timedelta(minutes=30)
 """How long the app may be kept from looking, deciding, starting or publishing before somebody is needed: by then it
@@ -39,6 +51,13 @@ counts as gone: public clouds answer so for a while about VMs that exist."""
 GONE_THOUGH_SHOWN: Final = timedelta(days=1)
 """How long ARM must have answered "not found" before a VM counts as gone that Resource Graph still shows: the graph may
 be hours old."""
+
+RESTARTS_REMEMBERED: Final = timedelta(days=1)
+"""How far back the brake counts restarts (``RESTARTS_PER_DAY``), and so how long a closed recovery's row is kept at
+least (``Recovery.is_worth_remembering``)."""
+
+STARTS_REMEMBERED: Final = timedelta(hours=1)
+"""How far back the budget counts start requests (``STARTS_PER_HOUR``)."""
 
 FOLLOW_UP_OVERDUE: Final = timedelta(minutes=2)
 """How late a follow-up may be before it counts as lost, and the sweep puts a find in its place."""

@@ -1,34 +1,34 @@
 """A recovery: what is kept for one VM from the first signal until it is closed, and its valid transitions. Pure.
 
-Made and changed by ``responder/act.py`` as ``decide.py`` says; ``clients/rows.py`` writes it into its table row.
+Made and changed by ``responder/act.py`` as ``decide.py`` says; ``clients/table_rows.py`` writes it into its table row.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from spot_responder.decisions.agent_notes import AgentNotes
 from spot_responder.decisions.attempts import Attempt, AttemptState
 from spot_responder.decisions.evidence import Evidence
 from spot_responder.decisions.outcomes import Outcome
-from spot_responder.decisions.policy import FOLLOW_UP_OVERDUE
+from spot_responder.decisions.policy import (
+    AGENT_REMEMBERED,
+    FOLLOW_UP_OVERDUE,
+    RESTARTS_REMEMBERED,
+    STARTS_REMEMBERED,
+)
 from spot_responder.intake.azure_errors import FailureKind
+from spot_responder.intake.signals import SignalKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime, timedelta
 
     from spot_responder.decisions.pools import PoolId
     from spot_responder.intake.azure_errors import Failure
-    from spot_responder.intake.signals import SignalKind
     from spot_responder.intake.vms import VmId
-
-STARTS_REMEMBERED: Final = timedelta(hours=1)
-"""How far back the budget counts start requests."""
-
-RESTARTS_REMEMBERED: Final = timedelta(days=1)
-"""How far back the brake counts restarts; a closed recovery is kept for as long."""
 
 
 class InvalidTransitionError(RuntimeError):
@@ -50,6 +50,8 @@ class Notice(StrEnum):
     BRAKE = "brake"
     BUDGET = "budget"
     BLOCKED = "blocked"
+    AGENT_SILENT = "agent-silent"
+    WORKLOAD_READY = "workload-ready"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Recovery:
         sequence: the number of the one valid follow-up; any other is stale.
         wake_at: when that follow-up is due.
         not_before: after a refusal, when Azure may be asked again, whatever else is waited for meanwhile.
+        slow_down_until: until when Azure itself does not want to be asked; it holds for later recoveries as well.
         attempts: how many start requests were sent. Throttled ones are not counted.
         failing_with: the kind of the latest failure, and ``failures_in_a_row`` how often in a row: for growing delays.
         failing_since: when the first request of the present run of one kind was asked.
@@ -87,6 +90,7 @@ class Recovery:
         absence: since when ARM answers that there is no such VM.
         pool: which capacity the VM competes for, as far as it was seen: the history is counted by it.
         held_at: since when an operator holds the VM: it is not started until released, in this recovery or a later one.
+        agent: what the VM's agent told about it.
     """
 
     vm_id: VmId
@@ -99,6 +103,7 @@ class Recovery:
     sequence: int = 0
     wake_at: datetime | None = None
     not_before: datetime | None = None
+    slow_down_until: datetime | None = None
     attempts: int = 0
     attempt: Attempt | None = None
     failing_with: FailureKind | None = None
@@ -117,6 +122,7 @@ class Recovery:
     pool: PoolId | None = None
     absence: Absence | None = None
     obstacle_since: datetime | None = None
+    agent: AgentNotes = field(default_factory=AgentNotes)
 
     @property
     def is_open(self) -> bool:
@@ -148,12 +154,6 @@ class Recovery:
         if self.attempt is None:
             return False
         return self.attempt.failure is None or self.attempt.failure.kind is FailureKind.UNKNOWN
-
-    @property
-    def was_asked_to_slow_down(self) -> bool:
-        """Whether Azure's latest refusal was a throttling one, or named itself when to ask again."""
-        failure = self.attempt.failure if self.attempt else None
-        return self.failing_with is FailureKind.THROTTLED or (failure is not None and failure.retry_after is not None)
 
     def failures_of(self, kind: FailureKind) -> int:
         """Give how many times in a row start requests have failed for this reason."""
@@ -197,10 +197,11 @@ class Recovery:
         """Note a start request. It is saved before it is sent, so that a crash in between is noticed."""
         self._must_be_open("ask for a start")
         attempt = Attempt(self.attempts + 1, now)
-        evidence = replace(self.evidence, start_asked_at=now)
-        starts = (*(time for time in self.starts if now - time < STARTS_REMEMBERED), now)
+        evidence = replace(self.evidence, starts_asked=_lately(self.evidence.starts_asked, now))
+        agent = replace(self.agent, ready_at=None, ready_heard_at=None, reported_at=self.agent.last_reported_at)
+        starts = _lately(self.starts, now)
         waiting = self.waiting(answer_by, reason, obstacle_since=self.obstacle_since)
-        return replace(waiting, attempts=attempt.number, attempt=attempt, evidence=evidence, starts=starts)
+        return replace(waiting, attempts=attempt.number, attempt=attempt, evidence=evidence, starts=starts, agent=agent)
 
     def withdrawn(self, before: Attempt | None) -> Recovery:
         """Note that the request was not sent after all. ``before``: the request before it."""
@@ -218,18 +219,21 @@ class Recovery:
 
         ``counts`` is false where nothing was tried (throttled). What lacked a token was not even sent.
         """
-        refused, asked = self._attempt_becomes(AttemptState.REFUSED, failure=failure), self.attempt
+        refused = self._attempt_becomes(AttemptState.REFUSED, failure=failure)
         if failure.lacks_token:
             refused = refused._unsent()  # noqa: SLF001 - our own
+        asks_us_to_wait = failure.kind is FailureKind.THROTTLED or failure.retry_after is not None
         return replace(
-            refused,
+            refused._failing(failure, self.attempt),  # noqa: SLF001 - our own
             attempts=self.attempts if counts else self.attempts - 1,
-            failing_with=failure.kind,
-            failures_in_a_row=self.failures_of(failure.kind) + 1,
-            failing_since=self.failing_so_since(failure.kind) or (asked.asked_at if asked else None),
-            failures={**self.failures, failure.kind: self.failures.get(failure.kind, 0) + 1},
             not_before=not_before,
+            slow_down_until=not_before if asks_us_to_wait else None,
         )
+
+    def unanswered(self, failure: Failure) -> Recovery:
+        """Azure did not answer the request, which it may have taken all the same: it stays under way, and counts."""
+        asked = self._attempt_becomes(AttemptState.ASKED, failure=failure)
+        return asked._failing(failure, self.attempt)  # noqa: SLF001 - our own
 
     def closed(self, outcome: Outcome, now: datetime, reason: str) -> Recovery:
         """Close it. Only the owner's wish, the restarts and what Azure asked for are remembered."""
@@ -237,6 +241,9 @@ class Recovery:
         restarts = self.restarts_within_a_day(now)
         if outcome is Outcome.RESTORED:
             restarts = (*restarts, now)
+        known = self.evidence
+        noticed_at, down_at = known.noticed_at or self.agent.noticed_at, known.evicted_at or known.seen_down_at
+        agent = replace(self.agent, noticed_at=noticed_at, down_at=down_at)
         return replace(
             self,
             outcome=outcome,
@@ -246,7 +253,8 @@ class Recovery:
             wake_at=None,
             sequence=self.sequence + 1,
             down_since=self.went_down_at,
-            evidence=self._evidence_after(outcome),
+            evidence=self._evidence_after(outcome).without_notice(),
+            agent=agent,
         )
 
     def in_the_history(self) -> Recovery:
@@ -258,6 +266,8 @@ class Recovery:
         if self.is_open:
             message = f"recovery {self.recovery_id} is open: it cannot be opened again"
             raise InvalidTransitionError(message)
+        # Azure does not want to be asked sooner, for whatever recovery.
+        slow_down_until = self.slow_down_until if self.slow_down_until and now < self.slow_down_until else None
         return Recovery(
             self.vm_id,
             recovery_id,
@@ -268,15 +278,45 @@ class Recovery:
             restarts=self.restarts,
             starts=self.starts,
             held_at=self.held_at,
-            # In any case, Azure does not want to be asked sooner.
-            not_before=self.not_before if self.was_asked_to_slow_down else None,
-            failing_with=self.failing_with if self.was_asked_to_slow_down else None,
+            agent=AgentNotes() if self.outcome is Outcome.GONE else self.agent.for_the_next(),
+            not_before=slow_down_until,
+            slow_down_until=slow_down_until,
+            failing_with=self.failing_with if slow_down_until else None,
         )
 
     @property
     def went_down_at(self) -> datetime:
         """Give since when the VM is down, or was when the recovery was closed: its eviction, or the first signal."""
-        return self.down_since or self.evidence.down_since(self.opened_at)
+        return self.down_since or self.evidence.down_since(self.heard_down_at(self.evidence))
+
+    def heard_down_at(self, evidence: Evidence) -> datetime:
+        """Give when the app heard that the VM is down; of one that its agent told of before, when a look showed it."""
+        if self.opened_by is SignalKind.AGENT_NOTICED and evidence.seen_down_at is not None:
+            return evidence.seen_down_at
+        return self.opened_at
+
+    @property
+    def notice_lead(self) -> timedelta | None:
+        """Give how long before its eviction the VM's agent told of it; ``None`` where that is not known."""
+        if self.is_open:
+            return self.evidence.notice_lead
+        noticed_at, down_at = self.agent.noticed_at, self.agent.down_at
+        is_eviction = self.outcome is not None and self.outcome.shows_an_eviction
+        if noticed_at is None or down_at is None or down_at < noticed_at or not is_eviction:
+            return None
+        return down_at - noticed_at
+
+    @property
+    def was_ready_when_closed(self) -> bool:
+        """Whether its workload was known to go on when it was closed, so that its outcome says so."""
+        heard_at = self.agent.ready_heard_at
+        return heard_at is not None and self.closed_at is not None and heard_at <= self.closed_at
+
+    @property
+    def ready_after(self) -> timedelta | None:
+        """Give how long after it went down the VM's workload went on; ``None`` where that is not known."""
+        ready_at = self.agent.ready_at
+        return None if ready_at is None or ready_at < self.went_down_at else ready_at - self.went_down_at
 
     @property
     def restored_after(self) -> timedelta | None:
@@ -290,21 +330,31 @@ class Recovery:
         recent = any(now - time < RESTARTS_REMEMBERED for time in self.restarts)
         young = self.closed_at is None or now - self.closed_at < RESTARTS_REMEMBERED
         wish = self.evidence.owner_stopped_at or self.held_at
-        return self.is_open or recent or young or wish is not None
+        reported_at = self.agent.last_reported_at if self.outcome is not Outcome.GONE else None
+        is_expected = reported_at is not None and now - reported_at < AGENT_REMEMBERED
+        return self.is_open or recent or young or wish is not None or is_expected
 
     def _evidence_after(self, outcome: Outcome) -> Evidence:
         if outcome is Outcome.GONE:
             return Evidence()
         if not outcome.is_up:
             return self.evidence
-        # By Azure's own times, since this machine's clock may differ.
-        evidence = replace(self.evidence, start_asked_at=None)
-        return evidence.settled(evidence.evicted_at) if evidence.evicted_at else evidence
+        return replace(self.evidence, starts_asked=()).seen_running()
+
+    def _failing(self, failure: Failure, asked: Attempt | None) -> Recovery:
+        """Count a failure; ``asked``: the request that failed."""
+        return replace(
+            self,
+            failing_with=failure.kind,
+            failures_in_a_row=self.failures_of(failure.kind) + 1,
+            failing_since=self.failing_so_since(failure.kind) or (asked.asked_at if asked else None),
+            failures={**self.failures, failure.kind: self.failures.get(failure.kind, 0) + 1},
+        )
 
     def _unsent(self) -> Recovery:
         """Forget the latest request: no event can be its consequence, and it counts against no budget."""
-        sent = self.starts[:-1]
-        return replace(self, starts=sent, evidence=replace(self.evidence, start_asked_at=sent[-1] if sent else None))
+        evidence = replace(self.evidence, starts_asked=self.evidence.starts_asked[:-1])
+        return replace(self, starts=self.starts[:-1], evidence=evidence)
 
     def _attempt_becomes(
         self, state: AttemptState, *, operation_url: str | None = None, failure: Failure | None = None
@@ -324,6 +374,11 @@ class Recovery:
         if not self.is_open:
             message = f"recovery {self.recovery_id} is closed ({self.outcome}): it cannot {what}"
             raise InvalidTransitionError(message)
+
+
+def _lately(starts: tuple[datetime, ...], now: datetime) -> tuple[datetime, ...]:
+    """Add a start request to those of the last hour."""
+    return (*(time for time in starts if now - time < STARTS_REMEMBERED), now)
 
 
 def note(vm_id: VmId, row_id: str, now: datetime, told_by: SignalKind, reason: str) -> Recovery:

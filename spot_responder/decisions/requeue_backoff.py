@@ -10,7 +10,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.decisions.pools import MOST_DOUBLINGS
-from spot_responder.intake.azure_errors import OWN_PACE
 
 if TYPE_CHECKING:
     from spot_responder.intake.azure_errors import Failure
@@ -28,8 +27,8 @@ REQUEUE_MAX: Final = timedelta(minutes=15)
 """The longest that a requeue takes, up to twice that, after many failures."""
 
 SHORT_WAITS: Final = 8
-"""How often a message comes back as soon as its turn may come, if only the app's own pace holds it up: in a mass
-eviction that is over within seconds. After so many times it counts as an outage."""
+"""How often a message comes back as soon as its turn may come, if only the app's own pace or its other workers hold it
+up: in a mass eviction that is over within seconds. After so many times it counts as an outage."""
 
 
 def requeue_delay(times: Requeues, failure: Failure, jitter: float, *, is_stop: bool) -> tuple[timedelta, Requeues]:
@@ -38,7 +37,7 @@ def requeue_delay(times: Requeues, failure: Failure, jitter: float, *, is_stop: 
     Waiting for a turn is no failure, and makes no delay grow: otherwise a refusal after some turns would cost minutes.
     """
     wait = failure.retry_after
-    if failure.code == OWN_PACE and wait is not None and times.waited < SHORT_WAITS:
+    if failure.is_contention and wait is not None and times.waited < SHORT_WAITS:
         return wait * (1 + jitter), replace(times, waited=times.waited + 1)
     again = replace(times, refused=times.refused + 1)
     if times.refused == 0 and wait is not None:

@@ -32,6 +32,9 @@ OWN_PACE: Final = "OwnRateLimit"
 """The app's own code where a request was not sent, since Azure would have refused it as too many."""
 
 
+ROW_CHANGED: Final = "RowChanged"
+"""The app's own code where other workers changed the VM's row, or its pool's gate, at each try."""
+
 UNREADABLE_ANSWER: Final = "UnreadableAnswer"
 """The app's own code where an answer cannot be read."""
 
@@ -84,6 +87,11 @@ class Failure:
     def lacks_token(self) -> bool:
         """Whether nothing was sent, since there was no token."""
         return self.code == NO_TOKEN
+
+    @property
+    def is_contention(self) -> bool:
+        """Whether only the app's own other work was in the way, which says nothing of Azure and is over in seconds."""
+        return self.code in {OWN_PACE, ROW_CHANGED}
 
     @property
     def said(self) -> str:

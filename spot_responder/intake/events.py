@@ -5,8 +5,8 @@ the same ``data``, so both are read alike. Names are compared without regard to 
 event to event (docs/azure-facts.md events-2). Messages quote only the field concerned, since events carry personal
 names and IP addresses.
 
-Called by ``responder/responder.py`` for each message, and by ``commands/read.py``; ``responder/gather.py`` goes on with
-the signal.
+Called by ``inboxes.py`` for each message of the queue ``signals``, and by ``commands/read.py``; ``responder/gather.py``
+goes on with the signal.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.intake.agent_reports import is_agents_type
 from spot_responder.intake.own_messages import FOLLOW_UP_TYPE, OPERATOR_ASKED_TYPE, SWEEP_FOUND_TYPE
 from spot_responder.intake.payloads import (
     NotOurs,
@@ -26,6 +27,7 @@ from spot_responder.intake.payloads import (
     quote,
     refuse,
     text_field,
+    type_of,
     vm_or_not_ours,
 )
 from spot_responder.intake.signals import Signal, SignalKind, Source
@@ -74,13 +76,13 @@ def read_event(event: Mapping[str, object]) -> Signal | NotOurs:
     Raises:
         UnreadableEvent: not an Event Grid event, or of a type that is read and without a VM or a valid time.
     """
-    # "specversion" marks a CloudEvent; either schema may carry a field of the other as an unknown extra.
-    names = ("eventType", "type") if field(event, "specversion") is None else ("type", "eventType")
-    type_name = next((text for text in (text_field(event, name) for name in names) if text), "")
+    type_name = type_of(event)
     reader = _READERS.get(type_name.lower())
     if reader is not None:
         return reader(event)
     _refuse_other_shapes(event, type_name)
+    if is_agents_type(type_name):
+        return NotOurs(f"{quote(type_name)} is an agent's word, which is taken from the queue agents only.")
     if _OTHER_ARM_EVENT.fullmatch(type_name):
         return NotOurs(f"{quote(type_name)} says nothing about a VM being stopped, started or evicted.")
     return NotOurs(f"Events of type {quote(type_name)} ask nothing of us.")

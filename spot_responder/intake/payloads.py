@@ -1,6 +1,6 @@
 """How the JSON text of a message is read, and how its fields are found, whatever their casing. Pure.
 
-Called by ``events.py``, ``azure_errors.py`` and ``own_messages.py``.
+Called by ``events.py``, ``agent_reports.py``, ``azure_errors.py`` and ``own_messages.py``, and by ``offerings``.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from spot_responder.text import shortened
 _DEEPEST: Final = 200
 """The deepest nesting that is read; Azure's events have some six levels. A deeper one might be read, and then fail to
 be written again."""
+
+_ONE_OBJECT: Final = "one JSON object"
 
 QUOTED_CHARACTERS: Final = 200
 """The most characters of a field that are quoted in a message."""
@@ -68,15 +70,15 @@ def parse_body(text: str | bytes) -> Mapping[str, object]:
     Raises:
         UnreadableEvent: not UTF-8, not JSON, or not one object.
     """
-    body = _parse_json(text)
+    body = parse_json(text, _ONE_OBJECT)
     if isinstance(body, list):
         if len(body) != 1:
-            refuse(f"a list of {len(body)}; expected one JSON object, or a list of exactly one")
+            refuse(f"a list of {len(body)}; expected {_ONE_OBJECT}, or a list of exactly one")
         body = body[0]
     if not isinstance(body, dict):
-        refuse(f"the JSON holds {kind_of_json(body)}; expected one JSON object")
+        refuse(f"the JSON holds {kind_of_json(body)}; expected {_ONE_OBJECT}")
     if _is_deeper(body, _DEEPEST):
-        refuse(f"the JSON is nested more than {_DEEPEST} deep; expected one JSON object")
+        refuse(f"the JSON is nested more than {_DEEPEST} deep; expected {_ONE_OBJECT}")
     return body
 
 
@@ -90,19 +92,24 @@ def _is_deeper(body: object, levels: int) -> bool:
     return True
 
 
-def _parse_json(text: str | bytes) -> object:
+def parse_json(text: str | bytes, expected: str) -> object:
+    """Read any JSON text; ``expected`` says in an error what should have been there.
+
+    Raises:
+        UnreadableEvent: not UTF-8, not JSON, or nested too deeply.
+    """
     try:
         decoded = text.decode("utf-8") if isinstance(text, bytes) else text
         text = decoded.removeprefix("\ufeff")
         parsed: object = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except UnicodeDecodeError as error:
-        refuse(f"the text is not UTF-8 (at byte {error.start}); expected one JSON object")
+        refuse(f"the text is not UTF-8 (at byte {error.start}); expected {expected}")
     except RecursionError:
-        refuse("the JSON is nested too deeply; expected one JSON object")
+        refuse(f"the JSON is nested too deeply; expected {expected}")
     except json.JSONDecodeError as error:
-        refuse(f"the text is not JSON ({error.msg}, line {error.lineno}); expected one JSON object")
+        refuse(f"the text is not JSON ({error.msg}, line {error.lineno}); expected {expected}")
     except ValueError as error:
-        refuse(f"the text is not JSON ({cut(str(error))}); expected one JSON object")
+        refuse(f"the text is not JSON ({cut(str(error))}); expected {expected}")
     return parsed
 
 
@@ -189,6 +196,15 @@ def moment(text: str) -> datetime | None:
     except (ValueError, OverflowError):
         return None
     return at if at.year > 1 else None
+
+
+def type_of(event: Mapping[str, object]) -> str:
+    """Give the type of an event of either schema; ``""`` where it has none.
+
+    "specversion" marks a CloudEvent; either schema may carry a field of the other as an unknown extra.
+    """
+    names = ("eventType", "type") if field(event, "specversion") is None else ("type", "eventType")
+    return next((text for text in (text_field(event, name) for name in names) if text), "")
 
 
 def lookalike(payload: Mapping[str, object]) -> str | None:

@@ -1,4 +1,7 @@
-"""A signal: a hint that a VM may need the app. Events and the app's own messages are read into one by ``events``."""
+"""A signal: a hint that a VM may need the app.
+
+Events and the app's own messages are read into one by ``events.py``, what agents tell by ``agent_reports.py``.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,16 @@ if TYPE_CHECKING:
     from spot_responder.intake.vms import VmId
 
 
+class Inbox(StrEnum):
+    """The queue that a message came from. From each only what may come into it is read: ``inboxes.py``.
+
+    ``AGENTS``: what the agents in the VMs write. Queue messages carry no sender, so it is a hint, and proves nothing.
+    """
+
+    SIGNALS = "signals"
+    AGENTS = "agents"
+
+
 class SignalKind(StrEnum):
     """What a signal says about its VM."""
 
@@ -23,16 +36,21 @@ class SignalKind(StrEnum):
     FOLLOW_UP = "follow_up"
     SWEEP_FOUND = "sweep_found"
     OPERATOR_ASKED = "operator_asked"
+    AGENT_NOTICED = "agent_noticed"
+    AGENT_MAINTENANCE = "agent_maintenance"
+    WORKLOAD_READY = "workload_ready"
 
     @property
-    def is_our_own(self) -> bool:
-        """Whether it comes from the app or an operator, and not from an event of Azure."""
+    def is_event_of_azure(self) -> bool:
+        """Whether it comes from an event of Azure, and not from the app, an operator or an agent."""
         match self:
-            case SignalKind.FOLLOW_UP | SignalKind.SWEEP_FOUND | SignalKind.OPERATOR_ASKED:
-                return True
             case SignalKind.EVICTED | SignalKind.EVICTION_NOTICED | SignalKind.UNAVAILABLE:
-                return False
+                return True
             case SignalKind.STOPPED_BY_OWNER | SignalKind.STARTED:
+                return True
+            case SignalKind.FOLLOW_UP | SignalKind.SWEEP_FOUND | SignalKind.OPERATOR_ASKED:
+                return False
+            case SignalKind.AGENT_NOTICED | SignalKind.AGENT_MAINTENANCE | SignalKind.WORKLOAD_READY:
                 return False
             case _:
                 assert_never(self)
@@ -47,6 +65,8 @@ class SignalKind(StrEnum):
                 return False
             case SignalKind.UNAVAILABLE | SignalKind.STOPPED_BY_OWNER | SignalKind.STARTED:
                 return False
+            case SignalKind.AGENT_NOTICED | SignalKind.AGENT_MAINTENANCE | SignalKind.WORKLOAD_READY:
+                return False
             case _:
                 assert_never(self)
 
@@ -60,6 +80,8 @@ class SignalKind(StrEnum):
                 return True
             case SignalKind.EVICTION_NOTICED | SignalKind.SWEEP_FOUND:
                 return True
+            case SignalKind.AGENT_NOTICED | SignalKind.AGENT_MAINTENANCE | SignalKind.WORKLOAD_READY:
+                return False
             case _:
                 assert_never(self)
 
@@ -74,6 +96,18 @@ class Source(StrEnum):
     FOLLOW_UP = "follow_up"
     SWEEP = "sweep"
     OPERATOR = "operator"
+    AGENT = "agent"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentReport:
+    """What an agent's message says beside its kind and its time.
+
+    ``message_id`` is the same on each retry. ``is_late``: it tells of an earlier boot, since it could not be sent then.
+    """
+
+    message_id: str
+    is_late: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +118,7 @@ class Signal:
     eviction without one is still an eviction. ``detail`` is Azure's own word (annotation, operation, state, event type;
     empty for the app's own messages). ``has_caller``: an ARM operation that names its caller. ``sequence``: of a
     follow-up only. ``unseen_since``: the message was requeued then because neither ARM nor Resource Graph showed the
-    VM.
+    VM. ``report``: of an agent's message only.
     """
 
     vm_id: VmId
@@ -95,3 +129,16 @@ class Signal:
     has_caller: bool = False
     sequence: int | None = None
     unseen_since: datetime | None = None
+    report: AgentReport | None = None
+
+    @property
+    def inbox(self) -> Inbox:
+        """The queue that it came from, and goes back to if it cannot be answered."""
+        return Inbox.AGENTS if self.source is Source.AGENT else Inbox.SIGNALS
+
+    @property
+    def is_only_noted(self) -> bool:
+        """Whether nothing is to be looked at for it: an agent tells of what is over, or of maintenance."""
+        if self.report is None:
+            return False
+        return self.report.is_late or self.kind is not SignalKind.AGENT_NOTICED

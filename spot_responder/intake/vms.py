@@ -146,6 +146,23 @@ def says_true(tags: Mapping[str, str], name: str) -> bool:
     return any(key.lower() == name.lower() and value.lower() == "true" for key, value in tags.items())
 
 
+SHOWN_COLUMNS: Final = (
+    "id",
+    "location",
+    "zones",
+    "tags",
+    "priority",
+    "size",
+    "maxPrice",
+    "powerState",
+    "scaleSetId",
+    "restoredByScaleSet",
+    "annotation",
+    "annotatedAt",
+)
+"""In which columns Resource Graph shows a VM: those of ``queries/confirm.kql``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Annotation:
     """The newest Resource Health annotation of a VM: why its availability changed, in Azure's own word."""

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.advised_command import CommandLine
+from spot_responder.decisions.app_health.event_path import WINDOW
 from spot_responder.decisions.decide import decide
-from spot_responder.decisions.event_path import WINDOW
 from spot_responder.decisions.situations import Start
 from spot_responder.intake.signals import Signal, SignalKind, Source
 from spot_responder.operators.views.explanation import explain, why_not

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from spot_responder.decisions.recoveries import Recovery
     from spot_responder.intake.vms import VmId
     from spot_responder.operators.views.dead_letters import DeadLetter, Place, QueueCounts
+    from spot_responder.operators.views.offerings.prices import PricedVm
     from spot_responder.operators.views.status import Coverage
     from spot_responder.responder.ports import Ports
 
@@ -42,6 +43,9 @@ class Finder(Protocol):
 
     async def spot_vms(self) -> Sequence[VmId]:
         """Give all Spot VMs that the login may see."""
+
+    async def priced_vms(self, restart_tag: str) -> Sequence[PricedVm]:
+        """Give the Spot VMs with the tag, with what their price depends on. Raises ``AzureRefusedError``."""
 
     async def coverage(self, restart_tag: str) -> Coverage:
         """Count the Spot VMs that the login may see: covered, and not. Raises ``AzureRefusedError``."""
@@ -96,6 +100,13 @@ class ResourceManager(Protocol):
         """Ask for what is at a path, or for an action. Raises ``AzureRefusedError``."""
 
 
+class PriceList(Protocol):
+    """Azure's public price list."""
+
+    async def pages(self, location: str, size: str) -> Sequence[object]:
+        """Give the pages about one size in one region, as JSON. Raises ``AzureRefusedError``."""
+
+
 @dataclass(frozen=True, slots=True)
 class OperatorPorts:
     """The app's ports, and the further ones of operators."""
@@ -105,6 +116,7 @@ class OperatorPorts:
     finder: Finder
     dead_letters: DeadLetters
     resource_manager: ResourceManager
+    price_list: PriceList
 
 
 class CouldNotLookError(Exception):

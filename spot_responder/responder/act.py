@@ -3,8 +3,11 @@
 The order of the steps makes a crash at any line harmless: put the follow-up on the queue, save the row that waits for
 it (with the ETag of the row that was decided on), send the request to Azure, put the next follow-up, save the answer. A
 follow-up whose row was never saved costs one look too many; a row whose follow-up was never put would wait for the
-sweep. A place at the pool's gate was taken before: where the app dies, it is free again after five minutes. What a
-closing leaves undone, the sweep does, or the VM's next recovery.
+sweep. Only what such a spare follow-up leads to is saved first (``_save_followed_up``).
+
+A place at the pool's gate was taken before: where the app dies, it is free again after five minutes. What a closing
+leaves undone, the sweep does, or the VM's next recovery. A start that Azure accepted may fail later: the next look
+reads its operation, and ``decide.py`` goes on as ``_start_refused`` does here.
 
 Called by ``responder.py``, and by ``unanswered.py`` for a VM that cannot be read; ``publish.py`` goes on with closed
 recoveries and notices.
@@ -12,17 +15,15 @@ recoveries and notices.
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, assert_never
 
-from spot_responder.decisions.absences import is_gone
-from spot_responder.decisions.evidence import Evidence
-from spot_responder.decisions.notices import TELL_AGAIN, can_wait, needs_somebody, noticed_if_it_lasts
 from spot_responder.decisions.policy import ANSWER_PATIENCE, LOOK_HOLDS, Policy
 from spot_responder.decisions.pools import pool_of
-from spot_responder.decisions.recoveries import Recovery, note
+from spot_responder.decisions.publishing.notices import TELL_AGAIN, can_wait, needs_somebody, noticed_if_it_lasts
+from spot_responder.decisions.recoveries import Recovery
 from spot_responder.decisions.situations import Close, Decision, Ignore, Requeue, Situation, Start, Wait
 from spot_responder.decisions.start_backoff import counts_as_attempt, decide_after_failure
 from spot_responder.intake.azure_errors import NO_ANSWER, OWN_PACE
@@ -35,14 +36,15 @@ from spot_responder.responder.log import (
     log_start_refused,
 )
 from spot_responder.responder.ports import AzureRefusedError, ChangedMeanwhileError, Ports, Stored, StoreFailedError
+from spot_responder.responder.remember import remember
 from spot_responder.responder.retry_on_change import retry_on_change
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
+    from spot_responder.decisions.agent_notes import AgentNotes
     from spot_responder.decisions.pools import PoolGate
     from spot_responder.intake.azure_errors import Failure
-    from spot_responder.intake.signals import Signal
     from spot_responder.intake.vms import Vm
     from spot_responder.responder.gather import Gathered
     from spot_responder.responder.pool_gates import Gates
@@ -75,7 +77,7 @@ class Actor:
             await self.publisher.record(before)
         match decision:
             case Ignore() | Requeue():
-                await self.remember(gathered, decision, now)
+                await remember(gathered, decision, now, self.ports.store, self.new_id)
                 log_decision(gathered.situation, decision, now)
             case Wait():
                 await self._wait(gathered, decision, now)
@@ -97,35 +99,8 @@ class Actor:
             recovery = recovery.reopened(self.new_id(), now, situation.kind)
         seen = situation.vm or situation.shown
         pool = pool_of(seen) if seen else recovery.pool
-        return replace(recovery, evidence=situation.evidence, pool=pool, absence=situation.absence)
-
-    def note_of_a_stop(self, signal: Signal, now: datetime) -> Recovery:
-        """Make the row of a VM that its owner stopped, as a signal says, and that has no row yet."""
-        noted = note(signal.vm_id, self.new_id(), now, signal.kind, "its owner stopped it, as an event told")
-        return replace(noted, evidence=Evidence().with_signal(signal))
-
-    async def remember(self, gathered: Gathered, decision: Decision, now: datetime) -> None:
-        """Keep the evidence about an owner's wish, whatever else is done. Writes only what is new."""
-        situation = gathered.situation
-        is_covered = not isinstance(decision, Ignore) or decision.remember
-        row_now = situation.recovery
-        if situation.vm is not None and not is_covered and row_now is not None and row_now.is_note_of_an_unseen_vm:
-            await self.ports.store.forget(Stored(row_now, gathered.etag))
-            return
-        if situation.recovery is not None:
-            # A new VM of this name must not inherit the wish of the old one's owner.
-            evidence = Evidence() if is_gone(situation, now) else situation.evidence
-            row = replace(situation.recovery, evidence=evidence)
-        elif not is_covered:
-            return
-        elif situation.evidence.owner_stopped_at is not None and _is_kept(situation, decision):
-            noted = note(situation.vm_id, self.new_id(), now, situation.kind, decision.reason)
-            seen = situation.vm or situation.shown
-            row = replace(noted, evidence=situation.evidence, pool=pool_of(seen) if seen else None)
-        else:
-            return
-        if row != situation.recovery:
-            await self.ports.store.save(row, gathered.etag)
+        agent = _with_cause(recovery, situation)
+        return replace(recovery, evidence=situation.evidence, pool=pool, absence=situation.absence, agent=agent)
 
     async def _wait(self, gathered: Gathered, decision: Wait, now: datetime) -> None:
         situation = gathered.situation
@@ -140,41 +115,43 @@ class Actor:
             recovery = replace(recovery, seen_queued_at=seen_queued_at, obstacle_since=decision.obstacle_since)
             if decision.notice is not None:
                 recovery = replace(recovery, notice=decision.notice, reason=decision.reason)
-            await self._save(await self._with_notices(recovery, decision, now), gathered, decision, now)
+            await self._save(await self._notified(recovery, decision, now), gathered, decision, now)
             return
         waiting = replace(_waiting(recovery, decision), seen_queued_at=seen_queued_at)
         if situation.open_recovery is None:
             await self._open(waiting, gathered, decision, now)
             return
-        await self._follow_up(waiting, decision.until, now)
         waiting = await self._with_notices(waiting, decision, now)
-        with _followed_up():
-            await self._save(waiting, gathered, decision, now)
+        await self._save_followed_up(waiting, gathered, decision, now)
 
     async def _open(self, waiting: Recovery, gathered: Gathered, decision: Wait, now: datetime) -> None:
         """Save a new recovery before its notices are published: until then, another worker may open one as well."""
-        await self._follow_up(waiting, decision.until, now)
-        with _followed_up():
-            etag = await self._save(waiting, gathered, decision, now)
-            if can_wait(decision, now):
-                return
-            notified = await self._with_notices(waiting, decision, now)
-            if notified != waiting:
-                await self.ports.store.save(notified, etag)
+        etag = await self._save_followed_up(waiting, gathered, decision, now)
+        if can_wait(decision, now):
+            return
+        notified = await self._notified(waiting, decision, now)
+        if notified != waiting:
+            await self.ports.store.save(notified, etag)
+
+    async def _notified(self, followed_up: Recovery, decision: Wait, now: datetime) -> Recovery:
+        """Publish what is due for a recovery whose follow-up is on the queue; put one that comes sooner, if need be."""
+        notified = await self._with_notices(followed_up, decision, now)
+        if notified.sequence != followed_up.sequence:
+            await self._follow_up(notified)
+        return notified
 
     async def _with_notices(self, waiting: Recovery, decision: Wait, now: datetime) -> Recovery:
         """Publish the notices that are due for an open recovery; give it with that noted.
 
-        Between follow-up and save: no request to Azure waits for it, and after a crash before the save a notice is
-        published once more, with the same id.
+        If the topic did not take one, the recovery waits for an earlier follow-up, which tries again; the caller puts
+        it on the queue. This comes before the row is saved: no request to Azure waits for it, and after a crash before
+        the save a notice is published once more, with the same id.
         """
         notified, is_taken = await self.publisher.notices(waiting, decision, now)
         again_at = now + TELL_AGAIN
         if is_taken or waiting.wake_at is None or waiting.wake_at <= again_at:
             return notified
-        sooner = notified.with_follow_up(again_at)
-        await self._follow_up(sooner, again_at, now)
-        return sooner
+        return notified.with_follow_up(again_at)
 
     async def _save(self, recovery: Recovery, gathered: Gathered, decision: Decision, now: datetime) -> str | None:
         """Save the row if it changed, and log the decision that now holds; give the row's ETag."""
@@ -184,16 +161,35 @@ class Actor:
         log_decision(gathered.situation, decision, now, recovery)
         return etag
 
-    async def _follow_up(self, recovery: Recovery, due_at: datetime, now: datetime) -> None:
+    async def _save_followed_up(
+        self, recovery: Recovery, gathered: Gathered, decision: Decision, now: datetime
+    ) -> str | None:
+        """Put the follow-up that the row waits for on the queue, then save the row: a crash in between loses neither.
+
+        A follow-up that is ahead of its row was put by a look that could not save. What led to that look is tried again
+        itself, so this one is spare, and puts no other before it has saved: else they multiply while no row is saved.
+        """
+        if not _is_ahead(gathered.situation):
+            await self._follow_up(recovery)
+            return await self._save(recovery, gathered, decision, now)
+        try:
+            etag = await self._save(recovery, gathered, decision, now)
+        except StoreFailedError as problem:
+            raise StoreFailedError(problem.failure, problem.what, is_spare=True) from problem
+        await self._follow_up(recovery)
+        return etag
+
+    async def _follow_up(self, recovery: Recovery) -> None:
+        """Put the follow-up that an open recovery waits for on the queue."""
+        now = self.clock()
+        due_at = recovery.wake_at or now
         event = follow_up_event(recovery.vm_id, recovery.sequence, due_at, self.new_id())
         await self.ports.queue.put(event, max(due_at - now, timedelta()))
 
     async def _start(self, gathered: Gathered, decision: Start, now: datetime, jitter: float) -> None:
         answer_by = now + ANSWER_PATIENCE
         asking = self._opened(gathered.situation, now).asking(now, answer_by, decision.reason)
-        await self._follow_up(asking, answer_by, now)
-        with _followed_up():
-            etag = await self._save(asking, gathered, decision, now)
+        etag = await self._save_followed_up(asking, gathered, decision, now)
         if self.clock() - gathered.begun_at > LOOK_HOLDS:
             too_old = f"what we saw was over {LOOK_HOLDS.seconds} s old before we could ask: looking again"
             await self._withdraw(asking, etag, gathered, self.clock(), too_old)
@@ -209,7 +205,9 @@ class Actor:
                 return
             refused = asking.refused(refusal.failure, counts=True)
             log_start_refused(gathered.situation, asking, refusal.failure, needs_somebody(refused, self.clock()))
-            if refusal.failure.code != NO_ANSWER:
+            if refusal.failure.code == NO_ANSWER:
+                await self._start_unanswered(asking, refusal.failure, answer_by)
+            else:
                 await self._start_refused(decision.vm, asking, etag, refusal.failure, jitter)
         else:
             log_start_accepted(gathered.situation, asking)
@@ -220,13 +218,22 @@ class Actor:
     ) -> None:
         recovery = gathered.situation.open_recovery
         before = recovery.attempt if recovery else None
-        wait = Wait(until, why, obstacle_since=asking.obstacle_since or self.clock())
-        await self._record_answer(asking, etag, lambda row: row.withdrawn(before), wait, self.clock())
+        now = self.clock()
+        wait = Wait(until, why, obstacle_since=asking.obstacle_since or now)
+        # No look comes before ``until``: what will have lasted by then is told now.
+        wait = noticed_if_it_lasts(wait, asking, until)
+        await self._record_answer(asking, etag, lambda row: row.withdrawn(before), wait, now)
 
     async def _start_accepted(self, asking: Recovery, etag: str | None, operation_url: str | None) -> None:
         now = self.clock()
         look_again = Wait(now + self.policy.news_of_a_start, f"start request {asking.attempts} accepted")
         await self._record_answer(asking, etag, lambda row: row.accepted(operation_url), look_again, now)
+
+    async def _start_unanswered(self, asking: Recovery, failure: Failure, answer_by: datetime) -> None:
+        why = f"start request {asking.attempts} was not answered: whether Azure took it is not known yet"
+        look_again = Wait(answer_by, why, obstacle_since=asking.obstacle_since)
+        # Half a minute has passed: others may have gone on with the row, and nothing is to be told of what is over.
+        await self._record_answer(asking, None, lambda row: row.unanswered(failure), look_again, self.clock())
 
     async def _start_refused(self, vm: Vm, asking: Recovery, etag: str | None, failure: Failure, jitter: float) -> None:
         now = self.clock()
@@ -246,9 +253,10 @@ class Actor:
     ) -> None:
         """Save Azure's answer, also if another worker added evidence to the row during the request.
 
+        ``etag``: of the row as it was saved before the request; ``None``: it is loaded anew.
         If that fails, the follow-up that was put before the request reads the VM, and asks anew if it is still down.
         """
-        latest: Stored[Recovery | None] | None = Stored(asking, etag)
+        latest: Stored[Recovery | None] | None = Stored(asking, etag) if etag else None
 
         async def save() -> None:
             nonlocal latest
@@ -260,12 +268,10 @@ class Actor:
             await retry_on_change(asking.vm_id, save)
 
     async def _save_answer(self, recovery: Recovery, etag: str | None, decision: Wait, now: datetime) -> None:
-        decision = noticed_if_it_lasts(decision, recovery, now)
         waiting = _waiting(recovery, decision)
-        await self._follow_up(waiting, decision.until, now)
         waiting = await self._with_notices(waiting, decision, now)
-        with _followed_up():
-            await self.ports.store.save(waiting, etag)
+        await self._follow_up(waiting)
+        await self.ports.store.save(waiting, etag)
 
     async def _pool_after(self, failure: Failure, vm: Vm, asking: Recovery, now: datetime, jitter: float) -> Wait:
         """Decide how to go on after a refusal, and save what it means for the pool."""
@@ -277,27 +283,28 @@ class Actor:
         return await self.gates.ask(pool_of(vm), refuse)
 
 
-@contextmanager
-def _followed_up() -> Iterator[None]:
-    """Mark an error as one after which the follow-up is on the queue: each retry must not add another message."""
-    try:
-        yield
-    except StoreFailedError as problem:
-        raise StoreFailedError(problem.failure, problem.what, followed_up=True) from problem
-
-
 def _waiting(recovery: Recovery, wait: Wait) -> Recovery:
     return recovery.waiting(wait.until, wait.reason, notice=wait.notice, obstacle_since=wait.obstacle_since)
 
 
-def _is_kept(situation: Situation, decision: Decision) -> bool:
-    """Whether a stop gets a row of its own: of a VM that is shown, or that is asked for again (``Requeue``)."""
-    return situation.vm is not None or situation.shown is not None or isinstance(decision, Requeue)
+def _with_cause(recovery: Recovery, situation: Situation) -> AgentNotes:
+    """Note which notice opened the recovery, or that Azure told of the eviction as well."""
+    report = situation.signal.report if situation.signal else None
+    if report is not None:
+        return replace(recovery.agent, notice_id=report.message_id)
+    is_news = recovery.opened_by is SignalKind.AGENT_NOTICED and situation.kind.is_event_of_azure
+    return replace(recovery.agent, is_told_by_azure=True) if is_news else recovery.agent
 
 
 def _is_same_attempt(recovery: Recovery, asking: Recovery) -> bool:
-    is_same_recovery = recovery.is_open and recovery.recovery_id == asking.recovery_id
-    return is_same_recovery and recovery.attempt == asking.attempt
+    # When it was asked tells it from every other attempt, also from those of another recovery.
+    return recovery.is_open and recovery.attempt == asking.attempt
+
+
+def _is_ahead(situation: Situation) -> bool:
+    """Whether the signal is a follow-up of a look that could not save the row."""
+    sequence, recovery = situation.signal.sequence if situation.signal else None, situation.open_recovery
+    return sequence is not None and recovery is not None and sequence > recovery.sequence
 
 
 def _follow_up_serves(situation: Situation, decision: Wait, now: datetime) -> bool:

@@ -1,4 +1,4 @@
-"""Notes in the table ``health`` what the app as a whole fails to do (``decisions/app_failures.py``).
+"""Notes in the table ``health`` what the app as a whole fails to do (``decisions/app_health/app_failures.py``).
 
 Called by the sweep, the publisher and ``unanswered.py``; status page, commands and alarms read it.
 """
@@ -13,7 +13,7 @@ from spot_responder.responder.log import log_lasting
 from spot_responder.responder.ports import StoreFailedError
 
 if TYPE_CHECKING:
-    from spot_responder.decisions.app_failures import Activity, Failing
+    from spot_responder.decisions.app_health.app_failures import Activity, Failing
     from spot_responder.responder.ports import Store
 
 

@@ -7,7 +7,7 @@ same look.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from spot_responder.decisions.attempts import AttemptState
 from spot_responder.decisions.evidence import Evidence
@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from spot_responder.decisions.recoveries import Recovery
     from spot_responder.intake.vms import Vm, VmId
     from spot_responder.responder.ports import Ports
+
+
+SEQUENCES_AHEAD: Final = 8
+"""How far a follow-up's number may be ahead of its row's: one look puts a few follow-ups, and the row may not have been
+saved. One that is further ahead is forged, and would be valid for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +63,14 @@ async def gather_rows(signal: Signal, ports: Ports, begun_at: datetime) -> Gathe
     situation = Situation(signal.vm_id, signal.kind, None, recovery, evidence, absence=absence, signal=signal)
     rows = Gathered(situation, begun_at, stored.etag)
     is_queued = recovery is not None and is_open and recovery.seen_queued_at is not None
-    return replace(rows, pool_id=recovery.pool) if recovery and is_queued and not signal.kind.may_end_a_wait else rows
+    if recovery is None or not is_queued or signal.kind.may_end_a_wait:
+        # Not queued, or no longer, as the signal may say: the VM itself has to be read.
+        return rows
+    return replace(rows, pool_id=recovery.pool)
 
 
-async def peek_at_graph(rows: Gathered, ports: Ports, restart_tag: str) -> Gathered:
-    """Add what Resource Graph knows of a VM that Azure has just evicted.
+async def peek_at_graph(rows: Gathered, ports: Ports, restart_tag: str) -> Gathered | None:
+    """Add what Resource Graph knows of a VM that Azure has just evicted; ``None`` where it adds nothing.
 
     In a mass eviction that and its pool's gate are enough to see that the VM has to wait, and each look costs a read of
     ARM.
@@ -72,10 +80,10 @@ async def peek_at_graph(rows: Gathered, ports: Ports, restart_tag: str) -> Gathe
     """
     known = rows.situation
     if known.kind is not SignalKind.EVICTED or known.open_recovery is not None:
-        return rows
+        return None
     vm = await ports.graph.confirm(known.vm_id)
     if vm is None or not vm.is_covered(restart_tag):
-        return rows
+        return None
     return replace(rows, situation=replace(known, vm=vm), pool_id=pool_of(vm))
 
 
@@ -90,7 +98,8 @@ async def look(rows: Gathered, ports: Ports, restart_tag: str) -> Gathered:
     vm = seen.vm
     if vm is None:
         return replace(rows, situation=_absent(known, seen.shown, rows.begun_at), pool_id=None)
-    situation = replace(known, vm=vm, evidence=known.evidence.with_annotation(vm.annotation), absence=None)
+    evidence = known.evidence.with_annotation(vm.annotation).with_look(vm.power_state, rows.begun_at)
+    situation = replace(known, vm=vm, evidence=evidence, absence=None)
     situation = replace(situation, operation=await _operation(situation, vm, ports))
     return replace(rows, situation=situation, pool_id=pool_of(vm) if _concerns_the_pool(situation, vm) else None)
 
@@ -150,7 +159,7 @@ def _is_valid_follow_up(signal: Signal, recovery: Recovery | None) -> bool:
     """Whether it is the expected follow-up, or a newer one whose row was saved later or not at all."""
     if recovery is None or not recovery.is_open or signal.sequence is None:
         return False
-    return signal.sequence >= recovery.sequence
+    return signal.sequence >= recovery.sequence and signal.sequence - recovery.sequence <= SEQUENCES_AHEAD
 
 
 def _is_echo(signal: Signal, recovery: Recovery) -> bool:
@@ -159,13 +168,20 @@ def _is_echo(signal: Signal, recovery: Recovery) -> bool:
     The follow-up reads the VM; in a mass eviction there are two such signals for each VM.
     """
     if not recovery.is_open:
-        return _came_up_as_we_saw(signal, recovery)
+        return _came_up_as_we_saw(signal, recovery) or _opened_it_before(signal, recovery)
     if recovery.evidence.with_signal(signal) != recovery.evidence:
         return False
+    if signal.kind is SignalKind.AGENT_NOTICED:
+        return True
     if signal.kind is SignalKind.UNAVAILABLE:
         return recovery.evidence.evicted_at is not None
     accepted = recovery.attempt_under_way is not None and recovery.attempt_under_way.state is AttemptState.ACCEPTED
     return accepted and signal.kind is SignalKind.STARTED and signal.source is Source.HEALTH_ANNOTATION
+
+
+def _opened_it_before(signal: Signal, recovery: Recovery) -> bool:
+    """Whether it is the notice once more that opened the recovery, which is over."""
+    return signal.report is not None and signal.report.message_id == recovery.agent.notice_id
 
 
 def _came_up_as_we_saw(signal: Signal, recovery: Recovery) -> bool:
@@ -179,5 +195,5 @@ def _came_up_as_we_saw(signal: Signal, recovery: Recovery) -> bool:
 
 
 def _concerns_the_pool(situation: Situation, vm: Vm) -> bool:
-    started = situation.open_recovery is not None and situation.open_recovery.attempts > 0
-    return vm.power_state is PowerState.DEALLOCATED or (vm.power_state is PowerState.RUNNING and started)
+    is_up_again = vm.power_state is PowerState.RUNNING and situation.open_recovery is not None
+    return vm.power_state is PowerState.DEALLOCATED or is_up_again

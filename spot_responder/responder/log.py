@@ -11,20 +11,22 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.advised_command import CommandLine
-from spot_responder.decisions.notices import needs_somebody
+from spot_responder.decisions.agents_word import SILENT
 from spot_responder.decisions.pools import pool_of
+from spot_responder.decisions.publishing.notices import needs_somebody
+from spot_responder.decisions.recoveries import Notice
 from spot_responder.decisions.situations import Close, Wait
-from spot_responder.intake.signals import SignalKind
+from spot_responder.intake.signals import SignalKind, Source
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from spot_responder.decisions.app_failures import Activity
-    from spot_responder.decisions.event_path import EventPath
-    from spot_responder.decisions.recoveries import Notice, Recovery
+    from spot_responder.decisions.app_health.app_failures import Activity
+    from spot_responder.decisions.app_health.event_path import EventPath
+    from spot_responder.decisions.recoveries import Recovery
     from spot_responder.decisions.situations import Decision, Situation
     from spot_responder.intake.azure_errors import Failure
-    from spot_responder.intake.signals import Signal
+    from spot_responder.intake.signals import Inbox, Signal
     from spot_responder.intake.vms import VmId
 
 _ABOUT_ACCESS: Final = (
@@ -69,6 +71,7 @@ def log_decision(
         fields |= {"until": decision.until.isoformat()} | _of_failure(decision.failure)
     if isinstance(decision, Close):
         fields |= {"outcome": str(decision.outcome)} | _down(recovery.down_since if recovery else None, now)
+        fields |= _of_agent(recovery) if recovery else {}
     _write(logging.INFO, "decision", fields)
 
 
@@ -87,6 +90,29 @@ def log_start_failed(situation: Situation, recovery: Recovery, failure: Failure,
     _write(logging.WARNING, "start failed", _of_attempt(situation, recovery) | _of_failure(failure) | _of_need(needs))
 
 
+def log_workload_ready(recovery: Recovery) -> None:
+    """Log that a VM's agent told when its workload went on."""
+    about = {"vm": str(recovery.vm_id), "recovery": recovery.recovery_id}
+    _write(logging.INFO, "workload ready", about | _of_agent(recovery))
+
+
+def log_agents_word(signal: Signal) -> None:
+    """Log the maintenance that a VM's agent told of: nothing is done about it."""
+    _write(logging.INFO, "maintenance", _of_signal(signal))
+
+
+def log_agent_silent(recovery: Recovery) -> None:
+    """Log that a restored VM's agent does not report, though it used to. The alarm ``lasting`` reads it."""
+    fields: dict[str, object] = {
+        "vm": str(recovery.vm_id),
+        "recovery": recovery.recovery_id,
+        "needs": str(Notice.AGENT_SILENT),
+        "reason": SILENT,
+        "what_to_do": "on the VM: does the agent run, and what does its journal say? spot-agent status",
+    }
+    _write(logging.WARNING, "agent silent", fields)
+
+
 def log_status_not_shown(problem: str) -> None:
     """Log that the status page could not be shown, and what to do about it."""
     _write(logging.WARNING, "status not shown", {"reason": problem})
@@ -96,6 +122,8 @@ def log_let_go(signal: Signal, reason: str) -> None:
     """Log that a signal which could not be looked into is dropped, and what that means for an owner's stop."""
     is_stop = signal.kind is SignalKind.STOPPED_BY_OWNER
     then = "the stop is forgotten, and the VM may be started" if is_stop else "the sweep raises it again"
+    if signal.source is Source.AGENT:
+        then = "what the agent told is not noted"
     _write(logging.WARNING, "let go", _of_signal(signal) | {"reason": f"{reason}; {then}"})
 
 
@@ -121,10 +149,10 @@ def log_not_ours(reason: str) -> None:
     _write(logging.INFO, "not ours", {"reason": reason})
 
 
-def log_unreadable(problem: str) -> None:
+def log_unreadable(problem: str, inbox: Inbox) -> None:
     """Log that a message is not a readable event, and what to do about it."""
     what_to_do = (
-        "the host tries it again and then moves it to signals-poison; look who writes such messages to the queue, "
+        f"the host tries it again and then moves it to {inbox}-poison; look who writes such messages to the queue, "
         f"and try a copy with: {CommandLine()('read-event', 'FILE')}"
     )
     _write(logging.ERROR, "unreadable", {"reason": problem, "what_to_do": what_to_do})
@@ -138,7 +166,7 @@ def log_odd_row(where: str, problem: str) -> None:
 def log_sweep(found: int, overdue: int, busy: int, path: EventPath) -> None:
     """Log what a sweep found, what opened the recoveries, and each subscription whose event path is silent.
 
-    The alarm ``event-path-silent`` reads the latter; its rule is in ``decisions/event_path.py`` only.
+    The alarm ``event-path-silent`` reads the latter; its rule is in ``decisions/app_health/event_path.py`` only.
     """
     counts: dict[str, object] = {"opened_by_sweep": path.found_by_sweep, "opened_by_events": path.told_by_event}
     _write(logging.INFO, "sweep", {"found": found, "overdue": overdue, "busy": busy} | counts)
@@ -191,6 +219,15 @@ def _of_signal(signal: Signal) -> dict[str, object]:
 def _down(since: datetime | None, now: datetime) -> dict[str, object]:
     """Give how long the VM was down, in seconds."""
     return {"down_s": round((now - since).total_seconds(), 3)} if since else {}
+
+
+def _of_agent(recovery: Recovery) -> dict[str, object]:
+    """Give what is known by the VM's agent, in seconds: how long before, and how long after the VM went down."""
+    lead, after = recovery.notice_lead, recovery.ready_after
+    return {
+        "notice_lead_s": round(lead.total_seconds(), 3) if lead is not None else None,
+        "ready_after_s": round(after.total_seconds(), 3) if after is not None else None,
+    }
 
 
 def _of_attempt(situation: Situation, recovery: Recovery) -> dict[str, object]:

@@ -44,15 +44,17 @@ class MassEviction:
         wait = await self._wait_at_the_gate(rows)
         if wait is not None:
             return rows, wait
-        known = await peek_at_graph(rows, self.ports, self.policy.restart_tag)
-        return known, None if known is rows else await self._wait_at_the_gate(known)
+        peeked = await peek_at_graph(rows, self.ports, self.policy.restart_tag)
+        if peeked is None:
+            return rows, None
+        return peeked, await self._wait_at_the_gate(peeked)
 
-    async def _wait_at_the_gate(self, known: Gathered) -> Wait | None:
-        if known.pool_id is None:
+    async def _wait_at_the_gate(self, gathered: Gathered) -> Wait | None:
+        if gathered.pool_id is None:
             return None
 
         def decide_on(gate: PoolGate) -> tuple[Wait | None, None]:
-            situation = replace(known.situation, gate=gate)
+            situation = replace(gathered.situation, gate=gate)
             return decide_in_the_pool_queue(situation, self.policy, self.clock(), self.jitter()), None
 
-        return await self.gates.ask(known.pool_id, decide_on)
+        return await self.gates.ask(gathered.pool_id, decide_on)

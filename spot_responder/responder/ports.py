@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date, datetime, timedelta
 
-    from spot_responder.decisions.app_failures import Activity, Failing
+    from spot_responder.decisions.app_health.app_failures import Activity, Failing
     from spot_responder.decisions.pools import PoolGate, PoolId
     from spot_responder.decisions.recoveries import Notice, Recovery
     from spot_responder.decisions.situations import Operation
@@ -32,13 +32,14 @@ class AzureRefusedError(Exception):
 class StoreFailedError(Exception):
     """The app's tables failed or did not answer: as far as is known, nothing was read or saved."""
 
-    def __init__(self, failure: Failure, what: str, *, followed_up: bool = False) -> None:
+    def __init__(self, failure: Failure, what: str, *, is_spare: bool = False) -> None:
         """Keep the request's name: ``what`` completes the sentence "Storage failed to …".
 
-        ``followed_up``: the follow-up that the row was to wait for is on the queue.
+        ``is_spare``: the message that led to this is a follow-up which an earlier look put on the queue and could not
+        note in its row. What led to that look is on the queue as well.
         """
         super().__init__(f"Storage failed to {what}: {failure.code}: {failure.message}")
-        self.failure, self.what, self.followed_up = failure, what, followed_up
+        self.failure, self.what, self.is_spare = failure, what, is_spare
 
 
 class OddRowError(Exception):
@@ -123,12 +124,18 @@ class Store(Protocol):
     async def note_success(self, activity: Activity) -> None:
         """Forget that an activity failed."""
 
+    async def note_agent(self, recovery: Recovery) -> None:
+        """Note in the history what the VM's agent told of a closed recovery after that."""
+
     async def note_published(self, recovery: Recovery) -> None:
         """Note in the history that the outcome was published."""
 
 
 class Queue(Protocol):
-    """The queue ``signals``. Where it fails, the SDK's own error ends the call: the host brings the message again."""
+    """One of the queues ``signals`` and ``agents``.
+
+    Where it fails, the SDK's own error ends the call: the host brings the message again.
+    """
 
     async def put(self, event: Mapping[str, object], delay: timedelta) -> None:
         """Put an event on the queue, to be seen after ``delay``."""
@@ -141,15 +148,16 @@ class EventsTopic(Protocol):
         """Publish a closed recovery's outcome. Raises ``AzureRefusedError``."""
 
     async def publish_notice(self, recovery: Recovery, notice: Notice, now: datetime) -> bool:
-        """Publish a notice about an open recovery; answer whether there is a topic. Raises ``AzureRefusedError``."""
+        """Publish a notice about a recovery; answer whether there is a topic. Raises ``AzureRefusedError``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The five ports to Azure."""
+    """The six ports to Azure. ``queue`` is ``signals``; ``agents`` takes back what an agent told."""
 
     graph: Graph
     compute: Compute
     store: Store
     queue: Queue
+    agents: Queue
     events_topic: EventsTopic

@@ -10,8 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from spot_responder.decisions.app_failures import Activity, Failing
-from spot_responder.decisions.notices import due_notices
+from spot_responder.decisions.app_health.app_failures import Activity, Failing
+from spot_responder.decisions.publishing.notices import due_notices
 from spot_responder.responder.failure_notes import FailureNotes
 from spot_responder.responder.log import log_notice_not_published, log_outcome_not_published
 from spot_responder.responder.ports import AzureRefusedError, ChangedMeanwhileError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from spot_responder.decisions.recoveries import Recovery
+    from spot_responder.decisions.recoveries import Notice, Recovery
     from spot_responder.decisions.situations import Wait
     from spot_responder.responder.ports import EventsTopic, Store
 
@@ -65,16 +65,21 @@ class Publisher:
         """Publish an open recovery's due notices; give it with that noted, and whether the topic took them all."""
         published, is_taken = waiting.published_notices, True
         for notice in due_notices(waiting, wait, now):
-            try:
-                if await self.topic.publish_notice(waiting, notice, now):
-                    published |= {notice}
-            except AzureRefusedError as refusal:
-                is_taken = False
-                log_notice_not_published(waiting, notice, str(refusal))
-                await self._failed(refusal, now)
+            took = await self.notice(waiting, notice, now)
+            is_taken = is_taken and took is not None
+            published |= {notice} if took else set()
         if published != waiting.published_notices and is_taken:
             await self._succeeded()
         return replace(waiting, published_notices=published), is_taken
+
+    async def notice(self, recovery: Recovery, notice: Notice, now: datetime) -> bool | None:
+        """Publish one notice; answer whether there is a topic, which took it then; ``None`` where it refused."""
+        try:
+            return await self.topic.publish_notice(recovery, notice, now)
+        except AzureRefusedError as refusal:
+            log_notice_not_published(recovery, notice, str(refusal))
+            await self._failed(refusal, now)
+            return None
 
     async def _failed(self, refusal: AzureRefusedError, now: datetime) -> None:
         await FailureNotes(self.store).failing(Failing(Activity.PUBLISH, now, now, str(refusal)))

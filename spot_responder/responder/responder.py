@@ -3,6 +3,10 @@
 Delivery is at least once, late, out of order or never: each step may be repeated, and a row that another worker changed
 meanwhile is gathered anew before anything is done. ``function_app.py`` calls it for each message and each sweep;
 ``gather.py``, ``decisions/decide.py`` and ``act.py`` are its steps.
+
+Two things lie between them. ``mass_eviction.py`` comes first: it answers for VMs that need not be read. And where a
+decision rests on a pool's gate, the whole decision is a question to ``pool_gates.py``, which saves the VM's place at
+the gate before anything is done.
 """
 
 from __future__ import annotations
@@ -13,13 +17,15 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.decisions.decide import decide
 from spot_responder.decisions.situations import Ignore, Requeue
-from spot_responder.intake.events import read_event
+from spot_responder.intake.inboxes import read_from
 from spot_responder.intake.own_messages import (
     requeued_as_unseen,
     unseen_since,
 )
 from spot_responder.intake.payloads import NotOurs, UnreadableEvent, parse_body
+from spot_responder.intake.signals import Inbox, Source
 from spot_responder.responder.act import Actor
+from spot_responder.responder.agents_word import AgentsWord
 from spot_responder.responder.gather import gather_rows, look
 from spot_responder.responder.log import (
     log_decision,
@@ -27,8 +33,9 @@ from spot_responder.responder.log import (
     log_unreadable,
 )
 from spot_responder.responder.mass_eviction import MassEviction
-from spot_responder.responder.ports import AzureRefusedError, Ports, StoreFailedError
+from spot_responder.responder.ports import AzureRefusedError, ChangedMeanwhileError, Ports, StoreFailedError
 from spot_responder.responder.publish import Publisher
+from spot_responder.responder.remember import remember
 from spot_responder.responder.retry_on_change import retry_on_change
 from spot_responder.responder.sweep import Sweep
 from spot_responder.responder.unanswered import Unanswered
@@ -59,8 +66,8 @@ class Responder:
     jitter: Callable[[], float]
     new_id: Callable[[], str]
 
-    async def handle(self, body: str | bytes, *, delivery: int = 1) -> None:
-        """Answer one message; ``delivery`` counts how often the host has brought it.
+    async def handle(self, body: str | bytes, *, inbox: Inbox = Inbox.SIGNALS, delivery: int = 1) -> None:
+        """Answer one message; ``delivery`` counts how often the host has brought it, ``inbox`` is where from.
 
         Raises:
             UnreadableEvent: if it is no event, or too large to be requeued when Azure does not answer. The host tries
@@ -68,10 +75,10 @@ class Responder:
         """
         try:
             event = parse_body(body)
-            signal = read_event(event)
+            signal = read_from(inbox, event)
         except UnreadableEvent as problem:
             if delivery == 1:
-                log_unreadable(str(problem))
+                log_unreadable(str(problem), inbox)
             raise
         if isinstance(signal, NotOurs):
             log_not_ours(signal.reason)
@@ -80,16 +87,19 @@ class Responder:
         if signal.occurred_at is None:
             # The event is given the time of its first arrival, and keeps it however often it is requeued.
             event = {**event, "time": now.isoformat()}
-        unseen = unseen_since(event)
-        # The app notes no time later than now: such a note is forged.
-        signal = replace(signal, unseen_since=min(unseen, now) if unseen else None)
+        # The app notes no time later than now: such a note is forged. Agents' messages have none.
+        unseen = unseen_since(event) if inbox is Inbox.SIGNALS else None
+        signal = _not_after(now, replace(signal, unseen_since=min(unseen, now) if unseen else None))
         try:
-            await self._respond(_not_after(now, signal), event)
-            await self._unanswered().answered(event)
+            has_looked = await self._respond(signal, event)
+            if inbox is Inbox.SIGNALS and has_looked:
+                await self._unanswered().answered(event)
         except AzureRefusedError as refusal:
-            await self._unanswered().refused(_not_after(now, signal), event, refusal)
+            await self._unanswered().refused(signal, event, refusal)
         except StoreFailedError as problem:
             await self._unanswered().store_failed(signal, event, problem)
+        except ChangedMeanwhileError as problem:
+            await self._unanswered().row_changed(signal, event, problem)
 
     async def sweep(self) -> int:
         """Sweep once; give for how many VMs a find was put on the queue."""
@@ -112,13 +122,18 @@ class Responder:
         message = requeued_as_unseen(event, again.unseen_since)
         await self.ports.queue.put(message, max(again.until - self.clock(), timedelta()))
 
-    async def _respond(self, signal: Signal, event: Mapping[str, object]) -> None:
+    async def _respond(self, signal: Signal, event: Mapping[str, object]) -> bool:
+        """Do what a signal asks for; answer whether the VM was looked at for it."""
+        if signal.is_only_noted:
+            await AgentsWord(self.ports.store, self._publisher(), self.clock).note(signal)
+            return False
         decision = await retry_on_change(signal.vm_id, lambda: self._gather_decide_act(signal))
         if isinstance(decision, Requeue):
             await self._requeue(event, decision)
+        return decision is not None
 
     async def _gather_decide_act(self, signal: Signal) -> Decision | None:
-        """Gather, decide and act once; ``None`` where the signal says nothing new."""
+        """Gather, decide and act once; ``None`` where the VM was not looked at: nothing new, or not its turn."""
         gathered = await gather_rows(signal, self.ports, self.clock())
         if gathered is None:
             return None
@@ -126,7 +141,7 @@ class Responder:
             gathered, wait = await self._mass_eviction().decide(gathered)
             if wait is not None:
                 await self._actor().act(gathered, wait, self.clock(), self.jitter())
-                return wait
+                return None
         gathered = await look(gathered, self.ports, self.settings.policy.restart_tag)
         decision = await self._decide(gathered)
         await self._act(gathered, decision)
@@ -135,7 +150,7 @@ class Responder:
     async def _act(self, gathered: Gathered, decision: Decision) -> None:
         if self.settings.dry_run:
             log_decision(gathered.situation, decision, self.clock(), dry_run=True)
-            await self._actor().remember(gathered, decision, self.clock())
+            await remember(gathered, decision, self.clock(), self.ports.store, self.new_id)
         else:
             await self._actor().act(gathered, decision, self.clock(), self.jitter())
 
@@ -153,6 +168,11 @@ class Responder:
 
 
 def _not_after(now: datetime, signal: Signal) -> Signal:
-    """Date a signal without a time, or from the future, as of now: otherwise it would outweigh all others."""
+    """Date a signal without a time, or from the future, as of now: otherwise it would outweigh all others.
+
+    Of an agent, no time later than now is believed: the app waits for what it announces.
+    """
     occurred_at = signal.occurred_at or now
+    if signal.source is Source.AGENT:
+        return replace(signal, occurred_at=min(occurred_at, now))
     return replace(signal, occurred_at=now if occurred_at > now + CLOCKS_DIFFER else occurred_at)

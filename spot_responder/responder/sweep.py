@@ -13,19 +13,22 @@ from datetime import datetime, timedelta
 from itertools import batched
 from typing import TYPE_CHECKING, Final
 
-from spot_responder.decisions.app_failures import Activity, Failing
-from spot_responder.decisions.event_path import WINDOW, event_path
+from spot_responder.decisions.agents_word import agent_is_silent
+from spot_responder.decisions.app_health.app_failures import Activity, Failing
+from spot_responder.decisions.app_health.event_path import WINDOW, event_path
 from spot_responder.intake.own_messages import sweep_found_event
+from spot_responder.responder.agents_word import AgentsWord
 from spot_responder.responder.failure_notes import FailureNotes
 from spot_responder.responder.log import log_sweep
 from spot_responder.responder.ports import StoreFailedError
 from spot_responder.responder.sweep_finds import sweep_finds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from spot_responder.decisions.recoveries import Recovery
     from spot_responder.intake.vms import VmId
-    from spot_responder.responder.ports import Ports
+    from spot_responder.responder.ports import Ports, Stored
     from spot_responder.responder.publish import Publisher
 
 UNPUBLISHED_AT_MOST: Final = timedelta(days=2)
@@ -76,19 +79,31 @@ class Sweep:
         rows = await store.all_recoveries()
         finds = sweep_finds((row.value for row in rows), now)
         await self._put_finds(finds.overdue, now)
-        for row in rows:
-            if not row.value.is_open and not row.value.recorded:
-                await self.publisher.close(row.value, row.etag)
-            elif not row.value.is_worth_remembering(now):
-                await store.forget(row)
-        await self._publish_again(now)
+        failed = await self._finish_what_is_over(rows, now)
         # Last, since it may be throttled: what the rows say must not wait for that.
         found = finds.among(await self.ports.graph.deallocated_spot_vms(self.restart_tag))
         await self._put_finds(found, now)
         history = await store.closed_between((now - WINDOW).date(), now.date())
         path = event_path([*history, *(row.value for row in rows)], now)
         log_sweep(len(found), len(finds.overdue), len(finds.busy), path)
+        if failed is not None:
+            raise failed
         return len(found) + len(finds.overdue)
+
+    async def _finish_what_is_over(self, rows: Sequence[Stored[Recovery]], now: datetime) -> StoreFailedError | None:
+        """Do what closings left undone, and delete rows; give what failed: no VM is to wait for that."""
+        try:
+            for row in rows:
+                if not row.value.is_open and not row.value.recorded:
+                    await self.publisher.close(row.value, row.etag)
+                elif not row.value.is_worth_remembering(now):
+                    await self.ports.store.forget(row)
+                elif agent_is_silent(row.value, now):
+                    await AgentsWord(self.ports.store, self.publisher, self.clock).silent(row.value, row.etag)
+            await self._publish_again(now)
+        except StoreFailedError as failed:
+            return failed
+        return None
 
     async def _publish_again(self, now: datetime) -> None:
         refused = 0

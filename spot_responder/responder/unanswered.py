@@ -11,20 +11,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from spot_responder.decisions.app_failures import Activity, Failing
+from spot_responder.decisions.app_health.app_failures import Activity, Failing
 from spot_responder.decisions.evidence import Evidence, Verdict
-from spot_responder.decisions.notices import noticed_if_it_lasts
-from spot_responder.decisions.policy import LASTS, LONGEST_DELAY, RestartWhen
+from spot_responder.decisions.policy import LASTS, LONGEST_DELAY, NOTICE_HOLDS, RestartWhen
+from spot_responder.decisions.publishing.notices import noticed_if_it_lasts
 from spot_responder.decisions.requeue_backoff import REQUEUE, REQUEUE_MAX, requeue_delay
 from spot_responder.decisions.situations import Situation, Wait
-from spot_responder.intake.azure_errors import OWN_PACE, FailureKind
+from spot_responder.intake.azure_errors import ROW_CHANGED, Failure, FailureKind
 from spot_responder.intake.own_messages import requeued, requeues
 from spot_responder.intake.payloads import UnreadableEvent
-from spot_responder.intake.signals import Signal, SignalKind
+from spot_responder.intake.signals import Inbox, Signal, SignalKind, Source
 from spot_responder.responder.failure_notes import FailureNotes
 from spot_responder.responder.gather import Gathered
 from spot_responder.responder.log import log_denied, log_lasting, log_let_go, log_requeued, log_unreadable
 from spot_responder.responder.ports import AzureRefusedError, ChangedMeanwhileError, Stored, StoreFailedError
+from spot_responder.responder.remember import note_of_a_stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
 HINT_HOLDS: Final = timedelta(days=1)
 """How long a signal is kept that may not be looked into: it may matter once the app has the right."""
+
+CROWDED: Final = timedelta(seconds=5)
+"""How long a message waits, up to twice that, whose VM's row other workers changed at each try: chance spreads them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,9 @@ class Unanswered:
         lacks the right, a signal that the VM is down. An eviction or an owner's stop is kept for a day: Azure sends it
         only once.
         """
+        if signal.source is Source.AGENT:
+            await self._agents_word(signal, event, refusal)
+            return
         if refusal.failure.kind is FailureKind.DENIED:
             log_denied(signal, str(refusal), refusal.failure)
         since, row = self._since(event), None
@@ -82,6 +89,9 @@ class Unanswered:
 
     async def store_failed(self, signal: Signal, event: Mapping[str, object], problem: StoreFailedError) -> None:
         """Go on after the app's tables failed."""
+        if signal.source is Source.AGENT:
+            await self._agents_word(signal, event, problem)
+            return
         since = self._since(event)
         if self.clock() - since >= LASTS:
             log_lasting(Activity.LOOK, since, str(problem), signal.vm_id)
@@ -91,8 +101,29 @@ class Unanswered:
                 await self._row(signal)
         if signal.kind is SignalKind.SWEEP_FOUND:
             log_let_go(signal, str(problem))
-        elif not (problem.followed_up and signal.kind is SignalKind.FOLLOW_UP):
+        elif not problem.is_spare:
             await self._requeue(signal, event, problem)
+
+    async def row_changed(self, signal: Signal, event: Mapping[str, object], problem: ChangedMeanwhileError) -> None:
+        """Go on after other workers changed the VM's row at each try.
+
+        The host would bring the message again as well, but only five times.
+        """
+        failure = Failure(FailureKind.CONFLICT, ROW_CHANGED, str(problem), CROWDED)
+        await self.store_failed(signal, event, StoreFailedError(failure, "save what a message led to"))
+
+    async def _agents_word(
+        self, signal: Signal, event: Mapping[str, object], problem: AzureRefusedError | StoreFailedError
+    ) -> None:
+        """Requeue what an agent told, to the inbox that it came from: a notice for minutes, anything else for a day.
+
+        No recovery waits in its place, and nothing is noted of how long it has lasted: its attributes prove nothing.
+        """
+        begun_at = self._since(event) if signal.is_only_noted else signal.occurred_at or self.clock()
+        if self.clock() - begun_at >= (HINT_HOLDS if signal.is_only_noted else NOTICE_HOLDS):
+            log_let_go(signal, str(problem))
+            return
+        await self._requeue(signal, event, problem)
 
     async def _requeue(
         self,
@@ -108,13 +139,14 @@ class Unanswered:
         try:
             again = requeued(event, replace(times, since=since))
         except UnreadableEvent as too_large:
-            log_unreadable(str(too_large))
+            log_unreadable(str(too_large), signal.inbox)
             raise
+        queue = self.ports.queue if signal.inbox is Inbox.SIGNALS else self.ports.agents
         if isinstance(problem, AzureRefusedError) and (lasts_at := since + LASTS) > self.clock():
             # However long the delay: at ``lasts_at`` the message is back, and the recovery can take its place.
             delay = max(min(delay, lasts_at - self.clock()), problem.failure.retry_after or timedelta())
         log_requeued(signal, f"{problem}; looking again in {delay.total_seconds():.0f} s")
-        await self.ports.queue.put(again, delay)
+        await queue.put(again, delay)
 
     async def _row(self, signal: Signal) -> Stored[Recovery | None]:
         """Load the VM's row, with an owner's stop written into it already: no start may overtake it.
@@ -126,7 +158,7 @@ class Unanswered:
             return stored
         row = stored.value
         if row is None:
-            noted = self.actor.note_of_a_stop(signal, self.clock())
+            noted = note_of_a_stop(signal, self.clock(), self.actor.new_id())
         else:
             noted = replace(row, evidence=row.evidence.with_signal(signal))
         return stored if noted == row else Stored(noted, await self.ports.store.save(noted, stored.etag))
@@ -145,7 +177,7 @@ class Unanswered:
             # Another worker has gone on meanwhile: this follow-up is stale.
             return True
         known = row if row and row.is_open else None
-        since = min(since, known.obstacle_since or since) if known else since
+        since = (known.obstacle_since if known else None) or since
         # If Azure says how long it will refuse, that counts as lasting at once.
         known_until = now + (refusal.failure.retry_after or timedelta())
         if self.settings.dry_run or known_until - since < LASTS or not self._may_wait(signal, row):
@@ -164,7 +196,7 @@ class Unanswered:
         if signal.kind is not SignalKind.SWEEP_FOUND:
             return _is_denied(refusal) and self._is_over(signal)
         # Each sweep puts a new find: a find that no recovery can hold must not pile up as messages.
-        if refusal.failure.code == OWN_PACE or self.settings.dry_run or self.clock() - since >= LASTS:
+        if self.settings.dry_run or self.clock() - since >= LASTS:
             return True
         return (row is not None and row.is_open) or not self._may_wait(signal, row)
 

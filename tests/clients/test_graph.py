@@ -16,6 +16,8 @@ from azure.mgmt.resourcegraph.aio import ResourceGraphClient
 from spot_responder.clients.graph import PAGE_SIZE, QueryResultError, ResourceGraph, vm_of_row
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.vms import Annotation, PowerState, Vm, VmId
+from spot_responder.offerings.prices import Os
+from spot_responder.operators.views.offerings.prices import PricedVm
 from spot_responder.responder.ports import AzureRefusedError
 from tests.harness.makers import TEN, VM_ID
 
@@ -272,3 +274,39 @@ def test_a_result_that_was_cut_is_an_error() -> None:
     """Without a way to the rest, some VM would be lost silently."""
     with pytest.raises(QueryResultError, match=r"^queries/sweep\.kql: Resource Graph cut the result"):
         asked(Wire([page(resultTruncated="true")]), lambda graph: graph.deallocated_spot_vms("Tag"))
+
+
+def priced(vm_id: VmId = VM_ID, **changed: object) -> dict[str, object]:
+    """Make a row of ``priced.kql``."""
+    usual: dict[str, object] = {
+        "id": str(vm_id),
+        "tags": {"AttemptRestartAfterEviction": "true"},
+        "location": "westeurope",
+        "size": "Standard_D2s_v5",
+        "maxPrice": 0.05,
+        "osType": "Linux",
+        "powerState": "PowerState/deallocated",
+    }
+    return usual | changed
+
+
+def test_vms_with_what_their_price_depends_on() -> None:
+    """Only those whose tag says true; an id that is none is left out."""
+    wire = Wire([page(priced(), priced(OTHER, tags={"AttemptRestartAfterEviction": "no"}), priced(id="render-3"))])
+    found = asked(wire, lambda graph: graph.priced_vms("AttemptRestartAfterEviction"))
+    assert found == [PricedVm(VM_ID, "westeurope", "Standard_D2s_v5", Os.LINUX, 0.05, PowerState.DEALLOCATED)]
+    assert "contains 'AttemptRestartAfterEviction'" in wire.asked[0]["query"]
+
+
+@pytest.mark.parametrize(("value", "limit"), [(-1, None), (-1.0, None), (None, None), (0, 0), (0.05, 0.05), ("", None)])
+def test_a_max_price_of_minus_one_is_none(value: object, limit: float | None) -> None:
+    """As Azure writes "no limit"."""
+    (vm,) = asked(Wire([page(priced(maxPrice=value))]), lambda graph: graph.priced_vms("AttemptRestartAfterEviction"))
+    assert vm.max_price == limit
+
+
+@pytest.mark.parametrize(("value", "os"), [("Windows", Os.WINDOWS), ("linux", Os.LINUX), (None, None), ("BeOS", None)])
+def test_the_operating_system_is_not_guessed(value: object, os: Os | None) -> None:
+    """Windows costs more."""
+    (vm,) = asked(Wire([page(priced(osType=value))]), lambda graph: graph.priced_vms("AttemptRestartAfterEviction"))
+    assert vm.os is os

@@ -12,15 +12,15 @@ import pytest
 from spot_responder.advised_command import CommandLine
 from spot_responder.commands import drill
 from spot_responder.commands.arguments import Parser
-from spot_responder.commands.results import StopError
 from spot_responder.commands.run import Operator
 from spot_responder.intake.azure_errors import classify
 from spot_responder.operators.ports import OperatorPorts
 from spot_responder.responder.ports import AzureRefusedError, StoreFailedError
+from spot_responder.terminal.results import StopError
 from tests.operators.test_plan import VirtualFinder
 
 if TYPE_CHECKING:
-    from spot_responder.commands.results import CommandResult
+    from spot_responder.terminal.results import CommandResult
     from tests.harness.stories import NewAzure, StoryAzure
 
 LATE = timedelta(minutes=3)
@@ -79,6 +79,7 @@ class Drilling:
             VirtualFinder(self.azure),
             nowhere,
             management,
+            nowhere,
         )
         operator = Operator(
             ports,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from spot_responder.cli import main
+from spot_responder.commands.read_prices import MOST_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +23,8 @@ COMMANDS = {
     "status": [],
     "plan": [],
     "doctor": [],
+    "prices": [],
+    "sizes": ["--like", "render-1"],
     "history": [],
     "replay": ["list"],
     **{name: ["render-1"] for name in VM_COMMANDS},
@@ -92,6 +95,15 @@ OWN = {
         (["list", "0123abcd"], "neither an ID nor --all"),
         (["drop", "0123abcd", "0123abce"], "0123abce"),
     ],
+    "sizes": [
+        ([], "--like"),
+        (["--like"], "--like"),
+        (["render-1"], "--like"),
+        (["--like", ""], "''"),
+        (["--like", "vm 1"], "'vm 1'"),
+        (["--like", UNIFORM], "virtualMachineScaleSets"),
+        (["--like", "render-1", "render-2"], "render-2"),
+    ],
     "drill": [
         (["render-1", "--minutes", "0"], "'0'"),
         (["render-1", "--minutes", "-5"], "--minutes"),
@@ -101,12 +113,32 @@ OWN = {
         (["render-1", "bad/name"], "'bad/name'"),
     ],
 }
+TRIED = ["--subscription", "11111111-1111-4111-8111-111111111111", "--location", "westeurope", "--only", "R6"]
+TRIALS = [
+    *((words, what) for words, what in WORDS),
+    (["--subscription", "mine"], "'mine'"),
+    (["--location", "West Europe!"], "'West Europe!'"),
+    (["--size", "a b"], "'a b'"),
+    (["--max-cost", "0.1"], "'0.1'"),
+    (["--max-cost", "1e9"], "'1e9'"),
+    (["--only", "E1,X9"], "X9"),
+    (["--only", ","], "','"),
+    (["--minutes", "3"], "--minutes"),
+]
+SIZE_AND_OS = ["--size", "Standard_D2s_v5", "--os", "linux"]
+ASKED = ["--location", "westeurope", *SIZE_AND_OS]
 CASES = [
     *((name, [*usual, *words], {}, what) for name, usual in COMMANDS.items() for words, what in WORDS),
     *((name, usual, settings, what) for name, usual in COMMANDS.items() for settings, what in SETTINGS),
     *((name, words, {}, what) for name in VM_COMMANDS for words, what in VMS),
     *((name, words, {}, what) for name, cases in OWN.items() for words, what in cases),
-    *((name, ["a", "b"], {}, "b") for name in ("explain", "hold", "release", "retry", "status", "plan", "doctor")),
+    *(("trial", [*TRIED, *words], {}, what) for words, what in TRIALS),
+    ("trial", [], {}, "--subscription"),
+    ("trial", TRIED, {"ARM_ENDPOINT": "http://plain"}, "ARM_ENDPOINT is"),
+    *(
+        (name, ["a", "b"], {}, "b")
+        for name in ("explain", "hold", "release", "retry", "status", "plan", "doctor", "prices")
+    ),
 ]
 
 
@@ -134,13 +166,45 @@ def test_a_mistake_is_one_line_and_exit_code_2(  # noqa: PLR0913, PLR0917 - what
     assert "secret" not in err
 
 
+READ_PRICES = [
+    ([], "FILE"),
+    (["pages.json"], "--location"),
+    (["pages.json", *SIZE_AND_OS], "--location"),
+    (["pages.json", *SIZE_AND_OS, "--location"], "--location"),
+    (["pages.json", *SIZE_AND_OS, "--location", ""], "''"),
+    (["pages.json", *SIZE_AND_OS, "--location", "west;europe"], "'west;europe'"),
+    (["pages.json", "--location", "westeurope", "--os", "linux"], "--size"),
+    (["pages.json", "--location", "westeurope", "--os", "linux", "--size", "D2s v5"], "'D2s v5'"),
+    (["pages.json", "--location", "westeurope", "--os", "linux", "--size", "a" * 200], "'aaaa"),
+    (["pages.json", "--location", "westeurope", "--size", "Standard_D2s_v5"], "--os"),
+    (["pages.json", "--location", "westeurope", "--size", "Standard_D2s_v5", "--os", "beos"], "'beos'"),
+    (["pages.json", *ASKED, "--at", "noon"], "'noon'"),
+    (["pages.json", *ASKED, "--at", "0001-01-01T00:00:00+23:59"], "'0001-01-01T00:00:00+23:59'"),
+    (["pages.json", *ASKED, "--at", "2026-13-01"], "'2026-13-01'"),
+    (["pages.json", *ASKED, "--at"], "--at"),
+    (["pages.json", "more.json", *ASKED], "more.json"),
+    (["pages.json", *ASKED, "--local"], "--local"),
+]
+
+
+@pytest.mark.parametrize(("words", "what"), READ_PRICES)
+def test_a_price_is_asked_for_in_whole(words: list[str], what: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is left to be guessed: region, size and system are named; no file is read before that."""
+    assert main(["read-prices", *words]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith("spot-responder read-prices: ")
+    assert what in err
+    assert "cannot be read" not in err
+
+
 def test_each_command_is_mistyped_in_ten_ways(capsys: pytest.CaptureFixture[str]) -> None:
     """A command that is added is tried as well."""
     main(["--help"])
     there = set(re.findall(r"^    ([a-z-]+) ", capsys.readouterr().out, re.MULTILINE))
-    assert there == {*COMMANDS, "read-event", "read-error"}
-    assert min(sum(case[0] == name for case in CASES) for name in COMMANDS) >= 10
-    assert len(FILES) >= 10
+    assert there == {*COMMANDS, *READERS, "trial"}
+    assert min(sum(case[0] == name for case in CASES) for name in (*COMMANDS, "trial")) >= 10
+    assert min(len(FILES), len(READ_PRICES)) >= 10
 
 
 @pytest.mark.parametrize("words", [[], ["nonsense"], ["--version"], ["STATUS"], ["stat"], ["\n"], ["explain render-1"]])
@@ -161,12 +225,17 @@ FILES = [
     (b"1", "number"),
     (b"\xff\xfe", "UTF-8"),
     (b"[" * 100_000, "nested"),
-    (b" " * (1024 * 1024 + 1), "larger than"),
+    (b" " * (MOST_BYTES + 1), "larger than"),
     (b"<xml/>", "not JSON"),
 ]
+READERS = {
+    "read-event": [],
+    "read-error": [],
+    "read-prices": ASKED,
+}
 
 
-@pytest.mark.parametrize("name", ["read-event", "read-error"])
+@pytest.mark.parametrize("name", READERS)
 @pytest.mark.parametrize(("content", "what"), FILES)
 def test_a_file_that_is_no_payload(
     name: str, content: bytes, what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -174,7 +243,7 @@ def test_a_file_that_is_no_payload(
     """Whatever is in it."""
     file = tmp_path / "payload.json"
     file.write_bytes(content)
-    assert main([name, str(file)]) == 2
+    assert main([name, str(file), *READERS[name]]) == 2
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert err.startswith(f"{name}: ")

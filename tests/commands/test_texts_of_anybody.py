@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from spot_responder.advised_command import CommandLine
 from spot_responder.commands import explain, plan, replay, status
-from spot_responder.commands.console import Console
 from spot_responder.commands.replay import Found, Shown
 from spot_responder.intake.azure_errors import classify
 from spot_responder.intake.own_messages import follow_up_event
@@ -20,6 +19,7 @@ from spot_responder.intake.vms import NotAVmIdError, VmId
 from spot_responder.operators.gather import gather_explanation
 from spot_responder.operators.views.dead_letters import DeadLetter, Place, QueueCounts, read_dead_letter
 from spot_responder.operators.views.status import overview
+from spot_responder.terminal.console import Console
 from spot_responder.text import one_line, shortened
 from spot_responder.web.views.page import status_page
 from tests.harness.makers import TEN, VM_ID, at
@@ -65,7 +65,7 @@ def test_a_hostile_vm_and_azures_hostile_words_reach_no_terminal(new_azure: NewA
     assert "\nforged line" not in said
     assert is_plain(said)
     rows = azure.do(azure.ports().store.all_recoveries())
-    around = overview([row.value for row in rows], [], [], QueueCounts(0, 0, 0), azure.now)
+    around = overview([row.value for row in rows], [], [], QueueCounts(0, 0, 0, 0, 0), azure.now)
     assert is_plain(status.render(around, CONSOLE))
     assert is_plain(status_page(around, CommandLine()))
 

@@ -113,6 +113,18 @@ def test_a_vm_that_resource_graph_shows_is_not_gone_within_the_day(new_azure: Ne
     assert starts(azure) == []
 
 
+def test_a_vm_that_resource_graph_shows_no_more_is_gone_ten_minutes_later(new_azure: NewAzure) -> None:
+    """ARM does not find it from 10:00 on, Resource Graph shows it until 10:20: closed by 10:50."""
+    azure = new_azure()
+    azure.add_vm()
+    azure.script.next(RequestKind.VM_READ, NOT_THERE, times=FOR_GOOD)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:20"))
+    azure.script.graph_is_blind = True
+    azure.run_until(at("10:50"))
+    assert outcomes(azure) == [Outcome.GONE]
+
+
 def test_a_vm_that_was_seen_in_between_is_counted_anew(new_azure: NewAzure) -> None:
     """Not found at 10:01, there at 10:02, not found from 10:08 on: not gone before 10:18."""
     azure = new_azure()
@@ -170,9 +182,12 @@ def test_a_stop_that_is_told_while_nobody_shows_the_vm_is_there_before_a_start(n
     assert starts(azure) == []
 
 
-def test_a_vm_of_ours_that_only_the_sweep_and_the_graph_know_is_named(new_azure: NewAzure) -> None:
-    """All events lost, ARM does not find it, Resource Graph shows it down: open from 10:15, named by 11:00."""
-    azure = new_azure()
+@pytest.mark.parametrize("restart_when", RestartWhen)
+def test_a_vm_of_ours_that_only_the_sweep_and_the_graph_know_is_named(
+    restart_when: RestartWhen, new_azure: NewAzure
+) -> None:
+    """All events lost, ARM does not find it, Resource Graph shows it evicted: open from 10:15, named by 11:00."""
+    azure = new_azure(Policy(restart_when=restart_when))
     azure.add_vm()
     azure.script.lost = lambda _: True
     azure.script.next(RequestKind.VM_READ, NOT_THERE, times=FOR_GOOD)
@@ -189,6 +204,18 @@ def test_a_time_to_come_in_a_message_makes_no_loop(noted: str, new_azure: NewAzu
     azure.run_until(at("10:12"))
     assert azure.messages == []
     assert azure.storage.poison == []
+
+
+def test_after_hours_of_not_found_it_is_read_within_a_quarter_of_an_hour(new_azure: NewAzure) -> None:
+    """ARM does not find it from 10:00 to 14:30, Resource Graph shows it: it runs at 14:46."""
+    azure = new_azure()
+    vm = azure.add_vm()
+    azure.script.next(RequestKind.VM_READ, NOT_THERE, times=FOR_GOOD)
+    azure.world.evict("render-1")
+    azure.run_until(at("14:30"))
+    azure.script.forget()
+    azure.run_until(at("14:46"))
+    assert vm.power_state == "running"
 
 
 def test_an_explanation_says_since_when_a_vm_is_not_found(new_azure: NewAzure) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from spot_responder.decisions.evidence import WEAK_STOP_WINDOW, Evidence, Verdict
 from spot_responder.decisions.policy import START_PATIENCE
 from spot_responder.intake.signals import Signal, SignalKind, Source
-from spot_responder.intake.vms import Annotation
+from spot_responder.intake.vms import Annotation, PowerState
 from tests.harness.makers import TEN, at, evicted, signal
 
 OWNER_STOPPED = SignalKind.STOPPED_BY_OWNER
@@ -86,14 +86,14 @@ def test_a_deallocation_annotation_near_an_eviction_is_part_of_it(minutes: int, 
 
 def test_a_deallocation_annotation_after_our_own_start_is_a_part_of_that() -> None:
     """A start that came to nothing may be annotated as a deallocation: nobody knows, so it does not count."""
-    asked = replace(told(evicted(at("9:00"))), start_asked_at=at("10:00"))
+    asked = replace(told(evicted(at("9:00"))), starts_asked=(at("10:00"),))
     assert asked.with_signal(signal(OWNER_STOPPED, at("10:02"))).verdict is Verdict.EVICTED
     assert asked.with_signal(signal(OWNER_STOPPED, at("10:04"))).verdict is Verdict.STOPPED_BY_OWNER
 
 
 def test_a_deallocation_annotation_well_before_our_own_start_is_no_part_of_that() -> None:
     """It is told only afterwards; two clocks differ by seconds, not by minutes."""
-    asked = replace(told(evicted(at("9:00"))), start_asked_at=at("10:00"))
+    asked = replace(told(evicted(at("9:00"))), starts_asked=(at("10:00"),))
     assert asked.with_signal(signal(OWNER_STOPPED, at("9:59"))).verdict is Verdict.EVICTED
     assert asked.with_signal(signal(OWNER_STOPPED, at("9:57"))).verdict is Verdict.STOPPED_BY_OWNER
 
@@ -101,12 +101,12 @@ def test_a_deallocation_annotation_well_before_our_own_start_is_no_part_of_that(
 def test_a_stop_that_was_told_before_our_next_start_is_not_explained_by_that() -> None:
     """Stopped at 9:58 and told at once: a start that we ask for afterwards takes nothing of it back."""
     stopped = told(evicted(at("9:00")), signal(OWNER_STOPPED, at("9:58")))
-    assert replace(stopped, start_asked_at=at("10:00")).verdict is Verdict.STOPPED_BY_OWNER
+    assert replace(stopped, starts_asked=(at("10:00"),)).verdict is Verdict.STOPPED_BY_OWNER
 
 
 def test_the_echo_of_our_own_start_takes_back_nobodys_word() -> None:
     """Its owner stops it at 9:59:59, we ask at 10:00 before we are told; the start's echoes clear nothing."""
-    asked = replace(told(evicted(at("9:30"))), start_asked_at=at("10:00")).with_signal(firm_stop("9:59:59"))
+    asked = replace(told(evicted(at("9:30"))), starts_asked=(at("10:00"),)).with_signal(firm_stop("9:59:59"))
     for source in (Source.HEALTH_ANNOTATION, Source.ARM_OPERATION, Source.AVAILABILITY_STATUS):
         echo = signal(SignalKind.STARTED, at("10:00:01"), source=source)
         assert asked.with_signal(echo).verdict is Verdict.STOPPED_BY_OWNER
@@ -115,7 +115,7 @@ def test_the_echo_of_our_own_start_takes_back_nobodys_word() -> None:
 
 def test_a_start_long_after_our_own_request_is_no_echo_of_it() -> None:
     """We asked at 10:00, its owner stopped it at 10:05, and somebody starts it at 20:00: the wish is over."""
-    stopped = replace(told(evicted(at("9:30"))), start_asked_at=at("10:00")).with_signal(firm_stop("10:05"))
+    stopped = replace(told(evicted(at("9:30"))), starts_asked=(at("10:00"),)).with_signal(firm_stop("10:05"))
     begun = Annotation("VirtualMachineStartInitiatedByControlPlane", at("20:00"))
     assert stopped.with_annotation(begun).verdict is Verdict.EVICTED
 
@@ -187,7 +187,7 @@ def test_an_eviction_that_is_told_after_somebody_began_to_start_the_vm_counts() 
 
 def test_an_echo_bears_the_time_of_our_request_or_of_the_end_of_its_patience() -> None:
     """Azure's times are whole seconds: what happened in the very second of our request is its echo all the same."""
-    asked = replace(told(firm_stop("9:30")), start_asked_at=at("10:00"))
+    asked = replace(told(firm_stop("9:30")), starts_asked=(at("10:00"),))
     for occurred_at in (at("10:00"), at("10:00") + START_PATIENCE):
         echo = signal(SignalKind.STARTED, occurred_at, source=Source.ARM_OPERATION)
         assert asked.with_signal(echo) == asked
@@ -195,7 +195,7 @@ def test_an_echo_bears_the_time_of_our_request_or_of_the_end_of_its_patience() -
 
 def test_an_owner_who_stops_it_as_soon_as_it_is_up_is_obeyed() -> None:
     """We asked at 10:00 and it ran at 10:01: the deallocation of 10:02 is no part of a start that came to nothing."""
-    up = replace(told(evicted(at("9:00"))), start_asked_at=at("10:00")).settled(at("10:01"))
+    up = replace(told(evicted(at("9:00"))), starts_asked=(at("10:00"),)).settled(at("10:01"))
     assert up.with_signal(signal(OWNER_STOPPED, at("10:02"))).verdict is Verdict.STOPPED_BY_OWNER
 
 
@@ -266,3 +266,92 @@ def test_the_order_of_arrival_does_not_matter(signals: list[Signal]) -> None:
     expected = told(*signals)
     for order in permutations(signals):
         assert told(*order, *order) == expected
+
+
+# What an agent tells
+
+ANY_TOLD = st.lists(
+    st.builds(
+        lambda kind, minute, source: signal(
+            kind, at("10:00") + timedelta(minutes=minute), source=source, has_caller=True
+        ),
+        st.sampled_from([SignalKind.EVICTED, OWNER_STOPPED, SignalKind.STARTED, SignalKind.UNAVAILABLE]),
+        st.integers(-30, 30),
+        st.sampled_from([Source.ARM_OPERATION, Source.HEALTH_ANNOTATION]),
+    ),
+    max_size=5,
+)
+
+
+def noticed(clock: str) -> Signal:
+    """Make an agent's notice."""
+    return signal(SignalKind.AGENT_NOTICED, at(clock), source=Source.AGENT)
+
+
+@pytest.mark.parametrize(
+    ("seen_at", "verdict"),
+    [
+        ("10:00:00", Verdict.EVICTED),
+        ("10:05:00", Verdict.EVICTED),
+        ("10:05:01", Verdict.UNKNOWN),
+        ("09:58:00", Verdict.EVICTED),
+        ("09:57:59", Verdict.UNKNOWN),
+    ],
+)
+def test_a_notice_counts_if_arm_shows_the_vm_down_within_minutes(seen_at: str, verdict: Verdict) -> None:
+    """The notice alone counts for nothing. The clock of the instance that looks may be two minutes behind."""
+    evidence = told(noticed("10:00"))
+    assert evidence.verdict is Verdict.UNKNOWN
+    assert evidence.with_look(PowerState.RUNNING, at(seen_at)).verdict is Verdict.UNKNOWN
+    assert evidence.with_look(PowerState.DEALLOCATED, at(seen_at)).verdict is verdict
+
+
+def test_the_first_notice_and_the_first_look_count() -> None:
+    """Whoever tells it again and again neither moves the time of the notice nor that of the look."""
+    evidence = told(noticed("10:00")).with_look(PowerState.DEALLOCATING, at("10:01"))
+    again = evidence.with_signal(noticed("10:04")).with_look(PowerState.DEALLOCATED, at("10:06"))
+    assert again == evidence
+
+
+def test_a_look_without_a_notice_is_not_kept() -> None:
+    """Without an agent nothing is written that was not before."""
+    assert Evidence().with_look(PowerState.DEALLOCATED, TEN) == Evidence()
+
+
+@given(ANY_TOLD, st.integers(-30, 30), st.integers(0, 60), st.data())
+def test_an_agents_word_changes_a_verdict_only_where_nothing_else_is_known(
+    others: list[Signal], noticed_minute: int, seen_minute: int, data: st.DataObject
+) -> None:
+    """In whatever order, at whatever times: it turns unknown into evicted, and nothing else into anything."""
+    notice = signal(SignalKind.AGENT_NOTICED, TEN + timedelta(minutes=noticed_minute), source=Source.AGENT)
+    place = data.draw(st.integers(0, len(others)))
+    seen_at = TEN + timedelta(minutes=noticed_minute + seen_minute)
+    without = told(*others)
+    with_it = told(*others[:place], notice, *others[place:]).with_look(PowerState.DEALLOCATED, seen_at)
+    assert with_it.without_notice() == without
+    if without.verdict is Verdict.UNKNOWN:
+        assert with_it.verdict is not Verdict.STOPPED_BY_OWNER
+    else:
+        assert with_it.verdict is without.verdict
+
+
+def test_how_long_before_is_known_where_both_times_are() -> None:
+    """By Azure's time if there is one, else by the look; never less than nothing."""
+    assert told(noticed("10:00")).notice_lead is None
+    assert told(evicted(at("10:01"))).notice_lead is None
+    seen = told(noticed("10:00")).with_look(PowerState.DEALLOCATED, at("10:01"))
+    assert seen.notice_lead == timedelta(minutes=1)
+    assert seen.with_signal(evicted(at("10:00:30"))).notice_lead == timedelta(seconds=30)
+    assert told(noticed("10:00"), evicted(at("09:59"))).notice_lead is None
+
+
+def test_a_start_by_others_settles_a_notice() -> None:
+    """The VM ran after it."""
+    evidence = told(noticed("10:00")).with_look(PowerState.DEALLOCATED, at("10:01")).settled(at("10:02"))
+    assert (evidence.noticed_at, evidence.seen_down_at) == (None, None)
+
+
+def test_maintenance_and_a_workload_say_nothing_of_an_eviction() -> None:
+    """They are notes."""
+    for kind in (SignalKind.AGENT_MAINTENANCE, SignalKind.WORKLOAD_READY):
+        assert told(signal(kind, TEN, source=Source.AGENT)) == Evidence()

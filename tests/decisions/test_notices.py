@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,37 +14,25 @@ from localazure.world.azure_errors import Refused
 from localazure.world.happenings import ActionSucceeded, AvailabilityChanged
 from localazure.world.vm_lifecycle import DEALLOCATE
 from localazure.world.world import OWNER
-from spot_responder.clients.events_topic import (
-    CLOSED_TYPE,
-    NEEDS_SOMEBODY_TYPE,
-    OPENED_TYPE,
-    SCHEMA_VERSION,
-    EventsTopic,
-    closed_event,
-    notice_event,
-)
-from spot_responder.decisions.notices import PUZZLED_AFTER, due_notices
+from spot_responder.clients.events_topic import EventsTopic
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import Policy
-from spot_responder.decisions.pools import PoolId
+from spot_responder.decisions.publishing.notices import PUZZLED_AFTER, due_notices
+from spot_responder.decisions.publishing.published_events import CLOSED_TYPE, OPENED_TYPE
 from spot_responder.decisions.recoveries import Notice
 from spot_responder.decisions.situations import Wait
-from spot_responder.intake.azure_errors import Failure, FailureKind
+from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.vms import VmId
 from spot_responder.operators.act import hold
 from spot_responder.responder.pool_gates import Gates
 from spot_responder.responder.responder import Responder
-from tests.harness.makers import TEN, accepted, at, evicted, failure, recovery
+from tests.harness.makers import TEN, accepted, at, failure, recovery_under_way
 from tests.harness.stories import DENIED, notices, outcomes, preempted, refused, starts
 
 if TYPE_CHECKING:
-    from azure.core.messaging import CloudEvent
-
-    from spot_responder.decisions.recoveries import Recovery
     from tests.harness.stories import NewAzure
 
 ALWAYS = 10_000
-PAGE = Path(__file__).parents[2] / "docs" / "events.md"
 NOT_FOUND = refused(Refused(404, "NotFound", "There is no such topic."))
 
 
@@ -150,6 +136,22 @@ def test_a_brake_that_the_topic_did_not_take_is_told_again(new_azure: NewAzure) 
     azure.world.evict("render-1")
     azure.run_until(at("10:25"))
     assert notices(azure)[1:] == ["render-1 opened", "render-1 brake"]
+
+
+def test_a_look_that_a_notice_needs_sooner_is_the_only_one_that_is_waited_for(new_azure: NewAzure) -> None:
+    """The brake holds it for a day, and the topic takes nothing: one follow-up is on the queue, in ten minutes."""
+    azure = new_azure(Policy(restarts_per_day=1))
+    azure.add_vm()
+    azure.world.evict("render-1")
+    azure.run_until(at("10:10"))
+    azure.script.next(RequestKind.OUTCOME, refused(Refused(503, "ServerBusy", "no")), times=2)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:11"))
+    case = azure.recovery()
+    (follow_up,) = [json.loads(message.body) for message in azure.messages]
+    assert follow_up["data"]["sequence"] == case.sequence
+    assert case.wake_at is not None
+    assert case.wake_at < at("10:21")
 
 
 def test_a_vm_that_is_held_is_told_of_once_it_is_known_that_it_was_evicted(new_azure: NewAzure) -> None:
@@ -271,7 +273,7 @@ def test_an_app_that_dies_after_telling_tells_it_again_with_the_same_id(new_azur
 
 def test_a_topic_that_took_nothing_for_long_hears_the_outcome_only() -> None:
     """Opened a quarter of an hour ago: that is no news any more."""
-    case = replace(a_recovery(), published_notices=frozenset())
+    case = replace(recovery_under_way(), published_notices=frozenset())
     wait = Wait(at("10:15"), "because")
     assert due_notices(case, wait, at("10:14")) == (Notice.OPENED,)
     assert due_notices(case, wait, at("10:15")) == ()
@@ -288,72 +290,3 @@ def test_only_what_somebody_must_mend_is_told(kind: FailureKind) -> None:
     assert due_notices(later, wait, TEN) == (first | {FailureKind.UNKNOWN: (Notice.UNKNOWN,)}).get(kind, ())
     assert due_notices(replace(later, published_notices=frozenset(Notice)), wait, TEN) == ()
     assert due_notices(replace(later, attempt=None), wait, TEN) == ()
-
-
-# docs/events.md
-
-
-def a_recovery() -> Recovery:
-    """Give the recovery that the page tells of."""
-    evidence = recovery().evidence.with_signal(evicted())
-    case = replace(recovery(), evidence=evidence, pool=PoolId("s", "westeurope", "1", "standard_d4s_v5"))
-    case = case.asking(at("10:00:20"), at("10:02:20"), "a tagged Spot VM, deallocated, evicted")
-    return case.accepted(None).waiting(at("10:00:35"), "start request 1 accepted")
-
-
-def the_events() -> dict[str, CloudEvent[dict[str, object]]]:
-    """Make one event of each type."""
-    said = Failure(FailureKind.DENIED, "AuthorizationFailed", "The client does not have authorization …", None)
-    denied = a_recovery().refused(said, counts=True).waiting(at("11:04"), "Azure does not let us start this VM")
-    return {
-        OPENED_TYPE: notice_event(a_recovery(), Notice.OPENED, at("10:00:20")),
-        NEEDS_SOMEBODY_TYPE: notice_event(denied, Notice.DENIED, at("10:00:20")),
-        CLOSED_TYPE: closed_event(a_recovery().closed(Outcome.RESTORED, at("10:00:45"), "it runs again")),
-    }
-
-
-def test_the_page_shows_an_event_as_it_is() -> None:
-    """The very fields, in the very form."""
-    (block,) = re.findall(r"```json\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    example: dict[str, Any] = json.loads(block)
-    event = the_events()[example["type"]]
-    assert example["data"].keys() == (event.data or {}).keys()
-    assert {name: type(value) for name, value in example["data"].items() if value is not None} == {
-        name: type(json.loads(json.dumps(value))) for name, value in (event.data or {}).items() if value is not None
-    }
-    assert example["data"]["schemaVersion"] == SCHEMA_VERSION
-
-
-@pytest.mark.parametrize(
-    ("kind", "called"),
-    [(OPENED_TYPE, "opened"), (NEEDS_SOMEBODY_TYPE, "needs somebody"), (CLOSED_TYPE, "closed")],
-)
-def test_the_page_names_the_fields_of_each_event(kind: str, called: str) -> None:
-    """Those that it has, and no other."""
-    table = PAGE.read_text("utf-8").partition("| in `data` | of | what |")[2].partition("\n\n")[0]
-    rows = re.findall(r"^\| `(\w+)` \| ([a-z, ]+) \|", table, re.MULTILINE)
-    named = {name for name, of in rows if of == "all" or called in of.split(", ")}
-    assert named == (the_events()[kind].data or {}).keys()
-
-
-def test_the_page_names_each_need() -> None:
-    """And nothing else."""
-    page = PAGE.read_text("utf-8")
-    assert all(f"`{notice}`" in page for notice in Notice if notice is not Notice.OPENED)
-
-
-def test_the_page_names_each_outcome() -> None:
-    """Whoever listens for one finds it there."""
-    page = PAGE.read_text("utf-8")
-    assert [str(outcome) for outcome in Outcome if f"`{outcome}`" not in page] == []
-
-
-def test_times_are_those_of_the_recovery() -> None:
-    """Restored 45 s after the eviction at ten."""
-    event = the_events()[CLOSED_TYPE]
-    assert (event.data or {})["restoredAfterSeconds"] == 45
-    assert event.time == at("10:00:45")
-    gone = closed_event(a_recovery().closed(Outcome.GONE, at("10:00:45"), "gone"))
-    assert (gone.data or {})["restoredAfterSeconds"] is None
-    nowhere = closed_event(replace(a_recovery(), pool=None).closed(Outcome.GONE, TEN + timedelta(minutes=1), "gone"))
-    assert (nowhere.data or {})["region"] is None

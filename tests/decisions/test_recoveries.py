@@ -85,7 +85,7 @@ def test_what_a_start_leaves_on_the_record() -> None:
     before = replace(recovery(), starts=(at("9:00:10"), at("9:00:11")))
     asked = before.asking(at("10:00:10"), at("10:02:10"), "evicted")
     assert asked.starts == (at("9:00:11"), at("10:00:10"))
-    assert asked.evidence.start_asked_at == at("10:00:10")
+    assert asked.evidence.starts_asked == (at("10:00:10"),)
 
 
 def test_a_refusal_says_when_azure_may_be_asked_again() -> None:
@@ -117,7 +117,7 @@ def test_a_request_that_was_not_sent_is_withdrawn() -> None:
     """It counts neither as an attempt nor in the budget; where none is under way there is none to withdraw."""
     withdrawn = asking().withdrawn(None)
     assert (withdrawn.attempts, withdrawn.attempt, withdrawn.starts) == (0, None, ())
-    assert withdrawn.evidence.start_asked_at is None
+    assert withdrawn.evidence.starts_asked == ()
     with pytest.raises(InvalidTransitionError, match="no start under way that could be withdrawn"):
         withdrawn.withdrawn(None)
 
@@ -127,10 +127,10 @@ def test_a_request_that_is_withdrawn_leaves_the_one_before_on_the_record() -> No
     once = asking().refused(NO_CAPACITY, counts=True)
     withdrawn = once.asking(at("10:05"), at("10:07"), "again").withdrawn(once.attempt)
     assert (withdrawn.attempts, withdrawn.attempt) == (1, once.attempt)
-    assert (withdrawn.starts, withdrawn.evidence.start_asked_at) == (once.starts, at("10:00:10"))
+    assert withdrawn.starts == withdrawn.evidence.starts_asked == once.starts
     twice = once.asking(at("10:05"), at("10:07"), "again").refused(NO_CAPACITY, counts=True)
     withdrawn = twice.asking(at("10:10"), at("10:12"), "once more").withdrawn(twice.attempt)
-    assert (withdrawn.starts, withdrawn.evidence.start_asked_at) == (twice.starts, at("10:05"))
+    assert withdrawn.starts == withdrawn.evidence.starts_asked == twice.starts
 
 
 def test_a_throttled_request_was_no_attempt() -> None:

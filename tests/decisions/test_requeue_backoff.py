@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spot_responder.decisions.requeue_backoff import REQUEUE_MAX, SHORT_WAITS, requeue_delay
-from spot_responder.intake.azure_errors import OWN_PACE, Failure, FailureKind
+from spot_responder.intake.azure_errors import OWN_PACE, ROW_CHANGED, Failure, FailureKind
 from spot_responder.intake.own_messages import Requeues
 
 SECOND = timedelta(seconds=1)
@@ -38,6 +38,17 @@ def test_a_signal_that_stood_in_line_seven_times_and_is_refused_then_waits_as_lo
     later, times = requeue_delay(times, refused(5), 0.5, is_stop=False)
     assert later == 5 * SECOND
     assert times == Requeues(refused=1, waited=7)
+
+
+def test_a_row_that_other_workers_change_all_the_time_is_no_outage() -> None:
+    """Each time after the same few seconds, spread by chance; the delays of an outage begin after eight times."""
+    crowded = Failure(FailureKind.CONFLICT, ROW_CHANGED, "it changed five times", 5 * SECOND)
+    times, waits = Requeues(), []
+    for _ in range(SHORT_WAITS):
+        later, times = requeue_delay(times, crowded, 0.5, is_stop=False)
+        waits.append(later / SECOND)
+    assert set(waits) == {7.5}
+    assert times == Requeues(waited=SHORT_WAITS)
 
 
 def test_an_outage_of_the_graph_makes_a_signal_come_ever_later_and_half_an_hour_at_most() -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from spot_responder.decisions.event_path import EventPath, EventPathState
+from spot_responder.decisions.app_health.event_path import EventPath, EventPathState
 from tests.harness.log_analytics import REACHES, Logbook
 
 if TYPE_CHECKING:
@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from tests.harness.stories import StoryAzure
 
 
-SHOWN = ["evictions", "failures-by-kind", "failures-by-pool", "open-recoveries", "time-to-restore"]
+SHOWN = [
+    "evictions",
+    "failures-by-kind",
+    "failures-by-pool",
+    "notice-lead",
+    "open-recoveries",
+    "time-to-restore",
+    "workload-ready",
+]
 SILENCE = "alarm-app-silent"
 ALARMS = sorted(REACHES.keys() - {SILENCE})
 D2 = "standard_d2s_v5 in westeurope"

@@ -27,6 +27,7 @@ from tests.docs.logged_stories import (
     out_of_capacity,
     watched,
 )
+from tests.harness.agents import agent_tells, ready
 from tests.harness.log_analytics import QUERIES, Logbook
 from tests.harness.makers import TEN, at, evicted, failure, situation
 from tests.harness.stories import DENIED, refused
@@ -62,7 +63,7 @@ def test_a_recovery_open_for_longer_than_a_day_is_an_alarm(hours: int, alarmed: 
     with watched(azure) as logbook:
         out_of_capacity(azure)
         azure.run_until(now)
-    rows = logbook.ask("alarm-gave-up", now)
+    rows = logbook.ask("alarm-unrecovered", now)
     assert names(rows) == alarmed
     assert [row["pool"] for row in rows] == [D2] * len(alarmed)
 
@@ -75,7 +76,7 @@ def test_each_vm_that_waits_for_longer_than_a_day_is_told_by_itself(new_azure: N
         azure.run_until(at("16:00"))
         out_of_capacity(azure, "Render-2", "Standard_D4s_v5")
         azure.run_until(TEN + timedelta(hours=31))
-    rows = logbook.ask("alarm-gave-up", TEN + timedelta(hours=31))
+    rows = logbook.ask("alarm-unrecovered", TEN + timedelta(hours=31))
     assert sorted(row["vm"] for row in rows) == sorted(azure.world.machine(name).vm_id.lower() for name in MACHINES)
     assert all(row["TimeGenerated"] > TEN + timedelta(hours=29) for row in rows)
     assert {(row["failure"], row["attempts"] > 20) for row in rows} <= {("capacity", True), ("", True)}
@@ -87,8 +88,8 @@ def test_a_recovery_that_nobody_has_spoken_of_for_two_days_is_no_alarm(new_azure
     with watched(azure) as logbook:
         out_of_capacity(azure)
         azure.run_until(TEN + DAY)
-    query = (QUERIES / "alarm-gave-up.kql").read_text(encoding="utf-8")
-    assert names(logbook.ask("alarm-gave-up", TEN + DAY + timedelta(hours=1))) == ["render-1"]
+    query = (QUERIES / "alarm-unrecovered.kql").read_text(encoding="utf-8")
+    assert names(logbook.ask("alarm-unrecovered", TEN + DAY + timedelta(hours=1))) == ["render-1"]
     assert logbook.run(query, TEN + DAY * 3 + timedelta(hours=1)) == []
 
 
@@ -100,7 +101,7 @@ def test_a_recovery_that_took_longer_than_a_day_and_ended_is_no_alarm_any_more(n
         azure.run_until(TEN + DAY)
         azure.world.set_capacity(azure.pool_key(), None)
         azure.run_until(TEN + DAY + timedelta(hours=2))
-    assert logbook.ask("alarm-gave-up", TEN + DAY + timedelta(hours=2)) == []
+    assert logbook.ask("alarm-unrecovered", TEN + DAY + timedelta(hours=2)) == []
 
 
 def test_a_denied_start_is_an_alarm_that_says_what_azure_said(new_azure: NewAzure) -> None:
@@ -268,11 +269,29 @@ def test_what_nobody_could_read_is_an_alarm_once_and_no_failure_of_the_app(new_a
     fail(logbook, 5, f"Result: Failure\nException: UnreadableEvent: {told}")
     moved = "Message has reached MaxDequeueCount of 5. Moving message to queue 'signals-poison'."
     logbook.add("AppTraces", at("10:05"), Message=moved, SeverityLevel=2)
+    agents = "Message has reached MaxDequeueCount of 5. Moving message to queue 'agents-poison'."
+    logbook.add("AppTraces", at("10:05"), Message=agents, SeverityLevel=2)
     elsewhere = "Message has reached MaxDequeueCount of 5. Moving message to queue 'orders-poison'."
     logbook.add("AppTraces", at("10:05"), Message=elsewhere, SeverityLevel=2)
     logbook.add("AppTraces", at("10:05"), Message="Creating queue signals-poison", SeverityLevel=1)
-    assert [row["reason"] for row in logbook.ask("alarm-poison", at("10:06"))] == [told, moved]
+    assert [row["reason"] for row in logbook.ask("alarm-poison", at("10:06"))] == [told, moved, agents]
     assert logbook.ask("alarm-app-failures", at("10:06")) == []
+
+
+def test_an_agent_that_used_to_report_and_does_not_is_an_alarm(new_azure: NewAzure) -> None:
+    """As the other problems with a name: by VM, as long as it lasts."""
+    azure = new_azure()
+    vm = azure.add_vm()
+    with watched(azure) as logbook:
+        azure.world.evict("render-1")
+        agent_tells(azure, ready(vm.vm_id, at("10:02")), at("10:02") - TEN)
+        azure.run_until(at("11:00"))
+        azure.world.evict("render-1")
+        azure.run_until(at("11:40"))
+    assert logbook.ask("alarm-lasting", at("11:10")) == []
+    row = logbook.ask("alarm-lasting", at("11:40"))[-1]
+    assert (names([row]), row["needs"]) == (["render-1"], "agent-silent")
+    assert row["reason"].startswith("its agent used to report")
 
 
 def test_an_app_that_says_nothing_is_an_alarm_and_one_that_sweeps_is_none(new_azure: NewAzure) -> None:

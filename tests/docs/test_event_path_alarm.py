@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from localazure.world.happenings import ActionSucceeded, Annotated, AvailabilityChanged
-from spot_responder.decisions.event_path import event_path
+from spot_responder.decisions.app_health.event_path import event_path
 from spot_responder.intake.signals import SignalKind
 from spot_responder.intake.vms import VmId
 from spot_responder.operators.act import hold, retry
@@ -63,7 +63,7 @@ def test_the_event_path_is_silent_when_only_the_sweep_finds_evictions(new_azure:
 def silent_path(azure: StoryAzure, logbook: Logbook) -> tuple[int, int, int]:
     """Give in how many subscriptions no events arrive: as the page, the newest sweep and the alarm say it."""
     rows = [stored.value for stored in azure.do(azure.ports().store.all_recoveries())]
-    page = overview(rows, azure.history, [], QueueCounts(0, 0, 0), azure.now)
+    page = overview(rows, azure.history, [], QueueCounts(0, 0, 0, 0, 0), azure.now)
     newest = max(line["TimeGenerated"] for line in logbook.rows["AppTraces"] if '"event": "sweep"' in line["Message"])
     logged = [
         line

@@ -30,6 +30,7 @@ from tests.docs.logged_stories import (
     out_of_capacity,
     watched,
 )
+from tests.harness.agents import agent_tells, notice, ready
 from tests.harness.log_analytics import QUERIES, REPOSITORY, Logbook
 from tests.harness.makers import TEN, VM_ID, at, evicted, failure, recovery, situation, spot_vm
 
@@ -41,7 +42,7 @@ NAMES = sorted(path.stem for path in QUERIES.glob("*.kql"))
 
 
 def test_the_files_are_those_that_the_deployment_names() -> None:
-    """Five for the workbook, nine for the alarm rules."""
+    """Seven for the workbook, nine for the alarm rules."""
     assert sorted([*SHOWN, *ALARMS, SILENCE]) == NAMES
 
 
@@ -182,6 +183,28 @@ def test_time_to_restore_tells_the_usual_the_slow_and_the_slowest() -> None:
     assert row["p95_s"] == pytest.approx(95, abs=1)
 
 
+def test_how_long_before_and_when_the_workload_went_on_are_told_where_an_agent_is(new_azure: NewAzure) -> None:
+    """Two VMs with agents, one without: what is not known is counted as that, and never as nothing."""
+    azure = new_azure()
+    vms = [azure.add_vm(name) for name in ("a-1", "a-2", "b-1")]
+    with watched(azure) as logbook:
+        for vm, lead_s in zip(vms[:2], (20, 5), strict=True):
+            seen_at = at("10:00:30") - timedelta(seconds=lead_s)
+            agent_tells(azure, notice(vm.vm_id, seen_at), seen_at - TEN)
+            ready_at = at("10:02:30") + timedelta(seconds=lead_s)
+            agent_tells(azure, ready(vm.vm_id, ready_at), ready_at - TEN)
+        azure.run_until(at("10:00:30"))
+        for vm in vms:
+            azure.world.evict(vm.name)
+        azure.run_until(at("10:30"))
+    monday = datetime(2026, 3, 2, tzinfo=TEN.tzinfo)
+    [led] = logbook.ask("notice-lead", at("10:30"))
+    assert (led["day"], led["noticed"], led["unknown"]) == (monday, 2, 1)
+    assert (led["shortest_s"], led["longest_s"]) == (5, 20)
+    [went_on] = logbook.ask("workload-ready", at("10:30"))
+    assert (went_on["day"], went_on["ready"], went_on["longest_s"]) == (monday, 2, 140)
+
+
 def test_open_recoveries_are_shown_with_what_they_wait_for_until_they_end(new_azure: NewAzure) -> None:
     """While there is no capacity: since when, why, until when. Once it runs: no more."""
     azure = new_azure()
@@ -220,7 +243,7 @@ def test_a_vm_that_is_gone_when_its_start_is_asked_for_leaves_nothing_open(new_a
         azure.world.delete("render-1")
         azure.run_until(TEN + DAY + timedelta(hours=6))
     assert logbook.ask("open-recoveries", at("10:02")) == []
-    assert logbook.ask("alarm-gave-up", TEN + DAY + timedelta(hours=6)) == []
+    assert logbook.ask("alarm-unrecovered", TEN + DAY + timedelta(hours=6)) == []
 
 
 def test_refused_starts_are_counted_by_kind_and_by_pool(new_azure: NewAzure) -> None:

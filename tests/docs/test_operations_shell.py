@@ -24,7 +24,8 @@ from tests.harness.az_commands import history_expansions, shell_code_of
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 PAGES: Final = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("**/*.md"))]
 PAGE: Final = "".join(
-    (REPOSITORY / "docs" / page).read_text(encoding="utf-8") for page in ("operations.md", "verify-in-azure.md")
+    (REPOSITORY / "docs" / page).read_text(encoding="utf-8")
+    for page in ("operations.md", "deploying.md", "rights.md", "commands.md", "removing.md", "verify-in-azure.md")
 )
 PATIENCE_S: Final = 30.0
 
@@ -126,3 +127,29 @@ def test_the_witness_is_made_as_the_deployment_makes_its_event_subscriptions(tmp
     role = (tmp_path / "role").read_text("utf-8")
     assert "Storage Queue Data Message Sender" in role
     assert f"--scope {account}" in role
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
+@pytest.mark.parametrize(("fails", "whole"), [("", True), ("2", False), ("1", False)])
+def test_the_price_list_is_followed_to_its_last_page(fails: str, tmp_path: Path, *, whole: bool) -> None:
+    """Each link as it is given; where a page cannot be had, no price is made of the others."""
+    answers = json.loads((REPOSITORY / "tests" / "payloads" / "prices" / "paged.json").read_text("utf-8"))
+    for number, page in enumerate(answers, 1):
+        (tmp_path / f"{number}.json").write_text(json.dumps(page), encoding="utf-8")
+    block = block_with("pages() {")
+    curl = f"""
+    curl() {{
+      echo "$2" >> {tmp_path}/asked
+      local number=$(wc -l < {tmp_path}/asked)
+      [ "$number" = "{fails}" ] && return 22
+      cat {tmp_path}/$number.json
+    }}
+    """
+    asking = f"{curl}{block[: block.index('pages westeurope')]}pages westeurope Standard_D2s_v5"
+    done = subprocess.run(["bash", "-c", asking], check=True, capture_output=True, timeout=PATIENCE_S)  # noqa: S603, S607 - a shell is what is tried
+    given = json.loads(done.stdout)
+    assert given == answers if whole else given == answers[: int(fails) - 1]
+    first, *links = (tmp_path / "asked").read_text("utf-8").splitlines()
+    assert links == [page["NextPageLink"] for page in answers][: len(links)]
+    assert "armRegionName%20eq%20'westeurope'%20and%20armSkuName%20eq%20'Standard_D2s_v5'" in first
+    assert "?api-version=2023-01-01-preview&$filter=serviceName%20eq%20'Virtual%20Machines'" in first

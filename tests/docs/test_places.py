@@ -10,13 +10,24 @@ import pytest
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 PAGES: Final = [*sorted(REPOSITORY.glob("*.md")), *sorted((REPOSITORY / "docs").glob("*.md"))]
-FOLDERS: Final = [REPOSITORY, REPOSITORY / "spot_responder", REPOSITORY / "infra"]
-"""Paths are written from the repository, or from the product's own folder."""
+FOLDERS: Final = [
+    REPOSITORY / folder for folder in ("", "spot_responder", "infra", "agent/spot_agent", "worker/spot_worker")
+]
+"""Paths are written from the repository, or from the product's, the agent's or the worker's own folder."""
 NAMED: Final = re.compile(r"`((?!\.local/)[\w.-]+(?:/[\w.-]+)*/[\w.-]+\.(?:py|md|bicep|json|kql|sh|png))`")
 CITED: Final = re.compile(r"(?<![\w/-])(?:docs/)?([a-z-]+\.md)`? §(\d+)")
 SOURCES: Final = [
     path
-    for pattern in ("docs/*.md", "*.md", "spot_responder/**/*.py", "soak/**/*.py", "tests/**/*.py", "infra/*.bicep")
+    for pattern in (
+        "docs/*.md",
+        "*.md",
+        "spot_responder/**/*.py",
+        "agent/**/*.py",
+        "worker/**/*.py",
+        "soak/**/*.py",
+        "tests/**/*.py",
+        "infra/*.bicep",
+    )
     for path in REPOSITORY.glob(pattern)
     if path != Path(__file__).resolve()
 ]

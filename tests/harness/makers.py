@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from hypothesis import strategies as st
 
+from spot_responder.decisions.agent_notes import AgentNotes
 from spot_responder.decisions.attempts import Attempt, AttemptState
 from spot_responder.decisions.evidence import Evidence
 from spot_responder.decisions.outcomes import Outcome
@@ -139,7 +140,24 @@ ATTEMPTS = st.builds(
     operation_url=st.none() | ONE_LINE,
     failure=st.none() | FAILURES,
 )
-EVIDENCE = st.builds(Evidence, *(6 * [st.none() | TIMES]))
+_STARTS = st.lists(TIMES, max_size=4).map(tuple)
+EVIDENCE = st.builds(
+    Evidence,
+    *(5 * [st.none() | TIMES]),
+    starts_asked=_STARTS,
+    noticed_at=st.none() | TIMES,
+    seen_down_at=st.none() | TIMES,
+)
+AGENT_NOTES = st.builds(
+    AgentNotes,
+    NAMES,
+    *(2 * [st.none() | TIMES]),
+    st.booleans(),
+    *(3 * [st.none() | TIMES]),
+    st.sampled_from(["", "Reboot"]),
+    st.none() | TIMES,
+    st.booleans(),
+)
 POOL_IDS = st.builds(PoolId, *(4 * [NAMES]))
 ABSENCES = st.none() | st.builds(Absence, TIMES, st.none() | TIMES)
 _FIELDS: dict[str, st.SearchStrategy[Any]] = {
@@ -159,7 +177,8 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "failures": st.dictionaries(st.sampled_from(FailureKind), st.integers(1, 2000)),
     "published_notices": st.frozensets(st.sampled_from(Notice)),
     "restarts": st.lists(TIMES, max_size=4).map(tuple),
-    "starts": st.lists(TIMES, max_size=4).map(tuple),
+    "starts": _STARTS,
+    "slow_down_until": st.none() | TIMES,
     "recorded": st.booleans(),
     "seen_queued_at": st.none() | TIMES,
     "reason": ONE_LINE.map(lambda text: f"because {text}"),
@@ -167,6 +186,7 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "absence": ABSENCES,
     "obstacle_since": st.none() | TIMES,
     "pool": st.none() | POOL_IDS,
+    "agent": AGENT_NOTES,
 }
 OPEN_RECOVERIES = st.builds(Recovery, **_FIELDS)
 CLOSED_RECOVERIES = st.builds(Recovery, outcome=st.sampled_from(Outcome), closed_at=TIMES, **_FIELDS)
@@ -239,3 +259,11 @@ POLICIES = st.builds(
     ),
     st.tuples(DELAYS, DELAYS),
 )
+
+
+def recovery_under_way() -> Recovery:
+    """Give a recovery whose first start was accepted at 10:00:20."""
+    evidence = recovery().evidence.with_signal(evicted())
+    case = replace(recovery(), evidence=evidence, pool=PoolId("s", "westeurope", "1", "standard_d4s_v5"))
+    case = case.asking(at("10:00:20"), at("10:02:20"), "a tagged Spot VM, deallocated, evicted")
+    return case.accepted(None).waiting(at("10:00:35"), "start request 1 accepted")

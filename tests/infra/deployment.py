@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 HOME: Final = "00000000-0000-4000-8000-000000000001"
 _MODULE: Final = "Microsoft.Resources/deployments"
+_OWN: Final = "__bicep."
+"""How a template calls functions of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +85,12 @@ class Deployment:
             yield from module.nested()
 
 
-def deploy(template: Mapping[str, Value], parameters: Mapping[str, Value]) -> Deployment:
-    """Carry out a subscription's template; ``parameters`` are values by name, without those left at their default."""
-    deployment = Deployment(template, parameters, Place(HOME))
+def deploy(template: Mapping[str, Value], parameters: Mapping[str, Value], group: str | None = None) -> Deployment:
+    """Carry out the template of a subscription or, if named, of a resource group.
+
+    ``parameters`` are values by name, without those left at their default.
+    """
+    deployment = Deployment(template, parameters, Place(HOME, group))
     _carry_out(deployment)
     return deployment
 
@@ -138,7 +143,7 @@ def _module(evaluation: _Evaluation, body: Mapping[str, Value]) -> Deployment:
     subscription = evaluation.value(body.get("subscriptionId", here.subscription))
     group = evaluation.value(body.get("resourceGroup", None if "subscriptionId" in body else here.group))
     parameters = {
-        name: evaluation.value(given["value"]) for name, given in body["properties"].get("parameters", {}).items()
+        name: evaluation.value(given)["value"] for name, given in body["properties"].get("parameters", {}).items()
     }
     module = Deployment(
         body["properties"]["template"], parameters, Place(subscription, group), evaluation.value(body["name"])
@@ -164,13 +169,19 @@ class _Evaluation:
     def value(self, written: Value) -> Value:
         """Evaluate what a template holds: expressions within objects and arrays, too."""
         if isinstance(written, dict):
-            return {name: self.value(value) for name, value in written.items()}
+            loops = {one["name"]: one for one in written.get("copy", [])}
+            plain = {self.value(name): self.value(one) for name, one in written.items() if not loops or name != "copy"}
+            return plain | {name: self._loop(one) for name, one in loops.items()}
         if isinstance(written, list):
             return [self.value(value) for value in written]
         # Parameters' values hold no expressions: only what stands in the template is evaluated.
         if isinstance(written, str) and written.startswith("[") and written.endswith("]"):
             return written[1:] if written.startswith("[[") else self.of(parse(written[1:-1]))
         return written
+
+    def _loop(self, written: Mapping[str, Value]) -> list[Value]:
+        """Evaluate a property that is written as a loop."""
+        return [replace(self, index=index).value(written["input"]) for index in range(self.value(written["count"]))]
 
     def of(self, node: Node) -> Value:
         """Evaluate an expression that has been read."""
@@ -189,6 +200,8 @@ class _Evaluation:
                 return [self._with(name, item).of(body) for item in self.of(array)]
             case ("call", "filter", [array, ("call", "lambda", [name, body])]):
                 return [item for item in self.of(array) if self._with(name, item).of(body)]
+            case ("call", str() as function, arguments) if function.startswith(_OWN):
+                return self._call_own(function, [self.of(argument) for argument in arguments])
             case ("call", str() as function, arguments):
                 return self._call(function, [self.of(argument) for argument in arguments])
         message = f"{self.deployment.name}: not understood: {node}"
@@ -197,15 +210,32 @@ class _Evaluation:
     def _with(self, name: Node, item: Value) -> _Evaluation:
         return replace(self, locals={**self.locals, name[1]: item})
 
+    def _call_own(self, function: str, arguments: list[Value]) -> Value:
+        """Call a function of the template itself, which sees its arguments and nothing else."""
+        here = self.deployment
+        [namespace] = here.template["functions"]
+        written = namespace["members"][function.removeprefix(_OWN)]
+        given = {one["name"]: value for one, value in zip(written["parameters"], arguments, strict=True)}
+        within = {"functions": here.template["functions"], "parameters": {}, "variables": {}}
+        return _Evaluation(Deployment(within, given, here.place, function)).value(written["output"]["value"])
+
     def _call(self, function: str, arguments: list[Value]) -> Value:
         of_place: Mapping[str, Callable[..., Value]] = {
-            "copyIndex": lambda: self.index,
+            "copyIndex": lambda _loop="": self.index,
             "deployment": lambda: {"name": self.deployment.name},
-            "environment": lambda: {"resourceManager": "https://management.azure.com/"},
+            "deployer": lambda: {"objectId": Unknown("deployer")},
+            "environment": lambda: {
+                "resourceManager": "https://management.azure.com/",
+                "suffixes": {"storage": "core.windows.net"},
+            },
             "lambdaVariables": lambda name: self.locals[name],
             "parameters": self._parameter,
             "reference": self._reference,
-            "resourceGroup": lambda: {"id": self.deployment.place.address},
+            "resourceGroup": lambda: {
+                "id": self.deployment.place.address,
+                "location": "westeurope",
+                "name": self.deployment.place.group,
+            },
             "resourceId": self._resource_id,
             "subscription": lambda: {"id": self._subscription, "subscriptionId": self.deployment.place.subscription},
             "subscriptionResourceId": lambda *parts: "/".join([self._subscription, *names_of(*parts)]),
@@ -233,7 +263,7 @@ class _Evaluation:
     def _reference(self, what: str, *_version: str) -> Value:
         module = self.deployment.modules.get(what)
         if module is None:
-            return Unknown(f"reference({self.deployment.place.address}: {what})")
+            return Unknown(f"reference({self.deployment.place.address}, {self.deployment.name}: {what})")
         outputs = module.template.get("outputs", {})
         return {"outputs": {name: {"value": module.output(name)} for name in outputs}}
 

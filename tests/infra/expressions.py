@@ -6,6 +6,8 @@ address or a principal's id, stays a name for itself: ``Unknown``.
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 from uuid import NAMESPACE_URL, uuid5
@@ -18,7 +20,7 @@ type Node = tuple[Any, ...]
 """``('literal', value)``, ``('call', function, arguments)`` or ``('get', of, key)``."""
 
 _TOKEN: Final = re.compile(
-    r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<number>-?\d+)|(?P<name>[A-Za-z_]\w*)|(?P<sign>[()\[\],.]))"
+    r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<number>-?\d+)|(?P<name>[A-Za-z_]\w*(?:\.\w+(?=\())?)|(?P<sign>[()\[\],.]))"
 )
 
 
@@ -144,6 +146,8 @@ def _coalesce(*values: Value) -> Value:
 
 
 def _string(value: Value) -> str:
+    if isinstance(value, dict | list):
+        return json.dumps(value, separators=(",", ":"))
     return value if isinstance(value, str) else str(value)
 
 
@@ -157,17 +161,21 @@ def names_of(*parts: str) -> Iterator[str]:
 
 
 PURE: Final[Mapping[str, Callable[..., Value]]] = {
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
     "coalesce": _coalesce,
     "contains": lambda of, what: what in of,
     "createArray": lambda *values: list(values),
     "createObject": _object,
     "empty": lambda of: not of,
     "equals": lambda one, other: one == other,
+    "false": lambda: False,
     "first": _first,
+    "flatten": lambda of: [value for one in of for value in one],
     "format": formatted,
     # Not Azure's hashes, but as theirs the same for the same, and another for another.
     "guid": lambda *parts: str(uuid5(NAMESPACE_URL, "|".join(parts))),
     "items": _items,
+    "json": json.loads,
     "join": lambda of, separator: separator.join(of),
     "last": lambda of: of[-1],
     "length": len,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from localazure.event_grid.dead_letters import CONTAINER
-from localazure.laptop import SIGNALS, TABLES
+from localazure.laptop import AGENTS, SIGNALS, TABLES
 from spot_responder.decisions.policy import Policy
 from spot_responder.settings import Settings
 from tests.infra.compiler import INFRA, REPOSITORY, committed_template, parameters_of, template_of
@@ -62,9 +62,12 @@ def _asked_for(environment: dict[str, str]) -> set[str]:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_every_setting_is_set(way: str) -> None:
-    """What settings.py reads stands in the app's settings, so that an operator sees it in the portal."""
+    """What the app reads stands in its settings, so that an operator sees it in the portal.
+
+    Only commands read where Azure's public price list is, and that has one address for all.
+    """
     environment = _app_settings(way)
-    assert _asked_for(environment) <= set(environment)
+    assert _asked_for(environment) - {"PRICES_ENDPOINT"} <= set(environment)
 
 
 def test_nothing_is_set_that_nobody_reads() -> None:
@@ -108,8 +111,8 @@ def test_each_parameter_reaches_its_own_setting(parameter: str, setting: str) ->
 
 
 def test_an_operator_can_choose_whatever_the_app_reads() -> None:
-    """All that settings.py reads, but for addresses, which the deployment knows itself."""
-    addresses = {"ARM_ENDPOINT", "DEAD_LETTERS_ENDPOINT", "OUTCOMES_TOPIC_ENDPOINT"}
+    """All that settings.py reads, but for addresses, which are known without asking."""
+    addresses = {"ARM_ENDPOINT", "DEAD_LETTERS_ENDPOINT", "OUTCOMES_TOPIC_ENDPOINT", "PRICES_ENDPOINT"}
     read = {name for name in _asked_for(_app_settings("queue")) if not name.startswith("AzureWebJobsStorage__")}
     assert set(SETTINGS.values()) - {"SWEEP_SCHEDULE"} == read - addresses - {"SWEEP_SCHEDULE"}
 
@@ -222,11 +225,15 @@ def test_a_role_that_was_just_made_is_given_last() -> None:
 def test_what_is_put_out_is_what_the_operator_s_page_asks_for() -> None:
     """Names and addresses; nothing else, and so no secret."""
     outputs = set(committed_template()["outputs"])
-    pages = [(REPOSITORY / "docs" / page).read_text("utf-8") for page in ("operations.md", "verify-in-azure.md")]
+    pages = [
+        (REPOSITORY / "docs" / page).read_text("utf-8")
+        for page in ("operations.md", "deploying.md", "verify-in-azure.md")
+    ]
     asked = set(re.findall(r"\$(AZURE_[A-Z_]+)", "".join(pages)))
     # azd knows the subscription itself; the rest is for its own commands.
     assert asked - {"AZURE_SUBSCRIPTION_ID", "AZURE_CONFIG_DIR"} <= outputs
     assert outputs == {
+        "AGENTS_QUEUE_ADDRESS",
         "AZURE_DEAD_LETTERS_ACCOUNT_NAME",
         "AZURE_FUNCTION_APP_NAME",
         "AZURE_IDENTITY_CLIENT_ID",
@@ -243,6 +250,8 @@ def test_what_is_put_out_is_what_the_operator_s_page_asks_for() -> None:
 def test_every_queue_and_table_is_there(way: str) -> None:
     """What the laptop Azure makes for the app, the deployment makes as well."""
     assert sorted(last_names(deployed(way), "Storage/storageAccounts/queueServices/queues")) == [
+        AGENTS,
+        f"{AGENTS}-poison",
         SIGNALS,
         f"{SIGNALS}-poison",
     ]
@@ -251,7 +260,7 @@ def test_every_queue_and_table_is_there(way: str) -> None:
 
 def test_the_triggers_name_what_is_there() -> None:
     """The queue trigger's queue exists, and its connection has an address for each kind of storage, and an identity."""
-    assert set(re.findall(r'queue_name="([^"]+)"', FUNCTION_APP)) == {SIGNALS}
+    assert set(re.findall(r'queue_name="([^"]+)"', FUNCTION_APP)) == {SIGNALS, AGENTS}
     (connection,) = set(re.findall(r'connection="([^"]+)"', FUNCTION_APP))
     needed = {"credential", "clientId", "blobServiceUri", "queueServiceUri", "tableServiceUri"}
     assert {f"{connection}__{name}" for name in needed} <= set(_app_settings("queue"))
@@ -290,7 +299,7 @@ def _roles_of_app(way: str) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_the_app_has_every_role_that_it_needs_and_no_other(way: str) -> None:
-    """The table of rights in docs/operations.md §7, row by row."""
+    """The table of rights in docs/rights.md §1, row by row."""
     expected = {
         ("Storage Blob Data Owner", "storageAccounts"),
         ("Storage Queue Data Contributor", "storageAccounts"),
@@ -314,10 +323,10 @@ def test_outcomes_may_be_told_to_the_topic_that_was_named_and_to_no_other() -> N
 
 
 def test_the_costs_are_worked_out_for_the_memory_that_an_instance_has() -> None:
-    """docs/operations.md multiplies by it."""
+    """docs/cost.md multiplies by it."""
     (app,) = resources(deployed("queue"), "Web/sites")
     memory = app.properties["functionAppConfig"]["scaleAndConcurrency"]["instanceMemoryMB"]
-    page = (REPOSITORY / "docs" / "operations.md").read_text("utf-8")
+    page = (REPOSITORY / "docs" / "cost.md").read_text("utf-8")
     assert re.findall(r"executions . seconds each . (\d+) GB", page) == [str(memory // 1024)]
 
 
@@ -384,3 +393,15 @@ def test_the_policy_adds_the_tag_to_spot_vms_that_azure_deallocates_and_to_no_ot
     assert role.endswith("/4a9ae827-6dc8-4573-8ac7-8239d42aa03f")  # Tag Contributor
     assert right.scope.endswith("/resourceGroups/rg-batch")
     assert assignment.scope == right.scope
+
+
+def test_an_agent_may_put_messages_into_its_queue_and_do_nothing_else() -> None:
+    """For each identity one role, at the one queue: neither the other queue nor the package is in reach."""
+    given = {"storageAccountName": "stresponder", "principalIds": ["vm-1", "vm-2"]}
+    senders = deploy(template_of(INFRA / "agent" / "senders.bicep"), given)
+    rights = list(role_assignments(senders))
+    assert [who for who, _, _ in rights] == ["vm-1", "vm-2"]
+    assert {role for _, role, _ in rights} == {"c6a89b2d-59bc-44d0-9896-0f6e12d7b80a"}
+    (queue,) = {scope for _, _, scope in rights}
+    assert queue.endswith(f"/storageAccounts/stresponder/queueServices/default/queues/{AGENTS}")
+    assert len({one.name for one in senders.resources}) == len(senders.resources) == 2

@@ -48,7 +48,13 @@ def test_the_linter_finds_nothing(file: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["build", "lint"])
-@pytest.mark.parametrize("file", [*(f"{way}.bicepparam" for way in WAYS), "policy/main.bicep"])
+@pytest.mark.parametrize(
+    "file",
+    [
+        *(f"{way}.bicepparam" for way in WAYS),
+        *(f"{of}.bicep" for of in ("policy/main", "agent/main", "agent/senders", "workload/main")),
+    ],
+)
 def test_what_ships_compiles_in_ten_years(file: str, command: str) -> None:
     """`azd up` compiles with the rules that ship: no version that Azure publishes until then stops it."""
     is_build_of_parameters = command == "build" and file.endswith(".bicepparam")

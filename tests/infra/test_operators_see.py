@@ -33,7 +33,7 @@ TOLD_APART_BY = {
     "alarm-denied": ["vm"],
     "alarm-event-path-silent": ["subscription"],
     "alarm-lasting": ["vm", "needs"],
-    "alarm-gave-up": ["vm"],
+    "alarm-unrecovered": ["vm"],
 }
 
 

@@ -168,7 +168,7 @@ def test_the_app_comes_up_from_its_package_alone(package: Path) -> None:
         check=False,
         timeout=60,
     )
-    assert (done.stdout.strip(), done.returncode) == ("4", 0), done.stderr
+    assert (done.stdout.strip(), done.returncode) == ("5", 0), done.stderr
 
 
 def test_where_no_library_can_be_had_it_is_said(tmp_path: Path) -> None:

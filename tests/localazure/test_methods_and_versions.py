@@ -36,6 +36,8 @@ ADDRESSES: Final = (
     *(f"{VM1}/{action}" for action in ("instanceView", "start", "deallocate", "powerOff", "restart")),
     f"{VM1}/simulateEviction",
     f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Compute/virtualMachines",
+    f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Compute/skus",
+    f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Compute/locations/westeurope/usages",
     f"{GROUP}/providers/Microsoft.Compute/virtualMachines",
     OPERATION,
     GRAPH,

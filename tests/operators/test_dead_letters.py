@@ -17,6 +17,7 @@ from spot_responder.operators.views.dead_letters import (
     why_not_requeued,
     without_dead_letter_fields,
 )
+from tests.harness.agents import sample
 from tests.harness.makers import TEN
 
 EVENT = json.loads(
@@ -81,6 +82,23 @@ def test_a_message_that_the_host_could_not_decode_was_never_the_apps(body: str) 
     reading = read_dead_letter(replace(dead_letter(body), is_base64=False))
     assert reading.why.startswith("not in base64: the host never gave it to the app")
     assert "failed" not in reading.why
+
+
+def test_each_place_is_read_as_its_door_reads() -> None:
+    """What an agent told is readable among the agents' messages only, and Azure's events among the others only."""
+    word, event = json.dumps(sample("eviction_notice")), json.dumps(EVENT)
+    whats = {place: [read_dead_letter(dead_letter(body, place)).what for body in (word, event)] for place in Place}
+    ours, agents = (
+        ["asks nothing of us", "evicted (VirtualMachinePreempted)"],
+        ["agent_noticed (Preempt)", "asks nothing of us"],
+    )
+    assert whats == {
+        Place.SIGNALS: ours,
+        Place.POISON: ours,
+        Place.DEAD: ours,
+        Place.AGENTS: agents,
+        Place.AGENTS_POISON: agents,
+    }
 
 
 def test_a_dead_letter_without_a_reason_does_not_blame_the_app() -> None:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from localazure.virtual.compute import ARM
 from localazure.world.happenings import ActionSucceeded
 from localazure.world.world import OWNER, SUBSCRIPTION
-from spot_responder.commands.console import Console
 from spot_responder.commands.explain import render
 from spot_responder.decisions.decide import decide
 from spot_responder.intake.vms import PowerState, VmId
 from spot_responder.operators.act import hold, retry
 from spot_responder.operators.views.explanation import explain
+from spot_responder.terminal.console import Console
 from tests.harness.makers import TEN, accepted, asking, at, evicted, situation, spot_vm
 from tests.harness.stories import annotated
 from tests.operators.explained import explained

@@ -89,9 +89,9 @@ def test_a_tag_that_the_graph_does_not_know_yet(new_azure: NewAzure) -> None:
     [
         (
             {"AttemptRestartAfterEviction": "yes"},
-            "its value is 'yes', which was surely meant as true; only true counts",
+            "it has AttemptRestartAfterEviction='yes', which was surely meant as true (only 'true' counts)",
         ),
-        ({"AttemptRestartAfterEvicton": "true"}, "its name is 'AttemptRestartAfterEvicton', and not Attempt"),
+        ({"AttemptRestartAfterEvicton": "true"}, "it has a tag 'AttemptRestartAfterEvicton', which is not Attempt"),
     ],
 )
 def test_a_near_miss_is_told_with_the_command_that_mends_it(

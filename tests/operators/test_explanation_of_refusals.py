@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from localazure.demo.scenarios import SKU_NOT_AVAILABLE
-from localazure.virtual.wire import RequestKind
+from localazure.virtual.wire import Fate, RequestKind
 from localazure.world.azure_errors import Refused
 from localazure.world.world import SUBSCRIPTION
 from spot_responder.advised_command import CommandLine
@@ -268,6 +268,18 @@ def test_dry_run_after_a_refusal(new_azure: NewAzure) -> None:
     said = explained(azure)
     assert said.next.what == "it is looked at again, and not started: DRY_RUN is true"
     assert said.next.at is not None
+
+
+def test_a_start_that_was_not_answered(new_azure: NewAzure) -> None:
+    """It never reached Azure, which nobody can know yet: no word of Azure is made up."""
+    azure = new_azure()
+    azure.add_vm()
+    azure.script.next(RequestKind.VM_START, Fate(arrives=False))
+    azure.world.evict("render-1")
+    azure.run_until(at("10:01"))
+    assert explained(azure).tried == (
+        "1 start request; the latest was not answered: whether Azure took it is not known",
+    )
 
 
 def test_the_budget(new_azure: NewAzure) -> None:

@@ -12,7 +12,6 @@ import pytest
 
 from localazure.resource_manager.deployment import deployed
 from spot_responder.advised_command import CommandLine
-from spot_responder.commands.console import Console
 from spot_responder.commands.doctor import render
 from spot_responder.operators.views.dead_letters import Place, Unseen
 from spot_responder.operators.views.findings import (
@@ -30,6 +29,7 @@ from spot_responder.operators.views.findings import (
     topic_findings,
     watched_findings,
 )
+from spot_responder.terminal.console import Console
 from tests.harness.makers import TEN
 
 INFRA = Path(__file__).resolve().parents[2] / "infra"

@@ -82,8 +82,11 @@ def test_csv_has_one_row_for_each_recovery_with_times_in_utc() -> None:
     """For a spreadsheet."""
     restored = recovery().closed(Outcome.RESTORED, at("10:02"), "it runs again, 2 min")
     head, row = as_csv(history([restored], DAY, DAY, By.DAY)).splitlines()
-    assert head.startswith("vm_id,recovery_id,told_by,down_since,closed_at,outcome,restored_after_s,start_requests,")
-    assert ",evicted,2026-03-02T10:00:00Z,2026-03-02T10:02:00Z,restored,120.0,0," in row
+    assert head.startswith(
+        "vm_id,recovery_id,told_by,down_since,closed_at,outcome,restored_after_s,notice_lead_s,ready_after_s,"
+        "start_requests,"
+    )
+    assert ",evicted,2026-03-02T10:00:00Z,2026-03-02T10:02:00Z,restored,120.0,,,0," in row
     assert row.endswith(',"it runs again, 2 min"')
 
 

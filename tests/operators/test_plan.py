@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
-from spot_responder.commands.console import Console
 from spot_responder.commands.plan import render
 from spot_responder.intake.vms import VmId
 from spot_responder.operators.gather import gather_plan
 from spot_responder.operators.ports import OperatorPorts
 from spot_responder.operators.views.plan import FoundBy, Would
+from spot_responder.terminal.console import Console
 from tests.harness.makers import TEN, at
 from tests.harness.stories import starts
 
 if TYPE_CHECKING:
+    from spot_responder.operators.views.offerings.prices import PricedVm
     from spot_responder.operators.views.plan import Plan, SweepFind
     from spot_responder.operators.views.status import Coverage
     from tests.harness.stories import NewAzure, StoryAzure
@@ -38,6 +39,10 @@ class VirtualFinder:
         machines = [one for one in self.azure.world.machines() if one.priority == "Spot" and one.deleted_at is None]
         return [VmId.parse(one.vm_id) for one in machines]
 
+    async def priced_vms(self, restart_tag: str) -> list[PricedVm]:
+        """Give nobody: no plan asks."""
+        raise NotImplementedError(restart_tag)
+
     async def coverage(self, restart_tag: str) -> Coverage:
         """Count nobody: no plan asks."""
         raise NotImplementedError(restart_tag)
@@ -46,7 +51,7 @@ class VirtualFinder:
 def planned(azure: StoryAzure) -> Plan:
     """Plan a sweep now."""
     nowhere: Any = None
-    ports = OperatorPorts(azure.ports(), nowhere, VirtualFinder(azure), nowhere, nowhere)
+    ports = OperatorPorts(azure.ports(), nowhere, VirtualFinder(azure), nowhere, nowhere, nowhere)
     counted: list[tuple[int, int]] = []
     plan = azure.do(gather_plan(ports, azure.settings, azure.now, lambda done, of: counted.append((done, of))))
     assert [done for done, _ in counted] == list(range(1, len(counted) + 1))

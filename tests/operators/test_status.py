@@ -11,15 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localazure.world.world import SUBSCRIPTION
-from spot_responder.clients.rows import pool_from_row
-from spot_responder.commands.console import Console
+from spot_responder.clients.table_rows import pool_from_row
 from spot_responder.commands.status import render
-from spot_responder.decisions.event_path import EventPathState, SilentPath, event_path
+from spot_responder.decisions.app_health.event_path import EventPathState, SilentPath, event_path
 from spot_responder.decisions.evidence import Evidence
-from spot_responder.decisions.notices import PUZZLED_AFTER, due_notices
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import Policy
 from spot_responder.decisions.pools import PoolGate, PoolId
+from spot_responder.decisions.publishing.notices import PUZZLED_AFTER, due_notices
 from spot_responder.decisions.recoveries import note
 from spot_responder.decisions.situations import Wait
 from spot_responder.intake.azure_errors import FailureKind
@@ -38,6 +37,7 @@ from spot_responder.operators.views.status import (
     pool_state,
 )
 from spot_responder.operators.views.vm_names import names
+from spot_responder.terminal.console import Console
 from tests.harness.makers import POOLS, RECOVERIES, TEN, TIMES, VM_ID, accepted, at, failure, recovery
 from tests.harness.stories import notices
 
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from tests.harness.stories import NewAzure, StoryAzure
 
 POOL_ID = PoolId("s", "westeurope", "", "standard_d2s_v5")
-NOTHING = QueueCounts(0, 0, 0)
+NOTHING = QueueCounts(0, 0, 0, 0, 0)
 
 
 def seen(azure: StoryAzure, queues: QueueCounts = NOTHING) -> Overview:
@@ -204,9 +204,10 @@ def test_a_hold_is_seen_with_a_recovery_and_without(new_azure: NewAzure) -> None
 
 def test_messages_that_nobody_could_handle_are_a_problem(new_azure: NewAzure) -> None:
     """Counted, in singular and plural, with the command that shows them."""
-    said = seen(new_azure(), QueueCounts(3, 1, 2))
+    said = seen(new_azure(), QueueCounts(3, 1, 2, 5, 4))
     assert [problem.what for problem in said.problems] == [
         "1 message in signals-poison: given up by the host",
+        "4 messages in agents-poison: given up by the host",
         "2 blobs in event-dead-letters: not delivered by Event Grid",
     ]
     assert {problem.mend for problem in said.problems} == {".venv/bin/spot-responder replay list"}
@@ -216,7 +217,7 @@ def test_a_queue_that_does_not_answer_is_a_problem(new_azure: NewAzure) -> None:
     """With why and what to do; what only the login may not see is none."""
     wrong = Unseen("signals", "nobody answers at https://q", "is it right?", is_wrong=True)
     hidden = Unseen("signals-poison", "this login may not", "have a role assigned", is_wrong=False)
-    (problem,) = seen(new_azure(), QueueCounts(None, None, 0, (wrong, hidden))).problems
+    (problem,) = seen(new_azure(), QueueCounts(None, None, 0, 0, 0, (wrong, hidden))).problems
     assert (problem.what, problem.mend) == (
         "signals could not be looked into: nobody answers at https://q",
         "is it right?",
@@ -225,7 +226,7 @@ def test_a_queue_that_does_not_answer_is_a_problem(new_azure: NewAzure) -> None:
 
 def test_what_could_not_be_counted_is_no_problem_of_its_own(new_azure: NewAzure) -> None:
     """Not seen is not zero, and not wrong."""
-    assert seen(new_azure(), QueueCounts(None, None, None)).problems == ()
+    assert seen(new_azure(), QueueCounts(None, None, None, None, None)).problems == ()
 
 
 def test_a_look_that_did_not_happen_is_a_problem() -> None:

@@ -37,8 +37,8 @@ TAG = "AttemptRestartAfterEviction"
 def test_a_value_that_was_meant_as_true(value: str) -> None:
     """Typed by hand, pasted with quotes, or as another tool writes it."""
     (miss,) = tag_typos({TAG: value}, TAG)
-    assert miss.what.startswith(f"its value is {value!r}, ")
-    assert miss.what.endswith("; only true counts")
+    assert miss.what.startswith(f"it has {TAG}={value!r}, ")
+    assert miss.what.endswith(" (only 'true' counts)")
     assert not says_true({TAG: value}, TAG)
 
 
@@ -73,7 +73,7 @@ def test_any_casing_is_right(name: str, value: str) -> None:
 def test_a_name_with_a_slip(name: str) -> None:
     """A letter wrong, missing or too many; blanks and dashes between the words."""
     (miss,) = tag_typos({name: "true"}, TAG)
-    assert miss.what == f"its name is {name!r}, and not {TAG}"
+    assert miss.what == f"it has a tag {name!r}, which is not {TAG}"
 
 
 @pytest.mark.parametrize("name", ["team", "Eviction", "AttemptNothing", "restart", "AutoShutdown", "hidden-link", ""])

@@ -20,8 +20,8 @@ from localazure.virtual.wire import SMOOTH, Fate, NoFaults, RequestKind
 from localazure.world.azure_errors import Refused
 from localazure.world.happenings import ActionSucceeded, Annotated
 from localazure.world.world import OWNER
-from soak.schedule import TAG
-from spot_responder.clients.rows import recovery_key
+from soak.responder.story import TAG
+from spot_responder.clients.table_rows import recovery_key
 from spot_responder.decisions.policy import Policy
 from spot_responder.decisions.requeue_backoff import REQUEUE_MAX
 from spot_responder.intake.own_messages import (
@@ -202,6 +202,21 @@ def test_forged_follow_ups_cause_looks_and_no_start_before_its_time(sequence: in
             return asked
 
     assert starts(forged=5) == starts(forged=0) == 1
+
+
+def test_many_forged_follow_ups_at_once_do_not_multiply() -> None:
+    """A hundred of a number that no row will ever reach: each is read once, and puts nothing on the queue."""
+    with azure() as made:
+        machine = made.world.add_vm("vm-1", tags=TAG)
+        made.world.set_capacity(machine.pool, 0)
+        made.world.evict(machine.name)
+        made.run_for(5 * MINUTE)
+        before = made.app.handled
+        for number in range(100):
+            event = follow_up_event(VmId.parse(machine.vm_id), 10_000, made.clock.now(), f"forged-{number}")
+            made.app.put(json.dumps(event), timedelta())
+        made.run_for(20 * MINUTE)
+        assert made.app.handled - before < 120
 
 
 def test_a_forged_operators_word_can_ask_for_a_try_and_no_more_than_the_budget() -> None:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from localazure.virtual.wire import RequestKind
+from localazure.virtual.wire import Fate, RequestKind
 from localazure.world.azure_errors import Refused
 from localazure.world.durations import Durations
 from localazure.world.happenings import ActionSucceeded
 from localazure.world.vm_lifecycle import DEALLOCATE
-from spot_responder.decisions.app_failures import Activity, Failing
+from localazure.world.world import OWNER
+from spot_responder.decisions.app_health.app_failures import Activity, Failing
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.intake.signals import SignalKind
 from spot_responder.intake.vms import VmId
@@ -23,10 +24,9 @@ from spot_responder.operators.views.dead_letters import QueueCounts
 from spot_responder.operators.views.status import Overview, overview
 from tests.harness.log_analytics import Logbook
 from tests.harness.makers import at
-from tests.harness.stories import DEATH_BEFORE, DENIED, NO_ANSWER, notices, outcomes, refused, starts
+from tests.harness.stories import DEATH_BEFORE, DENIED, NO_ANSWER, notices, outcomes, preempted, refused, starts
 
 if TYPE_CHECKING:
-    from localazure.virtual.wire import Fate
     from tests.harness.stories import NewAzure, StoryAzure
 
 FOR_EVER = 10**6
@@ -46,7 +46,7 @@ def seen(azure: StoryAzure) -> Overview:
     store = azure.ports().store
     rows = [stored.value for stored in azure.do(store.all_recoveries())]
     failing = azure.do(store.failing())
-    return overview(rows, azure.history, [], QueueCounts(0, 0, 0), azure.now, failing=failing)
+    return overview(rows, azure.history, [], QueueCounts(0, 0, 0, 0, 0), azure.now, failing=failing)
 
 
 def problems(azure: StoryAzure) -> str:
@@ -104,6 +104,27 @@ def test_what_its_owner_stopped_is_no_find_that_waits_for_a_look(new_azure: NewA
     azure.run_until(at("16:00"))
     assert not azure.recovery().is_open
     assert starts(azure) == []
+
+
+def test_starts_that_are_never_answered_are_counted_and_told(new_azure: NewAzure) -> None:
+    """None reaches Azure: after three somebody is told, the budget holds, and it runs once Azure answers."""
+    azure = new_azure()
+    vm = azure.add_vm()
+    azure.script.next(RequestKind.VM_START, Fate(arrives=False), times=FOR_EVER)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:04"))
+    assert notices(azure) == ["render-1 opened"]
+    azure.run_until(at("10:09"))
+    assert notices(azure) == ["render-1 opened", "render-1 unknown"]
+    assert "was not answered" in problems(azure)
+    azure.run_until(at("12:00"))
+    assert 12 <= azure.recovery().attempts <= 24
+    assert starts(azure) == []
+    azure.script.forget()
+    azure.run_until(at("13:00"))
+    assert vm.power_state == "running"
+    assert outcomes(azure) == [Outcome.RESTORED]
+    assert problems(azure) == ""
 
 
 def test_an_outage_of_twenty_minutes_is_nobodys_business(new_azure: NewAzure) -> None:
@@ -231,6 +252,37 @@ def test_a_table_of_notes_that_fails_keeps_no_sweep_from_its_work(new_azure: New
     assert len(starts(azure)) == 1
 
 
+def slow_looks(azure: StoryAzure) -> None:
+    """Let each look take 40 s: too long for a start to rest on it."""
+    azure.script.forget()
+    for request_kind in (RequestKind.GRAPH, RequestKind.VM_READ):
+        azure.script.next(request_kind, Fate(20.0), times=FOR_EVER)
+
+
+@pytest.mark.parametrize("is_one_sent", [False, True])
+def test_starts_that_are_not_sent_since_looks_take_too_long_are_named(
+    is_one_sent: bool,  # noqa: FBT001 - a parameter of the test
+    new_azure: NewAzure,
+) -> None:
+    """Resource Graph and ARM take 20 s each from 10:00 on, but once, when the start got no answer: named by 10:35."""
+    azure = new_azure()
+    azure.add_vm(power_state="deallocated")
+    slow_looks(azure)
+    azure.put(preempted("render-1"))
+    azure.run_until(at("10:20"))
+    if is_one_sent:
+        azure.script.forget()
+        azure.script.next(RequestKind.VM_START, Fate(arrives=False))
+        azure.run_until(at("10:22"))
+        slow_looks(azure)
+        assert azure.recovery().attempts == 1
+    azure.run_until(at("10:29"))
+    assert notices(azure) == ["render-1 opened"]
+    azure.run_until(at("10:35"))
+    assert notices(azure) == ["render-1 opened", "render-1 blocked"]
+    assert starts(azure) == []
+
+
 @pytest.mark.parametrize("why", LASTING)
 def test_a_stop_that_cannot_be_looked_into_is_not_overtaken_by_a_find_of_the_sweep(
     why: str, new_azure: NewAzure
@@ -296,6 +348,29 @@ def test_what_failed_a_month_ago_is_another_story(new_azure: NewAzure) -> None:
     assert noted.since == azure.now
 
 
+def test_an_answer_without_a_look_does_not_say_that_looks_succeed_again(new_azure: NewAzure) -> None:
+    """No look is let through from 10:05, when build-1 is started: named from 10:36 on, whatever else is answered.
+
+    render-1 is evicted at 10:12. At 10:42 one of the two events opens its recovery; the other has nothing new to say.
+    """
+    azure = new_azure()
+    azure.add_vm("build-1")
+    azure.add_vm("render-1")
+    azure.world.stop_by_owner("build-1")
+    azure.run_until(at("10:05"))
+    azure.script.next(RequestKind.VM_READ, LASTING["a broken service"], times=FOR_EVER)
+    azure.world.start(azure.world.machine("build-1"), OWNER)
+    azure.run_until(at("10:12"))
+    azure.world.evict("render-1")
+    azure.run_until(at("10:36"))
+    for minute in range(37, 60):
+        azure.run_until(at(f"10:{minute}"))
+        assert [failing.activity for failing in azure.do(azure.ports().store.failing())] == [Activity.LOOK]
+    azure.script.forget()
+    azure.run_until(at("12:15"))
+    assert azure.do(azure.ports().store.failing()) == []
+
+
 def test_a_vm_that_nobody_has_seen_is_not_told_as_a_recovery_that_was_opened(new_azure: NewAzure) -> None:
     """Evicted, and never let look at: it may be none that is covered. Only that it is blocked is told."""
     azure = new_azure()
@@ -339,6 +414,22 @@ def test_neither_looks_nor_rows_for_hours_breed_no_messages(new_azure: NewAzure)
     assert len(azure.messages) <= 15
 
 
+def test_only_refusals_in_a_row_say_that_the_topic_fails(new_azure: NewAzure) -> None:
+    """Six outcomes are left to the sweep of 10:15; the topic takes each third of them: all six are tried."""
+    azure = new_azure()
+    azure.script.next(RequestKind.OUTCOME, refused(DENIED), times=12)
+    for number in range(6):
+        azure.add_vm(f"render-{number}")
+        azure.world.evict(f"render-{number}")
+    azure.run_until(at("10:10"))
+    assert (len(azure.history), azure.storage.heard) == (6, [])
+    for _ in range(2):
+        azure.script.next(RequestKind.OUTCOME, refused(DENIED), times=2)
+        azure.script.next(RequestKind.OUTCOME)
+    azure.run_until(at("10:16"))
+    assert outcomes(azure) == [Outcome.RESTORED] * 2
+
+
 def test_what_is_out_for_three_days_is_still_named(new_azure: NewAzure) -> None:
     """Nothing is published any more of an outcome that is older than two days: the topic is out all the same."""
     azure = new_azure()
@@ -364,3 +455,19 @@ def test_answers_that_nobody_can_read_are_refusals(new_azure: NewAzure) -> None:
     azure.run_until(at("10:32"))
     assert "UnreadableAnswer" in problems(azure)
     assert azure.storage.poison == []
+
+
+def test_a_history_that_cannot_be_written_keeps_no_vm_from_the_sweep(new_azure: NewAzure) -> None:
+    """One recovery cannot be recorded, and another VM's events are lost: it runs after the sweep of 10:15."""
+    azure = new_azure()
+    azure.add_vm("render-1")
+    other = azure.add_vm("render-2")
+    azure.script.next(RequestKind.ROW_WRITE, refused(DENIED), about="history/", times=FOR_EVER)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:05"))
+    azure.script.lost = lambda happening: "render-2" in repr(happening)
+    azure.world.evict("render-2")
+    azure.run_until(at("10:20"))
+    assert other.power_state == "running"
+    azure.run_until(at("11:00"))
+    assert "sweep" in problems(azure)

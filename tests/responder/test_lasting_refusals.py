@@ -11,14 +11,15 @@ import pytest
 from localazure.virtual.wire import RequestKind
 from localazure.world.azure_errors import Refused
 from spot_responder.advised_command import CommandLine
-from spot_responder.decisions.event_path import event_path
-from spot_responder.decisions.notices import REFUSED_OFTEN, needs_somebody, of_failures
+from spot_responder.decisions.app_health.event_path import event_path
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import Policy
+from spot_responder.decisions.publishing.notices import REFUSED_OFTEN, needs_somebody, of_failures
 from spot_responder.decisions.recoveries import Notice
 from spot_responder.intake.azure_errors import NO_TOKEN as NO_TOKEN_CODE
 from spot_responder.intake.azure_errors import FailureKind, no_token
 from spot_responder.intake.vms import VmId
+from spot_responder.operators.act import retry
 from spot_responder.operators.gather import gather_explanation
 from spot_responder.operators.views.dead_letters import QueueCounts
 from spot_responder.operators.views.open_recovery import open_recovery
@@ -59,7 +60,7 @@ def problem(azure: StoryAzure) -> list[str]:
     """Give what status and page name as what somebody should mend."""
     cases = [open_recovery(azure.recovery(), azure.now)]
     path = event_path([], azure.now)
-    return [each.what for each in problems(cases, (), QueueCounts(0, 0, 0), path, azure.now, CommandLine())]
+    return [each.what for each in problems(cases, (), QueueCounts(0, 0, 0, 0, 0), path, azure.now, CommandLine())]
 
 
 @pytest.mark.parametrize(
@@ -185,7 +186,7 @@ def test_a_start_without_a_token_was_not_sent(new_azure: NewAzure) -> None:
     azure.put(preempted("render-1"))
     azure.run_until(at("10:01"))
     row = azure.recovery()
-    assert (row.attempts, row.starts, row.evidence.start_asked_at) == (0, (), None)
+    assert (row.attempts, row.starts, row.evidence.starts_asked) == (0, (), ())
     assert row.attempt is not None
     assert row.attempt.failure is not None
     assert row.attempt.failure.code == NO_TOKEN_CODE
@@ -237,3 +238,36 @@ def test_no_token_needs_somebody_when_it_lasts() -> None:
     assert of_failures(no_token("az login"), 9, 29 * MINUTE) is None
     assert of_failures(no_token("az login"), 9, 30 * MINUTE) is Notice.NO_TOKEN
     assert of_failures(failure(FailureKind.DENIED), 1, timedelta()) is Notice.DENIED
+
+
+@pytest.mark.parametrize("evictions", [1, 2])
+def test_how_long_azure_asks_us_to_wait_holds_for_every_later_recovery(evictions: int, new_azure: NewAzure) -> None:
+    """Refused at 10:00:16 with Retry-After 2 h; its owner starts it, and it is evicted again; an operator retries."""
+    azure = new_azure()
+    vm = azure.add_vm()
+    azure.script.next(RequestKind.VM_START, refused(Refused(409, "SkuNotAvailable", "x", {"Retry-After": "7200"})))
+    azure.world.evict("render-1")
+    azure.run_until(at("10:05"))
+    for _ in range(evictions):
+        azure.world.start(vm, caller="owner@example.com")
+        azure.run_until(azure.now + timedelta(minutes=5))
+        azure.world.evict("render-1")
+        azure.run_until(azure.now + timedelta(minutes=5))
+    azure.do(retry(azure.ports().queue, VmId.parse(vm.vm_id), azure.now, lambda: "retry-1"))
+    azure.run_until(at("12:00"))
+    assert [call for call in vm.start_calls if "owner" not in call.caller] == []
+    azure.run_until(at("12:02"))
+    assert vm.power_state == "running"
+
+
+def test_a_vm_that_waits_for_what_azure_asked_because_of_another_is_told_at_once(new_azure: NewAzure) -> None:
+    """The first is refused with Retry-After 6 h, which holds for all: the second is not looked at before that."""
+    azure = new_azure()
+    azure.add_vm("render-1")
+    azure.add_vm("render-2")
+    azure.script.next(RequestKind.VM_START, refused(Refused(429, "TooManyRequests", "x", {"Retry-After": "21600"})))
+    azure.world.evict("render-1")
+    azure.run_until(at("10:03"))
+    azure.world.evict("render-2")
+    azure.run_until(at("10:10"))
+    assert "render-2 blocked" in notices(azure)

@@ -15,14 +15,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spot_responder.decisions.event_path import EventPath, EventPathState, event_path
+from spot_responder.decisions.app_health.event_path import EventPath, EventPathState, event_path
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.pools import PoolGate, pool_of
 from spot_responder.decisions.situations import Close, Ignore, Start, Wait
 from spot_responder.intake.azure_errors import FailureKind, classify
 from spot_responder.intake.events import read_event
 from spot_responder.intake.payloads import parse_body
-from spot_responder.intake.signals import Signal, SignalKind
+from spot_responder.intake.signals import Inbox, Signal, SignalKind
 from spot_responder.intake.vms import PowerState
 from spot_responder.responder.log import (
     LOG,
@@ -170,7 +170,7 @@ def test_the_other_lines_say_what_happened_and_what_to_do() -> None:
         {"event": "requeued", **ABOUT, "reason": "throttled"},
     )
     assert logged(lambda: log_not_ours("a disk")) == ("INFO", {"event": "not ours", "reason": "a disk"})
-    level, fields = logged(lambda: log_unreadable("not JSON"))
+    level, fields = logged(lambda: log_unreadable("not JSON", Inbox.SIGNALS))
     assert (level, fields["event"], fields["reason"]) == ("ERROR", "unreadable", "not JSON")
     assert "signals-poison" in fields["what_to_do"]
     assert "read-event" in fields["what_to_do"]
@@ -198,7 +198,7 @@ def test_whatever_a_text_holds_it_stays_one_line_of_json(text: str) -> None:
         lambda: log_start_refused(given_, replace(asking(), reason=text), refusal),
         lambda: log_requeued(replace(evicted(), detail=text), text),
         lambda: log_not_ours(text),
-        lambda: log_unreadable(text),
+        lambda: log_unreadable(text, Inbox.SIGNALS),
         lambda: log_outcome_not_published(recovery(), text),
     )
     for write in writes:

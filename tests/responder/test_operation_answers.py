@@ -10,6 +10,7 @@ import pytest
 
 from localazure.virtual.wire import RequestKind
 from localazure.world.azure_errors import Refused
+from localazure.world.durations import Durations
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.intake.vms import VmId
 from spot_responder.operators.gather import gather_explanation
@@ -80,6 +81,19 @@ def test_a_vm_whose_accepted_starts_never_show_anything_needs_somebody(new_azure
     azure.run_until(at("10:45"))
     assert len(starts(azure)) == 4
     assert "render-1 unknown" in notices(azure)
+
+
+def test_a_vm_that_came_up_unseen_and_was_evicted_again_is_started_after_ten_minutes(new_azure: NewAzure) -> None:
+    """Started at 10:00:16, up for a moment at 10:09:16, and the address has expired: no start has failed here."""
+    azure = new_azure(durations=Durations(start=timedelta(minutes=9)))
+    azure.add_vm()
+    azure.script.next(RequestKind.OPERATION_READ, WHATEVER["expired"], times=FOR_EVER)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:09:16"))
+    azure.world.evict("render-1")
+    azure.run_until(at("10:11"))
+    assert starts(azure) == ["10:00:16", "10:10:29"]
+    assert azure.recovery().failures == {}
 
 
 def test_rubbish_that_cannot_even_be_unpacked_ends_no_look(new_azure: NewAzure) -> None:

@@ -355,6 +355,6 @@ def test_dry_run_decides_and_logs_and_does_nothing(caplog: pytest.LogCaptureFixt
     azure.put(preempted("render-1"))
     azure.run_until(at("10:14"))
     assert starts(azure) == []
-    assert azure.storage.recoveries.rows == {}
+    assert azure.storage.recoveries.rows == azure.storage.pools.rows == {}
     assert azure.messages == []
     assert any('"decision": "start"' in line and '"dry_run": true' in line for line in caplog.messages)

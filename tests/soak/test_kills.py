@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from soak.killer import Point
-from soak.kills import Plan, play
+from soak.responder.killer import Point
+from soak.responder.kills import Plan, play
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,9 +12,9 @@ from localazure.virtual.wire import Fate, RequestKind
 from localazure.world.azure_errors import Refused
 from localazure.world.happenings import ActionSucceeded, AvailabilityChanged
 from localazure.world.vm_lifecycle import DEALLOCATE
-from spot_responder.clients.events_topic import CLOSED_TYPE
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import Policy
+from spot_responder.decisions.publishing.published_events import CLOSED_TYPE
 from spot_responder.intake.own_messages import operator_asked_event
 from spot_responder.intake.vms import VmId
 from tests.harness.makers import TEN, at

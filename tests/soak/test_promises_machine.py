@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING
@@ -16,10 +17,12 @@ from localazure.virtual.wire import RequestKind
 from localazure.world.azure_errors import Refused
 from localazure.world.machines import PowerState
 from localazure.world.world import OWNER
-from soak.faults import REFUSALS, START_CODES, FaultRates, Faults, Outage
-from soak.promises import Witness
+from soak.responder.faults import REFUSALS, START_CODES, FaultRates, Faults, Outage
+from soak.responder.promises import Witness
 from spot_responder.decisions.policy import Policy
+from spot_responder.intake.signals import Inbox
 from spot_responder.responder.log import LOG
+from tests.harness.agents import notice, ready
 from tests.harness.makers import TEN
 
 if TYPE_CHECKING:
@@ -65,6 +68,17 @@ class AnythingGoes(RuleBasedStateMachine):
             _ = world.start(vm, OWNER) if starts else world.stop_by_owner(vm.vm_id)
         except Refused:
             return
+
+    @rule(number=VMS, minutes=st.sampled_from([-600, -4, 0, 10]), late=st.booleans(), is_notice=st.booleans())
+    def write_as_its_agent(self, number: int, minutes: int, *, late: bool, is_notice: bool) -> None:
+        """Its agent, or whoever may write to that queue, tells of an eviction or of a workload, of any time."""
+        at = self.azure.clock.now() + timedelta(minutes=minutes)
+        self.told = getattr(self, "told", 0) + 1
+        vm_id, word = self._vm(number).vm_id, f"told-{self.told}"
+        told = (
+            notice(vm_id, at, event_id=word, late=late) if is_notice else ready(vm_id, at, recovery_id=word, late=late)
+        )
+        self.azure.app.put(json.dumps(told), timedelta(), inbox=Inbox.AGENTS)
 
     @rule(number=VMS, tags=st.sampled_from([TAG, {}, {"AttemptRestartAfterEviction": "no"}]))
     def retag(self, number: int, tags: dict[str, str]) -> None:

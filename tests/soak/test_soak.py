@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from soak import __main__ as soak
-from soak.faults import START_CODES
-from soak.mutants import MUTANTS, PRODUCT, REPOSITORY, Mutant
-from soak.schedule import run_schedule
-from soak.told import TRUTHS
+from soak.responder import __main__ as soak
+from soak.responder.faults import START_CODES
+from soak.responder.mutants import MUTANTS, PRODUCT, REPOSITORY, Mutant
+from soak.responder.schedule import run_schedule
+from soak.responder.told import TRUTHS
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.intake.azure_errors import ROWS, Entry, row_for
 
@@ -67,7 +67,7 @@ def test_a_count_that_is_none_is_refused_in_one_line(word: str, capsys: pytest.C
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.what)
 def test_a_mutant_changes_what_is_there(mutant: Mutant) -> None:
-    """Its text stands in the product, once; else it would be no bug, and pass as caught by nothing."""
+    """Its text stands in the product, once, and what comes of it is Python; else it would be no bug."""
     text = (Path(REPOSITORY) / PRODUCT / mutant.file).read_text("utf-8")
-    assert text.count(mutant.written) == 1
+    assert mutant.put_into(text) != text
     assert mutant.promise in {"safe", "live", "polite", "told"}

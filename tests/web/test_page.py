@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spot_responder.advised_command import CommandLine
-from spot_responder.decisions.event_path import EventPath, EventPathState
+from spot_responder.decisions.app_health.event_path import EventPath, EventPathState
 from spot_responder.decisions.pools import PoolId
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.signals import SignalKind
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from spot_responder.operators.views.status import Overview
     from tests.harness.stories import NewAzure
 
-NOTHING = QueueCounts(0, 0, 0)
+NOTHING = QueueCounts(0, 0, 0, 0, 0)
 ALLOWED = {
     *("html", "head", "meta", "title", "style", "body", "header", "section", "div", "h1", "h2", "h3", "p", "ul", "li"),
     *("span", "code", "dl", "dt", "dd", "svg", "text", "rect"),
@@ -115,7 +115,7 @@ def test_what_needs_somebody_comes_first() -> None:
     """Denied: the headline says so, and the command that mends it."""
     row = accepted().refused(failure(FailureKind.DENIED), counts=True).waiting(at("11:00"), "Azure does not let us")
     unseen = Unseen("event-dead-letters", "DEAD_LETTERS_ENDPOINT is not set", "export …", is_wrong=False)
-    said = overview([row], [], [], QueueCounts(4, 2, None, (unseen,)), at("10:30"))
+    said = overview([row], [], [], QueueCounts(4, 2, None, 0, 0, (unseen,)), at("10:30"))
     text = read(said).text
     assert "2 things need somebody" in text
     assert ".venv/bin/spot-responder explain " in text
@@ -167,9 +167,12 @@ def test_a_pool_says_how_its_gate_stands(state: PoolState, closed_until: datetim
     [
         (
             EventPath(EventPathState.WORKS, 5, 1, at("9:58"), None),
-            "works: 5 told by events, 1 found by the sweep, in 7 days; the last event 09:58:00 (2 min 0 s ago)",
+            "works: 5 recoveries opened by events, 1 by the sweep, in 7 days; the last event 09:58:00 (2 min 0 s ago)",
         ),
-        (EventPath(EventPathState.SILENT, 0, 3, None, at("9:58")), "silent: 0 told by events, 3 found by the sweep"),
+        (
+            EventPath(EventPathState.SILENT, 0, 3, None, at("9:58")),
+            "silent: 0 recoveries opened by events, 3 by the sweep",
+        ),
     ],
 )
 def test_it_says_whether_events_arrive(path: EventPath, told: str) -> None:
@@ -229,4 +232,4 @@ def test_whatever_the_rows_there_is_a_page(
 def test_its_signal_kinds_are_no_secret() -> None:
     """An eviction that the sweep found is counted as one."""
     row = replace(recovery(), opened_by=SignalKind.SWEEP_FOUND, opened_at=TEN + timedelta(minutes=10))
-    assert "silent: 0 told by events, 1 found by the sweep" in read(overview([row], [], [], NOTHING, TEN)).text
+    assert "silent: 0 recoveries opened by events, 1 by the sweep" in read(overview([row], [], [], NOTHING, TEN)).text

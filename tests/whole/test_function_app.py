@@ -78,9 +78,9 @@ def trigger(app: dict[str, dict[str, list[dict[str, object]]]], name: str) -> di
     return binding
 
 
-def test_there_are_four_functions(app: dict[str, dict[str, list[dict[str, object]]]]) -> None:
+def test_there_are_five_functions(app: dict[str, dict[str, list[dict[str, object]]]]) -> None:
     """Their names are in logs, alerts and templates."""
-    assert app["functions"].keys() == {"on_signal", "on_event", "sweep", "status"}
+    assert app["functions"].keys() == {"on_signal", "on_agent", "on_event", "sweep", "status"}
 
 
 def test_signals_come_from_the_queue(app: dict[str, dict[str, list[dict[str, object]]]]) -> None:
@@ -88,6 +88,13 @@ def test_signals_come_from_the_queue(app: dict[str, dict[str, list[dict[str, obj
     binding = trigger(app, "on_signal")
     assert (binding["type"], binding["direction"]) == ("queueTrigger", "IN")
     assert (binding["queueName"], binding["connection"]) == ("signals", "AzureWebJobsStorage")
+
+
+def test_what_agents_tell_comes_from_a_queue_of_its_own(app: dict[str, dict[str, list[dict[str, object]]]]) -> None:
+    """In the same storage."""
+    binding = trigger(app, "on_agent")
+    assert (binding["type"], binding["direction"]) == ("queueTrigger", "IN")
+    assert (binding["queueName"], binding["connection"]) == ("agents", "AzureWebJobsStorage")
 
 
 def test_events_may_be_pushed(app: dict[str, dict[str, list[dict[str, object]]]]) -> None:

@@ -82,13 +82,14 @@ def findings(done: Done, health: str) -> dict[str, dict[str, str]]:
     return {finding["what"]: finding for finding in done.content["findings"] if finding["health"] == health}
 
 
+QUEUES = ("signals", "signals-poison", "agents", "agents-poison")
 NOBODY = "https://127.0.0.1:1/spotresponder"
 
 
 @pytest.mark.parametrize(
     ("name", "what"),
     [
-        ("AzureWebJobsStorage__queueServiceUri", {"queue signals", "queue signals-poison"}),
+        ("AzureWebJobsStorage__queueServiceUri", {f"queue {name}" for name in QUEUES}),
         ("AzureWebJobsStorage__tableServiceUri", {"table recoveries"}),
         ("DEAD_LETTERS_ENDPOINT", {"container event-dead-letters"}),
         ("ARM_ENDPOINT", {"Azure Resource Manager"}),

@@ -119,11 +119,11 @@ def test_where_nothing_is_deployed_each_command_says_so(azure: OperatorsLaptop, 
         assert said.startswith("nothing is deployed at https://127.0.0.1:"), said
         assert said.endswith(" that of the app?")
     assert {health for health, _ in doctors.values()} == {"bad"}
-    assert len(doctors) == 4
+    assert len(doctors) == 6
 
 
 def test_without_a_right_in_storage_each_command_says_which_role(azure: OperatorsLaptop, tmp_path: Path) -> None:
-    """As before the roles of docs/operations.md §7 are assigned."""
+    """As before the roles of docs/rights.md §1 are assigned."""
     done, doctors = _run_all(azure, denying(azure, tmp_path))
     for name in COMMANDS:
         said = line(done[name], name)

@@ -43,7 +43,7 @@ def test_explain_of_a_vm_that_is_not_covered_names_the_near_miss(azure: Operator
     done = azure.operator("explain", "near-1")
     assert done.exit_code == 1
     assert "near-1 runs, and is not covered: its owner did not ask for it" in done.out
-    assert "its value is 'yes', which was surely meant as true; only true counts" in done.out
+    assert "it has AttemptRestartAfterEviction='yes', which was surely meant as true (only 'true' counts)" in done.out
     assert f"az tag update --operation Merge --resource-id {vm_id} --tags AttemptRestartAfterEviction=true" in done.out
     plan = azure.operator("plan")
     assert plan.exit_code == 1

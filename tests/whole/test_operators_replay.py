@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from spot_responder.intake.signals import SignalKind
+from tests.harness.agents import notice
 from tests.harness.operators_laptop import OperatorsLaptop, add, command
 
 if TYPE_CHECKING:
@@ -129,6 +130,24 @@ def test_two_who_drop_the_same_do_not_blame_the_message(azure: OperatorsLaptop) 
         done = [drop.result() for drop in drops]
     assert sum("1 message dropped" in each.out for each in done) == 1
     assert not any("cannot read" in each.out or each.err for each in done)
+
+
+def test_what_an_agent_told_goes_back_through_its_own_door(azure: OperatorsLaptop) -> None:
+    """Requeued, it is a hint as before; an event of Azure's that lies there is none, and does nothing."""
+    vm_id = add(azure, "told-1", power_state="running")
+    now = azure.laptop.clock.now()
+
+    async def lay_out() -> None:
+        await azure.laptop.agents_poison.send_message(json.dumps(notice(vm_id, now)))
+        await azure.laptop.agents_poison.send_message(json.dumps(_preempted(vm_id, now.isoformat())))
+
+    azure.run(lay_out())
+    listed = azure.operator("replay", "list").out
+    assert "agent_noticed (Preempt)" in listed
+    assert "asks nothing of us" in listed
+    assert azure.operator("replay", "requeue", "--all").out == "2 messages requeued\n"
+    row = azure.until_row("told-1", "noticed", lambda row: row.evidence.noticed_at is not None)
+    assert (row.opened_by, row.evidence.evicted_at) == (SignalKind.AGENT_NOTICED, None)
 
 
 def _preempted(vm_id: str, occurred_at: str) -> dict[str, object]:

@@ -208,7 +208,7 @@ def test_what_is_not_there_or_not_allowed_is_told_as_azure_tells_it(az: RealAz) 
 
 
 def test_an_operator_looks_and_may_not_act(az: RealAz) -> None:
-    """The second login has the rights that docs/operations.md gives an operator."""
+    """The second login has the rights that docs/rights.md gives an operator."""
     ran = az.at_once(
         {
             "list": 'az vm list -g rg-spot --query "[].name" -o tsv',

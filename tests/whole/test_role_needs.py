@@ -28,11 +28,12 @@ from localazure.world.world import World
 from spot_responder.clients.compute import Compute
 from spot_responder.clients.events_topic import EventsTopic
 from spot_responder.clients.graph import ResourceGraph
-from spot_responder.clients.queue import SignalQueue
-from spot_responder.clients.rows import recovery_from_row
+from spot_responder.clients.queue import MessageQueue
+from spot_responder.clients.table_rows import recovery_from_row
 from spot_responder.clients.tables import Tables
 from spot_responder.decisions.policy import Policy
 from spot_responder.intake.azure_errors import FailureKind
+from spot_responder.intake.signals import Inbox
 from spot_responder.responder.pool_gates import Gates
 from spot_responder.responder.ports import Ports
 from spot_responder.responder.responder import Responder
@@ -131,7 +132,13 @@ class Mailbox:
     _messages: list[tuple[datetime, int, str]] = field(default_factory=list)
     _order: Iterator[int] = field(default_factory=count)
 
-    def put(self, body: str, delay: timedelta, _tells: Happening | None = None) -> None:
+    def put(
+        self,
+        body: str,
+        delay: timedelta,
+        tells: Happening | None = None,  # noqa: ARG002 - the mailbox of a port
+        inbox: Inbox = Inbox.SIGNALS,  # noqa: ARG002 - no agents here
+    ) -> None:
         """Take a message."""
         heapq.heappush(self._messages, (self.world.now + delay, next(self._order), body))
 
@@ -170,7 +177,8 @@ async def live(folder: Path, role: Role) -> AsyncIterator[Live]:
                 graph=ResourceGraph(graph),
                 compute=Compute(front.url, lambda _: compute),
                 store=Tables(*tables),
-                queue=SignalQueue(cast("Any", QueueDouble(mailbox, wire))),
+                queue=MessageQueue(cast("Any", QueueDouble(mailbox, wire, Inbox.SIGNALS))),
+                agents=MessageQueue(cast("Any", QueueDouble(mailbox, wire, Inbox.AGENTS))),
                 events_topic=EventsTopic(None),
             )
             settings = Settings("https://queue", "https://table", front.url, None, dry_run=False, policy=Policy())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from localazure.world.machines import PowerState
-from localazure.world.timestamps import guid, offset_time
+from localazure.world.timestamps import offset_time
 
 if TYPE_CHECKING:
     from localazure.world.machines import Condition, Machine
@@ -35,7 +35,7 @@ def vm_properties(machine: Machine, condition: Condition) -> dict[str, object]:
     properties: dict[str, object] = {
         "hardwareProfile": {"vmSize": machine.size},
         "provisioningState": condition.provisioning_state,
-        "vmId": guid("vm", machine.vm_id, machine.created_at),
+        "vmId": machine.unique_id,
         "storageProfile": _storage_profile(machine),
         "osProfile": {
             "computerName": machine.name,
@@ -118,7 +118,7 @@ def _storage_profile(machine: Machine) -> dict[str, object]:
             "version": "latest",
         },
         "osDisk": {
-            "osType": "Linux",
+            "osType": machine.os,
             "name": f"{machine.name}_OsDisk",
             "createOption": "FromImage",
             "caching": "ReadWrite",

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, assert_never
 
-from spot_responder.intake.events import read_event
+from spot_responder.intake.inboxes import read_from
 from spot_responder.intake.own_messages import LARGEST
 from spot_responder.intake.payloads import NotOurs, UnreadableEvent, parse_body
+from spot_responder.intake.signals import Inbox
 from spot_responder.text import one_line
 
 if TYPE_CHECKING:
@@ -29,11 +30,18 @@ _DEAD_LETTER_ALSO: Final = frozenset({"deadletterproperties", "lasthttpstatuscod
 
 
 class Place(StrEnum):
-    """Where messages lie: the app's queue, and the two places of dead letters."""
+    """Where messages lie: the app's two queues, and the places of dead letters."""
 
     SIGNALS = "signals"
     POISON = "signals-poison"
+    AGENTS = "agents"
+    AGENTS_POISON = "agents-poison"
     DEAD = "event-dead-letters"
+
+    @property
+    def inbox(self) -> Inbox:
+        """The queue that its messages came from, and are requeued to."""
+        return Inbox.AGENTS if self in {Place.AGENTS, Place.AGENTS_POISON} else Inbox.SIGNALS
 
     @property
     def unit(self) -> str:
@@ -44,9 +52,9 @@ class Place(StrEnum):
     def what_lies_there(self) -> str:
         """What lies there, in words: "2 messages in signals-poison: given up by the host"."""
         match self:
-            case Place.SIGNALS:
+            case Place.SIGNALS | Place.AGENTS:
                 return "to be read, or waiting for their time"
-            case Place.POISON:
+            case Place.POISON | Place.AGENTS_POISON:
                 return "given up by the host"
             case Place.DEAD:
                 return "not delivered by Event Grid"
@@ -54,15 +62,13 @@ class Place(StrEnum):
                 assert_never(self)
 
 
-DEAD_LETTERS: Final = (Place.POISON, Place.DEAD)
+DEAD_LETTERS: Final = (Place.POISON, Place.AGENTS_POISON, Place.DEAD)
 """The places of dead letters."""
 
 
 _NOT_GIVEN: Final = "not in base64: the host never gave it to the app (requeued, it is in base64)"
-_NOT_TOLD: Final = {  # a message of the poison queue carries no reason
-    Place.POISON: "it does not say; as a rule the app failed at it five times, and its log says how",
-    Place.DEAD: "its blob does not say why Event Grid gave it up",
-}
+_NO_REASON: Final = "it does not say; as a rule the app failed at it five times, and its log says how"
+_BLOB_WITHOUT_REASON: Final = "its blob does not say why Event Grid gave it up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +86,7 @@ class Unseen:
 
 @dataclass(frozen=True, slots=True)
 class QueueCounts:
-    """The numbers of messages: in ``signals`` (delayed ones included), given up on, and of blobs of dead letters.
+    """The numbers of messages: in each queue (delayed ones included), given up on, and of blobs of dead letters.
 
     ``None`` where the place could not be looked into; ``unseen`` says why.
     """
@@ -88,12 +94,20 @@ class QueueCounts:
     signals: int | None
     poison: int | None
     dead_letters: int | None
+    agents: int | None
+    agents_poison: int | None
     unseen: tuple[Unseen, ...] = ()
 
     @property
     def by_place(self) -> Mapping[Place, int | None]:
         """Give the numbers by place."""
-        return {Place.SIGNALS: self.signals, Place.POISON: self.poison, Place.DEAD: self.dead_letters}
+        return {
+            Place.SIGNALS: self.signals,
+            Place.POISON: self.poison,
+            Place.AGENTS: self.agents,
+            Place.AGENTS_POISON: self.agents_poison,
+            Place.DEAD: self.dead_letters,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +153,15 @@ def read_dead_letter(dead_letter: DeadLetter) -> Reading:
 def _read(body: str, dead_letter: DeadLetter) -> Reading:
     why = _why_dead(body) if dead_letter.is_base64 else _NOT_GIVEN
     try:
-        signal = read_event(parse_body(body))
+        signal = read_from(dead_letter.place.inbox, parse_body(body))
     except UnreadableEvent as problem:
         told = str(problem) if dead_letter.is_base64 else f"{why}; {problem}"
         return Reading("", "unreadable", readable=False, why=told)
     if isinstance(signal, NotOurs):
         return Reading("", "asks nothing of us", readable=True, why=why or signal.reason)
+    not_told = _BLOB_WITHOUT_REASON if dead_letter.place is Place.DEAD else _NO_REASON
     what = f"{signal.kind} ({one_line(signal.detail)})" if signal.detail else str(signal.kind)
-    return Reading(str(signal.vm_id), what, readable=True, why=why or _NOT_TOLD[dead_letter.place])
+    return Reading(str(signal.vm_id), what, readable=True, why=why or not_told)
 
 
 def why_not_requeued(dead_letter: DeadLetter, reading: Reading) -> str:

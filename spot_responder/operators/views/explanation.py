@@ -10,41 +10,29 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, assert_never
 
 from spot_responder.advised_command import CommandLine
-from spot_responder.decisions.attempts import AttemptState
+from spot_responder.decisions.agents_word import SILENT, agent_is_silent
 from spot_responder.decisions.evidence import Verdict
-from spot_responder.decisions.notices import needs_somebody, of_failures
 from spot_responder.decisions.outcomes import Outcome
-from spot_responder.decisions.policy import START_PATIENCE
 from spot_responder.decisions.pools import pool_of
-from spot_responder.decisions.recoveries import RESTARTS_REMEMBERED
-from spot_responder.decisions.situations import Close, Ignore, OperationState, Requeue, Start, Wait
-from spot_responder.decisions.start_backoff import counts_as_attempt
-from spot_responder.intake.signals import SignalKind
+from spot_responder.decisions.publishing.notices import needs_somebody, of_failures
+from spot_responder.decisions.situations import Close, Ignore, Requeue, Start, Wait
 from spot_responder.intake.vms import PowerState
 from spot_responder.operators.views.advice import advice
+from spot_responder.operators.views.explained_past import Told, evidence_told, starts_tried
 from spot_responder.operators.views.open_recovery import OpenRecovery, open_recovery
 from spot_responder.operators.views.tag_typos import TagTypo, tag_typos
-from spot_responder.text import count, one_line
+from spot_responder.text import span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from spot_responder.decisions.attempts import Attempt
     from spot_responder.decisions.policy import Policy
     from spot_responder.decisions.pools import PoolId
     from spot_responder.decisions.recoveries import Notice, Recovery
     from spot_responder.decisions.situations import Decision, Situation
     from spot_responder.intake.azure_errors import Failure
     from spot_responder.intake.vms import VmId
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """Something that was reported or done, and when."""
-
-    at: datetime
-    what: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,20 +125,21 @@ def explain(  # noqa: PLR0913 - all that it rests on
     not_covered = "" if vm is None else why_not(decision)
     misses = tag_typos(vm.tags, policy.restart_tag) if vm and not_covered and vm.is_spot else ()
     failure, need = _latest_failure(situation, decision), _need(situation, decision, now)
+    state = _state_of_things(situation, decision, now, dry_run=dry_run)
     called = called or situation.vm_id.name
     return Explanation(
         vm_id=vm.vm_id if vm else situation.vm_id,
         called=called,
         at=now,
-        headline=_headline(situation, decision, recovery, misses, dry_run=dry_run),
+        headline=_headline(situation, decision, recovery, misses, state),
         power_state=vm.power_state if vm else None,
         pool=pool_of(vm) if vm else None,
         covered=vm is not None and not not_covered,
         why_not=not_covered,
         tag_typos=misses,
         held_at=row.held_at if row else None,
-        evidence=_told(situation, history, now),
-        tried=_tried(situation, failure),
+        evidence=evidence_told(situation, history, now),
+        tried=starts_tried(situation, failure),
         next=_next(situation, decision, recovery, dry_run=dry_run),
         advice=advice(situation, decision, failure, policy, called, command, need),
         recovery=recovery,
@@ -161,6 +150,7 @@ def explain(  # noqa: PLR0913 - all that it rests on
         needs_you=situation.vm is None
         or bool(misses)
         or (recovery is not None and recovery.is_overdue)
+        or (row is not None and agent_is_silent(row, now))
         or need is not None,
     )
 
@@ -177,8 +167,7 @@ def _headline(
     decision: Decision,
     recovery: OpenRecovery | None,
     misses: tuple[TagTypo, ...],
-    *,
-    dry_run: bool,
+    state: str,
 ) -> str:
     vm = situation.vm
     if vm is None:
@@ -193,7 +182,7 @@ def _headline(
         return f"{how}, and is not covered: {decision.reason}" + _but(misses)
     if recovery and recovery.is_overdue:
         return f"{how}: the app does not run, may not look, or lost a message: the look that was due did not happen"
-    return f"{how}: {_state_of_things(situation, decision, dry_run=dry_run)}"
+    return f"{how}: {state}"
 
 
 def _cause(verdict: Verdict, decision: Decision) -> str:
@@ -207,13 +196,15 @@ def _but(misses: tuple[TagTypo, ...]) -> str:
     return f"; but {misses[0].what}" if misses else ""
 
 
-def _state_of_things(situation: Situation, decision: Decision, *, dry_run: bool) -> str:
+def _state_of_things(situation: Situation, decision: Decision, now: datetime, *, dry_run: bool) -> str:
     row = situation.recovery
     match decision:
         case Start() if dry_run:
             return "it would be started now, were DRY_RUN not true"
         case Start():
             return "it is about to be started"
+        case Ignore() if decision.reason == "it runs" and row and agent_is_silent(row, now):
+            return SILENT
         case Ignore() if decision.reason == "it runs":
             return "held by an operator, should it be evicted" if row and row.held_at else "all is well"
         case Ignore() | Wait() | Close() | Requeue():
@@ -222,89 +213,11 @@ def _state_of_things(situation: Situation, decision: Decision, *, dry_run: bool)
             assert_never(decision)
 
 
-def _told(situation: Situation, history: Sequence[Recovery], now: datetime) -> tuple[Told, ...]:
-    evidence, vm = situation.evidence, situation.vm
-    swallowed = evidence.verdict is Verdict.EVICTED and evidence.stopped_weakly_at
-    weakly = "Resource Health: a stop was asked for" + (" (taken as a part of the eviction)" if swallowed else "")
-    recovery, row = situation.open_recovery, situation.recovery
-    attempt = row.attempt if row else None
-    was_sent = attempt is not None and not (attempt.failure and attempt.failure.lacks_token)
-    asked_at = evidence.start_asked_at or (attempt.asked_at if attempt and was_sent else None)
-    rows = [*history, *([row] if row else [])]
-    known = [
-        (recovery.opened_at if recovery else None, _heard(recovery.opened_by) if recovery else ""),
-        (evidence.evicted_at, "Azure evicted it"),
-        (evidence.stopped_firmly_at, "an ARM event: somebody stopped it"),
-        (evidence.stopped_weakly_at, weakly),
-        (evidence.started_at, _starter(evidence.started_at, rows, now) if evidence.started_at else ""),
-        (asked_at, "our own start request"),
-        (evidence.settled_at, "what was told up to then is over: it ran since"),
-        (row.held_at if row else None, "an operator held it"),
-    ]
-    if vm and vm.annotation:
-        known.append((vm.annotation.occurred_at, f"its newest health annotation: {one_line(vm.annotation.name)}"))
-    return tuple(sorted((Told(at, what) for at, what in known if at), key=lambda told: told.at))
-
-
-def _starter(began_at: datetime, rows: Sequence[Recovery], now: datetime) -> str:
-    """Say who started it, as far as is known: the rows keep all of the app's starts for a day, and some for longer."""
-    if any(_is_ours(began_at, row) for row in rows):
-        return "Resource Health: our start began"
-    if now - began_at < RESTARTS_REMEMBERED:
-        return "Resource Health: somebody began to start it"
-    return "Resource Health: a start of it began, ours or another's: it is not known here any more"
-
-
-def _is_ours(began_at: datetime, row: Recovery) -> bool:
-    asked = {*row.starts, row.evidence.start_asked_at, row.attempt.asked_at if row.attempt else None}
-    return any(at and at <= began_at <= at + START_PATIENCE for at in asked)
-
-
-def _heard(by: SignalKind) -> str:
-    match by:
-        case SignalKind.SWEEP_FOUND:
-            return "the app's sweep found it: no event had told of it"
-        case SignalKind.OPERATOR_ASKED:
-            return "the app looked at it, as an operator asked for"
-        case SignalKind.EVICTED | SignalKind.EVICTION_NOTICED | SignalKind.UNAVAILABLE:
-            return "the app heard of it, by an event"
-        case SignalKind.STOPPED_BY_OWNER | SignalKind.STARTED | SignalKind.FOLLOW_UP:
-            return "the app heard of it, by an event"
-        case _:
-            assert_never(by)
-
-
 def _latest_failure(situation: Situation, decision: Decision) -> Failure | None:
     if isinstance(decision, Wait) and decision.failure:
         return decision.failure
     attempt = situation.open_recovery.attempt if situation.open_recovery else None
     return attempt.failure if attempt else None
-
-
-def _tried(situation: Situation, failure: Failure | None) -> tuple[str, ...]:
-    row = situation.open_recovery
-    if row is None:
-        return ()
-    if row.attempt is None:
-        return ("no start was asked for yet",)
-    tries = count(row.attempts, "start request")
-    if failure:
-        if counts_as_attempt(failure):
-            return (f"{tries}; the latest came to nothing ({failure.kind}). Azure said: {failure.said}",)
-        before = f"{tries}, and " if row.attempts else ""
-        if failure.lacks_token:
-            return (f"{before}one that was not sent, for there was no token: {failure.message}",)
-        came = f"one that Azure did not try, so that it is not counted ({failure.kind})"
-        return (f"{before}{came}. Azure said: {failure.said}",)
-    return (f"{tries}; the latest is under way: {_known_of_it(situation, row.attempt)}",)
-
-
-def _known_of_it(situation: Situation, attempt: Attempt) -> str:
-    if attempt.state is not AttemptState.ACCEPTED:
-        return "its answer is not known yet"
-    is_coming_up = situation.vm is not None and situation.vm.power_state is PowerState.STARTING
-    is_told = situation.operation is not None and situation.operation.state is OperationState.IN_PROGRESS
-    return "Azure works on it" if is_coming_up or is_told else "Azure accepted it"
 
 
 def _next(situation: Situation, decision: Decision, recovery: OpenRecovery | None, *, dry_run: bool) -> Next:
@@ -348,7 +261,9 @@ def _last_recovery(row: Recovery | None, situation: Situation) -> Told | None:
     if row.outcome is Outcome.STOPPED_BY_OWNER and situation.evidence.verdict is Verdict.STOPPED_BY_OWNER:
         # The current stop is shown already.
         return None
-    return Told(row.closed_at, f"{row.outcome}: {row.reason}")
+    ready = row.ready_after
+    went_on = f"; its workload went on {span(ready)} after it went down" if ready is not None else ""
+    return Told(row.closed_at, f"{row.outcome}: {row.reason}{went_on}")
 
 
 def _need(situation: Situation, decision: Decision, now: datetime) -> Notice | None:

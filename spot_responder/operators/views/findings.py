@@ -246,7 +246,7 @@ _UNWATCHED: Final = Finding(
     "the app",
     Health.UNSEEN,
     "neither its role nor its topics are here: not watched, or nothing is left of it",
-    "if its VMs are to come back: WATCHED_SUBSCRIPTIONS, then azd provision (docs/operations.md §2)",
+    "if its VMs are to come back: WATCHED_SUBSCRIPTIONS, then azd provision (docs/deploying.md §2)",
 )
 
 

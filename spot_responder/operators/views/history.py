@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, assert_never
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from datetime import date, datetime
+    from datetime import date, datetime, timedelta
 
     from spot_responder.decisions.outcomes import Outcome
     from spot_responder.decisions.recoveries import Recovery
@@ -30,6 +30,8 @@ class By(StrEnum):
 class Ended:
     """A closed recovery. ``restored_after_s``: from the eviction until it was seen running, in seconds.
 
+    ``notice_lead_s``: from its agent's notice until the eviction; ``ready_after_s``: from the eviction until its
+    workload went on, as the agent told; ``None`` where it is not known.
     ``size`` and ``region`` are ``""`` where they were never read.
     """
 
@@ -40,6 +42,8 @@ class Ended:
     closed_at: datetime
     outcome: Outcome
     restored_after_s: float | None
+    notice_lead_s: float | None
+    ready_after_s: float | None
     start_requests: int
     size: str
     region: str
@@ -49,13 +53,18 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Recoveries of one day, size or region; the times are those of the restored ones, in seconds."""
+    """Recoveries of one day, size or region; the times are those of the restored ones, in seconds.
+
+    ``median_notice_s`` and ``median_ready_s`` are of those that an agent told of; ``None`` where none did.
+    """
 
     key: str
     recoveries: int
     restored: int
     median_s: float | None
     longest_s: float | None
+    median_notice_s: float | None
+    median_ready_s: float | None
     start_requests: int
     outcomes: Mapping[str, int]
 
@@ -90,13 +99,19 @@ def _ended(row: Recovery, closed_at: datetime, outcome: Outcome) -> Ended:
         down_since=row.went_down_at,
         closed_at=closed_at,
         outcome=outcome,
-        restored_after_s=row.restored_after.total_seconds() if row.restored_after is not None else None,
+        restored_after_s=_seconds(row.restored_after),
+        notice_lead_s=_seconds(row.notice_lead),
+        ready_after_s=_seconds(row.ready_after),
         start_requests=row.attempts,
         size=row.pool.size if row.pool else "",
         region=row.pool.location if row.pool else "",
         zone=row.pool.zone if row.pool else "",
         reason=row.reason,
     )
+
+
+def _seconds(duration: timedelta | None) -> float | None:
+    return duration.total_seconds() if duration is not None else None
 
 
 def _key(each: Ended, by: By) -> str:
@@ -112,13 +127,18 @@ def _key(each: Ended, by: By) -> str:
 
 
 def _tally(key: str, ended: Sequence[Ended]) -> Tally:
-    times = [each.restored_after_s for each in ended if each.restored_after_s is not None]
+    restored = [each for each in ended if each.restored_after_s is not None]
+    times = [each.restored_after_s for each in restored if each.restored_after_s is not None]
+    notices = [each.notice_lead_s for each in restored if each.notice_lead_s is not None]
+    ready = [each.ready_after_s for each in restored if each.ready_after_s is not None]
     return Tally(
         key=key,
         recoveries=len(ended),
         restored=len(times),
         median_s=median(times) if times else None,
         longest_s=max(times, default=None),
+        median_notice_s=median(notices) if notices else None,
+        median_ready_s=median(ready) if ready else None,
         start_requests=sum(each.start_requests for each in ended),
         outcomes=dict(Counter(str(each.outcome) for each in ended)),
     )

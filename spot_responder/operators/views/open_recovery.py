@@ -7,10 +7,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.decisions.attempts import AttemptState
-from spot_responder.decisions.notices import needs_somebody
+from spot_responder.decisions.publishing.notices import needs_somebody
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from spot_responder.decisions.pools import PoolId
     from spot_responder.decisions.recoveries import Notice, Recovery
@@ -46,6 +46,9 @@ class OpenRecovery:
         next_look_at: when the VM is looked at again by itself.
         is_overdue: whether that time is so long ago that the message is lost or the app does not run. Never in a dry
             run, which changes no recovery.
+        noticed_at: when the VM's agent told of the eviction, and ``notice_lead`` how long before the VM went down;
+            ``None`` where that is not known.
+        ready_at: when its workload went on, as the agent told; ``None`` where it did not.
     """
 
     vm_id: VmId
@@ -63,6 +66,9 @@ class OpenRecovery:
     is_overdue: bool
     held_at: datetime | None
     pool: PoolId | None
+    noticed_at: datetime | None
+    notice_lead: timedelta | None
+    ready_at: datetime | None
 
 
 def open_recovery(row: Recovery, now: datetime, *, dry_run: bool = False) -> OpenRecovery:
@@ -86,6 +92,9 @@ def open_recovery(row: Recovery, now: datetime, *, dry_run: bool = False) -> Ope
         is_overdue=row.is_overdue(now) and not dry_run,
         held_at=row.held_at,
         pool=row.pool,
+        noticed_at=row.evidence.noticed_at,
+        notice_lead=row.notice_lead,
+        ready_at=row.agent.ready_at,
     )
 
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from spot_responder.decisions.app_failures import Activity
-from spot_responder.decisions.notices import HOW_LONG
+from spot_responder.decisions.agents_word import SILENT
+from spot_responder.decisions.app_health.app_failures import Activity
+from spot_responder.decisions.publishing.notices import HOW_LONG
 from spot_responder.operators.views.dead_letters import DEAD_LETTERS
 from spot_responder.operators.views.vm_names import names, reference
 from spot_responder.text import count, span
@@ -21,15 +22,15 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from spot_responder.advised_command import CommandLine
-    from spot_responder.decisions.app_failures import Failing
-    from spot_responder.decisions.event_path import EventPath
+    from spot_responder.decisions.app_health.app_failures import Failing
+    from spot_responder.decisions.app_health.event_path import EventPath
     from spot_responder.decisions.recoveries import Notice
     from spot_responder.intake.vms import VmId
     from spot_responder.operators.views.dead_letters import QueueCounts
     from spot_responder.operators.views.open_recovery import OpenRecovery
 
 TOO_LONG: Final = timedelta(days=1)
-"""How long a recovery may be open before it needs an operator's look: the alarm ``gave-up`` has the same time."""
+"""How long a recovery may be open before it needs an operator's look: the alarm ``unrecovered`` has the same time."""
 
 _NAMED: Final = 5
 """How many VMs of one problem are named; the others are counted."""
@@ -52,8 +53,12 @@ def problems(  # noqa: PLR0913, PLR0917 - all that may be wrong
     path: EventPath,
     now: datetime,
     command: CommandLine,
+    silent_agents: Sequence[VmId] = (),
 ) -> tuple[Problem, ...]:
-    """Find what does not go on by itself, or is wrong. ``command`` writes the commands that are advised."""
+    """Find what does not go on by itself, or is wrong. ``command`` writes the commands that are advised.
+
+    ``silent_agents``: restored VMs whose agents used to report, and do not.
+    """
     called = names(recovery.vm_id for recovery in recoveries)
     found = [
         *_failing(failing, now, command),
@@ -61,6 +66,7 @@ def problems(  # noqa: PLR0913, PLR0917 - all that may be wrong
         *_overdue(recoveries, called, command),
         *_needs(recoveries, called, command),
         *_too_long(recoveries, called, now, command),
+        *_silent_agents(silent_agents, command),
     ]
     for silent in path.silent:
         what = f"no event told of the newest eviction of subscription {silent.subscription_id}: the sweep found it"
@@ -129,7 +135,17 @@ def _too_long(
         yield Problem(what, command("explain", first))
 
 
+def _silent_agents(vm_ids: Sequence[VmId], command: CommandLine) -> Iterator[Problem]:
+    if vm_ids:
+        called = names(vm_ids)
+        yield Problem(f"{_some(vm_ids, called)}: {SILENT}", command("explain", reference(vm_ids[0], called)))
+
+
 def _names(some: Sequence[OpenRecovery], called: Mapping[VmId, str]) -> str:
-    named = ", ".join(called[recovery.vm_id] for recovery in some[:_NAMED])
-    more = len(some) - _NAMED
+    return _some([recovery.vm_id for recovery in some], called)
+
+
+def _some(vm_ids: Sequence[VmId], called: Mapping[VmId, str]) -> str:
+    named = ", ".join(called[vm_id] for vm_id in vm_ids[:_NAMED])
+    more = len(vm_ids) - _NAMED
     return f"{named} and {more} more" if more > 0 else named

@@ -12,7 +12,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, assert_never
 
 from spot_responder.advised_command import CommandLine
-from spot_responder.decisions.event_path import EventPathState, event_path
+from spot_responder.decisions.agents_word import agent_is_silent
+from spot_responder.decisions.app_health.event_path import EventPathState, event_path
 from spot_responder.decisions.pools import STALE_AFTER
 from spot_responder.operators.views.figures import figures
 from spot_responder.operators.views.open_recovery import RecoveryState, open_recovery
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from spot_responder.decisions.app_failures import Failing
-    from spot_responder.decisions.event_path import EventPath
+    from spot_responder.decisions.app_health.app_failures import Failing
+    from spot_responder.decisions.app_health.event_path import EventPath
     from spot_responder.decisions.pools import PoolGate, PoolId
     from spot_responder.decisions.recoveries import Recovery
     from spot_responder.intake.vms import VmId
@@ -121,6 +122,7 @@ def overview(  # noqa: PLR0913 - all that it is made of
         )
     )
     held = tuple(HeldVm(row.vm_id, row.held_at) for row in kept if row.held_at)
+    silent = tuple(row.vm_id for row in kept if agent_is_silent(row, now))
     closed = tuple(history)
     path = event_path([*closed, *kept], now)
     return Overview(
@@ -133,7 +135,7 @@ def overview(  # noqa: PLR0913 - all that it is made of
         queues=queues,
         event_path=path,
         figures=figures([*(row for row in kept if row.is_open), *closed], now),
-        problems=problems(recoveries, failing, queues, path, now, command),
+        problems=problems(recoveries, failing, queues, path, now, command, silent),
     )
 
 

@@ -53,10 +53,10 @@ def tag_command(vm_id: VmId, restart_tag: str) -> str:
 def _tag_typo(name: str, value: str, restart_tag: str) -> TagTypo | None:
     if name.lower() == restart_tag.lower():
         what = _wrong_value(value)
-        return TagTypo(name, value, f"its value is {value!r}, {what}; only true counts") if what else None
+        return TagTypo(name, value, f"it has {name}={value!r}, {what} (only 'true' counts)") if what else None
     if not _is_like(_letters(name), _letters(restart_tag)) or _is_no(value):
         return None
-    return TagTypo(name, value, f"its name is {name!r}, and not {restart_tag}")
+    return TagTypo(name, value, f"it has a tag {name!r}, which is not {restart_tag}")
 
 
 def _wrong_value(value: str) -> str:

@@ -10,7 +10,8 @@ from datetime import timedelta
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from spot_responder.decisions.event_path import EventPathState, whether_events_arrive
+from spot_responder.decisions.app_health.event_path import EventPathState, whether_events_arrive
+from spot_responder.operators.views.figures import how_agents_told
 from spot_responder.operators.views.status import gate, headline, held_and_up, how_many, is_well, pool_names
 from spot_responder.operators.views.vm_names import names
 from spot_responder.text import count, span
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from spot_responder.advised_command import CommandLine
-    from spot_responder.decisions.event_path import EventPath
+    from spot_responder.decisions.app_health.event_path import EventPath
     from spot_responder.operators.views.figures import Figures
     from spot_responder.operators.views.open_recovery import OpenRecovery
     from spot_responder.operators.views.problems import Problem
@@ -116,7 +117,10 @@ def _recoveries(overview: Overview, command: CommandLine) -> list[str]:
 
 def _recovery(recovery: OpenRecovery, now: datetime) -> str:
     look = "no look is due" if recovery.next_look_at is None else f"next look {_away(recovery.next_look_at, now)}"
-    facts = f"down for {span(now - recovery.down_since)}, {count(recovery.start_requests, 'start request')}, {look}"
+    noticed = f", noticed by its agent {_away(recovery.noticed_at, now)}" if recovery.noticed_at else ""
+    ready = f", workload ready {_away(recovery.ready_at, now)}" if recovery.ready_at else ""
+    asked = count(recovery.start_requests, "start request")
+    facts = f"down for {span(now - recovery.down_since)}, {asked}, {look}{noticed}{ready}"
     overdue = ' <span class="bad">overdue</span>' if recovery.is_overdue else ""
     said = f'<p class="soft">Azure said: {_text(recovery.azure_said)}</p>' if recovery.azure_said else ""
     return (
@@ -188,10 +192,13 @@ def _charts(figures: Figures) -> str:
     half = "nobody was restored" if median is None else f"half within {span(timedelta(seconds=median))}"
     evicted = f"{sum(each.number for each in figures.evictions)} in all"
     failed = f"{sum(each.number for each in figures.failures)} in all"
+    before, after = how_agents_told(figures)
     charts = [
         ("Evictions a day", evicted, figures.evictions),
         ("Time to restore", half, figures.restore_times),
         ("Start requests that failed", failed, figures.failures),
+        ("Notice before an eviction", before, figures.notice_leads),
+        ("Time to workload ready", after, figures.ready_times),
     ]
     cards = "".join(
         f'<div class="card"><h3>{_text(title)}</h3>{_soft(summed)}{bar_chart(title, counts) if counts else ""}</div>'

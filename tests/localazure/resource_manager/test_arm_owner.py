@@ -207,7 +207,7 @@ def test_a_network_interface_is_shown_beside_its_vm(tmp_path: Path) -> None:
 def test_an_owner_acts_and_an_operator_looks_and_drills(
     tmp_path: Path, method: str, path: str, owner: int, operator: int
 ) -> None:
-    """The operator has what docs/operations.md gives: Reader, and simulateEviction."""
+    """The operator has what docs/rights.md gives: Reader, and simulateEviction."""
 
     async def story(front: Front) -> None:
         body: object = {"tags": {}} if method == "PATCH" else None

@@ -1,0 +1,1 @@
+"""Where the agent touches the world: files, processes, sockets and clocks. Decisions are made elsewhere."""

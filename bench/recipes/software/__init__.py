@@ -1,0 +1,1 @@
+"""What runs in the environments of the software: its jobs, and how they are submitted."""

@@ -1,0 +1,144 @@
+// A workload that survives evictions: Spot VMs without public addresses, a queue of jobs, and the agent and a worker on each VM.
+// scripts/deploy-workload.sh deploys it and uploads the packages. The responder (infra/main.bicep) starts these VMs again; it is
+// deployed by itself, once for all workloads of a subscription.
+//
+//   network           a subnet, and its way out
+//   storage           jobs, checkpoints, results; the packages in an account that no VM can write
+//   logs              optional
+//   vms (each VM)     the VM, its identity, and what that may do
+
+import { agentsQueue } from '../storage.bicep'
+import { packagesContainer, placesOf } from 'places.bicep'
+import { userDataOf } from 'user-data.bicep'
+
+param location string = resourceGroup().location
+
+@minLength(1)
+@maxLength(20)
+@description('Begins the names of what is deployed: letters, digits and hyphens.')
+param name string = 'spot-work'
+
+@minValue(0)
+@maxValue(200)
+@description('How many Spot VMs. Fewer than before deletes none.')
+param spotCount int = 2
+
+@minValue(0)
+@maxValue(200)
+@description('How many regular VMs beside them, which are never evicted.')
+param regularCount int = 0
+
+@description('Size of the VMs: of generation 2 and x64, with Spot capacity.')
+param size string = 'Standard_D2as_v5'
+
+@description('Most US dollars an hour for a Spot VM, with at most five decimals. -1: up to the regular price, and never evicted because of it.')
+param maxPrice string = '-1'
+
+@description('The public key by which you log in, through Azure Bastion.')
+param sshPublicKey string
+
+param adminUsername string = 'azureuser'
+
+@minLength(3)
+@maxLength(51)
+@description('Name of the queue of jobs: a-z, 0-9 and single hyphens.')
+param queue string = 'jobs'
+
+@description('What is called with each job: MODULE:FUNCTION of your package.')
+param workFunction string
+
+@description('Whatever else `spot-worker run` takes, such as --slots auto.')
+param workerOptions string = ''
+
+@minLength(64)
+@maxLength(64)
+@description('SHA-256 of spot-vm.tar.gz, which is in the account as spot-vm-SHA256.tar.gz.')
+param vmPackage string
+
+@minLength(64)
+@maxLength(64)
+@description('SHA-256 of your package, which is in the account as work-SHA256.tar.gz.')
+param workPackage string
+
+@description('Resource group of the responder, in this subscription. Empty: nobody is told of evictions.')
+param responderGroup string = ''
+
+@description('The responder\'s storage account: the output AZURE_STORAGE_ACCOUNT_NAME of its deployment.')
+param responderStorage string = ''
+
+@description('Let Azure Bastion (Basic) lead to the VMs. It is charged by the hour.')
+param bastion bool = false
+
+@description('Send the services\' log lines to a workspace of Log Analytics, which charges by what it takes in.')
+param logs bool = false
+
+@description('Object id of who uploads the packages and submits jobs.')
+param operatorId string = deployer().objectId
+
+var token = uniqueString(resourceGroup().id, name)
+var abbreviations = loadJsonContent('../abbreviations.json')
+var places = placesOf('${abbreviations.storageAccount}${token}', '${abbreviations.storageAccount}pkg${token}', queue)
+var hasResponder = !empty(responderGroup)
+var kinds = [
+  ...map(range(0, spotCount), index => { name: '${name}-spot-${index}', isSpot: true })
+  ...map(range(0, regularCount), index => { name: '${name}-regular-${index}', isSpot: false })
+]
+
+module network 'network.bicep' = {
+  params: { name: name, location: location, bastion: bastion }
+}
+
+module storage 'storage.bicep' = {
+  params: {
+    location: location
+    places: places
+    operatorId: operatorId
+  }
+}
+
+module log 'logs.bicep' = if (logs) {
+  params: { name: '${abbreviations.workspace}${token}', location: location }
+}
+
+module vms 'vm.bicep' = [
+  for kind in kinds: {
+    params: {
+      name: kind.name
+      location: location
+      isSpot: kind.isSpot
+      size: size
+      maxPrice: maxPrice
+      adminUsername: adminUsername
+      sshPublicKey: sshPublicKey
+      subnetId: network.outputs.subnetId
+      places: places
+      logs: logs
+      collectionRuleId: log.?outputs.collectionRuleId ?? ''
+      userData: userDataOf(
+        'https://${places.packagesAccount}.blob.${environment().suffixes.storage}/${packagesContainer}',
+        [{ name: 'spot-vm', sha256: vmPackage }, { name: 'work', sha256: workPackage }],
+        {
+          queue: queue
+          function: workFunction
+          account: places.account
+          options: workerOptions
+          agentsQueue: hasResponder ? 'https://${responderStorage}.queue.${environment().suffixes.storage}/${agentsQueue}' : ''
+        }
+      )
+    }
+    dependsOn: [storage]
+  }
+]
+
+module senders '../agent/senders.bicep' = if (hasResponder) {
+  scope: resourceGroup(hasResponder ? responderGroup : resourceGroup().name)
+  params: {
+    storageAccountName: responderStorage
+    #disable-next-line what-if-short-circuiting // role assignments are named by their principal
+    principalIds: [for index in range(0, length(kinds)): vms[index].outputs.principalId]
+  }
+}
+
+output JOBS_ACCOUNT_NAME string = places.account
+output PACKAGES_ACCOUNT_NAME string = places.packagesAccount
+output QUEUE string = queue

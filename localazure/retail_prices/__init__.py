@@ -1,0 +1,1 @@
+"""Azure's public price list, over the prices of the world."""

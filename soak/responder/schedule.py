@@ -1,0 +1,100 @@
+"""One schedule: a small world, hours of random faults, then calm; drawn from a seed, so that it can be repeated."""
+
+from __future__ import annotations
+
+import logging
+import os
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import TYPE_CHECKING, Final
+
+from localazure.virtual.app import Deployment
+from localazure.virtual.azure import VirtualAzure
+from localazure.world.durations import Durations
+from soak.responder.faults import FaultRates, Faults
+from soak.responder.promises import Witness
+from soak.responder.story import STEP, Story
+from spot_responder.decisions.policy import Policy, RestartWhen
+
+if TYPE_CHECKING:
+    from soak.responder.promises import Findings
+
+TEN: Final = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
+CALM_AT_MOST: Final = timedelta(hours=26)
+"""After so long of calm everything must be over: the brake holds a VM for a day at most."""
+
+
+def run_schedule(seed: int) -> Findings:
+    """Run one schedule, and say what was found."""
+    chance = Random(seed)  # noqa: S311 - no secret
+    faults = Faults(_rates(chance), chance)
+    deployment = _deployment(chance)
+    with VirtualAzure(
+        TEN, deployment, chance=chance, durations=_durations(chance), fault_plan=faults, event_fault_plan=faults
+    ) as azure:
+        faults.tell_time_by(azure.clock)
+        azure.world.eviction_annotations = _eviction_annotations(chance)
+        story = Story(azure, faults, chance)
+        witness = Witness(azure, faults, deployment)
+        story.set_the_scene()
+        story.let_things_happen(TEN + timedelta(minutes=chance.uniform(12, 60)))
+        witness.judge_what_lasts()
+        calm_at = story.calm_down()
+        while not witness.is_all_over(calm_at) and azure.clock.now() - calm_at < CALM_AT_MOST:
+            azure.run_for(STEP)
+        return witness.findings(seed, calm_at)
+
+
+def _rates(chance: Random) -> FaultRates:
+    bad = chance.choice((0.0, 0.02, 0.1))
+    events = chance.choice((0.0, 0.1, 0.5))
+    return FaultRates(
+        refused=bad,
+        start_refused=chance.choice((0.0, 0.0, 0.0, 0.9)),
+        lost=bad / 2,
+        slow=chance.choice((0.0, bad, 0.3, 0.9)),
+        death=chance.choice((0.0, 0.0, 0.01, 0.03)),
+        event_lost=events,
+        event_doubled=events,
+        event_late=events,
+        operation_spoiled=bad,
+        row_hidden=bad / 2,
+        power_state_hidden=bad / 2,
+        longest_graph_lag=timedelta(seconds=chance.choice((0, 30, 900))),
+    )
+
+
+def _deployment(chance: Random) -> Deployment:
+    instances = chance.choice((1, 2, 3))
+    longest_error_s = chance.choice((0, 20, 120))
+    return Deployment(
+        Policy(
+            restart_when=chance.choice((*(4 * [RestartWhen.UNLESS_STOPPED]), RestartWhen.EVICTED)),
+            restarts_per_day=chance.choice((10, 10, 10, 4)),
+        ),
+        instances=instances,
+        dry_run=chance.randrange(30) == 0,
+        clock_errors=tuple(
+            timedelta(seconds=chance.uniform(-longest_error_s, longest_error_s)) for _ in range(instances)
+        ),
+    )
+
+
+def _durations(chance: Random) -> Durations:
+    return Durations(
+        deallocation=timedelta(seconds=chance.choice((5, 15, 90))),
+        start=timedelta(seconds=chance.choice((8, 20, 90))),
+        failed_start=timedelta(seconds=chance.choice((2, 20, 120))),
+    )
+
+
+def _eviction_annotations(chance: Random) -> tuple[str, ...]:
+    """Draw one of the readings of what nobody has seen yet (docs/azure-assumptions.md E1, E4)."""
+    preempted = ("VirtualMachinePreempted",)
+    return chance.choice((preempted, preempted, preempted, (*preempted, "VirtualMachineDeallocationInitiated"), ()))
+
+
+def be_quiet() -> None:
+    """Let the product log nothing, and asyncio look for nothing: both cost more than what they watch."""
+    logging.getLogger("spot_responder").setLevel(logging.CRITICAL)
+    os.environ.pop("PYTHONDEVMODE", None)

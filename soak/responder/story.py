@@ -1,0 +1,235 @@
+"""What happens to the VMs of one schedule: evictions, scarce capacity, owners, operators, deaths of the app.
+
+Called by ``schedule.py``, which draws the weather that it happens in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import datetime, timedelta
+from itertools import count
+from typing import TYPE_CHECKING, Final
+
+from azure.core.exceptions import AzureError
+
+from localazure.virtual.wire import RequestKind
+from localazure.world.azure_errors import Refused
+from localazure.world.machines import PowerState
+from localazure.world.world import OWNER
+from soak.responder.agents import Agents
+from soak.responder.faults import REFUSALS, START_CODES, STUCK_WITH, Outage
+from spot_responder.intake.vms import VmId
+from spot_responder.operators.act import hold, release, retry
+from spot_responder.responder.ports import ChangedMeanwhileError, StoreFailedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
+
+    from localazure.virtual.azure import VirtualAzure
+    from localazure.world.machines import Machine
+    from soak.responder.faults import Faults
+
+TAG: Final = {"AttemptRestartAfterEviction": "true"}
+_SIZES: Final = ("Standard_D2s_v5", "Standard_D4s_v5")
+_WRONG_TAGS: Final[tuple[dict[str, str], ...]] = (
+    {},
+    {"AttemptRestartAfterEviction": "yes"},
+    {"AttemptRestart": "true"},
+)
+_OUR_OWN: Final = (RequestKind.ROW_WRITE, RequestKind.ROW_WRITE, RequestKind.ROW_READ)
+"""Kinds of requests that fail more often than others: without our own tables we know the least."""
+
+_IMPATIENT_TIMES: Final = 20
+_IMPATIENT_EVERY: Final = timedelta(minutes=2)
+STEP: Final = timedelta(minutes=5)
+"""What a soak runs at a time once no more is to happen."""
+
+
+class Story:
+    """What happens to the VMs of one schedule."""
+
+    def __init__(self, azure: VirtualAzure, faults: Faults, chance: Random) -> None:
+        """Tell a story of this Azure."""
+        self._azure, self._world, self._faults, self._chance = azure, azure.world, faults, chance
+        self._agents = Agents(azure, faults, chance)
+
+    def set_the_scene(self) -> None:
+        """Add VMs: most of them tagged, Spot and in one pool."""
+        vms = self._chance.choice((1, 1, 2, 2, 3, 5))
+        zone = self._chance.choice((None, "1"))
+        for number in range(vms):
+            self._world.add_vm(
+                f"vm-{number}",
+                size=self._chance.choice((_SIZES[0], _SIZES[0], _SIZES[1])),
+                zone=zone,
+                priority="Spot" if self._rarely_not(0.85) else "Regular",
+                tags=TAG if self._rarely_not(0.9) else self._chance.choice(_WRONG_TAGS),
+                eviction_policy="Deallocate" if self._rarely_not(0.95) else "Delete",
+                max_price=self._chance.choice((-1.0, -1.0, 0.05)),
+                scale_set_id=self._scale_set(number),
+            )
+        self._agents.install()
+
+    def let_things_happen(self, until: datetime) -> None:
+        """Let chance act, every few minutes."""
+        for _ in range(self._chance.choice((0, 0, 1, 2))):
+            self._begin_an_outage(until)
+        if self._rarely_not(0.15):
+            request_kind, now = self._chance.choice((RequestKind.GRAPH, RequestKind.VM_READ)), self._azure.clock.now()
+            # It lasts until the calm: what has lasted is judged while it lasts.
+            end = until + timedelta(hours=1)
+            self._faults.outages.append(Outage(request_kind, now, end, self._chance.choice(REFUSALS[request_kind])))
+        if self._chance.randrange(6) == 0:
+            self._stick(self._chance.choice(self._world.machines()))
+        if self._chance.randrange(8) == 0:
+            self._faults.logins_out.append(self._while(until))
+        acts = [act for act, weight in self._acts() for _ in range(weight)]
+        while self._azure.clock.now() < until:
+            self._chance.choice(acts)(self._chance.choice(self._world.machines()))
+            self._azure.run_for(timedelta(seconds=self._chance.expovariate(1 / self._chance.choice((20, 200, 500)))))
+
+    def calm_down(self) -> datetime:
+        """End all that is wrong; give when."""
+        self._faults.is_calm = True
+        # What an operator asked for in bad weather may take its time, and must not come after what is asked for now.
+        self._azure.run_for(STEP)
+        for machine in self._world.machines():
+            self._world.set_capacity(machine.pool, None)
+            self._world.set_price(machine.size, machine.location, 0.0)
+            self._world.set_quota(machine.subscription_id, machine.location, None)
+            self._world.spare(machine.vm_id)
+            if self._is_held(machine):
+                # Of any other VM an operator's word would make up for a follow-up that was lost.
+                self._azure.clock.complete(self._as_operator(VmId.parse(machine.vm_id), holds=False))
+        return self._azure.clock.now()
+
+    def _is_held(self, machine: Machine) -> bool:
+        rows = [row for row, _ in self._azure.app.storage.recoveries.rows.values()]
+        return any(row["held_at"] for row in rows if row["vm_id"].lower() == machine.vm_id.lower())
+
+    def _acts(self) -> tuple[tuple[Callable[[Machine], None], int], ...]:
+        return (
+            (self._evict, 8),
+            (self._agents.evict, 6),
+            (self._agents.cancelled, 1),
+            (self._agents.forge, 3),
+            (self._change_capacity, 6),
+            (self._change_price, 2),
+            (self._change_quota, 1),
+            (self._stop, 3),
+            (self._start, 3),
+            (self._change_tags, 2),
+            (self._resize, 1),
+            (self._delete, 1),
+            (self._let_start_fail, 5),
+            (self._refuse_start, 2),
+            (self._stick, 1),
+            (self._simulate_eviction, 1),
+            (self._hold_or_release, 2),
+            (self._retry_again_and_again, 1),
+            (lambda _: self._azure.app.kill_one(), 3),
+            (lambda _: self._azure.app.clear_messages(), 1),
+        )
+
+    def _evict(self, machine: Machine) -> None:
+        is_up = machine.power_state in {PowerState.RUNNING, PowerState.STARTING}
+        if machine.deleted_at is None and machine.is_spot and is_up:
+            self._world.evict(machine.vm_id)
+
+    def _change_capacity(self, machine: Machine) -> None:
+        self._world.set_capacity(machine.pool, self._chance.choice((0, 0, 1, 2, None)))
+
+    def _change_price(self, machine: Machine) -> None:
+        self._world.set_price(machine.size, machine.location, self._chance.choice((0.01, 0.09)))
+
+    def _change_quota(self, machine: Machine) -> None:
+        self._world.set_quota(machine.subscription_id, machine.location, self._chance.choice((0, None, None)))
+
+    def _stop(self, machine: Machine) -> None:
+        if machine.deleted_at is None:
+            self._as_owner(lambda: self._world.stop_by_owner(machine.vm_id))
+
+    def _start(self, machine: Machine) -> None:
+        if machine.deleted_at is None:
+            self._as_owner(lambda: self._world.start(machine, OWNER))
+
+    def _change_tags(self, machine: Machine) -> None:
+        if machine.deleted_at is None:
+            self._world.retag(machine.vm_id, self._chance.choice((TAG, TAG, *_WRONG_TAGS)))
+
+    def _resize(self, machine: Machine) -> None:
+        """Change the size, as Azure allows while a VM is deallocated: it is in another pool then."""
+        if machine.power_state is PowerState.DEALLOCATED:
+            machine.size = self._chance.choice(_SIZES)
+
+    def _delete(self, machine: Machine) -> None:
+        if machine.deleted_at is None and self._rarely_not(0.3):
+            self._world.delete(machine.vm_id)
+
+    def _let_start_fail(self, machine: Machine) -> None:
+        if machine.deleted_at is None:
+            self._world.fail_next_start(machine.vm_id, *self._chance.choice(START_CODES))
+
+    def _refuse_start(self, machine: Machine) -> None:
+        if machine.deleted_at is None:
+            self._world.refuse_next_start(machine.vm_id, *self._chance.choice(START_CODES))
+
+    def _stick(self, machine: Machine) -> None:
+        """Let each start be refused for one reason, which does not pass by itself."""
+        self._faults.stuck[machine.vm_id.lower()] = self._chance.choice(STUCK_WITH)
+
+    def _simulate_eviction(self, machine: Machine) -> None:
+        if machine.deleted_at is None:
+            self._as_owner(lambda: self._world.simulate_eviction(machine.vm_id))
+
+    def _hold_or_release(self, machine: Machine) -> None:
+        """Hold a VM or release it, as an operator does; as weather permits."""
+        self._azure.clock.spawn(self._as_operator(VmId.parse(machine.vm_id), holds=self._rarely_not(0.4)))
+
+    async def _as_operator(self, vm_id: VmId, *, holds: bool) -> None:
+        ports, now = self._azure.app.ports(lambda: None), self._azure.clock.now()
+        with suppress(ChangedMeanwhileError, StoreFailedError, AzureError):
+            if holds:
+                await hold(ports.store, vm_id, now, lambda: f"hold-{now.isoformat()}")
+            else:
+                await release(ports.store, ports.queue, vm_id, now, lambda: f"release-{now.isoformat()}")
+
+    def _retry_again_and_again(self, machine: Machine) -> None:
+        """Ask for a start every two minutes, as an impatient operator's script does; only the budget stops it."""
+        self._azure.clock.spawn(self._as_impatient_operator(VmId.parse(machine.vm_id)))
+
+    async def _as_impatient_operator(self, vm_id: VmId) -> None:
+        ids = (f"retry-{vm_id.name}-{number}" for number in count())
+        for _ in range(_IMPATIENT_TIMES):
+            if self._faults.is_calm:
+                # From now on a word of an operator's would make up for a follow-up that was lost.
+                return
+            with suppress(AzureError):
+                queue = self._azure.app.ports(lambda: None).queue
+                await retry(queue, vm_id, self._azure.clock.now(), lambda: next(ids))
+            await asyncio.sleep(_IMPATIENT_EVERY.total_seconds())
+
+    def _as_owner(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except Refused:
+            return
+
+    def _begin_an_outage(self, until: datetime) -> None:
+        request_kind = self._chance.choice((*RequestKind, *_OUR_OWN))
+        begin, end = self._while(until)
+        self._faults.outages.append(Outage(request_kind, begin, end, self._chance.choice(REFUSALS[request_kind])))
+
+    def _while(self, until: datetime) -> tuple[datetime, datetime]:
+        begin = self._azure.clock.now() + (until - self._azure.clock.now()) * self._chance.random()
+        return begin, begin + timedelta(minutes=self._chance.uniform(1, 40))
+
+    def _scale_set(self, number: int) -> str | None:
+        if self._rarely_not(0.9):
+            return None
+        return self._world.add_scale_set(f"set-{number}", restore_policy=self._rarely_not(0.5))
+
+    def _rarely_not(self, chance: float) -> bool:
+        return self._chance.random() < chance

@@ -1,0 +1,1 @@
+"""Random schedules of evictions, crashes and broken storage around the worker, in virtual time, judged from outside."""

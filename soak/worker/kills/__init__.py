@@ -1,0 +1,1 @@
+"""Real workers on Azurite, killed again and again amid their jobs."""

@@ -1,0 +1,1 @@
+"""The ports of a trial, implemented with Azure's SDKs."""

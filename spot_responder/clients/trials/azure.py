@@ -1,0 +1,139 @@
+"""The port of a trial to ARM and Resource Graph: gives every answer as it came. Opened by ``commands/trials``."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, urlsplit
+
+from aiohttp import ClientSession, DummyCookieJar, TCPConnector
+from azure.core import AsyncPipelineClient
+from azure.core.exceptions import AzureError
+from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy
+from azure.core.pipeline.transport import AioHttpTransport
+from azure.core.rest import HttpRequest
+from azure.identity.aio import DefaultAzureCredential
+
+from spot_responder.clients.kql import fill, read_query
+from spot_responder.clients.logins import Login, cause_of, is_for_want_of_a_token
+from spot_responder.clients.operator_errors import no_login
+from spot_responder.clients.resource_manager import login_of
+from spot_responder.clients.trials.storage import TrialStorage
+from spot_responder.trial.views.observations import Answered
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from datetime import datetime
+
+    from azure.core.credentials_async import AsyncTokenCredential
+    from azure.core.rest import AsyncHttpResponse
+
+    from spot_responder.operators.ports import Login as Named
+
+_GRAPH: Final = "/providers/Microsoft.ResourceGraph/resources"
+_GRAPH_VERSION: Final = "2024-04-01"
+_OF_AN_ADDRESS: Final = "/?&=%$'()"
+_KEY_BITS: Final = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class TrialAzure:
+    """The port to ARM and Resource Graph."""
+
+    endpoint: str
+    client: AsyncPipelineClient[HttpRequest, AsyncHttpResponse]
+    credential: AsyncTokenCredential
+    transport: AioHttpTransport
+    clock: Callable[[], datetime]
+    accounts: dict[str, TrialStorage] = field(default_factory=dict)
+
+    async def login(self) -> Named:
+        """Give the login, by what its token says.
+
+        Raises:
+            CouldNotLookError: if there is none.
+        """
+        try:
+            token = await self.credential.get_token(f"{self.endpoint}/.default")
+        except AzureError as error:
+            raise no_login(error) from error
+        return login_of(token.token)
+
+    async def ask(self, method: str, path: str, api_version: str, body: Mapping[str, object] | None = None) -> Answered:
+        """Send a request to ARM; give its answer, status 0 where there was none."""
+        joint = "&" if "?" in path else "?"
+        address = f"{self.endpoint}{quote(path, safe=_OF_AN_ADDRESS)}{joint}api-version={api_version}"
+        return await self._send(method, address, path.partition("?")[0], body)
+
+    async def follow(self, address: str) -> Answered:
+        """Ask at an address of ARM's own host."""
+        parts = urlsplit(address)
+        if parts[:2] != urlsplit(self.endpoint)[:2]:
+            return Answered(self.clock(), "GET", parts.path, 0, body="not asked: the address is not ARM's own")
+        return await self._send("GET", address, parts.path, None)
+
+    async def query(self, subscription: str, kql: str) -> Answered:
+        """Ask Resource Graph about one subscription."""
+        body = {"subscriptions": [subscription], "query": kql, "options": {"resultFormat": "objectArray"}}
+        return await self.ask("POST", _GRAPH, _GRAPH_VERSION, body)
+
+    async def named_query(self, subscription: str, name: str, **parameters: str | list[str]) -> Answered:
+        """Ask Resource Graph with a file of ``queries/``."""
+        return await self.query(subscription, fill(name, read_query(name), **parameters))
+
+    def storage(self, endpoints: Mapping[str, str]) -> TrialStorage:
+        """Open a storage account; one that was opened before is given again."""
+        key = endpoints["queue"]
+        if key not in self.accounts:
+            self.accounts[key] = TrialStorage(
+                endpoints["queue"], endpoints["blob"], self.credential, self.transport, self.clock
+            )
+        return self.accounts[key]
+
+    def public_key(self) -> str:
+        """Give the public half of a new SSH key; the other half is forgotten at once."""
+        # Imported where a VM is made: it takes long.
+        from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415
+
+        key = rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS).public_key()
+        return key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+
+    async def _send(self, method: str, address: str, path: str, body: Mapping[str, object] | None) -> Answered:
+        begun = monotonic()
+        try:
+            request = HttpRequest(method, address, json=body) if body is not None else HttpRequest(method, address)
+            response = await self.client.send_request(request)
+        except AzureError as error:
+            lacks_token = is_for_want_of_a_token(error)
+            why = f"no token: {cause_of(error.message)}" if lacks_token else str(error.message)
+            return Answered(self.clock(), method, path, 0, body=why, took_s=monotonic() - begun)
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Answered(
+            self.clock(), method, path, response.status_code, headers, _parsed(response), monotonic() - begun
+        )
+
+
+def _parsed(response: AsyncHttpResponse) -> object:
+    text = response.text()
+    try:
+        return json.loads(text) if text.strip() else None
+    except ValueError:
+        return text
+
+
+@asynccontextmanager
+async def trial_azure(endpoint: str, clock: Callable[[], datetime]) -> AsyncIterator[TrialAzure]:
+    """Open the port with the login that ``DefaultAzureCredential`` finds."""
+    credential = Login(DefaultAzureCredential())
+    connector = TCPConnector(ssl=ssl.create_default_context())
+    session = ClientSession(connector=connector, auto_decompress=False, cookie_jar=DummyCookieJar(), trust_env=True)
+    transport = AioHttpTransport(session=session, connection_timeout=10, read_timeout=60)
+    async with transport, credential:
+        policy = AsyncBearerTokenCredentialPolicy(credential, f"{endpoint}/.default")
+        client: AsyncPipelineClient[Any, Any] = AsyncPipelineClient(endpoint, policies=[policy], transport=transport)
+        yield TrialAzure(endpoint, client, credential, transport, clock)

@@ -1,0 +1,1 @@
+"""The commands about what Azure offers: prices and sizes. Called by ``cli.py``."""

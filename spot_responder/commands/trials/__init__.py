@@ -1,0 +1,1 @@
+"""The command `trial`, which is about Azure and not about the app."""

@@ -1,0 +1,1 @@
+"""How the app as a whole is doing: what it fails at, and whether events arrive."""

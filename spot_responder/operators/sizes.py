@@ -1,0 +1,119 @@
+"""Gathers what a VM could become: from ARM, Azure's lists and the app's tables. Called by ``commands/offerings``.
+
+What a source does not tell is unknown, and the report says which one was out; only without the VM itself, or the
+tables, there is no report.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.offerings.prices import Asked
+from spot_responder.offerings.skus import read_skus
+from spot_responder.offerings.spot_cores import read_spot_cores
+from spot_responder.offerings.vm_shapes import UnreadableVmError, nic_ids, read_vm_shape
+from spot_responder.operators.ports import COMPUTE_API, CouldNotLookError
+from spot_responder.operators.prices import look_up
+from spot_responder.operators.views.offerings.sizes import Offered, may_fit, sizes_report
+from spot_responder.responder.ports import AzureRefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from spot_responder.intake.vms import VmId
+    from spot_responder.offerings.prices import Prices
+    from spot_responder.offerings.vm_shapes import VmShape
+    from spot_responder.operators.ports import OperatorPorts
+    from spot_responder.operators.views.offerings.sizes import SizesReport
+
+_SKUS_API: Final = "2021-07-01"
+_NETWORK_API: Final = "2024-05-01"
+
+LOOKED_BACK: Final = timedelta(days=30)
+"""How much of the history is read: older capacity says little about today's."""
+
+
+async def gather_sizes(
+    vm_id: VmId, ports: OperatorPorts, now: datetime, progress: Callable[[str], None]
+) -> SizesReport:
+    """Compare the sizes of a VM's region with what the VM needs.
+
+    Raises:
+        AzureRefusedError: if ARM does not show the VM.
+        CouldNotLookError: if its answer cannot be read, or storage does not let us look.
+    """
+    progress("looking at the VM")
+    vm = await _shape(vm_id, ports)
+    progress(f"looking at what {vm.location} offers")
+    offered = await _offered(vm_id, vm, ports, now)
+    sizes = [vm.size, *may_fit(vm, offered)]
+
+    def asked_so_far(done: int, of: int) -> None:
+        progress(f"found {done} of {of} prices")
+
+    prices = await _prices(vm, sizes, ports, now, asked_so_far) if vm.os else {}
+    return sizes_report(vm_id, vm, offered, prices, now)
+
+
+async def _shape(vm_id: VmId, ports: OperatorPorts) -> VmShape:
+    answer = await ports.resource_manager.ask("GET", f"{vm_id}?$expand=instanceView", COMPUTE_API)
+    nics = await asyncio.gather(*(_nic(nic_id, ports) for nic_id in nic_ids(answer.body) or ()))
+    try:
+        return read_vm_shape(answer.body, nics)
+    except UnreadableVmError as error:
+        raise CouldNotLookError(str(error), "is ARM_ENDPOINT right?") from error
+
+
+async def _nic(nic_id: str, ports: OperatorPorts) -> Mapping[str, object] | None:
+    try:
+        return (await ports.resource_manager.ask("GET", nic_id, _NETWORK_API)).body
+    except AzureRefusedError:
+        # Whether it uses accelerated networking is unknown then, and the finding says so.
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """What a list holds, or why it could not be read."""
+
+    items: Sequence[Mapping[str, object]] | None
+    unread: str = ""
+
+
+async def _listed(path: str, api_version: str, ports: OperatorPorts) -> _Listed:
+    try:
+        return _Listed(await ports.resource_manager.listed(path, api_version))
+    except AzureRefusedError as refused:
+        return _Listed(None, str(refused))
+
+
+async def _offered(vm_id: VmId, vm: VmShape, ports: OperatorPorts, now: datetime) -> Offered:
+    compute = f"/subscriptions/{vm_id.subscription_id}/providers/Microsoft.Compute"
+    skus, usages, gates, closed = await asyncio.gather(
+        _listed(f"{compute}/skus?$filter=location eq '{vm.location}'", _SKUS_API, ports),
+        _listed(f"{compute}/locations/{vm.location}/usages", COMPUTE_API, ports),
+        ports.records.all_pools(),
+        ports.records.closed_between((now - LOOKED_BACK).date(), now.date()),
+    )
+    return Offered(
+        skus=None if skus.items is None else read_skus(skus.items, vm.location),
+        cores=None if usages.items is None else read_spot_cores(usages.items),
+        gates=gates,
+        closed=closed,
+        unread=tuple(each.unread for each in (skus, usages) if each.unread),
+    )
+
+
+async def _prices(
+    vm: VmShape, sizes: Sequence[str], ports: OperatorPorts, now: datetime, progress: Callable[[int, int], None]
+) -> Mapping[str, Prices]:
+    if vm.os is None:
+        # Windows costs more: without the system there is no price.
+        return {}
+    asked = {(vm.location, size, vm.os): Asked(vm.location, size, vm.os, now) for size in sizes}
+    found = await look_up(asked, ports.price_list, progress)
+    return {size: prices for (_, size, _), prices in found.items()}

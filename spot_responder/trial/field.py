@@ -1,0 +1,202 @@
+"""What the steps of a trial work with: they ask, create by way of the journal, wait, and note what they saw."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.intake.payloads import text_field
+from spot_responder.trial.journal import Made
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from datetime import datetime
+
+    from spot_responder.operators.ports import Login
+    from spot_responder.trial.journal import Journal
+    from spot_responder.trial.ports import Azure
+    from spot_responder.trial.views.observations import Answered, Mark, Observations
+
+COMPUTE: Final = "2024-07-01"
+RESOURCES: Final = "2022-09-01"
+EVENT_GRID: Final = "2025-02-15"
+STORAGE: Final = "2023-05-01"
+NETWORK: Final = "2024-05-01"
+AUTHORIZATION: Final = "2022-04-01"
+LOCKS: Final = "2020-05-01"
+TAG: Final = "spot-responder-trial"
+"""The tag of the resource group; its value is the trial's id."""
+
+_REFUSED: Final = 400
+_THROTTLED: Final = 429
+_TRIES: Final = 3
+_PAUSE_S: Final = 5.0
+"""Resource Graph counts the queries of five seconds."""
+_BROKEN: Final = 500
+
+
+class StepFailedError(Exception):
+    """A step cannot go on; the message says what was refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How long a trial waits, in seconds.
+
+    ``look``: between two looks at the VM. ``settle``: for what may still come after an eviction or a stop. The others:
+    at most for a creation, a role to take effect, an eviction, Resource Graph, an event, and a deletion.
+    """
+
+    look: float
+    created: float
+    role: float
+    eviction: float
+    settle: float
+    graph: float
+    gone: float
+
+
+IN_AZURE: Final = Waits(look=6, created=900, role=900, eviction=1900, settle=720, graph=900, gone=2400)
+"""``settle`` is longer than the ten minutes after which an owner's annotation counts (``WEAK_STOP_WINDOW``)."""
+ON_LAPTOP: Final = Waits(look=1, created=20, role=20, eviction=20, settle=4, graph=6, gone=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a trial was asked to do, and as whom."""
+
+    run: str
+    subscription: str
+    location: str
+    size: str
+    max_price: float
+    login: Login
+
+    @property
+    def scope(self) -> str:
+        """The subscription's id."""
+        return f"/subscriptions/{self.subscription}"
+
+    @property
+    def group(self) -> str:
+        """The resource group's id."""
+        return f"{self.scope}/resourceGroups/rg-spot-responder-trial-{self.run}"
+
+    @property
+    def vm(self) -> str:
+        """The VM's id."""
+        return f"{self.group}/providers/Microsoft.Compute/virtualMachines/witness-{self.run}"
+
+    @property
+    def queue(self) -> str:
+        """The name of the queue that gets all events about the VM."""
+        return f"witness-{self.run}"
+
+    @property
+    def tried(self) -> str:
+        """The name of the queue that is tried."""
+        return f"tried-{self.run}"
+
+    @property
+    def container(self) -> str:
+        """The name of the container for dead letters."""
+        return f"dead-letters-{self.run}"
+
+    @property
+    def account(self) -> str:
+        """The storage account's id: letters and digits only, 24 at most."""
+        return f"{self.group}/providers/Microsoft.Storage/storageAccounts/spottrial{self.run}"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """The ground that the steps share."""
+
+    azure: Azure
+    journal: Journal
+    plan: Plan
+    seen: Observations
+    waits: Waits
+    now: Callable[[], datetime]
+    tell: Callable[[str], None]
+
+    async def ask(
+        self, name: str, method: str, path: str, version: str, body: Mapping[str, object] | None = None
+    ) -> Answered:
+        """Ask ARM, and note the answer under a name."""
+        return self.note(name, await self.azure.ask(method, path, version, body))
+
+    async def query(self, name: str, kql: str) -> Answered:
+        """Ask Resource Graph, and note the answer under a name; again after a pause where there were too many."""
+        return await self._paced(name, lambda: self.azure.query(self.plan.subscription, kql))
+
+    async def named_query(self, name: str, file: str, **parameters: str | list[str]) -> Answered:
+        """Ask Resource Graph with a file of ``queries/``, as ``query`` does."""
+        return await self._paced(name, lambda: self.azure.named_query(self.plan.subscription, file, **parameters))
+
+    async def _paced(self, name: str, ask: Callable[[], Awaitable[Answered]]) -> Answered:
+        answer = await ask()
+        for _ in range(_TRIES):
+            if answer.status != _THROTTLED:
+                break
+            await asyncio.sleep(_PAUSE_S)
+            answer = await ask()
+        return self.note(name, answer)
+
+    def note(self, name: str, answer: Answered) -> Answered:
+        """Note an answer under a name."""
+        self.seen.answers.setdefault(name, []).append(answer)
+        return answer
+
+    def mark(self, mark: Mark) -> None:
+        """Note that this moment has come."""
+        self.seen.marks.setdefault(mark, self.now())
+
+    async def make(self, name: str, path: str, version: str, body: Mapping[str, object]) -> Answered:
+        """Create a resource: first in the journal, then in Azure."""
+        self.journal.note(Made(path, version, self.plan.run))
+        answer = await self.ask(name, "PUT", path, version, body)
+        if _REFUSED <= answer.status < _BROKEN:
+            # It was refused, so it is not there. After an error inside Azure it may be.
+            self.journal.forget(path)
+        return answer
+
+    async def need(self, name: str, path: str, version: str, body: Mapping[str, object]) -> Answered:
+        """Create a resource that the step cannot do without, and wait until it is provisioned.
+
+        Raises:
+            StepFailedError: if it was refused, or is not provisioned in time.
+        """
+        answer = await self.make(name, path, version, body)
+        if not answer.is_good:
+            message = f"{name}: {answer.told()}"
+            raise StepFailedError(message)
+
+        async def is_there() -> bool:
+            nonlocal answer
+            state = text_field(answer.body, "properties", "provisioningState").lower()
+            if state in {"failed", "canceled"}:
+                message = f"{name}: its creation ended as {state}"
+                raise StepFailedError(message)
+            if state in {"", "succeeded"} and isinstance(answer.body, dict):
+                return True
+            answer = await self.azure.ask("GET", path, version)
+            return False
+
+        if not await self.until(is_there, self.waits.created):
+            message = f"{name}: not provisioned within {self.waits.created:.0f} s"
+            raise StepFailedError(message)
+        return answer
+
+    async def until(self, is_so: Callable[[], object], patience_s: float) -> bool:
+        """Wait until something is so; give whether it came to be. ``is_so`` may be a coroutine function."""
+        try:
+            async with asyncio.timeout(patience_s):
+                while True:
+                    found = is_so()
+                    if await found if asyncio.iscoroutine(found) else found:
+                        return True
+                    await asyncio.sleep(min(self.waits.look, 1) / 4)
+        except TimeoutError:
+            return False

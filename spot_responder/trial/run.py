@@ -1,0 +1,99 @@
+"""Runs a trial: its steps in order, and whatever becomes of them, takes away what was created."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.trial.field import RESOURCES, TAG, StepFailedError
+from spot_responder.trial.removal import take_away
+from spot_responder.trial.steps.eviction import eviction
+from spot_responder.trial.steps.machine import machine
+from spot_responder.trial.steps.read import burst, read
+from spot_responder.trial.steps.refusals import refusals
+from spot_responder.trial.steps.stop import stop
+from spot_responder.trial.steps.storage import storage
+from spot_responder.trial.steps.witness import witness
+from spot_responder.trial.views.observations import Mark
+from spot_responder.trial.views.verdicts import Step
+from spot_responder.trial.watching import watching
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from spot_responder.trial.field import Field
+
+_TOLD: Final = {
+    Step.READ: "reading what is there",
+    Step.GROUP: "creating the resource group",
+    Step.WITNESS: "creating the witness queue, its topics and event subscriptions",
+    Step.STORAGE: "trying queues and blobs",
+    Step.MACHINE: "creating the VM",
+    Step.EVICTION: "having the VM evicted; Azure may take 30 minutes to begin",
+    Step.STOP: "stopping the VM",
+    Step.REFUSALS: "asking for what Azure refuses",
+    Step.QUOTA: "asking Resource Graph more often than it answers",
+}
+
+
+async def run_trial(field: Field, steps: Iterable[Step], *, keep: bool) -> tuple[dict[Step, str], list[str]]:
+    """Do the steps; give why those failed that could not be done, and what could not be taken away.
+
+    ``keep``: leave everything as it is; the next trial takes it away. It is taken away also where the task is
+    cancelled (Ctrl-C), which is told once: a second time ends this too.
+    """
+    failed: dict[Step, str] = {}
+    try:
+        async with watching(field):
+            for step in steps:
+                await _do(step, field, failed)
+            field.mark(Mark.END)
+    finally:
+        left = [] if keep else await _removed(field)
+    return failed, left
+
+
+async def _removed(field: Field) -> list[str]:
+    if not field.journal.remains():
+        return []
+    field.tell("taking away what was created")
+    return await take_away(field.azure, field.journal, field.waits, field.tell)
+
+
+async def _do(step: Step, field: Field, failed: dict[Step, str]) -> None:
+    why = next((failed[below] for below in step.rests_on if below in failed), "")
+    if why:
+        failed[step] = why
+        return
+    field.tell(_TOLD[step])
+    try:
+        await _WORK[step](field)
+    except StepFailedError as error:
+        failed[step] = f"step {step}: {error}"
+        field.tell(failed[step])
+
+
+async def _group(field: Field) -> None:
+    """Create the resource group, which carries the trial's tag.
+
+    Raises:
+        StepFailedError: if there is one of this name already, or it is refused.
+    """
+    there = await field.azure.ask("GET", field.plan.group, RESOURCES)
+    if there.is_good:
+        message = f"there is a resource group {field.plan.group} already"
+        raise StepFailedError(message)
+    body = {"location": field.plan.location, "tags": {TAG: field.plan.run}}
+    await field.need("resource group", field.plan.group, RESOURCES, body)
+
+
+_WORK: Final[dict[Step, Callable[[Field], Awaitable[None]]]] = {
+    Step.READ: read,
+    Step.GROUP: _group,
+    Step.WITNESS: witness,
+    Step.STORAGE: storage,
+    Step.MACHINE: machine,
+    Step.EVICTION: eviction,
+    Step.STOP: stop,
+    Step.REFUSALS: refusals,
+    Step.QUOTA: burst,
+}

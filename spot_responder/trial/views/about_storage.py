@@ -1,0 +1,85 @@
+"""Judges the beliefs about queues and blobs (Q2, W1 to W11). Pure; ``checks.py`` has the table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.trial.views.verdicts import Found, of, unseen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from spot_responder.trial.views.observations import Answered, Observations
+
+_GOOD: Final = frozenset({200, 201, 204})
+_BAD_REQUEST: Final = 400
+_LOST: Final = frozenset({400, 404})
+_RACED: Final = frozenset({409, 412})
+
+
+def comes_back(seen: Observations) -> Found:
+    """Q2: a hidden message comes back; a week and no end are accepted."""
+    long, hidden, back = seen.last("message for a week"), seen.last("message hidden"), seen.last("message shown")
+    if long is None or hidden is None or back is None:
+        return _not_tried(seen)
+    told = (
+        f"hidden for six days, without an end: {long.status}; hidden: {hidden.body or 'none seen'}; then: {back.body}"
+    )
+    return of(back, told, right=long.status in _GOOD and not hidden.body and back.body == "seen")
+
+
+def is_hidden(seen: Observations) -> Found:
+    """W1: a received message is hidden, an update gives a new receipt and makes the old one useless."""
+    meanwhile, old, new = seen.last("received again"), seen.last("old receipt"), seen.last("new receipt")
+    if meanwhile is None or old is None or new is None:
+        return _not_tried(seen)
+    told = f"meanwhile: {meanwhile.body or 'hidden'}; old receipt: {old.status}; new receipt: {new.status}"
+    return of(new, told, right=not meanwhile.body and old.status in _LOST and new.status in _GOOD)
+
+
+def is_shown_at_once(seen: Observations) -> Found:
+    """W2: an update with timeout 0 shows the message at once."""
+    return _said(seen, "given back", lambda answer: answer.body == "seen")
+
+
+def tells_loss(seen: Observations) -> Found:
+    """W3: 404 or 400 for a receipt that is not the newest one."""
+    return _said(seen, "old receipt", lambda answer: answer.status in _LOST)
+
+
+def deletes_late(seen: Observations) -> Found:
+    """W4: a delete succeeds after the lease has ended, if nobody has fetched the message since."""
+    return _said(seen, "late delete", lambda answer: answer.status in _GOOD)
+
+
+def has_one_winner(seen: Observations) -> Found:
+    """W8: of two conditional writes one gets 409 or 412, and the winner's is read."""
+    first, second, read = seen.last("blob created"), seen.last("blob created again"), seen.last("blob read")
+    if first is None or second is None or read is None:
+        return _not_tried(seen)
+    told = f"first {first.status}, second {second.status}, read: {read.body}"
+    return of(read, told, right=first.status in _GOOD and second.status in _RACED and read.body == "first")
+
+
+def refuses_damage(seen: Observations) -> Found:
+    """W10: an upload whose ``Content-MD5`` does not fit is refused."""
+    return _said(seen, "damaged upload", lambda answer: answer.status == _BAD_REQUEST)
+
+
+def counts_hidden(seen: Observations) -> Found:
+    """W11: the approximate number counts hidden messages too."""
+    answer = seen.last("count with a hidden one")
+    if answer is None or not isinstance(answer.body, int):
+        return _not_tried(seen)
+    return of(answer, f"hidden messages only: {answer.body}", right=answer.body >= 1)
+
+
+def _said(seen: Observations, name: str, is_right: Callable[[Answered], bool]) -> Found:
+    answer = seen.last(name)
+    if answer is None:
+        return _not_tried(seen)
+    return of(answer, f"{name}: {answer.body or answer.status}", right=is_right(answer))
+
+
+def _not_tried(seen: Observations) -> Found:
+    return unseen(seen.missed.get("storage", "not tried"))

@@ -1,0 +1,64 @@
+"""What a trial says before it creates anything: what, for how much, for how long, with which rights. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.trial.views.verdicts import Step
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+HOURS: Final = 2.0
+"""The longest that a trial takes: an eviction within 30 minutes, and what is waited for around it."""
+BESIDES_USD: Final = 0.2
+"""What disk, storage, events and queries cost at most in that time, generously."""
+_CREATED: Final = {
+    Step.GROUP: "a resource group of its own, rg-spot-responder-trial-…, with the tag spot-responder-trial",
+    Step.WITNESS: "in it: a storage account, and two system topics where the subscription has none; to each topic of\n"
+    "    the subscription an event subscription, and the roles at the account that topics and you need",
+    Step.MACHINE: "in it: a virtual network without a way in, and one Spot VM ({size}, {location})",
+}
+_DONE: Final = {
+    Step.EVICTION: "has Azure evict that VM, and starts it again",
+    Step.STOP: "stops that VM",
+    Step.REFUSALS: "has starts of that VM refused: by a lock, by a max price of almost zero; and a VM beyond the quota",
+}
+_MINUTES: Final = {
+    Step.READ: 1,
+    Step.GROUP: 1,
+    Step.WITNESS: 15,
+    Step.STORAGE: 15,
+    Step.MACHINE: 10,
+    Step.EVICTION: 65,
+    Step.STOP: 20,
+    Step.REFUSALS: 10,
+    Step.QUOTA: 1,
+}
+
+
+def max_price(max_cost: float) -> float:
+    """Give the max price of the VM, in USD an hour, with which a trial cannot cost more."""
+    return round((max_cost - BESIDES_USD) / HOURS, 5)
+
+
+def announcement(  # noqa: PLR0913, PLR0917 - what is said has so many parts
+    steps: Sequence[Step], subscription: str, location: str, size: str, max_cost: float, login: str, remains: int
+) -> str:
+    """Say it."""
+    makes = [text.format(size=size, location=location) for step, text in _CREATED.items() if step in steps]
+    does = [text for step, text in _DONE.items() if step in steps]
+    lines = [f"A trial in subscription {subscription}, as {login}."]
+    lines += ["It creates:", *(f"  - {text}" for text in makes)] if makes else ["It creates nothing."]
+    lines += ["It", *(f"  - {text}" for text in does)] if does else []
+    if Step.MACHINE in steps:
+        lines.append(
+            f"It costs {max_cost:.2f} USD at most if it ends by itself: the VM's max price is {max_price(max_cost)} USD"
+            "\nan hour, above which Azure does not run it. A VM that is left behind goes on costing up to that."
+        )
+    lines.append(f"It takes up to {sum(_MINUTES[step] for step in steps)} minutes.")
+    if makes:
+        lines.append("At its end it takes all of that away; so does the next trial, should this one be killed.")
+    if remains:
+        lines.append(f"Before that it takes away what an earlier trial has left: {remains} resources.")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,117 @@
+"""Each belief of docs/azure-assumptions.md with its check, or with why it has none. Pure.
+
+``tests/trial/test_checks.py`` holds page and table together. ``about_*.py`` have the judges.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.trial.views import about_compute as compute
+from spot_responder.trial.views import about_events as events
+from spot_responder.trial.views import about_graph as graph
+from spot_responder.trial.views import about_storage as storage
+from spot_responder.trial.views.unchecked import UNCHECKED
+from spot_responder.trial.views.verdicts import Check, Found, Step, Verdict, unseen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from spot_responder.trial.views.observations import Observations
+
+_READ: Final = (Step.READ,)
+_WITNESS: Final = (Step.WITNESS,)
+_STORAGE: Final = (Step.STORAGE,)
+_MACHINE: Final = (Step.MACHINE,)
+_EVICTED: Final = (Step.EVICTION,)
+_EVICTION_TOLD: Final = (Step.WITNESS, Step.EVICTION)
+_STOP_TOLD: Final = (Step.WITNESS, Step.STOP)
+_REFUSED: Final = (Step.REFUSALS,)
+
+CHECKS: Final = (
+    Check("E1", _EVICTION_TOLD, events.is_annotated),
+    Check("E2", _EVICTION_TOLD, events.is_told_at_once),
+    Check("E3", _EVICTION_TOLD, events.is_unavailable),
+    Check("E4", _EVICTION_TOLD, events.has_no_owners_annotation),
+    Check("E5", _EVICTION_TOLD, events.has_no_deallocate_event),
+    Check("E7", _EVICTION_TOLD, events.has_evict_operation),
+    Check("E8", _EVICTED, events.is_simulated),
+    Check("E10", _STOP_TOLD, events.tells_owners_stop),
+    Check("E11", _STOP_TOLD, events.tells_at_the_end),
+    Check("E12", _EVICTED, events.has_one_annotation),
+    Check("E14", _WITNESS, events.allows_one_topic),
+    Check("E15", _STOP_TOLD, events.writes_cloud_events),
+    Check("E16", _STOP_TOLD, events.is_read),
+    Check("Q1", _STOP_TOLD, events.is_base64),
+    Check("Q2", _STORAGE, storage.comes_back),
+    Check("Q14", _WITNESS, events.checks_rights_first),
+    Check("Q15", _WITNESS, events.rights_take_minutes),
+    Check("G1", _EVICTED, graph.is_taken),
+    Check("G2", _EVICTED, graph.takes_a_hundred),
+    Check("G3", _EVICTED, graph.follows_eviction),
+    Check("G4", _EVICTED, graph.names_the_annotation),
+    Check("G5", _READ, graph.shows_restore_policy),
+    Check("G6", _MACHINE, graph.knows_new_vms),
+    Check("G7", _EVICTED, graph.finds_any_casing),
+    Check("G8", _EVICTED, graph.compares_ids),
+    Check("G9", (Step.QUOTA,), graph.has_quota),
+    Check("G11", _EVICTED, graph.has_columns),
+    Check("C1", _MACHINE, compute.shows_this_moment),
+    Check("C2", _READ, graph.knows_priorities),
+    Check("C3", (Step.EVICTION, Step.STOP), events.shows_deallocated),
+    Check("C4", _REFUSED, compute.fails_to_deallocated),
+    Check("C5", _STOP_TOLD, compute.misses_power_state),
+    Check("C7", _EVICTED, compute.starts_with_operation),
+    Check("C8", _EVICTED, compute.retries_after_ten),
+    Check("C9", _MACHINE, compute.bears_start_of_running),
+    Check("C10", _REFUSED, compute.knows_codes),
+    Check("C12", (Step.STOP,), compute.reads_conflict),
+    Check("C16", _EVICTED, compute.starts_in_time),
+    Check("C17", _EVICTED, compute.counts_as_documented),
+    Check("C18", _MACHINE, compute.has_one_tag),
+    Check("C19", _READ, graph.has_flexible_instances),
+    Check("C20", _READ, graph.has_fleets),
+    Check("C23", _MACHINE, compute.says_gone),
+    Check("C26", _MACHINE, compute.is_found),
+    Check("C27", _EVICTED, compute.polls_location),
+    Check("R5", _REFUSED, compute.is_locked),
+    Check("R6", _READ, graph.takes_the_token),
+    Check("R7", _READ, compute.has_aliases),
+    Check("R8", _MACHINE, compute.refuses_nobody),
+    Check("W1", _STORAGE, storage.is_hidden),
+    Check("W2", _STORAGE, storage.is_shown_at_once),
+    Check("W3", _STORAGE, storage.tells_loss),
+    Check("W4", _STORAGE, storage.deletes_late),
+    Check("W8", _STORAGE, storage.has_one_winner),
+    Check("W10", _STORAGE, storage.refuses_damage),
+    Check("W11", _STORAGE, storage.counts_hidden),
+)
+
+BELIEFS: Final = frozenset(each.belief for each in CHECKS) | frozenset(each.belief for each in UNCHECKED)
+
+
+def steps_for(beliefs: frozenset[str]) -> tuple[Step, ...]:
+    """Give the steps that these beliefs need, in order; of all beliefs where none is named."""
+    wanted = {step for each in CHECKS if not beliefs or each.belief in beliefs for step in each.steps}
+    return tuple(step for step in Step if step in wanted | {below for each in wanted for below in each.rests_on})
+
+
+def judged(seen: Observations, beliefs: frozenset[str], failed: Iterable[tuple[Step, str]] = ()) -> dict[str, Found]:
+    """Give the verdict of each belief, or of those that were asked for.
+
+    ``failed``: the steps that could not be done, and why: what rests on them was not seen, whatever else was.
+    """
+    broken = dict(failed)
+    found: dict[str, Found] = {}
+    for check in CHECKS:
+        why = next((broken[step] for step in check.steps if step in broken), None)
+        verdict = check.judge(seen)
+        found[check.belief] = unseen(f"{verdict.how}; {why}") if why and verdict.seen_at is None else verdict
+    found |= {
+        each.belief: Found(Verdict.NOT_SEEN, f"{each.why.value}: {each.instead}", is_ours=True) for each in UNCHECKED
+    }
+    return {belief: found[belief] for belief in sorted(found, key=_order) if not beliefs or belief in beliefs}
+
+
+def _order(belief: str) -> tuple[int, int]:
+    return "EQGCRVPWSN".index(belief[0]), int(belief[1:])

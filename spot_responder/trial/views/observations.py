@@ -1,0 +1,144 @@
+"""What a trial has seen, as it was seen. Filled by ``steps``, read by the judges. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.intake.azure_errors import Failure, classify
+from spot_responder.intake.payloads import moment, text_field
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from spot_responder.intake.vms import PowerState
+
+_BEST: Final = 300
+
+
+class Mark(StrEnum):
+    """The moments that others are counted from."""
+
+    CREATED = "the VM was asked for"
+    EVICTION = "the eviction was asked for"
+    EVICTED = "ARM showed the evicted VM as deallocated"
+    STARTED = "the start was asked for"
+    RUNS = "ARM showed the started VM as running"
+    STOP = "the stop was asked for"
+    STOPPED = "ARM showed the stopped VM as deallocated"
+    END = "nothing was waited for any more"
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer of ARM, Resource Graph or storage. ``headers`` have names in lower case. ``status`` 0: no answer."""
+
+    at: datetime
+    method: str
+    path: str
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: object = None
+    took_s: float = 0.0
+
+    @property
+    def is_good(self) -> bool:
+        """Whether Azure did as it was asked."""
+        return 0 < self.status < _BEST
+
+    @property
+    def failure(self) -> Failure:
+        """Say what the app makes of it."""
+        return classify(self.status or None, self.body, self.headers)
+
+    @property
+    def rows(self) -> list[Mapping[str, object]]:
+        """Give the rows that Resource Graph answered with."""
+        data = self.body.get("data") if isinstance(self.body, dict) else None
+        return [row for row in data if isinstance(row, dict)] if isinstance(data, list) else []
+
+    def told(self) -> str:
+        """Say it in a few words."""
+        return f"{self.status}" if self.is_good else f"{self.status or 'no answer'} {self.failure.said}".strip()[:300]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A message of the witness queue, as it lay there. ``at``: when storage took it."""
+
+    at: datetime
+    raw: str
+    event: Mapping[str, object] | None
+    """The event in it, if it can be read."""
+
+    @property
+    def occurred_at(self) -> datetime | None:
+        """When it happened, by the event: what Resource Health says, else the envelope."""
+        told = text_field(self.event, "data", "resourceInfo", "properties", "occurredTime")
+        return moment(told) or moment(text_field(self.event, "time") or text_field(self.event, "eventTime"))
+
+    @property
+    def annotation(self) -> str:
+        """The annotation's name; ``""`` where it is no annotation."""
+        return text_field(self.event, "data", "resourceInfo", "properties", "annotationName")
+
+    @property
+    def availability(self) -> str:
+        """The availability state; ``""`` where it is no such event."""
+        return text_field(self.event, "data", "resourceInfo", "properties", "availabilityState")
+
+    @property
+    def operation(self) -> str:
+        """The operation's name in lower case; ``""`` where it is none of ARM."""
+        return text_field(self.event, "data", "operationName").lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A power state that was shown. ``state`` ``None``: the VM was not; ``UNKNOWN``: it was, without a power state."""
+
+    at: datetime
+    state: PowerState | None
+
+
+@dataclass(slots=True)
+class Observations:
+    """Everything that was seen. ``endpoint``: ARM's address. ``missed``: what was not done, and why."""
+
+    endpoint: str
+    vm_id: str = ""
+    answers: dict[str, list[Answered]] = field(default_factory=dict)
+    arrived: list[Arrived] = field(default_factory=list)
+    powers: list[Sample] = field(default_factory=list)
+    shown: list[Sample] = field(default_factory=list)
+    marks: dict[Mark, datetime] = field(default_factory=dict)
+    missed: dict[str, str] = field(default_factory=dict)
+    endpoints: dict[str, str] = field(default_factory=dict)
+    """Where the trial's storage account is, by service."""
+
+    def first(self, name: str) -> Answered | None:
+        """Give the first answer to a request of this name."""
+        return next(iter(self.answers.get(name, [])), None)
+
+    def last(self, name: str) -> Answered | None:
+        """Give the last answer to a request of this name."""
+        return next(reversed(self.answers.get(name, [])), None)
+
+    def state(self) -> PowerState | None:
+        """Give the power state that ARM showed last."""
+        return self.powers[-1].state if self.powers else None
+
+    def events(self, after: Mark, before: Mark | None = None) -> list[Arrived]:
+        """Give the events that happened after one moment and before another, oldest first.
+
+        They may arrive later, and be dated to the second: half a second is granted before.
+        """
+        start, end = self.marks.get(after), self.marks.get(before) if before else None
+        if start is None:
+            return []
+        dated = [(each.occurred_at or each.at, each) for each in self.arrived]
+        since = start - timedelta(seconds=0.5)
+        return [each for at, each in sorted(dated, key=lambda one: one[0]) if at >= since and (end is None or at < end)]

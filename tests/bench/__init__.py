@@ -1,0 +1,1 @@
+"""The bench: each contender plays to the end."""

@@ -1,0 +1,1 @@
+"""The examples: what an interrupted job comes to."""

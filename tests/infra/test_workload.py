@@ -1,0 +1,318 @@
+"""What a workload is: its VMs, its network, who may do what, and names that the worker and the VMs themselves go by."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+import subprocess
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from spot_worker.deciding.names import WORKERS_TABLE, places
+
+from infra.vm import install as installer
+from localazure.laptop import AGENTS
+from spot_responder.decisions.policy import Policy
+from tests.infra.compiler import INFRA, REPOSITORY, template_of
+from tests.infra.deployment import Deployment, deploy
+from tests.infra.ways import last_names, resources, role_assignments
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.infra.deployment import Resource
+    from tests.infra.expressions import Value
+
+GROUP: Final = "rg-work"
+GIVEN: Final = {
+    "sshPublicKey": "ssh-ed25519 AAAA",
+    "workFunction": "frames:render",
+    "queue": "film-frames",
+    "vmPackage": "a" * 64,
+    "workPackage": "b" * 64,
+}
+RESPONDER: Final = {"responderGroup": "rg-responder", "responderStorage": "stresponder"}
+LONGEST_DATA: Final = 65536
+"""Of custom data and of user data, in base64. docs/azure-facts.md vms-1."""
+CUSTOM_DATA: Final = "5ef39cb686cd12d6c6697ef68caaa30d75ded416442ba15a4fdb142e1fa52719"
+
+
+@cache
+def _template() -> Value:
+    return template_of(INFRA / "workload" / "main.bicep")
+
+
+def _deploy(**given: Value) -> Deployment:
+    return deploy(_template(), {**GIVEN, **given}, GROUP)
+
+
+def _vms(deployment: Deployment) -> list[Resource]:
+    return resources(deployment, "Compute/virtualMachines")
+
+
+def _user_data(vm: Resource) -> Value:
+    return json.loads(base64.b64decode(vm.properties["userData"]))
+
+
+def test_spot_vms_ask_to_be_started_again_and_are_never_deleted() -> None:
+    """The tag is the one that the responder goes by; nobody would make a deleted VM again."""
+    vms = _vms(_deploy(spotCount=2, regularCount=0))
+    assert [vm.name for vm in vms] == ["spot-work-spot-0", "spot-work-spot-1"]
+    for vm in vms:
+        assert vm.body["tags"] == {Policy().restart_tag: "true"}
+        assert (vm.properties["priority"], vm.properties["evictionPolicy"]) == ("Spot", "Deallocate")
+        assert vm.properties["billingProfile"] == {"maxPrice": -1}
+
+
+def test_regular_vms_beside_them_do_the_same_work() -> None:
+    """They are never evicted, so nothing of Spot is said of them; and each VM has a name of its own."""
+    spot, regular = _vms(_deploy(spotCount=1, regularCount=1))
+    assert regular.name == "spot-work-regular-0"
+    assert (regular.body["tags"], regular.properties["priority"]) == ({}, "Regular")
+    assert (regular.properties["evictionPolicy"], regular.properties["billingProfile"]) == (None, None)
+    same = {"hardwareProfile", "storageProfile", "userData", "securityProfile", "diagnosticsProfile"}
+    assert {name: spot.properties[name] for name in same} == {name: regular.properties[name] for name in same}
+
+
+def test_size_and_price_are_those_that_were_asked_for() -> None:
+    """A price of five decimals comes through as a number."""
+    [vm] = _vms(_deploy(spotCount=1, size="Standard_F8as_v6", maxPrice="0.07321"))
+    assert vm.properties["hardwareProfile"] == {"vmSize": "Standard_F8as_v6"}
+    assert vm.properties["billingProfile"] == {"maxPrice": 0.07321}
+
+
+def test_each_vm_has_an_identity_of_its_own_a_key_and_its_console() -> None:
+    """No password; Azure keeps what the console shows; nothing lies on a disk that an eviction takes."""
+    for vm in _vms(_deploy()):
+        assert vm.body["identity"] == {"type": "SystemAssigned"}
+        linux = vm.properties["osProfile"]["linuxConfiguration"]
+        assert linux["disablePasswordAuthentication"] is True
+        assert linux["ssh"]["publicKeys"] == [
+            {"path": "/home/azureuser/.ssh/authorized_keys", "keyData": GIVEN["sshPublicKey"]}
+        ]
+        assert vm.properties["diagnosticsProfile"] == {"bootDiagnostics": {"enabled": True}}
+        assert "diffDiskSettings" not in vm.properties["storageProfile"]["osDisk"]
+
+
+def test_nobody_outside_reaches_a_vm_and_each_has_a_way_out() -> None:
+    """The only public address is the gateway's."""
+    deployment = _deploy()
+    assert last_names(deployment, "Network/publicIPAddresses") == ["pip-spot-work-out"]
+    [gateway] = resources(deployment, "Network/natGateways")
+    assert gateway.properties["publicIpAddresses"][0]["id"].endswith("/pip-spot-work-out")
+    [subnet] = resources(deployment, "Network/virtualNetworks/subnets")
+    assert subnet.properties["defaultOutboundAccess"] is False
+    assert subnet.properties["natGateway"]["id"].endswith(f"/natGateways/{gateway.name}")
+    assert subnet.properties["serviceEndpoints"] == [{"service": "Microsoft.Storage"}]
+    [rules] = resources(deployment, "Network/networkSecurityGroups")
+    assert subnet.properties["networkSecurityGroup"]["id"].endswith(f"/{rules.name}")
+    last = rules.properties["securityRules"][-1]["properties"]
+    assert (last["access"], last["direction"], last["sourceAddressPrefix"]) == ("Deny", "Inbound", "*")
+    for card in resources(deployment, "Network/networkInterfaces"):
+        [address] = card.properties["ipConfigurations"]
+        assert "publicIPAddress" not in address["properties"]
+        assert address["properties"]["subnet"]["id"] == deployment.modules["network"].output("subnetId")
+
+
+def test_bastion_is_there_only_where_it_is_asked_for_and_is_let_in() -> None:
+    """By the addresses of its own subnet, to the port of ssh."""
+    assert resources(_deploy(), "Network/bastionHosts") == []
+    deployment = _deploy(bastion=True)
+    [host] = resources(deployment, "Network/bastionHosts")
+    _, its_subnet = resources(deployment, "Network/virtualNetworks/subnets")
+    assert host.properties["ipConfigurations"][0]["properties"]["subnet"]["id"].endswith("/subnets/AzureBastionSubnet")
+    [rules] = resources(deployment, "Network/networkSecurityGroups")
+    first = rules.properties["securityRules"][0]["properties"]
+    assert first["sourceAddressPrefix"] == its_subnet.properties["addressPrefix"]
+    assert (first["access"], first["destinationPortRange"]) == ("Allow", "22")
+
+
+ROLES: Final = {
+    "2a2b9908-6ea1-4ae2-8e63-a410df84e7d1": "Storage Blob Data Reader",
+    "974c5e8b-45b9-4653-ba55-5f855dd0fb88": "Storage Queue Data Contributor",
+    "c6a89b2d-59bc-44d0-9896-0f6e12d7b80a": "Storage Queue Data Message Sender",
+    "ba92f5b4-2d11-453d-a403-e96b0029c9fe": "Storage Blob Data Contributor",
+    "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3": "Storage Table Data Contributor",
+}
+OF_A_VM: Final = [
+    ("Storage Blob Data Contributor", "jobs/blobServices/default/containers/film-frames-checkpoints"),
+    ("Storage Blob Data Reader", "packages/blobServices/default/containers/packages"),
+    ("Storage Queue Data Contributor", "jobs/queueServices/default/queues/film-frames"),
+    ("Storage Queue Data Message Sender", "jobs/queueServices/default/queues/film-frames-poison"),
+    ("Storage Table Data Contributor", "jobs/tableServices/default/tables/filmframesresults"),
+    ("Storage Table Data Contributor", "jobs/tableServices/default/tables/workers"),
+]
+
+
+def _roles(deployment: Deployment) -> dict[str, list[tuple[str, str]]]:
+    """Give the roles of each principal, by names; the accounts are called jobs and packages."""
+    accounts = {
+        deployment.output("JOBS_ACCOUNT_NAME"): "jobs",
+        deployment.output("PACKAGES_ACCOUNT_NAME"): "packages",
+        RESPONDER["responderStorage"]: "responder",
+    }
+    found: dict[str, list[tuple[str, str]]] = {}
+    for who, role, scope in role_assignments(deployment):
+        account, _, rest = scope.partition("/Microsoft.Storage/storageAccounts/")[2].partition("/")
+        found.setdefault(who, []).append((ROLES[role], f"{accounts[account]}{'/' if rest else ''}{rest}"))
+    return {who: sorted(roles) for who, roles in found.items()}
+
+
+def test_a_vm_may_work_on_its_queue_and_read_packages_and_nothing_else() -> None:
+    """Each right at the one thing that it is for. No VM can write what runs on the others."""
+    roles = _roles(_deploy(spotCount=2, regularCount=1))
+    operator = roles.pop("deployer")
+    assert list(roles.values()) == [OF_A_VM] * 3
+    assert operator == [
+        ("Storage Blob Data Contributor", "jobs"),
+        ("Storage Blob Data Contributor", "packages"),
+        ("Storage Queue Data Contributor", "jobs"),
+        ("Storage Table Data Contributor", "jobs"),
+    ]
+
+
+def test_with_a_responder_a_vm_may_also_tell_it() -> None:
+    """At the queue of agents in the responder's group."""
+    deployment = _deploy(spotCount=2, **RESPONDER)
+    told = ("Storage Queue Data Message Sender", f"responder/queueServices/default/queues/{AGENTS}")
+    roles = _roles(deployment)
+    del roles["deployer"]
+    assert list(roles.values()) == [[*OF_A_VM[:4], told, *OF_A_VM[4:]]] * 2
+    assigned = [one.scope.split("/") for one in resources(deployment, "Authorization/roleAssignments")]
+    groups = {scope[4] for scope in assigned if scope[-1] == AGENTS}
+    assert groups == {RESPONDER["responderGroup"]}
+    for vm in _vms(deployment):
+        assert _user_data(vm)["settings"]["agentsQueue"] == f"https://stresponder.queue.core.windows.net/{AGENTS}"
+
+
+def test_no_two_assignments_have_one_name() -> None:
+    """And those of a VM that was made again have others: they are named by its identity."""
+    names = [one.name for one in resources(_deploy(spotCount=3, **RESPONDER), "Authorization/roleAssignments")]
+    assert len(names) == len(set(names))
+
+
+def test_what_the_worker_needs_is_there_under_the_names_that_it_gives() -> None:
+    """So its identity need not be allowed to make any of it."""
+    deployment = _deploy()
+    named = places(GIVEN["queue"])
+    assert last_names(deployment, "Storage/storageAccounts/queueServices/queues") == [named.queue, named.poison_queue]
+    assert last_names(deployment, "Storage/storageAccounts/blobServices/containers") == [named.checkpoints, "packages"]
+    assert last_names(deployment, "Storage/storageAccounts/tableServices/tables") == [named.results, WORKERS_TABLE]
+    for account in resources(deployment, "Storage/storageAccounts"):
+        assert account.properties["allowSharedKeyAccess"] is False
+        assert account.properties["allowBlobPublicAccess"] is False
+
+
+def test_the_user_data_is_what_the_vm_understands() -> None:
+    """The packages first to last, by content, in the account of packages; settings that the installer reads."""
+    deployment = _deploy(workerOptions="--slots auto")
+    account = deployment.output("PACKAGES_ACCOUNT_NAME")
+    for vm in _vms(deployment):
+        given = _user_data(vm)
+        assert given["packages"] == [
+            {
+                "address": f"https://{account}.blob.core.windows.net/packages/spot-vm-{'a' * 64}.tar.gz",
+                "sha256": "a" * 64,
+            },
+            {"address": f"https://{account}.blob.core.windows.net/packages/work-{'b' * 64}.tar.gz", "sha256": "b" * 64},
+        ]
+        assert installer.read_worker(json.dumps(given["settings"])) == installer.Worker(
+            queue=GIVEN["queue"],
+            function=GIVEN["workFunction"],
+            account=deployment.output("JOBS_ACCOUNT_NAME"),
+            options="--slots auto",
+            agents_queue="",
+        )
+        assert len(vm.properties["userData"]) < LONGEST_DATA
+
+
+def _custom_data(deployment: Deployment) -> set[str]:
+    return {base64.b64decode(vm.properties["osProfile"]["customData"]).decode() for vm in _vms(deployment)}
+
+
+def test_the_custom_data_holds_the_bootstrap_and_is_the_same_for_all() -> None:
+    """Azure refuses to change it on a VM that exists, so nothing in it depends on what is deployed."""
+    [text] = _custom_data(_deploy(spotCount=2, regularCount=1))
+    assert {text} == _custom_data(_deploy(queue="other", workerOptions="--slots 3", vmPackage="c" * 64, **RESPONDER))
+    assert text.startswith("#cloud-config\n")
+    [content] = re.findall(r"^    encoding: b64\n    content: (\S+)$", text, re.MULTILINE)
+    assert base64.b64decode(content) == (INFRA / "vm" / "bootstrap.py").read_bytes()
+    assert len(base64.b64encode(text.encode())) < LONGEST_DATA
+
+
+def test_the_units_of_the_custom_data_are_good(tmp_path: Path) -> None:
+    """As systemd reads them."""
+    [text] = _custom_data(_deploy())
+    for name, body in re.findall(r"- path: /etc/systemd/system/(\S+)\n    content: \|\n((?:      .*\n)+)", text):
+        (tmp_path / name).write_text(re.sub("^ {6}", "", body, flags=re.MULTILINE), "utf-8")
+    units = sorted(tmp_path.iterdir())
+    assert [unit.name for unit in units] == ["spot-vm.service", "spot-vm.timer"]
+    # The bootstrap itself is not on this machine.
+    service = units[0].read_text("utf-8")
+    units[0].write_text(service.replace("/usr/bin/python3 /usr/local/lib/spot-vm-bootstrap.py", "/bin/true"), "utf-8")
+    assert "ExecStart=/usr/bin/python3 /usr/local/lib/spot-vm-bootstrap.py" in service
+    try:
+        done = subprocess.run(  # noqa: S603
+            ["systemd-analyze", "verify", *map(str, units)],  # noqa: S607
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    except FileNotFoundError:
+        pytest.skip("there is no systemd-analyze here")
+    assert [line for line in done.stderr.splitlines() if "spot-vm" in line] == []
+
+
+def test_a_change_of_the_custom_data_is_meant() -> None:
+    """It must be told in the changelog: a redeployment over VMs that exist is refused until they are deleted."""
+    [text] = _custom_data(_deploy())
+    assert hashlib.sha256(text.encode()).hexdigest() == CUSTOM_DATA
+
+
+def test_log_lines_go_to_a_workspace_only_where_that_is_asked_for() -> None:
+    """Each VM's services, by Azure Monitor's agent, without a key."""
+    assert resources(_deploy(), "OperationalInsights/workspaces") == []
+    assert resources(_deploy(), "Compute/virtualMachines/extensions") == []
+    deployment = _deploy(spotCount=2, logs=True)
+    [rule] = resources(deployment, "Insights/dataCollectionRules")
+    assert rule.properties["dataSources"]["syslog"][0]["facilityNames"] == ["daemon"]
+    assert len(resources(deployment, "Compute/virtualMachines/extensions")) == 2
+    assert {
+        one.scope.rsplit("/", 1)[-1] for one in resources(deployment, "Insights/dataCollectionRuleAssociations")
+    } == {
+        "spot-work-spot-0",
+        "spot-work-spot-1",
+    }
+
+
+def test_one_command_deploys_and_uploads_by_content(tmp_path: Path) -> None:
+    """The packages are named as the user data names them; further options go to az."""
+    for name, content in (("spot-vm.tar.gz", b"kit"), ("mine.tar.gz", b"work")):
+        (tmp_path / name).write_bytes(content)
+    az = tmp_path / "az"
+    az.write_text(
+        f'#!/bin/bash\nprintf "%s\\n" "$*" >> {tmp_path}/said\n'
+        'case "$*" in *PACKAGES*) echo stpkg;; *JOBS*) echo stjobs;; *QUEUE*) echo jobs;; esac\n',
+        "utf-8",
+    )
+    az.chmod(0o755)
+    done = subprocess.run(  # noqa: S603 - our own script
+        [REPOSITORY / "scripts" / "deploy-workload.sh", "rg", "spot-vm.tar.gz", "mine.tar.gz", "-p", "spotCount=3"],
+        cwd=tmp_path,
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    deployed, first, second, *_ = (tmp_path / "said").read_text("utf-8").splitlines()
+    kit, work = hashlib.sha256(b"kit").hexdigest(), hashlib.sha256(b"work").hexdigest()
+    assert f"-p vmPackage={kit} workPackage={work} -p spotCount=3 " in deployed
+    assert f"-c packages -n spot-vm-{kit}.tar.gz -f spot-vm.tar.gz " in first
+    assert f"-c packages -n work-{work}.tar.gz -f mine.tar.gz " in second
+    assert done.stdout.endswith("spot-worker submit --account stjobs --queue jobs FILE\n")

@@ -1,0 +1,1 @@
+"""What is put onto VMs: the package, its installer, what fetches it, and the VM application."""

@@ -1,0 +1,1 @@
+"""Real Linux guests: their parts, without QEMU."""

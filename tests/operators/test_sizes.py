@@ -1,0 +1,102 @@
+"""What an operator is told about the sizes that a VM could become."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from spot_responder.decisions.outcomes import Outcome
+from spot_responder.decisions.pools import PoolGate, PoolId
+from spot_responder.intake.azure_errors import FailureKind
+from spot_responder.intake.vms import VmId
+from spot_responder.offerings.fits import Verdict
+from spot_responder.offerings.prices import Prices
+from spot_responder.operators.views.offerings.sizes import Offered, comparable, may_fit, sizes_report
+from tests.harness.makers import TEN, recovery
+from tests.offerings.sizes import PLENTY, REGION, recorded, vm
+
+if TYPE_CHECKING:
+    from spot_responder.decisions.recoveries import Recovery
+    from spot_responder.offerings.vm_shapes import VmShape
+    from spot_responder.operators.views.offerings.sizes import SizesReport
+
+VM = VmId("S", "g", "render-1")
+D2S = "Standard_D2s_v3"
+
+
+def offered(gates: tuple[PoolGate, ...] = (), closed: tuple[Recovery, ...] = ()) -> Offered:
+    """Give the recorded sizes, and what the tables hold."""
+    return Offered(recorded(), PLENTY, gates, closed, ())
+
+
+def report(prices: dict[str, Prices], machine: VmShape | None = None, there: Offered | None = None) -> SizesReport:
+    """Compare sizes with a VM of two cores and 8 GB."""
+    return sizes_report(VM, machine or vm(), there or offered(), prices, TEN)
+
+
+def pool(size: str, zone: str = "") -> PoolId:
+    """Name a pool as the tables do."""
+    return PoolId("s", REGION, zone, size.lower())
+
+
+def test_as_many_cores_and_as_much_memory() -> None:
+    """At most twice as much of either, and as many GPUs: a D4s_v3, but no D64s_v3, and no DS2_v2 with 7 GB."""
+    names = {sku.name for sku in comparable(vm(), recorded())}
+    assert names == {"Standard_D2as_v6", "Standard_D2_v3", "Standard_D2_v5", "Standard_D4s_v3"}
+    assert {sku.name for sku in comparable(vm(size="standard_f16s_V2"), recorded())} == {"Standard_D16plds_v5"}
+
+
+def test_a_size_that_azure_does_not_describe_compares_with_nothing() -> None:
+    """Nor does any, where the list could not be read."""
+    assert comparable(vm(size="Standard_Z9"), recorded()) == []
+    assert comparable(vm(), None) == []
+    told = report({}, there=Offered(None, None, (), (), ("Azure refused",)))
+    assert (told.candidates, told.left_out, told.unread, told.cores) == ((), {}, ("Azure refused",), None)
+
+
+def test_only_prices_that_matter_are_asked_for() -> None:
+    """A size that does not fit for another reason has no need of one."""
+    assert may_fit(vm(disk_types=("Standard_LRS",)), offered()) == ["Standard_D2_v5", "Standard_D4s_v3"]
+    assert may_fit(vm(), offered()) == ["Standard_D4s_v3"]
+
+
+def test_the_cheapest_that_fits_is_at_the_top() -> None:
+    """An unknown price is no low one, and what may not fit comes after what does."""
+    machine = vm(disk_types=("Standard_LRS",))
+    dear = {"Standard_D4s_v3": Prices(0.05, 0.2, []), "Standard_D2_v5": Prices(0.02, 0.1, [])}
+    assert [each.size for each in report(dear, machine).candidates] == ["Standard_D2_v5", "Standard_D4s_v3"]
+    no_price = {"Standard_D4s_v3": Prices(0.05, 0.2, []), "Standard_D2_v5": Prices(None, None, [])}
+    assert [each.size for each in report(no_price, machine).candidates] == ["Standard_D4s_v3", "Standard_D2_v5"]
+    limited = replace(machine, max_price=0.06)
+    assert [(each.size, each.verdict) for each in report(no_price, limited).candidates] == [
+        ("Standard_D4s_v3", Verdict.FITS),
+        ("Standard_D2_v5", Verdict.UNKNOWN),
+    ]
+
+
+def test_what_does_not_fit_is_counted_by_its_first_reason() -> None:
+    """With the price of a size that is too dear among them."""
+    told = report({D2S: Prices(0.01, 0.1, []), "Standard_D4s_v3": Prices(0.05, 0.2, [])}, vm(max_price=0.02))
+    assert told.candidates == ()
+    assert told.left_out == {"generation": 1, "disk controller": 1, "premium disks": 1, "price": 1}
+    assert told.spot == 0.01
+
+
+def test_what_the_app_saw_of_a_pool() -> None:
+    """In the VM's own zone: who came back there, who met no capacity, and whether the pool is closed."""
+    there, elsewhere = pool("Standard_D4s_v3", "2"), pool("Standard_D4s_v3", "1")
+    ended = replace(recovery(), outcome=Outcome.RESTORED, closed_at=TEN + timedelta(minutes=5), down_since=TEN)
+    closed = (
+        replace(ended, pool=there),
+        replace(ended, pool=there, closed_at=TEN + timedelta(minutes=3), failures={FailureKind.CAPACITY: 2}),
+        replace(ended, pool=there, outcome=Outcome.STOPPED_BY_OWNER, failures={FailureKind.PRICE: 1}),
+        replace(ended, pool=elsewhere),
+    )
+    gates = (PoolGate(elsewhere), PoolGate(there, closed_until=TEN + timedelta(hours=1)))
+    told = report({}, vm(zone="2"), offered(gates, closed))
+    (candidate,) = [each for each in told.candidates if each.size == "Standard_D4s_v3"]
+    assert (candidate.pool.restored, candidate.pool.refused) == (2, 1)
+    assert candidate.pool.restored_at == TEN + timedelta(minutes=5)
+    assert candidate.pool.closed_until == TEN + timedelta(hours=1)
+    assert (told.pool.restored, told.pool.restored_at, told.pool.refused, told.pool.closed_until) == (0, None, 0, None)

@@ -1,0 +1,1 @@
+"""How a result is written, and how a command is interrupted."""

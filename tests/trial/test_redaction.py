@@ -1,0 +1,138 @@
+"""Nothing of a subscription remains in what a trial writes down."""
+
+from __future__ import annotations
+
+import json
+import re
+import string
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from localazure.event_grid.azure_events import PRIVATE_VALUES, DeliverySchema, azure_event
+from localazure.world.happenings import ActionSucceeded
+from spot_responder.trial.views.redaction import Redaction
+from tests.trial.trials import now
+
+NAMES = st.text(string.ascii_letters + string.digits + "-_", min_size=3, max_size=24).filter(
+    lambda name: name.strip("-_") == name and any(map(str.isalpha, name))
+)
+GUIDS = st.uuids().map(str)
+ADDRESSES = st.ip_addresses(v=4).map(str)
+WORDS = frozenset(
+    {
+        *("witness", "trial", "tried", "moment", "default", "current", "true", "false", "none", "null", "latest"),
+        *(
+            "server",
+            "succeeded",
+            "id",
+            "error",
+            "message",
+            "claims",
+            "name",
+            "ipaddr",
+            "uti",
+            "groups",
+            "tags",
+            "again",
+        ),
+        *("location", "deep", "operations", "azure", "management", "com", "https", "resourcegroups", "subscriptions"),
+        *("providers", "microsoft", "compute", "virtualmachines", "value", "may", "not", "and"),
+    }
+)
+"""Azure's and the trial's own words, and those of the payload below: as a name they cannot be told from themselves."""
+
+
+def remains(secret: str, text: str) -> bool:
+    """Whether a secret can be read in a text: as a word by itself, in any casing."""
+    return re.search(rf"(?<![a-z0-9]){re.escape(secret)}(?![a-z0-9])", text, re.IGNORECASE) is not None
+
+
+@given(
+    subscription=GUIDS,
+    principal=GUIDS,
+    group=NAMES,
+    vm=NAMES,
+    person=st.tuples(NAMES, NAMES),
+    address=ADDRESSES,
+    token=st.text(string.ascii_letters + string.digits + "_-", min_size=45, max_size=90),
+    tag=st.tuples(NAMES, NAMES),
+    upper=st.booleans(),
+)
+def test_nothing_of_the_subscription_remains(  # noqa: PLR0913 - each is one thing that may not remain
+    *,
+    subscription: str,
+    principal: str,
+    group: str,
+    vm: str,
+    person: tuple[str, str],
+    address: str,
+    token: str,
+    tag: tuple[str, str],
+    upper: bool,
+) -> None:
+    """Neither in ids, in any casing, nor in the middle of a message, in a claim, in a tag or in an address."""
+    vm_id = f"/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Compute/virtualMachines/{vm}"
+    mail = f"{person[0]}@{person[1]}.example.org"
+    payload: dict[str, Any] = {
+        "id": vm_id.upper() if upper else vm_id,
+        "error": {"message": f"VM '{vm}' in {group}: {principal} ({mail}, {address}) may not."},
+        "claims": {"name": person[0], "ipaddr": address, "uti": token, "groups": [principal]},
+        "tags": {tag[0]: tag[1]},
+        "Location": f"https://management.azure.com{vm_id}/operations/{principal}?c={token}",
+        "again": [f"{tag[1]} and {person[0]}", token, {"deep": vm_id.lower()}],
+    }
+    redaction = Redaction()
+    redaction.learn(payload)
+    text = json.dumps(redaction.apply(payload))
+    secrets = {subscription, principal, group, vm, mail, address, token, *tag, person[0]}
+    # What stands in a secret's place may be spelt like another secret, as "name-1".
+    places = " ".join(redaction.places.values())
+    assert [
+        secret
+        for secret in secrets
+        if secret.lower() not in WORDS and remains(secret, text) and not remains(secret, places)
+    ] == []
+
+
+def test_the_same_becomes_the_same() -> None:
+    """So that who is who can still be followed, over all payloads."""
+    one, other = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
+    redaction = Redaction()
+    redaction.learn([f"/subscriptions/{one}", {"of": other}])
+    assert redaction.apply([one, one.upper(), other]) == [
+        "00000000-0000-4000-8000-000000000001",
+        "00000000-0000-4000-8000-000000000001",
+        "00000000-0000-4000-8000-000000000002",
+    ]
+
+
+def test_an_event_of_arm_tells_nothing_of_its_caller() -> None:
+    """The laptop Azure puts made-up personal data into each: none of it remains, what happened does."""
+    group = "/subscriptions/11111111-1111-4111-8111-111111111111/resourceGroups/rg"
+    vm = f"{group}/providers/Microsoft.Compute/virtualMachines/web"
+    happened = ActionSucceeded(vm, now(), "Microsoft.Compute/virtualMachines/deallocate/action", "owner@example.com")
+    event = azure_event(happened, "33333333-3333-4333-8333-333333333333", now()).written(DeliverySchema.CLOUD_EVENTS)
+    redaction = Redaction()
+    redaction.learn(event)
+    text = json.dumps(redaction.apply(event))
+    assert [value for value in PRIVATE_VALUES if value.lower() in text.lower()] == []
+    assert "Microsoft.Compute/virtualMachines/deallocate/action" in text
+
+
+def test_what_tells_nothing_stays() -> None:
+    """Numbers, Azure's own words and hosts; and where nothing was learned, everything."""
+    payload = {
+        "count": 3,
+        "name": "default",
+        "at": "https://management.azure.com/x",
+        "none": None,
+        "tags": {"a": 1, "b": None},
+    }
+    redaction = Redaction()
+    assert redaction.apply("as it is") == "as it is"
+    redaction.learn(payload)
+    assert redaction.apply(payload) == payload | {"tags": {"a": "value", "b": None}}
+    redaction.learn("https://me.queue.core.windows.net and 2001:db8:1:2:3:4:5:6")
+    assert redaction.apply("me.queue.core.windows.net, 2001:db8:1:2:3:4:5:6") == "host-1.example, 2001:db8::1"

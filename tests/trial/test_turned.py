@@ -1,0 +1,54 @@
+"""A belief that is not true is found out, and no other: those that a trial reads at once. The others: ``turned.py``."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from localazure.trial.ground import open_beneath
+from spot_responder.trial.views.checks import steps_for
+from spot_responder.trial.views.verdicts import Found, Step, Verdict
+from tests.trial.turned import main, not_holding, problem_of, problem_of_unturned, tried
+from tests.trial.turnings import TURNINGS, Turning
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+READ_AT_ONCE = [belief for belief in TURNINGS if steps_for(frozenset({belief})) == (Step.READ,)]
+
+
+def _read(folder: Path, turning: Turning) -> Mapping[str, Found]:
+    async def story() -> Mapping[str, Found]:
+        async with open_beneath(folder) as beneath:
+            return await tried(folder / "here", beneath, 1, turning, (Step.READ,))
+
+    return asyncio.run(story())
+
+
+@pytest.mark.parametrize("belief", READ_AT_ONCE)
+def test_a_belief_that_is_not_true_is_found_out(belief: str, tmp_path: Path) -> None:
+    """The right one, and no other."""
+    assert problem_of(belief, _read(tmp_path, TURNINGS[belief])) == ""
+
+
+def test_what_is_as_believed_holds(tmp_path: Path) -> None:
+    """And what such a trial does not look at is not called untrue."""
+    found = _read(tmp_path, Turning())
+    assert not_holding(found) == {}
+    assert {found[belief].verdict for belief in READ_AT_ONCE} == {Verdict.HOLDS}
+
+
+def test_each_verdict_that_is_not_as_it_should_be_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """By `make trial-turned`, of which this is the part that judges."""
+    holds = {belief: Found(Verdict.HOLDS, "seen") for belief in TURNINGS}
+    untrue, unseen = Found(Verdict.DOES_NOT_HOLD, "odd"), Found(Verdict.NOT_SEEN, "late")
+    assert problem_of("E1", holds | {"E1": untrue}) == ""
+    assert problem_of("E1", holds | {"E1": unseen}) == "not-seen: late"
+    assert problem_of("E1", holds | {"E1": untrue, "E2": untrue}) == "E2 too: odd"
+    assert problem_of_unturned(holds | {"R8": unseen}) == ""
+    assert problem_of_unturned(holds | {"E1": unseen, "E2": untrue}) == "E1 not seen: late; E2 does not hold: odd"
+    assert main(["E1", "V1"]) == 2
+    assert "cannot turn V1" in capsys.readouterr().err

@@ -1,0 +1,152 @@
+"""``run``: puts the worker together with its edges, and lets it work until it is to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from spot_agent.edges.clock import boot_id
+
+from spot_worker.commands.options import account_of, places_of
+from spot_worker.deciding.budgets import Budgets
+from spot_worker.deciding.names import WORKERS_TABLE
+from spot_worker.edges.account import make_all
+from spot_worker.edges.azure_errors import Threads
+from spot_worker.edges.clock import SystemClock
+from spot_worker.edges.job_queue import JobQueue
+from spot_worker.edges.log import JsonLog
+from spot_worker.edges.notices import VmNotices
+from spot_worker.edges.processes.child_process import FunctionProcesses
+from spot_worker.edges.progress import Progress
+from spot_worker.edges.reading import message_count
+from spot_worker.edges.state_folder import StateFolder
+from spot_worker.edges.storage import AccountInputs, AccountTables, BlobStore
+from spot_worker.running.ports import Ports, StorageError, WarmUpError
+from spot_worker.running.settings import Settings
+from spot_worker.running.stopping import Stopping, Why
+from spot_worker.running.storage_retries import persist
+from spot_worker.running.worker import work
+
+if TYPE_CHECKING:
+    import argparse
+
+    from spot_worker.edges.account import Account
+
+_STORAGE_WITHIN_S: Final = 60.0
+"""So long storage may not answer at a start: a VM may boot before its network."""
+
+
+def run(given: argparse.Namespace) -> int:
+    """Work; gives no exit code, since it ends the process: threads that wait for storage must not hold it up."""
+    places, folder = places_of(given), StateFolder(given.state or default_state(given.queue))
+    account = account_of(given)
+    log = JsonLog()
+    stopping, code = asyncio.run(_run(given, account, folder, log))
+    counts = {event.replace(" ", "_"): log.counts[event] for event in ("finished", "failed", "poison", "gave back")}
+    log.say("ended", why=stopping.why and stopping.why.value, queue=places.queue, exit_code=code, **counts)
+    log.end()
+    if stopping.why is Why.RELOAD and code == 0:
+        os.execv(sys.executable, [sys.executable, "-m", "spot_worker", *sys.argv[1:]])  # noqa: S606 - ourselves again
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def default_state(queue: str) -> Path:
+    """Name the folder of a worker of this queue."""
+    return Path("~/.local/state/spot-worker").expanduser() / queue
+
+
+async def _run(given: argparse.Namespace, account: Account, folder: StateFolder, log: JsonLog) -> tuple[Stopping, int]:
+    clock = SystemClock()
+    stopping = Stopping(clock)
+    _hear_signals(stopping, log)
+    notices = VmNotices(given.imds, given.agent_state, lambda line: log.say("metadata service", said=line))
+    try:
+        await notices.begin()
+        ports, settings = _ports(given, account, folder, notices, log), _settings(given, notices)
+        await work(ports, settings, stopping, lambda: _prepare(given, account, log))
+    except (WarmUpError, StorageError) as error:
+        log.say("cannot go on" if log.counts["started"] else "cannot start", error=str(error))
+        return stopping, 1
+    finally:
+        # A second SIGHUP must not end what the first one starts: that this is ignored outlives the change of code.
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    return stopping, 0
+
+
+def _hear_signals(stopping: Stopping, log: JsonLog) -> None:
+    loop = asyncio.get_running_loop()
+
+    def end(name: str) -> None:
+        log.say("stopping", signal=name)
+        stopping.signal()
+
+    def reload() -> None:
+        log.say("stopping", signal="SIGHUP", why="new code takes over when the running jobs are finished")
+        stopping.reload()
+
+    loop.add_signal_handler(signal.SIGTERM, end, "SIGTERM")
+    loop.add_signal_handler(signal.SIGINT, end, "SIGINT")
+    loop.add_signal_handler(signal.SIGHUP, reload)
+
+
+async def _prepare(given: argparse.Namespace, account: Account, log: JsonLog) -> None:
+    """Make in storage what is missing."""
+    threads, places = Threads("prepare", 1), places_of(given)
+    until = time.monotonic() + _STORAGE_WITHIN_S
+
+    async def make() -> None:
+        try:
+            if await threads.call("to prepare storage", lambda: make_all(account, places, WORKERS_TABLE)):
+                log.say("queue made", queue=places.queue, why="there was none: nothing was ever submitted to it")
+        except StorageError as error:
+            if time.monotonic() < until:
+                raise
+            message = f"storage has not answered for {_STORAGE_WITHIN_S:.0f} seconds: {error}"
+            raise StorageError(message, is_lasting=True) from error
+
+    await persist(make, log)
+    if given.until_empty and sys.stderr.isatty():
+        count = await threads.call("to count the queue", lambda: message_count(account, places.queue))
+        log.progress = Progress("finished", count)
+
+
+def _settings(given: argparse.Namespace, notices: VmNotices) -> Settings:
+    return Settings(
+        places_of(given),
+        notices.vm,
+        boot_id(),
+        1 if given.once else given.slots,
+        given.visibility,
+        Budgets(given.max_failures),
+        is_once=given.once,
+        until_empty=given.until_empty,
+        name=_name(given.state),
+    )
+
+
+def _name(state: Path | None) -> str:
+    """Tell a worker from others of this VM: each has a folder of its own, and the usual one needs no name."""
+    return "" if state is None else "".join(sign for sign in state.resolve().name if sign.isalnum() or sign in "-_")
+
+
+def _ports(given: argparse.Namespace, account: Account, folder: StateFolder, notices: VmNotices, log: JsonLog) -> Ports:
+    places, slots = places_of(given), given.slots
+    return Ports(
+        JobQueue(account, places.queue, slots),
+        BlobStore(account, places, slots, folder.cache),
+        AccountInputs(account, slots),
+        AccountTables(account, places.results, WORKERS_TABLE, slots),
+        FunctionProcesses(given.function, folder.jobs, given.checkpoint_interval, log),
+        notices,
+        SystemClock(),
+        log,
+        lambda: str(uuid.uuid4()),
+    )

@@ -1,0 +1,104 @@
+"""``submit``: puts jobs on a queue, one for each line of files."""
+
+from __future__ import annotations
+
+import json
+import sys
+import uuid
+from itertools import chain, count, islice, repeat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spot_worker.commands.options import UsageError, account_of
+from spot_worker.deciding.json_values import NoJsonError, read_json
+from spot_worker.deciding.messages import MessageTooLargeError, write_message
+from spot_worker.deciding.names import check_queue
+from spot_worker.edges.account import FOR_EVER, make_queue
+from spot_worker.edges.azure_errors import translated
+from spot_worker.edges.progress import Progress
+from spot_worker.running.ports import StorageError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+
+def submit(given: argparse.Namespace) -> int:
+    """Submit all jobs, or none if a line is no job. Exit code 1 if storage failed on the way."""
+    check_queue(given.queue)
+    messages = _messages(given)
+    account = account_of(given)
+    make_queue(account, given.queue)
+    queue = account.queues.get_queue_client(given.queue)
+    progress, done = Progress("submitted", len(messages)), 0
+    try:
+        for _, text in messages:
+            translated("to submit", lambda text=text: queue.send_message(text, time_to_live=FOR_EVER))  # type: ignore[misc]
+            done += 1
+            progress.show(done)
+    except (StorageError, KeyboardInterrupt) as error:
+        progress.end()
+        is_stopped = isinstance(error, KeyboardInterrupt)
+        why = "stopped; what was being sent may be in the queue as well" if is_stopped else str(error)
+        sys.stderr.write(f"spot-worker: {why}\nspot-worker: the first {done} of {len(messages)} jobs are submitted\n")
+        return 130 if is_stopped else 1
+    progress.end()
+    if given.json:
+        sys.stdout.write(json.dumps({"queue": given.queue, "submitted": [job_id for job_id, _ in messages]}) + "\n")
+    else:
+        sys.stdout.write(f"{done} jobs submitted to {given.queue}\n")
+    return 0
+
+
+def _messages(given: argparse.Namespace) -> list[tuple[str, str]]:
+    messages = []
+    for where, body in _bodies(given):
+        job_id = str(uuid.uuid4())
+        try:
+            messages.append((job_id, write_message(job_id, body)))
+        except (MessageTooLargeError, NoJsonError) as error:
+            message = f"{where}: {error}; nothing is submitted"
+            raise UsageError(message) from error
+    return messages
+
+
+def _bodies(given: argparse.Namespace) -> Iterator[tuple[str, Any]]:
+    """Give each job's body, and where it stands. Without files: as many numbered jobs as were asked for."""
+    if not given.files:
+        if given.count is None:
+            message = "what is to be submitted? Give FILE, - for standard input, or --count N for numbered jobs"
+            raise UsageError(message)
+        return ((f"job {number}", {"number": number}) for number in islice(count(1), given.count))
+    lines = chain.from_iterable(_lines(file) for file in given.files)
+    return chain.from_iterable(repeat(line, given.count or 1) for line in lines)
+
+
+def _lines(file: str) -> Iterator[tuple[str, Any]]:
+    name = "standard input" if file == "-" else file
+    try:
+        text = sys.stdin.read().lstrip("\ufeff") if file == "-" else Path(file).read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        message = f"{name} is no text of UTF-8: {error}"
+        raise UsageError(message) from error
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            yield f"{name}, line {number}", _body(line.strip(), f"{name}, line {number}")
+
+
+def _body(line: str, where: str) -> Any:  # noqa: ANN401 - any JSON value
+    """Read a line: JSON, or a text as it is. What begins like JSON and is none is a mistake."""
+    try:
+        return read_json(line)
+    except NoJsonError as error:
+        if line.startswith(("{", "[", '"')) or _is_number(line):
+            message = f"{where} is no JSON: {error}; nothing is submitted"
+            raise UsageError(message) from error
+        return line
+
+
+def _is_number(line: str) -> bool:
+    try:
+        float(line)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""The worker's decisions. Pure: no clock, no chance, no input or output."""

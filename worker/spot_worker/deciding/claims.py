@@ -1,0 +1,76 @@
+"""What a claim makes of a job's record. Each claim is counted here, before any work, and the budgets are judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Union
+
+from spot_worker.deciding.budgets import judge
+from spot_worker.deciding.endings import after_silence
+from spot_worker.deciding.pointers import Cause, Claim, Pointer, Poison
+from spot_worker.deciding.times import are_within
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from spot_worker.deciding.budgets import Budgets
+
+
+@dataclass(frozen=True)
+class Run:
+    """Write this record, then run the function."""
+
+    pointer: Pointer
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    """Write this record, which says that the job is poison, then do what belongs to that."""
+
+    pointer: Pointer
+
+
+@dataclass(frozen=True)
+class Over:
+    """The job has an outcome: do again what may be missing of what follows from it, without running the function."""
+
+    pointer: Pointer
+
+
+Claimed = Union[Run, GiveUp, Over]
+
+
+def first(queue: str, job_id: str, claim: Claim) -> Run:
+    """Claim a job that has no record yet."""
+    return Run(Pointer(queue, job_id, attempt=1, claim=claim))
+
+
+def again(found: Pointer, claim: Claim, budgets: Budgets) -> Claimed:
+    """Claim a job that was claimed before."""
+    if found.outcome:
+        return Over(found)
+    known = after_silence(found) if found.claim.ended is None else found
+    claimed = replace(known, attempt=known.attempt + 1, claim=claim)
+    given_up = judge(claimed.counters, budgets)
+    if given_up:
+        return GiveUp(claimed.with_outcome(Poison(given_up.cause, given_up.reason, claimed.attempt, claim.at)))
+    return Run(claimed)
+
+
+def is_alive(found: Pointer, claim: Claim, lease_s: int, renewed: Iterable[str]) -> bool:
+    """Whether somebody with another message works on the job, as far as ``claim``, which would fence it off, can know.
+
+    ``renewed``: when workers that have the job last renewed their leases. The message of a claim comes back when its
+    lease has ended, to whom it is: what came with that very message knows that its predecessor has it no more.
+    """
+    if found.outcome or found.claim.ended or found.claim.message_id == claim.message_id:
+        return False
+    saved = [one.at for one in found.checkpoints if one.attempt == found.attempt]
+    return any(are_within(at, claim.at, lease_s) for at in (found.claim.at, *saved, *renewed))
+
+
+def unreadable(queue: str, job_id: str, claim: Claim, why: str, copy: str) -> GiveUp:
+    """Give up a job whose record cannot be read: which attempts and checkpoints there were is not known."""
+    reason = f"the job's record (pointer.json) cannot be read: {why}. A copy is in {copy}; requeue begins from nothing"
+    pointer = Pointer(queue, job_id, attempt=1, claim=claim)
+    return GiveUp(pointer.with_outcome(Poison(Cause.UNREADABLE, reason, 1, claim.at)))

@@ -1,0 +1,1 @@
+"""What touches Azure, processes, files and clocks."""

@@ -1,0 +1,184 @@
+"""Answers what the process of a function asks for while it works on one job: checkpoints, files, outputs."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Union
+
+from spot_worker.deciding.conversation import (
+    Answer,
+    Died,
+    Done,
+    Failed,
+    FetchAsked,
+    FileSaved,
+    LoadAsked,
+    Loaded,
+    OutputGiven,
+    Refused,
+    Returned,
+    StateSaved,
+    StoppedAtSafePoint,
+)
+from spot_worker.deciding.endings import Spent, no_longer_named, with_checkpoint
+from spot_worker.deciding.names import BadNameError, check_output, checkpoint_name, output_name
+from spot_worker.deciding.pointers import Kind, Saved
+from spot_worker.deciding.rates import Rate
+from spot_worker.deciding.results import ImpossibleResultError, check_listed
+from spot_worker.deciding.times import iso
+from spot_worker.running.ports import DiskError, MissingError, NotAsExpectedError, StorageError
+from spot_worker.running.storage_retries import persist
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from spot_worker.deciding.conversation import Said, Task
+    from spot_worker.running.ports import Child, Ports
+    from spot_worker.running.record import Record
+    from spot_worker.running.stopping import Stopping
+
+Ended = Union[Returned, Failed, StoppedAtSafePoint, Died]
+_ENDS = (Returned, Failed, StoppedAtSafePoint, Died)
+
+
+@dataclass
+class Uploads:
+    """How fast this VM's uploads are. All its slots share it."""
+
+    rate: Rate = field(default_factory=Rate)
+
+
+class Attempt:
+    """One attempt at one job. ``outputs``: what it has given so far."""
+
+    def __init__(self, ports: Ports, record: Record, stopping: Stopping, uploads: Uploads) -> None:
+        """Begin now."""
+        self._ports, self._record, self._stopping, self._uploads = ports, record, stopping, uploads
+        self._began = self._safe_at = ports.clock.monotonic()
+        self._count = 0
+        self._newest_is_usable = True
+        self.outputs: tuple[str, ...] = ()
+
+    async def serve(self, child: Child, task: Task) -> Ended:
+        """Let the process work, and say how it ended.
+
+        Raises ``NotBegunError``, ``FencedOffError``, and ``StorageError`` for good.
+        """
+        await child.begin(task)
+        while True:
+            said = await child.hear()
+            if isinstance(said, _ENDS):
+                return said
+            try:
+                answer = await self._do(said)
+            except (MissingError, DiskError) as error:
+                answer = Refused(str(error))
+            await child.answer(answer)
+
+    def spent(self, *, is_finished: bool) -> Spent:
+        """Say how long it worked, and how much of that is to be done again."""
+        now = self._ports.clock.monotonic()
+        return Spent(now - self._began, 0.0 if is_finished else now - self._safe_at)
+
+    async def _do(self, said: Said) -> Answer:
+        if isinstance(said, LoadAsked):
+            return await self._load(said.path)
+        if isinstance(said, StateSaved):
+            content = said.text.encode()
+            digest = hashlib.sha256(content).hexdigest()
+            return await self._save(Kind.STATE, digest, len(content), lambda name: self._put(name, content))
+        if isinstance(said, FileSaved):
+            path, sha256, size = said.path, said.sha256, said.size
+            upload = self._ports.blobs.upload
+            return await self._save(Kind.FILE, sha256, size, lambda name: upload(name, path, sha256, size))
+        if isinstance(said, FetchAsked):
+            return await self._fetch(said.url, said.path)
+        if isinstance(said, OutputGiven):
+            return await self._output(said)
+        return Refused(f"the worker does not know {type(said).__name__}")
+
+    async def _save(self, kind: Kind, sha256: str, size: int, upload: Callable[[str], Awaitable[None]]) -> Answer:
+        stopping, clock, before = self._stopping, self._ports.clock, self._record.pointer
+        if kind is Kind.FILE and stopping.is_urgent and not self._uploads.rate.fits(size, stopping.left_s()):
+            self._say("file left out", size=size, seconds_left=round(stopping.left_s(), 1))
+            return Done(stops=True)
+        self._count += 1
+        asked_at = clock.monotonic()
+        name = checkpoint_name(before.queue, before.job_id, before.attempt, self._count, sha256)
+
+        async def timed() -> None:
+            began = clock.monotonic()
+            await upload(name)
+            self._uploads.rate = self._uploads.rate.after(size, clock.monotonic() - began)
+
+        await persist(timed, self._ports.log)
+        saved = Saved(name, sha256, size, kind, before.attempt, iso(clock.now()))
+        after = with_checkpoint(before, saved, counts=self._newest_is_usable)
+        await persist(lambda: self._record.write(after), self._ports.log)
+        self._safe_at = asked_at
+        self._say("saved", size=size, kind=kind.value)
+        if not stopping.is_urgent:
+            await self._forget(no_longer_named(before, after))
+        return Done(stops=stopping.is_urgent)
+
+    async def _put(self, name: str, content: bytes) -> None:
+        try:
+            await self._ports.blobs.create(name, content)
+        except NotAsExpectedError:
+            return  # the name has the content's hash: it was written, and the answer was lost
+
+    async def _forget(self, names: tuple[str, ...]) -> None:
+        for name in names:
+            try:
+                await self._ports.blobs.delete(name)
+            except StorageError as error:
+                self._say("old checkpoint not deleted", name=name, error=str(error))
+
+    async def _load(self, path: str) -> Answer:
+        self._newest_is_usable = True
+        for saved in reversed(self._record.pointer.checkpoints):
+            loaded = await persist(lambda one=saved: self._whole(one, path), self._ports.log)  # type: ignore[misc]
+            if loaded:
+                return loaded
+            # What was counted as progress was none: so what is saved now counts once it was loaded only.
+            self._newest_is_usable = False
+            self._say("checkpoint not usable", name=saved.name, why="it is gone, or is not what was saved")
+        return Loaded(None)
+
+    async def _whole(self, saved: Saved, path: str) -> Loaded | None:
+        """Read a checkpoint; ``None`` if it is not whole."""
+        if saved.kind is Kind.STATE:
+            blob = await self._ports.blobs.read(saved.name)
+            if blob is None or hashlib.sha256(blob.content).hexdigest() != saved.sha256:
+                return None
+            return Loaded(Kind.STATE, blob.content.decode())
+        try:
+            digest = await self._ports.blobs.download(saved.name, path, saved.sha256)
+        except MissingError:
+            return None
+        return Loaded(Kind.FILE) if digest == saved.sha256 else None
+
+    async def _fetch(self, url: str, path: str) -> Answer:
+        await persist(lambda: self._ports.inputs.fetch(url, path), self._ports.log)
+        return Done()
+
+    async def _output(self, given: OutputGiven) -> Answer:
+        pointer = self._record.pointer
+        try:
+            check_output(given.name)
+        except BadNameError as error:
+            return Refused(str(error))
+        name = output_name(pointer.queue, pointer.job_id, pointer.attempt, given.name)
+        outputs = (*(one for one in self.outputs if one != name), name)
+        try:
+            check_listed(outputs, "outputs")
+        except ImpossibleResultError as error:
+            return Refused(str(error))
+        url = await persist(lambda: self._ports.blobs.put_output(name, given.path), self._ports.log)
+        self.outputs = outputs
+        return Done(url)
+
+    def _say(self, event: str, **fields: object) -> None:
+        pointer = self._record.pointer
+        self._ports.log.say(event, job_id=pointer.job_id, attempt=pointer.attempt, **fields)

@@ -1,0 +1,31 @@
+"""What tests are given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from workbench.azurite import PROGRAM, Storage, storage
+from workbench.real_worker import Bench
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def account() -> Iterator[Storage]:
+    """Give a storage account on this machine."""
+    if not PROGRAM.exists():
+        pytest.skip("Azurite is not installed: make setup")
+    with storage() as found:
+        yield found
+
+
+@pytest.fixture
+def bench(account: Storage, tmp_path: Path) -> Iterator[Bench]:
+    """Give what starts real workers in an empty folder."""
+    made = Bench(account, tmp_path)
+    yield made
+    made.end()

@@ -1,0 +1,299 @@
+"""Real processes of functions, spoken to as the worker does: what one job does reaches no other one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Callable
+
+import pytest
+
+from spot_worker.deciding.conversation import (
+    Died,
+    Done,
+    Failed,
+    LoadAsked,
+    Loaded,
+    Refused,
+    Returned,
+    StateSaved,
+    Task,
+)
+from spot_worker.deciding.pointers import Kind
+from spot_worker.edges.processes.child_process import ChildProcess, FunctionProcesses, _remove
+from spot_worker.running.ports import NotBegunError
+from workbench.real_worker import until
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
+
+    from spot_worker.deciding.conversation import Answer, Said
+
+_NOBODY = 65534
+
+
+class Lines:
+    """A log that is kept."""
+
+    def __init__(self) -> None:
+        """Nothing is told yet."""
+        self.lines: list[dict[str, object]] = []
+
+    def say(self, event: str, **fields: object) -> None:
+        """Keep a line."""
+        self.lines.append({"event": event, **fields})
+
+    def claim(self, name: str, attributes: Mapping[str, str | int]) -> AbstractContextManager[None]:
+        """Nothing is traced here."""
+        raise NotImplementedError((name, attributes))
+
+
+class Played:
+    """A worker without storage: it has one process, and keeps what the function saves."""
+
+    def __init__(self, child: ChildProcess, log: Lines) -> None:
+        """Nothing is saved yet."""
+        self.child, self.log = child, log
+        self.saved: list[str] = []
+        self.answers: Callable[[Said], Answer | None] = lambda _: None
+
+    async def job(self, body: Any = None, job_id: str = "job-1") -> Said:  # noqa: ANN401 - any JSON value
+        """Let it work on a job to its end."""
+        self.saved.clear()
+        await self.child.begin(Task("frames", job_id, 1, body))
+        while True:
+            said = await self.child.hear()
+            if isinstance(said, (Returned, Failed, Died)):
+                return said
+            await self.child.answer(self.answers(said) or self._answer(said))
+
+    def _answer(self, said: Said) -> Answer:
+        if isinstance(said, StateSaved):
+            self.saved.append(said.text)
+            return Done()
+        if isinstance(said, LoadAsked):
+            return Loaded(Kind.STATE, self.saved[-1]) if self.saved else Loaded(None)
+        return Refused(type(said).__name__)
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
+    return tmp_path
+
+
+def play(here: Path, function: str, story: Callable[[Played], Any]) -> Any:  # noqa: ANN401 - what the story gives
+    """Let a process run a function, and a story happen to it, which must not take for ever."""
+
+    async def played() -> Any:  # noqa: ANN401 - as above
+        log = Lines()
+        child = await FunctionProcesses(f"workbench.bad_jobs:{function}", here / "jobs", 60.0, log).start(0)
+        try:
+            return await asyncio.wait_for(story(Played(child, log)), 40.0)
+        finally:
+            await child.kill()
+
+    return asyncio.run(played())
+
+
+def test_threads_that_a_function_leaves_behind_never_speak_for_the_next_job(here: Path) -> None:
+    async def story(played: Played) -> None:
+        for number in range(20):
+            said = await played.job(job_id=f"job-{number}")
+            assert isinstance(said, Returned)
+            assert all(f"job-{number}" in text for text in [*played.saved, said.text] if text != "null")
+        # Each of them got an error where it asked once more.
+        until(lambda: (here / "ended").read_text().count("RefusedError") == 60)
+
+    play(here, "leaves_threads", story)
+
+
+@pytest.mark.parametrize(("body", "code"), [("asks", 3), ("exits", 4), ("raises", 1), ("returns", 0)])
+def test_a_fork_says_nothing_for_its_job_nor_for_the_next_one(here: Path, body: str, code: int) -> None:
+    async def story(played: Played) -> None:
+        for _ in range(2):
+            said = await played.job(body)
+            assert isinstance(said, Returned)
+            assert said.text == f'"exit code {code}"'
+            assert played.saved == []
+        assert (here / "refused").exists() == (body == "asks")
+
+    play(here, "forks", story)
+
+
+def test_a_question_that_a_signal_breaks_off_shifts_no_later_answer(here: Path) -> None:
+    async def story(played: Played) -> None:
+        def answers(said: Said) -> Answer | None:
+            if said == StateSaved('"first"'):
+                (here / "asked").touch()
+                until((here / "interrupted").exists)
+            return None
+
+        played.answers = answers
+        said = await played.job()
+        assert isinstance(said, Returned)
+        assert said.text == '["second"]'
+
+    play(here, "is_interrupted", story)
+
+
+def test_a_word_of_another_job_is_ignored_and_logged(here: Path) -> None:
+    (here / "speaks.py").write_text(
+        "import gc, socket\n"
+        "from spot_worker.deciding.conversation import Returned\n"
+        "from spot_worker.deciding.wire import Told, write_line\n"
+        "def f(job):\n"
+        "    pipe = next(one for one in gc.get_objects() if isinstance(one, socket.socket))\n"
+        "    pipe.sendall(write_line(Told(0, 0, Returned('7'))))\n"
+        "    return 8\n"
+    )
+
+    async def story() -> None:
+        log = Lines()
+        child = await FunctionProcesses("speaks:f", here / "jobs", 60.0, log).start(0)
+        try:
+            said = await asyncio.wait_for(Played(child, log).job(), 40.0)
+            assert isinstance(said, Returned)
+            assert said.text == "8"
+            assert [line["event"] for line in log.lines] == ["word of another job"]
+        finally:
+            await child.kill()
+
+    asyncio.run(story())
+
+
+def test_each_job_begins_in_the_folder_of_the_worker(here: Path) -> None:
+    async def story(played: Played) -> None:
+        for _ in range(2):
+            said = await played.job()
+            assert isinstance(said, Returned)
+            assert said.text == f'"{here}"'
+
+    play(here, "goes_elsewhere", story)
+
+
+def test_each_attempt_has_an_empty_folder_of_its_own_which_is_removed(here: Path) -> None:
+    async def story(played: Played) -> None:
+        folders = []
+        for _ in range(2):
+            said = await played.job()
+            assert isinstance(said, Returned)
+            folder, was_empty = json.loads(said.text)
+            assert was_empty
+            folders.append(folder)
+        assert folders[0] != folders[1]
+        until(lambda: not any(Path(folder).exists() for folder in folders))
+
+    play(here, "names_its_folder", story)
+
+
+def test_what_is_killed_leaves_no_folder(here: Path) -> None:
+    async def story(played: Played) -> None:
+        await played.child.begin(Task("frames", "job-1", 1, None))
+        assert isinstance(await played.child.hear(), (LoadAsked, StateSaved))
+        assert list((here / "jobs" / "0").iterdir())
+        await played.child.kill()
+        until(lambda: not list((here / "jobs" / "0").iterdir()))
+
+    play(here, "leaves_threads", story)
+
+
+def test_a_folder_that_a_job_has_closed_is_removed_and_one_that_cannot_be_is_told_once() -> None:
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(_NOBODY)  # nothing is closed to root
+    try:
+        outer = Path(tempfile.mkdtemp())
+        folder, kept = outer / "1-a", outer / "other"
+        (folder / "closed").mkdir(parents=True)
+        kept.mkdir(mode=0o500)
+        (folder / "closed" / "file").write_text("x")
+        (folder / "link").symlink_to(kept)
+        (folder / "closed").chmod(0o500)
+        log = Lines()
+        _remove(folder, log)
+        assert (folder.exists(), kept.stat().st_mode & 0o777, log.lines) == (False, 0o500, [])
+        folder.mkdir()
+        outer.chmod(0o500)
+        _remove(folder, log)
+        assert log.lines == [{"event": "folder not removed", "folder": str(folder)}]
+        outer.chmod(0o700)
+        _remove(outer, log)
+    finally:
+        if is_root:
+            os.seteuid(0)
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        ("cannot_say_why", "_SilentError: (it cannot say why"),
+        ("names_no_text", "ValueError: \\udcff\\udcfe"),
+        ("deletes_much", "70000"),
+    ],
+)
+def test_what_cannot_be_said_is_refused_where_the_function_runs(here: Path, function: str, words: str) -> None:
+    async def story(played: Played) -> None:
+        said = await played.job()
+        assert isinstance(said, Failed)
+        assert words in said.error
+        assert played.child.is_alive()
+
+    play(here, function, story)
+
+
+def test_what_is_too_large_to_ask_for_is_an_error_of_the_function(here: Path) -> None:
+    async def story(played: Played) -> None:
+        said = await played.job()
+        assert isinstance(said, Returned)
+        assert "RefusedError: " in said.text
+
+    play(here, "asks_for_much", story)
+
+
+def test_how_a_process_died_is_known(here: Path) -> None:
+    async def story(played: Played) -> None:
+        said = await played.job()
+        assert isinstance(said, Died)
+        assert "ended by SIGSEGV" in said.how
+
+    play(here, "ends_by_signal", story)
+
+
+def test_a_job_that_has_not_begun_is_told_from_one_that_died(here: Path) -> None:
+    """No folder can be made, or the process is no more, or does not answer."""
+
+    async def no_folder(played: Played) -> None:
+        (here / "jobs").write_text("a file")
+        with pytest.raises(NotBegunError, match="no folder for the job"):
+            await played.job()
+
+    async def stuck() -> None:
+        processes = FunctionProcesses("workbench.bad_jobs:goes_elsewhere", here / "jobs", 60.0, Lines(), 1.0)
+        child = await processes.start(0)
+        try:
+            played = Played(child, Lines())
+            said = await played.job()
+            assert isinstance(said, Returned)
+            os.kill(child.pid, signal.SIGSTOP)
+            with pytest.raises(NotBegunError, match="within 1 seconds"):
+                await played.job()
+        finally:
+            await child.kill()
+
+    async def dead(played: Played) -> None:
+        assert isinstance(await played.job(), Died)
+        with pytest.raises(NotBegunError, match="SIGSEGV"):
+            await played.job()
+
+    play(here, "goes_elsewhere", no_folder)
+    (here / "jobs").unlink()
+    play(here, "ends_by_signal", dead)
+    asyncio.run(asyncio.wait_for(stuck(), 40.0))

@@ -1,0 +1,73 @@
+"""What people read who call the commands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spot_worker.deciding.messages import read_message, write_poison
+
+if TYPE_CHECKING:
+    from workbench.real_worker import Bench
+
+
+def test_a_mistyped_function_is_told_before_anything_is_made(bench: Bench) -> None:
+    nowhere = "DefaultEndpointsProtocol=http;AccountName=a;AccountKey=YQ==;QueueEndpoint=http://127.0.0.1:9/a;"
+    rest = "BlobEndpoint=http://127.0.0.1:9/a;TableEndpoint=http://127.0.0.1:9/a;"
+    worker = bench.run("nowhere:render", "mistyped-one", "--connection-string", nowhere + rest, "--until-empty")
+    assert worker.ended() == 1
+    assert "no module 'nowhere'" in worker.events("cannot start")[0]["error"]
+
+
+def test_a_queue_that_was_not_there_is_said_and_the_end_says_what_became_of_the_jobs(bench: Bench) -> None:
+    worker = bench.run("quick", "not-there", "--until-empty")
+    assert worker.ended() == 0
+    assert worker.events("queue made")[0]["queue"] == "not-there"
+    bench.submit("not-there", 1, 2)
+    worker = bench.run("hopeless", "not-there", "--until-empty")
+    assert worker.ended() == 0
+    assert not worker.events("queue made")
+    (ended,) = worker.events("ended")
+    assert (ended["finished"], ended["failed"], ended["poison"], ended["gave_back"]) == (0, 2, 2, 0)
+
+
+def test_where_there_is_nothing_that_is_said(bench: Bench) -> None:
+    for words in (("results", "--queue"), ("poison", "list", "--queue"), ("workers", "--queue")):
+        done = bench.command(*words, "nowhere-at-all")
+        assert (done.returncode, "there is nothing yet, or no such queue" in done.stderr) == (0, True)
+        assert bench.asked(*words, "nowhere-at-all") == []
+
+
+def test_people_see_claims_without_a_word_and_all_of_a_reason(bench: Bench) -> None:
+    bench.submit("shown", 1)
+    assert bench.run("quick", "shown", "--once").ended() == 0
+    head = bench.command("results", "--queue", "shown").stdout.splitlines()[0].split()
+    assert head.index("silent_claims") == head.index("evictions") + 1
+    poison = bench.storage.queues.create_queue("shown-poison")
+    poison.send_message(write_poison(read_message("job-7", "x"), "shown", "no " * 50 + "picture", 5, {}))
+    assert "picture" in bench.command("poison", "list", "--queue", "shown").stdout
+
+
+def test_a_worker_that_ended_long_ago_is_shown_to_programs_only(bench: Bench) -> None:
+    table = bench.storage.tables.create_table_if_not_exists("workers")
+    for state in ("stopping", "busy"):
+        told = {"state": state, "renewed_at": "2026-03-02T10:00:00.000Z"}
+        table.create_entity({"PartitionKey": "long-ago", "RowKey": f"vm-{state}:0", **told})
+    assert len(bench.asked("workers", "--queue", "long-ago")) == 2
+    shown = bench.command("workers", "--queue", "long-ago").stdout
+    assert ("vm-busy" in shown, "vm-stopping" in shown) == (True, False)
+
+
+def test_two_who_look_at_once_both_see_the_poison_queue(bench: Bench) -> None:
+    poison = bench.storage.queues.create_queue("looked-poison")
+    for number in range(40):
+        poison.send_message(write_poison(read_message(f"job-{number}", "x"), "looked", "why", 5, {}))
+    assert len(bench.asked("poison", "list", "--queue", "looked")) == 40
+    for _ in range(35):
+        taken = poison.receive_message()
+        assert taken
+        poison.delete_message(taken)
+    for message in poison.peek_messages(32):
+        assert message.dequeue_count == 1
+    assert len(bench.asked("poison", "list", "--queue", "looked")) == 5
+    assert {message.dequeue_count for message in poison.peek_messages(32)} == {1}
+    assert bench.command("poison", "requeue", "--all", "--queue", "looked").stdout.count("put back") == 5

@@ -1,0 +1,95 @@
+"""Whatever stands in a message is a job; what no message can hold is refused before anything is sent."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spot_worker.deciding.messages import (
+    MOST_BYTES,
+    MessageTooLargeError,
+    read_message,
+    read_poison,
+    write_again,
+    write_message,
+    write_poison,
+)
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(ANY_JSON)
+def test_a_job_of_ours_comes_back_as_it_was_submitted(body: object) -> None:
+    text = write_message("job-1", body)
+    read = read_message("message-1", text)
+    assert (read.id, read.body) == ("job-1", body)
+    assert text.isascii()
+
+
+@given(st.text())
+def test_every_text_is_a_job(text: str) -> None:
+    read = read_message("message-1", text)
+    assert read.text == text
+
+
+@pytest.mark.parametrize(
+    "text", ["", "resize cat.png", '{"a": 1}', "[1, 2]", "\x00\x01", "ä", '{"spot_worker": 1}', "{"]
+)
+def test_a_text_of_somebody_else_is_the_body_and_the_messages_id_the_jobs(text: str) -> None:
+    read = read_message("message-1", text)
+    assert (read.id, read.body) == ("message-1", text)
+
+
+def test_base64_is_decoded_where_a_person_could_read_what_is_in_it() -> None:
+    assert read_message("m", base64.b64encode("größe: 7\n".encode()).decode()).body == "größe: 7\n"
+    binary = base64.b64encode(bytes(range(40))).decode()
+    assert read_message("m", binary).body == binary
+
+
+def test_a_job_of_ours_may_be_wrapped_in_base64() -> None:
+    wrapped = base64.b64encode(write_message("job-1", [7]).encode()).decode()
+    read = read_message("m", wrapped)
+    assert (read.id, read.body, read.text) == ("job-1", [7], wrapped)
+
+
+@pytest.mark.parametrize("job_id", ["../../other", "", "a/b", "x" * 200, 7, None, "ends.", "#"])
+def test_an_id_that_could_name_another_blob_is_no_id_of_ours(job_id: object) -> None:
+    text = json.dumps({"spot_worker": 1, "id": job_id, "body": 1})
+    assert read_message("message-1", text).id == "message-1"
+
+
+def test_what_is_too_large_is_refused_with_what_to_do() -> None:
+    with pytest.raises(MessageTooLargeError, match="put the data into a blob"):
+        write_message("job-1", "x" * MOST_BYTES)
+
+
+def test_a_poison_message_tells_why_and_can_be_made_a_job_again() -> None:
+    job = read_message("message-1", "resize cat.png")
+    poison = read_poison("other", write_poison(job, "frames", "it failed", 3, {"failures": 3}))
+    assert (poison.job.id, poison.job.body) == ("message-1", "resize cat.png")
+    assert (poison.reason, poison.attempt, poison.counters) == ("it failed", 3, {"failures": 3})
+    again = read_message("a-third", write_again(poison.job))
+    assert (again.id, again.body) == ("message-1", "resize cat.png")
+
+
+def test_a_job_that_fills_its_message_is_given_up_with_its_reason_and_its_body_is_kept_elsewhere() -> None:
+    text = write_message("job-1", "x" * (MOST_BYTES - 100))
+    poison = read_poison("other", write_poison(read_message("m", text), "frames", "it failed " * 30, 3, {}))
+    assert (poison.job.id, poison.job.body, poison.reason, poison.attempt) == ("job-1", None, "it failed " * 30, 3)
+    assert poison.body_in == "frames/job-1/message.txt"
+    foreign = read_message("m", "x" * MOST_BYTES)
+    assert write_again(foreign) == foreign.text
+
+
+def test_a_poison_message_of_somebody_else_is_read_as_far_as_it_makes_sense() -> None:
+    written = {"spot_worker": 1, "id": "job-1", "body": 1, "reason": 7, "attempt": "x", "counters": []}
+    poison = read_poison("m", json.dumps(written))
+    assert (poison.job.id, poison.reason, poison.attempt, poison.counters) == ("job-1", "", None, {})
