@@ -38,7 +38,8 @@ class RealVm:
             # Nothing listens there: whoever obeys these reaches nobody.
             **dict.fromkeys(("http_proxy", "HTTP_PROXY", "ALL_PROXY", "https_proxy"), "http://127.0.0.1:9"),
         }
-        self.before_exec: Callable[[], object] | None = None
+        # Tests begun by nohup ignore SIGHUP, and so would all that they begin.
+        self.before_exec: Callable[[], object] = lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL)
         self._process: subprocess.Popen[str] | None = None
         self._port: int | None = None
         self._seen = 0
