@@ -87,7 +87,7 @@ param lookAgainSeconds int = 15
 param capacityRetrySeconds int = 60
 
 @minValue(1)
-@description('The longest such pause.')
+@description('The longest pause of a pool after "no capacity".')
 param capacityRetryMaxSeconds int = 900
 
 @minValue(1)
@@ -95,7 +95,7 @@ param capacityRetryMaxSeconds int = 900
 param priceRetrySeconds int = 3600
 
 @minValue(1)
-@description('Quota used up, access denied, and the longest for what is not known.')
+@description('After a refusal for quota or access; the longest pause after a refusal for an unknown reason.')
 param slowRetrySeconds int = 3600
 
 var abbreviations = loadJsonContent('abbreviations.json')

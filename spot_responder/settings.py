@@ -85,15 +85,20 @@ TABLE: Final = (
         "CAPACITY_RETRY_SECONDS",
         "seconds",
         "60",
-        'the first pause after "no capacity", throttling or an unknown refusal; doubled each time',
+        'the first pause after a refusal for "no capacity", throttling or an unknown reason; doubled each time',
     ),
-    Setting("CAPACITY_RETRY_MAX_SECONDS", "seconds", "900", "the longest such pause"),
+    Setting(
+        "CAPACITY_RETRY_MAX_SECONDS",
+        "seconds",
+        "900",
+        'the longest pause after "no capacity", throttling or a conflict',
+    ),
     Setting("PRICE_RETRY_SECONDS", "seconds", "3600", "pause while the Spot price is above the VM's max price"),
     Setting(
         "SLOW_RETRY_SECONDS",
         "seconds",
         "3600",
-        "pause after a refusal for quota or access. After a refusal for an unknown reason the pauses grow, up to this",
+        "pause after a refusal for quota or access; the longest pause after a refusal for an unknown reason",
     ),
     Setting("DRY_RUN", "`true`, `false`", "false", "decide, log, and remember owners' stops; start nothing"),
     Setting(
