@@ -96,3 +96,40 @@ def test_one_checkpoint_that_was_damaged_costs_no_later_progress() -> None:
     at_once(outside.works(once=False, until_empty=True))
     assert not isinstance(outside.record().outcome, Poison)
     assert outside.record().attempt == 12
+
+
+def test_what_is_saved_after_a_damaged_checkpoint_is_progress_once_it_was_loaded() -> None:
+    """The second claim comes further. Of the five that follow, none does, and the fifth is not too many."""
+
+    async def dies(child: VirtualChild, task: Task) -> Said:
+        loaded = await child.ask(LoadAsked("there"))
+        assert loaded == Loaded(Kind.FILE if task.attempt > 2 else None)
+        if task.attempt <= 2:
+            await child.ask(FileSaved("file", f"digest-{task.attempt}", 4))
+        if task.attempt == 1:
+            outside.kept = {name: blob for name, blob in outside.kept.items() if name.endswith("pointer.json")}
+        return Died("killed") if task.attempt < 7 else Returned("1")
+
+    outside = Outside(dies)
+    outside.submit()
+    at_once(outside.works(once=False, until_empty=True))
+    assert outside.record().attempt == 7
+    assert not isinstance(outside.record().outcome, Poison)
+
+
+def test_a_checkpoint_is_progress_once_only_however_often_it_is_loaded() -> None:
+    """A job that dies before it saves anything is given up in the end."""
+
+    async def dies(child: VirtualChild, task: Task) -> Said:
+        await child.ask(LoadAsked("there"))
+        if task.attempt <= 2:
+            await child.ask(FileSaved("file", f"digest-{task.attempt}", 4))
+        if task.attempt == 1:
+            outside.kept = {name: blob for name, blob in outside.kept.items() if name.endswith("pointer.json")}
+        return Died("killed") if task.attempt < 50 else Returned("1")
+
+    outside = Outside(dies)
+    outside.submit()
+    at_once(outside.works(once=False, until_empty=True))
+    assert isinstance(outside.record().outcome, Poison)
+    assert outside.record().attempt < 10

@@ -50,18 +50,23 @@ def _in_vain(before: int, *, counts: bool, has_progressed: bool) -> int:
     return before + counts
 
 
-def with_checkpoint(pointer: Pointer, saved: Saved, *, counts: bool = True) -> Pointer:
-    """Add a checkpoint, and forget the oldest beyond those kept. The same once more is no progress.
-
-    ``counts``: whether it is taken for progress before anybody has loaded it.
-    """
-    is_new = counts and all(one.sha256 != saved.sha256 for one in pointer.checkpoints)
+def with_checkpoint(pointer: Pointer, saved: Saved) -> Pointer:
+    """Add a checkpoint, and forget the oldest beyond those kept. The same once more is no progress."""
+    is_new = saved.counts and all(one.sha256 != saved.sha256 for one in pointer.checkpoints)
     others = tuple(one for one in pointer.checkpoints if one.name != saved.name)
     return replace(
         pointer,
         checkpoints=(*others, saved)[-KEPT_CHECKPOINTS:],
         claim=replace(pointer.claim, has_progressed=pointer.claim.has_progressed or is_new),
     )
+
+
+def with_loaded(pointer: Pointer, loaded: Saved) -> Pointer:
+    """Take a checkpoint for progress now that it was loaded, if it did not count before; only once."""
+    if loaded.counts:
+        return pointer
+    checkpoints = tuple(replace(one, counts=True) if one == loaded else one for one in pointer.checkpoints)
+    return replace(pointer, checkpoints=checkpoints, claim=replace(pointer.claim, has_progressed=True))
 
 
 def no_longer_named(before: Pointer, after: Pointer) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ class Claim:
 
     ``id`` is new for each claim: it tells a write of ours, whose answer was lost, from one of somebody else.
     ``message_id``: of the message that it came with; by a doubled submit a job may have several.
-    ``has_progressed``: it has saved a checkpoint that was not there before.
+    ``has_progressed``: it has saved a checkpoint that was not there before, or was the first to load a doubtful one.
     """
 
     id: str
@@ -73,7 +73,10 @@ class Counters:
 
 @dataclass(frozen=True)
 class Saved:
-    """A checkpoint. ``name`` is its blob."""
+    """A checkpoint. ``name`` is its blob.
+
+    ``counts``: whether it is taken for progress. After one that could not be used, the next ones are only once loaded.
+    """
 
     name: str
     sha256: str
@@ -81,6 +84,7 @@ class Saved:
     kind: Kind
     attempt: int
     at: str
+    counts: bool = True
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from spot_worker.deciding.conversation import (
     StateSaved,
     StoppedAtSafePoint,
 )
-from spot_worker.deciding.endings import Spent, no_longer_named, with_checkpoint
+from spot_worker.deciding.endings import Spent, no_longer_named, with_checkpoint, with_loaded
 from spot_worker.deciding.names import BadNameError, check_output, checkpoint_name, output_name
 from spot_worker.deciding.pointers import Kind, Saved
 from spot_worker.deciding.rates import Rate
@@ -113,8 +113,8 @@ class Attempt:
             self._uploads.rate = self._uploads.rate.after(size, clock.monotonic() - began)
 
         await persist(timed, self._ports.log)
-        saved = Saved(name, sha256, size, kind, before.attempt, iso(clock.now()))
-        after = with_checkpoint(before, saved, counts=self._newest_is_usable)
+        saved = Saved(name, sha256, size, kind, before.attempt, iso(clock.now()), self._newest_is_usable)
+        after = with_checkpoint(before, saved)
         await persist(lambda: self._record.write(after), self._ports.log)
         self._safe_at = asked_at
         self._say("saved", size=size, kind=kind.value)
@@ -140,11 +140,17 @@ class Attempt:
         for saved in reversed(self._record.pointer.checkpoints):
             loaded = await persist(lambda one=saved: self._whole(one, path), self._ports.log)  # type: ignore[misc]
             if loaded:
+                await self._note_loaded(saved)
                 return loaded
             # What was counted as progress was none: so what is saved now counts once it was loaded only.
             self._newest_is_usable = False
             self._say("checkpoint not usable", name=saved.name, why="it is gone, or is not what was saved")
         return Loaded(None)
+
+    async def _note_loaded(self, saved: Saved) -> None:
+        after = with_loaded(self._record.pointer, saved)
+        if after != self._record.pointer:
+            await persist(lambda: self._record.write(after), self._ports.log)
 
     async def _whole(self, saved: Saved, path: str) -> Loaded | None:
         """Read a checkpoint; ``None`` if it is not whole."""
