@@ -32,7 +32,7 @@ def rows(account: Account, table: str, queue: str | None) -> list[Any]:
 
 
 def message_count(account: Account, queue: str) -> int | None:
-    """Count the messages of a queue, also those that somebody holds; ``None``: there is none. Raises ``StorageError``."""
+    """Count a queue's messages, also those that somebody holds; ``None``: no such queue. Raises ``StorageError``."""
     client = account.queues.get_queue_client(queue)
 
     def count() -> int | None:
