@@ -95,7 +95,7 @@ param capacityRetryMaxSeconds int = 900
 param priceRetrySeconds int = 3600
 
 @minValue(1)
-@description('After a refusal for quota or access; the longest pause after a refusal for an unknown reason.')
+@description('The pause after each refusal for quota or access; growing pauses after unknown refusals end here.')
 param slowRetrySeconds int = 3600
 
 var abbreviations = loadJsonContent('abbreviations.json')

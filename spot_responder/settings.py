@@ -91,14 +91,16 @@ TABLE: Final = (
         "CAPACITY_RETRY_MAX_SECONDS",
         "seconds",
         "900",
-        'the longest pause after "no capacity", throttling or a conflict',
+        'the longest pause after a refusal for "no capacity" or throttling, '
+        "or because another operation was at work on the VM",
     ),
     Setting("PRICE_RETRY_SECONDS", "seconds", "3600", "pause while the Spot price is above the VM's max price"),
     Setting(
         "SLOW_RETRY_SECONDS",
         "seconds",
         "3600",
-        "pause after a refusal for quota or access; the longest pause after a refusal for an unknown reason",
+        "the pause after each refusal for quota or access. "
+        "After refusals for an unknown reason, the growing pauses end here",
     ),
     Setting("DRY_RUN", "`true`, `false`", "false", "decide, log, and remember owners' stops; start nothing"),
     Setting(
