@@ -10,7 +10,7 @@ import pytest
 
 from spot_worker.deciding.conversation import Died, FileSaved, LoadAsked, Loaded, Returned, Said, Task
 from spot_worker.deciding.names import places
-from spot_worker.deciding.pointers import Kind, Poison
+from spot_worker.deciding.pointers import Cause, Kind, Poison
 from spot_worker.edges.account import by_connection_string, make_all
 from spot_worker.edges.storage import BlobStore
 from spot_worker.running.ports import MissingError
@@ -79,7 +79,7 @@ def test_checkpoints_that_cannot_be_used_are_no_progress() -> None:
     at_once(outside.works(once=False, until_empty=True))
     outcome = outside.record().outcome
     assert isinstance(outcome, Poison)
-    assert "silent" in outcome.cause.value
+    assert outcome.cause is Cause.CHECKPOINTS
 
 
 def test_one_checkpoint_that_was_damaged_costs_no_later_progress() -> None:
@@ -98,7 +98,7 @@ def test_one_checkpoint_that_was_damaged_costs_no_later_progress() -> None:
     assert outside.record().attempt == 12
 
 
-def test_what_is_saved_after_a_damaged_checkpoint_is_progress_once_it_was_loaded() -> None:
+def test_what_is_saved_after_a_damaged_checkpoint_is_progress() -> None:
     """The second claim comes further. Of the five that follow, none does, and the fifth is not too many."""
 
     async def dies(child: VirtualChild, task: Task) -> Said:
@@ -117,7 +117,7 @@ def test_what_is_saved_after_a_damaged_checkpoint_is_progress_once_it_was_loaded
     assert not isinstance(outside.record().outcome, Poison)
 
 
-def test_a_checkpoint_is_progress_once_only_however_often_it_is_loaded() -> None:
+def test_a_checkpoint_is_progress_once_however_often_it_is_loaded() -> None:
     """A job that dies before it saves anything is given up in the end."""
 
     async def dies(child: VirtualChild, task: Task) -> Said:

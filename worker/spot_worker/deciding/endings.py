@@ -38,6 +38,7 @@ def end(pointer: Pointer, ending: Ending, spent: Spent) -> Pointer:
         evictions_in_vain=_in_vain(was.evictions_in_vain, counts=is_evicted, has_progressed=has_progressed),
         silent_claims=was.silent_claims + is_silent,
         silent_in_vain=_in_vain(was.silent_in_vain, counts=is_silent, has_progressed=has_progressed),
+        unusable=was.unusable,
         seconds_worked=round(was.seconds_worked + spent.worked_s, 3),
         seconds_repeated=round(was.seconds_repeated + spent.repeated_s, 3),
     )
@@ -52,7 +53,7 @@ def _in_vain(before: int, *, counts: bool, has_progressed: bool) -> int:
 
 def with_checkpoint(pointer: Pointer, saved: Saved) -> Pointer:
     """Add a checkpoint, and forget the oldest beyond those kept. The same once more is no progress."""
-    is_new = saved.counts and all(one.sha256 != saved.sha256 for one in pointer.checkpoints)
+    is_new = all(one.sha256 != saved.sha256 for one in pointer.checkpoints)
     others = tuple(one for one in pointer.checkpoints if one.name != saved.name)
     return replace(
         pointer,
@@ -61,12 +62,10 @@ def with_checkpoint(pointer: Pointer, saved: Saved) -> Pointer:
     )
 
 
-def with_loaded(pointer: Pointer, loaded: Saved) -> Pointer:
-    """Take a checkpoint for progress now that it was loaded, if it did not count before; only once."""
-    if loaded.counts:
-        return pointer
-    checkpoints = tuple(replace(one, counts=True) if one == loaded else one for one in pointer.checkpoints)
-    return replace(pointer, checkpoints=checkpoints, claim=replace(pointer.claim, has_progressed=True))
+def with_newest_loaded(pointer: Pointer, *, is_usable: bool) -> Pointer:
+    """Count whether the newest checkpoint could be used. What destroys each one lets a job begin anew for ever."""
+    unusable = 0 if is_usable else pointer.counters.unusable + 1
+    return replace(pointer, counters=replace(pointer.counters, unusable=unusable))
 
 
 def no_longer_named(before: Pointer, after: Pointer) -> tuple[str, ...]:
@@ -77,6 +76,6 @@ def no_longer_named(before: Pointer, after: Pointer) -> tuple[str, ...]:
 
 def requeued(pointer: Pointer) -> Pointer:
     """Let a job that was given up be tried again: with whole budgets, its checkpoints, and its count of attempts."""
-    kept = replace(pointer.counters, failures=0, evictions_in_vain=0, silent_in_vain=0)
+    kept = replace(pointer.counters, failures=0, evictions_in_vain=0, silent_in_vain=0, unusable=0)
     ended = pointer.claim.ended or Ending.STOPPED
     return replace(pointer, counters=kept, claim=replace(pointer.claim, ended=ended), outcome=None)

@@ -35,6 +35,7 @@ class Cause(str, Enum):
     FAILURES = "failures"
     SILENT_CLAIMS = "silent claims"
     EVICTIONS = "evictions"
+    CHECKPOINTS = "checkpoints"
     PERMANENT = "permanent"
     UNREADABLE = "unreadable"
 
@@ -45,7 +46,7 @@ class Claim:
 
     ``id`` is new for each claim: it tells a write of ours, whose answer was lost, from one of somebody else.
     ``message_id``: of the message that it came with; by a doubled submit a job may have several.
-    ``has_progressed``: it has saved a checkpoint that was not there before, or was the first to load a doubtful one.
+    ``has_progressed``: it has saved a checkpoint that was not there before.
     """
 
     id: str
@@ -60,23 +61,24 @@ class Claim:
 
 @dataclass(frozen=True)
 class Counters:
-    """What happened to the job so far. ``evictions_in_vain`` and ``silent_in_vain``: since the last progress."""
+    """What happened to the job so far. ``evictions_in_vain`` and ``silent_in_vain``: since the last progress.
+
+    ``unusable``: attempts in a row that found the newest checkpoint gone or damaged.
+    """
 
     failures: int = 0
     evictions: int = 0
     evictions_in_vain: int = 0
     silent_claims: int = 0
     silent_in_vain: int = 0
+    unusable: int = 0
     seconds_worked: float = 0.0
     seconds_repeated: float = 0.0
 
 
 @dataclass(frozen=True)
 class Saved:
-    """A checkpoint. ``name`` is its blob.
-
-    ``counts``: whether it is taken for progress. After one that could not be used, the next ones are only once loaded.
-    """
+    """A checkpoint. ``name`` is its blob."""
 
     name: str
     sha256: str
@@ -84,7 +86,6 @@ class Saved:
     kind: Kind
     attempt: int
     at: str
-    counts: bool = True
 
 
 @dataclass(frozen=True)
