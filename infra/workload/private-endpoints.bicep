@@ -1,5 +1,5 @@
 // Storage at addresses of the network's own, for VMs that reach nothing else. An endpoint leads to one service of one account; a
-// zone of DNS for each service lets the account's usual name lead to the endpoint, so no VM is told of it.
+// zone of DNS for each service lets the account's usual name lead to the endpoint (docs/azure-facts.md vms-7): no VM is told of it.
 
 param name string
 param location string
