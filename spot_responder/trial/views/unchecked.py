@@ -60,5 +60,5 @@ UNCHECKED: Final = (
     Unchecked("W13", Why.NOT_YET, "needs thousands of requests a second"),
     *(Unchecked(f"S{number}", Why.NOT_YET, _SIZES) for number in range(1, 7)),
     Unchecked("S7", Why.NEEDS_ANOTHER_LOGIN, "`sizes`, as somebody with *Reader* only"),
-    *(Unchecked(f"N{number}", Why.NOT_YET, _WORKLOAD) for number in range(1, 12)),
+    *(Unchecked(f"N{number}", Why.NOT_YET, _WORKLOAD) for number in range(1, 13)),
 )
