@@ -28,6 +28,7 @@ from localazure.resource_manager.deployment import Deployed
 from localazure.resource_manager.made.made import Effects, Made
 from localazure.resource_manager.resource_graph.service import Graph
 from localazure.resource_manager.roles import roles_of_principals
+from localazure.retail_prices.service import prices_application
 from localazure.runtime.azurite import azurite
 from localazure.runtime.certificate import write_certificate
 from localazure.runtime.identity import PrincipalCredential, TokenIssuer, identity_endpoint
@@ -154,7 +155,7 @@ async def trial_ground(  # noqa: PLR0913 - each is one thing that can be set
     roles: Mapping[str, Role] | None = None,
     beneath: Beneath | None = None,
 ) -> AsyncIterator[Ground]:
-    """Run it. ``between`` sees each request to ARM and Resource Graph before they do, and may answer otherwise.
+    """Run it. ``between`` sees each request to ARM, Resource Graph and the price list first, and may answer otherwise.
 
     ``app``: what a deployment of the product has left in the subscription; without it, there is none. ``beneath``: a
     storage that several share; without it, there is one of its own.
@@ -189,17 +190,22 @@ async def trial_ground(  # noqa: PLR0913 - each is one thing that can be set
         )
         graph = Graph(access)
         application = arm_application(access, graph, deployed, made)
-        if between is not None:
-            application.middlewares.append(between)
-        runner = web.AppRunner(application, access_log=None)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=certificate.server_context()).start()
-        address = f"https://127.0.0.1:{runner.addresses[0][1]}"
+
+        async def serve(served: web.Application) -> str:
+            if between is not None:
+                served.middlewares.append(between)
+            runner = web.AppRunner(served, access_log=None)
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=certificate.server_context()).start()
+            return f"https://127.0.0.1:{runner.addresses[0][1]}"
+
+        address = await serve(application)
         identity = await stack.enter_async_context(identity_endpoint(issuer, {"": "owner"}, secrets.token_hex(16)))
         environment = {
             **identity.environment(),
             "ARM_ENDPOINT": address,
+            "PRICES_ENDPOINT": await serve(prices_application(world)),
             "SSL_CERT_FILE": str(certificate.authority),
         }
         passing = asyncio.create_task(_let_time_pass(world, clock))

@@ -64,6 +64,12 @@ class Azure(Protocol):
     async def follow(self, address: str) -> Answered:
         """Ask at an address that ARM gave; one elsewhere is not asked, since a token goes with the request."""
 
+    async def price_pages(self, location: str, size: str) -> list[Answered]:
+        """Ask the public price list about a size: all its pages, without a token."""
+
+    async def prices_after(self, location: str, size: str, rows: int) -> Answered:
+        """Ask the price list for what it has about a size after so many rows."""
+
     async def query(self, subscription: str, kql: str) -> Answered:
         """Ask Resource Graph about one subscription."""
 

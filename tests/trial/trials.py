@@ -6,11 +6,9 @@ import ssl
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import ClientSession, DummyCookieJar, TCPConnector
-from azure.core import AsyncPipelineClient
-from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy
 from azure.core.pipeline.transport import AioHttpTransport
 
 from localazure.demo.trial import LOCATION, SIZE, furnish
@@ -20,7 +18,7 @@ from localazure.runtime.identity import PrincipalCredential
 from localazure.trial.ground import trial_ground
 from localazure.world.durations import Durations
 from localazure.world.world import SUBSCRIPTION
-from spot_responder.clients.trials.azure import TrialAzure
+from spot_responder.clients.trials.azure import azure_by
 from spot_responder.trial.field import Field, Plan, Waits
 from spot_responder.trial.journal import open_journal
 from spot_responder.trial.views.observations import Observations
@@ -93,12 +91,8 @@ async def open_trial(  # noqa: PLR0913 - each is one thing that a test may set
             connector=TCPConnector(ssl=trusting), auto_decompress=False, cookie_jar=DummyCookieJar()
         )
         async with AioHttpTransport(session=session, connection_timeout=10, read_timeout=30) as transport:
-            policy = AsyncBearerTokenCredentialPolicy(credential, f"{endpoint}/.default")
-            client: AsyncPipelineClient[Any, Any] = AsyncPipelineClient(
-                endpoint, policies=[policy], transport=transport
-            )
-            azure = TrialAzure(endpoint, client, credential, transport, now)
+            azure = azure_by(endpoint, ground.environment["PRICES_ENDPOINT"], credential, transport, now)
             with open_journal(folder) as journal:
                 plan = Plan(run, SUBSCRIPTION, LOCATION, SIZE, 0.4, await azure.login())
-                seen = Observations(endpoint)
+                seen = Observations(endpoint, location=LOCATION, size=SIZE)
                 yield Tried(ground, Field(azure, journal, plan, seen, waits, now, lambda _: None))

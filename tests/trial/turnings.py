@@ -15,6 +15,7 @@ from localazure.event_grid.event_faults import Fault
 from localazure.event_grid.service import Lags
 from localazure.resource_manager.made.topic_rules import BLOB_CONTRIBUTOR, MESSAGE_SENDER
 from localazure.resource_manager.operation_answers import Acceptance
+from localazure.retail_prices.service import PATH as PRICE_LIST
 from localazure.runtime.identity import PrincipalCredential
 from localazure.world.happenings import ActionSucceeded, Annotated
 from localazure.world.machines import PowerState
@@ -170,6 +171,18 @@ def _locked(asked: Asked) -> bool:
     return asked.is_post("start") and any("/locks/" in each for each in asked.ground.made.bodies)
 
 
+def _shown_whole(asked: Asked) -> bool:
+    return asked.query.get("$expand") == "instanceView" and "/witness-" in asked.path
+
+
+def _asked_for_vm(asked: Asked) -> bool:
+    return asked.method == "PUT" and "/virtualmachines/witness-" in asked.path.lower()
+
+
+def _priced(asked: Asked) -> bool:
+    return asked.path == PRICE_LIST
+
+
 def _nobody(asked: Asked) -> bool:
     return "/nobody-" in asked.path
 
@@ -287,6 +300,10 @@ def _without_policy(rows: list[Any]) -> list[Any]:
     return [row | {"properties": {}} for row in rows]
 
 
+def _another_product(body: Body) -> Body:
+    return body | {"Items": body["Items"] + [each | {"productName": "Virtual Desktops"} for each in body["Items"][-1:]]}
+
+
 def _longer(asked: Asked) -> bool:
     return _graph("vmKey", "restoredByScaleSet")(asked) and len(asked.text) > 10_000
 
@@ -333,9 +350,7 @@ TURNINGS: Final[Mapping[str, Turning]] = {
     "G8": Turning(changed(_graph("/SUBSCRIPTIONS/", "in~", '| project id"'), _rows(lambda _: []))),
     "G9": Turning(without_header(_graph("take 1"), "x-ms-user-quota-remaining")),
     "G11": Turning(changed(_graph("vmKey"), _renamed('"size"', '"vmSize"'))),
-    "C1": Turning(
-        changed(lambda asked: asked.query.get("$expand") == "instanceView" and "/witness-" in asked.path, _stale_tags)
-    ),
+    "C1": Turning(changed(_shown_whole, _stale_tags)),
     "C2": Turning(changed(_graph("summarize vms"), _renamed('"Spot"', '"SpotNext"'))),
     "C3": Turning(changed(_of_eviction, _renamed("PowerState/deallocated", "PowerState/stopped"))),
     "C5": Turning(
@@ -367,6 +382,13 @@ TURNINGS: Final[Mapping[str, Turning]] = {
     "C23": Turning(answered(_nobody, 404, "WhoIsThat", "Have a look at the portal.")),
     "C26": Turning(answered(_instance_view, 404, "ResourceNotFound")),
     "C27": Turning(answered(lambda asked: asked.query.get("monitor") == "true", 404, "NotFound")),
+    "P1": Turning(changed(_priced, _another_product)),
+    "P2": Turning(changed(lambda asked: asked.is_post("start"), _renamed("price '0.02 USD'", "price '0.024 USD'"))),
+    "P3": Turning(changed(lambda asked: asked.is_post("start"), _renamed("price '0.02 USD'", "price '0.05 USD'"))),
+    "P4": Turning(changed(_priced, _renamed('"currencyCode": "USD"', '"currencyCode": "EUR"'))),
+    "P5": Turning(changed(_priced, lambda body: body | {"NextPageLink": None})),
+    "P6": Turning(changed(_shown_whole, _renamed('"Standard_D2s_v5"', '"standard_d2s_v5"'))),
+    "S1": Turning(answered(_asked_for_vm, 409, "NotAvailableForSubscription")),
     "R5": Turning(answered(_lets_start, 409, "Conflict")),
     "R6": Turning(answered(_graph(), 401, "InvalidAuthenticationToken")),
     "R8": Turning(answered(lambda asked: _nobody(asked) and asked.method == "POST", 403, "AuthorizationFailed")),

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from spot_responder.commands.arguments import add_command
 from spot_responder.commands.local import enter_the_laptop
 from spot_responder.operators.ports import CouldNotLookError
-from spot_responder.settings import InvalidSettingError, arm_endpoint
+from spot_responder.settings import InvalidSettingError, arm_endpoint, prices_endpoint
 from spot_responder.terminal.results import FINE, MISUSED, WRONG, CommandResult, StopError
 from spot_responder.text import shortened
 from spot_responder.trial.field import IN_AZURE, ON_LAPTOP, Field, Plan
@@ -88,9 +88,9 @@ def run(arguments: Namespace) -> CommandResult:
     if arguments.local:
         enter_the_laptop(os.environ)
     try:
-        endpoint = arm_endpoint(os.environ)
+        endpoint, prices = arm_endpoint(os.environ), prices_endpoint(os.environ)
         with open_journal(arguments.out) as journal:
-            return asyncio.run(_run(arguments, endpoint, journal))
+            return asyncio.run(_run(arguments, endpoint, prices, journal))
     except InvalidSettingError as error:
         raise StopError(str(error), MISUSED) from error
     except (CouldNotLookError, AnotherTrialError, UnreadableJournalError, OSError) as error:
@@ -102,12 +102,12 @@ async def _refuse(_arguments: Namespace, _operator: object) -> CommandResult:
     raise AssertionError(message)
 
 
-async def _run(arguments: Namespace, endpoint: str, journal: Journal) -> CommandResult:
+async def _run(arguments: Namespace, endpoint: str, prices: str, journal: Journal) -> CommandResult:
     # As in commands/run.py: the SDKs take long to import.
     from spot_responder.clients.trials.azure import trial_azure  # noqa: PLC0415
 
     logging.getLogger("azure").setLevel(logging.CRITICAL)
-    async with trial_azure(endpoint, _now) as azure:
+    async with trial_azure(endpoint, prices, _now) as azure:
         steps = steps_for(arguments.only)
         plan = await _plan(arguments, azure)
         await _take_precautions(arguments, azure, plan, steps)
@@ -118,7 +118,7 @@ async def _run(arguments: Namespace, endpoint: str, journal: Journal) -> Command
         if left:
             message = f"an earlier trial has left what cannot be taken away: {'; '.join(left)}"
             raise StopError(message)
-        seen = Observations(endpoint)
+        seen = Observations(endpoint, location=plan.location, size=plan.size)
         field = Field(azure, journal, plan, seen, waits, _now, _tell)
         failed, left = await run_trial(field, steps, keep=arguments.keep)
         found = judged(seen, arguments.only, failed.items())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from spot_responder.trial.views import about_compute as compute
 from spot_responder.trial.views import about_events as events
 from spot_responder.trial.views import about_graph as graph
+from spot_responder.trial.views import about_offerings as offered
 from spot_responder.trial.views import about_storage as storage
 from spot_responder.trial.views.unchecked import UNCHECKED
 from spot_responder.trial.views.verdicts import Check, Found, Step, Verdict, unseen
@@ -27,6 +28,9 @@ _EVICTED: Final = (Step.EVICTION,)
 _EVICTION_TOLD: Final = (Step.WITNESS, Step.EVICTION)
 _STOP_TOLD: Final = (Step.WITNESS, Step.STOP)
 _REFUSED: Final = (Step.REFUSALS,)
+_OFFERED: Final = (Step.OFFERINGS,)
+_SIZED: Final = (Step.OFFERINGS, Step.MACHINE)
+_PRICED: Final = (Step.OFFERINGS, Step.REFUSALS)
 
 CHECKS: Final = (
     Check("E1", _EVICTION_TOLD, events.is_annotated),
@@ -78,6 +82,13 @@ CHECKS: Final = (
     Check("R6", _READ, graph.takes_the_token),
     Check("R7", _READ, compute.has_aliases),
     Check("R8", _MACHINE, compute.refuses_nobody),
+    Check("P1", _OFFERED, offered.has_one_product),
+    Check("P2", _PRICED, offered.charges_the_newest),
+    Check("P3", _PRICED, offered.is_azures_price),
+    Check("P4", _OFFERED, offered.is_in_dollars),
+    Check("P5", _OFFERED, offered.ends_without_link),
+    Check("P6", _SIZED, offered.spells_sizes_alike),
+    Check("S1", _SIZED, offered.may_be_asked_for),
     Check("W1", _STORAGE, storage.is_hidden),
     Check("W2", _STORAGE, storage.is_shown_at_once),
     Check("W3", _STORAGE, storage.tells_loss),

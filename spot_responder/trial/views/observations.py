@@ -110,6 +110,8 @@ class Observations:
 
     endpoint: str
     vm_id: str = ""
+    location: str = ""
+    size: str = ""
     answers: dict[str, list[Answered]] = field(default_factory=dict)
     arrived: list[Arrived] = field(default_factory=list)
     powers: list[Sample] = field(default_factory=list)

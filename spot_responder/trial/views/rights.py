@@ -27,6 +27,7 @@ NEEDED: Final[Mapping[Step, tuple[str, ...]]] = {
         "Microsoft.ResourceHealth/resourceAnnotations/read",
         f"{_VM}/read",
     ),
+    Step.OFFERINGS: ("Microsoft.Compute/skus/read",),
     Step.GROUP: (
         "Microsoft.Resources/subscriptions/resourceGroups/read",
         "Microsoft.Resources/subscriptions/resourceGroups/write",

@@ -25,6 +25,7 @@ class Step(StrEnum):
     """The parts of a trial, in order."""
 
     READ = "read"
+    OFFERINGS = "offerings"
     GROUP = "group"
     WITNESS = "witness"
     STORAGE = "storage"
@@ -38,7 +39,7 @@ class Step(StrEnum):
     def rests_on(self) -> tuple[Step, ...]:
         """The steps that must come before."""
         match self:
-            case Step.READ | Step.GROUP | Step.QUOTA:
+            case Step.READ | Step.OFFERINGS | Step.GROUP | Step.QUOTA:
                 return ()
             case Step.WITNESS | Step.MACHINE:
                 return (Step.GROUP,)
