@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlsplit
@@ -23,7 +23,10 @@ from spot_responder.clients.logins import Login, cause_of, is_for_want_of_a_toke
 from spot_responder.clients.offerings.retail_prices import MOST_PAGES, first_page, next_page
 from spot_responder.clients.operator_errors import no_login
 from spot_responder.clients.resource_manager import login_of
+from spot_responder.clients.trials.custom_data import custom_data
 from spot_responder.clients.trials.storage import TrialStorage
+from spot_responder.intake.payloads import text_field
+from spot_responder.trial.field import COMPUTE
 from spot_responder.trial.views.observations import Answered
 
 if TYPE_CHECKING:
@@ -111,6 +114,10 @@ class TrialAzure:
             )
         return self.accounts[key]
 
+    def custom_data(self) -> str:
+        """Give the custom data by which a VM has a listener."""
+        return custom_data()
+
     def public_key(self) -> str:
         """Give the public half of a new SSH key; the other half is forgotten at once."""
         # Imported where a VM is made: it takes long.
@@ -119,6 +126,13 @@ class TrialAzure:
 
         key = rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS).public_key()
         return key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+
+    async def serial_log(self, vm: str) -> Answered:
+        """Read what a VM printed to its serial console, by the address that ARM gives for it."""
+        answer = await self.ask("POST", f"{vm}/retrieveBootDiagnosticsData", COMPUTE)
+        address = text_field(answer.body, "serialConsoleLogBlobUri")
+        # Whoever knows that address may read the log: it is told to nobody.
+        return await self._read_public(address) if address else replace(answer, body=None)
 
     async def _read_public(self, address: str) -> Answered:
         return await self._send(self.public, "GET", address, urlsplit(address).path, None)
@@ -146,7 +160,8 @@ class TrialAzure:
 
 
 def _parsed(response: AsyncHttpResponse) -> object:
-    text = response.text()
+    # A serial log may have anything.
+    text = response.content.decode("utf-8", "replace")
     try:
         return json.loads(text) if text.strip() else None
     except ValueError:

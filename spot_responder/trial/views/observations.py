@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from spot_responder.intake.vms import PowerState
 
 _BEST: Final = 300
+LISTENER: Final = "spot-trial "
+"""By this ``agent/spot_agent/commands/listen.py`` begins its lines."""
 
 
 class Mark(StrEnum):
@@ -104,6 +107,32 @@ class Sample:
     state: PowerState | None
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A line that the listener inside the VM printed. ``at``: by the VM's clock; ``boot``: the id of that boot."""
+
+    at: datetime
+    boot: str
+    what: str
+    told: Mapping[str, object]
+    line: str
+
+
+def heard_in(log: str) -> list[Heard]:
+    """Read the listener's lines of a serial log; what the kernel wrote into the middle of one is left out."""
+    found = []
+    for each in log.splitlines():
+        _, mark, line = each.partition(LISTENER)
+        try:
+            told = json.loads(line) if mark else None
+        except ValueError:
+            continue
+        at = moment(text_field(told, "at"))
+        if isinstance(told, dict) and at is not None:
+            found.append(Heard(at, text_field(told, "boot"), text_field(told, "what"), told, line))
+    return found
+
+
 @dataclass(slots=True)
 class Observations:
     """Everything that was seen. ``endpoint``: ARM's address. ``missed``: what was not done, and why."""
@@ -116,6 +145,7 @@ class Observations:
     arrived: list[Arrived] = field(default_factory=list)
     powers: list[Sample] = field(default_factory=list)
     shown: list[Sample] = field(default_factory=list)
+    heard: list[Heard] = field(default_factory=list)
     marks: dict[Mark, datetime] = field(default_factory=dict)
     missed: dict[str, str] = field(default_factory=dict)
     endpoints: dict[str, str] = field(default_factory=dict)
@@ -128,6 +158,11 @@ class Observations:
     def last(self, name: str) -> Answered | None:
         """Give the last answer to a request of this name."""
         return next(reversed(self.answers.get(name, [])), None)
+
+    def hear(self, log: str) -> None:
+        """Add what a serial log has that was not heard yet."""
+        known = {each.line for each in self.heard}
+        self.heard.extend(each for each in heard_in(log) if each.line not in known)
 
     def state(self) -> PowerState | None:
         """Give the power state that ARM showed last."""

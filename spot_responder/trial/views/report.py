@@ -31,6 +31,7 @@ def redaction_of(seen: Observations, known: tuple[str, ...]) -> Redaction:
             redaction.learn([answer.path, dict(answer.headers), answer.body])
     for arrived in seen.arrived:
         redaction.learn(arrived.event if arrived.event is not None else arrived.raw)
+    redaction.learn([each.told for each in seen.heard])
     return redaction
 
 
@@ -59,6 +60,7 @@ def payloads(seen: Observations, redaction: Redaction) -> dict[str, Any]:
             for each in seen.arrived
             if each.event is not None
         ],
+        "inside": [redaction.apply(each.told) for each in seen.heard],
         "moments": {mark.name.lower(): json_form(at) for mark, at in seen.marks.items()},
         "power_states": [[json_form(each.at), str(each.state)] for each in seen.powers],
         "power_states_in_graph": [[json_form(each.at), str(each.state)] for each in seen.shown],

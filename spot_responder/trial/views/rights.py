@@ -57,6 +57,7 @@ NEEDED: Final[Mapping[Step, tuple[str, ...]]] = {
         "Microsoft.Network/networkInterfaces/join/action",
         f"{_VM}/write",
         f"{_VM}/instanceView/read",
+        f"{_VM}/retrieveBootDiagnosticsData/action",
         f"{_VM}/start/action",
         "Microsoft.Resources/tags/write",
     ),
