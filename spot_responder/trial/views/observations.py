@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -108,6 +108,17 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """What Resource Graph showed of a VM of a fleet. ``annotation``: the newest one, ``""`` where there is none."""
+
+    at: datetime
+    vm: str
+    state: PowerState
+    annotation: str
+    annotated_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Heard:
     """A line that the listener inside the VM printed. ``at``: by the VM's clock; ``boot``: the id of that boot."""
 
@@ -146,6 +157,8 @@ class Observations:
     powers: list[Sample] = field(default_factory=list)
     shown: list[Sample] = field(default_factory=list)
     heard: list[Heard] = field(default_factory=list)
+    fleet: list[Shown] = field(default_factory=list)
+    """What was shown of VMs that a trial only watches: each change, in its order."""
     marks: dict[Mark, datetime] = field(default_factory=dict)
     missed: dict[str, str] = field(default_factory=dict)
     endpoints: dict[str, str] = field(default_factory=dict)
@@ -163,6 +176,12 @@ class Observations:
         """Add what a serial log has that was not heard yet."""
         known = {each.line for each in self.heard}
         self.heard.extend(each for each in heard_in(log) if each.line not in known)
+
+    def show(self, shown: Shown) -> None:
+        """Note what was shown of a VM, if it is other than before."""
+        before = next((each for each in reversed(self.fleet) if each.vm == shown.vm), None)
+        if before is None or replace(before, at=shown.at) != shown:
+            self.fleet.append(shown)
 
     def state(self) -> PowerState | None:
         """Give the power state that ARM showed last."""

@@ -32,6 +32,7 @@ def redaction_of(seen: Observations, known: tuple[str, ...]) -> Redaction:
     for arrived in seen.arrived:
         redaction.learn(arrived.event if arrived.event is not None else arrived.raw)
     redaction.learn([each.told for each in seen.heard])
+    redaction.learn([each.vm for each in seen.fleet])
     return redaction
 
 
@@ -59,6 +60,16 @@ def payloads(seen: Observations, redaction: Redaction) -> dict[str, Any]:
             {"arrived_at": json_form(each.at), "event": redaction.apply(each.event)}
             for each in seen.arrived
             if each.event is not None
+        ],
+        "fleet": [
+            [
+                json_form(each.at),
+                redaction.apply(each.vm),
+                str(each.state),
+                each.annotation,
+                json_form(each.annotated_at),
+            ]
+            for each in seen.fleet
         ],
         "inside": [redaction.apply(each.told) for each in seen.heard],
         "moments": {mark.name.lower(): json_form(at) for mark, at in seen.marks.items()},

@@ -10,7 +10,7 @@ _SIZES: Final = "the trial does not change a VM's size yet: docs/verify-in-azure
 _WORKLOAD: Final = "the trial deploys no workload and no VM application yet: docs/verify-in-azure.md"
 
 UNCHECKED: Final = (
-    Unchecked("E6", Why.CANNOT_BE_ORDERED, "a start without capacity"),
+    Unchecked("E6", Why.CANNOT_BE_ORDERED, "`trial --watch` sees it where a start fails without capacity"),
     Unchecked("E9", Why.NOT_YET, "needs the preview of scheduled events, registered for the subscription"),
     Unchecked("E13", Why.TAKES_LONGER, "the topics' metric DroppedEventCount"),
     Unchecked("E18", Why.CANNOT_BE_ORDERED, "a notice that Azure takes back"),

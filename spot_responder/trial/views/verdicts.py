@@ -76,7 +76,7 @@ class Check:
 class Why(StrEnum):
     """Why a belief has no check."""
 
-    CANNOT_BE_ORDERED = "cannot be ordered, and is not watched for yet"
+    CANNOT_BE_ORDERED = "cannot be ordered"
     TAKES_LONGER = "shows only in weeks of use"
     NEEDS_THE_APP = "needs the deployed app, which a trial does without"
     NEEDS_ANOTHER_LOGIN = "needs a login with fewer rights than a trial's"
