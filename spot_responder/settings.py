@@ -154,7 +154,7 @@ class Settings:
             outcomes_endpoint=_endpoint(_TOPIC, env) if has_topic else None,
             dry_run=_flag("DRY_RUN", env),
             policy=_policy(env),
-            prices_endpoint=_endpoint("PRICES_ENDPOINT", env, PRICES),
+            prices_endpoint=prices_endpoint(env),
             dead_letters_endpoint=_endpoint(_DEAD_LETTERS, env) if env.get(_DEAD_LETTERS, "").strip() else None,
         )
 
@@ -166,6 +166,15 @@ def arm_endpoint(env: Mapping[str, str]) -> str:
         InvalidSettingError: if it makes no sense.
     """
     return _endpoint("ARM_ENDPOINT", env, "https://management.azure.com")
+
+
+def prices_endpoint(env: Mapping[str, str]) -> str:
+    """Read the address of the price list, without a slash at its end.
+
+    Raises:
+        InvalidSettingError: if it makes no sense.
+    """
+    return _endpoint("PRICES_ENDPOINT", env, PRICES)
 
 
 def _policy(env: Mapping[str, str]) -> Policy:
