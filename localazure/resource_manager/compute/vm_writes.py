@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from localazure.resource_manager.compute.tags import checked_tags
+from localazure.resource_manager.compute.vm_bodies import etag_of
 from localazure.world.azure_errors import Refused, not_while_allocated, unchangeable
 from localazure.world.machines import PowerState
 
@@ -34,6 +35,13 @@ def read_patch(content: Mapping[str, Any], machine: Machine) -> Wanted:
     """Read a part of a VM: what is not said stays. Raises ``Refused`` 400 or 409."""
     tags = content.get("tags")
     return _wanted(content, machine, machine.tags if tags is None else checked_tags(tags))
+
+
+def check_etag(machine: Machine, etag: str | None) -> None:
+    """Raise ``Refused`` 412 where the VM is not the one that was read. The wording is ours: no recording was found."""
+    if etag not in {None, "*", etag_of(machine)}:
+        message = f"The VM '{machine.name}' was changed meanwhile: its ETag is not {etag}."
+        raise Refused(412, "ConditionNotMet", message)
 
 
 def _wanted(content: Mapping[str, Any], machine: Machine, tags: Mapping[str, str]) -> Wanted:
