@@ -54,14 +54,16 @@ def sizes_of(vm: Vm, recovery: Recovery | None, policy: Policy) -> tuple[str, ..
 def order_of(situation: Situation, vm: Vm, policy: Policy) -> tuple[str, ...]:
     """Give the sizes whose pools are asked, one after the other, until one admits the VM.
 
-    Only its own where nothing else may be tried, or where the VM does not wait for a start. While it is being changed,
-    the size that it was changed to comes first: its place there is taken.
+    Only its own where nothing else may be tried, or where the VM does not wait for a start. What this recovery has not
+    tried yet comes first, however short a pool's pause is. While the VM is being changed, the size that it was changed
+    to comes before all: its place there is taken.
     """
     sizes, attempt = sizes_of(vm, situation.recovery, policy), situation.attempt
     if not sizes or vm.power_state is not PowerState.DEALLOCATED:
         return (vm.size,)
     if attempt is None:
-        return _each_once([*sizes, vm.size])
+        tried = {size.lower() for size in notes_of(situation.open_recovery).tried}
+        return _each_once([*(size for size in sizes if size.lower() not in tried), *sizes, vm.size])
     return _each_once([attempt.resize_to, *sizes, vm.size]) if attempt.resize_to else (vm.size,)
 
 

@@ -1,7 +1,8 @@
 """Asks the pools of a VM's sizes, one after the other, until one admits the VM.
 
-Each question is the whole decision with that pool's gate, as for a VM with one size only; what Azure offers is looked
-up when the first of them has refused. Called by ``responder.py``; ``decisions/fallback`` has the rules.
+Each question is the whole decision with that pool's gate, as for a VM with one size only. What Azure offers is looked
+up before a size is asked about that the VM neither has nor had at first. Called by ``responder.py``;
+``decisions/fallback`` has the rules.
 """
 
 from __future__ import annotations
@@ -43,10 +44,12 @@ class FallbackSizes:
         if len(sizes) == 1:
             decision, _ = await self.ask_gate(pool_of(vm), situation)
             return situation, decision
+        known = {size.lower() for size in (vm.size, notes_of(situation.recovery).first_of(vm.size))}
         waits: list[Wait] = []
-        for number, size in enumerate(sizes):
-            if number == 1:
-                situation = replace(situation, offered=await self.offerings.of(vm, sizes))
+        has_looked = False
+        for size in sizes:
+            if size.lower() not in known and not has_looked:
+                situation, has_looked = replace(situation, offered=await self.offerings.of(vm, sizes)), True
             answer = await self._try(situation, vm, size)
             situation = replace(situation, weighed=(*situation.weighed, answer.told))
             if answer.is_final:

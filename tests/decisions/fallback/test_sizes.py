@@ -71,6 +71,14 @@ def test_while_a_start_is_under_way_its_own_pool_is_asked() -> None:
     assert order_of(looked_at(vm(), Attempt(1, TEN, AttemptState.REFUSED)), vm(), POLICY) == (OWN, OTHER, THIRD)
 
 
+def test_what_was_tried_in_this_recovery_comes_after_the_others() -> None:
+    """When all were tried, the first one is tried first again."""
+    once = SizeNotes(tried=(OWN,))
+    assert order_of(looked_at(vm(), sizes=once), vm(), POLICY) == (OTHER, THIRD, OWN)
+    assert order_of(looked_at(vm(), sizes=once.trying(OTHER)), vm(), POLICY) == (THIRD, OWN, OTHER)
+    assert order_of(looked_at(vm(), sizes=once.trying(OTHER).trying(THIRD)), vm(), POLICY) == (OWN, OTHER, THIRD)
+
+
 def test_while_it_is_changed_the_new_size_comes_first() -> None:
     """Its place in that pool is taken."""
     assert order_of(looked_at(vm(), Attempt(0, TEN, resize_to=THIRD)), vm(), POLICY) == (THIRD, OWN, OTHER)
