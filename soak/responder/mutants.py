@@ -120,7 +120,7 @@ MUTANTS: Final = (
         "safe",
         "a start is sent however old the look is",
         "responder/act.py",
-        "if self.clock() - gathered.begun_at > LOOK_HOLDS:",
+        "if self.clock() - gathered.begun_at > holds:",
         "if False:",
     ),
     Mutant(

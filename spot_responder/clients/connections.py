@@ -102,9 +102,11 @@ def connect(
             return ComputeManagementClient(resizer, subscription_id, settings.arm_endpoint, **arm)
 
         policy = AsyncBearerTokenCredentialPolicy(resizer, f"{settings.arm_endpoint}/.default")
-        lists: AsyncPipelineClient[Any, Any] = AsyncPipelineClient(settings.arm_endpoint, policies=[policy])
+        lists: AsyncPipelineClient[Any, Any] = AsyncPipelineClient(
+            settings.arm_endpoint, policies=[policy], **_TIMEOUTS
+        )
         # Without a policy: the API is public, and gets no token.
-        prices: AsyncPipelineClient[Any, Any] = AsyncPipelineClient(settings.prices_endpoint, policies=[])
+        prices: AsyncPipelineClient[Any, Any] = AsyncPipelineClient(settings.prices_endpoint, policies=[], **_TIMEOUTS)
         return Resizing(
             resizer=Resizer(new_client),
             arm=ResourceManager(settings, lists, resizer),

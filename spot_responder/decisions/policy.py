@@ -76,6 +76,10 @@ KEPT_FOR_HOME: Final = 1
 RESIZE_TAKES: Final = timedelta(seconds=3)
 """How long after an accepted change of size its VM is read: it is deallocated, so that only its description changes."""
 
+RESIZE_LOOK_HOLDS: Final = timedelta(seconds=20)
+"""The longest time between reading a VM and handing a change of its size to the client: with the client's ten seconds
+the look is at most half a minute old. On a VM that runs it would be a restart (docs/azure-facts.md sizes-7)."""
+
 UNFIT_HOLDS: Final = timedelta(days=1)
 """How long a size is not tried again that Azure refused for a reason that is not known to pass."""
 

@@ -25,7 +25,7 @@ from spot_responder.decisions.fallback.refusals import (
     size_is_unfit_until,
     unfit_after_start,
 )
-from spot_responder.decisions.policy import ANSWER_PATIENCE, LOOK_HOLDS, RESIZE_TAKES, Policy
+from spot_responder.decisions.policy import ANSWER_PATIENCE, LOOK_HOLDS, RESIZE_LOOK_HOLDS, RESIZE_TAKES, Policy
 from spot_responder.decisions.pools import pool_of
 from spot_responder.decisions.publishing.notices import TELL_AGAIN, can_wait, needs_somebody, noticed_if_it_lasts
 from spot_responder.decisions.recoveries import Recovery
@@ -214,8 +214,9 @@ class Actor:
         answer_by = now + ANSWER_PATIENCE
         asking = _asking(self._opened(gathered.situation, now), decision, now, answer_by)
         etag = await self._save_followed_up(asking, gathered, decision, now)
-        if self.clock() - gathered.begun_at > LOOK_HOLDS:
-            too_old = f"what we saw was over {LOOK_HOLDS.seconds} s old before we could ask: looking again"
+        holds = LOOK_HOLDS if isinstance(decision, Start) else RESIZE_LOOK_HOLDS
+        if self.clock() - gathered.begun_at > holds:
+            too_old = f"what we saw was over {holds.seconds} s old before we could ask: looking again"
             await self._withdraw(asking, etag, gathered, self.clock(), too_old)
             return
         try:

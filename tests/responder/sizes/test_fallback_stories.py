@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from localazure.virtual.wire import RequestKind
+from localazure.virtual.wire import Fate, RequestKind
 from localazure.world.azure_errors import Refused
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import Policy
@@ -22,6 +22,8 @@ from tests.harness.stories import (
 )
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from localazure.world.machines import Machine
     from tests.harness.stories import NewAzure, StoryAzure
 
@@ -258,6 +260,21 @@ def test_a_crash_between_the_two_steps_is_harmless(new_azure: NewAzure) -> None:
         azure.run_until(at("10:10"))
         assert machine.running_at is not None
         assert resizes(azure) == [(OTHER, "deallocated")]
+
+
+def test_a_look_that_grew_old_changes_nothing(new_azure: NewAzure) -> None:
+    """What was seen over twenty seconds ago is looked at again first: half a minute is the most, with the client's."""
+    azure = laptop(new_azure)
+    machine = add(azure)
+    without_capacity(azure, OWN)
+    looks: list[datetime] = []
+    azure.script.next(RequestKind.OFFERINGS, Fate(25.0))
+    azure.script.next(RequestKind.VM_READ, times=100, meanwhile=lambda: looks.append(azure.now))
+    azure.world.evict("render-1")
+    azure.run_until(at("10:03"))
+    assert machine.running_at is not None
+    (change,) = machine.resize_calls
+    assert change.at - max(look for look in looks if look <= change.at) < timedelta(seconds=20)
 
 
 def test_an_owner_who_changes_the_size_gives_it_a_new_home(new_azure: NewAzure) -> None:
