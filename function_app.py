@@ -5,7 +5,7 @@ import os
 import random
 import uuid
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 
 import azure.functions as func
 
@@ -13,6 +13,7 @@ from spot_responder.intake.signals import Inbox
 from spot_responder.responder.log import keep_libraries_quiet
 from spot_responder.responder.pool_gates import Gates
 from spot_responder.responder.responder import Responder
+from spot_responder.responder.sizes.offerings import Offerings
 from spot_responder.settings import DEFAULT_SCHEDULE, Settings
 
 # How the Functions library spells the Event Grid schema's fields, and how Event Grid does.
@@ -28,13 +29,15 @@ def responder() -> Responder:
     from spot_responder.clients.connections import connect  # noqa: PLC0415 - see above
 
     ports = connect(SETTINGS)
+    clock = partial(datetime.now, UTC)
     return Responder(
         ports=ports,
         gates=Gates(ports.store),
         settings=SETTINGS,
-        clock=lambda: datetime.now(UTC),
+        clock=clock,
         jitter=random.random,
         new_id=lambda: str(uuid.uuid4()),
+        offerings=Offerings(ports.resizing, clock) if ports.resizing else None,
     )
 
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bench import cold_start, growth, idle, real_time
+from bench import cold_start, growth, idle, real_time, sizes
 from bench.agent.figures import figures as agent_figures
 from bench.machine import description
 from bench.peers import cron_script
@@ -214,6 +214,7 @@ PARTS: Final[dict[str, Part]] = {
     "single": single,
     "storm": storm,
     "outage": outage,
+    "sizes": sizes.figures,
     "script": script,
     "cold": cold,
     "growth": grow,

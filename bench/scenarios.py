@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 from localazure.world.durations import Durations
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from localazure.virtual.clock import VirtualClock
     from localazure.world.world import World
 
@@ -34,7 +36,8 @@ class Scenario:
     """``vms`` in so many subscriptions, one pool in each, evicted evenly within ``evicted_within``.
 
     ``back_after``: from then on ``back_per_minute`` places come back in the pool; until then it has none. ``None`` is
-    capacity without end. ``patience``: the scenario is over then, whoever is still down.
+    capacity without end. ``fallback``: the other sizes that each VM may have, with their places. ``patience``: the
+    scenario is over then, whoever is still down.
     """
 
     title: str
@@ -45,11 +48,13 @@ class Scenario:
     durations: Durations = AT_ONCE
     back_after: timedelta | None = None
     back_per_minute: float = 0.0
+    fallback: Mapping[str, int] = field(default_factory=dict)
 
     def set_up(self, world: World, clock: VirtualClock) -> None:
         """Add the VMs, and let what is to befall them be due."""
+        tags = {**TAG, "SpotFallbackSizes": ",".join(self.fallback)} if self.fallback else TAG
         names = [
-            world.add_vm(f"vm-{number:06d}", subscription_id=subscription(number % self.subscriptions), tags=TAG).vm_id
+            world.add_vm(f"vm-{number:06d}", subscription_id=subscription(number % self.subscriptions), tags=tags).vm_id
             for number in range(self.vms)
         ]
         for number, name in enumerate(names):
@@ -65,6 +70,8 @@ class Scenario:
         pools = {machine.pool for machine in world.machines()}
         for pool in pools:
             world.set_capacity(pool, 0)
+            for size, places in self.fallback.items():
+                world.set_capacity(pool._replace(size=size), places)
 
         def one_more() -> None:
             for pool in pools:

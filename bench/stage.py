@@ -94,7 +94,7 @@ class Played:
     """What came of a scenario. Times are in seconds from the moment that counts: see ``waits_s`` and ``last_s``.
 
     ``waits_s``: for each VM, from when its event left the world, or it was deallocated if that was later, until the
-    start that brought it up was accepted.
+    start that brought it up was accepted. ``back_after_s``: from the same moment until it ran, with how many starts.
     """
 
     contender: str
@@ -107,6 +107,8 @@ class Played:
     failed_starts: int
     throttled: dict[str, int]
     requests: dict[str, int]
+    back_after_s: list[tuple[float, int]]
+    resize_calls: int
 
     def row(self) -> dict[str, Any]:
         """Write it for ``bench.json``."""
@@ -132,12 +134,14 @@ def percentile(values: Sequence[float], percent: int) -> float | None:
     return round(ordered[min(len(ordered) * percent // 100, len(ordered) - 1)], 3) if ordered else None
 
 
-def play_responder(scenario: Scenario, instances: int = 1, name: str = "responder") -> Played:
+def play_responder(
+    scenario: Scenario, instances: int = 1, name: str = "responder", policy: Policy | None = None
+) -> Played:
     """Let the responder play, with as many instances as the platform would run."""
     requests, limits = Counted(), CountedLimits()
     with VirtualAzure(
         BEGIN,
-        Deployment(Policy(), instances=instances),
+        Deployment(policy or Policy(), instances=instances),
         chance=Random(0),  # noqa: S311 - no secret
         durations=scenario.durations,
         fault_plan=requests,
@@ -221,6 +225,12 @@ def _played(name: str, scenario: Scenario, world: World, requests: Counted, limi
             request_kind.name.lower(): count
             for request_kind, count in sorted(requests.requests.items(), key=lambda one: one[0].name)
         },
+        back_after_s=[
+            ((machine.running_at - _could_start_at(machine)).total_seconds(), len(machine.start_calls))
+            for machine in machines
+            if machine.running_at
+        ],
+        resize_calls=sum(len(machine.resize_calls) for machine in machines),
     )
 
 

@@ -10,7 +10,7 @@ param applicationInsightsName string
 var storageRoles = {
   storageBlobDataOwner: 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b' // the host: its leases, keys and the package
   storageQueueDataContributor: '974c5e8b-45b9-4653-ba55-5f855dd0fb88' // signals, follow-ups, poison
-  storageTableDataContributor: '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3' // recoveries, history, pools, health
+  storageTableDataContributor: '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3' // recoveries, history, pools, health, offerings
 }
 var storageBlobDataReader = '2a2b9908-6ea1-4ae2-8e63-a410df84e7d1' // the status page: how many dead letters there are
 var monitoringMetricsPublisher = '3913510d-42f4-4e42-8a64-420c390055eb'

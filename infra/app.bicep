@@ -1,4 +1,4 @@
-// The Function app: Flex Consumption, Python 3.13, one user-assigned identity for everything, no key and no password.
+// The Function app: Flex Consumption, Python 3.13, one user-assigned identity for everything but sizes of VMs, no key and no password.
 
 import { packagesContainer } from 'storage.bicep'
 
@@ -7,6 +7,10 @@ param planName string
 param location string
 param identityId string
 param identityClientId string
+
+@description('The identity that may change sizes of VMs. Empty: there is none.')
+param resizeIdentityId string
+
 param storageAccountName string
 param applicationInsightsName string
 
@@ -36,7 +40,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
   tags: { 'azd-service-name': 'app' }
   identity: {
     type: 'UserAssigned'
-    userAssignedIdentities: { '${identityId}': {} }
+    userAssignedIdentities: union({ '${identityId}': {} }, empty(resizeIdentityId) ? {} : { '${resizeIdentityId}': {} })
   }
   properties: {
     serverFarmId: plan.id

@@ -49,6 +49,12 @@ param alarmEmail string = ''
 @description('Resource id of an Event Grid custom topic to be told outcomes. Empty: none.')
 param outcomesTopicId string = ''
 
+@description('Client id of the identity that may change sizes of VMs: an output of infra/resize/main.bicep. Empty: no size is changed.')
+param resizeClientId string = ''
+
+@description('Resource id of that identity.')
+param resizeIdentityId string = ''
+
 @description('Decide and log, start nothing.')
 param dryRun bool = false
 
@@ -183,9 +189,11 @@ module app 'app.bicep' = {
     location: location
     identityId: access.outputs.identityId
     identityClientId: access.outputs.clientId
+    resizeIdentityId: resizeIdentityId
     storageAccountName: names.storageAccount
     applicationInsightsName: names.applicationInsights
     responderSettings: {
+      RESIZE_CLIENT_ID: resizeClientId
       DRY_RUN: toLower(string(dryRun))
       SWEEP_SCHEDULE: sweepSchedule
       RESTART_TAG: restartTag

@@ -29,7 +29,7 @@ var guarded = {
   publicNetworkAccess: 'Enabled'
 }
 
-var tables = ['recoveries', 'history', 'pools', 'health']
+var tables = ['recoveries', 'history', 'pools', 'health', 'offerings']
 
 resource account 'Microsoft.Storage/storageAccounts@2025-08-01' = {
   name: name

@@ -59,7 +59,13 @@ EVENT_FILTERS: Final = REPOSITORY / "infra" / "event-filters.json"
 TEMPLATE: Final = REPOSITORY / "infra" / "main.json"
 SIGNALS: Final = "signals"
 AGENTS: Final = "agents"
-TABLES: Final = ("recoveries", "history", "pools", "health")
+STORE: Final = ("recoveries", "history", "pools", "health")
+"""The tables of the app's own records."""
+
+TABLES: Final = (*STORE, "offerings")
+RESIZER_CLIENT_ID: Final = "22222222-2222-4222-8222-222222222222"
+"""The client id of the identity that may change sizes: an app with ``RESIZE_CLIENT_ID`` set to it does so."""
+
 MESSAGE_LIFETIME: Final = timedelta(days=1)
 WORLD_STEP_S: Final = 0.02
 """The world's moves may be late by so much: small against anything that is measured here."""
@@ -301,10 +307,15 @@ async def _open_dead_letters(ground: _Ground, storage: Storage) -> DeadLetters:
 async def _environment_of(principal: str, ground: _Ground, storage: Storage) -> dict[str, str]:
     """Give the variables by which somebody finds the laptop Azure, with an identity, as the deployment sets them."""
     identity = await ground.stack.enter_async_context(
-        identity_endpoint(ground.issuer, {"": principal}, secrets.token_hex(16))
+        identity_endpoint(ground.issuer, _identities(principal), secrets.token_hex(16))
     )
     authority = str(ground.certificate.authority)
     return {**storage.environment(), **identity.environment(), "SSL_CERT_FILE": authority}
+
+
+def _identities(principal: str) -> dict[str, str]:
+    """Give the identities of an app by client id: its own, and for the responder that which may change sizes."""
+    return {"": principal} | ({RESIZER_CLIENT_ID: "resizer"} if principal == "responder" else {})
 
 
 async def _let_time_pass(world: World, clock: WallClock) -> None:

@@ -26,6 +26,7 @@ _SCHEDULE_FIELDS: Final = (59, 59, 23, 31, 12, 7)
 _QUEUES: Final = "AzureWebJobsStorage__queueServiceUri"
 _TABLES: Final = "AzureWebJobsStorage__tableServiceUri"
 _DEAD_LETTERS: Final = "DEAD_LETTERS_ENDPOINT"
+_RESIZER: Final = "RESIZE_CLIENT_ID"
 _TOPIC: Final = "OUTCOMES_TOPIC_ENDPOINT"
 PRICES: Final = "https://prices.azure.com"
 
@@ -50,7 +51,7 @@ TABLE: Final = (
         _TABLES,
         "https address",
         "required",
-        "where the tables `recoveries`, `history`, `pools` and `health` are; they must exist",
+        "where the tables `recoveries`, `history`, `pools`, `health` and `offerings` are; they must exist",
     ),
     Setting(
         _DEAD_LETTERS,
@@ -102,6 +103,12 @@ TABLE: Final = (
         "the pause after each refusal for quota or access. "
         "After refusals for an unknown reason, the growing pauses end here",
     ),
+    Setting(
+        _RESIZER,
+        "client id",
+        "none",
+        "the managed identity that may change sizes of VMs with the tag `SpotFallbackSizes`; none: no size is changed",
+    ),
     Setting("DRY_RUN", "`true`, `false`", "false", "decide, log, and remember owners' stops; start nothing"),
     Setting(
         "ARM_ENDPOINT",
@@ -132,6 +139,7 @@ class Settings:
     policy: Policy
     dead_letters_endpoint: str | None = None
     prices_endpoint: str = PRICES
+    resize_client_id: str = ""
 
     @property
     def is_of_a_laptop(self) -> bool:
@@ -156,6 +164,7 @@ class Settings:
             policy=_policy(env),
             prices_endpoint=prices_endpoint(env),
             dead_letters_endpoint=_endpoint(_DEAD_LETTERS, env) if env.get(_DEAD_LETTERS, "").strip() else None,
+            resize_client_id=_client_id(_RESIZER, env),
         )
 
 
@@ -191,6 +200,7 @@ def _policy(env: Mapping[str, str]) -> Policy:
         capacity_retry_max=_seconds("CAPACITY_RETRY_MAX_SECONDS", env, default.capacity_retry_max),
         price_retry=_seconds("PRICE_RETRY_SECONDS", env, default.price_retry),
         slow_retry=_seconds("SLOW_RETRY_SECONDS", env, default.slow_retry),
+        resizes=bool(_client_id(_RESIZER, env)),
     )
     if policy.capacity_retry_max < policy.capacity_retry:
         name = "CAPACITY_RETRY_MAX_SECONDS"
@@ -262,6 +272,13 @@ def _restart_when(name: str, env: Mapping[str, str], default: RestartWhen) -> Re
     if value not in RestartWhen:
         raise _invalid(name, env[name], " or ".join(RestartWhen))
     return RestartWhen(value)
+
+
+def _client_id(name: str, env: Mapping[str, str]) -> str:
+    value = env.get(name, "").strip()
+    if value and not re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", value):
+        raise _invalid(name, value, "the client id of a managed identity, such as 00000000-0000-0000-0000-000000000000")
+    return value
 
 
 def _count(name: str, env: Mapping[str, str], default: int) -> int:

@@ -17,7 +17,7 @@ from localazure.demo.jobs.picture import picture
 from localazure.demo.jobs.scenario import Jobs, workers_that_wait
 from localazure.demo.scenarios import SCENARIOS, End, Player, Scenario
 from localazure.demo.timeline import Timeline, app_lines
-from localazure.laptop import laptop_azure
+from localazure.laptop import RESIZER_CLIENT_ID, laptop_azure
 from localazure.world.durations import Durations
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ APP_SETTINGS: Final = {
     "CAPACITY_RETRY_SECONDS": "3",
     "CAPACITY_RETRY_MAX_SECONDS": "6",
     "PRICE_RETRY_SECONDS": "4",
+    "RESIZE_CLIENT_ID": RESIZER_CLIENT_ID,
 }
 PATIENCE: Final = 120 * SECOND
 WATCHED_FOR: Final = 25 * SECOND
@@ -151,6 +152,8 @@ def _endings(laptop: Laptop, scenarios: Iterable[Scenario], began_at: datetime) 
 def outcome(laptop: Laptop, player: Player) -> str:
     """Say how it stands for a VM: what the world shows, what the responder told of it, and what its guest left."""
     machine = laptop.world.machine(player.name)
+    if machine.running_at and player.size and machine.size != player.size:
+        return f"started as {machine.size}"
     if machine.running_at and "restored" in outcomes_told(laptop, machine):
         is_resumed = not player.leaves or (laptop.guests.installed[player.name].disk / player.leaves).exists()
         return End.RESTORED if is_resumed else "started, but its work does not go on"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from localazure.demo.as_operator import run_command
 from localazure.demo.browser import chromium
 from localazure.demo.scenarios import TAG
-from localazure.laptop import REPOSITORY, TABLES, laptop_azure
+from localazure.laptop import REPOSITORY, STORE, laptop_azure
 from localazure.world.durations import Durations
 from spot_responder.advised_command import CommandLine
 from spot_responder.clients.tables import Tables
@@ -101,7 +101,7 @@ class _Story:
 
     async def until(self, name: str, holds: Callable[[Recovery], bool]) -> None:
         """Wait until something holds of a VM's row."""
-        rows = Tables(*(self.laptop.tables.get_table_client(table) for table in TABLES))
+        rows = Tables(*(self.laptop.tables.get_table_client(table) for table in STORE))
         vm_id = VmId.parse(self.laptop.world.machine(name).vm_id)
         async with asyncio.timeout(_PATIENCE_S):
             while True:

@@ -29,6 +29,9 @@ SKU_NOT_AVAILABLE: Final = (
         "or different zone. See https://aka.ms/azureskunotavailable for details."
     ),
 )
+_OWN_SIZE: Final = "Standard_E4s_v5"
+_OTHER_SIZE: Final = "Standard_D4as_v5"
+_UNTIL_ITS_POOL_IS_ASKED_AGAIN_S: Final = 5.0
 _ACCEPTED: Final = 202
 _UNTIL_A_START_HAS_FAILED_S: Final = 1.0
 _PATIENCE_S: Final = 60.0
@@ -49,12 +52,14 @@ class Player:
     """A VM of a scenario, and its expected end. ``most_starts`` bounds the start requests sent for it.
 
     ``leaves``: a file that its guest leaves on its disk when its work goes on; without that it is not restored.
+    ``size``: the one that it has to have at the end, where that may change.
     """
 
     name: str
     end: End
     most_starts: int
     leaves: str = ""
+    size: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,23 @@ async def _price_too_high(laptop: Laptop, tell: Tell) -> None:
     tell(vm.name, "the Spot price falls to 0.04 USD")
 
 
+async def _another_size(laptop: Laptop, tell: Tell) -> None:
+    world = laptop.world
+    vm = world.add_vm("flex-1", size=_OWN_SIZE, tags={**TAG, "SpotFallbackSizes": _OTHER_SIZE})
+    pool = vm.pool
+    world.set_capacity(pool, 0)
+    tell(vm.name, f"there is no capacity for {_OWN_SIZE}, and its owner named {_OTHER_SIZE}")
+    world.evict(vm.name)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_PATIENCE_S):
+            await until(lambda: vm.running_at is not None and vm.size == _OTHER_SIZE)
+            world.set_capacity(pool, None)
+            await asyncio.sleep(_UNTIL_ITS_POOL_IS_ASKED_AGAIN_S)
+            tell(vm.name, f"there is capacity for {_OWN_SIZE} again; the next eviction brings it home")
+            world.evict(vm.name)
+            await until(lambda: vm.running_at is not None and vm.size == _OWN_SIZE)
+
+
 async def until(holds: Callable[[], bool]) -> None:
     """Wait until something holds, however busy the machine is. For how long at most is the caller's to say."""
     while not holds():  # noqa: ASYNC110 - seen by looking
@@ -170,4 +192,10 @@ SCENARIOS: Final = (
         _graph_behind,
     ),
     Scenario(7, "the price is above its max price for a while", (Player("cheap-1", End.RESTORED, 5),), _price_too_high),
+    Scenario(
+        8,
+        "its size is out: back as another one, then home",
+        (Player("flex-1", End.RESTORED, 5, size=_OWN_SIZE),),
+        _another_size,
+    ),
 )

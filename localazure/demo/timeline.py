@@ -100,7 +100,9 @@ class Timeline:
                 self.tell(at, vm, f"-> {line['decision']}: {line['reason']}")
             case "start accepted":
                 self.tell(at, vm, f"-> start request {line['attempts']} accepted")
-            case "start refused" | "start failed" as what:
+            case "resize accepted":
+                self.tell(at, vm, f"-> its change to {line['size']} was accepted")
+            case "start refused" | "start failed" | "resize refused" as what:
                 self.tell(at, vm, f"-> {what}: {line['code']} ({line['failure']})")
             case "sweep" if line["found"]:
                 self.tell(at, "sweep", f"-> VMs that are down and that nobody is busy with: {line['found']}")

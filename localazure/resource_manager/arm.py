@@ -23,7 +23,7 @@ from localazure.resource_manager.arm_resources import (
 from localazure.resource_manager.compute import network, skus, tags
 from localazure.resource_manager.compute.operation_addresses import address, is_signed
 from localazure.resource_manager.compute.vm_bodies import instance_view, vm_body
-from localazure.resource_manager.compute.vm_writes import read_patch, read_put
+from localazure.resource_manager.compute.vm_writes import check_etag, read_patch, read_put
 from localazure.resource_manager.limits import DELETE_VM, GET_OPERATION, HIGH_COST_GET, LOW_COST_GET, UPDATE_VM, Policy
 from localazure.resource_manager.operation_answers import monitored, operation_body
 from localazure.world import owner_moves, vm_lifecycle
@@ -242,6 +242,7 @@ def _put(question: Question) -> web.Response:
 
 
 def _patch(question: Question) -> web.Response:
+    check_etag(question.machine, question.request.headers.get("If-Match"))
     return _written(question, read_patch(read_content(question.body), question.machine))
 
 

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-RESPONDER_ROLE: Final = Path(__file__).resolve().parents[2] / "infra" / "responder-role.json"
+_INFRA: Final = Path(__file__).resolve().parents[2] / "infra"
+RESPONDER_ROLE: Final = _INFRA / "responder-role.json"
+RESIZER_ROLES: Final = (_INFRA / "resizer-role.json", _INFRA / "resize" / "lists-role.json")
 
 
 class UnreadableRoleError(ValueError):
@@ -61,8 +63,10 @@ def roles_of_principals(responder_role: Path = RESPONDER_ROLE) -> Mapping[str, R
     operator = Role(
         "Reader, and simulateEviction", ("*/read", "Microsoft.Compute/virtualMachines/simulateEviction/action")
     )
+    resizer = Role("resizer", tuple(action for path in RESIZER_ROLES for action in read_role(path).actions))
+    owner = Role("Owner", ("*",))
     return MappingProxyType(
-        {"responder": read_role(responder_role), "owner": Role("Owner", ("*",)), "operator": operator}
+        {"responder": read_role(responder_role), "resizer": resizer, "owner": owner, "operator": operator}
     )
 
 

@@ -63,11 +63,12 @@ def _rows(request: web.Request, world: World) -> list[dict[str, Any]]:
     """Give the rows that a filter asks for. Values are compared with case, as Azure does (prices-1)."""
     wanted = {name: value.replace("''", "'") for name, value in _TERM.findall(request.query.get("$filter", ""))}
     regions = sorted({one.location for one in world.machines()})
-    rows = [row for region in regions for size in SIZES for row in _rows_of(size, region, world)]
+    rows = [row for region in regions for size in SIZES for row in rows_of(size, region, world)]
     return [row for row in rows if all(row.get(name) == value for name, value in wanted.items())]
 
 
-def _rows_of(size: Size, region: str, world: World) -> list[dict[str, Any]]:
+def rows_of(size: Size, region: str, world: World) -> list[dict[str, Any]]:
+    """Give the rows of one size in one region."""
     spot = world.market.told_price(size.name, region)
     if spot is None:
         return []

@@ -15,17 +15,21 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from localazure.functions.queue_listener import LEASE
 from localazure.virtual.compute import ARM, ComputeDouble
 from localazure.virtual.graph import GraphDouble
+from localazure.virtual.offerings import ArmDouble, PriceListDouble
 from localazure.virtual.storage import QueueDouble, Table, TableDouble, TopicDouble
 from localazure.virtual.wire import Wire
 from spot_responder.clients.compute import Compute
 from spot_responder.clients.events_topic import EventsTopic
 from spot_responder.clients.graph import ResourceGraph
+from spot_responder.clients.offerings.notes import Notes
+from spot_responder.clients.offerings.resizer import Resizer
 from spot_responder.clients.queue import MessageQueue
 from spot_responder.clients.tables import Tables
 from spot_responder.intake.signals import Inbox
 from spot_responder.responder.pool_gates import Gates
-from spot_responder.responder.ports import Ports
+from spot_responder.responder.ports import Ports, Resizing
 from spot_responder.responder.responder import Responder
+from spot_responder.responder.sizes.offerings import Offerings
 from spot_responder.settings import Settings
 
 if TYPE_CHECKING:
@@ -77,12 +81,13 @@ class EarlierTriesDiedError(Exception):
 
 @dataclass(slots=True)
 class Storage:
-    """What outlives every process: four tables, what the topic heard, and the poison messages with their errors."""
+    """What outlives every process: five tables, what the topic heard, and the poison messages with their errors."""
 
     recoveries: Table = field(default_factory=lambda: Table("recoveries"))
     history: Table = field(default_factory=lambda: Table("history"))
     pools: Table = field(default_factory=lambda: Table("pools"))
     health: Table = field(default_factory=lambda: Table("health"))
+    offerings: Table = field(default_factory=lambda: Table("offerings"))
     heard: list[CloudEvent[dict[str, object]]] = field(default_factory=list)
     poison: list[tuple[Message, Exception]] = field(default_factory=list)
 
@@ -191,6 +196,15 @@ class App:
             queue=MessageQueue(cast("Any", QueueDouble(self, wire, Inbox.SIGNALS))),
             agents=MessageQueue(cast("Any", QueueDouble(self, wire, Inbox.AGENTS))),
             events_topic=EventsTopic(cast("Any", TopicDouble(storage.heard, wire))),
+            resizing=self._resizing(compute, wire) if self._deployment.policy.resizes else None,
+        )
+
+    def _resizing(self, compute: Callable[[str], Any], wire: Wire) -> Resizing:
+        return Resizing(
+            resizer=Resizer(compute),
+            arm=ArmDouble(self._world, wire),
+            price_list=PriceListDouble(self._world, wire),
+            notes=Notes(cast("Any", TableDouble(self.storage.offerings, wire))),
         )
 
     def responder(self, instance: Instance) -> Responder:
@@ -198,13 +212,18 @@ class App:
         clock, errors = self._clock, self._deployment.clock_errors
         error = errors[instance.number % len(errors)] if errors else timedelta()
         ports = self.ports(instance.die)
+
+        def now() -> datetime:
+            return clock.now() + error
+
         return Responder(
             ports=ports,
             gates=Gates(ports.store),
             settings=self.settings,
-            clock=lambda: clock.now() + error,
+            clock=now,
             jitter=self._chance.random,
             new_id=self._new_id,
+            offerings=Offerings(ports.resizing, now) if ports.resizing else None,
         )
 
     def wait_for_lease(self, message: Message) -> None:

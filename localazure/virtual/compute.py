@@ -5,17 +5,21 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError
 
-from localazure.resource_manager.compute.vm_bodies import power_status
+from localazure.resource_manager.compute.vm_bodies import etag_of, power_status
+from localazure.resource_manager.compute.vm_writes import check_etag, read_patch
 from localazure.resource_manager.limits import GET_OPERATION, LOW_COST_GET, UPDATE_VM
 from localazure.resource_manager.operation_answers import operation_body
 from localazure.virtual.answers import Answer
 from localazure.virtual.wire import RequestKind
-from localazure.world import vm_lifecycle
+from localazure.world import owner_moves, vm_lifecycle
 from localazure.world.azure_errors import Refused, entity_not_found, not_found
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from azure.core.rest import HttpRequest
 
     from localazure.resource_manager.limits import Limits, Policy
@@ -27,6 +31,12 @@ if TYPE_CHECKING:
 
 ARM: Final = "https://management.azure.com"
 PRINCIPAL: Final = "responder"
+RESIZER: Final = "resizer"
+_ACTIONS: Final = {
+    "GET": "Microsoft.Compute/virtualMachines/read",
+    "POST": vm_lifecycle.START,
+    "PATCH": owner_moves.WRITE,
+}
 _OPERATIONS: Final = "/providers/Microsoft.Compute/locations/westeurope/operations/"
 
 
@@ -66,6 +76,33 @@ class ComputeDouble:
         assert not polling  # noqa: S101 - see above
         await self._wire.heard(RequestKind.VM_START, vm_id, started, raw_response_hook)
 
+    async def begin_update(  # noqa: PLR0913 - the SDK's own
+        self,
+        resource_group_name: str,
+        vm_name: str,
+        parameters: Mapping[str, Any],
+        *,
+        polling: bool,
+        raw_response_hook: Hook,
+        etag: str | None = None,
+        match_condition: MatchConditions | None = None,
+    ) -> None:
+        """Change a VM's size; with ``etag`` only if the VM is the one that was read."""
+        vm_id = self._id(resource_group_name, vm_name)
+
+        def written() -> tuple[None, Headers]:
+            machine = self._machine(vm_id)
+            headers = self._count("PATCH", UPDATE_VM, machine)
+            check_etag(machine, etag)
+            wanted = read_patch(parameters, machine)
+            operation = self._world.update(machine, RESIZER, wanted.tags, wanted.size, wanted.max_price)
+            address = f"{ARM}/subscriptions/{self._subscription}{_OPERATIONS}{operation.operation_id}?s=signature"
+            return None, headers | {"Azure-AsyncOperation": address}
+
+        assert not polling  # noqa: S101 - the double knows no other question
+        assert (match_condition is MatchConditions.IfNotModified) == (etag is not None)  # noqa: S101 - see above
+        await self._wire.heard(RequestKind.VM_RESIZE, vm_id, written, raw_response_hook)
+
     async def send_request(self, request: HttpRequest, *, raw_response_hook: Hook, permit_redirects: bool) -> Answer:
         """Tell how an operation is doing."""
         assert not permit_redirects  # noqa: S101 - the double knows no other question
@@ -103,8 +140,8 @@ class ComputeDouble:
         if self._limits is None:
             return {}
         now, subscription = self._world.now, self._subscription.lower()
-        action = vm_lifecycle.START if method == "POST" else "Microsoft.Compute/virtualMachines/read"
-        headers = self._limits.take_arm(method, PRINCIPAL, subscription, action, now)
+        action = _ACTIONS[method]
+        headers = self._limits.take_arm(method, RESIZER if method == "PATCH" else PRINCIPAL, subscription, action, now)
         return headers | self._limits.take_compute(policy, machine.vm_id, subscription, machine.location, now)
 
 
@@ -120,4 +157,5 @@ def _model(machine: Machine, *, tells_power_state: bool) -> Any:  # noqa: ANN401
         zones=[machine.zone] if machine.zone else None,
         billing_profile=SimpleNamespace(max_price=machine.max_price) if machine.is_spot else None,
         virtual_machine_scale_set=SimpleNamespace(id=set_id) if set_id else None,
+        etag=etag_of(machine),
     )

@@ -36,6 +36,8 @@ class RequestKind(Enum):
     GRAPH = auto()
     VM_READ = auto()
     VM_START = auto()
+    VM_RESIZE = auto()
+    OFFERINGS = auto()
     OPERATION_READ = auto()
     ROW_READ = auto()
     ROW_WRITE = auto()

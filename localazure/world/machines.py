@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from localazure.world.azure_errors import CloudError
-    from localazure.world.operations import StartCall
+    from localazure.world.operations import ResizeCall, StartCall
 
 
 class PowerState(StrEnum):
@@ -92,6 +92,7 @@ class Machine:
     created_at: datetime
     conditions: list[tuple[datetime, Condition]]
     start_calls: list[StartCall] = field(default_factory=list)
+    resize_calls: list[ResizeCall] = field(default_factory=list)
     operation_id: str | None = None
     evictions: list[datetime] = field(default_factory=list)
     stop_calls: list[datetime] = field(default_factory=list)

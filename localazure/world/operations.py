@@ -43,6 +43,17 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class ResizeCall:
+    """One request for another size that reached Compute and was taken: what it met, and in which power state."""
+
+    at: datetime
+    caller: str
+    was: str
+    size: str
+    power_state: str
+
+
+@dataclass(frozen=True, slots=True)
 class StartCall:
     """One request to start a VM that reached Compute: 202 was accepted, anything else refused."""
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from localazure.world.azure_errors import deallocated, not_running
 from localazure.world.machines import Machine, PowerState
+from localazure.world.operations import ResizeCall
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +65,11 @@ class OwnerMoves:
     def update(self, machine: Machine, caller: str, tags: Mapping[str, str], size: str, max_price: float) -> Operation:
         """Write what of a VM may be written; done at once, whatever else is under way."""
         self._turns.check_kept(machine, "write")
-        machine.size, machine.max_price = size, max_price
+        if size.lower() != machine.size.lower():
+            met = machine.size, size, machine.power_state.value
+            machine.resize_calls.append(ResizeCall(self._world.now, caller, *met))
+            machine.size = size
+        machine.max_price = max_price
         machine.become(self._world.now, tags=dict(tags))
         under_way = machine.operation_id
         operation = self._turns.open_operation(machine, WRITE, caller)

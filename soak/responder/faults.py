@@ -132,6 +132,12 @@ REFUSALS: Final[Mapping[RequestKind, tuple[Refused, ...]]] = {
         _BROKEN,
         _DENIED,
     ),
+    RequestKind.VM_RESIZE: (
+        *(Refused(409, code, message) for code, message in START_CODES),
+        Refused(409, "OperationNotAllowed", "changing from resource disk to non-resource disk VM size is not allowed."),
+        *(_slow_down(17), _slow_down(600), _BROKEN, _DENIED),
+    ),
+    RequestKind.OFFERINGS: (_slow_down(7), _BROKEN, _UNAVAILABLE, _DENIED, _WRONG, _NO_GATEWAY),
     RequestKind.OPERATION_READ: (
         Refused(404, "NotFound", "The operation was not found."),
         *(_DENIED, _slow_down(7), _slow_down(600), _BROKEN, _WRONG, _NO_GATEWAY),

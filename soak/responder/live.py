@@ -76,5 +76,8 @@ def _allowance(seen: Seen, machine: Machine, calm_at: datetime) -> timedelta:
     if sum(calm_at - at < 24 * HOUR for at in restores) >= policy.restarts_per_day:
         return 25 * HOUR
     braked = sum(calm_at - at < HOUR + policy.brake for at in restores) >= policy.restarts_per_hour
+    resizes = [call.at for call in machine.resize_calls if calm_at - call.at < HOUR]
     lately = sum(calm_at - at < HOUR for at in seen.starts_of(machine))
-    return RESTORED_WITHIN + (HOUR if braked or lately >= policy.starts_per_hour else timedelta())
+    # Away from home with a size that Azure refuses, it may wait for the next change that is allowed.
+    waits = braked or lately >= policy.starts_per_hour or bool(resizes)
+    return RESTORED_WITHIN + (HOUR if waits else timedelta())

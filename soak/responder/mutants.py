@@ -73,6 +73,20 @@ MUTANTS: Final = (
         "elif not vm.has_tag(policy.restart_tag):",
         "elif False:",
     ),
+    Mutant(
+        "safe",
+        "a VM is changed to a size that its tag does not name",
+        "decisions/fallback/sizes.py",
+        "_each_once([notes_of(recovery).first_of(vm.size), *named])",
+        '_each_once([notes_of(recovery).first_of(vm.size), "Standard_D2s_v3", *named])',
+    ),
+    Mutant(
+        "safe",
+        "a tag with a slip in it counts for the other sizes",
+        "offerings/fallback_tag.py",
+        "    if odd is not None:\n",
+        "    if odd == sizes[0]:\n",
+    ),
     Mutant("safe", "any VM counts as Spot", "decisions/decide.py", "if not vm.is_spot:", "if False:"),
     Mutant(
         "safe",
@@ -106,7 +120,7 @@ MUTANTS: Final = (
         "safe",
         "a start is sent however old the look is",
         "responder/act.py",
-        "if self.clock() - gathered.begun_at > LOOK_HOLDS:",
+        "if self.clock() - gathered.begun_at > holds:",
         "if False:",
     ),
     Mutant(

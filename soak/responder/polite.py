@@ -8,11 +8,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from localazure.virtual.compute import RESIZER
 from soak.responder.seen import LOOK
+from spot_responder.decisions.policy import RESIZES_PER_DAY, RESIZES_PER_HOUR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from localazure.world.machines import Machine
     from soak.responder.seen import Seen
 
 HOUR: Final = timedelta(hours=1)
@@ -31,6 +34,8 @@ def impolite(seen: Seen) -> Iterator[str]:
     busiest = most_starts_an_hour(seen)
     if busiest > MOST_STARTS_AN_HOUR:
         yield f"polite: {busiest} starts of one VM within an hour"
+    for machine in seen.azure.world.machines():
+        yield from _resized_too_often(machine, seen)
     for key, count in seen.looks.items():
         if count > MOST_LOOKS_AN_HOUR:
             yield f"polite: {count} looks within one hour at {key}"
@@ -50,6 +55,19 @@ def most_starts_an_hour(seen: Seen) -> int:
     for at, vm_id in seen.faults.starts:
         times.setdefault(vm_id, []).append(at)
     return max((_most_within(window, each) for each in times.values()), default=0)
+
+
+def _resized_too_often(machine: Machine, seen: Seen) -> Iterator[str]:
+    """Say where a VM's size was changed more often than is promised, or with its starts more than the budget allows."""
+    ours = [call.at for call in machine.resize_calls if call.caller == RESIZER]
+    apart = LOOK + seen.clocks_apart()
+    for within, most in ((HOUR, RESIZES_PER_HOUR), (24 * HOUR, RESIZES_PER_DAY)):
+        count = _most_within(within - apart, list(ours))
+        if count > most:
+            yield f"polite: the size of {machine.name} was changed {count} times within {within}"
+    together = _most_within(HOUR - apart, [*ours, *seen.starts_of(machine)])
+    if together > MOST_STARTS_AN_HOUR:
+        yield f"polite: {together} starts and changes of size of {machine.name} within an hour"
 
 
 def _most_within(window: timedelta, times: list[datetime]) -> int:

@@ -15,7 +15,7 @@ from azure.core.exceptions import AzureError
 from localazure.world.machines import PowerState
 from soak.responder.live import is_lost, lost_vms
 from soak.responder.polite import MOST_LOOKS_AN_HOUR, impolite, most_starts_an_hour
-from soak.responder.safe import unsafe_starts
+from soak.responder.safe import unsafe_resizes, unsafe_starts
 from soak.responder.seen import Seen, Told
 from soak.responder.told import unheard, unnamed, untold, untrue
 from spot_responder.intake.own_messages import FOLLOW_UP_TYPE
@@ -70,7 +70,8 @@ class Witness:
 
     def broken_so_far(self) -> list[str]:
         """Give what may be said before the end: what was unsafe, impolite, untrue or a crash."""
-        return [*unsafe_starts(self._seen), *impolite(self._seen), *untrue(self._seen), *self._seen.broken]
+        seen = self._seen
+        return [*unsafe_starts(seen), *unsafe_resizes(seen), *impolite(seen), *untrue(seen), *seen.broken]
 
     def judge_what_lasts(self) -> None:
         """Look, before all gets well, whether what has lasted is told."""
@@ -79,7 +80,8 @@ class Witness:
     def findings(self, seed: int, calm_at: datetime) -> Findings:
         """Judge."""
         seen = self._seen
-        unsafe, lost, unclosed = list(unsafe_starts(seen)), list(lost_vms(seen, calm_at)), list(untold(seen))
+        unsafe = [*unsafe_starts(seen), *unsafe_resizes(seen)]
+        lost, unclosed = list(lost_vms(seen, calm_at)), list(untold(seen))
         return Findings(
             seed,
             vms=len(seen.azure.world.machines()),

@@ -5,15 +5,17 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from localazure.virtual.compute import RESIZER
 from localazure.world.happenings import Annotated
 from localazure.world.machines import PowerState
-from soak.responder.seen import CLOCKS, LOOK, conditions, is_stop, is_tagged, states
+from soak.responder.seen import CLOCKS, LOOK, SLIP, conditions, is_stop, is_tagged, states
 from spot_responder.decisions.evidence import FAILED_START_WINDOW, WEAK_STOP_WINDOW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from localazure.world.machines import Machine
+    from localazure.world.operations import ResizeCall
     from soak.responder.seen import Seen, Told
 
 
@@ -24,6 +26,33 @@ def unsafe_starts(seen: Seen) -> Iterator[str]:
         why = _why_unsafe(seen, machine, at)
         if why:
             yield f"safe: {machine.name} was started at {at:%d %H:%M:%S}: {why}"
+
+
+def unsafe_resizes(seen: Seen) -> Iterator[str]:
+    """Say of each change of size that should not have been why."""
+    for machine in seen.azure.world.machines():
+        ours = [call for call in machine.resize_calls if call.caller == RESIZER]
+        for number, call in enumerate(ours):
+            why = _why_unsafe(seen, machine, call.at) or _why_wrong(machine, call, ours[:number])
+            if why:
+                yield f"safe: {machine.name} was changed to {call.size} at {call.at:%d %H:%M:%S}: {why}"
+
+
+def _why_wrong(machine: Machine, call: ResizeCall, before: list[ResizeCall]) -> str | None:
+    """Say what is wrong with a change that a start would have been right for."""
+    if call.power_state != PowerState.DEALLOCATED.value:
+        return f"it was {call.power_state}"
+    tags = [each.tags.get("SpotFallbackSizes", "") for each in conditions(machine, call.at - LOOK, call.at)]
+    if not any(tags) or not any(_is_well_formed(tag) for tag in tags):
+        return "its owner named no other sizes"
+    named = {size for tag in tags for size in tag.split(",")}
+    calls = [*before, call]
+    had = {each.was for number, each in enumerate(calls) if each.was not in {one.size for one in calls[:number]}}
+    return None if call.size in named | had else "its owner did not name that size, nor had it that size at first"
+
+
+def _is_well_formed(tag: str) -> bool:
+    return bool(tag) and not tag.endswith(SLIP)
 
 
 def _why_unsafe(seen: Seen, machine: Machine, at: datetime) -> str | None:

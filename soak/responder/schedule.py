@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Final
@@ -28,13 +29,15 @@ def run_schedule(seed: int) -> Findings:
     """Run one schedule, and say what was found."""
     chance = Random(seed)  # noqa: S311 - no secret
     faults = Faults(_rates(chance), chance)
-    deployment = _deployment(chance)
+    deployment, sizes = _deployment(chance), _chance_of_sizes(seed)
+    if sizes is not None:
+        deployment = replace(deployment, policy=replace(deployment.policy, resizes=True))
     with VirtualAzure(
         TEN, deployment, chance=chance, durations=_durations(chance), fault_plan=faults, event_fault_plan=faults
     ) as azure:
         faults.tell_time_by(azure.clock)
         azure.world.eviction_annotations = _eviction_annotations(chance)
-        story = Story(azure, faults, chance)
+        story = Story(azure, faults, chance, sizes)
         witness = Witness(azure, faults, deployment)
         story.set_the_scene()
         story.let_things_happen(TEN + timedelta(minutes=chance.uniform(12, 60)))
@@ -43,6 +46,12 @@ def run_schedule(seed: int) -> Findings:
         while not witness.is_all_over(calm_at) and azure.clock.now() - calm_at < CALM_AT_MOST:
             azure.run_for(STEP)
         return witness.findings(seed, calm_at)
+
+
+def _chance_of_sizes(seed: int) -> Random | None:
+    """Give the chance by which owners name other sizes, in a third of the schedules."""
+    sizes = Random(f"sizes of {seed}")  # noqa: S311 - no secret
+    return sizes if sizes.randrange(3) == 0 else None
 
 
 def _rates(chance: Random) -> FaultRates:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from localazure.world.machines import Machine, PowerState
     from soak.responder.faults import Faults, SlowDown
 
+SLIP: Final = ",big"
+"""What an owner who mistypes a size writes at the end of its tag."""
+
 LOOK: Final = timedelta(seconds=45)
 """A start may rest on what was true, or told, so long before it."""
 

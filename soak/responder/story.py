@@ -19,6 +19,7 @@ from localazure.world.machines import PowerState
 from localazure.world.world import OWNER
 from soak.responder.agents import Agents
 from soak.responder.faults import REFUSALS, START_CODES, STUCK_WITH, Outage
+from soak.responder.seen import SLIP
 from spot_responder.intake.vms import VmId
 from spot_responder.operators.act import hold, release, retry
 from spot_responder.responder.ports import ChangedMeanwhileError, StoreFailedError
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 
 TAG: Final = {"AttemptRestartAfterEviction": "true"}
 _SIZES: Final = ("Standard_D2s_v5", "Standard_D4s_v5")
+_OTHER_SIZES: Final = ("Standard_D2as_v5", "Standard_D4as_v5", "Standard_D2s_v4", "Standard_D4s_v6")
+"""What owners name besides; the last one has NVMe, which none of the VMs has."""
+
+_OF_SIZES: Final = frozenset({RequestKind.VM_RESIZE, RequestKind.OFFERINGS})
 _WRONG_TAGS: Final[tuple[dict[str, str], ...]] = (
     {},
     {"AttemptRestartAfterEviction": "yes"},
@@ -50,8 +55,12 @@ STEP: Final = timedelta(minutes=5)
 class Story:
     """What happens to the VMs of one schedule."""
 
-    def __init__(self, azure: VirtualAzure, faults: Faults, chance: Random) -> None:
-        """Tell a story of this Azure."""
+    def __init__(self, azure: VirtualAzure, faults: Faults, chance: Random, sizes: Random | None = None) -> None:
+        """Tell a story of this Azure. ``sizes``: the chance by which owners name other sizes; ``None``: nobody does.
+
+        It is a chance of its own, so that the other schedules stay what they were.
+        """
+        self._sizes = sizes
         self._azure, self._world, self._faults, self._chance = azure, azure.world, faults, chance
         self._agents = Agents(azure, faults, chance)
 
@@ -70,7 +79,26 @@ class Story:
                 max_price=self._chance.choice((-1.0, -1.0, 0.05)),
                 scale_set_id=self._scale_set(number),
             )
+        if self._sizes is not None:
+            self._name_other_sizes(self._sizes)
         self._agents.install()
+
+    def _name_other_sizes(self, sizes: Random) -> None:
+        """Let owners name sizes, one of them with a slip, and leave some of these without capacity."""
+        for machine in self._world.machines():
+            named = sizes.sample(_OTHER_SIZES, sizes.choice((1, 2, 3)))
+            slip = sizes.choice(("", "", "", "", "", SLIP))
+            self._world.retag(machine.vm_id, {**machine.tags, "SpotFallbackSizes": ",".join(named) + slip})
+            self._set_capacities(machine, lambda: sizes.choice((0, 1, None, None)))
+            self._world.set_capacity(machine.pool, sizes.choice((0, 0, None)))
+        if sizes.randrange(3) == 0:
+            kind, now = sizes.choice(sorted(_OF_SIZES, key=lambda one: one.name)), self._azure.clock.now()
+            end = now + timedelta(minutes=sizes.uniform(5, 60))
+            self._faults.outages.append(Outage(kind, now, end, sizes.choice(REFUSALS[kind])))
+
+    def _set_capacities(self, machine: Machine, free: Callable[[], int | None]) -> None:
+        for size in (*_SIZES, *_OTHER_SIZES):
+            self._world.set_capacity(machine.pool._replace(size=size), free())
 
     def let_things_happen(self, until: datetime) -> None:
         """Let chance act, every few minutes."""
@@ -97,6 +125,7 @@ class Story:
         self._azure.run_for(STEP)
         for machine in self._world.machines():
             self._world.set_capacity(machine.pool, None)
+            self._set_capacities(machine, lambda: None)
             self._world.set_price(machine.size, machine.location, 0.0)
             self._world.set_quota(machine.subscription_id, machine.location, None)
             self._world.spare(machine.vm_id)
@@ -218,7 +247,8 @@ class Story:
             return
 
     def _begin_an_outage(self, until: datetime) -> None:
-        request_kind = self._chance.choice((*RequestKind, *_OUR_OWN))
+        kinds = (kind for kind in RequestKind if kind not in _OF_SIZES)
+        request_kind = self._chance.choice((*kinds, *_OUR_OWN))
         begin, end = self._while(until)
         self._faults.outages.append(Outage(request_kind, begin, end, self._chance.choice(REFUSALS[request_kind])))
 

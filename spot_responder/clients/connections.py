@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from azure.core import AsyncPipelineClient
+from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy
 from azure.data.tables.aio import TableClient
 from azure.eventgrid.aio import EventGridPublisherClient
-from azure.identity.aio import DefaultAzureCredential
+from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
 from azure.mgmt.compute.aio import ComputeManagementClient
 from azure.mgmt.resourcegraph.aio import ResourceGraphClient
 from azure.storage.queue import TextBase64EncodePolicy
@@ -19,10 +21,14 @@ from spot_responder.clients.compute import Compute
 from spot_responder.clients.events_topic import EventsTopic
 from spot_responder.clients.graph import ResourceGraph
 from spot_responder.clients.logins import Login
+from spot_responder.clients.offerings.notes import Notes
+from spot_responder.clients.offerings.resizer import Resizer
+from spot_responder.clients.offerings.retail_prices import RetailPrices
 from spot_responder.clients.queue import MessageQueue
+from spot_responder.clients.resource_manager import ResourceManager
 from spot_responder.clients.tables import Tables
 from spot_responder.intake.signals import Inbox
-from spot_responder.responder.ports import Ports
+from spot_responder.responder.ports import Ports, Resizing
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -88,6 +94,26 @@ def connect(
         )
         return MessageQueue(client)
 
+    def resizing() -> Resizing:
+        """Open what changes sizes, with its own identity: the app's own may not write VMs."""
+        resizer = Login(ManagedIdentityCredential(client_id=settings.resize_client_id))
+
+        def new_client(subscription_id: str) -> ComputeManagementClient:
+            return ComputeManagementClient(resizer, subscription_id, settings.arm_endpoint, **arm)
+
+        policy = AsyncBearerTokenCredentialPolicy(resizer, f"{settings.arm_endpoint}/.default")
+        lists: AsyncPipelineClient[Any, Any] = AsyncPipelineClient(
+            settings.arm_endpoint, policies=[policy], **_TIMEOUTS
+        )
+        # Without a policy: the API is public, and gets no token.
+        prices: AsyncPipelineClient[Any, Any] = AsyncPipelineClient(settings.prices_endpoint, policies=[], **_TIMEOUTS)
+        return Resizing(
+            resizer=Resizer(new_client),
+            arm=ResourceManager(settings, lists, resizer),
+            price_list=RetailPrices(settings.prices_endpoint, prices),
+            notes=Notes(table("offerings")),
+        )
+
     topic = settings.outcomes_endpoint
     return Ports(
         graph=ResourceGraph(ResourceGraphClient(credential, settings.arm_endpoint, **arm)),
@@ -98,4 +124,6 @@ def connect(
         events_topic=EventsTopic(
             EventGridPublisherClient(topic, credential, **(PATIENCE | _SOON), **shared) if topic else None
         ),
+        # Operators look with their own login, and change no size.
+        resizing=resizing() if settings.resize_client_id and login is None else None,
     )

@@ -18,7 +18,8 @@ from azure.core.rest import HttpRequest
 
 from spot_responder.clients.operator_errors import could_not_look
 from spot_responder.clients.sdk_errors import refusal
-from spot_responder.operators.ports import Answer, Login
+from spot_responder.operators.ports import Login
+from spot_responder.responder.ports import ArmAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +55,7 @@ class ResourceManager:
             raise could_not_look(error, self.settings) from error
         return login_of(token.token)
 
-    async def ask(self, method: str, path: str, api_version: str) -> Answer:
+    async def ask(self, method: str, path: str, api_version: str) -> ArmAnswer:
         """Send a request: for what is at a path, or for an action.
 
         Raises:
@@ -81,7 +82,7 @@ class ResourceManager:
             found += _values(answer.body)
         return found
 
-    async def _ask(self, method: str, address: str) -> Answer:
+    async def _ask(self, method: str, address: str) -> ArmAnswer:
         path = unquote(urlsplit(address).path)
         try:
             response = await self.client.send_request(HttpRequest(method, address))
@@ -90,7 +91,7 @@ class ResourceManager:
         except AzureError as error:
             raise refusal(error, f"{method} {path}") from error
         body = response.json() if response.text().strip() else {}
-        return Answer(body if isinstance(body, dict) else {"value": body}, _date(response.headers.get("Date")))
+        return ArmAnswer(body if isinstance(body, dict) else {"value": body}, _date(response.headers.get("Date")))
 
 
 def _values(body: Mapping[str, object]) -> list[Mapping[str, object]]:

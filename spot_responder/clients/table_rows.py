@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from spot_responder.decisions.agent_notes import AgentNotes
 from spot_responder.decisions.app_health.app_failures import Activity, Failing
-from spot_responder.decisions.attempts import Attempt, AttemptState
+from spot_responder.decisions.attempts import Attempt, AttemptState, SizeNotes, UnfitSize, WeighedSize
 from spot_responder.decisions.evidence import Evidence
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.pools import FIRST_STARTS, PoolGate, PoolId
@@ -76,6 +76,7 @@ def recovery_row(recovery: Recovery) -> Row:
         "unseen_since": _iso(recovery.absence.unseen_since if recovery.absence else None),
         "pool": json.dumps(dataclasses.asdict(recovery.pool) if recovery.pool else None),
         "agent": agent_cell(recovery.agent),
+        "sizes": json.dumps(_sizes(recovery.sizes)),
     }
 
 
@@ -115,6 +116,7 @@ def recovery_from_row(row: Mapping[str, Any]) -> Recovery:
         obstacle_since=_time(row.get("obstacle_since", "")),
         pool=PoolId(**pool) if pool else None,
         agent=_agent_of(json.loads(row.get("agent", "{}"))),
+        sizes=_sizes_of(json.loads(row.get("sizes", "{}"))),
     )
 
 
@@ -263,6 +265,31 @@ def _agent_of(cell: Mapping[str, Any]) -> AgentNotes:
     )
 
 
+def _sizes(notes: SizeNotes) -> dict[str, Any]:
+    return {
+        "first": notes.first,
+        "given": list(notes.given),
+        "resizes": [_iso(time) for time in notes.resizes],
+        "unfit": [{"size": each.size, "words": each.words, "until": _iso(each.until)} for each in notes.unfit],
+        "tried": list(notes.tried),
+        "weighed": [dataclasses.asdict(each) for each in notes.weighed],
+    }
+
+
+def _sizes_of(cell: Mapping[str, Any]) -> SizeNotes:
+    """Read them; a row of an earlier release lacks them."""
+    return SizeNotes(
+        first=cell.get("first", ""),
+        given=tuple(cell.get("given", [])),
+        resizes=tuple(_known_time(text) for text in cell.get("resizes", [])),
+        unfit=tuple(
+            UnfitSize(each["size"], each["words"], _known_time(each["until"])) for each in cell.get("unfit", [])
+        ),
+        tried=tuple(cell.get("tried", [])),
+        weighed=tuple(WeighedSize(each["size"], each["told"], each["price"]) for each in cell.get("weighed", [])),
+    )
+
+
 def _attempt(attempt: Attempt) -> dict[str, Any]:
     return {
         "number": attempt.number,
@@ -270,6 +297,7 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "state": str(attempt.state),
         "operation_url": attempt.operation_url,
         "failure": _failure(attempt.failure) if attempt.failure else None,
+        "resize_to": attempt.resize_to,
     }
 
 
@@ -280,6 +308,7 @@ def _attempt_of(cell: Mapping[str, Any]) -> Attempt:
         state=AttemptState(cell["state"]),
         operation_url=cell["operation_url"],
         failure=_failure_of(cell["failure"]) if cell["failure"] else None,
+        resize_to=cell.get("resize_to", ""),
     )
 
 

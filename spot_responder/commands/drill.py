@@ -14,10 +14,10 @@ from spot_responder.commands.arguments import add_command, add_vm, whole_number
 from spot_responder.commands.find_vm import find_vm
 from spot_responder.intake.azure_errors import NO_ANSWER
 from spot_responder.operators.gather import gather_explanation
-from spot_responder.operators.ports import COMPUTE_API
 from spot_responder.operators.views.drill import Drill, Drilled, DrillState, observed, why_not_drilled
 from spot_responder.operators.views.vm_names import names, reference
 from spot_responder.responder.ports import AzureRefusedError, StoreFailedError
+from spot_responder.responder.sizes.azure_lists import COMPUTE_API
 from spot_responder.terminal.console import Colour, Painted
 from spot_responder.terminal.results import FINE, WRONG, CommandResult, StopError
 from spot_responder.text import span

@@ -1,13 +1,15 @@
-"""Start requests: what is known of each, and what came of it. Pure.
+"""Requests to start a VM, or to change its size: what is known of each, and what came of it. Pure.
 
 A recovery has its latest one; ``recoveries.py`` changes it, and ``responder/act.py`` sends it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from spot_responder.decisions.policy import RESIZES_REMEMBERED
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class AttemptState(StrEnum):
-    """What is known of one start request."""
+    """What is known of one request."""
 
     ASKED = "asked"
     ACCEPTED = "accepted"
@@ -25,8 +27,9 @@ class AttemptState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One start request and what came of it.
+    """One request and what came of it.
 
+    ``resize_to`` is the size that it asks for; ``""`` of a request to start the VM. ``number`` counts start requests.
     ``operation_url`` is the address of Azure's long-running operation: signed, over 4 KB, to be kept whole and never
     logged (docs/azure-facts.md arm-6).
     """
@@ -36,8 +39,102 @@ class Attempt:
     state: AttemptState = AttemptState.ASKED
     operation_url: str | None = field(default=None, repr=False)
     failure: Failure | None = None
+    resize_to: str = ""
 
     @property
     def is_under_way(self) -> bool:
         """Whether Azure may still be working on it."""
         return self.state in {AttemptState.ASKED, AttemptState.ACCEPTED}
+
+
+@dataclass(frozen=True, slots=True)
+class UnfitSize:
+    """A size that Azure refused for a VM, in its words, and until when it is not tried again."""
+
+    size: str
+    words: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class WeighedSize:
+    """What was thought of a size at the latest look: why it is tried or not; ``price`` is "" where not looked up."""
+
+    size: str
+    told: str
+    price: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SizeNotes:
+    """What is kept of a VM's sizes, where the app may change them. Sizes are compared without regard to case.
+
+    Attributes:
+        first: the size that it had before the app changed it for the first time; ``""`` where it never did.
+        given: the sizes that the app has given it since it was last seen with its first one.
+        resizes: when changes were asked for, within the last day.
+        unfit: what Azure refused.
+        tried: the sizes that were tried in this recovery, in order.
+        weighed: what was thought of each size.
+    """
+
+    first: str = ""
+    given: tuple[str, ...] = ()
+    resizes: tuple[datetime, ...] = ()
+    unfit: tuple[UnfitSize, ...] = ()
+    tried: tuple[str, ...] = ()
+    weighed: tuple[WeighedSize, ...] = ()
+
+    def first_of(self, size_now: str) -> str:
+        """Give the VM's first size. One that neither it nor the app gave is the owner's new choice."""
+        ours = {each.lower() for each in (self.first, *self.given)}
+        return self.first if self.first and size_now.lower() in ours else size_now
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the VM may have another size than its first one, so that the first must be remembered."""
+        return bool(self.given)
+
+    def refusal_of(self, size: str, now: datetime) -> UnfitSize | None:
+        """Give what Azure said of a size, as long as that counts."""
+        return next((each for each in self.unfit if each.size.lower() == size.lower() and now < each.until), None)
+
+    def asking_for(self, size: str, size_now: str, now: datetime) -> SizeNotes:
+        """Note that a change of size is asked for."""
+        first = self.first_of(size_now)
+        given = self.given if first == self.first else ()
+        lately = tuple(time for time in self.resizes if now - time < RESIZES_REMEMBERED)
+        return replace(self, first=first, given=_added(_added(given, size_now), size), resizes=(*lately, now))
+
+    def seen_as(self, size_now: str) -> SizeNotes:
+        """Note a VM that is not being changed: with its first size, what it was given is over."""
+        return replace(self, given=()) if self.given and size_now.lower() == self.first.lower() else self
+
+    def weighing(self, told: tuple[WeighedSize, ...]) -> SizeNotes:
+        """Note what was thought of some sizes; of the others stays what was noted before."""
+        before = {each.size.lower(): each for each in self.weighed}
+        now = {
+            each.size.lower(): each
+            if each.price or each.size.lower() not in before
+            # A look that does not need the price does not ask for it.
+            else replace(each, price=before[each.size.lower()].price)
+            for each in told
+        }
+        return replace(self, weighed=tuple({**before, **now}.values()))
+
+    def trying(self, size: str) -> SizeNotes:
+        """Note that a start is asked for with a size."""
+        return replace(self, tried=_added(self.tried, size))
+
+    def refused(self, size: str, words: str, until: datetime) -> SizeNotes:
+        """Mark a size as unfit."""
+        others = tuple(each for each in self.unfit if each.size.lower() != size.lower())
+        return replace(self, unfit=(*others, UnfitSize(size, words, until)))
+
+    def for_the_next(self) -> SizeNotes:
+        """Give what the VM's next recovery is to know."""
+        return replace(self, tried=(), weighed=())
+
+
+def _added(sizes: tuple[str, ...], size: str) -> tuple[str, ...]:
+    return sizes if size.lower() in {each.lower() for each in sizes} else (*sizes, size)

@@ -14,6 +14,8 @@ from spot_responder.decisions.absences import decide_about_an_absent_vm
 from spot_responder.decisions.attempts import Attempt, AttemptState
 from spot_responder.decisions.brake_and_budget import brake, budget
 from spot_responder.decisions.evidence import Evidence, Verdict
+from spot_responder.decisions.fallback.refusals import resize_under_way
+from spot_responder.decisions.fallback.sizes import Obstacle, is_same, obstacle, sizes_of
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import (
     ANSWER_PATIENCE,
@@ -32,6 +34,7 @@ from spot_responder.decisions.situations import (
     Decision,
     Ignore,
     OperationState,
+    Resize,
     Situation,
     Start,
     Wait,
@@ -60,6 +63,7 @@ def _decide(situation: Situation, policy: Policy, now: datetime, jitter: float) 
         _not_covered,
         _up_or_on_its_way,
         _stopped_by_its_owner,
+        resize_under_way,
         _start_under_way,
         _held_by_an_operator,
         _still_waiting_after_a_refusal,
@@ -82,6 +86,9 @@ def decide_in_the_pool_queue(situation: Situation, policy: Policy, now: datetime
     VMs may be queued, and Azure limits how many requests may be sent each second.
     """
     gate = situation.gate
+    if situation.vm is not None and sizes_of(situation.vm, situation.recovery, policy):
+        # Another pool may have a place.
+        return None
     if gate is None or not (_was_seen_queued(situation, now) or _was_just_evicted(situation)):
         return None
     answer = _ask_the_gate(situation, gate, policy, now, jitter)
@@ -159,7 +166,9 @@ def _running(situation: Situation, vm: Vm, policy: Policy, now: datetime) -> Dec
         return Close(Outcome.RUNS_WITHOUT_US, "it runs: it did not go down after all, or somebody else started it")
     starts = count(recovery.attempts, "start request")
     down_for = span(now - situation.evidence.down_since(recovery.heard_down_at(situation.evidence)))
-    return Close(Outcome.RESTORED, f"it runs again, {down_for} after it went down, {starts}", gate)
+    first = recovery.sizes.first_of(vm.size)
+    size = "" if is_same(first, vm.size) else f", as {vm.size} (its first size is {first})"
+    return Close(Outcome.RESTORED, f"it runs again{size}, {down_for} after it went down, {starts}", gate)
 
 
 def _stopped_inside(situation: Situation, policy: Policy, now: datetime) -> Decision:
@@ -214,7 +223,7 @@ def _stopped(situation: Situation) -> Decision:
 
 def _start_under_way(situation: Situation, vm: Vm, policy: Policy, now: datetime, jitter: float) -> Decision | None:
     recovery, attempt, operation = situation.open_recovery, situation.attempt, situation.operation
-    if recovery is None or attempt is None:
+    if recovery is None or attempt is None or attempt.resize_to:
         return None
     look_again = _next_look(situation, policy, now)
     age = now - attempt.asked_at
@@ -264,7 +273,8 @@ def _still_waiting_after_a_refusal(
         return None
     if recovery.wake_at == recovery.not_before:
         return Wait(recovery.not_before, recovery.reason)
-    return Wait(recovery.not_before, f"Azure refused ({recovery.failing_with}), and is not to be asked again so soon")
+    kind = recovery.failing_with or "another size"
+    return Wait(recovery.not_before, f"Azure refused ({kind}), and is not to be asked again so soon")
 
 
 def _scale_set_unknown(situation: Situation, vm: Vm, policy: Policy, now: datetime, _jitter: float) -> Decision | None:
@@ -294,13 +304,29 @@ def _too_little_evidence(
 
 
 def _start_if_the_pool_admits(situation: Situation, vm: Vm, policy: Policy, now: datetime, jitter: float) -> Decision:
-    gate = situation.gate or PoolGate(pools.pool_of(vm))
+    size = situation.size_asked or vm.size
+    in_its_way = _obstacle_of_size(situation, vm, policy, now)
+    if in_its_way is not None:
+        return Wait(in_its_way.until or now + policy.slow_retry, in_its_way.why, in_pool_queue=True)
+    gate = situation.gate or PoolGate(pools.pool_of(vm, size))
     if situation.kind is SignalKind.OPERATOR_ASKED:
         gate = pools.due(gate, now)
     answer = _ask_the_gate(situation, gate, policy, now, jitter)
     if isinstance(answer, Queued):
         return Wait(answer.until, _why_queued(gate), in_pool_queue=True)
+    if not is_same(size, vm.size):
+        first = situation.recovery.sizes.first_of(vm.size) if situation.recovery else vm.size
+        why = "its first size is tried first" if is_same(size, first) else f"no capacity for {first}"
+        return Resize(vm, size, f"{why}: it is changed from {vm.size} to {size}, then started", answer.gate)
     return Start(vm, f"a tagged Spot VM, deallocated, {situation.evidence.verdict}", answer.gate)
+
+
+def _obstacle_of_size(situation: Situation, vm: Vm, policy: Policy, now: datetime) -> Obstacle | None:
+    """Say what keeps the VM from the size that is asked about; nothing, where none but its own may be tried."""
+    size = situation.size_asked
+    if not size:
+        return None
+    return obstacle(size, situation.offered.get(size.lower()), vm, situation.recovery, policy, now)
 
 
 def _ask_the_gate(

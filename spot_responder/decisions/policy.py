@@ -59,6 +59,30 @@ least (``Recovery.is_worth_remembering``)."""
 STARTS_REMEMBERED: Final = timedelta(hours=1)
 """How far back the budget counts start requests (``STARTS_PER_HOUR``)."""
 
+RESIZES_REMEMBERED: Final = timedelta(days=1)
+"""How far back changes of a VM's size are counted."""
+
+RESIZES_PER_DAY: Final = 24
+"""How many changes of its size are asked for one VM within a day: two for each of ten restarts, and some for an outage
+of all its sizes."""
+
+RESIZES_PER_HOUR: Final = 4
+"""How many of them within an hour: each takes one of the 12 requests of Azure's bucket of that VM, and its start
+another."""
+
+KEPT_FOR_HOME: Final = 1
+"""How many of either are kept for the way back to its first size, so that an outage of all sizes ends there."""
+
+RESIZE_TAKES: Final = timedelta(seconds=3)
+"""How long after an accepted change of size its VM is read: it is deallocated, so that only its description changes."""
+
+RESIZE_LOOK_HOLDS: Final = timedelta(seconds=20)
+"""The longest time between reading a VM and handing a change of its size to the client: with the client's ten seconds
+the look is at most half a minute old. On a VM that runs it would be a restart (docs/azure-facts.md sizes-7)."""
+
+UNFIT_HOLDS: Final = timedelta(days=1)
+"""How long a size is not tried again that Azure refused for a reason that is not known to pass."""
+
 FOLLOW_UP_OVERDUE: Final = timedelta(minutes=2)
 """How late a follow-up may be before it counts as lost, and the sweep puts a find in its place."""
 
@@ -92,6 +116,7 @@ class Policy:
     capacity_retry_max: timedelta = timedelta(minutes=15)
     price_retry: timedelta = timedelta(hours=1)
     slow_retry: timedelta = timedelta(hours=1)
+    resizes: bool = False
 
     @property
     def news_of_a_start(self) -> timedelta:

@@ -113,9 +113,10 @@ class Queued:
     until: datetime
 
 
-def pool_of(vm: Vm) -> PoolId:
-    """Name the pool that a VM competes in."""
-    return PoolId(vm.vm_id.subscription_id.lower(), vm.location.lower(), (vm.zone or "").lower(), vm.size.lower())
+def pool_of(vm: Vm, size: str = "") -> PoolId:
+    """Name the pool that a VM competes in, or would with another size."""
+    place = vm.vm_id.subscription_id.lower(), vm.location.lower(), (vm.zone or "").lower()
+    return PoolId(*place, (size or vm.size).lower())
 
 
 def ask(gate: PoolGate, vm_key: str, down_since: datetime, now: datetime, turn: timedelta) -> Admitted | Queued:

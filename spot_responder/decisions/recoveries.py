@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from spot_responder.decisions.agent_notes import AgentNotes
-from spot_responder.decisions.attempts import Attempt, AttemptState
+from spot_responder.decisions.attempts import Attempt, AttemptState, SizeNotes
 from spot_responder.decisions.evidence import Evidence
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import (
@@ -91,6 +91,7 @@ class Recovery:
         pool: which capacity the VM competes for, as far as it was seen: the history is counted by it.
         held_at: since when an operator holds the VM: it is not started until released, in this recovery or a later one.
         agent: what the VM's agent told about it.
+        sizes: what is kept of the VM's sizes, where the app may change them.
     """
 
     vm_id: VmId
@@ -123,6 +124,7 @@ class Recovery:
     absence: Absence | None = None
     obstacle_since: datetime | None = None
     agent: AgentNotes = field(default_factory=AgentNotes)
+    sizes: SizeNotes = field(default_factory=SizeNotes)
 
     @property
     def is_open(self) -> bool:
@@ -151,7 +153,7 @@ class Recovery:
     @property
     def may_have_started_it(self) -> bool:
         """Whether the app may have started a running VM: no refusal of its latest request says otherwise."""
-        if self.attempt is None:
+        if self.attempt is None or self.attempt.resize_to:
             return False
         return self.attempt.failure is None or self.attempt.failure.kind is FailureKind.UNKNOWN
 
@@ -203,11 +205,22 @@ class Recovery:
         waiting = self.waiting(answer_by, reason, obstacle_since=self.obstacle_since)
         return replace(waiting, attempts=attempt.number, attempt=attempt, evidence=evidence, starts=starts, agent=agent)
 
+    def asking_for_size(self, size: str, size_now: str, now: datetime, answer_by: datetime, reason: str) -> Recovery:
+        """Note a request for another size, before it is sent. It counts against the budget as a start does."""
+        self._must_be_open("ask for another size")
+        attempt = Attempt(self.attempts, now, resize_to=size)
+        waiting = self.waiting(answer_by, reason, obstacle_since=self.obstacle_since)
+        sizes = self.sizes.asking_for(size, size_now, now)
+        return replace(waiting, attempt=attempt, starts=_lately(self.starts, now), sizes=sizes)
+
     def withdrawn(self, before: Attempt | None) -> Recovery:
         """Note that the request was not sent after all. ``before``: the request before it."""
         if self.attempt_under_way is None:
             message = f"recovery {self.recovery_id} has no start under way that could be withdrawn"
             raise InvalidTransitionError(message)
+        if self.attempt_under_way.resize_to:
+            sizes = replace(self.sizes, resizes=self.sizes.resizes[:-1])
+            return replace(self, attempt=before, starts=self.starts[:-1], sizes=sizes)
         return replace(self._unsent(), attempt=before, attempts=self.attempts - 1)
 
     def accepted(self, operation_url: str | None) -> Recovery:
@@ -228,6 +241,19 @@ class Recovery:
             attempts=self.attempts if counts else self.attempts - 1,
             not_before=not_before,
             slow_down_until=not_before if asks_us_to_wait else None,
+        )
+
+    def size_refused(self, failure: Failure, not_before: datetime, unfit_until: datetime | None) -> Recovery:
+        """Azure did not give the VM another size. ``unfit_until``: until when that size is not asked for again.
+
+        It says nothing about starts, so it does not count among their failures.
+        """
+        refused = self._attempt_becomes(AttemptState.REFUSED, failure=failure)
+        size = refused.attempt.resize_to if refused.attempt else ""
+        sizes = self.sizes if unfit_until is None else self.sizes.refused(size, failure.said, unfit_until)
+        asks_us_to_wait = failure.kind is FailureKind.THROTTLED or failure.retry_after is not None
+        return replace(
+            refused, sizes=sizes, not_before=not_before, slow_down_until=not_before if asks_us_to_wait else None
         )
 
     def unanswered(self, failure: Failure) -> Recovery:
@@ -279,6 +305,7 @@ class Recovery:
             starts=self.starts,
             held_at=self.held_at,
             agent=AgentNotes() if self.outcome is Outcome.GONE else self.agent.for_the_next(),
+            sizes=SizeNotes() if self.outcome is Outcome.GONE else self.sizes.for_the_next(),
             not_before=slow_down_until,
             slow_down_until=slow_down_until,
             failing_with=self.failing_with if slow_down_until else None,
@@ -332,7 +359,8 @@ class Recovery:
         wish = self.evidence.owner_stopped_at or self.held_at
         reported_at = self.agent.last_reported_at if self.outcome is not Outcome.GONE else None
         is_expected = reported_at is not None and now - reported_at < AGENT_REMEMBERED
-        return self.is_open or recent or young or wish is not None or is_expected
+        is_away = self.sizes.is_away and self.outcome is not Outcome.GONE
+        return self.is_open or recent or young or wish is not None or is_expected or is_away
 
     def _evidence_after(self, outcome: Outcome) -> Evidence:
         if outcome is Outcome.GONE:

@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
-    from spot_responder.decisions.attempts import Attempt
+    from spot_responder.decisions.attempts import Attempt, WeighedSize
     from spot_responder.decisions.evidence import Evidence
     from spot_responder.decisions.outcomes import Outcome
     from spot_responder.decisions.pools import PoolGate
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from spot_responder.intake.azure_errors import Failure
     from spot_responder.intake.signals import Signal, SignalKind
     from spot_responder.intake.vms import Vm, VmId
+    from spot_responder.offerings.fits import Fit
 
 
 class OperationState(StrEnum):
@@ -40,6 +42,15 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
+class OfferedSize:
+    """What is known of a size that a VM may come back as. ``spot_price``: in USD an hour, ``None`` where unknown."""
+
+    size: str
+    fit: Fit
+    spot_price: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Situation:
     """All that a decision rests on.
 
@@ -52,7 +63,10 @@ class Situation:
         absence: since when the VM is not found; ``None`` where ARM shows it.
         recovery: the row that is kept for the VM, open or closed; ``None`` where there is none.
         evidence: the row's evidence, with the signal and the newest annotation added.
-        gate: the gate of the VM's pool.
+        gate: the gate of the VM's pool, or of the pool that it would be in with ``size_asked``.
+        size_asked: the size that the decision is about; ``""`` for the one that the VM has.
+        offered: what is known of the sizes of its tag, by their names in lower case.
+        weighed: what was thought of each size so far.
         operation: the state of the start that is under way, where Azure was asked for it.
     """
 
@@ -66,6 +80,9 @@ class Situation:
     shown: Vm | None = None
     absence: Absence | None = None
     signal: Signal | None = None
+    size_asked: str = ""
+    offered: Mapping[str, OfferedSize] = field(default_factory=dict)
+    weighed: tuple[WeighedSize, ...] = ()
 
     @property
     def open_recovery(self) -> Recovery | None:
@@ -87,6 +104,19 @@ class Start:
     """Ask Azure to start the VM. ``gate`` is that of its pool, with the VM's place taken."""
 
     vm: Vm
+    reason: str
+    gate: PoolGate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resize:
+    """Ask Azure to give the deallocated VM another size; a start follows.
+
+    ``gate`` is that of the pool that it comes into, with its place taken.
+    """
+
+    vm: Vm
+    size: str
     reason: str
     gate: PoolGate | None = None
 
@@ -138,4 +168,4 @@ class Requeue:
     unseen_since: datetime
 
 
-type Decision = Start | Wait | Close | Ignore | Requeue
+type Decision = Start | Resize | Wait | Close | Ignore | Requeue

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, assert_never
 
 from spot_responder.decisions import pools
+from spot_responder.decisions.fallback.refusals import goes_on_with_another_size
 from spot_responder.decisions.pools import MOST_DOUBLINGS, PoolGate
 from spot_responder.decisions.situations import Wait
 from spot_responder.intake.azure_errors import Failure, FailureKind
@@ -36,8 +37,14 @@ def decide_after_failure(  # noqa: PLR0913, PLR0917 - all that such a decision r
         # After many refusals the cause may be this VM: the others must not always come after it.
         yields = gate.refused_last == vm.vm_id.key and gate.refusals >= YIELDS_AFTER
         turn = policy.turn(now - recovery.opened_at) * (0.5 + jitter) if yields else timedelta()
+        if goes_on_with_another_size(failure, vm, recovery, policy, now):
+            reason = f"no capacity for {closed.pool_id} ({told}): its other sizes are next"
+            return Wait(_earliest(failure, now), reason, failure, closed)
         until = max((closed.closed_until or now) + turn, _earliest(failure, now))
         return Wait(until, f"no capacity for {closed.pool_id} ({told})", failure, closed)
+    if goes_on_with_another_size(failure, vm, recovery, policy, now):
+        reason = f"{vm.size} cannot be started ({told}): its other sizes are next"
+        return Wait(_earliest(failure, now), reason, failure, pools.left(gate, vm.vm_id.key))
     delay, why = _delay_after(failure, recovery.failures_of(failure.kind), vm, policy)
     until = max(now + delay * (1 + 0.2 * jitter), _earliest(failure, now))
     return Wait(until, f"{why} ({told})", failure, pools.left(gate, vm.vm_id.key))

@@ -176,7 +176,7 @@ class Vm:
     """What Azure says about one VM now.
 
     ``max_price`` is in USD an hour; ``None`` or -1 means no price limit. ``restored_by_scale_set`` is ``None`` where
-    only ARM was asked, which does not tell.
+    only ARM was asked, which does not tell. ``etag``: of what ARM showed, ``""`` where it gave none.
     """
 
     vm_id: VmId
@@ -190,6 +190,7 @@ class Vm:
     annotation: Annotation | None = None
     scale_set_id: str | None = None
     restored_by_scale_set: bool | None = False
+    etag: str = ""
 
     @property
     def is_spot(self) -> bool:

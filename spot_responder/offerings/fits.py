@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from spot_responder.offerings.skus import Sku
@@ -47,6 +47,22 @@ class Aspect(StrEnum):
     PRICE = "price"
 
 
+_AZURE_REFUSES: Final = frozenset(
+    {
+        Aspect.SPOT,
+        Aspect.NETWORKING,
+        Aspect.PREMIUM_DISKS,
+        Aspect.DATA_DISKS,
+        Aspect.NICS,
+        Aspect.PLACEMENT_GROUP,
+        Aspect.QUOTA,
+        Aspect.PRICE,
+    }
+)
+"""The aspects in which a size that does not suit is refused by Azure, and nothing else happens. In the others the VM
+might be changed, and then not boot."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What one comparison came to. ``told`` is one sentence without its full stop; ``""`` where nothing is to say."""
@@ -67,6 +83,14 @@ class Fit:
         """One aspect that does not fit is enough; without one, anything unknown leaves the whole unknown."""
         verdicts = {finding.verdict for finding in self.findings}
         return next((each for each in (Verdict.UNFIT, Verdict.UNKNOWN) if each in verdicts), Verdict.FITS)
+
+    @property
+    def may_be_tried(self) -> bool:
+        """Whether nothing speaks against it; what is unknown must be such that Azure would refuse it."""
+        return all(
+            each.verdict is Verdict.FITS or (each.verdict is Verdict.UNKNOWN and each.aspect in _AZURE_REFUSES)
+            for each in self.findings
+        )
 
     @property
     def because(self) -> tuple[Finding, ...]:

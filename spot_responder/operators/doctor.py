@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.intake.azure_errors import NO_ANSWER, FailureKind
 from spot_responder.intake.payloads import text_field
-from spot_responder.operators.ports import COMPUTE_API, CouldNotLookError
+from spot_responder.operators.ports import CouldNotLookError
 from spot_responder.operators.views.findings import (
     Accounts,
     Diagnosis,
@@ -33,6 +33,7 @@ from spot_responder.operators.views.findings import (
 )
 from spot_responder.operators.views.topic_rights import right_finding, topic_rights
 from spot_responder.responder.ports import AzureRefusedError, StoreFailedError
+from spot_responder.responder.sizes.azure_lists import COMPUTE_API
 from spot_responder.text import count
 
 if TYPE_CHECKING:

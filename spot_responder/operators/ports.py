@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from spot_responder.responder.ports import Arm
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import date, datetime
+    from collections.abc import Sequence
+    from datetime import date
 
     from spot_responder.decisions.pools import PoolGate
     from spot_responder.decisions.recoveries import Recovery
@@ -18,11 +20,7 @@ if TYPE_CHECKING:
     from spot_responder.operators.views.dead_letters import DeadLetter, Place, QueueCounts
     from spot_responder.operators.views.offerings.prices import PricedVm
     from spot_responder.operators.views.status import Coverage
-    from spot_responder.responder.ports import Ports
-
-
-COMPUTE_API: Final = "2024-07-01"
-"""The version of Compute's API in an operator's own requests."""
+    from spot_responder.responder.ports import Ports, PriceList
 
 
 class Records(Protocol):
@@ -79,32 +77,11 @@ class Login:
     object_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What ARM answered, and what its clock said then."""
-
-    body: Mapping[str, object]
-    at: datetime | None
-
-
-class ResourceManager(Protocol):
+class ResourceManager(Arm, Protocol):
     """Azure Resource Manager, for what is not a VM, and for what a drill and a check of rights ask."""
 
     async def login(self) -> Login:
         """Give the login. Raises ``CouldNotLookError`` where there is none."""
-
-    async def listed(self, path: str, api_version: str) -> Sequence[Mapping[str, object]]:
-        """Give all that a list at a path holds, page after page. Raises ``AzureRefusedError``."""
-
-    async def ask(self, method: str, path: str, api_version: str) -> Answer:
-        """Ask for what is at a path, or for an action. Raises ``AzureRefusedError``."""
-
-
-class PriceList(Protocol):
-    """Azure's public price list."""
-
-    async def pages(self, location: str, size: str) -> Sequence[object]:
-        """Give the pages about one size in one region, as JSON. Raises ``AzureRefusedError``."""
 
 
 @dataclass(frozen=True, slots=True)

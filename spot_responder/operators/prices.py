@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from spot_responder.offerings.price_pages import UnreadablePagesError, read_pages
-from spot_responder.offerings.prices import Asked, Prices, prices_of
+from spot_responder.offerings.prices import Asked
 from spot_responder.operators.views.offerings.prices import price_report, product_of
-from spot_responder.responder.ports import AzureRefusedError
+from spot_responder.responder.sizes.azure_lists import price_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from spot_responder.operators.ports import OperatorPorts, PriceList
+    from spot_responder.offerings.prices import Prices
+    from spot_responder.operators.ports import OperatorPorts
     from spot_responder.operators.views.offerings.prices import PriceReport, Product
+    from spot_responder.responder.ports import PriceList
     from spot_responder.settings import Settings
 
 _AT_ONCE: Final = 4
@@ -52,11 +53,3 @@ async def look_up(
         return product, found
 
     return dict(await asyncio.gather(*(find(product) for product in asked)))
-
-
-async def price_of(asked: Asked, price_list: PriceList) -> Prices:
-    """Find the prices of one size; where Azure does not tell them they are unknown, and the reason says why."""
-    try:
-        return prices_of(read_pages(await price_list.pages(asked.location, asked.size)), asked)
-    except (AzureRefusedError, UnreadablePagesError) as error:
-        return Prices(None, None, [f"unknown: {error}"])

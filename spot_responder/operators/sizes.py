@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Final
 from spot_responder.offerings.prices import Asked
 from spot_responder.offerings.skus import read_skus
 from spot_responder.offerings.spot_cores import read_spot_cores
-from spot_responder.offerings.vm_shapes import UnreadableVmError, nic_ids, read_vm_shape
-from spot_responder.operators.ports import COMPUTE_API, CouldNotLookError
+from spot_responder.offerings.vm_shapes import UnreadableVmError
+from spot_responder.operators.ports import CouldNotLookError
 from spot_responder.operators.prices import look_up
 from spot_responder.operators.views.offerings.sizes import Offered, may_fit, sizes_report
 from spot_responder.responder.ports import AzureRefusedError
+from spot_responder.responder.sizes.azure_lists import list_skus, list_usages, shape_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
 
     from spot_responder.intake.vms import VmId
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from spot_responder.offerings.vm_shapes import VmShape
     from spot_responder.operators.ports import OperatorPorts
     from spot_responder.operators.views.offerings.sizes import SizesReport
-
-_SKUS_API: Final = "2021-07-01"
-_NETWORK_API: Final = "2024-05-01"
 
 LOOKED_BACK: Final = timedelta(days=30)
 """How much of the history is read: older capacity says little about today's."""
@@ -60,20 +58,10 @@ async def gather_sizes(
 
 
 async def _shape(vm_id: VmId, ports: OperatorPorts) -> VmShape:
-    answer = await ports.resource_manager.ask("GET", f"{vm_id}?$expand=instanceView", COMPUTE_API)
-    nics = await asyncio.gather(*(_nic(nic_id, ports) for nic_id in nic_ids(answer.body) or ()))
     try:
-        return read_vm_shape(answer.body, nics)
+        return await shape_of(vm_id, ports.resource_manager)
     except UnreadableVmError as error:
         raise CouldNotLookError(str(error), "is ARM_ENDPOINT right?") from error
-
-
-async def _nic(nic_id: str, ports: OperatorPorts) -> Mapping[str, object] | None:
-    try:
-        return (await ports.resource_manager.ask("GET", nic_id, _NETWORK_API)).body
-    except AzureRefusedError:
-        # Whether it uses accelerated networking is unknown then, and the finding says so.
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +72,18 @@ class _Listed:
     unread: str = ""
 
 
-async def _listed(path: str, api_version: str, ports: OperatorPorts) -> _Listed:
+async def _listed(listing: Awaitable[Sequence[Mapping[str, object]]]) -> _Listed:
     try:
-        return _Listed(await ports.resource_manager.listed(path, api_version))
+        return _Listed(await listing)
     except AzureRefusedError as refused:
         return _Listed(None, str(refused))
 
 
 async def _offered(vm_id: VmId, vm: VmShape, ports: OperatorPorts, now: datetime) -> Offered:
-    compute = f"/subscriptions/{vm_id.subscription_id}/providers/Microsoft.Compute"
+    subscription_id, arm = vm_id.subscription_id, ports.resource_manager
     skus, usages, gates, closed = await asyncio.gather(
-        _listed(f"{compute}/skus?$filter=location eq '{vm.location}'", _SKUS_API, ports),
-        _listed(f"{compute}/locations/{vm.location}/usages", COMPUTE_API, ports),
+        _listed(list_skus(subscription_id, vm.location, arm)),
+        _listed(list_usages(subscription_id, vm.location, arm)),
         ports.records.all_pools(),
         ports.records.closed_between((now - LOOKED_BACK).date(), now.date()),
     )

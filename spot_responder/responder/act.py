@@ -20,17 +20,24 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, assert_never
 
-from spot_responder.decisions.policy import ANSWER_PATIENCE, LOOK_HOLDS, Policy
+from spot_responder.decisions.fallback.refusals import (
+    decide_after_refused_size,
+    size_is_unfit_until,
+    unfit_after_start,
+)
+from spot_responder.decisions.policy import ANSWER_PATIENCE, LOOK_HOLDS, RESIZE_LOOK_HOLDS, RESIZE_TAKES, Policy
 from spot_responder.decisions.pools import pool_of
 from spot_responder.decisions.publishing.notices import TELL_AGAIN, can_wait, needs_somebody, noticed_if_it_lasts
 from spot_responder.decisions.recoveries import Recovery
-from spot_responder.decisions.situations import Close, Decision, Ignore, Requeue, Situation, Start, Wait
+from spot_responder.decisions.situations import Close, Decision, Ignore, Requeue, Resize, Situation, Start, Wait
 from spot_responder.decisions.start_backoff import counts_as_attempt, decide_after_failure
 from spot_responder.intake.azure_errors import NO_ANSWER, OWN_PACE
 from spot_responder.intake.own_messages import follow_up_event
 from spot_responder.intake.signals import SignalKind
 from spot_responder.responder.log import (
     log_decision,
+    log_resize_accepted,
+    log_resize_refused,
     log_start_accepted,
     log_start_failed,
     log_start_refused,
@@ -43,6 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from spot_responder.decisions.agent_notes import AgentNotes
+    from spot_responder.decisions.attempts import SizeNotes
     from spot_responder.decisions.pools import PoolGate
     from spot_responder.intake.azure_errors import Failure
     from spot_responder.intake.vms import Vm
@@ -85,8 +93,8 @@ class Actor:
                 recovery = self._opened(gathered.situation, now)
                 closed = recovery.closed(decision.outcome, now, decision.reason)
                 await self.publisher.close(closed, await self._save(closed, gathered, decision, now))
-            case Start():
-                await self._start(gathered, decision, now, jitter)
+            case Start() | Resize():
+                await self._ask(gathered, decision, now, jitter)
             case _:
                 assert_never(decision)
 
@@ -99,8 +107,8 @@ class Actor:
             recovery = recovery.reopened(self.new_id(), now, situation.kind)
         seen = situation.vm or situation.shown
         pool = pool_of(seen) if seen else recovery.pool
-        agent = _with_cause(recovery, situation)
-        return replace(recovery, evidence=situation.evidence, pool=pool, absence=situation.absence, agent=agent)
+        opened = replace(recovery, evidence=situation.evidence, pool=pool, absence=situation.absence)
+        return replace(opened, agent=_with_cause(recovery, situation), sizes=_sizes_seen(recovery, situation))
 
     async def _wait(self, gathered: Gathered, decision: Wait, now: datetime) -> None:
         situation = gathered.situation
@@ -108,9 +116,7 @@ class Actor:
         looked_at = now if situation.vm else recovery.seen_queued_at
         seen_queued_at = looked_at if decision.in_pool_queue else None
         if decision.failure:
-            before, counts = recovery, counts_as_attempt(decision.failure)
-            recovery = recovery.refused(decision.failure, counts=counts, not_before=decision.until)
-            log_start_failed(situation, before, decision.failure, needs_somebody(recovery, now))
+            recovery = self._failed(situation, recovery, decision.failure, decision.until, now)
         elif _follow_up_serves(situation, decision, now):
             recovery = replace(recovery, seen_queued_at=seen_queued_at, obstacle_since=decision.obstacle_since)
             if decision.notice is not None:
@@ -186,16 +192,35 @@ class Actor:
         event = follow_up_event(recovery.vm_id, recovery.sequence, due_at, self.new_id())
         await self.ports.queue.put(event, max(due_at - now, timedelta()))
 
-    async def _start(self, gathered: Gathered, decision: Start, now: datetime, jitter: float) -> None:
+    def _failed(
+        self, situation: Situation, recovery: Recovery, failure: Failure, until: datetime, now: datetime
+    ) -> Recovery:
+        """Note that what Azure had accepted failed: a start, or a change of size."""
+        vm, attempt = situation.vm, recovery.attempt_under_way
+        if attempt is not None and attempt.resize_to:
+            log_resize_refused(situation, recovery, failure)
+            return recovery.size_refused(failure, until, size_is_unfit_until(failure, self.policy, now))
+        refused = recovery.refused(failure, counts=counts_as_attempt(failure), not_before=until)
+        log_start_failed(situation, recovery, failure, needs_somebody(refused, now))
+        return self._marked(refused, failure, vm, now) if vm else refused
+
+    def _marked(self, refused: Recovery, failure: Failure, vm: Vm, now: datetime) -> Recovery:
+        """Mark the size that a VM was given, if its start was refused because of it."""
+        until = unfit_after_start(failure, vm, refused, self.policy, now)
+        return refused if until is None else replace(refused, sizes=refused.sizes.refused(vm.size, failure.said, until))
+
+    async def _ask(self, gathered: Gathered, decision: Start | Resize, now: datetime, jitter: float) -> None:
+        """Ask for a start or another size, after the row says so."""
         answer_by = now + ANSWER_PATIENCE
-        asking = self._opened(gathered.situation, now).asking(now, answer_by, decision.reason)
+        asking = _asking(self._opened(gathered.situation, now), decision, now, answer_by)
         etag = await self._save_followed_up(asking, gathered, decision, now)
-        if self.clock() - gathered.begun_at > LOOK_HOLDS:
-            too_old = f"what we saw was over {LOOK_HOLDS.seconds} s old before we could ask: looking again"
+        holds = LOOK_HOLDS if isinstance(decision, Start) else RESIZE_LOOK_HOLDS
+        if self.clock() - gathered.begun_at > holds:
+            too_old = f"what we saw was over {holds.seconds} s old before we could ask: looking again"
             await self._withdraw(asking, etag, gathered, self.clock(), too_old)
             return
         try:
-            operation_url = await self.ports.compute.start(asking.vm_id)
+            operation_url = await self._send(decision)
         except AzureRefusedError as refusal:
             if refusal.failure.code == OWN_PACE:
                 in_turn = self.clock() + (refusal.failure.retry_after or timedelta())
@@ -203,15 +228,23 @@ class Actor:
                     asking, etag, gathered, in_turn, f"its turn has not come: {refusal.failure.message}"
                 )
                 return
-            refused = asking.refused(refusal.failure, counts=True)
-            log_start_refused(gathered.situation, asking, refusal.failure, needs_somebody(refused, self.clock()))
+            self._log_refused(gathered.situation, asking, refusal.failure)
             if refusal.failure.code == NO_ANSWER:
                 await self._start_unanswered(asking, refusal.failure, answer_by)
+            elif isinstance(decision, Resize):
+                await self._size_refused(decision, asking, etag, refusal.failure, jitter)
             else:
                 await self._start_refused(decision.vm, asking, etag, refusal.failure, jitter)
         else:
-            log_start_accepted(gathered.situation, asking)
-            await self._start_accepted(asking, etag, operation_url)
+            await self._accepted(gathered.situation, decision, asking, etag, operation_url)
+
+    async def _send(self, decision: Start | Resize) -> str | None:
+        if isinstance(decision, Start):
+            return await self.ports.compute.start(decision.vm.vm_id)
+        if self.ports.resizing is None:
+            message = "a change of size was decided on, and no identity may ask for it"
+            raise AssertionError(message)
+        return await self.ports.resizing.resizer.resize(decision.vm, decision.size)
 
     async def _withdraw(
         self, asking: Recovery, etag: str | None, gathered: Gathered, until: datetime, why: str
@@ -224,13 +257,34 @@ class Actor:
         wait = noticed_if_it_lasts(wait, asking, until)
         await self._record_answer(asking, etag, lambda row: row.withdrawn(before), wait, now)
 
-    async def _start_accepted(self, asking: Recovery, etag: str | None, operation_url: str | None) -> None:
+    def _log_refused(self, situation: Situation, asking: Recovery, failure: Failure) -> None:
+        if asking.attempt and asking.attempt.resize_to:
+            log_resize_refused(situation, asking, failure)
+            return
+        refused = asking.refused(failure, counts=True)
+        log_start_refused(situation, asking, failure, needs_somebody(refused, self.clock()))
+
+    async def _accepted(
+        self,
+        situation: Situation,
+        decision: Start | Resize,
+        asking: Recovery,
+        etag: str | None,
+        operation_url: str | None,
+    ) -> None:
         now = self.clock()
-        look_again = Wait(now + self.policy.news_of_a_start, f"start request {asking.attempts} accepted")
+        if isinstance(decision, Start):
+            log_start_accepted(situation, asking)
+            look_again = Wait(now + self.policy.news_of_a_start, f"start request {asking.attempts} accepted")
+        else:
+            log_resize_accepted(situation, asking)
+            look_again = Wait(now + RESIZE_TAKES, f"its change to {decision.size} was accepted: a start follows")
         await self._record_answer(asking, etag, lambda row: row.accepted(operation_url), look_again, now)
 
     async def _start_unanswered(self, asking: Recovery, failure: Failure, answer_by: datetime) -> None:
-        why = f"start request {asking.attempts} was not answered: whether Azure took it is not known yet"
+        size = asking.attempt.resize_to if asking.attempt else ""
+        request = f"its change to {size}" if size else f"start request {asking.attempts}"
+        why = f"{request} was not answered: whether Azure took it is not known yet"
         look_again = Wait(answer_by, why, obstacle_since=asking.obstacle_since)
         # Half a minute has passed: others may have gone on with the row, and nothing is to be told of what is over.
         await self._record_answer(asking, None, lambda row: row.unanswered(failure), look_again, self.clock())
@@ -239,8 +293,24 @@ class Actor:
         now = self.clock()
         decision = await self._pool_after(failure, vm, asking, now, jitter)
         counts = counts_as_attempt(failure)
+
+        def refused(row: Recovery) -> Recovery:
+            return self._marked(row.refused(failure, counts=counts, not_before=decision.until), failure, vm, now)
+
+        await self._record_answer(asking, etag, refused, decision, now)
+
+    async def _size_refused(
+        self, asked: Resize, asking: Recovery, etag: str | None, failure: Failure, jitter: float
+    ) -> None:
+        now, unfit_until = self.clock(), size_is_unfit_until(failure, self.policy, self.clock())
+
+        def refuse(gate: PoolGate) -> tuple[Wait, PoolGate | None]:
+            wait = decide_after_refused_size(asked.size, failure, asked.vm, gate, self.policy, now, jitter)
+            return wait, wait.gate
+
+        decision = await self.gates.ask(pool_of(asked.vm, asked.size), refuse)
         await self._record_answer(
-            asking, etag, lambda row: row.refused(failure, counts=counts, not_before=decision.until), decision, now
+            asking, etag, lambda row: row.size_refused(failure, decision.until, unfit_until), decision, now
         )
 
     async def _record_answer(
@@ -294,6 +364,25 @@ def _with_cause(recovery: Recovery, situation: Situation) -> AgentNotes:
         return replace(recovery.agent, notice_id=report.message_id)
     is_news = recovery.opened_by is SignalKind.AGENT_NOTICED and situation.kind.is_event_of_azure
     return replace(recovery.agent, is_told_by_azure=True) if is_news else recovery.agent
+
+
+def _asking(recovery: Recovery, decision: Start | Resize, now: datetime, answer_by: datetime) -> Recovery:
+    """Note what is asked for, and the size with which a VM is started that may come back as another one."""
+    vm = decision.vm
+    if isinstance(decision, Resize):
+        return recovery.asking_for_size(decision.size, vm.size, now, answer_by, decision.reason)
+    asking = recovery.asking(now, answer_by, decision.reason)
+    return replace(asking, sizes=asking.sizes.trying(vm.size)) if recovery.sizes.weighed else asking
+
+
+def _sizes_seen(recovery: Recovery, situation: Situation) -> SizeNotes:
+    """Note what was thought of the VM's sizes, and that it has its first one again."""
+    notes, vm = recovery.sizes, situation.vm
+    if situation.weighed:
+        notes = notes.weighing(situation.weighed)
+    attempt = recovery.attempt_under_way
+    is_changing = attempt is not None and bool(attempt.resize_to)
+    return notes if vm is None or is_changing else notes.seen_as(vm.size)
 
 
 def _is_same_attempt(recovery: Recovery, asking: Recovery) -> bool:

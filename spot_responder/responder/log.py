@@ -16,6 +16,7 @@ from spot_responder.decisions.pools import pool_of
 from spot_responder.decisions.publishing.notices import needs_somebody
 from spot_responder.decisions.recoveries import Notice
 from spot_responder.decisions.situations import Close, Wait
+from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.signals import SignalKind, Source
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 _ABOUT_ACCESS: Final = (
     "where it is a matter of rights, assign the role of infra/responder-role.json on its subscription or resource group"
+)
+_ABOUT_RESIZES: Final = (
+    "assign the role of infra/resizer-role.json to the identity of RESIZE_CLIENT_ID, on the VM's resource group"
 )
 _NO_LOGIN: Final = (
     "nothing was asked of Azure: see that the app has its managed identity, and that AZURE_CLIENT_ID is the id of that"
@@ -88,6 +92,18 @@ def log_start_refused(situation: Situation, recovery: Recovery, failure: Failure
 def log_start_failed(situation: Situation, recovery: Recovery, failure: Failure, needs: Notice | None = None) -> None:
     """Log that a start which Azure had accepted failed."""
     _write(logging.WARNING, "start failed", _of_attempt(situation, recovery) | _of_failure(failure) | _of_need(needs))
+
+
+def log_resize_accepted(situation: Situation, recovery: Recovery) -> None:
+    """Log that Azure accepted a change of a VM's size."""
+    _write(logging.INFO, "resize accepted", _of_attempt(situation, recovery) | _of_size(recovery))
+
+
+def log_resize_refused(situation: Situation, recovery: Recovery, failure: Failure) -> None:
+    """Log that Azure refused a change of a VM's size, and what to do where it is a matter of rights."""
+    fields = _of_attempt(situation, recovery) | _of_size(recovery) | _of_failure(failure)
+    is_denied = failure.kind is FailureKind.DENIED
+    _write(logging.WARNING, "resize refused", fields | ({"what_to_do": _ABOUT_RESIZES} if is_denied else {}))
 
 
 def log_workload_ready(recovery: Recovery) -> None:
@@ -232,6 +248,10 @@ def _of_agent(recovery: Recovery) -> dict[str, object]:
 
 def _of_attempt(situation: Situation, recovery: Recovery) -> dict[str, object]:
     return _of_cause(situation) | {"recovery": recovery.recovery_id, "attempts": recovery.attempts}
+
+
+def _of_size(recovery: Recovery) -> dict[str, object]:
+    return {"size": recovery.attempt.resize_to if recovery.attempt else None}
 
 
 def _of_need(needs: Notice | None) -> dict[str, object]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from spot_responder.decisions.situations import Operation
     from spot_responder.intake.azure_errors import Failure
     from spot_responder.intake.vms import Vm, VmId
+    from spot_responder.offerings.noted import Noted
 
 
 class AzureRefusedError(Exception):
@@ -83,6 +84,61 @@ class Compute(Protocol):
 
     async def operation(self, operation_url: str) -> Operation:
         """Give the state of the operation behind an accepted start; never raises, so that the look goes on."""
+
+
+class Resizer(Protocol):
+    """Azure Resource Manager's Compute provider, asked by the identity that may change sizes."""
+
+    async def resize(self, vm: Vm, size: str) -> str | None:
+        """Ask to give a VM, as it was read, another size; give the operation's address. Raises ``AzureRefusedError``.
+
+        Nothing else of the VM is in the request, and a VM that was changed since it was read is refused.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class ArmAnswer:
+    """What ARM answered, and what its clock said then."""
+
+    body: Mapping[str, object]
+    at: datetime | None
+
+
+class Arm(Protocol):
+    """Azure Resource Manager, for what has no port of its own."""
+
+    async def listed(self, path: str, api_version: str) -> Sequence[Mapping[str, object]]:
+        """Give all that a list at a path holds, page after page. Raises ``AzureRefusedError``."""
+
+    async def ask(self, method: str, path: str, api_version: str) -> ArmAnswer:
+        """Ask for what is at a path, or for an action. Raises ``AzureRefusedError``."""
+
+
+class PriceList(Protocol):
+    """Azure's public price list."""
+
+    async def pages(self, location: str, size: str) -> Sequence[object]:
+        """Give the pages about one size in one region, as JSON. Raises ``AzureRefusedError``."""
+
+
+class Notes(Protocol):
+    """The table ``offerings``: what Azure offers, as it was told a while ago. Raises ``StoreFailedError``."""
+
+    async def load(self, key: str) -> Noted | None:
+        """Load what was noted."""
+
+    async def save(self, key: str, noted: Noted) -> None:
+        """Note it, whatever was there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resizing:
+    """What it takes to change the sizes of VMs; ``None`` in its place where nobody opted in."""
+
+    resizer: Resizer
+    arm: Arm
+    price_list: PriceList
+    notes: Notes
 
 
 class Store(Protocol):
@@ -153,7 +209,7 @@ class EventsTopic(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The six ports to Azure. ``queue`` is ``signals``; ``agents`` takes back what an agent told."""
+    """The ports to Azure. ``queue`` is ``signals``; ``agents`` takes back what an agent told."""
 
     graph: Graph
     compute: Compute
@@ -161,3 +217,4 @@ class Ports:
     queue: Queue
     agents: Queue
     events_topic: EventsTopic
+    resizing: Resizing | None = None

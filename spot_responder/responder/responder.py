@@ -37,17 +37,19 @@ from spot_responder.responder.ports import AzureRefusedError, ChangedMeanwhileEr
 from spot_responder.responder.publish import Publisher
 from spot_responder.responder.remember import remember
 from spot_responder.responder.retry_on_change import retry_on_change
+from spot_responder.responder.sizes.fallback import FallbackSizes
 from spot_responder.responder.sweep import Sweep
 from spot_responder.responder.unanswered import Unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from spot_responder.decisions.pools import PoolGate
-    from spot_responder.decisions.situations import Decision
+    from spot_responder.decisions.pools import PoolGate, PoolId
+    from spot_responder.decisions.situations import Decision, Situation
     from spot_responder.intake.signals import Signal
     from spot_responder.responder.gather import Gathered
     from spot_responder.responder.pool_gates import Gates
+    from spot_responder.responder.sizes.offerings import Offerings
     from spot_responder.settings import Settings
 
 
@@ -57,7 +59,10 @@ CLOCKS_DIFFER: Final = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True)
 class Responder:
-    """Answers signals. ``clock`` gives the time in UTC, ``jitter`` a number from 0 to 1, ``new_id`` a fresh id."""
+    """Answers signals. ``clock`` gives the time in UTC, ``jitter`` a number from 0 to 1, ``new_id`` a fresh id.
+
+    ``offerings``: what Azure offers, where sizes may be changed.
+    """
 
     ports: Ports
     gates: Gates
@@ -65,6 +70,7 @@ class Responder:
     clock: Callable[[], datetime]
     jitter: Callable[[], float]
     new_id: Callable[[], str]
+    offerings: Offerings | None = None
 
     async def handle(self, body: str | bytes, *, inbox: Inbox = Inbox.SIGNALS, delivery: int = 1) -> None:
         """Answer one message; ``delivery`` counts how often the host has brought it, ``inbox`` is where from.
@@ -143,7 +149,7 @@ class Responder:
                 await self._actor().act(gathered, wait, self.clock(), self.jitter())
                 return None
         gathered = await look(gathered, self.ports, self.settings.policy.restart_tag)
-        decision = await self._decide(gathered)
+        gathered, decision = await self._decide(gathered)
         await self._act(gathered, decision)
         return decision
 
@@ -154,17 +160,31 @@ class Responder:
         else:
             await self._actor().act(gathered, decision, self.clock(), self.jitter())
 
-    async def _decide(self, gathered: Gathered) -> Decision:
-        """Decide on the situation; if that rests on a pool's gate, on the gate as it is now, and save its change."""
+    async def _decide(self, gathered: Gathered) -> tuple[Gathered, Decision]:
+        """Decide on the situation; if that rests on a pool's gate, on the gate as it is now, and save its change.
+
+        A VM that may come back as another size has several pools.
+        """
+        vm, offerings = gathered.situation.vm, self.offerings
+        if gathered.pool_id is None or vm is None:
+            return gathered, decide(gathered.situation, self.settings.policy, self.clock(), self.jitter())
+        if offerings is None:
+            decision, _ = await self._ask_gate(gathered.pool_id, gathered.situation)
+            return gathered, decision
+        sizes = FallbackSizes(offerings, self.settings.policy, self.clock, self._ask_gate)
+        situation, decision = await sizes.decide(gathered.situation, vm)
+        return replace(gathered, situation=situation), decision
+
+    async def _ask_gate(self, pool_id: PoolId, situation: Situation) -> tuple[Decision, PoolGate]:
+        """Decide with a pool's gate, and save its change; give the gate as it was before, too."""
         policy = self.settings.policy
-        if gathered.pool_id is None:
-            return decide(gathered.situation, policy, self.clock(), self.jitter())
 
-        def decide_on(gate: PoolGate) -> tuple[Decision, PoolGate | None]:
-            decision = decide(replace(gathered.situation, gate=gate), policy, self.clock(), self.jitter())
-            return decision, None if self.settings.dry_run or isinstance(decision, Ignore | Requeue) else decision.gate
+        def decide_on(gate: PoolGate) -> tuple[tuple[Decision, PoolGate], PoolGate | None]:
+            decision = decide(replace(situation, gate=gate), policy, self.clock(), self.jitter())
+            changed = None if self.settings.dry_run or isinstance(decision, Ignore | Requeue) else decision.gate
+            return (decision, gate), changed
 
-        return await self.gates.ask(gathered.pool_id, decide_on)
+        return await self.gates.ask(pool_id, decide_on)
 
 
 def _not_after(now: datetime, signal: Signal) -> Signal:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from hypothesis import strategies as st
 
 from spot_responder.decisions.agent_notes import AgentNotes
-from spot_responder.decisions.attempts import Attempt, AttemptState
+from spot_responder.decisions.attempts import Attempt, AttemptState, SizeNotes, UnfitSize, WeighedSize
 from spot_responder.decisions.evidence import Evidence
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import ANSWER_PATIENCE, Policy, RestartWhen
@@ -139,6 +139,7 @@ ATTEMPTS = st.builds(
     state=st.sampled_from(AttemptState),
     operation_url=st.none() | ONE_LINE,
     failure=st.none() | FAILURES,
+    resize_to=st.sampled_from(["", "", "Standard_D4as_v5"]),
 )
 _STARTS = st.lists(TIMES, max_size=4).map(tuple)
 EVIDENCE = st.builds(
@@ -157,6 +158,16 @@ AGENT_NOTES = st.builds(
     st.sampled_from(["", "Reboot"]),
     st.none() | TIMES,
     st.booleans(),
+)
+_SIZES = st.sampled_from(["Standard_D2s_v5", "Standard_D4as_v5", "Standard_D4s_v4"])
+SIZE_NOTES = st.builds(
+    SizeNotes,
+    first=st.just("") | _SIZES,
+    given=st.lists(_SIZES, max_size=3).map(tuple),
+    resizes=_STARTS,
+    unfit=st.lists(st.builds(UnfitSize, _SIZES, ONE_LINE, TIMES), max_size=2).map(tuple),
+    tried=st.lists(_SIZES, max_size=3).map(tuple),
+    weighed=st.lists(st.builds(WeighedSize, _SIZES, ONE_LINE, ONE_LINE), max_size=2).map(tuple),
 )
 POOL_IDS = st.builds(PoolId, *(4 * [NAMES]))
 ABSENCES = st.none() | st.builds(Absence, TIMES, st.none() | TIMES)
@@ -187,6 +198,7 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "obstacle_since": st.none() | TIMES,
     "pool": st.none() | POOL_IDS,
     "agent": AGENT_NOTES,
+    "sizes": SIZE_NOTES,
 }
 OPEN_RECOVERIES = st.builds(Recovery, **_FIELDS)
 CLOSED_RECOVERIES = st.builds(Recovery, outcome=st.sampled_from(Outcome), closed_at=TIMES, **_FIELDS)

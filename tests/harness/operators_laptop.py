@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from localazure.demo.as_operator import Done, run_command
-from localazure.laptop import TABLES, laptop_azure
+from localazure.laptop import STORE, laptop_azure
 from localazure.world.durations import Durations
 from spot_responder.clients.tables import Tables
 from spot_responder.decisions.outcomes import Outcome
@@ -79,7 +79,7 @@ class OperatorsLaptop:
         """Wait until something holds of a VM's row; give that."""
 
         async def wait() -> Recovery:
-            rows = Tables(*(self.laptop.tables.get_table_client(table) for table in TABLES))
+            rows = Tables(*(self.laptop.tables.get_table_client(table) for table in STORE))
             vm_id = VmId.parse(self.laptop.world.machine(name).vm_id)
             async with asyncio.timeout(PATIENCE_S):
                 while True:

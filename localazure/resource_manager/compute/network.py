@@ -39,12 +39,12 @@ def _get(asked: Asked) -> web.Response:
             "found. For more details please go to https://aka.ms/ARMResourceNotFoundFix"
         )
         raise Refused(404, "ResourceNotFound", message)
-    return web.json_response(_body(_machines(asked)[found[0]], found[0]))
+    return web.json_response(nic_body(_machines(asked)[found[0]], found[0]))
 
 
 def _list(asked: Asked) -> web.Response:
     asked.authorize(READ)
-    return listed([_body(machine, number) for number, machine in enumerate(_machines(asked))])
+    return listed([nic_body(machine, number) for number, machine in enumerate(_machines(asked))])
 
 
 def _machines(asked: Asked) -> list[Machine]:
@@ -53,7 +53,8 @@ def _machines(asked: Asked) -> list[Machine]:
     return [one for one in asked.access.world.machines() if one.vm_id.lower().startswith(f"{beginning}/")]
 
 
-def _body(machine: Machine, number: int) -> dict[str, Any]:
+def nic_body(machine: Machine, number: int) -> dict[str, Any]:
+    """Give the network interface of a VM, the so-manieth of its group."""
     group = f"/subscriptions/{machine.subscription_id}/resourceGroups/{machine.resource_group}"
     nic_id = f"{group}/providers/{_KIND}/{machine.name}"
     etag = f'W/"{guid("etag", nic_id)}"'

@@ -10,11 +10,14 @@ from localazure.world.market import cores
 from localazure.world.sizes import SIZES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aiohttp import web
 
     from localazure.resource_manager.arm_resources import Asked
     from localazure.world.market import Market
     from localazure.world.sizes import Size
+    from localazure.world.world import World
 
 READ_SKUS: Final = "Microsoft.Compute/skus/read"
 READ_USAGES: Final = "Microsoft.Compute/locations/usages/read"
@@ -41,9 +44,13 @@ def _skus(asked: Asked) -> web.Response:
     world = asked.access.world
     named = _OF_REGION.search(asked.request.query.get("$filter", ""))
     everywhere = sorted({one.location.lower() for one in world.machines()})
-    locations = [named[1]] if named else everywhere
+    return listed(skus_of([named[1]] if named else everywhere, world))
+
+
+def skus_of(locations: Sequence[str], world: World) -> list[dict[str, Any]]:
+    """Give the list of regions."""
     sizes = [_size(size, location, world.market) for location in locations for size in SIZES]
-    return listed([*sizes, *(_disk(location) for location in locations)])
+    return [*sizes, *(_disk(location) for location in locations)]
 
 
 def _size(size: Size, location: str, market: Market) -> dict[str, Any]:
@@ -73,20 +80,23 @@ def _disk(location: str) -> dict[str, Any]:
 def _usages(asked: Asked) -> web.Response:
     """List the quotas: a Spot VM counts as long as it is there, deallocated or not."""
     asked.authorize(READ_USAGES)
-    subscription, location = asked.match["subscription"].lower(), asked.match["location"].lower()
+    return listed(usages_of(asked.match["subscription"], asked.match["location"], asked.access.world))
+
+
+def usages_of(subscription: str, location: str, world: World) -> list[dict[str, Any]]:
+    """Give the quotas of a subscription in a region."""
+    subscription, location = subscription.lower(), location.lower()
     here = [
         one
-        for one in asked.access.world.machines()
+        for one in world.machines()
         if one.deleted_at is None and (one.subscription_id.lower(), one.location.lower()) == (subscription, location)
     ]
-    limit = asked.access.world.market.core_limit(subscription, location)
+    limit = world.market.core_limit(subscription, location)
     spot = sum(cores(one.size) for one in here if one.is_spot and _is_named_as_sizes_are(one.size))
-    return listed(
-        [
-            _usage("cores", "Total Regional vCPUs", 0, PLENTY),
-            _usage("lowPriorityCores", "Total Regional Low-priority vCPUs", spot, PLENTY if limit is None else limit),
-        ]
-    )
+    return [
+        _usage("cores", "Total Regional vCPUs", 0, PLENTY),
+        _usage("lowPriorityCores", "Total Regional Low-priority vCPUs", spot, PLENTY if limit is None else limit),
+    ]
 
 
 def _is_named_as_sizes_are(size: str) -> bool:

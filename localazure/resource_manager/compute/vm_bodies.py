@@ -25,9 +25,14 @@ def vm_body(machine: Machine, condition: Condition, *, expanded: bool) -> dict[s
         "location": machine.location,
         "tags": dict(condition.tags),
         "properties": properties,
-        "etag": f'"{len(machine.conditions)}"',
+        "etag": etag_of(machine),
     }
     return body | ({"zones": [machine.zone]} if machine.zone else {})
+
+
+def etag_of(machine: Machine) -> str:
+    """Give the VM's ETag. That it changes with the power state is an assumption (docs/azure-assumptions.md)."""
+    return f'"{len(machine.conditions)}"'
 
 
 def vm_properties(machine: Machine, condition: Condition) -> dict[str, object]:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from localazure.resource_manager.compute.tags import checked_tags
+from localazure.resource_manager.compute.vm_bodies import etag_of
 from localazure.world.azure_errors import Refused, not_while_allocated, unchangeable
 from localazure.world.machines import PowerState
+from localazure.world.sizes import SIZES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from localazure.world.machines import Machine
+    from localazure.world.sizes import Size
+
+
+_UNABLE: Final = "Unable to resize the VM"
+"""The beginning of what Azure says then; the wording of the rest is reported only in part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,13 @@ def read_patch(content: Mapping[str, Any], machine: Machine) -> Wanted:
     return _wanted(content, machine, machine.tags if tags is None else checked_tags(tags))
 
 
+def check_etag(machine: Machine, etag: str | None) -> None:
+    """Raise ``Refused`` 412 where the VM is not the one that was read. The wording is ours: no recording was found."""
+    if etag not in {None, "*", etag_of(machine)}:
+        message = f"The VM '{machine.name}' was changed meanwhile: its ETag is not {etag}."
+        raise Refused(412, "ConditionNotMet", message)
+
+
 def _wanted(content: Mapping[str, Any], machine: Machine, tags: Mapping[str, str]) -> Wanted:
     properties = _object(content, "properties")
     _keep("priority", str(properties.get("priority") or machine.priority), machine.priority)
@@ -47,9 +61,35 @@ def _wanted(content: Mapping[str, Any], machine: Machine, tags: Mapping[str, str
     is_deallocated = machine.power_state is PowerState.DEALLOCATED
     if size.lower() != machine.size.lower() and not is_deallocated:
         raise not_while_allocated(machine.name, "hardwareProfile.vmSize")
+    check_size(machine, size)
     if max_price != machine.max_price and not is_deallocated:
         raise not_while_allocated(machine.name, "billingProfile.maxPrice")
     return Wanted(tags, size, float(max_price))
+
+
+def check_size(machine: Machine, size: str) -> None:
+    """Raise ``Refused`` where the VM could not take a size (docs/azure-facts.md sizes-2 to sizes-5, skus-1).
+
+    Of a size that the world does not describe nothing is known: stories name sizes as they like.
+    """
+    own, to = _described(machine.size), _described(size)
+    if own is None or to is None:
+        return
+    if own.architecture != to.architecture:
+        raise Refused(409, "OperationNotAllowed", f"{_UNABLE} due to different CPU Architectures.")
+    if (own.controllers or "SCSI") != (to.controllers or "SCSI"):
+        text = f"The VM size '{to.name}' cannot boot with DiskControllerType '{own.controllers or 'SCSI'}'."
+        raise Refused(400, "InvalidParameter", text)
+    if machine.os == "Windows" and (own.temporary_gb > 0) != (to.temporary_gb > 0):
+        text = "changing from resource disk to non-resource disk VM size and vice-versa is not allowed"
+        raise Refused(409, "OperationNotAllowed", f"{_UNABLE} because {text}. Please refer to https://aka.ms/AAah4sj")
+    if machine.is_spot and not to.is_spot_capable:
+        text = f"Azure Spot is not supported for the VM size '{to.name}'."
+        raise Refused(400, "AzureSpotIsNotSupportedForThisVMSize", text)
+
+
+def _described(name: str) -> Size | None:
+    return next((size for size in SIZES if size.name.lower() == name.lower()), None)
 
 
 def _keep(name: str, asked: str, now: str) -> None:

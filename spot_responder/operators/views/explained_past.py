@@ -42,7 +42,7 @@ def evidence_told(situation: Situation, history: Sequence[Recovery], now: dateti
     weakly = "Resource Health: a stop was asked for" + (" (taken as a part of the eviction)" if swallowed else "")
     recovery, row = situation.open_recovery, situation.recovery
     attempt = row.attempt if row else None
-    was_sent = attempt is not None and not (attempt.failure and attempt.failure.lacks_token)
+    was_sent = attempt is not None and not attempt.resize_to and not (attempt.failure and attempt.failure.lacks_token)
     asked_at = max(evidence.starts_asked, default=attempt.asked_at if attempt and was_sent else None)
     rows = [*history, *([row] if row else [])]
     known = [
@@ -114,6 +114,8 @@ def starts_tried(situation: Situation, failure: Failure | None) -> tuple[str, ..
         return ()
     if row.attempt is None:
         return ("no start was asked for yet",)
+    if row.attempt.resize_to:
+        return (_change_tried(row.attempts, row.attempt),)
     tries = count(row.attempts, "start request")
     if failure and failure is row.attempt.failure and row.attempt.is_under_way:
         return (f"{tries}; the latest was not answered: whether Azure took it is not known",)
@@ -126,6 +128,15 @@ def starts_tried(situation: Situation, failure: Failure | None) -> tuple[str, ..
         came = f"one that Azure did not try, so that it is not counted ({failure.kind})"
         return (f"{before}{came}. Azure said: {failure.said}",)
     return (f"{tries}; the latest is under way: {_known_of_it(situation, row.attempt)}",)
+
+
+def _change_tried(starts: int, attempt: Attempt) -> str:
+    asked = f"{count(starts, 'start request')}, then its change to {attempt.resize_to} was asked for"
+    if attempt.failure is None:
+        return asked
+    if attempt.is_under_way:
+        return f"{asked}; that was not answered: whether Azure took it is not known"
+    return f"{asked}; Azure refused that: {attempt.failure.said}"
 
 
 def _known_of_it(situation: Situation, attempt: Attempt) -> str:

@@ -15,10 +15,11 @@ from spot_responder.decisions.evidence import Verdict
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.pools import pool_of
 from spot_responder.decisions.publishing.notices import needs_somebody, of_failures
-from spot_responder.decisions.situations import Close, Ignore, Requeue, Start, Wait
+from spot_responder.decisions.situations import Close, Ignore, Requeue, Resize, Start, Wait
 from spot_responder.intake.vms import PowerState
 from spot_responder.operators.views.advice import advice
 from spot_responder.operators.views.explained_past import Told, evidence_told, starts_tried
+from spot_responder.operators.views.offerings.fallback import sizes_told
 from spot_responder.operators.views.open_recovery import OpenRecovery, open_recovery
 from spot_responder.operators.views.tag_typos import TagTypo, tag_typos
 from spot_responder.text import span
@@ -52,7 +53,8 @@ class Explanation:
         headline: the whole in one sentence.
         covered: whether the VM is covered; ``why_not`` says in one sentence why it is not.
         evidence: what was reported or done about the VM, oldest first.
-        tried: the start requests of the open recovery, in one sentence each, with Azure's latest message.
+        tried: the start requests of the open recovery, in one sentence each, with Azure's latest message; then the
+            sizes that it may come back as.
         recovery: the open recovery; ``last_recovery`` is the outcome and reason of the latest closed one.
         restarts_today: how often the app restarted it within a day; ``restarts_allowed`` is the brake.
         needs_you: whether something is wrong that does not pass by itself.
@@ -139,7 +141,7 @@ def explain(  # noqa: PLR0913 - all that it rests on
         tag_typos=misses,
         held_at=row.held_at if row else None,
         evidence=evidence_told(situation, history, now),
-        tried=starts_tried(situation, failure),
+        tried=(*starts_tried(situation, failure), *sizes_told(situation, now)),
         next=_next(situation, decision, recovery, dry_run=dry_run),
         advice=advice(situation, decision, failure, policy, called, command, need),
         recovery=recovery,
@@ -199,10 +201,12 @@ def _but(misses: tuple[TagTypo, ...]) -> str:
 def _state_of_things(situation: Situation, decision: Decision, now: datetime, *, dry_run: bool) -> str:
     row = situation.recovery
     match decision:
-        case Start() if dry_run:
+        case Start() | Resize() if dry_run:
             return "it would be started now, were DRY_RUN not true"
         case Start():
             return "it is about to be started"
+        case Resize():
+            return f"it is about to be changed to {decision.size} and started"
         case Ignore() if decision.reason == "it runs" and row and agent_is_silent(row, now):
             return SILENT
         case Ignore() if decision.reason == "it runs":
@@ -229,20 +233,25 @@ def _next(situation: Situation, decision: Decision, recovery: OpenRecovery | Non
             return Next(_nothing(situation, decision), None)
         case Close():
             return Next(f"the recovery is closed at its next look: {decision.outcome}", at)
-        case Start() | Wait() if recovery is None:
+        case Start() | Resize() | Wait() if recovery is None:
             return Next("the next sweep finds it, and starts nothing: DRY_RUN is true" if dry_run else _SWEEP, None)
         case _ if recovery and recovery.held_at and isinstance(decision, Wait):
             return Next("nothing until it is released; it is looked at again, to see whether others started it", at)
-        case Start() | Wait() if dry_run:
+        case Start() | Resize() | Wait() if dry_run:
             return Next("it is looked at again, and not started: DRY_RUN is true", at)
         case Wait() if recovery and recovery.failure:
             return Next("a start is asked for again", at)
-        case Start():
-            return Next("a start is asked for", at)
+        case Start() | Resize():
+            return Next(_request(decision), at)
         case Wait() | Requeue():
             return Next("it is looked at again", at)
         case _:
             assert_never(decision)
+
+
+def _request(decision: Start | Resize) -> str:
+    change = f"it is changed to {decision.size}, and " if isinstance(decision, Resize) else ""
+    return f"{change}a start is asked for"
 
 
 def _nothing(situation: Situation, decision: Ignore) -> str:

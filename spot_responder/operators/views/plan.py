@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
 
-from spot_responder.decisions.situations import Close, Decision, Ignore, Requeue, Situation, Start, Wait
+from spot_responder.decisions.situations import Close, Decision, Ignore, Requeue, Resize, Situation, Start, Wait
 from spot_responder.intake.vms import PowerState
 from spot_responder.operators.views.explanation import why_not
 from spot_responder.operators.views.tag_typos import TagTypo, tag_typos
@@ -112,7 +112,7 @@ def _find(each: Judged, found_by: FoundBy) -> SweepFind:
 
 def _would(decision: Decision) -> Would:
     match decision:
-        case Start():
+        case Start() | Resize():
             return Would.START
         case Wait():
             return Would.WAIT

@@ -60,5 +60,10 @@ UNCHECKED: Final = (
     Unchecked("W13", Why.NOT_YET, "needs thousands of requests a second"),
     *(Unchecked(f"S{number}", Why.NOT_YET, _SIZES) for number in range(2, 7)),
     Unchecked("S7", Why.NEEDS_ANOTHER_LOGIN, "`sizes`, as somebody with *Reader* only"),
+    Unchecked("S8", Why.NOT_YET, _SIZES),
+    Unchecked("S9", Why.NOT_YET, _SIZES),
+    Unchecked("S10", Why.NEEDS_ANOTHER_LOGIN, "a PATCH as the identity that may change sizes"),
+    Unchecked("S11", Why.NOT_YET, _SIZES),
+    Unchecked("S12", Why.NOT_YET, _SIZES),
     *(Unchecked(f"N{number}", Why.NOT_YET, _WORKLOAD) for number in range(1, 13)),
 )

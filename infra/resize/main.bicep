@@ -1,0 +1,62 @@
+// The identity that may change sizes of VMs, for owners who name other sizes in the tag SpotFallbackSizes, and its rights on named
+// resource groups of this subscription. `azd up` does not deploy it: docs/rights.md §5 has the steps, and docs/promises.md what it can do.
+
+targetScope = 'subscription'
+
+@description('The resource group of the app, where the identity is made.')
+param appResourceGroup string
+
+@minLength(1)
+@description('Names of the resource groups whose VMs may be changed.')
+param resizableResourceGroups string[]
+
+param location string = deployment().location
+
+var lists = loadJsonContent('lists-role.json')
+
+module identity 'identity.bicep' = {
+  scope: resourceGroup(appResourceGroup)
+  params: { location: location }
+}
+
+// A custom role's name must be unique in the whole directory, so it names its subscription.
+resource listsRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = {
+  name: guid(subscription().id, lists.roleName)
+  properties: {
+    type: 'CustomRole'
+    roleName: '${lists.roleName} ${subscription().subscriptionId}'
+    description: lists.description
+    assignableScopes: [subscription().id]
+    permissions: [
+      {
+        actions: lists.actions
+        notActions: lists.notActions
+        dataActions: lists.dataActions
+        notDataActions: lists.notDataActions
+      }
+    ]
+  }
+}
+
+// Azure gives these lists for a subscription as a whole.
+resource readsLists 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  name: guid(subscription().id, appResourceGroup, lists.roleName)
+  properties: {
+    principalId: identity.outputs.principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: listsRole.id
+  }
+}
+
+module rights 'rights.bicep' = [
+  for name in resizableResourceGroups: {
+    scope: resourceGroup(name)
+    params: {
+      #disable-next-line what-if-short-circuiting // role assignments are named by their principal
+      principalId: identity.outputs.principalId
+    }
+  }
+]
+
+output RESIZE_CLIENT_ID string = identity.outputs.clientId
+output RESIZE_IDENTITY_ID string = identity.outputs.identityId

@@ -1,0 +1,108 @@
+"""Asks the pools of a VM's sizes, one after the other, until one admits the VM.
+
+Each question is the whole decision with that pool's gate, as for a VM with one size only. What Azure offers is looked
+up before a size is asked about that the VM neither has nor had at first. Called by ``responder.py``;
+``decisions/fallback`` has the rules.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, assert_never
+
+from spot_responder.decisions.attempts import WeighedSize
+from spot_responder.decisions.fallback.sizes import is_same, notes_of, obstacle, order_of
+from spot_responder.decisions.pools import pool_of
+from spot_responder.decisions.situations import Close, Ignore, Requeue, Resize, Start, Wait
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from datetime import datetime
+
+    from spot_responder.decisions.policy import Policy
+    from spot_responder.decisions.pools import PoolGate, PoolId
+    from spot_responder.decisions.situations import Decision, OfferedSize, Situation
+    from spot_responder.intake.vms import Vm
+    from spot_responder.responder.sizes.offerings import Offerings
+
+type AskGate = Callable[[PoolId, Situation], Awaitable[tuple[Decision, PoolGate]]]
+"""Decides on a situation with a pool's gate, and saves what that makes of the gate; gives the gate as it was before."""
+
+
+@dataclass(frozen=True, slots=True)
+class FallbackSizes:
+    """Decides about VMs that may come back as another size. ``clock`` gives the time in UTC."""
+
+    offerings: Offerings
+    policy: Policy
+    clock: Callable[[], datetime]
+    ask_gate: AskGate
+
+    async def decide(self, situation: Situation, vm: Vm) -> tuple[Situation, Decision]:
+        """Decide; give the situation with what was thought of each size."""
+        sizes = order_of(situation, vm, self.policy)
+        if len(sizes) == 1:
+            decision, _ = await self.ask_gate(pool_of(vm), situation)
+            return situation, decision
+        known = {size.lower() for size in (vm.size, notes_of(situation.recovery).first_of(vm.size))}
+        waits: list[Wait] = []
+        has_looked = False
+        for size in sizes:
+            if size.lower() not in known and not has_looked:
+                situation, has_looked = replace(situation, offered=await self.offerings.of(vm, sizes)), True
+            answer = await self._try(situation, vm, size)
+            situation = replace(situation, weighed=(*situation.weighed, answer.told))
+            if answer.is_final:
+                return situation, answer.decision
+            waits.append(answer.decision)
+        return situation, min(waits, key=lambda wait: wait.until)
+
+    async def _try(self, situation: Situation, vm: Vm, size: str) -> _Final | _NotNow:
+        asked = replace(situation, size_asked=size)
+        decision, gate = await self.ask_gate(pool_of(vm, size), asked)
+        offered = situation.offered.get(size.lower())
+        if not (isinstance(decision, Wait) and decision.in_pool_queue):
+            return _Final(WeighedSize(size, _verb(decision), _price(offered)), decision)
+        told = WeighedSize(size, decision.reason, _price(offered))
+        wait = replace(decision, in_pool_queue=False)
+        is_busy = is_same(size, notes_of(situation.recovery).first_of(vm.size)) and gate.closed_until is None
+        in_its_way = obstacle(size, offered, vm, situation.recovery, self.policy, self.clock())
+        # Its own pool has places, and its turn comes: nothing was refused that another size could make up for.
+        return _Final(told, wait) if is_busy and in_its_way is None else _NotNow(told, wait)
+
+
+@dataclass(frozen=True, slots=True)
+class _Final:
+    """The decision about a size is the decision about the VM. ``told`` says so for the row."""
+
+    told: WeighedSize
+    decision: Decision
+    is_final: Literal[True] = True
+
+
+@dataclass(frozen=True, slots=True)
+class _NotNow:
+    """The VM may not come back as this size now; another one may be tried."""
+
+    told: WeighedSize
+    decision: Wait
+    is_final: Literal[False] = False
+
+
+def _price(offered: OfferedSize | None) -> str:
+    if offered is None:
+        return ""
+    price = offered.spot_price
+    return f"{price:g} USD an hour" if price is not None else "price unknown"
+
+
+def _verb(decision: Decision) -> str:
+    match decision:
+        case Resize():
+            return "next: the VM is changed to it and started"
+        case Start():
+            return "next: the VM is started with it"
+        case Wait() | Close() | Ignore() | Requeue():
+            return decision.reason
+        case _:
+            assert_never(decision)

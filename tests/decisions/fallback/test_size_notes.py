@@ -1,0 +1,114 @@
+"""What is kept of a VM's sizes, from its first change on."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from spot_responder.decisions.attempts import SizeNotes, WeighedSize
+from spot_responder.decisions.outcomes import Outcome
+from spot_responder.intake.azure_errors import FailureKind
+from spot_responder.intake.signals import SignalKind
+from tests.harness.makers import DAYS, TEN, VM_ID, at, failure, recovery
+
+if TYPE_CHECKING:
+    from spot_responder.decisions.recoveries import Recovery
+
+OWN, OTHER, THIRD = "Standard_D4s_v5", "Standard_D4as_v5", "Standard_D4s_v4"
+AWAY = SizeNotes().asking_for(OTHER, OWN, TEN)
+
+
+def asking() -> Recovery:
+    """Ask for another size at ten."""
+    return recovery().asking_for_size(OTHER, OWN, TEN, at("10:02"), "no capacity")
+
+
+def test_the_first_size_is_remembered() -> None:
+    """However often it is changed after that, and however Azure spells it."""
+    away = AWAY.asking_for(THIRD, OTHER.upper(), at("10:05"))
+    assert {notes.first_of(size.lower()) for notes in (AWAY, away) for size in (OWN, OTHER)} == {OWN}
+    assert away.is_away
+
+
+def test_a_size_that_the_app_never_gave_is_the_owners_choice() -> None:
+    """It is the first size from then on."""
+    assert AWAY.first_of(THIRD) == THIRD
+    anew = AWAY.asking_for(OTHER, THIRD, at("10:05"))
+    assert (anew.first, anew.given) == (THIRD, (THIRD, OTHER))
+
+
+def test_at_home_what_it_was_given_is_over() -> None:
+    """So that its owner may choose any of those sizes as its first one."""
+    assert not AWAY.seen_as(OWN.lower()).is_away
+    assert AWAY.seen_as(OTHER) == AWAY
+    assert SizeNotes().seen_as(OWN) == SizeNotes()
+
+
+def test_changes_are_counted_for_a_day() -> None:
+    """Older ones are forgotten."""
+    notes = AWAY.asking_for(OWN, OTHER, TEN + timedelta(hours=23))
+    assert len(notes.resizes) == 2
+    assert len(notes.asking_for(OTHER, OWN, TEN + timedelta(hours=25)).resizes) == 2
+
+
+def test_what_azure_refused_counts_until_its_time() -> None:
+    """In Azure's words; the latest ones, for each size."""
+    notes = AWAY.refused(OTHER, "first words", at("10:30")).refused(OTHER.lower(), "its words", at("11:00"))
+    mark = notes.refusal_of(OTHER, at("10:59"))
+    assert mark is not None
+    assert mark.words == "its words"
+    assert notes.refusal_of(OTHER, at("11:00")) is None
+    assert notes.refusal_of(THIRD, at("10:05")) is None
+
+
+def test_a_price_stays_that_a_later_look_did_not_need() -> None:
+    """What was thought of a size is replaced, and of the others kept."""
+    before = SizeNotes().weighing((WeighedSize(OWN, "closed"), WeighedSize(OTHER, "next", "0.1 USD an hour")))
+    now = before.weighing((WeighedSize(OTHER, "started"), WeighedSize(THIRD, "unfit")))
+    assert now.weighed == (
+        WeighedSize(OWN, "closed"),
+        WeighedSize(OTHER, "started", "0.1 USD an hour"),
+        WeighedSize(THIRD, "unfit"),
+    )
+
+
+def test_a_change_of_size_counts_against_the_budget_and_is_no_start() -> None:
+    """Two requests for one try; no event of a start can be its consequence, and it restored nobody."""
+    asked = asking()
+    assert (asked.starts, asked.attempts, asked.evidence.starts_asked) == ((TEN,), 0, ())
+    assert not asked.accepted(None).may_have_started_it
+    assert asked.attempt is not None
+    assert asked.attempt.resize_to == OTHER
+
+
+def test_one_that_was_not_sent_is_as_if_it_had_not_been_asked_for() -> None:
+    """It counts nowhere."""
+    withdrawn = asking().withdrawn(None)
+    assert (withdrawn.starts, withdrawn.sizes.resizes, withdrawn.attempt) == ((), (), None)
+
+
+def test_a_refused_size_is_no_failed_start() -> None:
+    """It is marked, and nobody is called because of it; a refusal that is not about the size marks none."""
+    refused = asking().size_refused(failure(FailureKind.UNKNOWN), at("10:01"), at("11:00"))
+    assert (refused.failing_with, refused.failures, refused.attempts) == (None, {}, 0)
+    assert refused.sizes.refusal_of(OTHER, at("10:30")) is not None
+    assert not asking().size_refused(failure(FailureKind.CONFLICT), at("10:01"), None).sizes.unfit
+
+
+def test_the_next_recovery_knows_the_first_size_and_not_what_was_tried() -> None:
+    """The row is kept for as long as the VM is away; of a VM that is gone nothing is."""
+    tried = asking().accepted(None)
+    tried = tried.asking(at("10:03"), at("10:05"), "started").accepted(None)
+    restored = tried.closed(Outcome.RESTORED, at("10:04"), "it runs")
+    assert restored.is_worth_remembering(TEN + DAYS)
+    anew = restored.reopened("recovery-2", at("11:00"), SignalKind.EVICTED)
+    assert (anew.sizes.first, anew.sizes.tried, anew.sizes.weighed) == (OWN, (), ())
+    gone = tried.closed(Outcome.GONE, at("10:04"), "gone")
+    assert not gone.is_worth_remembering(TEN + DAYS)
+    assert gone.reopened("recovery-2", at("11:00"), SignalKind.EVICTED).sizes == SizeNotes()
+    assert recovery().vm_id == VM_ID
+
+
+def test_each_size_that_was_tried_is_noted_once() -> None:
+    """In the order in which they were tried."""
+    assert SizeNotes().trying(OWN).trying(OTHER).trying(OWN.upper()).tried == (OWN, OTHER)

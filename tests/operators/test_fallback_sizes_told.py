@@ -1,0 +1,95 @@
+"""What an explanation says of the sizes that a VM may come back as."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from spot_responder.decisions.attempts import Attempt, AttemptState, SizeNotes, WeighedSize
+from spot_responder.decisions.decide import decide
+from spot_responder.decisions.outcomes import Outcome
+from spot_responder.decisions.policy import Policy
+from spot_responder.decisions.situations import Close, Situation
+from spot_responder.intake.azure_errors import FailureKind
+from spot_responder.intake.vms import PowerState
+from spot_responder.operators.views.explained_past import starts_tried
+from spot_responder.operators.views.explanation import explain
+from spot_responder.operators.views.offerings.fallback import sizes_told
+from spot_responder.operators.views.plan import FoundBy, Judged, Would, plan
+from tests.decisions.fallback.test_sizes import OTHER, OWN, POLICY, THIRD, looked_at, vm
+from tests.harness.makers import TEN, at, evicted, failure, situation
+
+WEIGHED = (
+    WeighedSize(OWN, "no capacity just now"),
+    WeighedSize(OTHER, "next: the VM is changed to it", "0.05 USD an hour"),
+)
+NOTES = replace(SizeNotes(weighed=WEIGHED, tried=(OWN,)), unfit=()).refused(THIRD, "no: never", at("12:00"))
+
+
+def told(given: Situation) -> str:
+    """Give what is said at ten."""
+    return "\n".join(sizes_told(given, TEN))
+
+
+def test_it_says_what_was_tried_what_is_next_and_what_each_costs() -> None:
+    """In Azure's words where Azure refused."""
+    said = told(looked_at(vm(), sizes=NOTES))
+    assert f"sizes tried in this recovery: {OWN}" in said
+    assert f"{OTHER} (0.05 USD an hour): next" in said
+    assert f"{OWN}: no capacity" in said
+    assert f"{THIRD} is left out until 2026-03-02 12:00Z, for Azure refused it: no: never" in said
+
+
+def test_what_is_over_is_not_told() -> None:
+    """Of a closed recovery, what was thought at its looks; a refusal whose time is over."""
+    row = replace(looked_at(vm(OTHER), sizes=SizeNotes().asking_for(OTHER, OWN, TEN).weighing(WEIGHED)))
+    assert row.recovery is not None
+    closed = replace(row, recovery=row.recovery.closed(Outcome.RESTORED, TEN, "it runs"))
+    assert told(closed) == f"it has the size {OTHER}; its first one, {OWN}, is tried first at its next recovery"
+    old = looked_at(vm(), sizes=SizeNotes().refused(THIRD, "no", at("09:00")))
+    assert told(old) == ""
+
+
+def test_nothing_is_told_where_nobody_asked() -> None:
+    """No tag, no row, no VM."""
+    assert told(looked_at(vm(tag=""), sizes=NOTES)) == ""
+    assert told(situation(evicted(), vm())) == ""
+    assert told(situation(evicted(), None)) == ""
+
+
+def test_a_bad_tag_is_told_in_one_line() -> None:
+    """Its owner looks here first."""
+    assert told(looked_at(vm(tag="D2"))).startswith("the tag SpotFallbackSizes is ignored: 'D2' is no size")
+
+
+def test_a_change_of_size_is_told_as_such() -> None:
+    """Under way, unanswered and refused."""
+    change = Attempt(1, TEN, AttemptState.ACCEPTED, resize_to=OTHER)
+    given = looked_at(vm(), change)
+    assert starts_tried(given, None) == (f"0 start requests, then its change to {OTHER} was asked for",)
+    unanswered = replace(change, state=AttemptState.ASKED, failure=failure(FailureKind.UNKNOWN))
+    assert "was not answered" in starts_tried(looked_at(vm(), unanswered), None)[0]
+    refused = replace(unanswered, state=AttemptState.REFUSED)
+    assert "Azure refused that: SomeCode" in starts_tried(looked_at(vm(), refused), None)[0]
+
+
+def test_the_next_step_is_told() -> None:
+    """By explanation and plan, and for a dry run."""
+    given = replace(looked_at(vm()), size_asked=OTHER)
+    assert given.recovery is not None
+    given = replace(given, recovery=replace(given.recovery, wake_at=at("10:00:05")))
+    decision = decide(given, POLICY, at("10:00:05"), 0.5)
+    explained = explain(given, decision, POLICY, at("10:00:05"))
+    assert explained.headline.endswith(f"it is about to be changed to {OTHER} and started")
+    assert explained.next.what == f"it is changed to {OTHER}, and a start is asked for"
+    assert "were DRY_RUN not true" in explain(given, decision, POLICY, at("10:00:05"), dry_run=True).headline
+    planned = plan([Judged(given, decision, FoundBy.RESOURCE_GRAPH)], frozenset(), POLICY, TEN, shown=1, dry_run=False)
+    assert [find.would for find in planned.finds] == [Would.START]
+
+
+def test_the_outcome_says_as_what_it_came_back() -> None:
+    """So do history, page and events, which have its reason."""
+    notes = SizeNotes().asking_for(OTHER, OWN, TEN)
+    given = looked_at(vm(OTHER, state=PowerState.RUNNING), Attempt(2, TEN, AttemptState.ACCEPTED), notes)
+    decision = decide(given, Policy(), at("10:09"), 0.5)
+    assert isinstance(decision, Close)
+    assert decision.reason.startswith(f"it runs again, as {OTHER} (its first size is {OWN}), ")

@@ -1,0 +1,1 @@
+"""A VM comes back as another size."""
