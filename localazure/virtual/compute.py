@@ -16,6 +16,7 @@ from localazure.virtual.answers import Answer
 from localazure.virtual.wire import RequestKind
 from localazure.world import owner_moves, vm_lifecycle
 from localazure.world.azure_errors import Refused, entity_not_found, not_found
+from localazure.world.timestamps import guid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -158,4 +159,5 @@ def _model(machine: Machine, *, tells_power_state: bool) -> Any:  # noqa: ANN401
         billing_profile=SimpleNamespace(max_price=machine.max_price) if machine.is_spot else None,
         virtual_machine_scale_set=SimpleNamespace(id=set_id) if set_id else None,
         etag=etag_of(machine),
+        identity=SimpleNamespace(principal_id=guid("principal", machine.vm_id)),
     )

@@ -175,6 +175,7 @@ def vm_of_answer(vm_id: VmId, answer: VirtualMachine) -> Vm:
         scale_set_id=answer.virtual_machine_scale_set.id if answer.virtual_machine_scale_set else None,
         restored_by_scale_set=None,
         etag=answer.etag or "",
+        principal_id=answer.identity.principal_id if answer.identity else None,
     )
 
 
