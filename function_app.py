@@ -50,6 +50,16 @@ async def on_agent(message: func.QueueMessage) -> None:
     await responder().handle(message.get_body(), inbox=Inbox.AGENTS, delivery=message.dequeue_count or 1)
 
 
+async def on_wake(message: func.QueueMessage) -> None:
+    """Answer one wake: look at the work queue that it names."""
+    await responder().wake(message.get_body())
+
+
+if SETTINGS.work_queues:
+    # Without work queues there is no queue of wakes either, and the host would ask for it all the time.
+    app.queue_trigger(arg_name="message", queue_name="wakes", connection="AzureWebJobsStorage")(on_wake)
+
+
 @app.event_grid_trigger(arg_name="event")
 async def on_event(event: func.EventGridEvent) -> None:
     """Answer one event that Event Grid pushed: for those who chose push over the queue."""

@@ -98,6 +98,24 @@ param priceRetrySeconds int = 3600
 @description('The pause after each refusal for quota or access; growing pauses after unknown refusals end here.')
 param slowRetrySeconds int = 3600
 
+@description('A queue with jobs for VMs that carry the tag StartForWork=<account>/<queue>. accountId: the id of its storage account. messagesPerVm: one VM is started for so many messages, up to maxVms. idleMinutes, minimumMinutes: as the worker on the VMs is given them.')
+type describedWorkQueue = {
+  accountId: string
+  queue: string
+  @minValue(1)
+  messagesPerVm: int?
+  @minValue(1)
+  @maxValue(100)
+  maxVms: int?
+  @minValue(0)
+  idleMinutes: int?
+  @minValue(0)
+  minimumMinutes: int?
+}
+
+@description('Work queues: VMs are started while these have jobs, and only then. See docs/work-queues.md.')
+param workQueues describedWorkQueue[] = []
+
 var abbreviations = loadJsonContent('abbreviations.json')
 var token = uniqueString(subscription().id, environmentName, location)
 var resourceGroupName = '${abbreviations.resourceGroup}${environmentName}'
@@ -123,6 +141,17 @@ var delivery = {
   appName: names.app
 }
 
+// As the app's setting WORK_QUEUES has them.
+var workQueuesOfTheApp = map(workQueues, each => {
+  name: '${last(split(each.accountId, '/'))}/${each.queue}'
+  queueEndpoint: 'https://${last(split(each.accountId, '/'))}.queue.${environment().suffixes.storage}'
+  tableEndpoint: 'https://${last(split(each.accountId, '/'))}.table.${environment().suffixes.storage}'
+  messagesPerVm: each.?messagesPerVm ?? 1
+  maxVms: each.?maxVms ?? 10
+  idleMinutes: each.?idleMinutes ?? 5
+  minimumMinutes: each.?minimumMinutes ?? 10
+})
+
 // .../subscriptions/{2}/resourceGroups/{4}/providers/...; a stand-in where there is none, as a scope must always make sense.
 var outcomesTopic = split(
   empty(outcomesTopicId) ? '${subscription().id}/resourceGroups/${resourceGroupName}/providers/none' : outcomesTopicId,
@@ -137,8 +166,20 @@ resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
 
 module storage 'storage.bicep' = {
   scope: group
-  params: { name: names.storageAccount, location: location }
+  params: { name: names.storageAccount, location: location, hasWorkQueues: !empty(workQueues) }
 }
+
+module workQueue 'work-queue.bicep' = [
+  for each in workQueues: {
+    scope: resourceGroup(split(each.accountId, '/')[2], split(each.accountId, '/')[4])
+    params: {
+      accountName: last(split(each.accountId, '/'))
+      queue: each.queue
+      #disable-next-line what-if-short-circuiting // role assignments are named by their principal
+      principalId: access.outputs.principalId
+    }
+  }
+]
 
 module deadLetters 'dead-letters.bicep' = {
   scope: group
@@ -201,6 +242,7 @@ module app 'app.bicep' = {
       SLOW_RETRY_SECONDS: string(slowRetrySeconds)
       OUTCOMES_TOPIC_ENDPOINT: outcomes.?outputs.endpoint ?? ''
       DEAD_LETTERS_ENDPOINT: deadLetters.outputs.endpoint
+      WORK_QUEUES: string(workQueuesOfTheApp)
     }
   }
   // So that the roles, which watch assigns, have the minute that the app takes before listen needs them.
@@ -209,7 +251,7 @@ module app 'app.bicep' = {
 
 module pause 'pause.bicep' = {
   scope: group
-  dependsOn: [app, alarms, workbook]
+  dependsOn: [app, alarms, workbook, workQueue]
 }
 
 module code 'code.bicep' = if (!empty(packageAddress)) {
@@ -279,4 +321,5 @@ output AZURE_DEAD_LETTERS_ACCOUNT_NAME string = names.deadLettersAccount
 output AZURE_IDENTITY_CLIENT_ID string = access.outputs.clientId
 output AZURE_LOG_ANALYTICS_WORKSPACE_ID string = telemetry.outputs.workspaceId
 output SIGNALS_QUEUE string = signalsQueue
+output WAKES_QUEUE_ADDRESS string = empty(workQueues) ? '' : storage.outputs.wakesQueueAddress
 output AGENTS_QUEUE_ADDRESS string = storage.outputs.agentsQueueAddress

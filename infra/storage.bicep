@@ -3,6 +3,9 @@
 param name string
 param location string
 
+@description('Whether there are work queues: then there is a queue for wakes, and a table for what is kept of them.')
+param hasWorkQueues bool
+
 @export()
 @description('What Event Grid and the responder put messages in; the Functions host reads it.')
 var signalsQueue = 'signals'
@@ -29,7 +32,11 @@ var guarded = {
   publicNetworkAccess: 'Enabled'
 }
 
-var tables = ['recoveries', 'history', 'pools', 'health']
+var tables = concat(['recoveries', 'history', 'pools', 'health'], hasWorkQueues ? ['work'] : [])
+var queuesOfAgentsAndEvents = [signalsQueue, '${signalsQueue}-poison', agentsQueue, '${agentsQueue}-poison']
+
+@description('What asks for a look at a work queue: who submits work may write there, and is read for the work queue\'s name only.')
+var wakesQueue = 'wakes'
 
 resource account 'Microsoft.Storage/storageAccounts@2025-08-01' = {
   name: name
@@ -55,7 +62,9 @@ resource account 'Microsoft.Storage/storageAccounts@2025-08-01' = {
 
     // The host would make the poison queues itself; made here, they are there to be looked at.
     resource names 'queues' = [
-      for queue in [signalsQueue, '${signalsQueue}-poison', agentsQueue, '${agentsQueue}-poison']: { name: queue }
+      for queue in concat(queuesOfAgentsAndEvents, hasWorkQueues ? [wakesQueue, '${wakesQueue}-poison'] : []): {
+        name: queue
+      }
     ]
   }
 
@@ -66,4 +75,5 @@ resource account 'Microsoft.Storage/storageAccounts@2025-08-01' = {
   }
 }
 
+output wakesQueueAddress string = '${account.properties.primaryEndpoints.queue}${wakesQueue}'
 output agentsQueueAddress string = '${account.properties.primaryEndpoints.queue}${agentsQueue}'

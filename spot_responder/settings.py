@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from spot_responder.decisions.policy import LONGEST_DELAY, Policy, RestartWhen
+from spot_responder.demand.work_queues import NoWorkQueuesError, WorkQueue, read_work_queues
+from spot_responder.text import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -115,6 +117,12 @@ TABLE: Final = (
         "https://prices.azure.com",
         "Azure's Retail Prices API, which is public and has prices of the public cloud only; commands read it",
     ),
+    Setting(
+        "WORK_QUEUES",
+        "JSON list",
+        "none",
+        "the work queues that VMs with the tag `StartForWork` are started for (`docs/work-queues.md`)",
+    ),
     Setting(_TOPIC, "https address", "none", "an Event Grid custom topic for the events of `docs/events.md`"),
 )
 """All settings. Tests hold them to what ``Settings.from_env`` reads, to the template and to the table of the docs."""
@@ -132,6 +140,7 @@ class Settings:
     policy: Policy
     dead_letters_endpoint: str | None = None
     prices_endpoint: str = PRICES
+    work_queues: tuple[WorkQueue, ...] = ()
 
     @property
     def is_of_a_laptop(self) -> bool:
@@ -147,13 +156,15 @@ class Settings:
         """
         _check_schedule("SWEEP_SCHEDULE", env)
         has_topic = env.get(_TOPIC, "").strip()
+        work_queues = _work_queues(env)
         return cls(
             queue_endpoint=_endpoint(_QUEUES, env),
             table_endpoint=_endpoint(_TABLES, env),
             arm_endpoint=arm_endpoint(env),
             outcomes_endpoint=_endpoint(_TOPIC, env) if has_topic else None,
             dry_run=_flag("DRY_RUN", env),
-            policy=_policy(env),
+            policy=replace(_policy(env), work_queues=frozenset(queue.name for queue in work_queues)),
+            work_queues=work_queues,
             prices_endpoint=prices_endpoint(env),
             dead_letters_endpoint=_endpoint(_DEAD_LETTERS, env) if env.get(_DEAD_LETTERS, "").strip() else None,
         )
@@ -197,6 +208,15 @@ def _policy(env: Mapping[str, str]) -> Policy:
         longest = f"{policy.capacity_retry_max.total_seconds():g}"
         raise _invalid(name, longest, "no less than CAPACITY_RETRY_SECONDS")
     return policy
+
+
+def _work_queues(env: Mapping[str, str]) -> tuple[WorkQueue, ...]:
+    name = "WORK_QUEUES"
+    text = env.get(name, "")
+    try:
+        return read_work_queues(text)
+    except NoWorkQueuesError as expected:
+        raise _invalid(name, shortened(text, 200), str(expected)) from None
 
 
 def _invalid(name: str, value: str, expected: str) -> InvalidSettingError:

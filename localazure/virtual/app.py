@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -17,14 +17,17 @@ from localazure.virtual.compute import ARM, ComputeDouble
 from localazure.virtual.graph import GraphDouble
 from localazure.virtual.storage import QueueDouble, Table, TableDouble, TopicDouble
 from localazure.virtual.wire import Wire
+from localazure.virtual.work import VirtualWorkQueue, WakesDouble, WorkQueueDouble
 from spot_responder.clients.compute import Compute
 from spot_responder.clients.events_topic import EventsTopic
 from spot_responder.clients.graph import ResourceGraph
 from spot_responder.clients.queue import MessageQueue
 from spot_responder.clients.tables import Tables
+from spot_responder.clients.work_queues import Wakes, WorkQueues
+from spot_responder.clients.work_table import WorkTable
 from spot_responder.intake.signals import Inbox
 from spot_responder.responder.pool_gates import Gates
-from spot_responder.responder.ports import Ports
+from spot_responder.responder.ports import Ports, WorkPorts
 from spot_responder.responder.responder import Responder
 from spot_responder.settings import Settings
 
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from localazure.world.happenings import Happening
     from localazure.world.world import World
     from spot_responder.decisions.policy import Policy
+    from spot_responder.demand.work_queues import WorkQueue
 
 POISON_AT: Final = 5
 """``maxDequeueCount`` of ``host.json``."""
@@ -61,12 +65,13 @@ _RUNS_IN: Final[ContextVar[Instance]] = ContextVar("the instance that a task run
 class Message:
     """A queue message; ``tells`` is what happened in the world that it tells of, where it is an event of Azure's.
 
-    ``inbox``: which of the app's two queues it is on.
+    ``inbox``: which of the app's two queues it is on, but for a wake (``is_wake``), which is on a third.
     """
 
     body: str | bytes
     tells: Happening | None = None
     inbox: Inbox = Inbox.SIGNALS
+    is_wake: bool = False
     visible_at: datetime = field(init=False)
     dequeue_count: int = 0
 
@@ -77,12 +82,13 @@ class EarlierTriesDiedError(Exception):
 
 @dataclass(slots=True)
 class Storage:
-    """What outlives every process: four tables, what the topic heard, and the poison messages with their errors."""
+    """What outlives every process: the tables, what the topic heard, and the poison messages with their errors."""
 
     recoveries: Table = field(default_factory=lambda: Table("recoveries"))
     history: Table = field(default_factory=lambda: Table("history"))
     pools: Table = field(default_factory=lambda: Table("pools"))
     health: Table = field(default_factory=lambda: Table("health"))
+    work: Table = field(default_factory=lambda: Table("work"))
     heard: list[CloudEvent[dict[str, object]]] = field(default_factory=list)
     poison: list[tuple[Message, Exception]] = field(default_factory=list)
 
@@ -98,6 +104,7 @@ class Deployment:
     polling: timedelta = POLLING
     dry_run: bool = False
     clock_errors: tuple[timedelta, ...] = ()
+    work_queues: tuple[WorkQueue, ...] = ()
 
 
 class App:
@@ -115,6 +122,7 @@ class App:
     ) -> None:
         """Deploy the app; nothing runs yet but its timer."""
         self.storage = Storage()
+        self.work_queues = {queue.name: VirtualWorkQueue(clock.now) for queue in deployment.work_queues}
         self.done: Callable[[Message], None] = lambda _: None
         self.failed: Callable[[Message | None, Exception], None] = lambda _message, _error: None
         self.handled = 0
@@ -140,7 +148,10 @@ class App:
             arm_endpoint=ARM,
             outcomes_endpoint="https://topic",
             dry_run=self._deployment.dry_run,
-            policy=self._deployment.policy,
+            policy=replace(
+                self._deployment.policy, work_queues=frozenset(queue.name for queue in self._deployment.work_queues)
+            ),
+            work_queues=self._deployment.work_queues,
         )
 
     def put(
@@ -148,6 +159,10 @@ class App:
     ) -> None:
         """Take a message for a queue."""
         self._hide(Message(body, tells, inbox), delay)
+
+    def wake(self, body: str, delay: timedelta = timedelta()) -> None:
+        """Take a message for the queue of wakes."""
+        self._hide(Message(body, is_wake=True), delay)
 
     def kill_one(self) -> None:
         """End an instance in the middle of whatever it does; the platform starts another within seconds."""
@@ -182,8 +197,19 @@ class App:
         def table(table: Table) -> Any:  # noqa: ANN401 - a double of the SDK's client
             return TableDouble(table, wire)
 
+        graph = ResourceGraph(cast("Any", GraphDouble(world, wire, self._limits)))
+        queues = self.work_queues
+        work = WorkPorts(
+            table=WorkTable(table(storage.work)),
+            queues=WorkQueues(
+                lambda name: cast("Any", WorkQueueDouble(queues[name], wire, str(name))),
+                lambda name: cast("Any", TableDouble(queues[name].workers, wire)),
+            ),
+            wakes=Wakes(cast("Any", WakesDouble(self.wake, wire))),
+            vms=graph,
+        )
         return Ports(
-            graph=ResourceGraph(cast("Any", GraphDouble(world, wire, self._limits))),
+            graph=graph,
             compute=Compute(ARM, compute),
             store=Tables(
                 table(storage.recoveries), table(storage.history), table(storage.pools), table(storage.health)
@@ -191,6 +217,7 @@ class App:
             queue=MessageQueue(cast("Any", QueueDouble(self, wire, Inbox.SIGNALS))),
             agents=MessageQueue(cast("Any", QueueDouble(self, wire, Inbox.AGENTS))),
             events_topic=EventsTopic(cast("Any", TopicDouble(storage.heard, wire))),
+            work=work if queues else None,
         )
 
     def responder(self, instance: Instance) -> Responder:
@@ -277,6 +304,9 @@ class App:
         message.dequeue_count += 1
         if message.dequeue_count > POISON_AT:
             raise EarlierTriesDiedError
+        if message.is_wake:
+            await instance.responder.wake(message.body)
+            return
         await instance.responder.handle(message.body, inbox=message.inbox, delivery=message.dequeue_count)
 
     def _timer_fires(self) -> None:

@@ -14,6 +14,7 @@ from localazure.virtual.answers import Answer
 from localazure.virtual.wire import RequestKind
 from localazure.world import vm_lifecycle
 from localazure.world.azure_errors import Refused, entity_not_found, not_found
+from localazure.world.timestamps import guid
 
 if TYPE_CHECKING:
     from azure.core.rest import HttpRequest
@@ -120,4 +121,5 @@ def _model(machine: Machine, *, tells_power_state: bool) -> Any:  # noqa: ANN401
         zones=[machine.zone] if machine.zone else None,
         billing_profile=SimpleNamespace(max_price=machine.max_price) if machine.is_spot else None,
         virtual_machine_scale_set=SimpleNamespace(id=set_id) if set_id else None,
+        identity=SimpleNamespace(principal_id=guid("principal", machine.vm_id)),
     )

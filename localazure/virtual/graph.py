@@ -1,4 +1,4 @@
-"""A double of ``ResourceGraphClient``: answers the app's two queries from the world. Used by ``app.py``."""
+"""A double of ``ResourceGraphClient``: answers the app's queries from the world. Used by ``app.py``."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class GraphDouble:
         self._world, self._wire, self._limits = world, wire, limits
 
     async def resources(self, query: QueryRequest, *, raw_response_hook: Hook) -> object:
-        """Answer one page of ``confirm.kql`` or ``sweep.kql``."""
+        """Answer one page of ``confirm.kql``, ``sweep.kql`` or ``work.kql``."""
         return await self._wire.heard(RequestKind.GRAPH, "", lambda: self._answer(query), raw_response_hook)
 
     def _answer(self, query: QueryRequest) -> tuple[object, dict[str, str]]:
@@ -47,7 +47,9 @@ class GraphDouble:
     def _page(self, query: QueryRequest) -> object:
         ids, tag = _IDS.search(query.query), _TAG.search(query.query)
         assert ids or tag, query.query  # noqa: S101 - the double knows no other query
-        rows = list(self._confirmed(ids[1]) if ids else self._down(tag[1] if tag else ""))
+        tagged = tag[1] if tag else ""
+        down_only = "powerstate/deallocated" in query.query.lower()
+        rows = list(self._confirmed(ids[1]) if ids else self._down(tagged) if down_only else self._tagged(tagged))
         options = query.options
         assert options is not None  # noqa: S101 - see above
         begin = int(options.skip_token or 0)
@@ -70,6 +72,12 @@ class GraphDouble:
                 continue
             if any(tag.lower() in name.lower() for name in condition.tags):
                 yield {"id": machine.vm_id, "tags": dict(condition.tags)}
+
+    def _tagged(self, tag: str) -> Iterator[Row]:
+        for machine in sorted(self._world.machines(), key=lambda one: one.vm_id):
+            condition = self._condition(machine) if machine.deleted_at is None else None
+            if condition and any(tag.lower() in name.lower() for name in condition.tags):
+                yield self._row(machine, condition)
 
     def _condition(self, machine: Machine) -> Condition | None:
         if self._wire.fault_plan.hides_row(machine.vm_id):

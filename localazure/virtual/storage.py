@@ -32,6 +32,7 @@ LARGEST_MESSAGE: Final = 64 * 1024
 LARGEST_CELL: Final = 32 * 1024
 """Characters of a string in a table."""
 
+_PARTITION: Final = re.compile("PartitionKey eq '([^']*)'")
 _HISTORY: Final = re.compile("PartitionKey ge '([^']*)' and (?:(published eq false)|PartitionKey le '([^']*)')")
 
 
@@ -120,7 +121,14 @@ class TableDouble:
         await self._write(row_key, deleted)
 
     async def query_entities(self, query_filter: str) -> AsyncIterator[TableEntity]:
-        """Read the rows of the history from a day on: of which nothing was published, or up to another day."""
+        """Read the rows of a partition; or those of the history from a day on, unpublished or up to another day."""
+        partition = _PARTITION.fullmatch(query_filter)
+        if partition is not None:
+            for row in await self._list(
+                lambda: [self.table.read(key) for key in self.table.rows if key[0] == partition[1]]
+            ):
+                yield row
+            return
         match = _HISTORY.fullmatch(query_filter)
         assert match is not None, query_filter  # noqa: S101 - the double knows no other query
 

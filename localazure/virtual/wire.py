@@ -41,6 +41,7 @@ class RequestKind(Enum):
     ROW_WRITE = auto()
     QUEUE_PUT = auto()
     OUTCOME = auto()
+    WORK_READ = auto()
 
 
 class Death(Enum):

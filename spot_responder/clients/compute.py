@@ -174,6 +174,7 @@ def vm_of_answer(vm_id: VmId, answer: VirtualMachine) -> Vm:
         max_price=answer.billing_profile.max_price if answer.billing_profile else None,
         scale_set_id=answer.virtual_machine_scale_set.id if answer.virtual_machine_scale_set else None,
         restored_by_scale_set=None,
+        principal_id=answer.identity.principal_id if answer.identity else None,
     )
 
 

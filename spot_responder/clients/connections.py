@@ -5,6 +5,7 @@ Called by ``function_app.py`` and, for operators, by ``operator_connections.py``
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from azure.data.tables.aio import TableClient
@@ -21,8 +22,10 @@ from spot_responder.clients.graph import ResourceGraph
 from spot_responder.clients.logins import Login
 from spot_responder.clients.queue import MessageQueue
 from spot_responder.clients.tables import Tables
+from spot_responder.clients.work_queues import WORKERS_TABLE, Wakes, WorkQueues
+from spot_responder.clients.work_table import WorkTable
 from spot_responder.intake.signals import Inbox
-from spot_responder.responder.ports import Ports
+from spot_responder.responder.ports import Ports, WorkPorts
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -62,9 +65,9 @@ def connect(
     def new_compute_client(subscription_id: str) -> ComputeManagementClient:
         return ComputeManagementClient(credential, subscription_id, settings.arm_endpoint, **arm)
 
-    def table(name: str) -> TableClient:
+    def table(name: str, endpoint: str = settings.table_endpoint) -> TableClient:
         return TableClient(
-            settings.table_endpoint,
+            endpoint,
             name,
             credential=credential,
             retry_total=_STORAGE_RETRIES,
@@ -73,10 +76,10 @@ def connect(
             **shared,
         )
 
-    def queue(inbox: Inbox) -> MessageQueue:
-        client = QueueClient(
-            settings.queue_endpoint,
-            inbox,
+    def queue_client(endpoint: str, name: str) -> QueueClient:
+        return QueueClient(
+            endpoint,
+            name,
             credential,
             message_encode_policy=TextBase64EncodePolicy(),
             retry_total=_STORAGE_RETRIES,
@@ -86,11 +89,24 @@ def connect(
             **_TIMEOUTS,
             **shared,
         )
-        return MessageQueue(client)
 
+    def queue(inbox: Inbox) -> MessageQueue:
+        return MessageQueue(queue_client(settings.queue_endpoint, inbox))
+
+    graph = ResourceGraph(ResourceGraphClient(credential, settings.arm_endpoint, **arm))
+    configured = {each.name: each for each in settings.work_queues}
+    work = WorkPorts(
+        table=WorkTable(table("work")),
+        queues=WorkQueues(
+            cache(lambda name: queue_client(configured[name].queue_endpoint, name.queue)),
+            cache(lambda name: table(WORKERS_TABLE, configured[name].table_endpoint)),
+        ),
+        wakes=Wakes(queue_client(settings.queue_endpoint, "wakes")),
+        vms=graph,
+    )
     topic = settings.outcomes_endpoint
     return Ports(
-        graph=ResourceGraph(ResourceGraphClient(credential, settings.arm_endpoint, **arm)),
+        graph=graph,
         compute=Compute(settings.arm_endpoint, new_compute_client),
         store=Tables(table("recoveries"), table("history"), table("pools"), table("health")),
         queue=queue(Inbox.SIGNALS),
@@ -98,4 +114,5 @@ def connect(
         events_topic=EventsTopic(
             EventGridPublisherClient(topic, credential, **(PATIENCE | _SOON), **shared) if topic else None
         ),
+        work=work if configured else None,
     )

@@ -20,7 +20,17 @@ from spot_responder.clients.sdk_errors import UNREADABLE, refusal, unreadable
 from spot_responder.decisions.token_bucket import QUERIES
 from spot_responder.intake.azure_errors import UNREADABLE_ANSWER, Failure, FailureKind
 from spot_responder.intake.payloads import moment
-from spot_responder.intake.vms import SHOWN_COLUMNS, Annotation, NotAVmIdError, PowerState, Vm, VmId, says_true
+from spot_responder.intake.vms import (
+    SHOWN_COLUMNS,
+    Annotation,
+    NotAVmIdError,
+    PowerState,
+    Vm,
+    VmId,
+    says_true,
+    tag_value,
+)
+from spot_responder.intake.work_queue_names import WORK_TAG
 from spot_responder.offerings.max_prices import NO_LIMIT
 from spot_responder.offerings.prices import Os
 from spot_responder.operators.views.offerings.prices import PricedVm
@@ -50,6 +60,7 @@ _COLUMNS: Final = {
     "spot": ("id",),
     "priced": ("id", "tags", "location", "size", "maxPrice", "osType", "powerState"),
     "coverage": ("covered", "shown"),
+    "work": ("id", "location", "zones", "tags", "priority", "size", "powerState"),
 }
 
 type Row = Mapping[str, object]
@@ -91,6 +102,14 @@ class ResourceGraph:
         query = fill("sweep", read_query("sweep"), restart_tag=restart_tag)
         rows = await self._rows("sweep", lambda: query)
         return [vm_id for row in rows if says_true(_tags(row), restart_tag) for vm_id in _vm_ids("sweep", row)]
+
+    async def vms_for_work(self) -> list[Vm]:
+        """Page through all VMs that carry ``StartForWork``, Spot or not; an odd row is left out."""
+        query = fill("work", read_query("work"), work_tag=WORK_TAG)
+        rows = await self._rows("work", lambda: query)
+        tagged = [row for row in rows if tag_value(_tags(row), WORK_TAG) is not None]
+        nothing = dict.fromkeys(SHOWN_COLUMNS)
+        return [vm_of_row({**nothing, **row}) for row in tagged if _vm_ids("work", row)]
 
     async def named(self, name: str) -> list[VmId]:
         """Give the VMs of this name, in any casing."""

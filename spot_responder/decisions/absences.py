@@ -17,6 +17,7 @@ from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import GONE_AFTER, GONE_THOUGH_SHOWN, INTENT_GRACE, RestartWhen
 from spot_responder.decisions.recoveries import Absence
 from spot_responder.decisions.situations import Close, Ignore, Requeue, Wait
+from spot_responder.decisions.work import covers
 from spot_responder.intake.signals import SignalKind
 from spot_responder.text import span
 
@@ -42,7 +43,7 @@ def decide_about_an_absent_vm(situation: Situation, policy: Policy, now: datetim
     until = _next_look(absence, policy, now)
     but = ", though Resource Graph shows it" if situation.shown else ""
     reason = f"ARM answers since {absence.since:%H:%M:%S}Z that there is no such VM{but}: asked again before it counts"
-    is_ours = situation.shown is not None and situation.shown.is_covered(policy.restart_tag)
+    is_ours = situation.shown is not None and covers(situation.shown, policy)
     if recovery or (is_ours and _is_due(situation, policy)):
         return Wait(until, reason, obstacle_since=situation.obstacle_since(now))
     if situation.kind is SignalKind.EVICTED:

@@ -43,6 +43,8 @@ def noted(recovery: Recovery | None, signal: Signal, now: datetime) -> Recovery 
             return None
         case SignalKind.STARTED | SignalKind.FOLLOW_UP | SignalKind.SWEEP_FOUND | SignalKind.OPERATOR_ASKED:
             return None
+        case SignalKind.WORK_WAITS:
+            return None
         case _:
             assert_never(signal.kind)
 

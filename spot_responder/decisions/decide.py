@@ -37,6 +37,7 @@ from spot_responder.decisions.situations import (
     Wait,
 )
 from spot_responder.decisions.start_backoff import decide_after_failure
+from spot_responder.decisions.work import not_asked_for, not_for_our_work, serves_work
 from spot_responder.intake.azure_errors import SHOWED_NOTHING, Failure, FailureKind
 from spot_responder.intake.signals import SignalKind
 from spot_responder.intake.vms import PowerState, Vm
@@ -56,14 +57,16 @@ def decide(situation: Situation, policy: Policy, now: datetime, jitter: float) -
 def _decide(situation: Situation, policy: Policy, now: datetime, jitter: float) -> Decision:
     if situation.vm is None:
         return decide_about_an_absent_vm(situation, policy, now)
+    is_for_work = serves_work(situation.vm, policy)
     rules: tuple[Callable[[Situation, Vm, Policy, datetime, float], Decision | None], ...] = (
-        _not_covered,
+        not_for_our_work if is_for_work else _not_covered,
         _up_or_on_its_way,
         _stopped_by_its_owner,
         _start_under_way,
         _held_by_an_operator,
         _still_waiting_after_a_refusal,
         _scale_set_unknown,
+        *((not_asked_for,) if is_for_work else ()),
         _too_little_evidence,
         brake,
         budget,
@@ -130,7 +133,7 @@ def _up_or_on_its_way(situation: Situation, vm: Vm, policy: Policy, now: datetim
                 return Ignore(f"it is {vm.power_state}: somebody is starting it")
             return _wait_until_it_passes(situation, f"it is {vm.power_state}", policy, now)
         case PowerState.DEALLOCATING | PowerState.STOPPING:
-            if situation.evidence.verdict is Verdict.STOPPED_BY_OWNER:
+            if situation.evidence.verdict is Verdict.STOPPED_BY_OWNER or situation.is_left_by_its_queue:
                 return None
             reason = f"it is still {vm.power_state}: it can be started when that is over"
             return _wait_until_it_passes(situation, reason, policy, now)
@@ -159,6 +162,8 @@ def _running(situation: Situation, vm: Vm, policy: Policy, now: datetime) -> Dec
         return Close(Outcome.RUNS_WITHOUT_US, "it runs: it did not go down after all, or somebody else started it")
     starts = count(recovery.attempts, "start request")
     down_for = span(now - situation.evidence.down_since(recovery.heard_down_at(situation.evidence)))
+    if recovery.opened_by is SignalKind.WORK_WAITS and situation.evidence.verdict is not Verdict.EVICTED:
+        return Close(Outcome.STARTED_FOR_WORK, f"it runs: work waited for it, {starts}", gate)
     return Close(Outcome.RESTORED, f"it runs again, {down_for} after it went down, {starts}", gate)
 
 
@@ -284,6 +289,8 @@ def _too_little_evidence(
     evidence, recovery = situation.evidence, situation.open_recovery
     if evidence.verdict is Verdict.EVICTED and evidence.evicted_at is not None:
         return None
+    if situation.is_asked_for_by_its_queue:
+        return None
     if policy.restart_when is RestartWhen.EVICTED and evidence.verdict is not Verdict.EVICTED:
         return _end(situation, Outcome.NOT_EVICTED, "nothing says that it was evicted, and RESTART_WHEN=evicted")
     since = recovery.heard_down_at(evidence) if recovery else now
@@ -300,7 +307,8 @@ def _start_if_the_pool_admits(situation: Situation, vm: Vm, policy: Policy, now:
     answer = _ask_the_gate(situation, gate, policy, now, jitter)
     if isinstance(answer, Queued):
         return Wait(answer.until, _why_queued(gate), in_pool_queue=True)
-    return Start(vm, f"a tagged Spot VM, deallocated, {situation.evidence.verdict}", answer.gate)
+    why = situation.work.reason if situation.work else f"a tagged Spot VM, deallocated, {situation.evidence.verdict}"
+    return Start(vm, why, answer.gate)
 
 
 def _ask_the_gate(

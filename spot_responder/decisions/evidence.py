@@ -165,7 +165,7 @@ class Evidence:
                 return self if self.noticed_at else replace(self, noticed_at=occurred_at)
             case SignalKind.STOPPED_BY_OWNER | SignalKind.STARTED | SignalKind.EVICTION_NOTICED:
                 return self
-            case SignalKind.AGENT_MAINTENANCE | SignalKind.WORKLOAD_READY:
+            case SignalKind.AGENT_MAINTENANCE | SignalKind.WORKLOAD_READY | SignalKind.WORK_WAITS:
                 return self
             case SignalKind.UNAVAILABLE | SignalKind.FOLLOW_UP | SignalKind.SWEEP_FOUND | SignalKind.OPERATOR_ASKED:
                 return self

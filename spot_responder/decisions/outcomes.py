@@ -18,14 +18,18 @@ class Outcome(StrEnum):
     SHUT_DOWN_INSIDE = "shut-down-inside"
     NOT_EVICTED = "not-evicted"
     RUNS_WITHOUT_US = "runs-without-us"
+    STARTED_FOR_WORK = "started-for-work"
+    NO_WORK = "no-work"
 
     @property
     def is_up(self) -> bool:
         """Whether the VM ran when the recovery was closed."""
         match self:
-            case Outcome.RESTORED | Outcome.RUNS_WITHOUT_US:
+            case Outcome.RESTORED | Outcome.RUNS_WITHOUT_US | Outcome.STARTED_FOR_WORK:
                 return True
             case Outcome.STOPPED_BY_OWNER | Outcome.GONE | Outcome.SHUT_DOWN_INSIDE | Outcome.NOT_EVICTED:
+                return False
+            case Outcome.NO_WORK:
                 return False
             case Outcome.OPTED_OUT | Outcome.NOT_SPOT | Outcome.OWNED_BY_SCALE_SET:
                 return False
@@ -45,6 +49,8 @@ class Outcome(StrEnum):
                 | Outcome.SHUT_DOWN_INSIDE
                 | Outcome.NOT_EVICTED
                 | Outcome.RUNS_WITHOUT_US
+                | Outcome.STARTED_FOR_WORK
+                | Outcome.NO_WORK
             ):
                 return False
             case _:
@@ -57,6 +63,8 @@ class Outcome(StrEnum):
             case Outcome.RESTORED | Outcome.GONE | Outcome.SHUT_DOWN_INSIDE:
                 return True
             case Outcome.STOPPED_BY_OWNER | Outcome.NOT_EVICTED | Outcome.RUNS_WITHOUT_US:
+                return False
+            case Outcome.STARTED_FOR_WORK | Outcome.NO_WORK:
                 return False
             case Outcome.OPTED_OUT | Outcome.NOT_SPOT | Outcome.OWNED_BY_SCALE_SET:
                 return False

@@ -8,7 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from spot_responder.intake.work_queue_names import WorkQueueName
 
 ANSWER_PATIENCE: Final = timedelta(minutes=2)
 """How long a start request may go without an answer before it is sent again: the app may have crashed, or the network
@@ -92,6 +95,7 @@ class Policy:
     capacity_retry_max: timedelta = timedelta(minutes=15)
     price_retry: timedelta = timedelta(hours=1)
     slow_retry: timedelta = timedelta(hours=1)
+    work_queues: frozenset[WorkQueueName] = frozenset()
 
     @property
     def news_of_a_start(self) -> timedelta:

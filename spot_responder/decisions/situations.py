@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from spot_responder.intake.signals import SignalKind
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from spot_responder.decisions.pools import PoolGate
     from spot_responder.decisions.recoveries import Absence, Notice, Recovery
     from spot_responder.intake.azure_errors import Failure
-    from spot_responder.intake.signals import Signal, SignalKind
+    from spot_responder.intake.signals import Signal
     from spot_responder.intake.vms import Vm, VmId
 
 
@@ -40,6 +42,14 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
+class Work:
+    """Whether a VM's work queue asks for it, with the reason; ``None``: that is not known at the moment."""
+
+    asks_for_it: bool | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Situation:
     """All that a decision rests on.
 
@@ -54,6 +64,7 @@ class Situation:
         evidence: the row's evidence, with the signal and the newest annotation added.
         gate: the gate of the VM's pool.
         operation: the state of the start that is under way, where Azure was asked for it.
+        work: what its work queue asks for; of a VM that serves one only.
     """
 
     vm_id: VmId
@@ -66,11 +77,23 @@ class Situation:
     shown: Vm | None = None
     absence: Absence | None = None
     signal: Signal | None = None
+    work: Work | None = None
 
     @property
     def open_recovery(self) -> Recovery | None:
         """The recovery, where it is open."""
         return self.recovery if self.recovery and self.recovery.is_open else None
+
+    @property
+    def is_asked_for_by_its_queue(self) -> bool:
+        """Whether a look at its work queue raised this: that look has seen why the VM is down."""
+        kinds = (self.kind, self.open_recovery.opened_by if self.open_recovery else None)
+        return self.work is not None and SignalKind.WORK_WAITS in kinds
+
+    @property
+    def is_left_by_its_queue(self) -> bool:
+        """Whether its work queue is known not to ask for it."""
+        return self.work is not None and self.work.asks_for_it is False
 
     def obstacle_since(self, now: datetime) -> datetime:
         """Since when something that should pass within minutes is in the way: ``now`` where nothing was before."""

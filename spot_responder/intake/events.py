@@ -15,7 +15,12 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.intake.agent_reports import is_agents_type
-from spot_responder.intake.own_messages import FOLLOW_UP_TYPE, OPERATOR_ASKED_TYPE, SWEEP_FOUND_TYPE
+from spot_responder.intake.own_messages import (
+    FOLLOW_UP_TYPE,
+    OPERATOR_ASKED_TYPE,
+    SWEEP_FOUND_TYPE,
+    WORK_WAITS_TYPE,
+)
 from spot_responder.intake.payloads import (
     NotOurs,
     cut,
@@ -56,12 +61,13 @@ _OPERATIONS: Final = {
     "microsoft.compute/virtualmachines/simulateeviction/action": _NOTICED,
 }
 _PREEMPT_STATUSES: Final = {"scheduled": _NOTICED, "started": _NOTICED, "completed": _EVICTED}
+_OBJECT_ID: Final = "http://schemas.microsoft.com/identity/claims/objectidentifier"
 _PRINCIPAL_CLAIMS: Final = (
     "appid",
     "oid",
     "upn",
     "name",
-    "http://schemas.microsoft.com/identity/claims/objectidentifier",
+    _OBJECT_ID,
     "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier",
     "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn",
 )
@@ -149,14 +155,25 @@ def _read_action(event: Mapping[str, object]) -> Signal | NotOurs:
     kind = _EVICTED if "evictspotvm" in operation.lower() else _OPERATIONS.get(operation.lower())
     if kind is None:
         return NotOurs(f"Operation {quote(operation)} neither stops, starts nor evicts a VM.")
-    called = _has_caller(field(event, "data"))
-    return Signal(vm, kind, envelope_time(event), Source.ARM_OPERATION, cut(operation), has_caller=called)
+    data = field(event, "data")
+    called, caller = _has_caller(data), _caller(data)
+    return Signal(
+        vm, kind, envelope_time(event), Source.ARM_OPERATION, cut(operation), has_caller=called, caller=caller
+    )
 
 
 def _has_caller(data: object) -> bool:
     claims = field(data, "claims")
     named = [text_field(claims, name) for name in _PRINCIPAL_CLAIMS]
     return any(named) or bool(text_field(data, "authorization", "evidence", "principalId"))
+
+
+def _caller(data: object) -> str | None:
+    """Give the id of the principal that called, if the event has it."""
+    claims = field(data, "claims")
+    ids = (text_field(claims, _OBJECT_ID), text_field(claims, "oid"))
+    caller = next(filter(None, ids), None) or text_field(data, "authorization", "evidence", "principalId")
+    return caller.lower() if caller else None
 
 
 def _read_scheduled_event(event: Mapping[str, object]) -> Signal | NotOurs:
@@ -207,6 +224,11 @@ def _read_operator_asked(event: Mapping[str, object]) -> Signal | NotOurs:
     return _hint(event, SignalKind.OPERATOR_ASKED, Source.OPERATOR)
 
 
+def _read_work_waits(event: Mapping[str, object]) -> Signal | NotOurs:
+    """Read the app's own message: a work queue asks for this VM. See ``_hint``."""
+    return _hint(event, SignalKind.WORK_WAITS, Source.WORK_QUEUE)
+
+
 def _hint(event: Mapping[str, object], kind: SignalKind, source: Source) -> Signal | NotOurs:
     """Read a message that has nothing but a VM's id.
 
@@ -236,4 +258,5 @@ _READERS: Final[Mapping[str, Callable[[Mapping[str, object]], Signal | NotOurs]]
     FOLLOW_UP_TYPE.lower(): _read_follow_up,
     SWEEP_FOUND_TYPE.lower(): _read_sweep_found,
     OPERATOR_ASKED_TYPE.lower(): _read_operator_asked,
+    WORK_WAITS_TYPE.lower(): _read_work_waits,
 }

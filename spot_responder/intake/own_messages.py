@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 FOLLOW_UP_TYPE: Final = "SpotResponder.FollowUp"
 SWEEP_FOUND_TYPE: Final = "SpotResponder.SweepFound"
 OPERATOR_ASKED_TYPE: Final = "SpotResponder.OperatorAsked"
+WORK_WAITS_TYPE: Final = "SpotResponder.WorkWaits"
 
 _REFUSED: Final = "requeued"
 _WAITED: Final = "waited"
@@ -57,6 +58,11 @@ def follow_up_event(vm_id: VmId, sequence: int, due_at: datetime, event_id: str)
 def sweep_found_event(vm_id: VmId, found_at: datetime, event_id: str) -> dict[str, object]:
     """Make the CloudEvent of a VM that the sweep found at ``found_at`` (aware)."""
     return _own_event(SWEEP_FOUND_TYPE, vm_id, found_at, event_id, {"vmId": str(vm_id)})
+
+
+def work_waits_event(vm_id: VmId, seen_at: datetime, event_id: str) -> dict[str, object]:
+    """Make the CloudEvent of a VM whose work queue was seen to ask for it at ``seen_at`` (aware)."""
+    return _own_event(WORK_WAITS_TYPE, vm_id, seen_at, event_id, {"vmId": str(vm_id)})
 
 
 def operator_asked_event(vm_id: VmId, asked_at: datetime, event_id: str) -> dict[str, object]:

@@ -5,7 +5,7 @@ Events and the app's own messages are read into one by ``events.py``, what agent
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, assert_never
 
@@ -39,6 +39,7 @@ class SignalKind(StrEnum):
     AGENT_NOTICED = "agent_noticed"
     AGENT_MAINTENANCE = "agent_maintenance"
     WORKLOAD_READY = "workload_ready"
+    WORK_WAITS = "work_waits"
 
     @property
     def is_event_of_azure(self) -> bool:
@@ -48,7 +49,7 @@ class SignalKind(StrEnum):
                 return True
             case SignalKind.STOPPED_BY_OWNER | SignalKind.STARTED:
                 return True
-            case SignalKind.FOLLOW_UP | SignalKind.SWEEP_FOUND | SignalKind.OPERATOR_ASKED:
+            case SignalKind.FOLLOW_UP | SignalKind.SWEEP_FOUND | SignalKind.OPERATOR_ASKED | SignalKind.WORK_WAITS:
                 return False
             case SignalKind.AGENT_NOTICED | SignalKind.AGENT_MAINTENANCE | SignalKind.WORKLOAD_READY:
                 return False
@@ -61,7 +62,7 @@ class SignalKind(StrEnum):
         match self:
             case SignalKind.EVICTED | SignalKind.SWEEP_FOUND:
                 return True
-            case SignalKind.FOLLOW_UP | SignalKind.OPERATOR_ASKED | SignalKind.EVICTION_NOTICED:
+            case SignalKind.FOLLOW_UP | SignalKind.OPERATOR_ASKED | SignalKind.EVICTION_NOTICED | SignalKind.WORK_WAITS:
                 return False
             case SignalKind.UNAVAILABLE | SignalKind.STOPPED_BY_OWNER | SignalKind.STARTED:
                 return False
@@ -74,7 +75,7 @@ class SignalKind(StrEnum):
     def may_end_a_wait(self) -> bool:
         """Whether it can end a recovery whose VM is queued in its pool, so that the VM must be read."""
         match self:
-            case SignalKind.FOLLOW_UP | SignalKind.EVICTED | SignalKind.UNAVAILABLE:
+            case SignalKind.FOLLOW_UP | SignalKind.EVICTED | SignalKind.UNAVAILABLE | SignalKind.WORK_WAITS:
                 return False
             case SignalKind.STOPPED_BY_OWNER | SignalKind.STARTED | SignalKind.OPERATOR_ASKED:
                 return True
@@ -96,6 +97,7 @@ class Source(StrEnum):
     FOLLOW_UP = "follow_up"
     SWEEP = "sweep"
     OPERATOR = "operator"
+    WORK_QUEUE = "work_queue"
     AGENT = "agent"
 
 
@@ -116,9 +118,9 @@ class Signal:
 
     ``occurred_at`` is in UTC, and ``None`` where the event does not say: CloudEvents need not carry a time, and an
     eviction without one is still an eviction. ``detail`` is Azure's own word (annotation, operation, state, event type;
-    empty for the app's own messages). ``has_caller``: an ARM operation that names its caller. ``sequence``: of a
-    follow-up only. ``unseen_since``: the message was requeued then because neither ARM nor Resource Graph showed the
-    VM. ``report``: of an agent's message only.
+    empty for the app's own messages). ``has_caller``: an ARM operation that names its caller; ``caller``: the id of
+    that principal, which is never shown. ``sequence``: of a follow-up only. ``unseen_since``: the message was requeued
+    then because neither ARM nor Resource Graph showed the VM. ``report``: of an agent's message only.
     """
 
     vm_id: VmId
@@ -130,6 +132,7 @@ class Signal:
     sequence: int | None = None
     unseen_since: datetime | None = None
     report: AgentReport | None = None
+    caller: str | None = field(default=None, repr=False)
 
     @property
     def inbox(self) -> Inbox:

@@ -137,6 +137,11 @@ class PowerState(StrEnum):
         return cls(name) if name in cls else cls.UNKNOWN
 
 
+def tag_value(tags: Mapping[str, str], name: str) -> str | None:
+    """Give a tag's value as typed; its name may be in any casing."""
+    return next((value for key, value in tags.items() if key.lower() == name.lower()), None)
+
+
 def says_true(tags: Mapping[str, str], name: str) -> bool:
     """Whether a tag is there and says true, in any casing.
 
@@ -176,7 +181,7 @@ class Vm:
     """What Azure says about one VM now.
 
     ``max_price`` is in USD an hour; ``None`` or -1 means no price limit. ``restored_by_scale_set`` is ``None`` where
-    only ARM was asked, which does not tell.
+    only ARM was asked, which does not tell. ``principal_id``: of its system-assigned identity; only ARM tells.
     """
 
     vm_id: VmId
@@ -190,6 +195,7 @@ class Vm:
     annotation: Annotation | None = None
     scale_set_id: str | None = None
     restored_by_scale_set: bool | None = False
+    principal_id: str | None = field(default=None, repr=False)
 
     @property
     def is_spot(self) -> bool:

@@ -191,6 +191,6 @@ async def _situation(
     if rows is None:
         message = "only a stale follow-up gathers nothing"
         raise AssertionError(message)
-    looked = await look(rows, ports, settings.policy.restart_tag)
+    looked = await look(rows, ports, settings.policy)
     gate = (await ports.store.load_pool(looked.pool_id)).value if looked.pool_id else None
     return replace(looked.situation, gate=gate)

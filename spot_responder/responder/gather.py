@@ -14,12 +14,15 @@ from spot_responder.decisions.evidence import Evidence
 from spot_responder.decisions.pools import pool_of
 from spot_responder.decisions.recoveries import Absence
 from spot_responder.decisions.situations import Operation, Situation
+from spot_responder.decisions.work import covers, serves_work
 from spot_responder.intake.signals import Signal, SignalKind, Source
 from spot_responder.intake.vms import PowerState
+from spot_responder.responder.work_of_vm import add_work
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from spot_responder.decisions.policy import Policy
     from spot_responder.decisions.pools import PoolId
     from spot_responder.decisions.recoveries import Recovery
     from spot_responder.intake.vms import Vm, VmId
@@ -69,7 +72,7 @@ async def gather_rows(signal: Signal, ports: Ports, begun_at: datetime) -> Gathe
     return replace(rows, pool_id=recovery.pool)
 
 
-async def peek_at_graph(rows: Gathered, ports: Ports, restart_tag: str) -> Gathered | None:
+async def peek_at_graph(rows: Gathered, ports: Ports, policy: Policy) -> Gathered | None:
     """Add what Resource Graph knows of a VM that Azure has just evicted; ``None`` where it adds nothing.
 
     In a mass eviction that and its pool's gate are enough to see that the VM has to wait, and each look costs a read of
@@ -82,25 +85,26 @@ async def peek_at_graph(rows: Gathered, ports: Ports, restart_tag: str) -> Gathe
     if known.kind is not SignalKind.EVICTED or known.open_recovery is not None:
         return None
     vm = await ports.graph.confirm(known.vm_id)
-    if vm is None or not vm.is_covered(restart_tag):
+    if vm is None or serves_work(vm, policy) or not vm.is_covered(policy.restart_tag):
         return None
     return replace(rows, situation=replace(known, vm=vm), pool_id=pool_of(vm))
 
 
-async def look(rows: Gathered, ports: Ports, restart_tag: str) -> Gathered:
+async def look(rows: Gathered, ports: Ports, policy: Policy) -> Gathered:
     """Read the VM, and add that to what its rows say.
 
     Raises:
         AzureRefusedError: if Azure did not let the app look.
     """
     known = rows.situation
-    seen = await _look_at(known, ports, restart_tag)
+    seen = await _look_at(known, ports, policy)
     vm = seen.vm
     if vm is None:
         return replace(rows, situation=_absent(known, seen.shown, rows.begun_at), pool_id=None)
     evidence = known.evidence.with_annotation(vm.annotation).with_look(vm.power_state, rows.begun_at)
     situation = replace(known, vm=vm, evidence=evidence, absence=None)
     situation = replace(situation, operation=await _operation(situation, vm, ports))
+    situation = await add_work(situation, vm, policy, ports.work, rows.begun_at)
     return replace(rows, situation=situation, pool_id=pool_of(vm) if _concerns_the_pool(situation, vm) else None)
 
 
@@ -119,7 +123,7 @@ def _absent(known: Situation, shown: Vm | None, now: datetime) -> Situation:
     return replace(known, vm=None, shown=shown, evidence=evidence, absence=absence)
 
 
-async def _look_at(situation: Situation, ports: Ports, restart_tag: str) -> _Seen:
+async def _look_at(situation: Situation, ports: Ports, policy: Policy) -> _Seen:
     """Ask Resource Graph and, where a decision may rest on it, ARM: the graph may be minutes old.
 
     The graph's word that a VM is not covered is enough, but for a Spot VM with an open recovery or an owner's stop: its
@@ -130,7 +134,7 @@ async def _look_at(situation: Situation, ports: Ports, restart_tag: str) -> _See
         return await _look_at_what_may_come_up(vm_id, ports)
     known = situation.vm or await ports.graph.confirm(vm_id)
     matters = recovery is not None or situation.kind is SignalKind.STOPPED_BY_OWNER
-    if known and not (known.is_spot and matters) and not known.is_covered(restart_tag):
+    if known and not (known.is_spot and matters) and not covers(known, policy):
         return _Seen(known, known)
     return _joined(await ports.compute.current(vm_id), known)
 

@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from spot_responder.decisions.app_health.event_path import EventPath
     from spot_responder.decisions.recoveries import Recovery
     from spot_responder.decisions.situations import Decision, Situation
+    from spot_responder.demand.looks import Trouble, Watch
     from spot_responder.intake.azure_errors import Failure
     from spot_responder.intake.signals import Inbox, Signal
     from spot_responder.intake.vms import VmId
+    from spot_responder.intake.work_queue_names import WorkQueueName
 
 _ABOUT_ACCESS: Final = (
     "where it is a matter of rights, assign the role of infra/responder-role.json on its subscription or resource group"
@@ -199,6 +201,44 @@ def log_notice_not_published(recovery: Recovery, notice: Notice, problem: str) -
         "notice not published",
         {"vm": str(recovery.vm_id), "recovery": recovery.recovery_id, "reason": reason},
     )
+
+
+def log_odd_wake(problem: str) -> None:
+    """Log that a message of the queue ``wakes`` names no work queue of ours; it is dropped."""
+    what_to_do = (
+        "see who writes such messages to the queue wakes; a wake is the text <account>/<queue> and nothing else"
+    )
+    _write(logging.WARNING, "odd wake", {"reason": problem, "what_to_do": what_to_do})
+
+
+def log_work_look(watch: Watch, starts: int) -> None:
+    """Log what a look at a work queue saw, and why it asks for these VMs."""
+    backlog = watch.backlog
+    fields: dict[str, object] = {
+        "queue": str(watch.name),
+        "visible": backlog.visible if backlog else None,
+        "messages": backlog.total if backlog else None,
+        "starts": starts,
+        "waiting_since": watch.waiting_since.isoformat() if watch.waiting_since else None,
+        "reason": watch.reason,
+    }
+    _write(logging.INFO, "work queue", fields)
+
+
+def log_work_queue_not_read(name: WorkQueueName, problem: str, lasts_since: datetime | None = None) -> None:
+    """Log that a look at a work queue could not read it, its VMs or its workers: nothing is decided meanwhile."""
+    fields: dict[str, object] = {"queue": str(name), "reason": problem}
+    if lasts_since is None:
+        _write(logging.WARNING, "work queue not read", fields)
+        return
+    about = {"activity": f"work queue {name}", "since": lasts_since.isoformat()}
+    _write(logging.ERROR, "lasting failure", about | fields)
+
+
+def log_work_trouble(name: WorkQueueName, vm_id: VmId, trouble: Trouble) -> None:
+    """Log what somebody has to see to at a VM that serves a work queue. The alarm ``lasting`` reads it."""
+    about: dict[str, object] = {"activity": f"work VM {trouble}", "vm": str(vm_id), "queue": str(name)}
+    _write(logging.ERROR, "lasting failure", about | {"reason": trouble.says})
 
 
 def _of_cause(situation: Situation) -> dict[str, object]:

@@ -44,7 +44,7 @@ class MassEviction:
         wait = await self._wait_at_the_gate(rows)
         if wait is not None:
             return rows, wait
-        peeked = await peek_at_graph(rows, self.ports, self.policy.restart_tag)
+        peeked = await peek_at_graph(rows, self.ports, self.policy)
         if peeked is None:
             return rows, None
         return peeked, await self._wait_at_the_gate(peeked)

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from spot_responder.decisions.pools import PoolGate, PoolId
     from spot_responder.decisions.recoveries import Notice, Recovery
     from spot_responder.decisions.situations import Operation
+    from spot_responder.demand.looks import Backlog, Watch, Word
     from spot_responder.intake.azure_errors import Failure
     from spot_responder.intake.vms import Vm, VmId
+    from spot_responder.intake.work_queue_names import WorkQueueName
 
 
 class AzureRefusedError(Exception):
@@ -151,9 +153,56 @@ class EventsTopic(Protocol):
         """Publish a notice about a recovery; answer whether there is a topic. Raises ``AzureRefusedError``."""
 
 
+class WorkTable(Protocol):
+    """The table ``work``. Each call raises ``StoreFailedError`` where it fails."""
+
+    async def load(self, name: WorkQueueName) -> Stored[Watch]:
+        """Load what is kept of a work queue; without a row, nothing is."""
+
+    async def save(self, watch: Watch, etag: str | None) -> str:
+        """Save what is kept of a work queue; give its new ETag. Raises ``ChangedMeanwhileError``."""
+
+
+class WorkQueues(Protocol):
+    """The work queues, and the table ``workers`` beside each. Each call raises ``AzureRefusedError``."""
+
+    async def backlog(self, name: WorkQueueName) -> Backlog:
+        """Count the queue's messages, and take none of them."""
+
+    async def words(self, name: WorkQueueName) -> Sequence[Word]:
+        """Give what the queue's workers wrote last: nothing where no worker has ever run."""
+
+
+class Wakes(Protocol):
+    """The queue ``wakes``. Where it fails, the SDK's own error ends the call."""
+
+    async def put(self, name: WorkQueueName, delay: timedelta) -> None:
+        """Put a wake for a work queue, to be seen after ``delay``."""
+
+
+class WorkVms(Protocol):
+    """The part of Resource Graph that knows which VMs serve work queues."""
+
+    async def vms_for_work(self) -> Sequence[Vm]:
+        """Give all VMs that carry ``StartForWork``, Spot or not. Raises ``AzureRefusedError``."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkPorts:
+    """The ports that only work queues need."""
+
+    table: WorkTable
+    queues: WorkQueues
+    wakes: Wakes
+    vms: WorkVms
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The six ports to Azure. ``queue`` is ``signals``; ``agents`` takes back what an agent told."""
+    """The six ports to Azure. ``queue`` is ``signals``; ``agents`` takes back what an agent told.
+
+    ``work``: of a deployment with work queues only.
+    """
 
     graph: Graph
     compute: Compute
@@ -161,3 +210,4 @@ class Ports:
     queue: Queue
     agents: Queue
     events_topic: EventsTopic
+    work: WorkPorts | None = None

@@ -39,6 +39,7 @@ from spot_responder.responder.remember import remember
 from spot_responder.responder.retry_on_change import retry_on_change
 from spot_responder.responder.sweep import Sweep
 from spot_responder.responder.unanswered import Unanswered
+from spot_responder.responder.work_looks import WorkLooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -101,10 +102,19 @@ class Responder:
         except ChangedMeanwhileError as problem:
             await self._unanswered().row_changed(signal, event, problem)
 
+    async def wake(self, body: str | bytes) -> None:
+        """Answer one message of the queue ``wakes``: look at the work queue that it names."""
+        await self._work_looks().wake(body)
+
     async def sweep(self) -> int:
         """Sweep once; give for how many VMs a find was put on the queue."""
+        if self.ports.work is not None:
+            await self._work_looks().wake_all()
         tag = self.settings.policy.restart_tag
         return await Sweep(self.ports, self._publisher(), tag, self.clock, self.new_id).run()
+
+    def _work_looks(self) -> WorkLooks:
+        return WorkLooks(self.ports, self.settings, self.clock, self.jitter, self.new_id)
 
     def _publisher(self) -> Publisher:
         return Publisher(self.ports.store, self.ports.events_topic, self.clock)
@@ -142,7 +152,7 @@ class Responder:
             if wait is not None:
                 await self._actor().act(gathered, wait, self.clock(), self.jitter())
                 return None
-        gathered = await look(gathered, self.ports, self.settings.policy.restart_tag)
+        gathered = await look(gathered, self.ports, self.settings.policy)
         decision = await self._decide(gathered)
         await self._act(gathered, decision)
         return decision

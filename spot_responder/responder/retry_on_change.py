@@ -1,6 +1,6 @@
-"""Tries again what another worker's change of the VM's row spoiled.
+"""Tries again what another worker's change of a row spoiled.
 
-Called by ``responder.py``, ``act.py`` and ``operators/act.py``.
+Called by ``responder.py``, ``act.py``, ``work_looks.py`` and ``operators/act.py``.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from spot_responder.intake.vms import VmId
+    from spot_responder.intake.work_queue_names import WorkQueueName
 
 TRIES: Final = 5
 """How often it is tried: enough for as many workers as may change one row at the same time."""
 
 
-async def retry_on_change[Result](vm_id: VmId, attempt: Callable[[], Awaitable[Result]]) -> Result:
-    """Give the result of the first attempt that no change of the VM's row spoils. Each attempt has to load the row.
+async def retry_on_change[Result](about: VmId | WorkQueueName, attempt: Callable[[], Awaitable[Result]]) -> Result:
+    """Give the result of the first attempt that no change of the row spoils. Each attempt has to load the row.
 
     Raises:
         ChangedMeanwhileError: if the row was changed by somebody else each time.
@@ -29,5 +30,5 @@ async def retry_on_change[Result](vm_id: VmId, attempt: Callable[[], Awaitable[R
             return await attempt()
         except ChangedMeanwhileError:
             continue
-    message = f"the row of {vm_id} changed {TRIES} times while we looked at it: try again"
+    message = f"the row of {about} changed {TRIES} times while we looked at it: try again"
     raise ChangedMeanwhileError(message)

@@ -19,6 +19,7 @@ PARAMETERS: dict[str, dict[str, str | list[str]]] = {
     "sweep": {"restart_tag": "AttemptRestartAfterEviction"},
     "named": {"vm_name": "render-1"},
     "spot": {},
+    "work": {"work_tag": "StartForWork"},
     "priced": {"restart_tag": "AttemptRestartAfterEviction"},
     "coverage": {"tag_is_true": '"Tag":"true"', "tag_is_true_spaced": '"Tag": "true"'},
 }

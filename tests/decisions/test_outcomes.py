@@ -12,7 +12,7 @@ def outcomes(meaning: str) -> set[Outcome]:
 
 def test_a_vm_is_up_where_it_was_restored_or_ran_without_the_app() -> None:
     """No other outcome says so."""
-    assert outcomes("is_up") == {Outcome.RESTORED, Outcome.RUNS_WITHOUT_US}
+    assert outcomes("is_up") == {Outcome.RESTORED, Outcome.RUNS_WITHOUT_US, Outcome.STARTED_FOR_WORK}
 
 
 def test_a_vm_is_not_covered_without_tag_or_spot_or_where_its_scale_set_restores_it() -> None:

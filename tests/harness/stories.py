@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from localazure.world.happenings import Happening
     from localazure.world.machines import Machine
     from spot_responder.decisions.recoveries import Recovery
+    from spot_responder.demand.work_queues import WorkQueue
     from spot_responder.responder.ports import Ports
     from spot_responder.settings import Settings
 
@@ -135,7 +136,7 @@ class Middling(Random):
 class StoryAzure:
     """A virtual Azure from ten o'clock on, in which nothing takes time on the way but what the script says."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is one thing that can be set
         self,
         policy: Policy | None = None,
         *,
@@ -143,6 +144,7 @@ class StoryAzure:
         sweep_every: timedelta = timedelta(minutes=15),
         durations: Durations | None = None,
         clock_error: timedelta = timedelta(),
+        work_queues: Sequence[WorkQueue] = (),
     ) -> None:
         """Begin at ten, with nothing in it."""
         self.script = Script()
@@ -152,6 +154,7 @@ class StoryAzure:
             polling=timedelta(),
             dry_run=dry_run,
             clock_errors=(clock_error,),
+            work_queues=tuple(work_queues),
         )
         self._azure = VirtualAzure(
             TEN,

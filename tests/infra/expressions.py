@@ -167,6 +167,7 @@ def names_of(*parts: str) -> Iterator[str]:
 PURE: Final[Mapping[str, Callable[..., Value]]] = {
     "base64": lambda text: base64.b64encode(text.encode()).decode(),
     "coalesce": _coalesce,
+    "concat": lambda *lists: [value for one in lists for value in one],
     "contains": lambda of, what: what in of,
     "createArray": lambda *values: list(values),
     "createObject": _object,

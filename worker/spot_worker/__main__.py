@@ -151,6 +151,14 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint-interval", type=_between(1, 86400), default=60, metavar="S", help="when `due` says yes (60)"
     )
+    minutes = _between(0, 7 * 24 * 60)
+    parser.add_argument(
+        "--stop-vm-after-idle", type=minutes, metavar="MIN", help="deallocate this VM when it had no job for so long"
+    )
+    parser.add_argument(
+        "--stop-vm-minimum", type=minutes, default=10, metavar="MIN", help="but not before it was up for so long (10)"
+    )
+    parser.add_argument("--arm", default="https://management.azure.com", metavar="URL", help=argparse.SUPPRESS)
     parser.add_argument("--imds", type=_address, default=ADDRESS, metavar="URL", help=f"metadata service ({ADDRESS})")
     parser.add_argument(
         "--agent-state", type=Path, metavar="DIR", default=Path("/var/lib/spot-agent"), help="of the agent"

@@ -26,6 +26,7 @@ from spot_worker.deciding.pointers import Ending
 from spot_worker.edges.azure_errors import translated
 from spot_worker.running.attempt import Uploads
 from spot_worker.running.one_claim import Place
+from spot_worker.running.own_stop import Idleness
 from spot_worker.running.ports import DiskError, StorageError
 from spot_worker.running.settings import Settings
 from spot_worker.running.slot import Slot
@@ -268,7 +269,8 @@ def test_pauses_between_tries_do_not_make_uploads_look_slow() -> None:
             outside = Outside(saves, {"upload": [*fates, None]})
             outside.submit()
             stopping = Stopping(VirtualClock())
-            place = Place(Settings(places(QUEUE), "vm-1", "boot-1", is_once=True), 0, stopping, uploads)
+            settings, clock = Settings(places(QUEUE), "vm-1", "boot-1", is_once=True), VirtualClock()
+            place = Place(settings, 0, stopping, uploads, Idleness(clock))
             ports = outside.ports()
             await Slot(ports, place, await ports.children.start(0)).work()
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
+    from spot_worker.deciding.own_stop import OwnStop
     from spot_worker.deciding.pointers import Pointer
     from spot_worker.deciding.rows import Row
     from spot_worker.deciding.stop_notice import Notice
@@ -123,11 +124,16 @@ class Outside:
         return sum(len(times) for times in self.asked.values())
 
     async def works(
-        self, stopping: Stopping | None = None, *, once: bool = True, until_empty: bool = False
+        self,
+        stopping: Stopping | None = None,
+        *,
+        once: bool = True,
+        until_empty: bool = False,
+        own_stop: OwnStop | None = None,
     ) -> Stopping:
         """Let a worker work until it ends."""
         stopping = stopping or Stopping(VirtualClock())
-        settings = Settings(places(QUEUE), "vm-1", "boot-1", is_once=once, until_empty=until_empty)
+        settings = Settings(places(QUEUE), "vm-1", "boot-1", is_once=once, until_empty=until_empty, own_stop=own_stop)
         await work(self.ports(), settings, stopping)
         return stopping
 

@@ -95,6 +95,8 @@ def _heard(by: SignalKind) -> str:
     match by:
         case SignalKind.SWEEP_FOUND:
             return "the app's sweep found it: no event had told of it"
+        case SignalKind.WORK_WAITS:
+            return "its work queue asked for it"
         case SignalKind.OPERATOR_ASKED:
             return "the app looked at it, as an operator asked for"
         case SignalKind.EVICTED | SignalKind.EVICTION_NOTICED | SignalKind.UNAVAILABLE:

@@ -13,20 +13,23 @@ from typing import TYPE_CHECKING, Final
 
 from spot_agent.edges.clock import boot_id
 
-from spot_worker.commands.options import account_of, places_of
+from spot_worker.commands.options import UsageError, account_of, places_of
 from spot_worker.deciding.budgets import Budgets
 from spot_worker.deciding.names import WORKERS_TABLE
+from spot_worker.deciding.own_stop import TRIED_AGAIN_S, OwnStop
 from spot_worker.edges.account import make_all
 from spot_worker.edges.azure_errors import Threads
 from spot_worker.edges.clock import SystemClock
 from spot_worker.edges.job_queue import JobQueue
 from spot_worker.edges.log import JsonLog
 from spot_worker.edges.notices import VmNotices
+from spot_worker.edges.own_vm import AzureOwnVm, compute_of, why_never
 from spot_worker.edges.processes.child_process import FunctionProcesses
 from spot_worker.edges.progress import Progress
 from spot_worker.edges.reading import message_count
 from spot_worker.edges.state_folder import StateFolder
 from spot_worker.edges.storage import AccountInputs, AccountTables, BlobStore
+from spot_worker.running.own_stop import OwnStopRefusedError, stop_vm
 from spot_worker.running.ports import Ports, StorageError, WarmUpError
 from spot_worker.running.settings import Settings
 from spot_worker.running.stopping import Stopping, Why
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
 
     from spot_worker.edges.account import Account
 
+_NOT_STOPPED_BEFORE: Final = "SPOT_WORKER_VM_NOT_STOPPED_BEFORE"
+"""Hands on, from process to process, until when a VM is up at least whose stop was refused."""
 _STORAGE_WITHIN_S: Final = 60.0
 """So long storage may not answer at a start: a VM may boot before its network."""
 
@@ -51,7 +56,7 @@ def run(given: argparse.Namespace) -> int:
     counts = {event.replace(" ", "_"): log.counts[event] for event in ("finished", "failed", "poison", "gave back")}
     log.say("ended", why=stopping.why and stopping.why.value, queue=places.queue, exit_code=code, **counts)
     log.end()
-    if stopping.why is Why.RELOAD and code == 0:
+    if stopping.why in {Why.RELOAD, Why.OWN_STOP} and code == 0:
         os.execv(sys.executable, [sys.executable, "-m", "spot_worker", *sys.argv[1:]])  # noqa: S606 - ourselves again
     sys.stderr.flush()
     os._exit(code)
@@ -70,7 +75,11 @@ async def _run(given: argparse.Namespace, account: Account, folder: StateFolder,
     try:
         await notices.begin()
         ports, settings = _ports(given, account, folder, notices, log), _settings(given, notices)
+        own_vm = await _own_vm(given, account, settings)
         await work(ports, settings, stopping, lambda: _prepare(given, account, log))
+        if own_vm and stopping.why is Why.OWN_STOP and not await stop_vm(own_vm, stopping, log):
+            # For the process that goes on in our place.
+            os.environ[_NOT_STOPPED_BEFORE] = str(clock.monotonic() + TRIED_AGAIN_S)
     except (WarmUpError, StorageError) as error:
         log.say("cannot go on" if log.counts["started"] else "cannot start", error=str(error))
         return stopping, 1
@@ -129,7 +138,32 @@ def _settings(given: argparse.Namespace, notices: VmNotices) -> Settings:
         is_once=given.once,
         until_empty=given.until_empty,
         name=_name(given.state),
+        own_stop=_rule(given),
     )
+
+
+def _rule(given: argparse.Namespace) -> OwnStop | None:
+    """Say when the VM is stopped for want of work; after a refusal, not before so long after its boot."""
+    if given.stop_vm_after_idle is None:
+        return None
+    not_before_s = float(os.environ.get(_NOT_STOPPED_BEFORE, "0"))
+    return OwnStop(given.stop_vm_after_idle * 60.0, max(given.stop_vm_minimum * 60.0, not_before_s))
+
+
+async def _own_vm(given: argparse.Namespace, account: Account, settings: Settings) -> AzureOwnVm | None:
+    """Give this VM, if the worker is to stop it. Raises ``UsageError`` for one that cannot be deallocated."""
+    if settings.own_stop is None:
+        return None
+    threads = Threads("own-vm", 1)
+    try:
+        never = why_never(await threads.call("to read what this VM is", lambda: compute_of(given.imds)))
+    except OwnStopRefusedError as error:
+        raise UsageError(str(error)) from error
+    if never:
+        raise UsageError(never)
+    queue = account.queues.get_queue_client(settings.places.queue)
+    workers = account.tables.get_table_client(WORKERS_TABLE)
+    return AzureOwnVm(settings, queue, workers, given.imds, given.arm.rstrip("/"), threads)
 
 
 def _name(state: Path | None) -> str:

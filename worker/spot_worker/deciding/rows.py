@@ -38,6 +38,11 @@ class SlotState:
     renewed_at: str
 
 
+def slot_label(name: str, slot: int) -> str:
+    """Call a slot: by its number, and by its worker's name where a VM has several."""
+    return f"{name}.{slot}" if name else str(slot)
+
+
 def slot_row(state: SlotState) -> Row:
     """Write what a slot does; empty words where it has no job."""
     return {

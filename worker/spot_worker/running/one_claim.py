@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from spot_worker.deciding.messages import JobMessage
     from spot_worker.running.attempt import Ended, Uploads
     from spot_worker.running.lease import Lease
+    from spot_worker.running.own_stop import Idleness
     from spot_worker.running.ports import Child, Ports
     from spot_worker.running.record import Record
     from spot_worker.running.settings import Settings
@@ -71,6 +72,7 @@ class Place:
     slot: int
     stopping: Stopping
     uploads: Uploads
+    idleness: Idleness
 
 
 class OneClaim:

@@ -9,13 +9,15 @@ from spot_worker.deciding.budgets import Budgets
 
 if TYPE_CHECKING:
     from spot_worker.deciding.names import Places
+    from spot_worker.deciding.own_stop import OwnStop
 
 
 @dataclass(frozen=True)
 class Settings:
     """Where the jobs are, who we are, and how much is done. ``is_once``: one job, then the worker ends.
 
-    ``name`` tells several workers of one VM apart; a VM's only one needs none.
+    ``name`` tells several workers of one VM apart; a VM's only one needs none. ``own_stop``: when the worker stops its
+    VM for want of work, if it does.
     """
 
     places: Places
@@ -27,3 +29,4 @@ class Settings:
     is_once: bool = False
     until_empty: bool = False
     name: str = ""
+    own_stop: OwnStop | None = None

@@ -64,7 +64,11 @@ class Slot:
                 self._ports.log.say("no message received", error=str(error), again_in_s=pause)
                 received = None
             if received:
-                await self._handle(received, asked_at)
+                self._place.idleness.begin()
+                try:
+                    await self._handle(received, asked_at)
+                finally:
+                    self._place.idleness.end()
                 pause = _FIRST_PAUSE_S
             elif not stopping.is_asked:
                 self._telling.idle()

@@ -33,6 +33,7 @@ class Why(str, Enum):
     SIGNAL = "signal"
     RELOAD = "new code"
     DONE = "done"
+    OWN_STOP = "nothing to do"
 
 
 class Stopping:
@@ -78,6 +79,11 @@ class Stopping:
         """Claim nothing more: there is nothing more to do, for new code either."""
         if self.why in (None, Why.RELOAD):
             self.why = Why.DONE
+        self._asked.set()
+
+    def own_stop(self) -> None:
+        """Claim nothing more, since this VM is to be stopped for want of work."""
+        self.why = self.why or Why.OWN_STOP
         self._asked.set()
 
     def left_s(self) -> float:

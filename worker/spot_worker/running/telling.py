@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from spot_worker.deciding.rows import Doing, SlotState, slot_row
+from spot_worker.deciding.rows import Doing, SlotState, slot_label, slot_row
 from spot_worker.deciding.times import iso
 from spot_worker.running.ports import StorageError
 
@@ -25,7 +25,7 @@ class Telling:
         """Nothing is told yet."""
         self._ports = ports
         queue, boot_id = settings.places.queue, settings.boot_id
-        label = f"{settings.name}.{slot}" if settings.name else str(slot)
+        label = slot_label(settings.name, slot)
         self._state = SlotState(queue, settings.vm, label, boot_id, Doing.IDLE, "", "", "")
         self._news = asyncio.Event()
         self._putting: asyncio.Future[None] | None = None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from spot_worker.running.attempt import Uploads
 from spot_worker.running.one_claim import Place
+from spot_worker.running.own_stop import Idleness, watch_idleness
 from spot_worker.running.slot import Slot
 from spot_worker.running.stopping import unless_stopped
 
@@ -40,9 +41,12 @@ async def work(
         return
     ports.log.say("started", queue=settings.places.queue, vm=settings.vm, slots=settings.slots)
     watching = asyncio.ensure_future(_watch(ports, stopping))
-    uploads = Uploads()
-    slots = [Slot(ports, Place(settings, at, stopping, uploads), child) for at, child in enumerate(children)]
+    idling: asyncio.Future[None] | None = None
+    uploads, idleness = Uploads(), Idleness(ports.clock)
+    slots = [Slot(ports, Place(settings, at, stopping, uploads, idleness), child) for at, child in enumerate(children)]
     working = [asyncio.ensure_future(slot.work()) for slot in slots]
+    if settings.own_stop:
+        idling = asyncio.ensure_future(watch_idleness(settings.own_stop, idleness, stopping, ports.clock, ports.log))
     try:
         await _all_or_one_failed(working, watching)
         # One slot that cannot go on ends the worker, but not what the others are doing.
@@ -51,6 +55,8 @@ async def work(
         await asyncio.wait(working)
     finally:
         watching.cancel()
+        if idling:
+            idling.cancel()
     for error in [task.exception() for task in working]:
         if error:
             raise error

@@ -1,0 +1,1 @@
+"""What a work queue asks for: which VMs are to be started, and why. Pure."""

@@ -1,0 +1,161 @@
+"""Decide which VMs a work queue asks for, out of one look at it. Pure: facts and time are arguments.
+
+A VM is started for messages that nobody holds (``visible``); how many VMs there should be is counted by all messages,
+also those being worked on. So a long job keeps its VM counted, and a message in work starts no VM. Called by
+``responder/work_looks.py``; what a look decides about each single VM, ``decisions/decide.py`` decides once more with
+what Azure says of it at that moment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from math import ceil
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.decisions.pools import pool_of
+from spot_responder.decisions.situations import Work
+from spot_responder.demand.looks import Demand, Trouble, VmWatch, Watch
+from spot_responder.demand.standings import Standing, last_word, standing_of, watched
+from spot_responder.intake.azure_errors import FailureKind
+from spot_responder.text import count
+
+if TYPE_CHECKING:
+    from spot_responder.demand.looks import Look, QueueVm
+    from spot_responder.demand.work_queues import WorkQueue
+    from spot_responder.intake.vms import VmId
+
+LOOK_EVERY: Final = timedelta(minutes=1)
+"""How often a work queue is read while it has messages or a VM of it is up; otherwise each sweep reads it."""
+
+STARTS_A_LOOK: Final = 25
+"""How many starts one look asks for at most: a count that is wildly wrong must not start everything at once."""
+
+WATCH_HOLDS: Final = timedelta(minutes=5)
+"""How long what a look decided counts for a VM, while a follow-up is due that should have looked again."""
+
+STOPPED_LASTS: Final = timedelta(minutes=5)
+"""How long a VM may be stopped and not deallocated before somebody is told: Azure shows that for a moment on the way
+down and up (docs/azure-facts.md arm-12)."""
+
+_LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stood:
+    """A VM of the look, with its standing; ``watch``: with what this look sees of it."""
+
+    seen: QueueVm
+    watch: VmWatch
+    standing: Standing
+
+    @property
+    def key(self) -> str:
+        return self.seen.vm.vm_id.key
+
+
+def decide_demand(look: Look, watch: Watch, queue: WorkQueue, now: datetime) -> Demand:
+    """Decide which VMs are to be started now, and what is kept for the next look."""
+    stood = [_stood(seen, watch, now) for seen in look.vms]
+    working = [one for one in stood if one.standing.will_work]
+    wanted = min(queue.max_vms, ceil(look.backlog.total / queue.messages_per_vm))
+    room = queue.max_vms - sum(one.standing.is_up for one in stood)
+    short = max(min(wanted - len(working), room), 0) if look.backlog.visible else 0
+    starting = _candidates(stood)[: min(short, STARTS_A_LOOK)]
+    waiting = sorted((one for one in stood if one.standing is Standing.WAITS), key=_order)
+    kept = waiting[: max(min(short, room - len(starting)), 0)]
+    # A VM that serves and is evicted is asked for anew, unless there are more than the work needs.
+    going_on = working if look.backlog.total and len(working) <= wanted else []
+    troubles = {one.key: _trouble(one, look, queue, now) for one in stood}
+    asked_for = frozenset(one.key for one in (*starting, *kept, *going_on))
+    noted = {one.key: _noted(one, troubles[one.key], is_asked=one in starting, now=now) for one in stood}
+    new_watch = replace(
+        watch,
+        looked_at=now,
+        asked_for=asked_for,
+        vms={key: vm_watch for key, vm_watch in noted.items() if vm_watch != VmWatch()},
+        backlog=look.backlog,
+        waiting_since=(watch.waiting_since or now) if look.backlog.visible else None,
+        reason=_reason(look, stood, wanted, len(starting), queue),
+    )
+    goes_on = bool(look.backlog.total and stood) or any(one.standing.is_up for one in stood)
+    told = tuple(
+        (one.seen.vm.vm_id, trouble) for one in stood if (trouble := troubles[one.key]) and trouble != one.watch.told
+    )
+    return Demand(tuple(one.seen.vm.vm_id for one in starting), new_watch, goes_on, told)
+
+
+def work_of(vm_id: VmId, watch: Watch, now: datetime) -> Work:
+    """Say whether the work queue asks for a VM, by what the latest look at the queue decided."""
+    at = f" at {watch.looked_at:%H:%M:%S}Z" if watch.looked_at else ""
+    is_old = watch.looked_at is None or now - watch.looked_at > WATCH_HOLDS
+    if is_old and watch.due_at is not None:
+        return Work(
+            asks_for_it=None,
+            reason=f"{watch.name} could not be read lately, last{at or ' never'}: nothing is decided meanwhile",
+        )
+    if vm_id.key in watch.asked_for:
+        return Work(asks_for_it=True, reason=f"{watch.name} asked for it{at}: {watch.reason}")
+    return Work(asks_for_it=False, reason=f"{watch.name} does not ask for it: {watch.reason or 'it was not read yet'}")
+
+
+def _stood(seen: QueueVm, watch: Watch, now: datetime) -> _Stood:
+    vm_watch = watched(seen, watch.vms.get(seen.vm.vm_id.key, VmWatch()), now)
+    return _Stood(seen, vm_watch, standing_of(seen, vm_watch, now))
+
+
+def _candidates(stood: list[_Stood]) -> list[_Stood]:
+    """Give the VMs that may be started, the best first: none whose pool has just refused another one's start."""
+    refused = {pool_of(one.seen.vm) for one in stood if one.standing is Standing.WAITS and _lacks_capacity(one)}
+    ready = (one for one in stood if one.standing is Standing.READY and pool_of(one.seen.vm) not in refused)
+    return sorted(ready, key=_order)
+
+
+def _lacks_capacity(one: _Stood) -> bool:
+    recovery = one.seen.recovery
+    return recovery is not None and (
+        recovery.failing_with is FailureKind.CAPACITY or recovery.seen_queued_at is not None
+    )
+
+
+def _order(one: _Stood) -> tuple[int, bool, float, str]:
+    """Order: what boots, Spot before Regular, the last used first (its disk's cache and its tools are the newest)."""
+    recovery = one.seen.recovery
+    used_at = last_word(one.seen.words) or (recovery.closed_at if recovery else None) or _LONG_AGO
+    return one.watch.boot_failures, not one.seen.vm.is_spot, -used_at.timestamp(), one.key
+
+
+def _trouble(one: _Stood, look: Look, queue: WorkQueue, now: datetime) -> Trouble | None:
+    watch = one.watch
+    if one.standing is Standing.SILENT:
+        return Trouble.SILENT
+    if watch.stopped_since is not None and now - watch.stopped_since >= STOPPED_LASTS:
+        return Trouble.SHUT_DOWN_INSIDE
+    allowed = queue.idle + queue.minimum + 2 * LOOK_EVERY
+    idle_since, up_since = watch.idle_since, watch.up_since
+    is_idle = one.standing is Standing.SERVES and idle_since is not None and not look.backlog.total
+    if is_idle and idle_since and up_since and now - max(idle_since, up_since) > allowed:
+        return Trouble.STAYS_UP
+    return None
+
+
+def _noted(one: _Stood, trouble: Trouble | None, *, is_asked: bool, now: datetime) -> VmWatch:
+    watch, heard_at = one.watch, last_word(one.seen.words)
+    never_spoke = watch.up_since is not None and (heard_at is None or heard_at < watch.up_since)
+    is_boot_failure = trouble is Trouble.SILENT and watch.told is not Trouble.SILENT and never_spoke
+    failures = watch.boot_failures + is_boot_failure
+    if one.standing is Standing.SERVES and not never_spoke:
+        failures = 0
+    return replace(watch, told=trouble, boot_failures=failures, asked_at=now if is_asked else watch.asked_at)
+
+
+def _reason(look: Look, stood: list[_Stood], wanted: int, starting: int, queue: WorkQueue) -> str:
+    backlog = look.backlog
+    if not backlog.total:
+        return "it has no messages"
+    standings = [one.standing for one in stood]
+    seen = [f"{standings.count(each)} {each}" for each in Standing if each in standings]
+    vms = ", ".join(seen) or f"no VM has the tag StartForWork={queue.name}"
+    per_vm = f"{queue.messages_per_vm} a VM, at most {count(queue.max_vms, 'VM')}"
+    messages = f"{count(backlog.total, 'message')}, {backlog.visible} of them to take"
+    return f"{messages}; {per_vm}: {count(wanted, 'VM')} for them; {vms}; {starting} to start"

@@ -1,0 +1,139 @@
+"""What one look at a work queue sees, what is kept between two looks, and what a look decides. Pure.
+
+``responder/work_looks.py`` gathers a ``Look``, ``decide_demand.py`` decides on it, ``clients/work_table.py`` keeps the
+``Watch``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from spot_responder.decisions.recoveries import Recovery
+    from spot_responder.intake.vms import Vm, VmId
+    from spot_responder.intake.work_queue_names import WorkQueueName
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How many messages the queue has: those that a worker can take now, and all, also those that somebody holds."""
+
+    visible: int
+    total: int
+
+
+class Doing(StrEnum):
+    """What a slot of a worker does, as it writes into the table ``workers``."""
+
+    IDLE = "idle"
+    BUSY = "busy"
+    STOPPING = "stopping"
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What a slot of a worker wrote last. ``stops_vm``: it stops because it is about to deallocate its own VM."""
+
+    vm_name: str
+    doing: Doing
+    at: datetime
+    stops_vm: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class QueueVm:
+    """A VM that serves the queue: as Resource Graph shows it, its row, and what its workers wrote."""
+
+    vm: Vm
+    recovery: Recovery | None
+    words: tuple[Word, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at a work queue sees."""
+
+    backlog: Backlog
+    vms: tuple[QueueVm, ...]
+
+
+class Trouble(StrEnum):
+    """What somebody is told of a VM that serves a work queue: nothing stops it from outside."""
+
+    SILENT = "silent"
+    SHUT_DOWN_INSIDE = "shut-down-inside"
+    STAYS_UP = "stays-up"
+
+    @property
+    def says(self) -> str:
+        """Say it in a sentence."""
+        return _SAYS[self]
+
+
+_SAYS: Final = {
+    Trouble.SILENT: "it runs and no worker of it says anything: look at the worker's journal on the VM",
+    Trouble.SHUT_DOWN_INSIDE: "it was shut down from inside and is still billed: deallocate it",
+    Trouble.STAYS_UP: "it has nothing to do and does not deallocate itself: may its identity do so?",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class VmWatch:
+    """What is kept of a VM between two looks.
+
+    ``up_since``: since when looks see it running; ``seen_up_at``: when one saw last that it was not deallocated.
+    ``idle_since``: since when all its workers are idle; ``stopped_since``: since when it is stopped, not deallocated.
+    ``asked_at``: when a look asked for its start. ``boot_failures``: how often in a row it was up without a word of a
+    worker. ``own_stops``: when its worker wrote that it was about to deallocate it.
+    ``told``: somebody was told that it is silent, shut down inside, or stays up; once for each time.
+    """
+
+    up_since: datetime | None = None
+    seen_up_at: datetime | None = None
+    idle_since: datetime | None = None
+    stopped_since: datetime | None = None
+    asked_at: datetime | None = None
+    own_stops: tuple[datetime, ...] = ()
+    boot_failures: int = 0
+    told: Trouble | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What is kept of a work queue between two looks.
+
+    ``began_at``: when the latest look began; ``looked_at``: when it was read last. ``due_at``: when the one valid
+    follow-up is due, ``None`` without one. ``asked_for``: the VMs that the queue asks for, as the keys of their ids.
+    ``waiting_since``: since when there are messages that nobody took. ``failing_since``: since when what is to be
+    looked at cannot be read. ``joins_at``: when a wake comes again that came right after a look.
+    """
+
+    name: WorkQueueName
+    began_at: datetime | None = None
+    looked_at: datetime | None = None
+    due_at: datetime | None = None
+    asked_for: frozenset[str] = frozenset()
+    vms: Mapping[str, VmWatch] = field(default_factory=dict)
+    backlog: Backlog | None = None
+    waiting_since: datetime | None = None
+    failing_since: datetime | None = None
+    joins_at: datetime | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a look decides: ``start`` these VMs, keep this ``watch``, and tell somebody of these ``troubles``.
+
+    ``goes_on``: whether a follow-up has to look again soon.
+    """
+
+    start: tuple[VmId, ...]
+    watch: Watch
+    goes_on: bool
+    troubles: tuple[tuple[VmId, Trouble], ...] = ()

@@ -1,0 +1,204 @@
+"""Which VMs a work queue asks for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from math import ceil
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spot_responder.demand.decide_demand import STARTS_A_LOOK, decide_demand, work_of
+from spot_responder.demand.looks import Doing, Trouble, VmWatch
+from spot_responder.intake.azure_errors import FailureKind
+from spot_responder.intake.vms import PowerState
+from tests.demand.made import NAME, look, nothing_kept, queue, seen, vm, word
+from tests.harness.makers import TEN, asking, failure, recovery
+
+LATER = TEN + timedelta(minutes=11)
+
+
+def names(demand_start: tuple[object, ...]) -> list[str]:
+    """Give the names of VMs."""
+    return [str(vm_id).rpartition("/")[2] for vm_id in demand_start]
+
+
+def test_a_message_that_nobody_holds_starts_a_vm() -> None:
+    """And the reason has all the numbers."""
+    demand = decide_demand(look(1, 1, seen()), nothing_kept(), queue(messages_per_vm=5), TEN)
+    assert names(demand.start) == ["vm-1"]
+    reason = "1 message, 1 of them to take; 5 a VM, at most 10 VMs: 1 VM for them; 1 ready; 1 to start"
+    assert demand.watch.reason == reason
+    assert demand.goes_on
+    assert demand.watch.waiting_since == TEN
+
+
+def test_messages_in_work_start_nothing() -> None:
+    """keda#636, #4432: invisible messages were counted, and workers came that had nothing to do."""
+    demand = decide_demand(look(0, 7, seen()), nothing_kept(), queue(), TEN)
+    assert demand.start == ()
+    assert demand.goes_on
+
+
+def test_a_new_message_while_one_job_runs_starts_a_vm() -> None:
+    """keda#1222: visible minus running was none, and the message waited for the first job's end."""
+    busy = seen("vm-1", PowerState.RUNNING, word(Doing.BUSY))
+    demand = decide_demand(look(1, 2, busy, seen("vm-2")), nothing_kept(), queue(), TEN)
+    assert names(demand.start) == ["vm-2"]
+
+
+def test_a_slow_boot_starts_no_second_vm_for_the_same_message() -> None:
+    """keda#525: one more worker with each poll."""
+    first = decide_demand(look(1, 1, seen("vm-1"), seen("vm-2")), nothing_kept(), queue(), TEN)
+    second = decide_demand(look(1, 1, seen("vm-1"), seen("vm-2")), first.watch, queue(), TEN + timedelta(minutes=1))
+    third = decide_demand(
+        look(1, 1, seen("vm-1", PowerState.STARTING), seen("vm-2")), second.watch, queue(), TEN + timedelta(minutes=3)
+    )
+    assert (names(first.start), second.start, third.start) == (["vm-1"], (), ())
+
+
+def test_an_idle_vm_takes_the_job_and_none_is_started() -> None:
+    """ghr#2306: a machine was started though an idle one took the job."""
+    idle = seen("vm-1", PowerState.RUNNING, word())
+    assert decide_demand(look(1, 1, idle, seen("vm-2")), nothing_kept(), queue(), TEN).start == ()
+
+
+def test_the_formula_never_passes_its_own_maximum() -> None:
+    """batch-shipyard#239: 58 of 27. ghr#2449: always at the maximum."""
+    vms = [seen(f"vm-{number}") for number in range(9)]
+    up = [seen(f"up-{number}", PowerState.RUNNING, word(Doing.BUSY)) for number in range(2)]
+    assert len(decide_demand(look(999, 999, *vms, *up), nothing_kept(), queue(max_vms=5), TEN).start) == 3
+    assert decide_demand(look(999, 999, *vms, *up), nothing_kept(), queue(max_vms=1), TEN).start == ()
+
+
+def test_a_wild_count_starts_only_so_many_at_once() -> None:
+    """At most K starts a look."""
+    vms = [seen(f"vm-{number:02}") for number in range(60)]
+    assert len(decide_demand(look(60, 60, *vms), nothing_kept(), queue(max_vms=100), TEN).start) == STARTS_A_LOOK
+
+
+def test_spot_before_regular_and_the_last_used_first() -> None:
+    """By what its worker wrote last; else by its last recovery; else by its name."""
+    regular = seen("regular", PowerState.DEALLOCATED, word(), priority="Regular")
+    old = seen("old", PowerState.DEALLOCATED, word(at=TEN - timedelta(days=1)))
+    new = seen("new", PowerState.DEALLOCATED, word(at=TEN - timedelta(hours=1)))
+    demand = decide_demand(look(4, 4, seen("never"), regular, old, new), nothing_kept(), queue(), TEN)
+    assert names(demand.start) == ["new", "old", "never", "regular"]
+
+
+def test_a_vm_that_does_not_boot_is_counted_and_the_next_one_is_tried() -> None:
+    """ghr#3535, #3493: the wake-up was deleted, the boot script failed, and nobody tried again."""
+    up = seen("vm-1", PowerState.RUNNING)
+    first = decide_demand(look(1, 1, up, seen("vm-2")), nothing_kept(), queue(), TEN)
+    assert first.start == ()
+    later = decide_demand(look(1, 1, up, seen("vm-2")), first.watch, queue(), LATER)
+    assert names(later.start) == ["vm-2"]
+    assert [trouble for _, trouble in later.troubles] == [Trouble.SILENT]
+    assert later.watch.vms[up.vm.vm_id.key].boot_failures == 1
+    again = decide_demand(look(0, 1, up, seen("vm-2")), later.watch, queue(), LATER + timedelta(minutes=1))
+    assert again.troubles == ()
+    assert again.watch.vms[up.vm.vm_id.key].boot_failures == 1
+
+
+def test_a_vm_that_boots_after_all_is_as_good_as_any() -> None:
+    """Its failures are forgotten with its first word."""
+    key = vm().vm_id.key
+    before = replace(nothing_kept(), vms={key: VmWatch(up_since=TEN, boot_failures=2)})
+    spoke = seen("vm-1", PowerState.RUNNING, word(at=LATER))
+    assert decide_demand(look(0, 0, spoke), before, queue(), LATER).watch.vms[key].boot_failures == 0
+
+
+def test_a_vm_without_capacity_does_not_hold_up_another_size() -> None:
+    """AKS#5589: no way round VMs that cannot start. Those of the same pool wait with it."""
+    refused = replace(asking().refused(failure(FailureKind.CAPACITY), counts=True), wake_at=LATER)
+    waits = seen("vm-1", recovery=refused)
+    vms = (waits, seen("vm-2"), seen("vm-3", size="Standard_D4s_v5"))
+    demand = decide_demand(look(1, 1, *vms), nothing_kept(), queue(), TEN + timedelta(minutes=1))
+    assert names(demand.start) == ["vm-3"]
+    assert waits.vm.vm_id.key in demand.watch.asked_for
+    full = decide_demand(look(1, 1, *vms), nothing_kept(), queue(max_vms=1), TEN + timedelta(minutes=1))
+    assert waits.vm.vm_id.key not in full.watch.asked_for
+
+
+def test_an_evicted_vm_is_asked_for_while_there_is_work() -> None:
+    """It served a moment ago, so that its eviction starts it at once; not where there are more VMs than work."""
+    vms = [seen(f"vm-{number}", PowerState.RUNNING, word(Doing.BUSY)) for number in range(2)]
+    assert len(decide_demand(look(0, 2, *vms), nothing_kept(), queue(), TEN).watch.asked_for) == 2
+    assert not decide_demand(look(0, 1, *vms), nothing_kept(), queue(), TEN).watch.asked_for
+    assert not decide_demand(look(0, 0, *vms), nothing_kept(), queue(), TEN).watch.asked_for
+
+
+def test_nothing_goes_on_where_nothing_is_to_do() -> None:
+    """Nothing polls: no messages and no VM up; or no VM at all."""
+    assert not decide_demand(look(0, 0, seen()), nothing_kept(), queue(), TEN).goes_on
+    assert not decide_demand(look(3, 3), nothing_kept(), queue(), TEN).goes_on
+    assert decide_demand(look(0, 0, seen("vm-1", PowerState.RUNNING)), nothing_kept(), queue(), TEN).goes_on
+    assert (
+        "no VM has the tag StartForWork=farm/frames"
+        in decide_demand(look(3, 3), nothing_kept(), queue(), TEN).watch.reason
+    )
+
+
+def test_a_vm_that_was_shut_down_inside_is_told_of_after_five_minutes() -> None:
+    """It is billed; Azure shows that for a moment on the way down as well."""
+    stopped = seen("vm-1", PowerState.STOPPED)
+    first = decide_demand(look(0, 0, stopped), nothing_kept(), queue(), TEN)
+    assert first.troubles == ()
+    later = decide_demand(look(0, 0, stopped), first.watch, queue(), TEN + timedelta(minutes=5))
+    assert [trouble.says for _, trouble in later.troubles] == [Trouble.SHUT_DOWN_INSIDE.says]
+
+
+@pytest.mark.parametrize("total", [0, 1])
+def test_a_vm_that_stays_up_without_work_is_told_of(total: int) -> None:
+    """Jenkins azure-vm-agents#215: idle, and never deallocated. Nobody stops it from outside. With work it is fine."""
+    key = vm().vm_id.key
+    since = TEN - timedelta(hours=1)
+    before = replace(nothing_kept(), vms={key: VmWatch(up_since=since, idle_since=since)})
+    demand = decide_demand(look(0, total, seen("vm-1", PowerState.RUNNING, word())), before, queue(), TEN)
+    assert [trouble for _, trouble in demand.troubles] == ([] if total else [Trouble.STAYS_UP])
+
+
+def test_what_the_queue_asks_for_is_known_for_five_minutes() -> None:
+    """Where it cannot be read, nobody starts and nobody gives up; where nothing is due, it asks for nothing."""
+    demand = decide_demand(look(1, 1, seen("vm-1"), seen("vm-2")), nothing_kept(), queue(), TEN)
+    due = replace(demand.watch, due_at=TEN + timedelta(minutes=1))
+    assert work_of(vm("vm-1").vm_id, due, TEN).asks_for_it is True
+    assert work_of(vm("vm-2").vm_id, due, TEN).asks_for_it is False
+    assert work_of(vm("vm-1").vm_id, due, LATER).asks_for_it is None
+    assert work_of(vm("vm-2").vm_id, replace(due, due_at=None), LATER).asks_for_it is False
+    never = replace(nothing_kept(), due_at=TEN)
+    assert work_of(vm("vm-1").vm_id, never, TEN).reason.startswith(f"{NAME} could not be read lately, last never")
+    assert work_of(vm("vm-1").vm_id, nothing_kept(), TEN).asks_for_it is False
+
+
+@given(
+    st.integers(0, 200),
+    st.integers(0, 200),
+    st.integers(1, 10),
+    st.integers(1, 40),
+    st.integers(0, 40),
+    st.integers(0, 40),
+)
+def test_no_more_vms_than_the_messages_need(  # noqa: PLR0913, PLR0917 - each is a number
+    visible: int, held: int, per_vm: int, most: int, down: int, up: int
+) -> None:
+    """And none without a message that can be taken, and never more than there may be."""
+    vms = [seen(f"down-{number}") for number in range(down)]
+    vms += [seen(f"up-{number}", PowerState.RUNNING, word(Doing.BUSY)) for number in range(up)]
+    total = visible + held
+    asked = queue(messages_per_vm=per_vm, max_vms=most)
+    started = len(decide_demand(look(visible, total, *vms), nothing_kept(), asked, TEN).start)
+    assert started <= max(min(ceil(total / per_vm), most) - up, 0)
+    assert started == 0 if not visible else True
+    if visible and not up:
+        assert started == min(ceil(total / per_vm), most, down, STARTS_A_LOOK)
+
+
+def test_a_recovery_gives_when_a_vm_was_used_last() -> None:
+    """Where no worker ever wrote."""
+    closed = replace(recovery(), closed_at=TEN - timedelta(minutes=1))
+    used = seen("used", recovery=replace(closed, evidence=closed.evidence.without_notice()))
+    demand = decide_demand(look(1, 1, seen("a-vm"), used), nothing_kept(), queue(), TEN)
+    assert names(demand.start) == ["used"]
