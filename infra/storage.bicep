@@ -32,11 +32,7 @@ var guarded = {
   publicNetworkAccess: 'Enabled'
 }
 
-<<<<<<< HEAD
 var tables = concat(['recoveries', 'history', 'pools', 'health', 'offerings'], hasWorkQueues ? ['work'] : [])
-=======
-var tables = concat(['recoveries', 'history', 'pools', 'health'], hasWorkQueues ? ['work'] : [])
->>>>>>> 3ea9e4b918382156f3ebc89f21474304a5bbdc74
 var queuesOfAgentsAndEvents = [signalsQueue, '${signalsQueue}-poison', agentsQueue, '${agentsQueue}-poison']
 
 @description('What asks for a look at a work queue: who submits work may write there, and is read for the work queue\'s name only.')

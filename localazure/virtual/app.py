@@ -30,11 +30,7 @@ from spot_responder.clients.work_queues import Wakes, WorkQueues
 from spot_responder.clients.work_table import WorkTable
 from spot_responder.intake.signals import Inbox
 from spot_responder.responder.pool_gates import Gates
-<<<<<<< HEAD
 from spot_responder.responder.ports import Ports, Resizing, WorkPorts
-=======
-from spot_responder.responder.ports import Ports, WorkPorts
->>>>>>> 3ea9e4b918382156f3ebc89f21474304a5bbdc74
 from spot_responder.responder.responder import Responder
 from spot_responder.responder.sizes.offerings import Offerings
 from spot_responder.settings import Settings
@@ -96,10 +92,7 @@ class Storage:
     history: Table = field(default_factory=lambda: Table("history"))
     pools: Table = field(default_factory=lambda: Table("pools"))
     health: Table = field(default_factory=lambda: Table("health"))
-<<<<<<< HEAD
     offerings: Table = field(default_factory=lambda: Table("offerings"))
-=======
->>>>>>> 3ea9e4b918382156f3ebc89f21474304a5bbdc74
     work: Table = field(default_factory=lambda: Table("work"))
     heard: list[CloudEvent[dict[str, object]]] = field(default_factory=list)
     poison: list[tuple[Message, Exception]] = field(default_factory=list)
@@ -229,7 +222,6 @@ class App:
             queue=MessageQueue(cast("Any", QueueDouble(self, wire, Inbox.SIGNALS))),
             agents=MessageQueue(cast("Any", QueueDouble(self, wire, Inbox.AGENTS))),
             events_topic=EventsTopic(cast("Any", TopicDouble(storage.heard, wire))),
-<<<<<<< HEAD
             resizing=self._resizing(compute, wire) if self._deployment.policy.resizes else None,
             work=work if queues else None,
         )
@@ -240,9 +232,6 @@ class App:
             arm=ArmDouble(self._world, wire),
             price_list=PriceListDouble(self._world, wire),
             notes=Notes(cast("Any", TableDouble(self.storage.offerings, wire))),
-=======
-            work=work if queues else None,
->>>>>>> 3ea9e4b918382156f3ebc89f21474304a5bbdc74
         )
 
     def responder(self, instance: Instance) -> Responder:

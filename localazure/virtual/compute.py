@@ -158,9 +158,6 @@ def _model(machine: Machine, *, tells_power_state: bool) -> Any:  # noqa: ANN401
         zones=[machine.zone] if machine.zone else None,
         billing_profile=SimpleNamespace(max_price=machine.max_price) if machine.is_spot else None,
         virtual_machine_scale_set=SimpleNamespace(id=set_id) if set_id else None,
-<<<<<<< HEAD
         etag=etag_of(machine),
-=======
->>>>>>> 3ea9e4b918382156f3ebc89f21474304a5bbdc74
         identity=SimpleNamespace(principal_id=guid("principal", machine.vm_id)),
     )

@@ -174,10 +174,7 @@ def vm_of_answer(vm_id: VmId, answer: VirtualMachine) -> Vm:
         max_price=answer.billing_profile.max_price if answer.billing_profile else None,
         scale_set_id=answer.virtual_machine_scale_set.id if answer.virtual_machine_scale_set else None,
         restored_by_scale_set=None,
-<<<<<<< HEAD
         etag=answer.etag or "",
-=======
->>>>>>> 3ea9e4b918382156f3ebc89f21474304a5bbdc74
         principal_id=answer.identity.principal_id if answer.identity else None,
     )
 

@@ -31,11 +31,7 @@ from spot_responder.clients.tables import Tables
 from spot_responder.clients.work_queues import WORKERS_TABLE, Wakes, WorkQueues
 from spot_responder.clients.work_table import WorkTable
 from spot_responder.intake.signals import Inbox
-<<<<<<< HEAD
 from spot_responder.responder.ports import Ports, Resizing, WorkPorts
-=======
-from spot_responder.responder.ports import Ports, WorkPorts
->>>>>>> 3ea9e4b918382156f3ebc89f21474304a5bbdc74
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -100,7 +96,6 @@ def connect(
             **shared,
         )
 
-<<<<<<< HEAD
     def resizing() -> Resizing:
         """Open what changes sizes, with its own identity: the app's own may not write VMs."""
         resizer = Login(ManagedIdentityCredential(client_id=settings.resize_client_id))
@@ -121,8 +116,6 @@ def connect(
             notes=Notes(table("offerings")),
         )
 
-=======
->>>>>>> 3ea9e4b918382156f3ebc89f21474304a5bbdc74
     def queue(inbox: Inbox) -> MessageQueue:
         return MessageQueue(queue_client(settings.queue_endpoint, inbox))
 
@@ -147,10 +140,7 @@ def connect(
         events_topic=EventsTopic(
             EventGridPublisherClient(topic, credential, **(PATIENCE | _SOON), **shared) if topic else None
         ),
-<<<<<<< HEAD
         # Operators look with their own login, and change no size.
         resizing=resizing() if settings.resize_client_id and login is None else None,
-=======
->>>>>>> 3ea9e4b918382156f3ebc89f21474304a5bbdc74
         work=work if configured else None,
     )

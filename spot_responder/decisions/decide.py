@@ -169,17 +169,11 @@ def _running(situation: Situation, vm: Vm, policy: Policy, now: datetime) -> Dec
         return Close(Outcome.RUNS_WITHOUT_US, "it runs: it did not go down after all, or somebody else started it")
     starts = count(recovery.attempts, "start request")
     down_for = span(now - situation.evidence.down_since(recovery.heard_down_at(situation.evidence)))
-<<<<<<< HEAD
     first = recovery.sizes.first_of(vm.size)
     size = "" if is_same(first, vm.size) else f", as {vm.size} (its first size is {first})"
     if recovery.opened_by is SignalKind.WORK_WAITS and situation.evidence.verdict is not Verdict.EVICTED:
         return Close(Outcome.STARTED_FOR_WORK, f"it runs{size}: work waited for it, {starts}", gate)
     return Close(Outcome.RESTORED, f"it runs again{size}, {down_for} after it went down, {starts}", gate)
-=======
-    if recovery.opened_by is SignalKind.WORK_WAITS and situation.evidence.verdict is not Verdict.EVICTED:
-        return Close(Outcome.STARTED_FOR_WORK, f"it runs: work waited for it, {starts}", gate)
-    return Close(Outcome.RESTORED, f"it runs again, {down_for} after it went down, {starts}", gate)
->>>>>>> 3ea9e4b918382156f3ebc89f21474304a5bbdc74
 
 
 def _stopped_inside(situation: Situation, policy: Policy, now: datetime) -> Decision:
@@ -327,7 +321,6 @@ def _start_if_the_pool_admits(situation: Situation, vm: Vm, policy: Policy, now:
     answer = _ask_the_gate(situation, gate, policy, now, jitter)
     if isinstance(answer, Queued):
         return Wait(answer.until, _why_queued(gate), in_pool_queue=True)
-<<<<<<< HEAD
     if not is_same(size, vm.size):
         first = situation.recovery.sizes.first_of(vm.size) if situation.recovery else vm.size
         why = "its first size is tried first" if is_same(size, first) else f"no capacity for {first}"
@@ -342,10 +335,6 @@ def _obstacle_of_size(situation: Situation, vm: Vm, policy: Policy, now: datetim
     if not size:
         return None
     return obstacle(size, situation.offered.get(size.lower()), vm, situation.recovery, policy, now)
-=======
-    why = situation.work.reason if situation.work else f"a tagged Spot VM, deallocated, {situation.evidence.verdict}"
-    return Start(vm, why, answer.gate)
->>>>>>> 3ea9e4b918382156f3ebc89f21474304a5bbdc74
 
 
 def _ask_the_gate(

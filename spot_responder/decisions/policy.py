@@ -119,10 +119,7 @@ class Policy:
     capacity_retry_max: timedelta = timedelta(minutes=15)
     price_retry: timedelta = timedelta(hours=1)
     slow_retry: timedelta = timedelta(hours=1)
-<<<<<<< HEAD
     resizes: bool = False
-=======
->>>>>>> 3ea9e4b918382156f3ebc89f21474304a5bbdc74
     work_queues: frozenset[WorkQueueName] = frozenset()
 
     @property

@@ -44,7 +44,6 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True)
-<<<<<<< HEAD
 class OfferedSize:
     """What is known of a size that a VM may come back as. ``spot_price``: in USD an hour, ``None`` where unknown."""
 
@@ -54,8 +53,6 @@ class OfferedSize:
 
 
 @dataclass(frozen=True, slots=True)
-=======
->>>>>>> 3ea9e4b918382156f3ebc89f21474304a5bbdc74
 class Work:
     """Whether a VM's work queue asks for it, with the reason; ``None``: that is not known at the moment."""
 
@@ -94,12 +91,9 @@ class Situation:
     shown: Vm | None = None
     absence: Absence | None = None
     signal: Signal | None = None
-<<<<<<< HEAD
     size_asked: str = ""
     offered: Mapping[str, OfferedSize] = field(default_factory=dict)
     weighed: tuple[WeighedSize, ...] = ()
-=======
->>>>>>> 3ea9e4b918382156f3ebc89f21474304a5bbdc74
     work: Work | None = None
 
     @property

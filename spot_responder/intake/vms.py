@@ -181,12 +181,8 @@ class Vm:
     """What Azure says about one VM now.
 
     ``max_price`` is in USD an hour; ``None`` or -1 means no price limit. ``restored_by_scale_set`` is ``None`` where
-<<<<<<< HEAD
     only ARM was asked, which does not tell. ``etag``: of what ARM showed, ``""`` where it gave none.
     ``principal_id``: of its system-assigned identity; only ARM tells.
-=======
-    only ARM was asked, which does not tell. ``principal_id``: of its system-assigned identity; only ARM tells.
->>>>>>> 3ea9e4b918382156f3ebc89f21474304a5bbdc74
     """
 
     vm_id: VmId
@@ -200,10 +196,7 @@ class Vm:
     annotation: Annotation | None = None
     scale_set_id: str | None = None
     restored_by_scale_set: bool | None = False
-<<<<<<< HEAD
     etag: str = ""
-=======
->>>>>>> 3ea9e4b918382156f3ebc89f21474304a5bbdc74
     principal_id: str | None = field(default=None, repr=False)
 
     @property

@@ -20,10 +20,7 @@ if TYPE_CHECKING:
     from spot_responder.intake.azure_errors import Failure
     from spot_responder.intake.vms import Vm, VmId
     from spot_responder.intake.work_queue_names import WorkQueueName
-<<<<<<< HEAD
     from spot_responder.offerings.noted import Noted
-=======
->>>>>>> 3ea9e4b918382156f3ebc89f21474304a5bbdc74
 
 
 class AzureRefusedError(Exception):
@@ -258,15 +255,9 @@ class WorkPorts:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-<<<<<<< HEAD
     """The ports to Azure. ``queue`` is ``signals``; ``agents`` takes back what an agent told.
 
     ``resizing``, ``work``: of a deployment that changes sizes, or has work queues, only.
-=======
-    """The six ports to Azure. ``queue`` is ``signals``; ``agents`` takes back what an agent told.
-
-    ``work``: of a deployment with work queues only.
->>>>>>> 3ea9e4b918382156f3ebc89f21474304a5bbdc74
     """
 
     graph: Graph
@@ -275,8 +266,5 @@ class Ports:
     queue: Queue
     agents: Queue
     events_topic: EventsTopic
-<<<<<<< HEAD
     resizing: Resizing | None = None
-=======
->>>>>>> 3ea9e4b918382156f3ebc89f21474304a5bbdc74
     work: WorkPorts | None = None

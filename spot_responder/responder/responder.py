@@ -159,11 +159,7 @@ class Responder:
                 await self._actor().act(gathered, wait, self.clock(), self.jitter())
                 return None
         gathered = await look(gathered, self.ports, self.settings.policy)
-<<<<<<< HEAD
         gathered, decision = await self._decide(gathered)
-=======
-        decision = await self._decide(gathered)
->>>>>>> 3ea9e4b918382156f3ebc89f21474304a5bbdc74
         await self._act(gathered, decision)
         return decision
 
