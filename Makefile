@@ -140,7 +140,7 @@ kills-worker: setup ## kill real workers two hundred times amid their jobs, on A
 kills: setup ## kill the real app again and again while 50 VMs recover; KILLS_SEED=n
 	@$(PYTHON) -m soak.responder.kills $(if $(KILLS_SEED),--seed '$(KILLS_SEED)')
 
-guest: agent worker ## install agent and worker in a real Linux under QEMU, and take its power away: GUEST_LOSSES=20, GUEST_SEED=n
+guest: vm-package ## install the package of agent and worker in a real Linux under QEMU, and take its power away: GUEST_LOSSES=20, GUEST_SEED=n
 	@$(PYTHON) -m soak.guest $(if $(GUEST_LOSSES),--losses '$(GUEST_LOSSES)') $(if $(GUEST_SEED),--seed '$(GUEST_SEED)') $(OR_INTERRUPTED)
 
 fuzz: setup ## give the app mutated events and rubbish: FUZZ_CASES=n (5000), FUZZ_SEED=n

@@ -93,7 +93,7 @@ param lookAgainSeconds int = 15
 param capacityRetrySeconds int = 60
 
 @minValue(1)
-@description('The longest such pause.')
+@description('The longest pause of a pool after "no capacity".')
 param capacityRetryMaxSeconds int = 900
 
 @minValue(1)
@@ -101,7 +101,7 @@ param capacityRetryMaxSeconds int = 900
 param priceRetrySeconds int = 3600
 
 @minValue(1)
-@description('Quota used up, access denied, and the longest for what is not known.')
+@description('The pause after each refusal for quota or access; growing pauses after unknown refusals end here.')
 param slowRetrySeconds int = 3600
 
 var abbreviations = loadJsonContent('abbreviations.json')

@@ -86,15 +86,22 @@ TABLE: Final = (
         "CAPACITY_RETRY_SECONDS",
         "seconds",
         "60",
-        'the first pause after "no capacity", throttling or an unknown refusal; doubled each time',
+        'the first pause after a refusal for "no capacity", throttling or an unknown reason; doubled each time',
     ),
-    Setting("CAPACITY_RETRY_MAX_SECONDS", "seconds", "900", "the longest such pause"),
+    Setting(
+        "CAPACITY_RETRY_MAX_SECONDS",
+        "seconds",
+        "900",
+        'the longest pause after a refusal for "no capacity" or throttling, '
+        "or because another operation was at work on the VM",
+    ),
     Setting("PRICE_RETRY_SECONDS", "seconds", "3600", "pause while the Spot price is above the VM's max price"),
     Setting(
         "SLOW_RETRY_SECONDS",
         "seconds",
         "3600",
-        "pause after a refusal for quota or access. After a refusal for an unknown reason the pauses grow, up to this",
+        "the pause after each refusal for quota or access. "
+        "After refusals for an unknown reason, the growing pauses end here",
     ),
     Setting(
         _RESIZER,
@@ -155,7 +162,7 @@ class Settings:
             outcomes_endpoint=_endpoint(_TOPIC, env) if has_topic else None,
             dry_run=_flag("DRY_RUN", env),
             policy=_policy(env),
-            prices_endpoint=_endpoint("PRICES_ENDPOINT", env, PRICES),
+            prices_endpoint=prices_endpoint(env),
             dead_letters_endpoint=_endpoint(_DEAD_LETTERS, env) if env.get(_DEAD_LETTERS, "").strip() else None,
             resize_client_id=_client_id(_RESIZER, env),
         )
@@ -168,6 +175,15 @@ def arm_endpoint(env: Mapping[str, str]) -> str:
         InvalidSettingError: if it makes no sense.
     """
     return _endpoint("ARM_ENDPOINT", env, "https://management.azure.com")
+
+
+def prices_endpoint(env: Mapping[str, str]) -> str:
+    """Read the address of the price list, without a slash at its end.
+
+    Raises:
+        InvalidSettingError: if it makes no sense.
+    """
+    return _endpoint("PRICES_ENDPOINT", env, PRICES)
 
 
 def _policy(env: Mapping[str, str]) -> Policy:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _LISTENS: Final = re.compile(r"listens at (http://\S+):")
 _DOWN: Final = "the VM is down"
 _UP: Final = "the VM runs again"
-_PATIENCE_S: Final = 60.0
+_PATIENCE_S: Final = 240.0
 
 
 class Metadata:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from bench.recipes.metadata import metadata
-from bench.recipes.recipe import NO_HOOK, REPOSITORY, Result
+from bench.recipes.recipe import REPOSITORY, Result, how_hook_ended
 from bench.recipes.software.jobs import ready, taken
 from bench.recipes.stories import SHORT_STEPS, STEPS_BEFORE
 from bench.recipes.vm import Vm
@@ -67,7 +67,7 @@ async def play(recipe: Recipe, story: Story, folder: Path) -> Result:
             if submitting:
                 await stop(submitting)
             await asyncio.gather(evicted.kill(), stays.kill())
-    hook = hooks.get(f"preempt/{recipe.name}", NO_HOOK)
+    hook = how_hook_ended(recipe.name, story, hooks)
     return _judged(recipe, story, read(log), hook, evicted.exit_codes())
 
 

@@ -17,6 +17,7 @@ REPOSITORY: Final = Path(__file__).resolve().parents[2]
 FOLDER: Final = REPOSITORY / "agent" / "recipes"
 PYTHON: Final = REPOSITORY / ".venv-recipes" / "bin" / "python"
 NO_HOOK: Final = "none"
+CUT_OFF: Final = "not over when the VM went"
 OURS: Final = Path(sys.executable)
 
 
@@ -64,10 +65,16 @@ class Result:
     """How long such a job was worked on by nobody, at most."""
 
     hook: str
-    """How the hook on the notice ended, as the agent says; ``NO_HOOK`` where none was run."""
+    """How the hook on the notice ended, as the agent says; ``CUT_OFF``, or ``NO_HOOK`` where none was run."""
 
     exit_codes: Sequence[int]
     """Of the evicted VM's worker, where it ended by itself."""
+
+
+def how_hook_ended(recipe: str, story: Story, outcomes: Mapping[str, str]) -> str:
+    """Say how the hook on the notice ended. ``outcomes``: what the agent wrote down before the VM went."""
+    runs_one = story.value.notice_s is not None and (FOLDER / recipe / "preempt").is_dir()
+    return outcomes.get(f"preempt/{recipe}", CUT_OFF) if runs_one else NO_HOOK
 
 
 def missing_environment() -> str:

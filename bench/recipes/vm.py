@@ -40,7 +40,7 @@ _AS_HOST: Final = ("unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"')
 """The VM has a name of its own, by which software knows it."""
 
 _LOOK_S: Final = 0.1
-_PATIENCE_S: Final = 60.0
+_PATIENCE_S: Final = 240.0
 
 
 def has_host_names() -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import ClientError, ClientSession, ClientTimeout, web
 
 from bench.recipes.metadata import metadata
-from bench.recipes.recipe import NO_HOOK, Result
+from bench.recipes.recipe import Result, how_hook_ended
 from bench.recipes.vm import Vm
 from bench.worker.contest import fresh, until
 from localazure.runtime.processes import bare_environment
@@ -125,7 +125,7 @@ async def play(story: Story, folder: Path) -> Result:
             await until(evicted.has_worker)
         finally:
             await asyncio.gather(evicted.kill(), stays.kill())
-    hook = hooks.get(f"preempt/{NAME}", NO_HOOK)
+    hook = how_hook_ended(NAME, story, hooks)
     return Result(NAME, story, balancer.sent, balancer.failed, 0, 0.0, 0.0, hook, evicted.exit_codes())
 
 

@@ -81,6 +81,11 @@ class Places:
         return self.root / "etc/spot-worker"
 
     @property
+    def states(self) -> tuple[Path, Path]:
+        """Where systemd keeps the state folders of the workers: links, and what they lead to."""
+        return self.root / "var/lib/spot-worker", self.root / "var/lib/private/spot-worker"
+
+    @property
     def unit(self) -> Path:
         """The template unit."""
         return self.root / "etc/systemd/system" / UNIT
@@ -125,7 +130,7 @@ def remove(places: Places) -> None:
         _call(str(places.agent), "uninstall")
     places.unit.unlink(missing_ok=True)
     # The installer last: until then a second call can do what is left.
-    for folder in (places.home, places.settings, places.installer.parent):
+    for folder in (places.home, places.settings, *places.states, places.installer.parent):
         if folder == places.installer.parent:
             _call("systemctl", "daemon-reload")
         if folder.exists():

@@ -4,6 +4,7 @@
 //
 //   network           a subnet, and its way out
 //   storage           jobs, checkpoints, results; the packages in an account that no VM can write
+//   endpoints         of storage, in place of a way out
 //   logs              optional
 //   vms (each VM)     the VM, its identity, and what that may do
 
@@ -66,10 +67,13 @@ param responderGroup string = ''
 @description('The responder\'s storage account: the output AZURE_STORAGE_ACCOUNT_NAME of its deployment.')
 param responderStorage string = ''
 
+@description('A NAT gateway leads to the internet. Private endpoints lead to the storage that is needed, and there is no way elsewhere.')
+param wayOut 'natGateway' | 'privateEndpoints' = 'natGateway'
+
 @description('Let Azure Bastion (Basic) lead to the VMs. It is charged by the hour.')
 param bastion bool = false
 
-@description('Send the services\' log lines to a workspace of Log Analytics, which charges by what it takes in.')
+@description('Send the services\' log lines to a workspace of Log Analytics, which charges by what it takes in. It takes wayOut=natGateway.')
 param logs bool = false
 
 @description('Object id of who uploads the packages and submits jobs.')
@@ -79,13 +83,17 @@ var token = uniqueString(resourceGroup().id, name)
 var abbreviations = loadJsonContent('../abbreviations.json')
 var places = placesOf('${abbreviations.storageAccount}${token}', '${abbreviations.storageAccount}pkg${token}', queue)
 var hasResponder = !empty(responderGroup)
+var hasGateway = wayOut == 'natGateway'
+var sendsLogs = logs && !hasGateway
+  ? fail('logs=true takes wayOut=natGateway: by private endpoints the VMs reach storage only, and no workspace')
+  : logs
 var kinds = [
   ...map(range(0, spotCount), index => { name: '${name}-spot-${index}', isSpot: true })
   ...map(range(0, regularCount), index => { name: '${name}-regular-${index}', isSpot: false })
 ]
 
 module network 'network.bicep' = {
-  params: { name: name, location: location, bastion: bastion }
+  params: { name: name, location: location, bastion: bastion, hasGateway: hasGateway }
 }
 
 module storage 'storage.bicep' = {
@@ -96,7 +104,26 @@ module storage 'storage.bicep' = {
   }
 }
 
-module log 'logs.bicep' = if (logs) {
+module endpoints 'private-endpoints.bicep' = if (!hasGateway) {
+  params: {
+    name: name
+    location: location
+    networkId: network.outputs.networkId
+    subnetId: network.outputs.endpointsSubnetId
+    storageServices: [
+      { as: 'jobs-blob', group: resourceGroup().name, account: places.account, service: 'blob' }
+      { as: 'jobs-queue', group: resourceGroup().name, account: places.account, service: 'queue' }
+      { as: 'jobs-table', group: resourceGroup().name, account: places.account, service: 'table' }
+      { as: 'packages', group: resourceGroup().name, account: places.packagesAccount, service: 'blob' }
+      ...(hasResponder
+        ? [{ as: 'responder', group: responderGroup, account: responderStorage, service: 'queue' }]
+        : [])
+    ]
+  }
+  dependsOn: [storage]
+}
+
+module log 'logs.bicep' = if (sendsLogs) {
   params: { name: '${abbreviations.workspace}${token}', location: location }
 }
 
@@ -112,7 +139,7 @@ module vms 'vm.bicep' = [
       sshPublicKey: sshPublicKey
       subnetId: network.outputs.subnetId
       places: places
-      logs: logs
+      logs: sendsLogs
       collectionRuleId: log.?outputs.collectionRuleId ?? ''
       userData: userDataOf(
         'https://${places.packagesAccount}.blob.${environment().suffixes.storage}/${packagesContainer}',

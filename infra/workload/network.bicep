@@ -1,18 +1,22 @@
-// A network whose VMs nobody reaches from outside. Azure gives new subnets no way out by themselves: the gateway is theirs.
+// A network whose VMs nobody reaches from outside. Azure gives new subnets no way out by themselves: a gateway is theirs, or they
+// reach storage by private endpoints, and nothing else.
 
 param name string
 param location string
 param bastion bool
 
-resource address 'Microsoft.Network/publicIPAddresses@2025-01-01' = {
+@description('Whether the VMs reach the internet, by a gateway; without, there is a subnet for private endpoints.')
+param hasGateway bool
+
+resource address 'Microsoft.Network/publicIPAddresses@2025-01-01' = if (hasGateway) {
   name: 'pip-${name}-out'
   location: location
   sku: { name: 'Standard' }
   properties: { publicIPAllocationMethod: 'Static' }
 }
 
-// Charged by the hour, and for each gigabyte; storage is reached past it, by the subnet's own endpoint (docs/worker.md).
-resource gateway 'Microsoft.Network/natGateways@2025-01-01' = {
+// Charged by the hour, and for each gigabyte; storage is reached past it, by the subnet's own endpoint (docs/vms.md).
+resource gateway 'Microsoft.Network/natGateways@2025-01-01' = if (hasGateway) {
   name: 'ng-${name}'
   location: location
   sku: { name: 'Standard' }
@@ -71,11 +75,18 @@ resource network 'Microsoft.Network/virtualNetworks@2025-01-01' = {
     properties: {
       addressPrefix: '10.40.0.0/22'
       defaultOutboundAccess: false
-      natGateway: { id: gateway.id }
+      natGateway: hasGateway ? { id: gateway.id } : null
       networkSecurityGroup: { id: rules.id }
-      serviceEndpoints: [{ service: 'Microsoft.Storage' }]
+      serviceEndpoints: hasGateway ? [{ service: 'Microsoft.Storage' }] : []
     }
   }
+}
+
+resource endpointsSubnet 'Microsoft.Network/virtualNetworks/subnets@2025-01-01' = if (!hasGateway) {
+  parent: network
+  name: 'endpoints'
+  properties: { addressPrefix: '10.40.5.0/27', defaultOutboundAccess: false }
+  dependsOn: [network::subnet]
 }
 
 resource bastionSubnet 'Microsoft.Network/virtualNetworks/subnets@2025-01-01' = if (bastion) {
@@ -83,7 +94,8 @@ resource bastionSubnet 'Microsoft.Network/virtualNetworks/subnets@2025-01-01' = 
   // Azure demands this name.
   name: 'AzureBastionSubnet'
   properties: { addressPrefix: bastionAddresses, defaultOutboundAccess: false }
-  dependsOn: [network::subnet]
+  // Azure changes one subnet of a network at a time.
+  dependsOn: [network::subnet, endpointsSubnet]
 }
 
 resource bastionAddress 'Microsoft.Network/publicIPAddresses@2025-01-01' = if (bastion) {
@@ -93,7 +105,7 @@ resource bastionAddress 'Microsoft.Network/publicIPAddresses@2025-01-01' = if (b
   properties: { publicIPAllocationMethod: 'Static' }
 }
 
-// Charged by the hour, whether somebody is logged in or not (docs/worker.md).
+// Charged by the hour, whether somebody is logged in or not (docs/vms.md).
 resource bastionHost 'Microsoft.Network/bastionHosts@2025-01-01' = if (bastion) {
   name: 'bas-${name}'
   location: location
@@ -111,4 +123,8 @@ resource bastionHost 'Microsoft.Network/bastionHosts@2025-01-01' = if (bastion) 
   }
 }
 
+output networkId string = network.id
 output subnetId string = network::subnet.id
+
+@description('Where private endpoints go; empty with a gateway.')
+output endpointsSubnetId string = hasGateway ? '' : endpointsSubnet.id

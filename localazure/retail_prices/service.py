@@ -84,6 +84,7 @@ def rows_of(size: Size, region: str, world: World) -> list[dict[str, Any]]:
         row(spot * 0.9, f"{meter} Low Priority", linux),
         row(spot * 1.5, f"{meter} Spot", linux, now - 2 * _MONTH, effectiveEndDate=_time(now - _MONTH)),
         row(spot * 0.5, f"{meter} Spot", linux, now + _MONTH),
+        row(spot * 1.2, f"{meter} Spot", linux, now - 3 * _MONTH),
         row(spot * ON_DEMAND * _WINDOWS, meter, windows),
         row(spot * ON_DEMAND, meter, windows, type="DevTestConsumption"),
         row(spot * ON_DEMAND * 5000, meter, linux, type="Reservation", reservationTerm="1 Year"),

@@ -21,6 +21,8 @@ from azure.storage.queue.aio import QueueClient
 from localazure.event_grid.event_delivery import QueueDelivery
 from localazure.event_grid.event_filters import Subscription, SystemTopic, read_filter
 from localazure.event_grid.service import EventGrid, Wiring
+from localazure.guests.announcements import Announcements
+from localazure.guests.guests import Guests, Surroundings
 from localazure.laptop import MESSAGE_LIFETIME, WORLD_STEP_S, WallClock
 from localazure.resource_manager.access import Access
 from localazure.resource_manager.arm import arm_application
@@ -28,9 +30,11 @@ from localazure.resource_manager.deployment import Deployed
 from localazure.resource_manager.made.made import Effects, Made
 from localazure.resource_manager.resource_graph.service import Graph
 from localazure.resource_manager.roles import roles_of_principals
+from localazure.retail_prices.service import prices_application
 from localazure.runtime.azurite import azurite
 from localazure.runtime.certificate import write_certificate
 from localazure.runtime.identity import PrincipalCredential, TokenIssuer, identity_endpoint
+from localazure.trial.insides import Insides
 from localazure.world.durations import Durations
 from localazure.world.world import World
 
@@ -51,7 +55,7 @@ DURATIONS = Durations(
     deallocation=timedelta(seconds=1.5),
     start=timedelta(seconds=1.5),
     failed_start=timedelta(seconds=1),
-    until_simulated_eviction=timedelta(seconds=1),
+    until_simulated_eviction=timedelta(seconds=3),
 )
 
 
@@ -123,6 +127,7 @@ class Ground:
     made: Made
     deployed: Deployed
     queues: Queues
+    insides: Insides
     environment: Mapping[str, str]
 
 
@@ -154,7 +159,7 @@ async def trial_ground(  # noqa: PLR0913 - each is one thing that can be set
     roles: Mapping[str, Role] | None = None,
     beneath: Beneath | None = None,
 ) -> AsyncIterator[Ground]:
-    """Run it. ``between`` sees each request to ARM and Resource Graph before they do, and may answer otherwise.
+    """Run it. ``between`` sees each request to ARM, Resource Graph and the price list first, and may answer otherwise.
 
     ``app``: what a deployment of the product has left in the subscription; without it, there is none. ``beneath``: a
     storage that several share; without it, there is one of its own.
@@ -166,6 +171,9 @@ async def trial_ground(  # noqa: PLR0913 - each is one thing that can be set
         world = World(clock.now(), durations)
         queues = Queues(storage, issuer, certificate.authority, stack)
         stack.push_async_callback(queues.end)
+        surroundings = Surroundings(world, Announcements(world), clock.now, issuer, folder / "guests")
+        insides = Insides(await stack.enter_async_context(Guests(surroundings)))
+        stack.push_async_callback(insides.end)
         wiring = Wiring((), queues, _forget)
         random = Random(0)  # noqa: S311 - no secret: the same faults shuffle the same way each time
         event_grid = await stack.enter_async_context(EventGrid(wiring, clock, random))
@@ -178,6 +186,8 @@ async def trial_ground(  # noqa: PLR0913 - each is one thing that can be set
                 queue=queues.begin_queue,
                 container=queues.begin_container,
                 events=lambda: _wire(event_grid, queues, deployed),
+                boot=insides.begin,
+                console=lambda name: f"{serial}/{name}",
             ),
         )
         access = Access(
@@ -189,22 +199,28 @@ async def trial_ground(  # noqa: PLR0913 - each is one thing that can be set
         )
         graph = Graph(access)
         application = arm_application(access, graph, deployed, made)
-        if between is not None:
-            application.middlewares.append(between)
-        runner = web.AppRunner(application, access_log=None)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=certificate.server_context()).start()
-        address = f"https://127.0.0.1:{runner.addresses[0][1]}"
+
+        async def serve(served: web.Application) -> str:
+            if between is not None:
+                served.middlewares.append(between)
+            runner = web.AppRunner(served, access_log=None)
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=certificate.server_context()).start()
+            return f"https://127.0.0.1:{runner.addresses[0][1]}"
+
+        address = await serve(application)
+        serial = await serve(insides.application())
         identity = await stack.enter_async_context(identity_endpoint(issuer, {"": "owner"}, secrets.token_hex(16)))
         environment = {
             **identity.environment(),
             "ARM_ENDPOINT": address,
+            "PRICES_ENDPOINT": await serve(prices_application(world)),
             "SSL_CERT_FILE": str(certificate.authority),
         }
         passing = asyncio.create_task(_let_time_pass(world, clock))
         try:
-            yield Ground(world, graph, access, event_grid, made, deployed, queues, environment)
+            yield Ground(world, graph, access, event_grid, made, deployed, queues, insides, environment)
         finally:
             passing.cancel()
             await asyncio.gather(passing, return_exceptions=True)

@@ -180,6 +180,7 @@ class Witness:
 
     def _sees_save(self, deed: Deed, event_id: str) -> None:
         self._acted.add(event_id)
+        self._allowed += 1  # it may have been hidden just before a recovery ended, and be seen to be over after that
         if self._loads and event_id in self._known and not self._story.was_full:
             self._breaks("held", f"{deed.what} is begun at {deed.at:.1f} s for {event_id}, beside a recovery")
         self._loads = False

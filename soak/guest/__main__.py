@@ -64,7 +64,7 @@ async def play(image_of_guest: Image, losses: int, chance: Random) -> Findings:
 async def _stories(laptop: Laptop, image_of_guest: Image, losses: int, chance: Random) -> Findings:
     vm = await real_vm(laptop, image_of_guest, TAG)
     say("-- the VM boots for the first time, and its team installs agent and worker")
-    say(await vm.shell.run("sh -e /opt/payload/set-up", within_s=400))
+    say(await vm.shell.run("sh -e /opt/payload/set-up", within_s=900))
     await vm.until(lambda: bool(vm.worker_lines("started")), "the worker is up")
     say("-- the VM is told, drains, saves, loses its power, and is started by the app")
     await told_and_restored(vm)

@@ -34,7 +34,8 @@ NAME: Final = "real-1"
 QUEUE: Final = "chains"
 RESULTS: Final = "chainsresults"
 _PAYLOAD: Final = Path(__file__).with_name("payload")
-_DIST: Final = REPOSITORY / "dist"
+_PACKAGE: Final = REPOSITORY / "dist" / "spot-vm.tar.gz"
+_DROP_IN: Final = REPOSITORY / "agent" / "recipes" / "systemd" / "spot.conf"
 _LOOK_S: Final = 0.1
 PATIENCE_S: Final = 240.0
 """An emulated processor beside other work is slow; what does not come within this does not come."""
@@ -177,19 +178,26 @@ async def real_vm(laptop: Laptop, image: Image, tags: dict[str, str]) -> RealVm:
 def _fill(place: Place, folder: Path, authority: Path | None) -> None:
     """Put into the payload what a team brings to its VM; see ``payload/set-up``."""
     shutil.copytree(_PAYLOAD, folder, dirs_exist_ok=True)
-    for file in (*_DIST.glob("spot-agent.pyz"), *_DIST.glob("spot_*.whl"), Path(hash_chain.__file__)):
+    for file in (_PACKAGE, _DROP_IN):
         shutil.copy(file, folder)
-    shutil.copy(REPOSITORY / "worker/spot-worker@.service", folder)
+    (folder / "work").mkdir()
+    shutil.copy(hash_chain.__file__, folder / "work")
     if authority is not None:
         shutil.copy(authority, folder / "authority.pem")
-    (folder / "queue").write_text(seen_from_inside(place.queue), encoding="utf-8")
+    queue = seen_from_inside(place.queue)
+    (folder / "queue").write_text(queue, encoding="utf-8")
     settings = {
-        "FUNCTION": "hash_chain:work",
-        "QUEUE": QUEUE,
-        "OPTIONS": f"--results {RESULTS} --slots 1 --visibility 20 --checkpoint-interval 1",
+        "queue": QUEUE,
+        "function": "hash_chain:work",
+        "account": "laptop",
+        "options": f"--results {RESULTS} --slots 1 --visibility 20 --checkpoint-interval 1",
+        "agentsQueue": queue,
+    }
+    (folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+    environment = {
         "AZURE_STORAGE_CONNECTION_STRING": seen_from_inside(place.work),
         # Azure's libraries have a list of their own of authorities to trust.
         "REQUESTS_CA_BUNDLE": "/usr/lib/ssl/cert.pem",
     }
-    text = "".join(f'{name}="{value}"\n' for name, value in settings.items())
-    (folder / "worker.env").write_text(text, encoding="utf-8")
+    text = "".join(f'{name}="{value}"\n' for name, value in environment.items())
+    (folder / "laptop.env").write_text(text, encoding="utf-8")

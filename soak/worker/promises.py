@@ -197,6 +197,7 @@ class Judge:
             "failures": known.failures >= self._max_failures,
             "silent claims": known.in_vain_with_newest >= _IN_VAIN,
             "evictions": known.in_vain_with_newest >= _IN_VAIN,
+            "checkpoints": known.is_corrupted,
             "permanent": known.body["trouble"] == "permanent",
         }.get(cause, False)
         if not is_due:

@@ -59,20 +59,23 @@ class Prices:
     why: Sequence[str]
 
 
-class _Kind(StrEnum):
+class Kind(StrEnum):
+    """The two prices of a size."""
+
     SPOT = "spot"
     ON_DEMAND = "on_demand"
 
 
 @dataclass(frozen=True, slots=True)
-class _Candidate:
+class Candidate:
     """A row of what was asked for that is in effect. ``price`` is what it says, which may be no price at all."""
 
-    kind: _Kind
+    kind: Kind
     since: datetime
     is_primary: bool
     price: object
     meter: str
+    product: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +95,9 @@ def prices_of(pages: PricePages, asked: Asked) -> Prices:
     if not about:
         return _unknown(f"no row is about {asked}", *_odd(pages))
     read = [_read(row, asked) for row in about]
-    candidates = [row for row in read if isinstance(row, _Candidate)]
-    spot, why_spot = _price(_Kind.SPOT, candidates, asked)
-    on_demand, why_on_demand = _price(_Kind.ON_DEMAND, candidates, asked)
+    in_effect = candidates(pages, asked)
+    spot, why_spot = _price(Kind.SPOT, in_effect, asked)
+    on_demand, why_on_demand = _price(Kind.ON_DEMAND, in_effect, asked)
     left_out = Counter(row.because for row in read if isinstance(row, _LeftOut))
     why = [*why_spot, *why_on_demand]
     if left_out:
@@ -103,8 +106,14 @@ def prices_of(pages: PricePages, asked: Asked) -> Prices:
     return Prices(spot, on_demand, [*why, *_odd(pages)])
 
 
+def candidates(pages: PricePages, asked: Asked) -> list[Candidate]:
+    """Give all rows of a size that are in effect, of either kind: ``prices_of`` chooses among them."""
+    read = [_read(row, asked) for row in pages.rows if _is_about(row, asked)]
+    return [row for row in read if isinstance(row, Candidate)]
+
+
 def _unknown(because: str, *more: str) -> Prices:
-    return Prices(None, None, [*(f"{kind}: unknown: {because}" for kind in _Kind), *more])
+    return Prices(None, None, [*(f"{kind}: unknown: {because}" for kind in Kind), *more])
 
 
 def _odd(pages: PricePages) -> Sequence[str]:
@@ -121,7 +130,7 @@ def _region(name: str) -> str:
     return "".join(name.split()).lower()
 
 
-def _read(row: PriceRow, asked: Asked) -> _Candidate | _LeftOut:
+def _read(row: PriceRow, asked: Asked) -> Candidate | _LeftOut:
     objection = next(_objections(row, asked), None)
     if objection is not None:
         return _LeftOut(objection)
@@ -131,12 +140,13 @@ def _read(row: PriceRow, asked: Asked) -> _Candidate | _LeftOut:
     since = _in_effect_since(row, asked.at)
     if isinstance(since, _LeftOut):
         return since
-    return _Candidate(
+    return Candidate(
         kind,
         since,
         is_primary=field(row.fields, "isPrimaryMeterRegion") is True,
         price=field(row.fields, "retailPrice"),
         meter=f"{quote(text_field(row.fields, 'meterName'))} of {quote(text_field(row.fields, 'productName'))}",
+        product=text_field(row.fields, "productName"),
     )
 
 
@@ -169,7 +179,7 @@ def _objections(row: PriceRow, asked: Asked) -> Iterator[str]:
         yield f"for {os}"
 
 
-def _kind(row: PriceRow) -> _Kind | _LeftOut:
+def _kind(row: PriceRow) -> Kind | _LeftOut:
     """Tell Spot from on demand, which has no mark (docs/azure-facts.md prices-3), and from what nobody can buy."""
     names = [" ".join(text_field(row.fields, name).lower().split()) for name in ("skuName", "meterName")]
     if not all(names):
@@ -180,10 +190,10 @@ def _kind(row: PriceRow) -> _Kind | _LeftOut:
     if any(name.endswith((" expired", " free")) for name in names):
         return _LeftOut("of an expired or free meter")
     if any(name.endswith(" spot") for name in names):
-        return _Kind.SPOT
+        return Kind.SPOT
     if any(map(_SPOT.search, names)):
         return _LeftOut("with Spot in the name, but not at its end")
-    return _Kind.ON_DEMAND
+    return Kind.ON_DEMAND
 
 
 def _in_effect_since(row: PriceRow, at: datetime) -> datetime | _LeftOut:
@@ -201,9 +211,9 @@ def _in_effect_since(row: PriceRow, at: datetime) -> datetime | _LeftOut:
     return since if at <= until else _LeftOut("no longer in effect")
 
 
-def _price(kind: _Kind, candidates: Sequence[_Candidate], asked: Asked) -> tuple[float | None, Sequence[str]]:
+def _price(kind: Kind, in_effect: Sequence[Candidate], asked: Asked) -> tuple[float | None, Sequence[str]]:
     """Take the price of the newest row; of several, the highest: whoever can pay that can pay each of them."""
-    of_kind = [row for row in candidates if row.kind is kind]
+    of_kind = [row for row in in_effect if row.kind is kind]
     if not of_kind:
         return None, [f"{kind}: unknown: no row for {asked.os} is in effect at {_utc(asked.at)}"]
     since = max(row.since for row in of_kind)

@@ -45,21 +45,22 @@ class Waits:
     """How long a trial waits, in seconds.
 
     ``look``: between two looks at the VM. ``settle``: for what may still come after an eviction or a stop. The others:
-    at most for a creation, a role to take effect, an eviction, Resource Graph, an event, and a deletion.
+    at most for a creation, a role to take effect, the listener inside the VM, an eviction, Resource Graph, a deletion.
     """
 
     look: float
     created: float
     role: float
+    listener: float
     eviction: float
     settle: float
     graph: float
     gone: float
 
 
-IN_AZURE: Final = Waits(look=6, created=900, role=900, eviction=1900, settle=720, graph=900, gone=2400)
+IN_AZURE: Final = Waits(look=6, created=900, role=900, listener=600, eviction=1900, settle=720, graph=900, gone=2400)
 """``settle`` is longer than the ten minutes after which an owner's annotation counts (``WEAK_STOP_WINDOW``)."""
-ON_LAPTOP: Final = Waits(look=1, created=20, role=20, eviction=20, settle=4, graph=6, gone=30)
+ON_LAPTOP: Final = Waits(look=1, created=20, role=20, listener=20, eviction=20, settle=4, graph=6, gone=30)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,15 @@ class Azure(Protocol):
     async def follow(self, address: str) -> Answered:
         """Ask at an address that ARM gave; one elsewhere is not asked, since a token goes with the request."""
 
+    async def price_pages(self, location: str, size: str) -> list[Answered]:
+        """Ask the public price list about a size: all its pages, without a token."""
+
+    async def prices_after(self, location: str, size: str, rows: int) -> Answered:
+        """Ask the price list for what it has about a size after so many rows."""
+
+    async def serial_log(self, vm: str) -> Answered:
+        """Read what a VM printed to its serial console, as the answer's body."""
+
     async def query(self, subscription: str, kql: str) -> Answered:
         """Ask Resource Graph about one subscription."""
 
@@ -72,6 +81,9 @@ class Azure(Protocol):
 
     def storage(self, endpoints: Mapping[str, str]) -> Storage:
         """Open a storage account by its endpoints ``queue`` and ``blob``."""
+
+    def custom_data(self) -> str:
+        """Give the custom data by which a VM has a listener, in base64."""
 
     def public_key(self) -> str:
         """Give the public half of a new SSH key, whose other half nobody has."""

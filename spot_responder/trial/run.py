@@ -8,6 +8,7 @@ from spot_responder.trial.field import RESOURCES, TAG, StepFailedError
 from spot_responder.trial.removal import take_away
 from spot_responder.trial.steps.eviction import eviction
 from spot_responder.trial.steps.machine import machine
+from spot_responder.trial.steps.offerings import offerings
 from spot_responder.trial.steps.read import burst, read
 from spot_responder.trial.steps.refusals import refusals
 from spot_responder.trial.steps.stop import stop
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _TOLD: Final = {
     Step.READ: "reading what is there",
+    Step.OFFERINGS: "reading prices and sizes",
     Step.GROUP: "creating the resource group",
     Step.WITNESS: "creating the witness queue, its topics and event subscriptions",
     Step.STORAGE: "trying queues and blobs",
@@ -88,6 +90,7 @@ async def _group(field: Field) -> None:
 
 _WORK: Final[dict[Step, Callable[[Field], Awaitable[None]]]] = {
     Step.READ: read,
+    Step.OFFERINGS: offerings,
     Step.GROUP: _group,
     Step.WITNESS: witness,
     Step.STORAGE: storage,

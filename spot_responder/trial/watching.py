@@ -1,10 +1,14 @@
-"""Looks at the VM from all sides while the steps go on: ARM's instance view, Resource Graph, the witness queue."""
+"""Looks at the VM from all sides while the steps go on.
+
+ARM's instance view, Resource Graph, the witness queue, and its serial console, to which the listener inside prints.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import re
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.intake.payloads import text_field
@@ -30,7 +34,7 @@ _SHOWN: Final = (
 async def watching(field: Field) -> AsyncIterator[None]:
     """Watch until the context ends; what happens inside the watch itself ends it with its error."""
     async with asyncio.TaskGroup() as group:
-        looks = ((_look_at_arm, 1), (_look_at_graph, 2), (_drain, 1))
+        looks = ((_look_at_arm, 1), (_look_at_graph, 2), (_drain, 1), (_listen, 2))
         tasks = [group.create_task(_again(look, field, times)) for look, times in looks]
         try:
             yield
@@ -71,6 +75,18 @@ def _shown(answer: Answered) -> PowerState | None:
 def _state(text: str) -> PowerState:
     found = _POWER.search(text)
     return PowerState.parse(found[0]) if found else PowerState.UNKNOWN
+
+
+async def _listen(field: Field) -> None:
+    if not field.seen.vm_id:
+        return
+    answer = await field.azure.serial_log(field.seen.vm_id)
+    field.seen.answers["serial log"] = [replace(answer, body=None) if answer.is_good else answer]
+    if answer.is_good:
+        # Nothing may have been printed yet.
+        field.seen.hear(str(answer.body or ""))
+    else:
+        field.seen.missed["listener"] = f"the serial log was not read: {answer.told()}"
 
 
 async def _drain(field: Field) -> None:

@@ -141,6 +141,10 @@ def _first(of: list[Value]) -> Value:
     return of[0] if of else None
 
 
+def _fail(message: str) -> Value:
+    raise ExpressionError(message)
+
+
 def _coalesce(*values: Value) -> Value:
     return next((value for value in values if value is not None), None)
 
@@ -168,12 +172,14 @@ PURE: Final[Mapping[str, Callable[..., Value]]] = {
     "createObject": _object,
     "empty": lambda of: not of,
     "equals": lambda one, other: one == other,
+    "fail": _fail,
     "false": lambda: False,
     "first": _first,
     "flatten": lambda of: [value for one in of for value in one],
     "format": formatted,
     # Not Azure's hashes, but as theirs the same for the same, and another for another.
     "guid": lambda *parts: str(uuid5(NAMESPACE_URL, "|".join(parts))),
+    "indexOf": lambda of, what: of.index(what),
     "items": _items,
     "json": json.loads,
     "join": lambda of, separator: separator.join(of),

@@ -19,6 +19,7 @@ from localazure.laptop import AGENTS
 from spot_responder.decisions.policy import Policy
 from tests.infra.compiler import INFRA, REPOSITORY, template_of
 from tests.infra.deployment import Deployment, deploy
+from tests.infra.expressions import ExpressionError
 from tests.infra.ways import last_names, resources, role_assignments
 
 if TYPE_CHECKING:
@@ -116,6 +117,57 @@ def test_nobody_outside_reaches_a_vm_and_each_has_a_way_out() -> None:
         [address] = card.properties["ipConfigurations"]
         assert "publicIPAddress" not in address["properties"]
         assert address["properties"]["subnet"]["id"] == deployment.modules["network"].output("subnetId")
+
+
+def test_private_endpoints_lead_to_what_a_vm_needs_and_there_is_no_way_elsewhere() -> None:
+    """No gateway, no public address; an endpoint for each service of the jobs, one for the packages."""
+    deployment = _deploy(wayOut="privateEndpoints")
+    assert resources(deployment, "Network/natGateways") == resources(deployment, "Network/publicIPAddresses") == []
+    subnet, for_endpoints = resources(deployment, "Network/virtualNetworks/subnets")
+    assert (subnet.properties["natGateway"], subnet.properties["serviceEndpoints"]) == (None, [])
+    assert subnet.properties["defaultOutboundAccess"] is for_endpoints.properties["defaultOutboundAccess"] is False
+    jobs, packages = deployment.output("JOBS_ACCOUNT_NAME"), deployment.output("PACKAGES_ACCOUNT_NAME")
+    needed = [(GROUP, jobs, "blob"), (GROUP, jobs, "queue"), (GROUP, jobs, "table"), (GROUP, packages, "blob")]
+    assert _led_to(deployment) == needed
+    for endpoint in resources(deployment, "Network/privateEndpoints"):
+        assert endpoint.properties["subnet"]["id"] == deployment.modules["network"].output("endpointsSubnetId")
+    told = (RESPONDER["responderGroup"], RESPONDER["responderStorage"], "queue")
+    assert _led_to(_deploy(wayOut="privateEndpoints", **RESPONDER)) == [*needed, told]
+    assert _led_to(_deploy()) == []
+
+
+def _led_to(deployment: Deployment) -> list[tuple[str, str, str]]:
+    """Give the group, account and service of each private endpoint."""
+    found = []
+    for endpoint in resources(deployment, "Network/privateEndpoints"):
+        [connection] = endpoint.properties["privateLinkServiceConnections"]
+        address = connection["properties"]["privateLinkServiceId"].split("/")
+        [service] = connection["properties"]["groupIds"]
+        found.append((address[4], address[-1], service))
+    return found
+
+
+def test_the_usual_name_of_an_account_leads_to_its_private_endpoint() -> None:
+    """By a zone for each service, under the name that Azure prescribes; the network asks these zones."""
+    deployment = _deploy(wayOut="privateEndpoints", **RESPONDER)
+    zones = {zone.name: zone for zone in resources(deployment, "Network/privateDnsZones")}
+    assert set(zones) == {f"privatelink.{service}.core.windows.net" for service in ("blob", "queue", "table")}
+    links = resources(deployment, "Network/privateDnsZones/virtualNetworkLinks")
+    assert {link.name.split("/")[0] for link in links} == set(zones)
+    for link in links:
+        network = deployment.modules["network"].output("networkId")
+        assert link.properties == {"registrationEnabled": False, "virtualNetwork": {"id": network}}
+    records = resources(deployment, "Network/privateEndpoints/privateDnsZoneGroups")
+    assert [record.name.split("/")[0] for record in records] == last_names(deployment, "Network/privateEndpoints")
+    for record, (_, _, service) in zip(records, _led_to(deployment), strict=True):
+        [zone] = record.properties["privateDnsZoneConfigs"]
+        assert zone["properties"]["privateDnsZoneId"].endswith(f"/privatelink.{service}.core.windows.net")
+
+
+def test_log_lines_without_a_way_out_are_refused_before_anything_is_deployed() -> None:
+    """No private endpoint leads to the workspace; the message says what to give."""
+    with pytest.raises(ExpressionError, match="logs=true takes wayOut=natGateway"):
+        _deploy(wayOut="privateEndpoints", logs=True)
 
 
 def test_bastion_is_there_only_where_it_is_asked_for_and_is_let_in() -> None:

@@ -11,7 +11,7 @@ from bench.recipes import web
 from bench.recipes.__main__ import is_failed, row
 from bench.recipes.catalogue import RECIPES, missing
 from bench.recipes.play import play
-from bench.recipes.recipe import NO_HOOK, Result
+from bench.recipes.recipe import CUT_OFF, NO_HOOK, Result, how_hook_ended
 from bench.recipes.stories import Story
 
 if TYPE_CHECKING:
@@ -48,14 +48,23 @@ def result(*, name: str = "rq", story: Story = Story.TOO_LONG, lost: int = 0, ho
 
 
 def test_a_lost_job_or_a_hook_that_did_not_end_well_is_a_failure() -> None:
-    """Without notice no hook runs, and the worker kit needs none."""
+    """Prefect's may be cut off by a short notice, if no job is lost by that; requests that fail are only counted."""
     assert not is_failed(result())
     assert is_failed(result(lost=1))
     assert is_failed(result(hook="exit code 124 after 9.0 s"))
-    assert is_failed(result(hook=NO_HOOK))
-    assert not is_failed(result(hook=NO_HOOK, story=Story.NO_NOTICE))
-    assert not is_failed(result(hook=NO_HOOK, name="spot-worker"))
+    assert is_failed(result(hook=CUT_OFF))
+    assert is_failed(result(hook=CUT_OFF, name="prefect", story=Story.IN_TIME))
+    assert not is_failed(result(hook=CUT_OFF, name="prefect"))
+    assert is_failed(result(hook=CUT_OFF, name="prefect", lost=1))
     assert not is_failed(result(name=web.NAME, lost=7))
+
+
+def test_a_hook_without_an_end_was_cut_off_where_one_was_to_run() -> None:
+    """Without notice no hook runs, and the worker kit needs none."""
+    assert how_hook_ended("rq", Story.TOO_LONG, {"preempt/rq": "ok after 3.0 s"}) == "ok after 3.0 s"
+    assert how_hook_ended("rq", Story.TOO_LONG, {}) == CUT_OFF
+    assert how_hook_ended("rq", Story.NO_NOTICE, {}) == NO_HOOK
+    assert how_hook_ended("spot-worker", Story.TOO_LONG, {}) == NO_HOOK
 
 
 def test_a_row_of_the_table() -> None:

@@ -78,7 +78,7 @@ def seen(
 ) -> Observations:
     """Give what was seen."""
     listed = {name: each if isinstance(each, list) else [each] for name, each in (answers or {}).items()}
-    return Observations(ARM, VM, listed, marks={mark: at(when) for mark, when in (marks or {}).items()}, **more)
+    return Observations(ARM, VM, answers=listed, marks={mark: at(when) for mark, when in (marks or {}).items()}, **more)
 
 
 def samples(*states: PowerState | None, first: float = 0) -> list[Sample]:

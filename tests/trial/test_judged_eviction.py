@@ -107,7 +107,7 @@ ANSWERS: dict[str, list[Answered]] = {
 }
 POWERS = [*samples(UP, GOING, DOWN, first=8), *samples(UP, first=52), *samples(GOING, DOWN, first=105)]
 SHOWN = [*samples(UP, first=-50), *samples(UP, DOWN, first=12)]
-EVICTION_BELIEFS = [each.belief for each in CHECKS if each.belief[0] in "EQGCR"]
+EVICTION_BELIEFS = [each.belief for each in CHECKS if each.belief[0] in "EQGCR" and each.belief != "E17"]
 UNSEEN_HERE = {"E7", "Q2", "C4", "C5", "C20", "R7", "R8"}
 
 

@@ -146,3 +146,20 @@ def test_ctrl_c_takes_everything_away(tmp_path: Path, at: int) -> None:
             assert _left(ground) == []
 
     asyncio.run(story())
+
+
+def test_ctrl_c_ends_a_watch(tmp_path: Path) -> None:
+    """In order, with its evidence."""
+
+    async def story() -> None:
+        doom = Doom(6, before=False, number=signal.SIGINT)
+        async with open_beneath(tmp_path) as beneath, _laptop(tmp_path / "here", beneath, doom) as ground:
+            process = await _trial(tmp_path / "here", "--watch")
+            doom.process.append(process)
+            _, said = await process.communicate()
+            assert process.returncode == 0, said.decode()
+            assert said.decode().count("\n") == 1
+            assert len(list((tmp_path / "here" / ".local").glob("watch-*.json"))) == 1
+            assert _left(ground) == []
+
+    asyncio.run(story())

@@ -6,11 +6,9 @@ import ssl
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from aiohttp import ClientSession, DummyCookieJar, TCPConnector
-from azure.core import AsyncPipelineClient
-from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy
 from azure.core.pipeline.transport import AioHttpTransport
 
 from localazure.demo.trial import LOCATION, SIZE, furnish
@@ -20,7 +18,7 @@ from localazure.runtime.identity import PrincipalCredential
 from localazure.trial.ground import trial_ground
 from localazure.world.durations import Durations
 from localazure.world.world import SUBSCRIPTION
-from spot_responder.clients.trials.azure import TrialAzure
+from spot_responder.clients.trials.azure import azure_by
 from spot_responder.trial.field import Field, Plan, Waits
 from spot_responder.trial.journal import open_journal
 from spot_responder.trial.views.observations import Observations
@@ -45,10 +43,10 @@ FAST: Final = Durations(
     deallocation=seconds_of(1.2),
     start=seconds_of(0.6),
     failed_start=seconds_of(0.5),
-    until_simulated_eviction=seconds_of(0.2),
+    until_simulated_eviction=seconds_of(2.5),
 )
 LAGS: Final = Lags(annotation=seconds_of(0.05), availability=seconds_of(0.1), operation=seconds_of(0.05))
-SOON: Final = Waits(look=0.25, created=60, role=60, eviction=60, settle=1.5, graph=3, gone=60)
+SOON: Final = Waits(look=0.25, created=60, role=60, listener=60, eviction=60, settle=1.5, graph=3, gone=60)
 """Long where a trial goes on as soon as it has what it waits for: a busy machine is no failure."""
 
 
@@ -93,12 +91,8 @@ async def open_trial(  # noqa: PLR0913 - each is one thing that a test may set
             connector=TCPConnector(ssl=trusting), auto_decompress=False, cookie_jar=DummyCookieJar()
         )
         async with AioHttpTransport(session=session, connection_timeout=10, read_timeout=30) as transport:
-            policy = AsyncBearerTokenCredentialPolicy(credential, f"{endpoint}/.default")
-            client: AsyncPipelineClient[Any, Any] = AsyncPipelineClient(
-                endpoint, policies=[policy], transport=transport
-            )
-            azure = TrialAzure(endpoint, client, credential, transport, now)
+            azure = azure_by(endpoint, ground.environment["PRICES_ENDPOINT"], credential, transport, now)
             with open_journal(folder) as journal:
                 plan = Plan(run, SUBSCRIPTION, LOCATION, SIZE, 0.4, await azure.login())
-                seen = Observations(endpoint)
+                seen = Observations(endpoint, location=LOCATION, size=SIZE)
                 yield Tried(ground, Field(azure, journal, plan, seen, waits, now, lambda _: None))

@@ -19,7 +19,8 @@ from spot_responder.trial.run import run_trial
 from spot_responder.trial.views.checks import judged
 from spot_responder.trial.views.verdicts import Step, Verdict
 from tests.trial.trials import SOON, open_trial
-from tests.trial.turnings import TURNINGS, Turning
+from tests.trial.turning import Turning
+from tests.trial.turnings import TURNINGS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

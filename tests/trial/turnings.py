@@ -15,6 +15,7 @@ from localazure.event_grid.event_faults import Fault
 from localazure.event_grid.service import Lags
 from localazure.resource_manager.made.topic_rules import BLOB_CONTRIBUTOR, MESSAGE_SENDER
 from localazure.resource_manager.operation_answers import Acceptance
+from localazure.retail_prices.service import PATH as PRICE_LIST
 from localazure.runtime.identity import PrincipalCredential
 from localazure.world.happenings import ActionSucceeded, Annotated
 from localazure.world.machines import PowerState
@@ -22,115 +23,17 @@ from localazure.world.timestamps import guid
 from localazure.world.vm_lifecycle import DEALLOCATE
 from localazure.world.world import SUBSCRIPTION
 from tests.trial.trials import LAGS, seconds_of
+from tests.trial.turned_inside import INSIDE
+from tests.trial.turning import Asked, Body, Turning, answered, between, changed, noticed, without_header
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-
-    from aiohttp.typedefs import Handler, Middleware
+    from collections.abc import Callable, Mapping
 
     from localazure.event_grid.event_delivery import OutgoingEvent
     from localazure.trial.ground import Ground
     from localazure.world.happenings import Happening
-    from localazure.world.machines import Machine
 
 LOST: Final = Fault(lose=True)
-type Body = Any
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A request on its way, and the ground that it goes to."""
-
-    ground: Ground
-    method: str
-    path: str
-    query: Mapping[str, str]
-    text: str
-
-    def is_post(self, action: str) -> bool:
-        """Whether it asks for an action on the witness VM."""
-        return self.method == "POST" and "/witness-" in self.path and self.path.endswith(f"/{action}")
-
-    @property
-    def machine(self) -> Machine | None:
-        """The witness VM."""
-        found = [one for one in self.ground.world.machines() if one.name.startswith("witness-")]
-        return found[0] if found else None
-
-
-def _between(
-    turn: Callable[[Asked, Callable[[], Awaitable[web.StreamResponse]]], Awaitable[web.StreamResponse]],
-) -> Callable[[list[Ground]], Middleware]:
-    def make(here: list[Ground]) -> Middleware:
-        @web.middleware
-        async def middle(request: web.Request, handler: Handler) -> web.StreamResponse:
-            asked = Asked(here[0], request.method, request.path, request.query, await request.text())
-            return await turn(asked, lambda: handler(request))
-
-        return middle
-
-    return make
-
-
-def answered(when: Callable[[Asked], bool], status: int, code: str, message: str = "So it is.") -> Any:  # noqa: ANN401
-    """Refuse some requests."""
-
-    async def turn(asked: Asked, go: Callable[[], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
-        if when(asked):
-            return web.json_response({"error": {"code": code, "message": message}}, status=status)
-        return await go()
-
-    return _between(turn)
-
-
-def changed(when: Callable[[Asked], bool], change: Callable[[Body], Body]) -> Any:  # noqa: ANN401
-    """Change the bodies of some answers."""
-
-    async def turn(asked: Asked, go: Callable[[], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
-        meant = when(asked)
-        response = await go()
-        if meant and isinstance(response, web.Response) and response.text:
-            body = change(json.loads(response.text))
-            kept = {name: value for name, value in response.headers.items() if name.lower().startswith(("x-ms", "az"))}
-            return web.json_response(body, status=response.status, headers=kept)
-        return response
-
-    return _between(turn)
-
-
-def without_header(when: Callable[[Asked], bool], name: str, value: str = "") -> Any:  # noqa: ANN401
-    """Take a header out of some answers, or set it."""
-
-    async def turn(asked: Asked, go: Callable[[], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
-        meant = when(asked)
-        response = await go()
-        if meant:
-            response.headers.pop(name, None)
-            if value:
-                response.headers[name] = value
-        return response
-
-    return _between(turn)
-
-
-def noticed(when: Callable[[Asked], bool], act: Callable[[Ground], None]) -> Any:  # noqa: ANN401
-    """Do something to the world before some requests."""
-
-    async def turn(asked: Asked, go: Callable[[], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
-        if when(asked):
-            act(asked.ground)
-        return await go()
-
-    return _between(turn)
-
-
-@dataclass(frozen=True, slots=True)
-class Turning:
-    """How a belief is made untrue. ``settle``: how long what is told late is waited for, in seconds."""
-
-    between: Callable[[list[Ground]], Middleware] | None = None
-    world: Callable[[Ground], None] | None = None
-    settle: float | None = None
 
 
 def _graph(*parts: str) -> Callable[[Asked], bool]:
@@ -168,6 +71,18 @@ def _starts(state: PowerState) -> Callable[[Asked], bool]:
 
 def _locked(asked: Asked) -> bool:
     return asked.is_post("start") and any("/locks/" in each for each in asked.ground.made.bodies)
+
+
+def _shown_whole(asked: Asked) -> bool:
+    return asked.query.get("$expand") == "instanceView" and "/witness-" in asked.path
+
+
+def _asked_for_vm(asked: Asked) -> bool:
+    return asked.method == "PUT" and "/virtualmachines/witness-" in asked.path.lower()
+
+
+def _priced(asked: Asked) -> bool:
+    return asked.path == PRICE_LIST
 
 
 def _nobody(asked: Asked) -> bool:
@@ -287,6 +202,10 @@ def _without_policy(rows: list[Any]) -> list[Any]:
     return [row | {"properties": {}} for row in rows]
 
 
+def _another_product(body: Body) -> Body:
+    return body | {"Items": body["Items"] + [each | {"productName": "Virtual Desktops"} for each in body["Items"][-1:]]}
+
+
 def _longer(asked: Asked) -> bool:
     return _graph("vmKey", "restoredByScaleSet")(asked) and len(asked.text) > 10_000
 
@@ -317,7 +236,7 @@ TURNINGS: Final[Mapping[str, Turning]] = {
         changed(lambda asked: _ANNOTATION_ROWS(asked) and _after_start(asked), _rows(lambda rows: [*rows, _OLD_ROW]))
     ),
     "E14": Turning(
-        _between(lambda asked, go: _made(asked) if asked.method == "PUT" and "/second-" in asked.path else go())
+        between(lambda asked, go: _made(asked) if asked.method == "PUT" and "/second-" in asked.path else go())
     ),
     "E15": Turning(world=_other_schema),
     "E16": Turning(noticed(_EVICTS, _delivering(_nameless))),
@@ -333,9 +252,7 @@ TURNINGS: Final[Mapping[str, Turning]] = {
     "G8": Turning(changed(_graph("/SUBSCRIPTIONS/", "in~", '| project id"'), _rows(lambda _: []))),
     "G9": Turning(without_header(_graph("take 1"), "x-ms-user-quota-remaining")),
     "G11": Turning(changed(_graph("vmKey"), _renamed('"size"', '"vmSize"'))),
-    "C1": Turning(
-        changed(lambda asked: asked.query.get("$expand") == "instanceView" and "/witness-" in asked.path, _stale_tags)
-    ),
+    "C1": Turning(changed(_shown_whole, _stale_tags)),
     "C2": Turning(changed(_graph("summarize vms"), _renamed('"Spot"', '"SpotNext"'))),
     "C3": Turning(changed(_of_eviction, _renamed("PowerState/deallocated", "PowerState/stopped"))),
     "C5": Turning(
@@ -367,6 +284,14 @@ TURNINGS: Final[Mapping[str, Turning]] = {
     "C23": Turning(answered(_nobody, 404, "WhoIsThat", "Have a look at the portal.")),
     "C26": Turning(answered(_instance_view, 404, "ResourceNotFound")),
     "C27": Turning(answered(lambda asked: asked.query.get("monitor") == "true", 404, "NotFound")),
+    **INSIDE,
+    "P1": Turning(changed(_priced, _another_product)),
+    "P2": Turning(changed(lambda asked: asked.is_post("start"), _renamed("price '0.02 USD'", "price '0.024 USD'"))),
+    "P3": Turning(changed(lambda asked: asked.is_post("start"), _renamed("price '0.02 USD'", "price '0.05 USD'"))),
+    "P4": Turning(changed(_priced, _renamed('"currencyCode": "USD"', '"currencyCode": "EUR"'))),
+    "P5": Turning(changed(_priced, lambda body: body | {"NextPageLink": None})),
+    "P6": Turning(changed(_shown_whole, _renamed('"Standard_D2s_v5"', '"standard_d2s_v5"'))),
+    "S1": Turning(answered(_asked_for_vm, 409, "NotAvailableForSubscription")),
     "R5": Turning(answered(_lets_start, 409, "Conflict")),
     "R6": Turning(answered(_graph(), 401, "InvalidAuthenticationToken")),
     "R8": Turning(answered(lambda asked: _nobody(asked) and asked.method == "POST", 403, "AuthorizationFailed")),

@@ -10,7 +10,7 @@ import pytest
 
 from spot_worker.deciding.conversation import Died, FileSaved, LoadAsked, Loaded, Returned, Said, Task
 from spot_worker.deciding.names import places
-from spot_worker.deciding.pointers import Kind, Poison
+from spot_worker.deciding.pointers import Cause, Kind, Poison
 from spot_worker.edges.account import by_connection_string, make_all
 from spot_worker.edges.storage import BlobStore
 from spot_worker.running.ports import MissingError
@@ -79,7 +79,7 @@ def test_checkpoints_that_cannot_be_used_are_no_progress() -> None:
     at_once(outside.works(once=False, until_empty=True))
     outcome = outside.record().outcome
     assert isinstance(outcome, Poison)
-    assert "silent" in outcome.cause.value
+    assert outcome.cause is Cause.CHECKPOINTS
 
 
 def test_one_checkpoint_that_was_damaged_costs_no_later_progress() -> None:
@@ -96,3 +96,40 @@ def test_one_checkpoint_that_was_damaged_costs_no_later_progress() -> None:
     at_once(outside.works(once=False, until_empty=True))
     assert not isinstance(outside.record().outcome, Poison)
     assert outside.record().attempt == 12
+
+
+def test_what_is_saved_after_a_damaged_checkpoint_is_progress() -> None:
+    """The second claim comes further. Of the five that follow, none does, and the fifth is not too many."""
+
+    async def dies(child: VirtualChild, task: Task) -> Said:
+        loaded = await child.ask(LoadAsked("there"))
+        assert loaded == Loaded(Kind.FILE if task.attempt > 2 else None)
+        if task.attempt <= 2:
+            await child.ask(FileSaved("file", f"digest-{task.attempt}", 4))
+        if task.attempt == 1:
+            outside.kept = {name: blob for name, blob in outside.kept.items() if name.endswith("pointer.json")}
+        return Died("killed") if task.attempt < 7 else Returned("1")
+
+    outside = Outside(dies)
+    outside.submit()
+    at_once(outside.works(once=False, until_empty=True))
+    assert outside.record().attempt == 7
+    assert not isinstance(outside.record().outcome, Poison)
+
+
+def test_a_checkpoint_is_progress_once_however_often_it_is_loaded() -> None:
+    """A job that dies before it saves anything is given up in the end."""
+
+    async def dies(child: VirtualChild, task: Task) -> Said:
+        await child.ask(LoadAsked("there"))
+        if task.attempt <= 2:
+            await child.ask(FileSaved("file", f"digest-{task.attempt}", 4))
+        if task.attempt == 1:
+            outside.kept = {name: blob for name, blob in outside.kept.items() if name.endswith("pointer.json")}
+        return Died("killed") if task.attempt < 50 else Returned("1")
+
+    outside = Outside(dies)
+    outside.submit()
+    at_once(outside.works(once=False, until_empty=True))
+    assert isinstance(outside.record().outcome, Poison)
+    assert outside.record().attempt < 10

@@ -29,7 +29,7 @@ POISON = Poison(Cause.FAILURES, "it failed", 2, "at")
     [
         pointer(),
         replace(pointer(), claim=replace(claim(), ended=Ending.EVICTED), checkpoints=(saved(1), saved(2))),
-        replace(pointer(), counters=Counters(1, 2, 3, 4, 5, 6.5, 7.25), outcome=RESULT),
+        replace(pointer(), counters=Counters(1, 2, 3, 4, 5, 6, 7.5, 8.25), outcome=RESULT),
         replace(pointer(), outcome=POISON),
     ],
 )

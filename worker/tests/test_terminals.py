@@ -105,3 +105,9 @@ def test_a_module_that_ends_its_process_is_told_in_plain_words(bench: Bench) -> 
     assert worker.ended() == 1
     said = worker.events("cannot start")[0]["error"]
     assert said.endswith("imported the function: the function's process ended with exit code 3")
+
+
+def test_a_queue_that_is_not_there_is_not_said_to_be_empty(bench: Bench) -> None:
+    done = bench.command("jobs", "--queue", "mistyped")
+    assert done.returncode == 1
+    assert "there is no queue mistyped" in done.stderr

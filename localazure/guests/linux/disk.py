@@ -1,7 +1,7 @@
 """The disk and the kernel of a real guest, made of Debian's packages, and kept for the next run.
 
-Called by ``linux_vm.py``. It needs root, since the files in it belong to root. A worker's libraries come from PyPI, in
-the versions that the repository pins: they are what a team has in its own image.
+Called by ``linux_vm.py``. It needs root, since the files in it belong to root. Of Python it has what a VM's image has:
+neither pip nor libraries.
 """
 
 from __future__ import annotations
@@ -24,14 +24,7 @@ _HERE: Final = Path(__file__).parent
 ROOT: Final = _HERE / "root"
 """Files of our own that are laid over Debian's."""
 
-_REPOSITORY: Final = Path(__file__).resolve().parents[3]
-_VERSIONS: Final = (_REPOSITORY / "requirements.txt", _REPOSITORY / "constraints.txt")
-_WORKER_LIBRARIES: Final = ("azure-data-tables", "azure-identity", "azure-storage-blob", "azure-storage-queue")
-_WORKER: Final = "/opt/spot-worker/.venv"
-
 SUITE: Final = "bookworm"
-PYTHON: Final = "3.11"
-"""Of that suite."""
 
 PROGRAMS: Final = {
     "qemu-system-x86_64": "qemu-system-x86",
@@ -41,7 +34,7 @@ PROGRAMS: Final = {
 }
 """What is needed, and the Debian package that has it."""
 
-_PACKAGES: Final = "systemd-sysv,udev,dbus,passwd,python3-venv,iproute2,nftables,kmod"
+_PACKAGES: Final = "systemd-sysv,udev,dbus,passwd,python3,iproute2,nftables,kmod"
 _SIZE: Final = "768M"
 _MODULES: Final = ("virtio_pci", "virtio_net", "evdev", "button", "nf_tables", "nft_chain_nat", "nft_nat")
 """The rest that a guest needs (NVMe, ext4, the serial port) is built into Debian's kernel for clouds."""
@@ -128,7 +121,7 @@ def filled(folder: Path, file: Path) -> None:
 
 def _recipe() -> str:
     """Name what an image is made of: another image has another name."""
-    parts = [Path(__file__), *_VERSIONS, *sorted(one for one in ROOT.rglob("*") if one.is_file())]
+    parts = [Path(__file__), *sorted(one for one in ROOT.rglob("*") if one.is_file())]
     return hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()[:16]
 
 
@@ -146,7 +139,6 @@ def _make(work: Path) -> None:
     (root / "opt/payload").mkdir()
     for word, units in (("enable", _ENABLED), ("mask", _MASKED)):
         _run(("systemctl", "--quiet", word, *units), inside=root)
-    _install_worker_libraries(root)
     _make_disk(root, made / "root.ext4", _SIZE)
 
 
@@ -196,19 +188,6 @@ def _files_of_modules(unpacked: Path, version: str) -> Iterator[Path]:
 def _copy(source: Path, target: Path, file: Path) -> None:
     (target / file).parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(source / file, target / file)
-
-
-def _install_worker_libraries(root: Path) -> None:
-    """Make the environment of a worker, with all that it needs but itself."""
-    wheels = root / "opt/wheels"
-    platforms = [f"--platform=manylinux_{version}_x86_64" for version in ("2_17", "2_28", "2_34")]
-    download = (sys.executable, "-m", "pip", "download", "-qq", "--disable-pip-version-check", "--no-input")
-    target = (f"--python-version={PYTHON}", *platforms, "--only-binary=:all:", "-d", str(wheels))
-    _run((*download, *target, "-c", str(_VERSIONS[0]), *_WORKER_LIBRARIES))
-    _run(("python3", "-m", "venv", _WORKER), inside=root)
-    install = (f"{_WORKER}/bin/pip", "install", "-qq", "--disable-pip-version-check", "--no-index")
-    _run((*install, "--find-links", "/opt/wheels", *_WORKER_LIBRARIES), inside=root)
-    shutil.rmtree(wheels)
 
 
 def _make_disk(folder: Path, file: Path, size: str, features: str = "has_journal") -> None:

@@ -6,6 +6,7 @@ Resources that a world began with (its VMs, what is deployed) are not its own: f
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +23,6 @@ from localazure.world.timestamps import guid
 from localazure.world.vm_lifecycle import START
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Callable
 
     from localazure.resource_manager.access import Access
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 type Body = dict[str, Any]
 
+_CONSOLE: Final = re.compile(rf"(?P<vm>{kinds.VM.path.pattern})/retrievebootdiagnosticsdata", re.IGNORECASE)
 LOCKED: Final = (START, WRITE, DELETE)
 
 
@@ -39,13 +40,16 @@ class Effects:
     """What begins and ends with a resource, outside of ARM.
 
     ``endpoints``: where a storage account is, by service; ``queue`` and ``container`` are told the name of one that was
-    created; ``events``: event subscriptions have changed.
+    created; ``events``: event subscriptions have changed; ``boot`` is told the name and the custom data of a new VM;
+    ``console`` gives the address at which a VM's serial log is read.
     """
 
     endpoints: Callable[[], dict[str, str]]
     queue: Callable[[str], None]
     container: Callable[[str], None]
     events: Callable[[], None]
+    boot: Callable[[str, str], None]
+    console: Callable[[str], str]
 
 
 @dataclass(slots=True)
@@ -65,6 +69,10 @@ class Made:
         """
         if (locked := self._lock_against(request)) is not None:
             raise locked
+        if (printed := _CONSOLE.fullmatch(request.path)) is not None and request.method == "POST":
+            check_version(kinds.VM.name, request.query["api-version"], "westeurope")
+            access.authorize(principal, f"{kinds.VM.name}/retrieveBootDiagnosticsData/action", printed["vm"])
+            return web.json_response({"serialConsoleLogBlobUri": self.effects.console(printed["name"])})
         found = kinds.find(request.path)
         if found is None:
             return rules.answer(access, request, principal)
@@ -98,6 +106,10 @@ class Made:
         if kind is kinds.VM:
             machine = new_vm(match, content, access.world.now)
             access.world.create_vm(machine, principal)
+            # Azure shows it to nobody.
+            system = dict(body["properties"].get("osProfile") or {})
+            self.effects.boot(machine.name, str(system.pop("customData", "")))
+            body["properties"]["osProfile"] = system
             body["properties"]["provisioningState"] = "Creating"
         self._begin(kind, match, body)
         self.bodies[path.lower()] = body

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _VERSION: Final = "2023-01-01-preview"
 _HTTPS: Final = 443
-_MOST_PAGES: Final = 100
+MOST_PAGES: Final = 100
 """A size has some ten rows in a region; where the pages do not end, the price is unknown."""
 
 
@@ -43,12 +43,11 @@ class RetailPrices:
         """
         what = f"tell prices of {size} in {location}"
         pages: list[object] = []
-        address = f"{self.endpoint}/api/retail/prices?api-version={_VERSION}&$filter={_filter(location, size)}"
-        while address and len(pages) < _MOST_PAGES:
+        address = first_page(self.endpoint, location, size)
+        while address and len(pages) < MOST_PAGES:
             page = await self._page(address, what)
             pages.append(page)
-            link = page.get("NextPageLink") if isinstance(page, dict) else None
-            address = link if isinstance(link, str) and _place(link) == _place(self.endpoint) else ""
+            address = next_page(self.endpoint, page)
         return pages
 
     async def _page(self, address: str, what: str) -> object:
@@ -62,6 +61,17 @@ class RetailPrices:
         except UNREADABLE as error:
             raise unreadable(error, what) from error
         return page
+
+
+def first_page(endpoint: str, location: str, size: str) -> str:
+    """Give the address of the first page about a size in a region."""
+    return f"{endpoint}/api/retail/prices?api-version={_VERSION}&$filter={_filter(location, size)}"
+
+
+def next_page(endpoint: str, page: object) -> str:
+    """Give the address of the page after this one; ``""`` after the last one, or where it is not the API's own."""
+    link = page.get("NextPageLink") if isinstance(page, dict) else None
+    return link if isinstance(link, str) and _place(link) == _place(endpoint) else ""
 
 
 def _place(address: str) -> tuple[str, str | None, int] | None:

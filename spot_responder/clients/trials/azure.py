@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlsplit
@@ -20,9 +20,13 @@ from azure.identity.aio import DefaultAzureCredential
 
 from spot_responder.clients.kql import fill, read_query
 from spot_responder.clients.logins import Login, cause_of, is_for_want_of_a_token
+from spot_responder.clients.offerings.retail_prices import MOST_PAGES, first_page, next_page
 from spot_responder.clients.operator_errors import no_login
 from spot_responder.clients.resource_manager import login_of
+from spot_responder.clients.trials.custom_data import custom_data
 from spot_responder.clients.trials.storage import TrialStorage
+from spot_responder.intake.payloads import text_field
+from spot_responder.trial.field import COMPUTE
 from spot_responder.trial.views.observations import Answered
 
 if TYPE_CHECKING:
@@ -45,7 +49,10 @@ class TrialAzure:
     """The port to ARM and Resource Graph."""
 
     endpoint: str
+    prices_endpoint: str
     client: AsyncPipelineClient[HttpRequest, AsyncHttpResponse]
+    public: AsyncPipelineClient[HttpRequest, AsyncHttpResponse]
+    """Sends no token: for what is public, and for addresses that let in whoever knows them."""
     credential: AsyncTokenCredential
     transport: AioHttpTransport
     clock: Callable[[], datetime]
@@ -67,14 +74,27 @@ class TrialAzure:
         """Send a request to ARM; give its answer, status 0 where there was none."""
         joint = "&" if "?" in path else "?"
         address = f"{self.endpoint}{quote(path, safe=_OF_AN_ADDRESS)}{joint}api-version={api_version}"
-        return await self._send(method, address, path.partition("?")[0], body)
+        return await self._send(self.client, method, address, path.partition("?")[0], body)
 
     async def follow(self, address: str) -> Answered:
         """Ask at an address of ARM's own host."""
         parts = urlsplit(address)
         if parts[:2] != urlsplit(self.endpoint)[:2]:
             return Answered(self.clock(), "GET", parts.path, 0, body="not asked: the address is not ARM's own")
-        return await self._send("GET", address, parts.path, None)
+        return await self._send(self.client, "GET", address, parts.path, None)
+
+    async def price_pages(self, location: str, size: str) -> list[Answered]:
+        """Ask the public price list about a size: all its pages."""
+        pages: list[Answered] = []
+        address = first_page(self.prices_endpoint, location, size)
+        while address and len(pages) < MOST_PAGES:
+            pages.append(await self._read_public(address))
+            address = next_page(self.prices_endpoint, pages[-1].body)
+        return pages
+
+    async def prices_after(self, location: str, size: str, rows: int) -> Answered:
+        """Ask the price list for what it has about a size after so many rows."""
+        return await self._read_public(f"{first_page(self.prices_endpoint, location, size)}&$skip={rows}")
 
     async def query(self, subscription: str, kql: str) -> Answered:
         """Ask Resource Graph about one subscription."""
@@ -94,6 +114,10 @@ class TrialAzure:
             )
         return self.accounts[key]
 
+    def custom_data(self) -> str:
+        """Give the custom data by which a VM has a listener."""
+        return custom_data()
+
     def public_key(self) -> str:
         """Give the public half of a new SSH key; the other half is forgotten at once."""
         # Imported where a VM is made: it takes long.
@@ -103,11 +127,28 @@ class TrialAzure:
         key = rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS).public_key()
         return key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
 
-    async def _send(self, method: str, address: str, path: str, body: Mapping[str, object] | None) -> Answered:
+    async def serial_log(self, vm: str) -> Answered:
+        """Read what a VM printed to its serial console, by the address that ARM gives for it."""
+        answer = await self.ask("POST", f"{vm}/retrieveBootDiagnosticsData", COMPUTE)
+        address = text_field(answer.body, "serialConsoleLogBlobUri")
+        # Whoever knows that address may read the log: it is told to nobody.
+        return await self._read_public(address) if address else replace(answer, body=None)
+
+    async def _read_public(self, address: str) -> Answered:
+        return await self._send(self.public, "GET", address, urlsplit(address).path, None)
+
+    async def _send(
+        self,
+        client: AsyncPipelineClient[HttpRequest, AsyncHttpResponse],
+        method: str,
+        address: str,
+        path: str,
+        body: Mapping[str, object] | None,
+    ) -> Answered:
         begun = monotonic()
         try:
             request = HttpRequest(method, address, json=body) if body is not None else HttpRequest(method, address)
-            response = await self.client.send_request(request)
+            response = await client.send_request(request)
         except AzureError as error:
             lacks_token = is_for_want_of_a_token(error)
             why = f"no token: {cause_of(error.message)}" if lacks_token else str(error.message)
@@ -119,7 +160,8 @@ class TrialAzure:
 
 
 def _parsed(response: AsyncHttpResponse) -> object:
-    text = response.text()
+    # A serial log may have anything.
+    text = response.content.decode("utf-8", "replace")
     try:
         return json.loads(text) if text.strip() else None
     except ValueError:
@@ -127,13 +169,25 @@ def _parsed(response: AsyncHttpResponse) -> object:
 
 
 @asynccontextmanager
-async def trial_azure(endpoint: str, clock: Callable[[], datetime]) -> AsyncIterator[TrialAzure]:
+async def trial_azure(endpoint: str, prices_endpoint: str, clock: Callable[[], datetime]) -> AsyncIterator[TrialAzure]:
     """Open the port with the login that ``DefaultAzureCredential`` finds."""
     credential = Login(DefaultAzureCredential())
     connector = TCPConnector(ssl=ssl.create_default_context())
     session = ClientSession(connector=connector, auto_decompress=False, cookie_jar=DummyCookieJar(), trust_env=True)
     transport = AioHttpTransport(session=session, connection_timeout=10, read_timeout=60)
     async with transport, credential:
-        policy = AsyncBearerTokenCredentialPolicy(credential, f"{endpoint}/.default")
-        client: AsyncPipelineClient[Any, Any] = AsyncPipelineClient(endpoint, policies=[policy], transport=transport)
-        yield TrialAzure(endpoint, client, credential, transport, clock)
+        yield azure_by(endpoint, prices_endpoint, credential, transport, clock)
+
+
+def azure_by(
+    endpoint: str,
+    prices_endpoint: str,
+    credential: AsyncTokenCredential,
+    transport: AioHttpTransport,
+    clock: Callable[[], datetime],
+) -> TrialAzure:
+    """Give the port over a transport that is open, with this login."""
+    policy = AsyncBearerTokenCredentialPolicy(credential, f"{endpoint}/.default")
+    client: AsyncPipelineClient[Any, Any] = AsyncPipelineClient(endpoint, policies=[policy], transport=transport)
+    public: AsyncPipelineClient[Any, Any] = AsyncPipelineClient(prices_endpoint, policies=[], transport=transport)
+    return TrialAzure(endpoint, prices_endpoint, client, public, credential, transport, clock)

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from spot_responder.commands.arguments import add_command
 from spot_responder.commands.local import enter_the_laptop
+from spot_responder.commands.trials.watch import watch
 from spot_responder.operators.ports import CouldNotLookError
-from spot_responder.settings import InvalidSettingError, arm_endpoint
+from spot_responder.settings import InvalidSettingError, arm_endpoint, prices_endpoint
 from spot_responder.terminal.results import FINE, MISUSED, WRONG, CommandResult, StopError
 from spot_responder.text import shortened
 from spot_responder.trial.field import IN_AZURE, ON_LAPTOP, Field, Plan
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 EXAMPLES: Final = """\
   .venv/bin/spot-responder trial --subscription 00000000-0000-0000-0000-000000000000 --location westeurope
   .venv/bin/spot-responder trial --subscription … --location westeurope --only G1,G9,R6     creates nothing
+  .venv/bin/spot-responder trial --subscription … --watch     creates nothing: watches the fleet until Ctrl-C
 
 It says what it will create, what that costs at most and how long it takes, and asks. It takes everything away at its
 end, also after Ctrl-C; after a crash the next trial does. It touches nothing that it did not create. It refuses a
@@ -64,7 +66,9 @@ def add(commands: Commands) -> None:
     what = "try in a subscription what is believed about Azure, with one small Spot VM, and write down what is true"
     command = add_command(commands, "trial", what, _refuse, examples=EXAMPLES)
     command.add_argument("--subscription", required=True, metavar="ID", type=_subscription, help="where to try it")
-    command.add_argument("--location", required=True, metavar="L", type=_location, help="the region: westeurope")
+    command.add_argument("--location", metavar="L", type=_location, help="the region: westeurope")
+    beside = "create nothing: watch the Spot VMs that are there until Ctrl-C, and write down what happens to them"
+    command.add_argument("--watch", action="store_true", help=beside)
     size = "the size of the VM (default: %(default)s)"
     command.add_argument("--size", metavar="S", type=_size, default="Standard_D2s_v5", help=size)
     cost = "what it may cost at most, in USD (default: %(default)s)"
@@ -88,9 +92,14 @@ def run(arguments: Namespace) -> CommandResult:
     if arguments.local:
         enter_the_laptop(os.environ)
     try:
-        endpoint = arm_endpoint(os.environ)
+        endpoint, prices = arm_endpoint(os.environ), prices_endpoint(os.environ)
+        if arguments.watch:
+            return asyncio.run(_watch(arguments, endpoint, prices))
+        if not arguments.location:
+            message = "say the region: --location westeurope"
+            raise StopError(message, MISUSED)
         with open_journal(arguments.out) as journal:
-            return asyncio.run(_run(arguments, endpoint, journal))
+            return asyncio.run(_run(arguments, endpoint, prices, journal))
     except InvalidSettingError as error:
         raise StopError(str(error), MISUSED) from error
     except (CouldNotLookError, AnotherTrialError, UnreadableJournalError, OSError) as error:
@@ -102,12 +111,20 @@ async def _refuse(_arguments: Namespace, _operator: object) -> CommandResult:
     raise AssertionError(message)
 
 
-async def _run(arguments: Namespace, endpoint: str, journal: Journal) -> CommandResult:
+async def _watch(arguments: Namespace, endpoint: str, prices: str) -> CommandResult:
+    from spot_responder.clients.trials.azure import trial_azure  # noqa: PLC0415 - as below
+
+    logging.getLogger("azure").setLevel(logging.CRITICAL)
+    async with trial_azure(endpoint, prices, _now) as azure:
+        return await watch(arguments, azure, _now, _tell)
+
+
+async def _run(arguments: Namespace, endpoint: str, prices: str, journal: Journal) -> CommandResult:
     # As in commands/run.py: the SDKs take long to import.
     from spot_responder.clients.trials.azure import trial_azure  # noqa: PLC0415
 
     logging.getLogger("azure").setLevel(logging.CRITICAL)
-    async with trial_azure(endpoint, _now) as azure:
+    async with trial_azure(endpoint, prices, _now) as azure:
         steps = steps_for(arguments.only)
         plan = await _plan(arguments, azure)
         await _take_precautions(arguments, azure, plan, steps)
@@ -118,7 +135,7 @@ async def _run(arguments: Namespace, endpoint: str, journal: Journal) -> Command
         if left:
             message = f"an earlier trial has left what cannot be taken away: {'; '.join(left)}"
             raise StopError(message)
-        seen = Observations(endpoint)
+        seen = Observations(endpoint, location=plan.location, size=plan.size)
         field = Field(azure, journal, plan, seen, waits, _now, _tell)
         failed, left = await run_trial(field, steps, keep=arguments.keep)
         found = judged(seen, arguments.only, failed.items())

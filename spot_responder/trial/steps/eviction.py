@@ -67,7 +67,10 @@ async def _start(field: Field) -> None:
         message = f"start: not running within {field.waits.created:.0f} s"
         raise StepFailedError(message)
     field.mark(Mark.RUNS)
-    await asyncio.sleep(field.waits.settle)
+    started_at = field.seen.marks[Mark.STARTED]
+    boots_again = lambda: any(each.what == "boot" and each.at >= started_at for each in field.seen.heard)  # noqa: E731
+    listens = field.until(boots_again, field.waits.listener if field.seen.heard else 0)
+    await asyncio.gather(asyncio.sleep(field.waits.settle), listens)
 
 
 async def _activity_log(field: Field) -> None:

@@ -38,6 +38,9 @@ async def machine(field: Field) -> None:
         raise StepFailedError(message)
     await field.until(lambda: any(each.state is not None for each in field.seen.shown), field.waits.graph)
     await _tags(field)
+    if not await field.until(lambda: any(each.what == "service" for each in field.seen.heard), field.waits.listener):
+        why = field.seen.missed.get("listener", "it printed nothing")
+        field.tell(f"the listener inside the VM was not heard within {field.waits.listener:.0f} s: {why}")
     nobody = f"{field.plan.group}/providers/Microsoft.Compute/virtualMachines/nobody-{field.plan.run}"
     await field.ask("VM that is not there", "GET", nobody, COMPUTE)
     await field.ask("start of nobody", "POST", f"{nobody}/start", COMPUTE)
@@ -77,6 +80,7 @@ def vm_body(field: Field, size: str, interface: str) -> Mapping[str, object]:
     key = {"path": f"/home/{_USER}/.ssh/authorized_keys", "keyData": field.azure.public_key()}
     return {
         "location": field.plan.location,
+        "identity": {"type": "SystemAssigned"},
         "tags": {RESTART_TAG.swapcase(): "true"},
         "properties": {
             "hardwareProfile": {"vmSize": size},
@@ -91,8 +95,10 @@ def vm_body(field: Field, size: str, interface: str) -> Mapping[str, object]:
                     "managedDisk": {"storageAccountType": "StandardSSD_LRS"},
                 },
             },
+            "diagnosticsProfile": {"bootDiagnostics": {"enabled": True}},
             "osProfile": {
                 "computerName": "witness",
+                "customData": field.azure.custom_data(),
                 "adminUsername": _USER,
                 "linuxConfiguration": {"disablePasswordAuthentication": True, "ssh": {"publicKeys": [key]}},
             },

@@ -26,6 +26,7 @@ _DONE: Final = {
 }
 _MINUTES: Final = {
     Step.READ: 1,
+    Step.OFFERINGS: 1,
     Step.GROUP: 1,
     Step.WITNESS: 15,
     Step.STORAGE: 15,

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 from spot_responder.trial.views import about_compute as compute
 from spot_responder.trial.views import about_events as events
 from spot_responder.trial.views import about_graph as graph
+from spot_responder.trial.views import about_inside as inside
+from spot_responder.trial.views import about_offerings as offered
 from spot_responder.trial.views import about_storage as storage
 from spot_responder.trial.views.unchecked import UNCHECKED
 from spot_responder.trial.views.verdicts import Check, Found, Step, Verdict, unseen
@@ -27,6 +29,9 @@ _EVICTED: Final = (Step.EVICTION,)
 _EVICTION_TOLD: Final = (Step.WITNESS, Step.EVICTION)
 _STOP_TOLD: Final = (Step.WITNESS, Step.STOP)
 _REFUSED: Final = (Step.REFUSALS,)
+_OFFERED: Final = (Step.OFFERINGS,)
+_SIZED: Final = (Step.OFFERINGS, Step.MACHINE)
+_PRICED: Final = (Step.OFFERINGS, Step.REFUSALS)
 
 CHECKS: Final = (
     Check("E1", _EVICTION_TOLD, events.is_annotated),
@@ -42,6 +47,7 @@ CHECKS: Final = (
     Check("E14", _WITNESS, events.allows_one_topic),
     Check("E15", _STOP_TOLD, events.writes_cloud_events),
     Check("E16", _STOP_TOLD, events.is_read),
+    Check("E17", _EVICTED, inside.is_soon_shown_by_arm),
     Check("Q1", _STOP_TOLD, events.is_base64),
     Check("Q2", _STORAGE, storage.comes_back),
     Check("Q14", _WITNESS, events.checks_rights_first),
@@ -78,6 +84,26 @@ CHECKS: Final = (
     Check("R6", _READ, graph.takes_the_token),
     Check("R7", _READ, compute.has_aliases),
     Check("R8", _MACHINE, compute.refuses_nobody),
+    Check("V1", _EVICTED, inside.names_this_vm),
+    Check("V2", _MACHINE, inside.answers_in_two_minutes),
+    Check("V3", _MACHINE, inside.refuses_unknown_versions),
+    Check("V4", _EVICTED, inside.gives_thirty_seconds),
+    Check("V5", _EVICTED, inside.stays_shown),
+    Check("V6", _EVICTED, inside.takes_one_a_second),
+    Check("V7", _EVICTED, inside.comes_at_not_before),
+    Check("V10", _EVICTED, inside.sees_no_shutdown),
+    Check("V11", _EVICTED, inside.has_new_boot_id),
+    Check("V13", _MACHINE, inside.has_right_clock),
+    Check("V14", _MACHINE, inside.has_no_load_balancer),
+    Check("V16", _MACHINE, inside.gives_a_token),
+    Check("V17", _MACHINE, inside.prints_to_serial_log),
+    Check("P1", _OFFERED, offered.has_one_product),
+    Check("P2", _PRICED, offered.charges_the_newest),
+    Check("P3", _PRICED, offered.is_azures_price),
+    Check("P4", _OFFERED, offered.is_in_dollars),
+    Check("P5", _OFFERED, offered.ends_without_link),
+    Check("P6", _SIZED, offered.spells_sizes_alike),
+    Check("S1", _SIZED, offered.may_be_asked_for),
     Check("W1", _STORAGE, storage.is_hidden),
     Check("W2", _STORAGE, storage.is_shown_at_once),
     Check("W3", _STORAGE, storage.tells_loss),

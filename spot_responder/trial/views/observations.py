@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from spot_responder.intake.vms import PowerState
 
 _BEST: Final = 300
+LISTENER: Final = "spot-trial "
+"""By this ``agent/spot_agent/commands/listen.py`` begins its lines."""
 
 
 class Mark(StrEnum):
@@ -104,16 +107,58 @@ class Sample:
     state: PowerState | None
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What Resource Graph showed of a VM of a fleet. ``annotation``: the newest one, ``""`` where there is none."""
+
+    at: datetime
+    vm: str
+    state: PowerState
+    annotation: str
+    annotated_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A line that the listener inside the VM printed. ``at``: by the VM's clock; ``boot``: the id of that boot."""
+
+    at: datetime
+    boot: str
+    what: str
+    told: Mapping[str, object]
+    line: str
+
+
+def heard_in(log: str) -> list[Heard]:
+    """Read the listener's lines of a serial log; what the kernel wrote into the middle of one is left out."""
+    found = []
+    for each in log.splitlines():
+        _, mark, line = each.partition(LISTENER)
+        try:
+            told = json.loads(line) if mark else None
+        except ValueError:
+            continue
+        at = moment(text_field(told, "at"))
+        if isinstance(told, dict) and at is not None:
+            found.append(Heard(at, text_field(told, "boot"), text_field(told, "what"), told, line))
+    return found
+
+
 @dataclass(slots=True)
 class Observations:
     """Everything that was seen. ``endpoint``: ARM's address. ``missed``: what was not done, and why."""
 
     endpoint: str
     vm_id: str = ""
+    location: str = ""
+    size: str = ""
     answers: dict[str, list[Answered]] = field(default_factory=dict)
     arrived: list[Arrived] = field(default_factory=list)
     powers: list[Sample] = field(default_factory=list)
     shown: list[Sample] = field(default_factory=list)
+    heard: list[Heard] = field(default_factory=list)
+    fleet: list[Shown] = field(default_factory=list)
+    """What was shown of VMs that a trial only watches: each change, in its order."""
     marks: dict[Mark, datetime] = field(default_factory=dict)
     missed: dict[str, str] = field(default_factory=dict)
     endpoints: dict[str, str] = field(default_factory=dict)
@@ -126,6 +171,17 @@ class Observations:
     def last(self, name: str) -> Answered | None:
         """Give the last answer to a request of this name."""
         return next(reversed(self.answers.get(name, [])), None)
+
+    def hear(self, log: str) -> None:
+        """Add what a serial log has that was not heard yet."""
+        known = {each.line for each in self.heard}
+        self.heard.extend(each for each in heard_in(log) if each.line not in known)
+
+    def show(self, shown: Shown) -> None:
+        """Note what was shown of a VM, if it is other than before."""
+        before = next((each for each in reversed(self.fleet) if each.vm == shown.vm), None)
+        if before is None or replace(before, at=shown.at) != shown:
+            self.fleet.append(shown)
 
     def state(self) -> PowerState | None:
         """Give the power state that ARM showed last."""

@@ -31,6 +31,8 @@ def redaction_of(seen: Observations, known: tuple[str, ...]) -> Redaction:
             redaction.learn([answer.path, dict(answer.headers), answer.body])
     for arrived in seen.arrived:
         redaction.learn(arrived.event if arrived.event is not None else arrived.raw)
+    redaction.learn([each.told for each in seen.heard])
+    redaction.learn([each.vm for each in seen.fleet])
     return redaction
 
 
@@ -59,6 +61,17 @@ def payloads(seen: Observations, redaction: Redaction) -> dict[str, Any]:
             for each in seen.arrived
             if each.event is not None
         ],
+        "fleet": [
+            [
+                json_form(each.at),
+                redaction.apply(each.vm),
+                str(each.state),
+                each.annotation,
+                json_form(each.annotated_at),
+            ]
+            for each in seen.fleet
+        ],
+        "inside": [redaction.apply(each.told) for each in seen.heard],
         "moments": {mark.name.lower(): json_form(at) for mark, at in seen.marks.items()},
         "power_states": [[json_form(each.at), str(each.state)] for each in seen.powers],
         "power_states_in_graph": [[json_form(each.at), str(each.state)] for each in seen.shown],

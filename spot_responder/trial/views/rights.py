@@ -27,6 +27,7 @@ NEEDED: Final[Mapping[Step, tuple[str, ...]]] = {
         "Microsoft.ResourceHealth/resourceAnnotations/read",
         f"{_VM}/read",
     ),
+    Step.OFFERINGS: ("Microsoft.Compute/skus/read",),
     Step.GROUP: (
         "Microsoft.Resources/subscriptions/resourceGroups/read",
         "Microsoft.Resources/subscriptions/resourceGroups/write",
@@ -56,6 +57,7 @@ NEEDED: Final[Mapping[Step, tuple[str, ...]]] = {
         "Microsoft.Network/networkInterfaces/join/action",
         f"{_VM}/write",
         f"{_VM}/instanceView/read",
+        f"{_VM}/retrieveBootDiagnosticsData/action",
         f"{_VM}/start/action",
         "Microsoft.Resources/tags/write",
     ),

@@ -25,6 +25,7 @@ class Step(StrEnum):
     """The parts of a trial, in order."""
 
     READ = "read"
+    OFFERINGS = "offerings"
     GROUP = "group"
     WITNESS = "witness"
     STORAGE = "storage"
@@ -38,7 +39,7 @@ class Step(StrEnum):
     def rests_on(self) -> tuple[Step, ...]:
         """The steps that must come before."""
         match self:
-            case Step.READ | Step.GROUP | Step.QUOTA:
+            case Step.READ | Step.OFFERINGS | Step.GROUP | Step.QUOTA:
                 return ()
             case Step.WITNESS | Step.MACHINE:
                 return (Step.GROUP,)
@@ -75,7 +76,7 @@ class Check:
 class Why(StrEnum):
     """Why a belief has no check."""
 
-    CANNOT_BE_ORDERED = "cannot be ordered, and is not watched for yet"
+    CANNOT_BE_ORDERED = "cannot be ordered"
     TAKES_LONGER = "shows only in weeks of use"
     NEEDS_THE_APP = "needs the deployed app, which a trial does without"
     NEEDS_ANOTHER_LOGIN = "needs a login with fewer rights than a trial's"

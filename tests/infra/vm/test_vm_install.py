@@ -176,6 +176,12 @@ def test_a_worker_that_was_not_told_is_told_the_next_time(vm: Vm, package: Path,
 def test_remove_leaves_nothing_and_may_be_called_again(vm: Vm, package: Path, work: Path) -> None:
     """By the copy that the installer made of itself: the package may be gone."""
     _apply(vm, package, work)
+    # As systemd makes it, for a unit with a user of its own.
+    state, link = vm.root / "var/lib/private/spot-worker/jobs", vm.root / "var/lib/spot-worker/jobs"
+    state.mkdir(parents=True)
+    (state / "lock").touch()
+    link.parent.mkdir()
+    link.symlink_to(state)
     copied = vm.root / "usr/local/lib/spot-vm"
     kept = shutil.copytree(copied, vm.root.parent / "kept")
     assert vm.install(copied, "remove").returncode == 0
@@ -186,7 +192,7 @@ def test_remove_leaves_nothing_and_may_be_called_again(vm: Vm, package: Path, wo
     ]
     assert vm.install(kept, "remove").returncode == 0
     vm.calls()
-    left = [str(path.relative_to(vm.root)) for path in vm.root.rglob("*") if path.is_file()]
+    left = [str(path.relative_to(vm.root)) for path in vm.root.rglob("*") if path.is_file() or path.is_symlink()]
     assert left == ["bin/systemctl"]
 
 

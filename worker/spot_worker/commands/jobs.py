@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 
 
 def jobs(given: argparse.Namespace) -> int:
-    """Show them; people see those that are not done, and how many are."""
+    """Show them; people see those that are not done, and how many are. Exit code 1 if there is no such queue."""
     account, places = account_of(given), places_of(given)
     messages = message_count(account, places.queue)
+    if messages is None:
+        sys.stderr.write(f"spot-worker: there is no queue {places.queue}; `submit` and `run` make it\n")
+        return 1
     rows = [_row(places.queue, job_id, content) for job_id, content in records(account, places)]
     rows.sort(key=lambda row: str(row.get("claimed_at", "")))
     if given.json:

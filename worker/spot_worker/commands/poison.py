@@ -54,7 +54,7 @@ def _show(given: argparse.Namespace) -> int:
 
 def _requeue(given: argparse.Namespace) -> int:
     if bool(given.ids) == given.all:
-        message = "which jobs are to be tried again? Give ids, or --all"
+        message = "which jobs are to be tried again? Give either ids or --all"
         raise UsageError(message)
     account, places = account_of(given), places_of(given)
     queue, blobs = JobQueue(account, places.queue, 1), BlobStore(account, places, 1, Path(tempfile.gettempdir()))

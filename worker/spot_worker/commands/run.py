@@ -114,7 +114,7 @@ async def _prepare(given: argparse.Namespace, account: Account, log: JsonLog) ->
 
     await persist(make, log)
     if given.until_empty and sys.stderr.isatty():
-        count = await threads.call("to count the queue", lambda: message_count(account, places.queue))
+        count = await threads.call("to count the queue", lambda: message_count(account, places.queue) or 0)
         log.progress = Progress("finished", count)
 
 

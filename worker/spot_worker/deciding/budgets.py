@@ -12,11 +12,15 @@ LONGEST_DELAY_S: Final = 60
 
 @dataclass(frozen=True)
 class Budgets:
-    """How often what may happen to one job. Silent claims and evictions count since the last progress only."""
+    """How often what may happen to one job. Silent claims and evictions count since the last progress only.
+
+    ``unusable``: attempts in a row that find the newest checkpoint gone or damaged.
+    """
 
     failures: int = 5
     silent_in_vain: int = 5
     evictions_in_vain: int = 5
+    unusable: int = 5
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,12 @@ def judge(counters: Counters, budgets: Budgets, last: str = "") -> GivenUp | Non
             "let the function save more often, or run the job where it is not evicted"
         )
         return GivenUp(Cause.EVICTIONS, reason)
+    if counters.unusable >= budgets.unusable:
+        reason = (
+            f"{counters.unusable} attempts in a row found the newest checkpoint gone or damaged: "
+            "does something else delete or change the blobs of the container of checkpoints?"
+        )
+        return GivenUp(Cause.CHECKPOINTS, reason)
     return None
 
 

@@ -38,6 +38,7 @@ def end(pointer: Pointer, ending: Ending, spent: Spent) -> Pointer:
         evictions_in_vain=_in_vain(was.evictions_in_vain, counts=is_evicted, has_progressed=has_progressed),
         silent_claims=was.silent_claims + is_silent,
         silent_in_vain=_in_vain(was.silent_in_vain, counts=is_silent, has_progressed=has_progressed),
+        unusable=was.unusable,
         seconds_worked=round(was.seconds_worked + spent.worked_s, 3),
         seconds_repeated=round(was.seconds_repeated + spent.repeated_s, 3),
     )
@@ -50,18 +51,21 @@ def _in_vain(before: int, *, counts: bool, has_progressed: bool) -> int:
     return before + counts
 
 
-def with_checkpoint(pointer: Pointer, saved: Saved, *, counts: bool = True) -> Pointer:
-    """Add a checkpoint, and forget the oldest beyond those kept. The same once more is no progress.
-
-    ``counts``: whether it is taken for progress before anybody has loaded it.
-    """
-    is_new = counts and all(one.sha256 != saved.sha256 for one in pointer.checkpoints)
+def with_checkpoint(pointer: Pointer, saved: Saved) -> Pointer:
+    """Add a checkpoint, and forget the oldest beyond those kept. The same once more is no progress."""
+    is_new = all(one.sha256 != saved.sha256 for one in pointer.checkpoints)
     others = tuple(one for one in pointer.checkpoints if one.name != saved.name)
     return replace(
         pointer,
         checkpoints=(*others, saved)[-KEPT_CHECKPOINTS:],
         claim=replace(pointer.claim, has_progressed=pointer.claim.has_progressed or is_new),
     )
+
+
+def with_newest_loaded(pointer: Pointer, *, is_usable: bool) -> Pointer:
+    """Count whether the newest checkpoint could be used. What destroys each one lets a job begin anew for ever."""
+    unusable = 0 if is_usable else pointer.counters.unusable + 1
+    return replace(pointer, counters=replace(pointer.counters, unusable=unusable))
 
 
 def no_longer_named(before: Pointer, after: Pointer) -> tuple[str, ...]:
@@ -72,6 +76,6 @@ def no_longer_named(before: Pointer, after: Pointer) -> tuple[str, ...]:
 
 def requeued(pointer: Pointer) -> Pointer:
     """Let a job that was given up be tried again: with whole budgets, its checkpoints, and its count of attempts."""
-    kept = replace(pointer.counters, failures=0, evictions_in_vain=0, silent_in_vain=0)
+    kept = replace(pointer.counters, failures=0, evictions_in_vain=0, silent_in_vain=0, unusable=0)
     ended = pointer.claim.ended or Ending.STOPPED
     return replace(pointer, counters=kept, claim=replace(pointer.claim, ended=ended), outcome=None)

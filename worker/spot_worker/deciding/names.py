@@ -11,11 +11,15 @@ from dataclasses import dataclass
 from typing import Final
 
 WORKERS_TABLE: Final = "workers"
-_QUEUE: Final = re.compile(r"[a-z0-9](?!.*--)[a-z0-9-]{1,61}[a-z0-9]")
+_QUEUE: Final = re.compile(r"[a-z0-9](?!.*--)[a-z0-9-]{1,54}[a-z0-9]")
+_CONTAINER: Final = re.compile(r"[a-z0-9](?!.*--)[a-z0-9-]{1,61}[a-z0-9]")
 _TABLE: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{2,62}")
 _JOB_ID: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
 _OUTPUT: Final = re.compile(r"[^\x00-\x1f\x7f\\]{1,400}")
-_QUEUE_RULE: Final = "a queue: 3 to 63 of a-z, 0-9 and single hyphens, a letter or digit at both ends"
+_QUEUE_RULE: Final = (
+    "a queue of jobs: 3 to 56 of a-z, 0-9 and single hyphens, a letter or digit at both ends "
+    "(Azure takes 63; its poison queue has 7 more)"
+)
 _CONTAINER_RULE: Final = "a container: 3 to 63 of a-z, 0-9 and single hyphens; give another by --checkpoints"
 _TABLE_RULE: Final = "a table: 3 to 63 of A-Z, a-z and 0-9, a letter first; give another by --results"
 _OUTPUT_RULE: Final = "an output: a relative path without '..', like 'frames/0001.png', of at most 400 characters"
@@ -48,17 +52,16 @@ class Places:
 def places(queue: str, checkpoints: str | None = None, results: str | None = None) -> Places:
     """Name what belongs to a queue. Raises ``BadNameError``."""
     check_queue(queue)
-    check_queue(poison_queue(queue))
     container = checkpoints or f"{queue}-checkpoints"
     table = results or results_table(queue)
-    if not _QUEUE.fullmatch(container):
+    if not _CONTAINER.fullmatch(container):
         raise BadNameError(container, _CONTAINER_RULE)
     check_table(table)
     return Places(queue, container, table)
 
 
 def check_queue(name: str) -> None:
-    """Raise ``BadNameError`` if Azure would refuse a queue of this name."""
+    """Raise ``BadNameError`` if Azure would refuse a queue of this name, or its poison queue."""
     if not _QUEUE.fullmatch(name):
         raise BadNameError(name, _QUEUE_RULE)
 

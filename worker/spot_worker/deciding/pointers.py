@@ -35,6 +35,7 @@ class Cause(str, Enum):
     FAILURES = "failures"
     SILENT_CLAIMS = "silent claims"
     EVICTIONS = "evictions"
+    CHECKPOINTS = "checkpoints"
     PERMANENT = "permanent"
     UNREADABLE = "unreadable"
 
@@ -60,13 +61,17 @@ class Claim:
 
 @dataclass(frozen=True)
 class Counters:
-    """What happened to the job so far. ``evictions_in_vain`` and ``silent_in_vain``: since the last progress."""
+    """What happened to the job so far. ``evictions_in_vain`` and ``silent_in_vain``: since the last progress.
+
+    ``unusable``: attempts in a row that found the newest checkpoint gone or damaged.
+    """
 
     failures: int = 0
     evictions: int = 0
     evictions_in_vain: int = 0
     silent_claims: int = 0
     silent_in_vain: int = 0
+    unusable: int = 0
     seconds_worked: float = 0.0
     seconds_repeated: float = 0.0
 

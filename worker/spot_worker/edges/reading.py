@@ -31,15 +31,15 @@ def rows(account: Account, table: str, queue: str | None) -> list[Any]:
     return translated(f"to read the table {table}", read)
 
 
-def message_count(account: Account, queue: str) -> int:
-    """Count the messages of a queue, also those that somebody holds. Raises ``StorageError``."""
+def message_count(account: Account, queue: str) -> int | None:
+    """Count a queue's messages, also those that somebody holds; ``None``: no such queue. Raises ``StorageError``."""
     client = account.queues.get_queue_client(queue)
 
-    def count() -> int:
+    def count() -> int | None:
         try:
             return int(client.get_queue_properties().approximate_message_count or 0)
         except ResourceNotFoundError:
-            return 0
+            return None
 
     return translated(f"to count the queue {queue}", count)
 

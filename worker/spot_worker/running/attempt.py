@@ -21,7 +21,7 @@ from spot_worker.deciding.conversation import (
     StateSaved,
     StoppedAtSafePoint,
 )
-from spot_worker.deciding.endings import Spent, no_longer_named, with_checkpoint
+from spot_worker.deciding.endings import Spent, no_longer_named, with_checkpoint, with_newest_loaded
 from spot_worker.deciding.names import BadNameError, check_output, checkpoint_name, output_name
 from spot_worker.deciding.pointers import Kind, Saved
 from spot_worker.deciding.rates import Rate
@@ -57,7 +57,7 @@ class Attempt:
         self._ports, self._record, self._stopping, self._uploads = ports, record, stopping, uploads
         self._began = self._safe_at = ports.clock.monotonic()
         self._count = 0
-        self._newest_is_usable = True
+        self._found_unusable = False
         self.outputs: tuple[str, ...] = ()
 
     async def serve(self, child: Child, task: Task) -> Ended:
@@ -114,7 +114,7 @@ class Attempt:
 
         await persist(timed, self._ports.log)
         saved = Saved(name, sha256, size, kind, before.attempt, iso(clock.now()))
-        after = with_checkpoint(before, saved, counts=self._newest_is_usable)
+        after = with_checkpoint(before, saved)
         await persist(lambda: self._record.write(after), self._ports.log)
         self._safe_at = asked_at
         self._say("saved", size=size, kind=kind.value)
@@ -136,15 +136,24 @@ class Attempt:
                 self._say("old checkpoint not deleted", name=name, error=str(error))
 
     async def _load(self, path: str) -> Answer:
-        self._newest_is_usable = True
-        for saved in reversed(self._record.pointer.checkpoints):
+        checkpoints = self._record.pointer.checkpoints
+        for saved in reversed(checkpoints):
             loaded = await persist(lambda one=saved: self._whole(one, path), self._ports.log)  # type: ignore[misc]
+            if saved is checkpoints[-1]:
+                await self._count_newest(is_usable=loaded is not None)
             if loaded:
                 return loaded
-            # What was counted as progress was none: so what is saved now counts once it was loaded only.
-            self._newest_is_usable = False
             self._say("checkpoint not usable", name=saved.name, why="it is gone, or is not what was saved")
         return Loaded(None)
+
+    async def _count_newest(self, *, is_usable: bool) -> None:
+        """Write down, once for each attempt, that the newest checkpoint is unusable; or that it is usable again."""
+        if not is_usable and self._found_unusable:
+            return
+        self._found_unusable = not is_usable
+        after = with_newest_loaded(self._record.pointer, is_usable=is_usable)
+        if after != self._record.pointer:
+            await persist(lambda: self._record.write(after), self._ports.log)
 
     async def _whole(self, saved: Saved, path: str) -> Loaded | None:
         """Read a checkpoint; ``None`` if it is not whole."""

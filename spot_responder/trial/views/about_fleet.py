@@ -1,0 +1,120 @@
+"""Judges what is seen beside a fleet by chance: real evictions, starts without capacity (E1, E4, E6, E7). Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.intake.payloads import field, moment, text_field
+from spot_responder.intake.vms import PowerState
+from spot_responder.trial.views.about_events import has_evict_operation
+from spot_responder.trial.views.verdicts import fails, holds, unseen
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from spot_responder.trial.views.observations import Observations, Shown
+    from spot_responder.trial.views.verdicts import Found
+
+_PREEMPTED: Final = "virtualmachinepreempted"
+_STOPPED: Final = (
+    "virtualmachinedeallocationinitiated",
+    "virtualmachinestopinitiatedbycontrolplane",
+    "virtualmachinestoppedinternally",
+)
+_DOWN: Final = frozenset({PowerState.DEALLOCATING, PowerState.DEALLOCATED})
+_CAPACITY: Final = ("AllocationFailed", "SkuNotAvailable", "OverconstrainedAllocationRequest")
+
+
+def watched(seen: Observations) -> dict[str, Found]:
+    """Give the verdicts of what a watch can see."""
+    return {
+        "E1": _is_annotated(seen),
+        "E4": _has_no_owners_annotation(seen),
+        "E6": _leaves_no_annotation(seen),
+        "E7": has_evict_operation(seen),
+    }
+
+
+def _is_annotated(seen: Observations) -> Found:
+    """E1: an eviction is annotated; one that only the activity log has shows that it is not."""
+    evicted = _evictions(seen)
+    if evicted:
+        return holds(f"{len(evicted)} VMs went down with the annotation VirtualMachinePreempted", evicted[-1].at)
+    logged = _evicted_by_log(seen)
+    silent = [each for each in seen.fleet if each.vm in logged and each.state in _DOWN and not each.annotation]
+    if silent:
+        return fails("the activity log has an eviction of a VM that has no annotation", silent[-1].at)
+    return unseen(_nothing(seen, "no VM was evicted"))
+
+
+def _has_no_owners_annotation(seen: Observations) -> Found:
+    """E4: is an eviction annotated as an owner's stop as well? The activity log tells whether somebody stopped it."""
+    evicted = _evictions(seen)
+    log = seen.last("activity log")
+    if not evicted or log is None or not log.is_good:
+        return unseen(_nothing(seen, "no VM was evicted, or the activity log was not read"))
+    for each in evicted:
+        later = [one for one in seen.fleet if one.vm == each.vm and one.at > each.at]
+        until_up = later[: next((n for n, one in enumerate(later) if one.state not in _DOWN), len(later))]
+        stops = [one for one in until_up if one.annotation.lower().startswith(_STOPPED)]
+        if stops and each.vm not in _done(seen, "/deallocate/action"):
+            return fails(f"after VirtualMachinePreempted it was annotated {stops[0].annotation}", stops[0].at)
+    return holds(f"no annotation of a stop after {len(evicted)} evictions", evicted[-1].at)
+
+
+def _leaves_no_annotation(seen: Observations) -> Found:
+    """E6: a start that fails for want of capacity leaves no annotation of a stop."""
+    failed = _failed_starts(seen)
+    if not failed:
+        return unseen(_nothing(seen, "no start failed for want of capacity"))
+    for vm, at in failed.items():
+        for each in seen.fleet:
+            dated = each.annotated_at
+            is_stop = each.annotation.lower().startswith(_STOPPED)
+            if each.vm == vm and is_stop and dated is not None and dated >= at:
+                return fails(f"after a failed start it was annotated {each.annotation}", each.at)
+    return holds(f"no annotation of a stop after {len(failed)} failed starts", max(failed.values()))
+
+
+def _evictions(seen: Observations) -> list[Shown]:
+    return [each for each in seen.fleet if each.state in _DOWN and each.annotation.lower().startswith(_PREEMPTED)]
+
+
+def _entries(seen: Observations) -> list[Mapping[str, object]]:
+    """Give the entries of the activity log, as far as it was read."""
+    read = [field(answer.body, "value") for answer in seen.answers.get("activity log", [])]
+    return [entry for listed in read if isinstance(listed, list) for entry in listed if isinstance(entry, dict)]
+
+
+def _vm(entry: Mapping[str, object]) -> str:
+    return text_field(entry, "resourceId").lower()
+
+
+def _done(seen: Observations, operation: str) -> set[str]:
+    return {_vm(each) for each in _entries(seen) if _operation(each).endswith(operation)}
+
+
+def _operation(entry: Mapping[str, object]) -> str:
+    return text_field(entry, "operationName", "value").lower()
+
+
+def _evicted_by_log(seen: Observations) -> set[str]:
+    return {_vm(each) for each in _entries(seen) if "evictspotvm" in _operation(each)}
+
+
+def _failed_starts(seen: Observations) -> dict[str, datetime]:
+    found: dict[str, datetime] = {}
+    for each in _entries(seen):
+        at = moment(text_field(each, "eventTimestamp"))
+        is_failed = text_field(each, "status", "value").lower() == "failed"
+        told = text_field(each, "properties", "statusMessage")
+        is_start = _operation(each).endswith("/start/action")
+        if at is not None and is_failed and is_start and any(code in told for code in _CAPACITY):
+            found[_vm(each)] = at
+    return found
+
+
+def _nothing(seen: Observations, what: str) -> str:
+    vms = len({each.vm for each in seen.fleet})
+    return seen.missed.get("fleet", f"{what}; {vms} Spot VMs were watched")
