@@ -114,7 +114,7 @@ test: setup ## run all tests; the pure packages must be covered, every branch
 	@$(PYTHON) -m pytest $(IN_PARALLEL) --cov --cov-report=term-missing:skip-covered
 
 quick: setup ## run what takes under a minute: the pure packages and the stories in virtual time
-	@$(PYTHON) -m pytest $(IN_PARALLEL) tests/intake tests/offerings tests/decisions tests/responder tests/operators
+	@$(PYTHON) -m pytest $(IN_PARALLEL) tests/intake tests/offerings tests/decisions tests/demand tests/responder tests/operators
 
 soak: setup ## random schedules against the promises: SOAK_SCHEDULES=2000, SOAK_SEED=n to see a run again
 	@$(PYTHON) -m soak.responder --schedules '$(or $(SOAK_SCHEDULES),2000)' $(if $(SOAK_SEED),--seed '$(SOAK_SEED)')
