@@ -146,6 +146,7 @@ REFUSALS: Final[Mapping[RequestKind, tuple[Refused, ...]]] = {
     RequestKind.ROW_WRITE: (_BROKEN, _UNAVAILABLE, _NO_TABLE),
     RequestKind.QUEUE_PUT: (_BROKEN, _UNAVAILABLE, _NO_QUEUE),
     RequestKind.OUTCOME: (_DENIED, _BROKEN, _NO_TOPIC),
+    RequestKind.WORK_READ: (_DENIED, _BROKEN, _UNAVAILABLE, _NO_QUEUE, _NO_TABLE),
 }
 """What each kind of request may be answered instead of what it was asked for."""
 

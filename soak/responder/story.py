@@ -38,6 +38,9 @@ _OTHER_SIZES: Final = ("Standard_D2as_v5", "Standard_D4as_v5", "Standard_D2s_v4"
 """What owners name besides; the last one has NVMe, which none of the VMs has."""
 
 _OF_SIZES: Final = frozenset({RequestKind.VM_RESIZE, RequestKind.OFFERINGS})
+_OF_WORK: Final = frozenset({RequestKind.WORK_READ})
+"""No VM of a schedule serves a work queue."""
+
 _WRONG_TAGS: Final[tuple[dict[str, str], ...]] = (
     {},
     {"AttemptRestartAfterEviction": "yes"},
@@ -247,7 +250,7 @@ class Story:
             return
 
     def _begin_an_outage(self, until: datetime) -> None:
-        kinds = (kind for kind in RequestKind if kind not in _OF_SIZES)
+        kinds = (kind for kind in RequestKind if kind not in _OF_SIZES | _OF_WORK)
         request_kind = self._chance.choice((*kinds, *_OUR_OWN))
         begin, end = self._while(until)
         self._faults.outages.append(Outage(request_kind, begin, end, self._chance.choice(REFUSALS[request_kind])))

@@ -147,8 +147,8 @@ MUTANTS: Final = (
         "repeated",
         "the oldest checkpoint is loaded",
         "running/attempt.py",
-        "reversed(self._record.pointer.checkpoints)",
-        "self._record.pointer.checkpoints",
+        "reversed(checkpoints)",
+        "checkpoints",
     ),
     Mutant(
         "repeated",
@@ -161,8 +161,8 @@ MUTANTS: Final = (
         "repeated",
         "save returns before the record names the checkpoint",
         "running/attempt.py",
-        "        await persist(lambda: self._record.write(after), self._ports.log)\n",
-        "        self._record.pointer = after\n",
+        "        await persist(lambda: self._record.write(after), self._ports.log)\n        self._safe_at",
+        "        self._record.pointer = after\n        self._safe_at",
     ),
     Mutant(
         "repeated",

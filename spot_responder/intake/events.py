@@ -29,6 +29,7 @@ from spot_responder.intake.payloads import (
     lookalike,
     moment,
     needed_text,
+    plain_guid,
     quote,
     refuse,
     text_field,
@@ -173,7 +174,7 @@ def _caller(data: object) -> str | None:
     claims = field(data, "claims")
     ids = (text_field(claims, _OBJECT_ID), text_field(claims, "oid"))
     caller = next(filter(None, ids), None) or text_field(data, "authorization", "evidence", "principalId")
-    return caller.lower() if caller else None
+    return plain_guid(caller) if caller else None
 
 
 def _read_scheduled_event(event: Mapping[str, object]) -> Signal | NotOurs:

@@ -198,6 +198,11 @@ def moment(text: str) -> datetime | None:
     return at if at.year > 1 else None
 
 
+def plain_guid(text: str) -> str:
+    """Give a guid in lower case and without hyphens: Azure writes the same one in either way."""
+    return text.lower().replace("-", "")
+
+
 def type_of(event: Mapping[str, object]) -> str:
     """Give the type of an event of either schema; ``""`` where it has none.
 

@@ -119,8 +119,8 @@ class Signal:
     ``occurred_at`` is in UTC, and ``None`` where the event does not say: CloudEvents need not carry a time, and an
     eviction without one is still an eviction. ``detail`` is Azure's own word (annotation, operation, state, event type;
     empty for the app's own messages). ``has_caller``: an ARM operation that names its caller; ``caller``: the id of
-    that principal, which is never shown. ``sequence``: of a follow-up only. ``unseen_since``: the message was requeued
-    then because neither ARM nor Resource Graph showed the VM. ``report``: of an agent's message only.
+    that principal, as ``plain_guid`` gives it and never shown. ``sequence``: of a follow-up only. ``unseen_since``: the
+    message was requeued then because neither ARM nor Resource Graph showed the VM. ``report``: of an agent's message.
     """
 
     vm_id: VmId

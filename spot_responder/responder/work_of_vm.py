@@ -16,6 +16,7 @@ from spot_responder.decisions.work import serves_work, work_queue_of
 from spot_responder.demand.decide_demand import work_of
 from spot_responder.demand.looks import VmWatch
 from spot_responder.intake.events import kind_of_annotation
+from spot_responder.intake.payloads import plain_guid
 from spot_responder.intake.signals import SignalKind, Source
 from spot_responder.intake.vms import PowerState
 from spot_responder.intake.work_queue_names import WorkQueueName
@@ -84,4 +85,4 @@ def _may_be_own(signal: Signal, vm: Vm) -> bool:
         return False
     if signal.source is not Source.ARM_OPERATION or not signal.has_caller:
         return True
-    return signal.caller is not None and vm.principal_id is not None and signal.caller == vm.principal_id.lower()
+    return signal.caller is not None and vm.principal_id is not None and signal.caller == plain_guid(vm.principal_id)

@@ -60,6 +60,7 @@ SIGNALS = {
         Source.ARM_OPERATION,
         f"{COMPUTE}/deallocate/action",
         has_caller=True,
+        caller="44444444000040008000000000000001",
     ),
     "action_start_cloudevent": Signal(VM, SignalKind.STARTED, TOLD, Source.ARM_OPERATION, f"{COMPUTE}/start/action"),
     "action_evict_spot_vm_cloudevent": Signal(
@@ -72,6 +73,7 @@ SIGNALS = {
         Source.ARM_OPERATION,
         f"{COMPUTE}/simulateEviction/action",
         has_caller=True,
+        caller="44444444000040008000000000000001",
     ),
     "scheduled_preempt_eventgrid": Signal(
         VM, SignalKind.EVICTION_NOTICED, TOLD_GRID, Source.SCHEDULED_EVENT, "Preempt"

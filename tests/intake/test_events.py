@@ -160,6 +160,14 @@ def test_an_operation_has_a_caller_when_it_names_a_principal(claims: object, evi
     assert signal(event).has_caller is called
 
 
+def test_a_callers_id_is_the_same_however_azure_writes_it() -> None:
+    """With hyphens among the claims, without them in the evidence of the authorization."""
+    claimed, proved = load("action_deallocate_eventgrid"), load("action_deallocate_eventgrid")
+    claimed["data"]["claims"] = {"oid": "44444444-0000-4000-8000-0000000000AB"}
+    proved["data"]["authorization"]["evidence"] = {"principalId": "444444440000400080000000000000ab"}
+    assert signal(claimed).caller == signal(proved).caller == "444444440000400080000000000000ab"
+
+
 @pytest.mark.parametrize(
     "suffix", ["/", "/providers/Microsoft.ResourceHealth/resourceAnnotations/current", "/current/"]
 )

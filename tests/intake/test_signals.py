@@ -13,9 +13,9 @@ def kinds(meaning: str) -> set[SignalKind]:
 AGENTS = {SignalKind.AGENT_NOTICED, SignalKind.AGENT_MAINTENANCE, SignalKind.WORKLOAD_READY}
 
 
-def test_three_kinds_are_the_apps_own_and_three_the_agents() -> None:
+def test_four_kinds_are_the_apps_own_and_three_the_agents() -> None:
     """All others are Azure's."""
-    ours = {SignalKind.FOLLOW_UP, SignalKind.SWEEP_FOUND, SignalKind.OPERATOR_ASKED}
+    ours = {SignalKind.FOLLOW_UP, SignalKind.SWEEP_FOUND, SignalKind.OPERATOR_ASKED, SignalKind.WORK_WAITS}
     assert set(SignalKind) - kinds("is_event_of_azure") == ours | AGENTS
 
 
@@ -25,9 +25,10 @@ def test_an_eviction_and_a_find_are_worth_a_recovery_though_nobody_can_look() ->
 
 
 def test_whatever_may_be_news_ends_the_wait_of_a_queued_vm() -> None:
-    """That it is down, or that its time has come, is none, nor what an agent tells."""
+    """That it is down, that its time has come or that work waits for it, is none, nor what an agent tells."""
     assert set(SignalKind) - kinds("may_end_a_wait") == AGENTS | {
         SignalKind.EVICTED,
         SignalKind.UNAVAILABLE,
         SignalKind.FOLLOW_UP,
+        SignalKind.WORK_WAITS,
     }
