@@ -17,7 +17,8 @@ _CREATED: Final = {
     Step.GROUP: "a resource group of its own, rg-spot-responder-trial-…, with the tag spot-responder-trial",
     Step.WITNESS: "in it: a storage account, and two system topics where the subscription has none; to each topic of\n"
     "    the subscription an event subscription, and the roles at the account that topics and you need",
-    Step.MACHINE: "in it: a virtual network without a way in, and one Spot VM ({size}, {location})",
+    Step.MACHINE: "in it: a virtual network without a way in, and one Spot VM ({size}, {location}),\n"
+    "    whose identity has no rights, with a listener that prints to the VM's serial log",
 }
 _DONE: Final = {
     Step.EVICTION: "has Azure evict that VM, and starts it again",
