@@ -44,7 +44,7 @@ def test_results_are_shown_on_a_terminal_that_knows_no_such_letters(bench: Bench
 
 
 def test_a_closed_or_full_output_is_no_mistake_of_ours(bench: Bench) -> None:
-    for words, code in (("jobs --queue closed >&-", 0), ("submit --queue closed --count 1 --json >/dev/full", 2)):
+    for words, code in (("workers >&-", 0), ("submit --queue closed --count 1 --json >/dev/full", 2)):
         done = in_shell(bench, words)
         assert done.returncode == code, done.stderr
         assert "Traceback" not in done.stderr
