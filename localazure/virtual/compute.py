@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError
 
-from localazure.resource_manager.compute.vm_bodies import etag_of, power_status
+from localazure.resource_manager.compute.vm_bodies import etag_of, power_status, principal_of
 from localazure.resource_manager.compute.vm_writes import check_etag, read_patch
 from localazure.resource_manager.limits import GET_OPERATION, LOW_COST_GET, UPDATE_VM
 from localazure.resource_manager.operation_answers import operation_body
@@ -16,7 +16,6 @@ from localazure.virtual.answers import Answer
 from localazure.virtual.wire import RequestKind
 from localazure.world import owner_moves, vm_lifecycle
 from localazure.world.azure_errors import Refused, entity_not_found, not_found
-from localazure.world.timestamps import guid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -159,5 +158,5 @@ def _model(machine: Machine, *, tells_power_state: bool) -> Any:  # noqa: ANN401
         billing_profile=SimpleNamespace(max_price=machine.max_price) if machine.is_spot else None,
         virtual_machine_scale_set=SimpleNamespace(id=set_id) if set_id else None,
         etag=etag_of(machine),
-        identity=SimpleNamespace(principal_id=guid("principal", machine.vm_id)),
+        identity=SimpleNamespace(principal_id=principal_of(machine)),
     )

@@ -82,6 +82,7 @@ SIGNALS = {
     "follow_up": Signal(VM, SignalKind.FOLLOW_UP, TOLD, Source.FOLLOW_UP, "", sequence=3),
     "sweep_found": Signal(VM, SignalKind.SWEEP_FOUND, TOLD, Source.SWEEP, ""),
     "operator_asked": Signal(VM, SignalKind.OPERATOR_ASKED, TOLD, Source.OPERATOR, ""),
+    "work_waits": Signal(VM, SignalKind.WORK_WAITS, TOLD, Source.WORK_QUEUE, ""),
 }
 REASONS = {
     "annotated_reboot_cloudevent": "VirtualMachineRebootInitiatedByControlPlane",

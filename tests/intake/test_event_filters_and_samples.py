@@ -58,6 +58,7 @@ PASSES: dict[str, str | None] = {
     "dead_letter_cloudevent": None,
     "follow_up": None,
     "operator_asked": None,
+    "work_waits": None,
     "resources_created_or_updated_cloudevent": None,
     "scheduled_freeze_eventgrid": None,
     "scheduled_managed_cluster_eventgrid": None,

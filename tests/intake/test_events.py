@@ -201,7 +201,9 @@ def test_an_id_may_be_written_in_another_style(style: str) -> None:
         "/subscriptions/11111111-aaaa-4bbb-8ccc-222222222222",
     ],
 )
-@pytest.mark.parametrize("name", ["annotated_preempted_cloudevent", "follow_up", "sweep_found", "operator_asked"])
+@pytest.mark.parametrize(
+    "name", ["annotated_preempted_cloudevent", "follow_up", "sweep_found", "operator_asked", "work_waits"]
+)
 def test_another_resource_is_not_ours(name: str, other: str) -> None:
     """A scale set's instance or a disk is put aside, not taken for a VM and not refused."""
     event = load(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from localazure.world.machines import PowerState
-from localazure.world.timestamps import offset_time
+from localazure.world.timestamps import guid, offset_time
 
 if TYPE_CHECKING:
     from localazure.world.machines import Condition, Machine
@@ -26,8 +26,14 @@ def vm_body(machine: Machine, condition: Condition, *, expanded: bool) -> dict[s
         "tags": dict(condition.tags),
         "properties": properties,
         "etag": etag_of(machine),
+        "identity": {"type": "SystemAssigned", "principalId": principal_of(machine)},
     }
     return body | ({"zones": [machine.zone]} if machine.zone else {})
+
+
+def principal_of(machine: Machine) -> str:
+    """Give the id of the VM's system-assigned identity; every VM here has one."""
+    return guid("principal", machine.vm_id)
 
 
 def etag_of(machine: Machine) -> str:
