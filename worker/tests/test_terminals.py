@@ -61,6 +61,8 @@ def test_ctrl_c_in_a_submit_says_how_many_jobs_are_in_the_queue(bench: Bench) ->
         env=bench.environment(),
         stderr=subprocess.PIPE,
         text=True,
+        # Tests in the background of a shell ignore it, and so would what they begin.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no thread holds a lock here
     )
     until(lambda: any(method == "POST" and "/many/messages" in path for method, path in bench.storage.requests))
     submitting.send_signal(signal.SIGINT)
