@@ -12,6 +12,7 @@ from localazure.world.happenings import ActionSucceeded
 from localazure.world.world import OWNER, SUBSCRIPTION
 from spot_responder.commands.explain import render
 from spot_responder.decisions.decide import decide
+from spot_responder.intake.own_messages import work_waits_event
 from spot_responder.intake.vms import PowerState, VmId
 from spot_responder.operators.act import hold, retry
 from spot_responder.operators.views.explanation import explain
@@ -127,6 +128,20 @@ def test_an_operator_asked_before_anybody_else_told(new_azure: NewAzure) -> None
     azure.do(retry(azure.ports().queue, VmId.parse(vm.vm_id), azure.now, lambda: "ask-1"))
     azure.run_until(at("10:05"))
     assert "the app looked at it, as an operator asked for" in [told.what for told in explained(azure).evidence]
+
+
+def test_a_work_queue_asked_before_anybody_else_told(new_azure: NewAzure) -> None:
+    """That is how the app came to it."""
+    azure = new_azure()
+    vm = azure.add_vm()
+    azure.world.set_capacity(azure.pool_key(), 0)
+    azure.script.lost = lambda _: True
+    azure.world.evict("render-1")
+    azure.run_until(at("10:02"))
+    asked = work_waits_event(VmId.parse(vm.vm_id), azure.now, "work-1")
+    azure.do(azure.ports().queue.put(asked, timedelta()))
+    azure.run_until(at("10:05"))
+    assert "its work queue asked for it" in [told.what for told in explained(azure).evidence]
 
 
 def test_scenario_4_told_many_times_is_one_story(new_azure: NewAzure) -> None:
