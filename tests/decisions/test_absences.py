@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,16 @@ from localazure.virtual.wire import RequestKind
 from localazure.world.azure_errors import not_found
 from localazure.world.happenings import ActionSucceeded
 from localazure.world.vm_lifecycle import DEALLOCATE
+from spot_responder.decisions.absences import decide_about_an_absent_vm
+from spot_responder.decisions.evidence import Evidence
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import Policy, RestartWhen
+from spot_responder.decisions.situations import Ignore, Wait
 from spot_responder.intake.own_messages import Requeues, requeued_as_unseen, requeues, unseen_since
+from spot_responder.intake.signals import SignalKind
 from spot_responder.intake.vms import VmId
 from spot_responder.operators.gather import gather_explanation
-from tests.harness.makers import TEN, at
+from tests.harness.makers import TEN, at, signal, situation, spot_vm
 from tests.harness.stories import annotated, notices, outcomes, refused, starts
 
 if TYPE_CHECKING:
@@ -194,6 +199,13 @@ def test_a_vm_of_ours_that_only_the_sweep_and_the_graph_know_is_named(
     azure.world.evict("render-1")
     azure.run_until(at("11:00"))
     assert "render-1 blocked" in notices(azure)
+
+
+def test_of_a_vm_that_only_the_graph_shows_a_find_alone_opens_a_recovery() -> None:
+    """Nothing says why it is down: the sweep would have it started, whoever else asks would not."""
+    for kind, decided in ((SignalKind.SWEEP_FOUND, Wait), (SignalKind.UNAVAILABLE, Ignore)):
+        found = replace(situation(signal(kind), None), shown=spot_vm(), evidence=Evidence())
+        assert isinstance(decide_about_an_absent_vm(found, Policy(), TEN), decided)
 
 
 @pytest.mark.parametrize("noted", ["9999-12-31T23:59:00Z", "2027-01-01T00:00:00Z"])
