@@ -16,7 +16,7 @@ from spot_responder.decisions.evidence import Verdict
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import GONE_AFTER, GONE_THOUGH_SHOWN, INTENT_GRACE, RestartWhen
 from spot_responder.decisions.recoveries import Absence
-from spot_responder.decisions.situations import Close, Ignore, Requeue, Wait
+from spot_responder.decisions.situations import Ignore, Requeue, Wait
 from spot_responder.decisions.work import covers
 from spot_responder.intake.signals import SignalKind
 from spot_responder.text import span
@@ -39,7 +39,7 @@ def decide_about_an_absent_vm(situation: Situation, policy: Policy, now: datetim
     if _is_proven(absence, now):
         how_long = span(now - absence.since)
         reason = f"Azure has no such VM, for {how_long} now: it was deleted, or its eviction policy is Delete"
-        return Close(Outcome.GONE, reason) if recovery else Ignore(reason, remember=False)
+        return situation.ended(Outcome.GONE, reason, remember=False)
     until = _next_look(absence, policy, now)
     but = ", though Resource Graph shows it" if situation.shown else ""
     reason = f"ARM answers since {absence.since:%H:%M:%S}Z that there is no such VM{but}: asked again before it counts"

@@ -63,6 +63,7 @@ def _decide(situation: Situation, policy: Policy, now: datetime, jitter: float) 
     is_for_work = serves_work(situation.vm, policy)
     rules: tuple[Callable[[Situation, Vm, Policy, datetime, float], Decision | None], ...] = (
         not_for_our_work if is_for_work else _not_covered,
+        _restored_by_its_scale_set,
         _up_or_on_its_way,
         _stopped_by_its_owner,
         resize_under_way,
@@ -110,22 +111,23 @@ def _was_just_evicted(situation: Situation) -> bool:
     return is_news and situation.vm is not None and situation.evidence.verdict is Verdict.EVICTED
 
 
-def _end(situation: Situation, outcome: Outcome, reason: str, *, remember: bool = True) -> Close | Ignore:
-    """Close the recovery where one is open; else ignore the signal."""
-    return Close(outcome, reason) if situation.open_recovery else Ignore(reason, remember)
-
-
 def _not_covered(situation: Situation, vm: Vm, policy: Policy, _now: datetime, _jitter: float) -> Decision | None:
     if not vm.is_spot:
         outcome, reason = Outcome.NOT_SPOT, f"not a Spot VM (priority {vm.priority or 'Regular'})"
     elif not vm.has_tag(policy.restart_tag):
         outcome, reason = Outcome.OPTED_OUT, f"its owner did not ask for it: no tag {policy.restart_tag}=true"
-    elif vm.restored_by_scale_set:
-        outcome = Outcome.OWNED_BY_SCALE_SET
-        reason = f"its scale set restores it by itself (spotRestorePolicy of {vm.scale_set_id})"
     else:
         return None
-    return _end(situation, outcome, reason, remember=False)
+    return situation.ended(outcome, reason, remember=False)
+
+
+def _restored_by_its_scale_set(
+    situation: Situation, vm: Vm, _policy: Policy, _now: datetime, _jitter: float
+) -> Decision | None:
+    if not vm.restored_by_scale_set:
+        return None
+    reason = f"its scale set restores it by itself (spotRestorePolicy of {vm.scale_set_id})"
+    return situation.ended(Outcome.OWNED_BY_SCALE_SET, reason, remember=False)
 
 
 def _up_or_on_its_way(situation: Situation, vm: Vm, policy: Policy, now: datetime, _jitter: float) -> Decision | None:
@@ -183,7 +185,7 @@ def _stopped_inside(situation: Situation, policy: Policy, now: datetime) -> Deci
     coming_up = situation.attempt is not None and now - situation.attempt.asked_at < START_PATIENCE
     if coming_up or _eviction_is_fresh(situation, now) or _notice_is_fresh(situation, now):
         return Wait(_next_look(situation, policy, now), "it is stopped but not deallocated yet")
-    return _end(situation, Outcome.SHUT_DOWN_INSIDE, "stopped but not deallocated: it was shut down from inside")
+    return situation.ended(Outcome.SHUT_DOWN_INSIDE, "stopped but not deallocated: it was shut down from inside")
 
 
 def _wait_until_it_passes(situation: Situation, reason: str, policy: Policy, now: datetime) -> Wait:
@@ -223,7 +225,7 @@ def _stopped_by_its_owner(
 def _stopped(situation: Situation) -> Decision:
     at = situation.evidence.owner_stopped_at
     when = f"{at:%Y-%m-%d %H:%M:%S}Z" if at else "an unknown time"
-    return _end(situation, Outcome.STOPPED_BY_OWNER, f"its owner stopped it at {when}")
+    return situation.ended(Outcome.STOPPED_BY_OWNER, f"its owner stopped it at {when}")
 
 
 def _start_under_way(situation: Situation, vm: Vm, policy: Policy, now: datetime, jitter: float) -> Decision | None:
@@ -302,7 +304,7 @@ def _too_little_evidence(
     if situation.is_asked_for_by_its_queue:
         return None
     if policy.restart_when is RestartWhen.EVICTED and evidence.verdict is not Verdict.EVICTED:
-        return _end(situation, Outcome.NOT_EVICTED, "nothing says that it was evicted, and RESTART_WHEN=evicted")
+        return situation.ended(Outcome.NOT_EVICTED, "nothing says that it was evicted, and RESTART_WHEN=evicted")
     since = recovery.heard_down_at(evidence) if recovery else now
     if now - since < INTENT_GRACE:
         only = "only its agent" if evidence.verdict is Verdict.EVICTED else "nothing"

@@ -112,6 +112,10 @@ class Situation:
         """Whether its work queue is known not to ask for it."""
         return self.work is not None and self.work.asks_for_it is False
 
+    def ended(self, outcome: Outcome, reason: str, *, remember: bool = True) -> Close | Ignore:
+        """Close the recovery where one is open; else ignore the signal."""
+        return Close(outcome, reason) if self.open_recovery else Ignore(reason, remember)
+
     def obstacle_since(self, now: datetime) -> datetime:
         """Since when something that should pass within minutes is in the way: ``now`` where nothing was before."""
         return (self.open_recovery.obstacle_since if self.open_recovery else None) or now

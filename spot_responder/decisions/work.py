@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.decisions.outcomes import Outcome
-from spot_responder.decisions.situations import Close, Ignore, Wait
+from spot_responder.decisions.situations import Wait
 from spot_responder.intake.vms import tag_value
 from spot_responder.intake.work_queue_names import WORK_TAG, NotAWorkQueueError, WorkQueueName
 
@@ -58,16 +58,11 @@ def covers(vm: Vm, policy: Policy) -> bool:
 
 
 def not_for_our_work(situation: Situation, vm: Vm, policy: Policy, _now: datetime, _jitter: float) -> Decision | None:
-    """End where the tag names no work queue of ours, or a scale set starts the VM."""
+    """End where the tag names no work queue of ours."""
     queue = work_queue_of(vm, policy)
-    if isinstance(queue, NoWorkQueue):
-        outcome, reason = Outcome.OPTED_OUT, queue.reason
-    elif vm.restored_by_scale_set:
-        outcome = Outcome.OWNED_BY_SCALE_SET
-        reason = f"its scale set restores it by itself (spotRestorePolicy of {vm.scale_set_id})"
-    else:
+    if isinstance(queue, WorkQueueName):
         return None
-    return Close(outcome, reason) if situation.open_recovery else Ignore(reason, remember=False)
+    return situation.ended(Outcome.OPTED_OUT, queue.reason, remember=False)
 
 
 def not_asked_for(situation: Situation, _vm: Vm, _policy: Policy, now: datetime, _jitter: float) -> Decision | None:
@@ -78,4 +73,4 @@ def not_asked_for(situation: Situation, _vm: Vm, _policy: Policy, now: datetime,
         return Wait(now + LOOK_AT_QUEUE, why, obstacle_since=situation.obstacle_since(now))
     if work.asks_for_it:
         return None
-    return Close(Outcome.NO_WORK, work.reason) if situation.open_recovery else Ignore(work.reason)
+    return situation.ended(Outcome.NO_WORK, work.reason)

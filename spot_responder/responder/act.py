@@ -123,7 +123,7 @@ class Actor:
                 recovery = replace(recovery, notice=decision.notice, reason=decision.reason)
             await self._save(await self._notified(recovery, decision, now), gathered, decision, now)
             return
-        waiting = replace(_waiting(recovery, decision), seen_queued_at=seen_queued_at)
+        waiting = _waiting(recovery, decision, seen_queued_at)
         if situation.open_recovery is None:
             await self._open(waiting, gathered, decision, now)
             return
@@ -353,8 +353,14 @@ class Actor:
         return await self.gates.ask(pool_of(vm), refuse)
 
 
-def _waiting(recovery: Recovery, wait: Wait) -> Recovery:
-    return recovery.waiting(wait.until, wait.reason, notice=wait.notice, obstacle_since=wait.obstacle_since)
+def _waiting(recovery: Recovery, wait: Wait, seen_queued_at: datetime | None = None) -> Recovery:
+    return recovery.waiting(
+        wait.until,
+        wait.reason,
+        seen_queued_at=seen_queued_at,
+        notice=wait.notice,
+        obstacle_since=wait.obstacle_since,
+    )
 
 
 def _with_cause(recovery: Recovery, situation: Situation) -> AgentNotes:
