@@ -26,8 +26,8 @@ from spot_responder.clients.offerings.notes import Notes
 from spot_responder.clients.offerings.resizer import Resizer
 from spot_responder.clients.queue import MessageQueue
 from spot_responder.clients.tables import Tables
-from spot_responder.clients.work_queues import Wakes, WorkQueues
-from spot_responder.clients.work_table import WorkTable
+from spot_responder.clients.work.queues import Wakes, WorkQueues
+from spot_responder.clients.work.table import WorkTable
 from spot_responder.intake.signals import Inbox
 from spot_responder.responder.pool_gates import Gates
 from spot_responder.responder.ports import Ports, Resizing, WorkPorts

@@ -28,12 +28,14 @@ from spot_responder.clients.offerings.retail_prices import RetailPrices
 from spot_responder.clients.queue import MessageQueue
 from spot_responder.clients.resource_manager import ResourceManager
 from spot_responder.clients.tables import Tables
-from spot_responder.clients.work_queues import WORKERS_TABLE, Wakes, WorkQueues
-from spot_responder.clients.work_table import WorkTable
+from spot_responder.clients.work.queues import WORKERS_TABLE, Wakes, WorkQueues
+from spot_responder.clients.work.table import WorkTable
 from spot_responder.intake.signals import Inbox
 from spot_responder.responder.ports import Ports, Resizing, WorkPorts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from azure.core.credentials_async import AsyncTokenCredential
     from azure.core.pipeline.transport import AsyncHttpTransport
 
@@ -96,40 +98,10 @@ def connect(
             **shared,
         )
 
-    def resizing() -> Resizing:
-        """Open what changes sizes, with its own identity: the app's own may not write VMs."""
-        resizer = Login(ManagedIdentityCredential(client_id=settings.resize_client_id))
-
-        def new_client(subscription_id: str) -> ComputeManagementClient:
-            return ComputeManagementClient(resizer, subscription_id, settings.arm_endpoint, **arm)
-
-        policy = AsyncBearerTokenCredentialPolicy(resizer, f"{settings.arm_endpoint}/.default")
-        lists: AsyncPipelineClient[Any, Any] = AsyncPipelineClient(
-            settings.arm_endpoint, policies=[policy], **_TIMEOUTS
-        )
-        # Without a policy: the API is public, and gets no token.
-        prices: AsyncPipelineClient[Any, Any] = AsyncPipelineClient(settings.prices_endpoint, policies=[], **_TIMEOUTS)
-        return Resizing(
-            resizer=Resizer(new_client),
-            arm=ResourceManager(settings, lists, resizer),
-            price_list=RetailPrices(settings.prices_endpoint, prices),
-            notes=Notes(table("offerings")),
-        )
-
     def queue(inbox: Inbox) -> MessageQueue:
         return MessageQueue(queue_client(settings.queue_endpoint, inbox))
 
     graph = ResourceGraph(ResourceGraphClient(credential, settings.arm_endpoint, **arm))
-    configured = {each.name: each for each in settings.work_queues}
-    work = WorkPorts(
-        table=WorkTable(table("work")),
-        queues=WorkQueues(
-            cache(lambda name: queue_client(configured[name].queue_endpoint, name.queue)),
-            cache(lambda name: table(WORKERS_TABLE, configured[name].table_endpoint)),
-        ),
-        wakes=Wakes(queue_client(settings.queue_endpoint, "wakes")),
-        vms=graph,
-    )
     topic = settings.outcomes_endpoint
     return Ports(
         graph=graph,
@@ -141,6 +113,44 @@ def connect(
             EventGridPublisherClient(topic, credential, **(PATIENCE | _SOON), **shared) if topic else None
         ),
         # Operators look with their own login, and change no size.
-        resizing=resizing() if settings.resize_client_id and login is None else None,
-        work=work if configured else None,
+        resizing=_resizing(settings, table("offerings"), arm) if settings.resize_client_id and login is None else None,
+        work=_work(settings, graph, table, queue_client) if settings.work_queues else None,
+    )
+
+
+def _resizing(settings: Settings, notes: TableClient, arm: Mapping[str, Any]) -> Resizing:
+    """Open what changes sizes, with its own identity: the app's own may not write VMs. ``arm``: clients' options."""
+    resizer = Login(ManagedIdentityCredential(client_id=settings.resize_client_id))
+
+    def new_client(subscription_id: str) -> ComputeManagementClient:
+        return ComputeManagementClient(resizer, subscription_id, settings.arm_endpoint, **arm)
+
+    policy = AsyncBearerTokenCredentialPolicy(resizer, f"{settings.arm_endpoint}/.default")
+    lists: AsyncPipelineClient[Any, Any] = AsyncPipelineClient(settings.arm_endpoint, policies=[policy], **_TIMEOUTS)
+    # Without a policy: the API is public, and gets no token.
+    prices: AsyncPipelineClient[Any, Any] = AsyncPipelineClient(settings.prices_endpoint, policies=[], **_TIMEOUTS)
+    return Resizing(
+        resizer=Resizer(new_client),
+        arm=ResourceManager(settings, lists, resizer),
+        price_list=RetailPrices(settings.prices_endpoint, prices),
+        notes=Notes(notes),
+    )
+
+
+def _work(
+    settings: Settings,
+    graph: ResourceGraph,
+    table: Callable[[str, str], TableClient],
+    queue_client: Callable[[str, str], QueueClient],
+) -> WorkPorts:
+    """Open what only work queues need. Each queue and its table ``workers`` may be in an account of its own."""
+    configured = {each.name: each for each in settings.work_queues}
+    return WorkPorts(
+        table=WorkTable(table("work", settings.table_endpoint)),
+        queues=WorkQueues(
+            cache(lambda name: queue_client(configured[name].queue_endpoint, name.queue)),
+            cache(lambda name: table(WORKERS_TABLE, configured[name].table_endpoint)),
+        ),
+        wakes=Wakes(queue_client(settings.queue_endpoint, "wakes")),
+        vms=graph,
     )

@@ -2,7 +2,7 @@
 
 A VM is started for messages that nobody holds (``visible``); how many VMs there should be is counted by all messages,
 also those being worked on. So a long job keeps its VM counted, and a message in work starts no VM. Called by
-``responder/work_looks.py``; what a look decides about each single VM, ``decisions/decide.py`` decides once more with
+``responder/work/looks.py``; what a look decides about each single VM, ``decisions/decide.py`` decides once more with
 what Azure says of it at that moment.
 """
 

@@ -1,6 +1,6 @@
 """What one look at a work queue sees, what is kept between two looks, and what a look decides. Pure.
 
-``responder/work_looks.py`` gathers a ``Look``, ``decide_demand.py`` decides on it, ``clients/work_table.py`` keeps the
+``responder/work/looks.py`` gathers a ``Look``, ``decide_demand.py`` decides on it, ``clients/work/table.py`` keeps the
 ``Watch``.
 """
 

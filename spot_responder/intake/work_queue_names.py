@@ -1,7 +1,7 @@
 """The name of a work queue, as the tag ``StartForWork=<account>/<queue>`` and the messages of ``wakes`` give it. Pure.
 
 Called by ``decisions/work.py`` for the tag, by ``demand/work_queues.py`` for the settings, and by
-``responder/work_looks.py`` for wakes.
+``responder/work/looks.py`` for wakes.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from spot_responder.decisions.situations import Operation, Situation
 from spot_responder.decisions.work import covers, serves_work
 from spot_responder.intake.signals import Signal, SignalKind, Source
 from spot_responder.intake.vms import PowerState
-from spot_responder.responder.work_of_vm import add_work
+from spot_responder.responder.work.of_vm import add_work
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -40,7 +40,7 @@ from spot_responder.responder.retry_on_change import retry_on_change
 from spot_responder.responder.sizes.fallback import FallbackSizes
 from spot_responder.responder.sweep import Sweep
 from spot_responder.responder.unanswered import Unanswered
-from spot_responder.responder.work_looks import WorkLooks
+from spot_responder.responder.work.looks import WorkLooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

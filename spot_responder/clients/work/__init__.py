@@ -1,0 +1,1 @@
+"""The ports to work queues, implemented with Azure's SDKs; ``connections.py`` opens them."""
