@@ -113,8 +113,8 @@ MUTANTS: Final = (
         "safe",
         "what a scale set restores is started too",
         "decisions/decide.py",
-        "elif vm.restored_by_scale_set:",
-        "elif False:",
+        "if not vm.restored_by_scale_set:",
+        "if True:",
     ),
     Mutant(
         "safe",

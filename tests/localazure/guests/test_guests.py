@@ -219,7 +219,7 @@ def test_a_guest_sees_nothing_of_whoever_runs_the_laptop(tmp_path: Path, monkeyp
     async def story(there: Inside) -> None:
         code = "import json, os; print(json.dumps([dict(os.environ), os.getcwd()]))"
         guest = await there.guests.install("vm-1", lambda _place: Command((sys.executable, "-c", code), {"MORE": "1"}))
-        await wait_until(lambda: bool(there.printed), lambda: "the environment")
+        await wait_until(lambda: len(there.printed) == 2, lambda: f"the end of a first boot: {there.printed}")
         environment, folder = json.loads(there.printed[0].partition(": ")[2])
         environment.pop("LC_CTYPE", None)
         boot = environment.pop("SPOT_BOOT_ID")

@@ -20,15 +20,13 @@ if TYPE_CHECKING:
 STAYS = """
 import os, signal, sys, time
 told = []
-def end(*_):
-    print(name, "was told to end", flush=True)
-    told.append(True)
 name = sys.argv[1]
-signal.signal(signal.SIGTERM, end)
+signal.signal(signal.SIGTERM, lambda *_: told.append(True))
 print(name, "begins with", os.environ.get("GIVEN"), flush=True)
 print("process of", name, os.getpid(), flush=True)
 while not told:
     time.sleep(0.1)
+print(name, "was told to end", flush=True)
 """
 ENDS = """
 import sys
