@@ -17,7 +17,7 @@ from bench.peers.cron import cron
 from bench.peers.naive import naive
 from bench.peers.poll import poll
 from bench.peers.runbook import runbook
-from bench.report import Target, at_least, at_most, table, write
+from bench.report import Target, at_least, at_most, heading, rows, write
 from bench.scenarios import HUGE_STORM, IDLE, IDLE_DEALLOCATING, OUTAGE, STORM, WIDE_STORM
 from bench.stage import play_peer, play_responder
 from bench.worker.figures import figures as worker_figures
@@ -239,21 +239,25 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", choices=[*PARTS, "huge"], help="which; all but huge where none is named")
     parts = parser.parse_args().parts or list(PARTS)
     logging.getLogger("spot_responder").setLevel(logging.CRITICAL)
+    machine = description()
+    path = FOLDER / ("bench.json" if parts == list(PARTS) else f"bench-{'-'.join(parts)}.json")
     figures: dict[str, Any] = {}
     targets: list[Target] = []
-    machine = description()
+    _print(heading(machine))
     for part in parts:
         began = time.monotonic()
         figures[part], met = (PARTS | {"huge": huge})[part]()
         figures[part]["took_s"] = round(time.monotonic() - began, 1)
         targets += met
-        sys.stdout.write(f"{part}: {figures[part].get('skipped', f'{figures[part]["took_s"]} s')}\n")
-        sys.stdout.flush()
-    write(
-        FOLDER / ("bench.json" if parts == list(PARTS) else f"bench-{'-'.join(parts)}.json"), machine, figures, targets
-    )
-    sys.stdout.write(table(machine, targets))
+        # After each part: a run that is stopped keeps what it has measured.
+        write(path, machine, figures, targets)
+        _print(f"{part}: {figures[part].get('skipped', f'{figures[part]["took_s"]} s')}\n{rows(met)}")
     return 0
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The figures as ``bench.json`` and as a table."""
+"""The figures as ``bench.json`` and as lines."""
 
 from __future__ import annotations
 
@@ -37,11 +37,16 @@ def write(path: Path, machine: dict[str, object], figures: dict[str, Any], targe
     path.write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def table(machine: dict[str, object], targets: list[Target]) -> str:
-    """Make the table that ends the run."""
+def heading(machine: dict[str, object]) -> str:
+    """Say what machine this is, and head the columns of ``rows``."""
     where = ", ".join(f"{name} {value}" for name, value in machine.items())
-    lines = ["", where, "", f"{'figure':<78}{'value':>10}   {'target':<12}"]
+    return f"{where}\n\n{'figure':<78}{'value':>10}   {'target':<12}\n"
+
+
+def rows(targets: list[Target]) -> str:
+    """Make a line of each target."""
+    lines = []
     for target in targets:
         value = "-" if target.value is None else f"{target.value:,.2f}".removesuffix(".00")
-        lines.append(f"{target.figure:<78}{value:>10}   {target.target:<12}{'met' if target.met else 'NOT MET'}")
-    return "\n".join(lines) + "\n"
+        lines.append(f"{target.figure:<78}{value:>10}   {target.target:<12}{'met' if target.met else 'NOT MET'}\n")
+    return "".join(lines)
