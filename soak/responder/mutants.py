@@ -119,7 +119,7 @@ MUTANTS: Final = (
     Mutant(
         "safe",
         "a start is sent however old the look is",
-        "responder/act.py",
+        "responder/acting/requests.py",
         "if self.clock() - gathered.begun_at > holds:",
         "if False:",
     ),
@@ -192,7 +192,7 @@ MUTANTS: Final = (
     Mutant(
         "polite",
         "a look that could not save leaves one follow-up more each time",
-        "responder/act.py",
+        "responder/acting/save.py",
         "if not _is_ahead(gathered.situation):",
         "if True:",
     ),
@@ -213,7 +213,7 @@ MUTANTS: Final = (
     Mutant(
         "told",
         "one answer that there is no such VM is believed",
-        "decisions/absences.py",
+        "decisions/rules/absences.py",
         "    return is_unseen or now - absence.since >= GONE_THOUGH_SHOWN\n",
         "    return True\n",
     ),

@@ -1,6 +1,6 @@
 """How to go on after Azure refused a start: a delay for each failure kind, with its reason beside it. Pure.
 
-Called by ``decide.py`` for a start that failed later, and by ``responder/act.py`` for one that was refused at once.
+Called by ``decide.py`` for a start that failed later, and by ``responder/acting/requests.py`` for one refused at once.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The gates of pools within one process: questions of the same moment share one read and one write of the gate's row.
 
 In a mass eviction hundreds of VMs ask one gate within seconds. With a read and a write for each, they would overwrite
-each other, the more often the more of them there are. Called by ``responder.py``, ``act.py`` and ``mass_eviction.py``;
-the rules are in ``decisions/pools.py``.
+each other, the more often the more of them there are. Called by ``responder.py``, ``acting/requests.py`` and
+``mass_eviction.py``; the rules are in ``decisions/pools.py``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Publish: write closed recoveries into the history, and publish outcomes and notices on the events topic.
 
-Called by ``act.py``, and by ``sweep.py``, which tries again what the topic did not take. An event may be published
-twice, and counts once: its id is derived from the recovery's.
+Called by ``act.py``, ``acting/save.py``, and ``sweep.py``, which tries again what the topic did not take. An event may
+be published twice, and counts once: its id is derived from the recovery's.
 """
 
 from __future__ import annotations

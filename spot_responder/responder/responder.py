@@ -25,6 +25,8 @@ from spot_responder.intake.own_messages import (
 from spot_responder.intake.payloads import NotOurs, UnreadableEvent, parse_body
 from spot_responder.intake.signals import Inbox, Source
 from spot_responder.responder.act import Actor
+from spot_responder.responder.acting.requests import Requester
+from spot_responder.responder.acting.save import Saver
 from spot_responder.responder.agents_word import AgentsWord
 from spot_responder.responder.gather import gather_rows, look
 from spot_responder.responder.log import (
@@ -126,7 +128,10 @@ class Responder:
         return Publisher(self.ports.store, self.ports.events_topic, self.clock)
 
     def _actor(self) -> Actor:
-        return Actor(self.ports, self.gates, self._publisher(), self.settings.policy, self.clock, self.new_id)
+        publisher = self._publisher()
+        saver = Saver(self.ports.store, self.ports.queue, publisher, self.clock, self.new_id)
+        requester = Requester(self.ports, self.gates, saver, self.settings.policy, self.clock)
+        return Actor(self.ports.store, saver, requester, publisher, self.new_id)
 
     def _mass_eviction(self) -> MassEviction:
         return MassEviction(self.ports, self.gates, self.settings.policy, self.clock, self.jitter)

@@ -1,6 +1,6 @@
 """Tries again what another worker's change of a row spoiled.
 
-Called by ``responder.py``, ``act.py``, ``work/looks.py`` and ``operators/act.py``.
+Called by ``responder.py``, ``acting/requests.py``, ``work/looks.py`` and ``operators/act.py``.
 """
 
 from __future__ import annotations
