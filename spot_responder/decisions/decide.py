@@ -7,21 +7,17 @@ it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 from spot_responder.decisions import pools
-from spot_responder.decisions.absences import decide_about_an_absent_vm
 from spot_responder.decisions.attempts import Attempt, AttemptState
-from spot_responder.decisions.brake_and_budget import brake, budget
-from spot_responder.decisions.evidence import Evidence, Verdict
+from spot_responder.decisions.evidence import Verdict
 from spot_responder.decisions.fallback.refusals import resize_under_way
 from spot_responder.decisions.fallback.sizes import Obstacle, is_same, obstacle, sizes_of
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import (
     ANSWER_PATIENCE,
-    EVICTION_PATIENCE,
     INTENT_GRACE,
-    NOTICE_HOLDS,
     QUEUED_LOOK_HOLDS,
     START_PATIENCE,
     Policy,
@@ -29,10 +25,17 @@ from spot_responder.decisions.policy import (
 )
 from spot_responder.decisions.pools import Admitted, PoolGate, Queued
 from spot_responder.decisions.publishing.notices import noticed_if_it_lasts
+from spot_responder.decisions.rules.absences import decide_about_an_absent_vm
+from spot_responder.decisions.rules.brake_and_budget import brake, budget
+from spot_responder.decisions.rules.power_states import (
+    next_look,
+    stopped_by_its_owner,
+    up_or_on_its_way,
+    wait_until_it_passes,
+    went_down_after,
+)
 from spot_responder.decisions.situations import (
-    Close,
     Decision,
-    Ignore,
     OperationState,
     Resize,
     Situation,
@@ -43,12 +46,13 @@ from spot_responder.decisions.start_backoff import decide_after_failure
 from spot_responder.decisions.work import not_asked_for, not_for_our_work, serves_work
 from spot_responder.intake.azure_errors import SHOWED_NOTHING, Failure, FailureKind
 from spot_responder.intake.signals import SignalKind
-from spot_responder.intake.vms import PowerState, Vm
-from spot_responder.text import count, span
+from spot_responder.text import span
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+
+    from spot_responder.intake.vms import Vm
 
 
 def decide(situation: Situation, policy: Policy, now: datetime, jitter: float) -> Decision:
@@ -64,8 +68,8 @@ def _decide(situation: Situation, policy: Policy, now: datetime, jitter: float) 
     rules: tuple[Callable[[Situation, Vm, Policy, datetime, float], Decision | None], ...] = (
         not_for_our_work if is_for_work else _not_covered,
         _restored_by_its_scale_set,
-        _up_or_on_its_way,
-        _stopped_by_its_owner,
+        up_or_on_its_way,
+        stopped_by_its_owner,
         resize_under_way,
         _start_under_way,
         _held_by_an_operator,
@@ -130,121 +134,23 @@ def _restored_by_its_scale_set(
     return situation.ended(Outcome.OWNED_BY_SCALE_SET, reason, remember=False)
 
 
-def _up_or_on_its_way(situation: Situation, vm: Vm, policy: Policy, now: datetime, _jitter: float) -> Decision | None:
-    match vm.power_state:
-        case PowerState.RUNNING:
-            return _running(situation, vm, policy, now)
-        case PowerState.STOPPED:
-            return _stopped_inside(situation, policy, now)
-        case PowerState.STARTING | PowerState.CREATING:
-            # Somebody is starting it, but the start may fail: only an open recovery remembers the eviction until then.
-            if situation.open_recovery is None and situation.evidence.verdict is not Verdict.EVICTED:
-                return Ignore(f"it is {vm.power_state}: somebody is starting it")
-            return _wait_until_it_passes(situation, f"it is {vm.power_state}", policy, now)
-        case PowerState.DEALLOCATING | PowerState.STOPPING:
-            if situation.evidence.verdict is Verdict.STOPPED_BY_OWNER or situation.is_left_by_its_queue:
-                return None
-            reason = f"it is still {vm.power_state}: it can be started when that is over"
-            return _wait_until_it_passes(situation, reason, policy, now)
-        case PowerState.UNKNOWN:
-            return _wait_until_it_passes(situation, "Azure does not tell its power state at the moment", policy, now)
-        case PowerState.DEALLOCATED:
-            return None
-        case _:
-            assert_never(vm.power_state)
-
-
-def _running(situation: Situation, vm: Vm, policy: Policy, now: datetime) -> Decision:
-    if _eviction_is_fresh(situation, now):
-        return Wait(
-            _next_look(situation, policy, now),
-            "Azure told of an eviction, and it still runs: it may be about to go down",
-        )
-    if _notice_is_fresh(situation, now):
-        reason = "its agent told of an eviction, and it still runs: it may be about to go down"
-        return Wait(_next_look(situation, policy, now), reason)
-    recovery = situation.open_recovery
-    if recovery is None:
-        return Ignore("it runs")
-    gate = pools.restored(situation.gate, vm.vm_id.key, now, policy) if situation.gate else None
-    if not recovery.may_have_started_it:
-        return Close(Outcome.RUNS_WITHOUT_US, "it runs: it did not go down after all, or somebody else started it")
-    starts = count(recovery.attempts, "start request")
-    down_for = span(now - situation.evidence.down_since(recovery.heard_down_at(situation.evidence)))
-    first = recovery.sizes.first_of(vm.size)
-    size = "" if is_same(first, vm.size) else f", as {vm.size} (its first size is {first})"
-    if recovery.opened_by is SignalKind.WORK_WAITS and situation.evidence.verdict is not Verdict.EVICTED:
-        return Close(Outcome.STARTED_FOR_WORK, f"it runs{size}: work waited for it, {starts}", gate)
-    return Close(Outcome.RESTORED, f"it runs again{size}, {down_for} after it went down, {starts}", gate)
-
-
-def _stopped_inside(situation: Situation, policy: Policy, now: datetime) -> Decision:
-    if situation.evidence.verdict is Verdict.STOPPED_BY_OWNER:
-        return _stopped(situation)
-    # Azure shows "stopped" for a moment on the way down and on the way up too (docs/azure-facts.md arm-12).
-    coming_up = situation.attempt is not None and now - situation.attempt.asked_at < START_PATIENCE
-    if coming_up or _eviction_is_fresh(situation, now) or _notice_is_fresh(situation, now):
-        return Wait(_next_look(situation, policy, now), "it is stopped but not deallocated yet")
-    return situation.ended(Outcome.SHUT_DOWN_INSIDE, "stopped but not deallocated: it was shut down from inside")
-
-
-def _wait_until_it_passes(situation: Situation, reason: str, policy: Policy, now: datetime) -> Wait:
-    """Wait for something that should pass within minutes; it is noted since when it lasts."""
-    return Wait(_next_look(situation, policy, now), reason, obstacle_since=situation.obstacle_since(now))
-
-
-def _next_look(situation: Situation, policy: Policy, now: datetime) -> datetime:
-    """Give when to look again: soon at first, then each time after a tenth of the time that it has taken so far."""
-    recovery = situation.open_recovery
-    since = situation.attempt.asked_at if situation.attempt else recovery.opened_at if recovery else now
-    return now + min(max(policy.look_again, (now - since) / 10), policy.slow_retry)
-
-
-def _eviction_is_fresh(situation: Situation, now: datetime) -> bool:
-    evicted_at = situation.evidence.evicted_at
-    if evicted_at is None or now - evicted_at > EVICTION_PATIENCE:
-        return False
-    attempt = situation.open_recovery.attempt if situation.open_recovery else None
-    return attempt is None or _went_down_after(attempt, situation.evidence)
-
-
-def _notice_is_fresh(situation: Situation, now: datetime) -> bool:
-    """Whether an agent told of an eviction a short while ago, and nothing was done yet that could be the answer."""
-    noticed_at, recovery = situation.evidence.noticed_at, situation.open_recovery
-    if noticed_at is None or situation.evidence.verdict is Verdict.STOPPED_BY_OWNER:
-        return False
-    return now - noticed_at <= NOTICE_HOLDS and (recovery is None or recovery.attempt is None)
-
-
-def _stopped_by_its_owner(
-    situation: Situation, _vm: Vm, _policy: Policy, _now: datetime, _jitter: float
-) -> Decision | None:
-    return _stopped(situation) if situation.evidence.verdict is Verdict.STOPPED_BY_OWNER else None
-
-
-def _stopped(situation: Situation) -> Decision:
-    at = situation.evidence.owner_stopped_at
-    when = f"{at:%Y-%m-%d %H:%M:%S}Z" if at else "an unknown time"
-    return situation.ended(Outcome.STOPPED_BY_OWNER, f"its owner stopped it at {when}")
-
-
 def _start_under_way(situation: Situation, vm: Vm, policy: Policy, now: datetime, jitter: float) -> Decision | None:
     recovery, attempt, operation = situation.open_recovery, situation.attempt, situation.operation
     if recovery is None or attempt is None or attempt.resize_to:
         return None
-    look_again = _next_look(situation, policy, now)
+    look_again = next_look(situation, policy, now)
     age = now - attempt.asked_at
     if operation and operation.failure:
         return decide_after_failure(operation.failure, vm, recovery, situation.gate, policy, now, jitter)
     if attempt.state is AttemptState.ASKED and age < ANSWER_PATIENCE:
         until = max(attempt.asked_at + ANSWER_PATIENCE, look_again)
         return Wait(until, f"a start was asked for at {_clock(attempt.asked_at)}, and its answer is not known yet")
-    if operation and operation.state is OperationState.SUCCEEDED and _went_down_after(attempt, situation.evidence):
+    if operation and operation.state is OperationState.SUCCEEDED and went_down_after(attempt, situation.evidence):
         return None
     if attempt.state is AttemptState.ACCEPTED and age < START_PATIENCE:
         state = operation.state if operation else OperationState.IN_PROGRESS
         return Wait(look_again, f"the start accepted at {_clock(attempt.asked_at)} is {state}; it does not run yet")
-    if attempt.state is AttemptState.ACCEPTED and not _went_down_after(attempt, situation.evidence):
+    if attempt.state is AttemptState.ACCEPTED and not went_down_after(attempt, situation.evidence):
         return decide_after_failure(_showed_nothing(attempt), vm, recovery, situation.gate, policy, now, jitter)
     return None
 
@@ -288,11 +194,7 @@ def _scale_set_unknown(situation: Situation, vm: Vm, policy: Policy, now: dateti
     if vm.scale_set_id is None or vm.restored_by_scale_set is not None:
         return None
     reason = "Resource Graph does not show yet whether its scale set restores it"
-    return _wait_until_it_passes(situation, reason, policy, now)
-
-
-def _went_down_after(attempt: Attempt, evidence: Evidence) -> bool:
-    return evidence.evicted_at is not None and evidence.evicted_at > attempt.asked_at
+    return wait_until_it_passes(situation, reason, policy, now)
 
 
 def _too_little_evidence(

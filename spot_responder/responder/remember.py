@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from spot_responder.decisions.absences import is_gone
 from spot_responder.decisions.evidence import Evidence
 from spot_responder.decisions.pools import pool_of
 from spot_responder.decisions.recoveries import Recovery, note
+from spot_responder.decisions.rules.absences import is_gone
 from spot_responder.decisions.situations import Decision, Ignore, Requeue, Situation
 from spot_responder.intake.signals import SignalKind
 from spot_responder.intake.vms import PowerState

@@ -12,10 +12,10 @@ from localazure.virtual.wire import RequestKind
 from localazure.world.azure_errors import not_found
 from localazure.world.happenings import ActionSucceeded
 from localazure.world.vm_lifecycle import DEALLOCATE
-from spot_responder.decisions.absences import decide_about_an_absent_vm
 from spot_responder.decisions.evidence import Evidence
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import Policy, RestartWhen
+from spot_responder.decisions.rules.absences import decide_about_an_absent_vm
 from spot_responder.decisions.situations import Ignore, Wait
 from spot_responder.intake.own_messages import Requeues, requeued_as_unseen, requeues, unseen_since
 from spot_responder.intake.signals import SignalKind

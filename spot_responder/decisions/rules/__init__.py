@@ -1,0 +1,1 @@
+"""Rules of ``decide.py`` that are a subject of their own."""

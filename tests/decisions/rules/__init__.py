@@ -1,0 +1,1 @@
+"""Which size a VM comes back as."""
