@@ -150,7 +150,7 @@ async def _suffer(story: _Story) -> None:
     world.set_capacity(world.machine("render-1").pool, 0)
     world.evict("render-1")
     world.stop_by_owner("db-1")
-    await story.until("render-1", lambda row: row.failing_with is FailureKind.CAPACITY)
+    await story.until("render-1", lambda row: row.failures.kind is FailureKind.CAPACITY)
     await story.until("db-1", lambda row: row.evidence.stopped_firmly_at is not None)
     await story.show("hold", "hold", "render-2")
     await story.show("status", "status")

@@ -16,6 +16,7 @@ from spot_responder.decisions.agent_notes import AgentNotes
 from spot_responder.decisions.app_health.app_failures import Activity, Failing
 from spot_responder.decisions.attempts import Attempt, AttemptState, SizeNotes, UnfitSize, WeighedSize
 from spot_responder.decisions.evidence import Evidence
+from spot_responder.decisions.failures import Failures
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.pools import FIRST_STARTS, PoolGate, PoolId
 from spot_responder.decisions.recoveries import Absence, Notice, Recovery
@@ -56,10 +57,10 @@ def recovery_row(recovery: Recovery) -> Row:
         "not_before": _iso(recovery.not_before),
         "slow_down_until": _iso(recovery.slow_down_until),
         "attempts": recovery.attempts,
-        "failing_with": str(recovery.failing_with or ""),
-        "failures_in_a_row": recovery.failures_in_a_row,
-        "failing_since": _iso(recovery.failing_since),
-        "failures": json.dumps({str(kind): count for kind, count in recovery.failures.items()}),
+        "failing_with": str(recovery.failures.kind or ""),
+        "failures_in_a_row": recovery.failures.in_a_row,
+        "failing_since": _iso(recovery.failures.since),
+        "failures": json.dumps({str(kind): count for kind, count in recovery.failures.by_kind.items()}),
         "published_notices": json.dumps(sorted(recovery.published_notices)),
         "notice": str(recovery.notice or ""),
         "reason": recovery.reason,
@@ -98,10 +99,12 @@ def recovery_from_row(row: Mapping[str, Any]) -> Recovery:
         slow_down_until=_time(row.get("slow_down_until", "")),
         attempts=row["attempts"],
         attempt=_attempt_of(attempt) if attempt else None,
-        failing_with=FailureKind(row["failing_with"]) if row["failing_with"] else None,
-        failures_in_a_row=row["failures_in_a_row"],
-        failing_since=_time(row.get("failing_since", "")),
-        failures={FailureKind(kind): count for kind, count in json.loads(row.get("failures", "{}")).items()},
+        failures=Failures(
+            FailureKind(row["failing_with"]) if row["failing_with"] else None,
+            row["failures_in_a_row"],
+            _time(row.get("failing_since", "")),
+            {FailureKind(kind): count for kind, count in json.loads(row.get("failures", "{}")).items()},
+        ),
         published_notices=frozenset(Notice(notice) for notice in json.loads(row.get("published_notices", "[]"))),
         notice=Notice(row["notice"]) if row.get("notice") else None,
         restarts=tuple(_known_time(text) for text in json.loads(row["restarts"])),

@@ -186,7 +186,7 @@ def _still_waiting_after_a_refusal(
         return None
     if recovery.wake_at == recovery.not_before:
         return Wait(recovery.not_before, recovery.reason)
-    kind = recovery.failing_with or "another size"
+    kind = recovery.failures.kind or "another size"
     return Wait(recovery.not_before, f"Azure refused ({kind}), and is not to be asked again so soon")
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from spot_responder.decisions.agent_notes import AgentNotes
 from spot_responder.decisions.attempts import Attempt, AttemptState, SizeNotes
 from spot_responder.decisions.evidence import Evidence
+from spot_responder.decisions.failures import Failures
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import (
     AGENT_REMEMBERED,
@@ -23,8 +24,7 @@ from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.signals import SignalKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from spot_responder.decisions.pools import PoolId
     from spot_responder.intake.azure_errors import Failure
@@ -76,9 +76,7 @@ class Recovery:
         not_before: after a refusal, when Azure may be asked again, whatever else is waited for meanwhile.
         slow_down_until: until when Azure itself does not want to be asked; it holds for later recoveries as well.
         attempts: how many start requests were sent. Throttled ones are not counted.
-        failing_with: the kind of the latest failure, and ``failures_in_a_row`` how often in a row: for growing delays.
-        failing_since: when the first request of the present run of one kind was asked.
-        failures: how many start requests came to nothing, by the kind of failure; throttled ones as well.
+        failures: how often start requests came to nothing, and why.
         published_notices: which notices of this recovery were published.
         restarts: when this VM came back through us, within the last day.
         reason: the latest decision's sentence; ``notice`` is what somebody should know of it: the brake, or the budget.
@@ -107,10 +105,7 @@ class Recovery:
     slow_down_until: datetime | None = None
     attempts: int = 0
     attempt: Attempt | None = None
-    failing_with: FailureKind | None = None
-    failures_in_a_row: int = 0
-    failing_since: datetime | None = None
-    failures: Mapping[FailureKind, int] = field(default_factory=dict)
+    failures: Failures = field(default_factory=Failures)
     published_notices: frozenset[Notice] = frozenset()
     restarts: tuple[datetime, ...] = ()
     reason: str = ""
@@ -157,16 +152,9 @@ class Recovery:
             return False
         return self.attempt.failure is None or self.attempt.failure.kind is FailureKind.UNKNOWN
 
-    def failures_of(self, kind: FailureKind) -> int:
-        """Give how many times in a row start requests have failed for this reason."""
-        return self.failures_in_a_row if self.failing_with is kind else 0
-
     def failing_so_since(self, kind: FailureKind) -> datetime | None:
         """Give since when every request has failed for this reason; ``None`` where the latest did not."""
-        if self.failing_with is not kind:
-            return None
-        # Rows of an earlier release do not say: since the latest request at least.
-        return self.failing_since or (self.attempt.asked_at if self.attempt else None)
+        return self.failures.since_of(kind, self._asked_at)
 
     def restarts_within_a_day(self, now: datetime) -> tuple[datetime, ...]:
         """Give when the app restored the VM within the last day."""
@@ -237,7 +225,8 @@ class Recovery:
             refused = refused._unsent()  # noqa: SLF001 - our own
         asks_us_to_wait = failure.kind is FailureKind.THROTTLED or failure.retry_after is not None
         return replace(
-            refused._failing(failure, self.attempt),  # noqa: SLF001 - our own
+            refused,
+            failures=self.failures.with_another(failure.kind, self._asked_at),
             attempts=self.attempts if counts else self.attempts - 1,
             not_before=not_before,
             slow_down_until=not_before if asks_us_to_wait else None,
@@ -259,7 +248,7 @@ class Recovery:
     def unanswered(self, failure: Failure) -> Recovery:
         """Azure did not answer the request, which it may have taken all the same: it stays under way, and counts."""
         asked = self._attempt_becomes(AttemptState.ASKED, failure=failure)
-        return asked._failing(failure, self.attempt)  # noqa: SLF001 - our own
+        return replace(asked, failures=self.failures.with_another(failure.kind, self._asked_at))
 
     def closed(self, outcome: Outcome, now: datetime, reason: str) -> Recovery:
         """Close it. Only the owner's wish, the restarts and what Azure asked for are remembered."""
@@ -308,7 +297,7 @@ class Recovery:
             sizes=SizeNotes() if self.outcome is Outcome.GONE else self.sizes.for_the_next(),
             not_before=slow_down_until,
             slow_down_until=slow_down_until,
-            failing_with=self.failing_with if slow_down_until else None,
+            failures=Failures(self.failures.kind if slow_down_until else None),
         )
 
     @property
@@ -321,36 +310,6 @@ class Recovery:
         if self.opened_by is SignalKind.AGENT_NOTICED and evidence.seen_down_at is not None:
             return evidence.seen_down_at
         return self.opened_at
-
-    @property
-    def notice_lead(self) -> timedelta | None:
-        """Give how long before its eviction the VM's agent told of it; ``None`` where that is not known."""
-        if self.is_open:
-            return self.evidence.notice_lead
-        noticed_at, down_at = self.agent.noticed_at, self.agent.down_at
-        is_eviction = self.outcome is not None and self.outcome.shows_an_eviction
-        if noticed_at is None or down_at is None or down_at < noticed_at or not is_eviction:
-            return None
-        return down_at - noticed_at
-
-    @property
-    def was_ready_when_closed(self) -> bool:
-        """Whether its workload was known to go on when it was closed, so that its outcome says so."""
-        heard_at = self.agent.ready_heard_at
-        return heard_at is not None and self.closed_at is not None and heard_at <= self.closed_at
-
-    @property
-    def ready_after(self) -> timedelta | None:
-        """Give how long after it went down the VM's workload went on; ``None`` where that is not known."""
-        ready_at = self.agent.ready_at
-        return None if ready_at is None or ready_at < self.went_down_at else ready_at - self.went_down_at
-
-    @property
-    def restored_after(self) -> timedelta | None:
-        """Give how long the VM was down before it was restored; ``None`` where it was not."""
-        if self.closed_at is None or self.outcome is not Outcome.RESTORED:
-            return None
-        return self.closed_at - self.went_down_at
 
     def is_worth_remembering(self, now: datetime) -> bool:
         """Whether a closed recovery still says something that a later decision needs."""
@@ -369,15 +328,9 @@ class Recovery:
             return self.evidence
         return replace(self.evidence, starts_asked=()).seen_running()
 
-    def _failing(self, failure: Failure, asked: Attempt | None) -> Recovery:
-        """Count a failure; ``asked``: the request that failed."""
-        return replace(
-            self,
-            failing_with=failure.kind,
-            failures_in_a_row=self.failures_of(failure.kind) + 1,
-            failing_since=self.failing_so_since(failure.kind) or (asked.asked_at if asked else None),
-            failures={**self.failures, failure.kind: self.failures.get(failure.kind, 0) + 1},
-        )
+    @property
+    def _asked_at(self) -> datetime | None:
+        return self.attempt.asked_at if self.attempt else None
 
     def _unsent(self) -> Recovery:
         """Forget the latest request: no event can be its consequence, and it counts against no budget."""

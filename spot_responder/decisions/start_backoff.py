@@ -45,7 +45,7 @@ def decide_after_failure(  # noqa: PLR0913, PLR0917 - all that such a decision r
     if goes_on_with_another_size(failure, vm, recovery, policy, now):
         reason = f"{vm.size} cannot be started ({told}): its other sizes are next"
         return Wait(_earliest(failure, now), reason, failure, pools.left(gate, vm.vm_id.key))
-    delay, why = _delay_after(failure, recovery.failures_of(failure.kind), vm, policy)
+    delay, why = _delay_after(failure, recovery.failures.in_a_row_of(failure.kind), vm, policy)
     until = max(now + delay * (1 + 0.2 * jitter), _earliest(failure, now))
     return Wait(until, f"{why} ({told})", failure, pools.left(gate, vm.vm_id.key))
 

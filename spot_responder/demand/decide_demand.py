@@ -114,7 +114,7 @@ def _candidates(stood: list[_Stood]) -> list[_Stood]:
 def _lacks_capacity(one: _Stood) -> bool:
     recovery = one.seen.recovery
     return recovery is not None and (
-        recovery.failing_with is FailureKind.CAPACITY or recovery.seen_queued_at is not None
+        recovery.failures.kind is FailureKind.CAPACITY or recovery.seen_queued_at is not None
     )
 
 

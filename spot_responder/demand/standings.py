@@ -151,7 +151,7 @@ def _is_on_its_way(recovery: Recovery) -> bool:
     """Whether the recovery goes on: nothing refused the start, and nothing holds it back."""
     if recovery.attempt_under_way is not None:
         return True
-    return recovery.failing_with is None and recovery.notice is None and recovery.seen_queued_at is None
+    return recovery.failures.kind is None and recovery.notice is None and recovery.seen_queued_at is None
 
 
 def _may_be_its_owners_stop(queue_vm: QueueVm, watch: VmWatch, now: datetime) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from spot_responder.decisions.agents_word import SILENT, noted
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.recoveries import Notice
+from spot_responder.decisions.recovery_times import was_ready_when_closed
 from spot_responder.intake.signals import SignalKind
 from spot_responder.responder.log import log_agent_silent, log_agents_word, log_not_ours, log_workload_ready
 from spot_responder.responder.ports import ChangedMeanwhileError, Stored
@@ -83,7 +84,7 @@ class AgentsWord:
 
     async def _publish_ready(self, row: Recovery, etag: str | None) -> None:
         """Publish it, unless the outcome has said so, or it was published before."""
-        is_told = row.was_ready_when_closed or Notice.WORKLOAD_READY in row.published_notices
+        is_told = was_ready_when_closed(row) or Notice.WORKLOAD_READY in row.published_notices
         if not is_told and await self.publisher.topic.publish_notice(row, Notice.WORKLOAD_READY, self.clock()):
             await self._save_published(row, Notice.WORKLOAD_READY, etag)
 

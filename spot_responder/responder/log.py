@@ -15,6 +15,7 @@ from spot_responder.decisions.agents_word import SILENT
 from spot_responder.decisions.pools import pool_of
 from spot_responder.decisions.publishing.notices import needs_somebody
 from spot_responder.decisions.recoveries import Notice
+from spot_responder.decisions.recovery_times import notice_lead, ready_after
 from spot_responder.decisions.situations import Close, Wait
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.signals import SignalKind, Source
@@ -279,7 +280,7 @@ def _down(since: datetime | None, now: datetime) -> dict[str, object]:
 
 def _of_agent(recovery: Recovery) -> dict[str, object]:
     """Give what is known by the VM's agent, in seconds: how long before, and how long after the VM went down."""
-    lead, after = recovery.notice_lead, recovery.ready_after
+    lead, after = notice_lead(recovery), ready_after(recovery)
     return {
         "notice_lead_s": round(lead.total_seconds(), 3) if lead is not None else None,
         "ready_after_s": round(after.total_seconds(), 3) if after is not None else None,

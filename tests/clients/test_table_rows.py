@@ -155,4 +155,4 @@ def test_a_row_of_an_earlier_release_is_read() -> None:
     row = recovery_row(recovery())
     del row["held_at"], row["pool"], row["failing_since"]
     back = recovery_from_row(row)
-    assert (back.held_at, back.pool, back.failing_since) == (None, None, None)
+    assert (back.held_at, back.pool, back.failures.since) == (None, None, None)

@@ -14,6 +14,7 @@ from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import AGENT_REMEMBERED
 from spot_responder.decisions.publishing.published_events import closed_event
 from spot_responder.decisions.recoveries import Recovery, note
+from spot_responder.decisions.recovery_times import notice_lead, ready_after
 from spot_responder.intake.signals import AgentReport, Signal, SignalKind, Source
 from tests.harness.makers import RECOVERIES, TEN, TIMES, VM_ID, accepted, at, evicted, recovery, signal
 
@@ -55,7 +56,7 @@ def test_the_first_word_of_a_workload_counts() -> None:
     """A later one, after a reboot, is of the same recovery."""
     first = noted(restored(), word(SignalKind.WORKLOAD_READY, "10:02"), at("10:03"))
     assert first is not None
-    assert first.ready_after == 2 * MINUTE
+    assert ready_after(first) == 2 * MINUTE
     assert noted(first, word(SignalKind.WORKLOAD_READY, "10:20"), at("10:21")) == first
 
 
@@ -77,7 +78,7 @@ def test_a_new_start_request_forgets_a_workload_and_remembers_that_the_agent_rep
     ready = noted(accepted(), word(SignalKind.WORKLOAD_READY, "10:00:50"), at("10:00:51"))
     assert ready is not None
     again = ready.asking(at("10:05"), at("10:07"), "evicted again")
-    assert (again.ready_after, again.agent.reported_at) == (None, at("10:00:51"))
+    assert (ready_after(again), again.agent.reported_at) == (None, at("10:00:51"))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ def test_a_late_notice_is_of_the_eviction_that_it_came_just_before(noticed_at: s
     row = noted(restored(), late, at("10:03"))
     assert (row is not None) is is_noted
     if row is not None:
-        assert row.notice_lead == TEN - at(noticed_at)
+        assert notice_lead(row) == TEN - at(noticed_at)
         told = closed_event(row).data or {}
         assert (told["noticedAt"], told["noticeLeadSeconds"]) == (None, None)
         assert noted(row, word(SignalKind.AGENT_NOTICED, "09:58", late=True), at("10:03")) == row
@@ -111,7 +112,7 @@ def test_a_late_notice_that_comes_as_the_vm_boots_is_in_the_outcome() -> None:
 def test_no_time_of_an_agents_is_less_than_nothing(row: Recovery, now: object) -> None:
     """Of whatever recovery: unknown, or a time."""
     assert now is not None
-    for known in (row.notice_lead, row.ready_after):
+    for known in (notice_lead(row), ready_after(row)):
         assert known is None or known >= timedelta()
 
 
@@ -158,7 +159,7 @@ def test_a_notice_says_nothing_once_its_recovery_is_over() -> None:
     for outcome in Outcome:
         told = recovery().evidence.with_signal(signal(SignalKind.AGENT_NOTICED, at("09:59:40"), source=Source.AGENT))
         row = replace(recovery(), evidence=told.with_signal(evicted()))
-        assert row.notice_lead == 20 * timedelta(seconds=1)
+        assert notice_lead(row) == 20 * timedelta(seconds=1)
         closed = row.closed(outcome, at("10:01"), "over")
         assert closed.evidence.noticed_at is None
-        assert (closed.notice_lead is not None) is outcome.shows_an_eviction
+        assert (notice_lead(closed) is not None) is outcome.shows_an_eviction

@@ -162,7 +162,7 @@ def test_nothing_starts_a_vm_before_its_pause_is_over(
     is_asked_for = given_situation.kind is SignalKind.OPERATOR_ASKED
     if case is None or case.not_before is None or now >= case.not_before:
         return
-    if not is_asked_for or case.failing_with is FailureKind.THROTTLED:
+    if not is_asked_for or case.failures.kind is FailureKind.THROTTLED:
         assert not isinstance(decide(given_situation, policy, now, jitter), Start)
 
 

@@ -286,7 +286,7 @@ def test_only_what_somebody_must_mend_is_told(kind: FailureKind) -> None:
     wait = Wait(at("10:15"), "because")
     first = {FailureKind.DENIED: (Notice.DENIED,), FailureKind.QUOTA: (Notice.QUOTA,)}
     assert due_notices(case, wait, TEN) == first.get(kind, ())
-    later = replace(case, failures_in_a_row=PUZZLED_AFTER)
+    later = replace(case, failures=replace(case.failures, in_a_row=PUZZLED_AFTER))
     assert due_notices(later, wait, TEN) == (first | {FailureKind.UNKNOWN: (Notice.UNKNOWN,)}).get(kind, ())
     assert due_notices(replace(later, published_notices=frozenset(Notice)), wait, TEN) == ()
     assert due_notices(replace(later, attempt=None), wait, TEN) == ()

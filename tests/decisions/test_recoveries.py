@@ -76,8 +76,8 @@ def test_failures_in_a_row_are_of_one_kind() -> None:
     case = asking().refused(failure(FailureKind.PRICE), counts=True)
     for _ in range(2):
         case = case.asking(at("10:05"), at("10:07"), "again").refused(NO_CAPACITY, counts=True)
-    assert (case.failures_of(FailureKind.CAPACITY), case.failures_of(FailureKind.PRICE)) == (2, 0)
-    assert case.failures == {FailureKind.PRICE: 1, FailureKind.CAPACITY: 2}
+    assert (case.failures.in_a_row_of(FailureKind.CAPACITY), case.failures.in_a_row_of(FailureKind.PRICE)) == (2, 0)
+    assert case.failures.by_kind == {FailureKind.PRICE: 1, FailureKind.CAPACITY: 2}
 
 
 def test_what_a_start_leaves_on_the_record() -> None:
@@ -107,7 +107,7 @@ def test_a_refused_attempt_counts_and_keeps_its_reason() -> None:
     """After two refusals, two attempts and two failures in a row are on the record."""
     once = asking().refused(NO_CAPACITY, counts=True)
     twice = once.asking(at("10:05"), at("10:07"), "again").refused(NO_CAPACITY, counts=True)
-    assert (twice.attempts, twice.failures_in_a_row) == (2, 2)
+    assert (twice.attempts, twice.failures.in_a_row) == (2, 2)
     assert twice.attempt is not None
     assert twice.attempt.failure == NO_CAPACITY
     assert twice.attempt_under_way is None
@@ -136,7 +136,7 @@ def test_a_request_that_is_withdrawn_leaves_the_one_before_on_the_record() -> No
 def test_a_throttled_request_was_no_attempt() -> None:
     """Azure did not even look at it."""
     throttled = asking().refused(failure(FailureKind.THROTTLED), counts=False)
-    assert (throttled.attempts, throttled.failures_of(FailureKind.THROTTLED)) == (0, 1)
+    assert (throttled.attempts, throttled.failures.in_a_row_of(FailureKind.THROTTLED)) == (0, 1)
 
 
 def test_a_throttled_request_takes_back_its_own_count_only() -> None:
@@ -209,7 +209,7 @@ def test_a_slow_down_is_azures_and_outlives_the_recovery(refusal: Failure, slows
     refused = asking().refused(refusal, counts=True, not_before=at("10:15"))
     again = refused.closed(Outcome.OPTED_OUT, at("10:01"), "no tag").reopened("next", at("10:02"), SignalKind.EVICTED)
     expected = (at("10:15"), refusal.kind) if slows_down else (None, None)
-    assert (again.not_before, again.failing_with) == expected
+    assert (again.not_before, again.failures.kind) == expected
 
 
 def test_a_new_recovery_keeps_what_is_the_vms_and_not_the_recoverys() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from spot_responder.decisions.agent_notes import AgentNotes
 from spot_responder.decisions.attempts import Attempt, AttemptState, SizeNotes, UnfitSize, WeighedSize
 from spot_responder.decisions.evidence import Evidence
+from spot_responder.decisions.failures import Failures
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import ANSWER_PATIENCE, Policy, RestartWhen
 from spot_responder.decisions.pools import FIRST_STARTS, PoolGate, PoolId
@@ -182,10 +183,13 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "not_before": st.none() | TIMES,
     "attempts": st.integers(0, 50),
     "attempt": st.none() | ATTEMPTS,
-    "failing_with": st.none() | st.sampled_from(FailureKind),
-    "failures_in_a_row": st.integers(0, 2000),
-    "failing_since": st.none() | TIMES,
-    "failures": st.dictionaries(st.sampled_from(FailureKind), st.integers(1, 2000)),
+    "failures": st.builds(
+        Failures,
+        st.none() | st.sampled_from(FailureKind),
+        st.integers(0, 2000),
+        st.none() | TIMES,
+        st.dictionaries(st.sampled_from(FailureKind), st.integers(1, 2000)),
+    ),
     "published_notices": st.frozensets(st.sampled_from(Notice)),
     "restarts": st.lists(TIMES, max_size=4).map(tuple),
     "starts": _STARTS,

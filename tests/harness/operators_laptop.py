@@ -115,7 +115,7 @@ def without_capacity(azure: OperatorsLaptop, name: str) -> None:
     add(azure, name)
     azure.move(lambda laptop: laptop.world.set_capacity(laptop.world.machine(name).pool, 0))
     evict(azure, name)
-    azure.until_row(name, "refused", lambda row: row.failing_with is FailureKind.CAPACITY)
+    azure.until_row(name, "refused", lambda row: row.failures.kind is FailureKind.CAPACITY)
 
 
 def command(*arguments: str, environment: Mapping[str, str], folder: Path) -> Done:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from spot_responder.decisions.failures import Failures
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.pools import PoolGate, PoolId
 from spot_responder.intake.azure_errors import FailureKind
@@ -89,8 +90,13 @@ def test_what_the_app_saw_of_a_pool() -> None:
     ended = replace(recovery(), outcome=Outcome.RESTORED, closed_at=TEN + timedelta(minutes=5), down_since=TEN)
     closed = (
         replace(ended, pool=there),
-        replace(ended, pool=there, closed_at=TEN + timedelta(minutes=3), failures={FailureKind.CAPACITY: 2}),
-        replace(ended, pool=there, outcome=Outcome.STOPPED_BY_OWNER, failures={FailureKind.PRICE: 1}),
+        replace(
+            ended,
+            pool=there,
+            closed_at=TEN + timedelta(minutes=3),
+            failures=Failures(by_kind={FailureKind.CAPACITY: 2}),
+        ),
+        replace(ended, pool=there, outcome=Outcome.STOPPED_BY_OWNER, failures=Failures(by_kind={FailureKind.PRICE: 1})),
         replace(ended, pool=elsewhere),
     )
     gates = (PoolGate(elsewhere), PoolGate(there, closed_until=TEN + timedelta(hours=1)))

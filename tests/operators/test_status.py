@@ -253,7 +253,7 @@ def test_what_does_not_pass_by_itself_is_a_problem_as_it_is_an_event(kind: Failu
     row = refused(kind)
     told = due_notices(row, Wait(at("11:00"), ""), at("10:30"))
     assert bool(overview([row], [], [], NOTHING, at("10:30")).problems) == bool(told)
-    third = replace(row, failures_in_a_row=PUZZLED_AFTER)
+    third = replace(row, failures=replace(row.failures, in_a_row=PUZZLED_AFTER))
     found = overview([third], [], [], NOTHING, at("10:30")).problems
     assert bool(found) == bool(due_notices(third, Wait(at("11:00"), ""), at("10:30")))
     for problem in found:

@@ -12,6 +12,7 @@ from localazure.virtual.wire import RequestKind
 from localazure.world.azure_errors import Refused
 from spot_responder.advised_command import CommandLine
 from spot_responder.decisions.app_health.event_path import event_path
+from spot_responder.decisions.failures import Failures
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import Policy
 from spot_responder.decisions.publishing.notices import REFUSED_OFTEN, needs_somebody, of_failures
@@ -109,7 +110,7 @@ def test_a_permanent_fault_at_409_is_no_conflict(refusal: Refused, need: Notice,
     azure = refused_always(new_azure, refusal)
     azure.run_until(at("10:10"))
     assert notices(azure) == ["render-1 opened", f"render-1 {need}"]
-    assert azure.recovery().failing_with is FailureKind(need)
+    assert azure.recovery().failures.kind is FailureKind(need)
 
 
 def test_azure_says_itself_that_it_is_to_be_left_alone_for_two_hours(new_azure: NewAzure) -> None:
@@ -127,17 +128,18 @@ def failing(case: Recovery, kind: FailureKind, clock: str) -> Recovery:
 def test_a_run_of_failures_begins_with_the_first_of_its_kind() -> None:
     """Busy since ten, throttled once, busy again: the second run is the one that counts."""
     case = failing(failing(recovery(), FailureKind.CONFLICT, "10:00"), FailureKind.CONFLICT, "10:10")
-    assert case.failing_since == at("10:00")
+    assert case.failures.since == at("10:00")
     assert needs_somebody(case, at("10:59")) is None
     assert needs_somebody(case, at("11:00")) is Notice.CONFLICT
     case = failing(failing(case, FailureKind.THROTTLED, "10:20"), FailureKind.CONFLICT, "10:30")
-    assert case.failing_since == at("10:30")
+    assert case.failures.since == at("10:30")
     assert needs_somebody(case, at("11:00")) is None
 
 
 def test_a_run_whose_beginning_an_earlier_release_did_not_keep_counts_from_the_latest_request() -> None:
     """Its row says how often, not since when."""
-    case = replace(failing(recovery(), FailureKind.CONFLICT, "10:00"), failing_since=None)
+    case = failing(recovery(), FailureKind.CONFLICT, "10:00")
+    case = replace(case, failures=replace(case.failures, since=None))
     assert needs_somebody(case, at("11:00")) is Notice.CONFLICT
     assert needs_somebody(case, at("10:30")) is None
 
@@ -155,7 +157,7 @@ def test_a_run_does_not_outlive_its_recovery() -> None:
 def test_a_hundred_refusals_need_somebody_whatever_they_are() -> None:
     """No capacity and too dear, in turns: nobody was needed for one of them, and is for so many."""
     case = failing(accepted().refused(failure(FailureKind.PRICE), counts=True), FailureKind.CAPACITY, "10:30")
-    often = replace(case, failures={FailureKind.CAPACITY: 60, FailureKind.PRICE: REFUSED_OFTEN - 61})
+    often = replace(case, failures=Failures(by_kind={FailureKind.CAPACITY: 60, FailureKind.PRICE: REFUSED_OFTEN - 61}))
     assert needs_somebody(often, at("11:00")) is None
     once_more = failing(often, FailureKind.CAPACITY, "11:01")
     assert needs_somebody(once_more, at("11:01")) is Notice.REFUSALS
@@ -212,7 +214,7 @@ def test_a_login_that_is_gone_is_told_and_tried_ever_later(new_azure: NewAzure) 
     assert notices(azure) == ["render-1 opened"]
     azure.run_until(TEN + timedelta(days=1))
     assert notices(azure) == ["render-1 opened", "render-1 no-token"]
-    assert 24 <= azure.recovery().failures[FailureKind.DENIED] <= 32
+    assert 24 <= azure.recovery().failures.by_kind[FailureKind.DENIED] <= 32
     assert any("no token" in told for told in problem(azure))
 
 

@@ -93,7 +93,7 @@ def test_a_vm_that_came_up_unseen_and_was_evicted_again_is_started_after_ten_min
     azure.world.evict("render-1")
     azure.run_until(at("10:11"))
     assert starts(azure) == ["10:00:16", "10:10:29"]
-    assert azure.recovery().failures == {}
+    assert azure.recovery().failures.by_kind == {}
 
 
 def test_rubbish_that_cannot_even_be_unpacked_ends_no_look(new_azure: NewAzure) -> None:

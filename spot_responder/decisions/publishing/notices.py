@@ -127,9 +127,9 @@ def _of_refusals(recovery: Recovery, now: datetime) -> list[Notice]:
     """Give the notices that the refusals up to now ask for, the most important first."""
     failure = recovery.attempt.failure if recovery.attempt else None
     notices = []
-    if failure is not None and recovery.failing_with is failure.kind:
-        notices.append(of_failures(failure, recovery.failures_in_a_row, _lasted(recovery, failure, now)))
-    if sum(recovery.failures.values()) >= REFUSED_OFTEN:
+    if failure is not None and recovery.failures.kind is failure.kind:
+        notices.append(of_failures(failure, recovery.failures.in_a_row, _lasted(recovery, failure, now)))
+    if sum(recovery.failures.by_kind.values()) >= REFUSED_OFTEN:
         notices.append(Notice.REFUSALS)
     return [notice for notice in notices if notice is not None]
 

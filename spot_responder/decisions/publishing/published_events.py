@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.decisions.recoveries import Notice
+from spot_responder.decisions.recovery_times import notice_lead, ready_after, restored_after, was_ready_when_closed
 from spot_responder.text import span
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class PublishedEvent:
 
 def closed_event(recovery: Recovery) -> PublishedEvent:
     """Make the event of a closed recovery. Its id is the recovery's."""
-    closed_at, took = recovery.closed_at, recovery.restored_after
+    closed_at, took = recovery.closed_at, restored_after(recovery)
     ending: dict[str, object] = {
         "outcome": recovery.outcome,
         "reason": recovery.reason,
@@ -51,7 +52,7 @@ def closed_event(recovery: Recovery) -> PublishedEvent:
         "restoredAfterSeconds": _seconds(took),
         # What was heard later is not in it: the same event that is sent again says the same.
         **_notice(recovery, is_known=not recovery.agent.is_notice_late),
-        **_ready(recovery, is_known=recovery.was_ready_when_closed),
+        **_ready(recovery, is_known=was_ready_when_closed(recovery)),
     }
     return _event(CLOSED_TYPE, recovery.recovery_id, closed_at, recovery, ending)
 
@@ -93,7 +94,7 @@ def _event(
 
 
 def _going_on(recovery: Recovery) -> dict[str, object]:
-    after = recovery.ready_after
+    after = ready_after(recovery)
     how_long = f", {span(after)} after it went down" if after is not None else ""
     return {
         "outcome": recovery.outcome,
@@ -109,13 +110,13 @@ def _notice(recovery: Recovery, *, is_known: bool) -> dict[str, object]:
     """Say when the VM's agent told of the eviction; ``None`` where it did not, or that is not known."""
     return {
         "noticedAt": _iso(recovery.agent.noticed_at) if is_known else None,
-        "noticeLeadSeconds": _seconds(recovery.notice_lead) if is_known else None,
+        "noticeLeadSeconds": _seconds(notice_lead(recovery)) if is_known else None,
     }
 
 
 def _ready(recovery: Recovery, *, is_known: bool) -> dict[str, object]:
     """Say when the VM's workload went on; ``None`` where that is not known."""
-    after = recovery.ready_after if is_known else None
+    after = ready_after(recovery) if is_known else None
     return {
         "readyAt": _iso(recovery.agent.ready_at) if after is not None else None,
         "readyAfterSeconds": _seconds(after),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, assert_never
 from spot_responder.decisions.attempts import AttemptState
 from spot_responder.decisions.evidence import Verdict
 from spot_responder.decisions.policy import RESTARTS_REMEMBERED, START_PATIENCE
+from spot_responder.decisions.recovery_times import notice_lead
 from spot_responder.decisions.situations import OperationState
 from spot_responder.decisions.start_backoff import counts_as_attempt
 from spot_responder.intake.signals import SignalKind
@@ -66,7 +67,7 @@ def _by_its_agent(situation: Situation) -> list[tuple[datetime | None, str]]:
     row, evidence = situation.recovery, situation.evidence
     if row is None:
         return []
-    lead = row.notice_lead
+    lead = notice_lead(row)
     before = f", {span(lead)} before it went down" if lead is not None else ""
     agent = row.agent
     return [

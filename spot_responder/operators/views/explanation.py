@@ -15,6 +15,7 @@ from spot_responder.decisions.evidence import Verdict
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.pools import pool_of
 from spot_responder.decisions.publishing.notices import needs_somebody, of_failures
+from spot_responder.decisions.recovery_times import ready_after
 from spot_responder.decisions.situations import Close, Ignore, Requeue, Resize, Start, Wait
 from spot_responder.intake.vms import PowerState
 from spot_responder.operators.views.advice import advice
@@ -270,7 +271,7 @@ def _last_recovery(row: Recovery | None, situation: Situation) -> Told | None:
     if row.outcome is Outcome.STOPPED_BY_OWNER and situation.evidence.verdict is Verdict.STOPPED_BY_OWNER:
         # The current stop is shown already.
         return None
-    ready = row.ready_after
+    ready = ready_after(row)
     went_on = f"; its workload went on {span(ready)} after it went down" if ready is not None else ""
     return Told(row.closed_at, f"{row.outcome}: {row.reason}{went_on}")
 
@@ -285,7 +286,7 @@ def _need(situation: Situation, decision: Decision, now: datetime) -> Notice | N
     failure = decision.failure if isinstance(decision, Wait) else None
     if failure:
         lasted = now - (row.failing_so_since(failure.kind) or now)
-        failed = of_failures(failure, row.failures_of(failure.kind) + 1, lasted)
+        failed = of_failures(failure, row.failures.in_a_row_of(failure.kind) + 1, lasted)
         if failed:
             return failed
     return needs_somebody(row, now)

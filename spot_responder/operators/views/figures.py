@@ -13,6 +13,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.decisions.outcomes import Outcome
+from spot_responder.decisions.recovery_times import notice_lead, ready_after, restored_after
 from spot_responder.intake.signals import SignalKind
 from spot_responder.text import span
 
@@ -78,12 +79,13 @@ def figures(recoveries: Sequence[Recovery], now: datetime) -> Figures:
     """Count open recoveries, and those that were closed within the last days."""
     days = [(now - timedelta(days=back)).date() for back in reversed(range(DAYS))]
     down = Counter(each.went_down_at.date() for each in recoveries if _was_evicted(each))
-    times = [each.restored_after.total_seconds() for each in recoveries if each.restored_after is not None]
-    leads = [each.notice_lead.total_seconds() for each in recoveries if each.notice_lead is not None]
-    ready = [each.ready_after.total_seconds() for each in recoveries if _went_on(each) and each.ready_after is not None]
+    times = [took.total_seconds() for each in recoveries if (took := restored_after(each)) is not None]
+    leads = [lead.total_seconds() for each in recoveries if (lead := notice_lead(each)) is not None]
+    went_on = [each for each in recoveries if _went_on(each)]
+    ready = [after.total_seconds() for each in went_on if (after := ready_after(each)) is not None]
     failures: Counter[str] = Counter()
     for each in recoveries:
-        failures.update({str(kind): number for kind, number in each.failures.items()})
+        failures.update({str(kind): number for kind, number in each.failures.by_kind.items()})
     return Figures(
         evictions=tuple(Count(f"{day:%a %d %b}", down[day]) for day in days),
         restore_times=_by_step(times, _STEPS),

@@ -8,6 +8,8 @@ from enum import StrEnum
 from statistics import median
 from typing import TYPE_CHECKING, assert_never
 
+from spot_responder.decisions.recovery_times import notice_lead, ready_after, restored_after
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import date, datetime, timedelta
@@ -99,9 +101,9 @@ def _ended(row: Recovery, closed_at: datetime, outcome: Outcome) -> Ended:
         down_since=row.went_down_at,
         closed_at=closed_at,
         outcome=outcome,
-        restored_after_s=_seconds(row.restored_after),
-        notice_lead_s=_seconds(row.notice_lead),
-        ready_after_s=_seconds(row.ready_after),
+        restored_after_s=_seconds(restored_after(row)),
+        notice_lead_s=_seconds(notice_lead(row)),
+        ready_after_s=_seconds(ready_after(row)),
         start_requests=row.attempts,
         size=row.pool.size if row.pool else "",
         region=row.pool.location if row.pool else "",

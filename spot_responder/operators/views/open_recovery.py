@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.decisions.attempts import AttemptState
 from spot_responder.decisions.publishing.notices import needs_somebody
+from spot_responder.decisions.recovery_times import notice_lead
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -93,7 +94,7 @@ def open_recovery(row: Recovery, now: datetime, *, dry_run: bool = False) -> Ope
         held_at=row.held_at,
         pool=row.pool,
         noticed_at=row.evidence.noticed_at,
-        notice_lead=row.notice_lead,
+        notice_lead=notice_lead(row),
         ready_at=row.agent.ready_at,
     )
 

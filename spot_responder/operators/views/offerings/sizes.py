@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.decisions.pools import PoolId
+from spot_responder.decisions.recovery_times import restored_after
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.offerings.all_fits import fit_of
 from spot_responder.offerings.fits import Verdict
@@ -158,7 +159,7 @@ def _record(vm_id: VmId, vm: VmShape, size: str, offered: Offered) -> PoolRecord
     pool_id = PoolId(subscription, location, (vm.zone or "").lower(), size.lower())
     gate = next((each for each in offered.gates if each.pool_id == pool_id), None)
     closed = [each for each in offered.closed if each.pool == pool_id]
-    restored = [each.closed_at for each in closed if each.restored_after is not None and each.closed_at]
+    restored = [each.closed_at for each in closed if restored_after(each) is not None and each.closed_at]
     return PoolRecord(
         closed_until=gate.closed_until if gate else None,
         restored=len(restored),
@@ -168,4 +169,4 @@ def _record(vm_id: VmId, vm: VmShape, size: str, offered: Offered) -> PoolRecord
 
 
 def _refused(closed: Iterable[Recovery]) -> int:
-    return sum(FailureKind.CAPACITY in each.failures for each in closed)
+    return sum(FailureKind.CAPACITY in each.failures.by_kind for each in closed)
