@@ -68,7 +68,8 @@ class Situation:
         kind: what made the app look at the VM.
         signal: the message that did. Nothing that acts needs it: ``None`` is for a reason that is no message.
         vm: what ARM says now, or Resource Graph where that decides alone (a VM that is not covered, or has just been
-            evicted in a mass eviction); ``None`` where ARM answers that there is no such VM.
+            evicted in a mass eviction). ``None`` says to ``decide`` that ARM answers that there is no such VM. To
+            ``decide_in_the_pool_queue``, and in what ``unanswered.py`` makes, it says that the VM was not read.
         shown: what Resource Graph shows of a VM that ARM does not know; its rows can be hours old.
         absence: since when the VM is not found; ``None`` where ARM shows it.
         recovery: the row that is kept for the VM, open or closed; ``None`` where there is none.
