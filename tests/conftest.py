@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -13,6 +14,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.harness.stories import NewAzure
+
+FOLDER: Final = Path(__file__).parent
+COVERS: Final = frozenset(
+    ("commands", "decisions", "demand", "intake", "offerings", "operators", "responder", "trial", "web")
+)
+"""The folders whose tests have to reach each branch of the pure packages."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Measure no coverage in the other folders: it would triple the time of a soak, and proves nothing there."""
+    for item in items:
+        if item.path.is_relative_to(FOLDER) and item.path.relative_to(FOLDER).parts[0] not in COVERS:
+            item.add_marker(pytest.mark.no_cover)
 
 
 @pytest.fixture
