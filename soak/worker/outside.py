@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from spot_worker.deciding.rows import Row
-    from spot_worker.deciding.stop_notice import Notice
+    from spot_worker.deciding.stops.stop_notice import Notice
 
     from soak.worker.account import Account
     from soak.worker.account import Received as InAccount

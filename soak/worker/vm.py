@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from spot_worker.deciding.budgets import Budgets
 from spot_worker.deciding.names import places
-from spot_worker.deciding.stop_notice import Notice
+from spot_worker.deciding.stops.stop_notice import Notice
 from spot_worker.running.ports import Ports, WarmUpError
 from spot_worker.running.settings import Settings
 from spot_worker.running.stopping import Stopping

@@ -248,7 +248,7 @@ def _ask_the_gate(
     down_since = situation.evidence.down_since(recovery.heard_down_at(situation.evidence) if recovery else now)
     # Half a turn at least: without it, a VM that is queued would be back at once.
     turn = policy.turn(now - down_since) * (0.5 + jitter)
-    return pools.ask(gate, situation.vm_id.key, down_since, now, turn)
+    return pools.admit(gate, situation.vm_id.key, down_since, now, turn)
 
 
 def _why_queued(gate: PoolGate) -> str:

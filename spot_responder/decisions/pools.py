@@ -119,7 +119,7 @@ def pool_of(vm: Vm, size: str = "") -> PoolId:
     return PoolId(*place, (size or vm.size).lower())
 
 
-def ask(gate: PoolGate, vm_key: str, down_since: datetime, now: datetime, turn: timedelta) -> Admitted | Queued:
+def admit(gate: PoolGate, vm_key: str, down_since: datetime, now: datetime, turn: timedelta) -> Admitted | Queued:
     """Answer whether a VM that is down since ``down_since`` may be started now.
 
     ``turn`` is how much later than the pool's own time this VM comes back, so that not all queued VMs come at the same

@@ -18,7 +18,7 @@ from spot_responder.decisions.pools import (
     PoolGate,
     PoolId,
     Queued,
-    ask,
+    admit,
     left,
     pool_of,
     refused,
@@ -35,7 +35,7 @@ NO_TURN = timedelta()
 
 def answer(pool: PoolGate, vm_key: str, now: datetime, turn: timedelta = NO_TURN) -> Admitted | Queued:
     """Ask for a VM that went down at ten."""
-    return ask(pool, vm_key, TEN, now, turn)
+    return admit(pool, vm_key, TEN, now, turn)
 
 
 def admitted(pool: PoolGate, vm_key: str, now: datetime) -> PoolGate:
@@ -82,10 +82,10 @@ def test_what_goes_down_after_the_last_one_came_up_shows_that_the_capacity_is_go
     """Ran again at 10:00:30; at 10:05 the next mass eviction: a few first, as before."""
     pool = restored(with_starts(POOL, 1, TEN), "vm-0", at("10:00:30"), POLICY)
     for number in range(FIRST_STARTS):
-        later = ask(pool, f"later-{number}", at("10:05"), at("10:05"), NO_TURN)
+        later = admit(pool, f"later-{number}", at("10:05"), at("10:05"), NO_TURN)
         assert isinstance(later, Admitted)
         pool = later.gate
-    assert isinstance(ask(pool, "one more", at("10:05"), at("10:05"), NO_TURN), Queued)
+    assert isinstance(admit(pool, "one more", at("10:05"), at("10:05"), NO_TURN), Queued)
 
 
 def test_one_refusal_closes_the_pool_for_everybody() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from localazure.virtual.wire import Fate, RequestKind
 from localazure.world.azure_errors import Refused
-from spot_responder.decisions.pools import FIRST_STARTS, Admitted, PoolGate, ask, pool_of
+from spot_responder.decisions.pools import FIRST_STARTS, Admitted, PoolGate, admit, pool_of
 from spot_responder.responder.pool_gates import GATE_TRIES, Gates
 from spot_responder.responder.ports import ChangedMeanwhileError, StoreFailedError
 from tests.harness.makers import TEN, spot_vm
@@ -34,7 +34,7 @@ def may_start(name: str) -> Question[bool]:
     """Ask for a place for a VM that has just gone down."""
 
     def question(pool: PoolGate) -> tuple[bool, PoolGate | None]:
-        answer = ask(pool, name, TEN, TEN, timedelta(minutes=1))
+        answer = admit(pool, name, TEN, TEN, timedelta(minutes=1))
         return isinstance(answer, Admitted), answer.gate if isinstance(answer, Admitted) else None
 
     return question

@@ -10,7 +10,7 @@ from spot_agent.deciding.documents import Document, EventType, ScheduledEvent
 from spot_agent.deciding.state import Machine, Notice, Stage, State
 from spot_agent.deciding.times import Now
 
-from spot_worker.deciding.notices import in_agents_state, in_document, passed_at_start
+from spot_worker.deciding.stops.notices import in_agents_state, in_document, passed_at_start
 
 NOW = Now(datetime(2026, 3, 2, 10, 0, tzinfo=timezone.utc), 100.0)
 

@@ -14,8 +14,8 @@ import pytest
 
 from spot_worker.__main__ import main
 from spot_worker.deciding.names import places
-from spot_worker.deciding.own_stop import WINDOW_S, OwnStop
 from spot_worker.deciding.rows import Doing
+from spot_worker.deciding.stops.own_stop import WINDOW_S, OwnStop
 from spot_worker.deciding.times import iso
 from spot_worker.edges.azure_errors import Threads
 from spot_worker.edges.own_vm import AzureOwnVm, why_never

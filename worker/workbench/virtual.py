@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
-    from spot_worker.deciding.own_stop import OwnStop
     from spot_worker.deciding.pointers import Pointer
     from spot_worker.deciding.rows import Row
-    from spot_worker.deciding.stop_notice import Notice
+    from spot_worker.deciding.stops.own_stop import OwnStop
+    from spot_worker.deciding.stops.stop_notice import Notice
     from workbench.virtual_child import Function
 
 QUEUE = "frames"

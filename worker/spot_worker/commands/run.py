@@ -16,7 +16,7 @@ from spot_agent.edges.clock import boot_id
 from spot_worker.commands.options import UsageError, account_of, places_of
 from spot_worker.deciding.budgets import Budgets
 from spot_worker.deciding.names import WORKERS_TABLE
-from spot_worker.deciding.own_stop import TRIED_AGAIN_S, OwnStop
+from spot_worker.deciding.stops.own_stop import TRIED_AGAIN_S, OwnStop
 from spot_worker.edges.account import make_all
 from spot_worker.edges.azure_errors import Threads
 from spot_worker.edges.clock import SystemClock

@@ -20,7 +20,7 @@ from spot_agent.edges.disk import read_alive
 from spot_agent.edges.metadata import MetadataError, MetadataService
 from spot_agent.edges.polling import Poller
 
-from spot_worker.deciding.notices import in_agents_state, in_document, passed_at_start
+from spot_worker.deciding.stops.notices import in_agents_state, in_document, passed_at_start
 from spot_worker.edges.azure_errors import Threads
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from spot_agent.deciding.heard import Heard
 
-    from spot_worker.deciding.stop_notice import Notice
+    from spot_worker.deciding.stops.stop_notice import Notice
 
 _AGENT_SILENT_S: Final = 25.0
 """It says each 10 seconds that it lives."""

@@ -11,11 +11,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, Protocol
 
-from spot_worker.deciding.own_stop import is_due, seen_idle
+from spot_worker.deciding.stops.own_stop import is_due, seen_idle
 from spot_worker.running.ports import StorageError
 
 if TYPE_CHECKING:
-    from spot_worker.deciding.own_stop import OwnStop, SeenIdle
+    from spot_worker.deciding.stops.own_stop import OwnStop, SeenIdle
     from spot_worker.running.ports import Clock, Log
     from spot_worker.running.stopping import Stopping
 

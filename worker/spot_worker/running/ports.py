@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from spot_worker.deciding.conversation import Answer, Said, Task
     from spot_worker.deciding.rows import Row
-    from spot_worker.deciding.stop_notice import Notice
+    from spot_worker.deciding.stops.stop_notice import Notice
 
 
 class StorageError(Exception):

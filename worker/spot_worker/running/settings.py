@@ -9,7 +9,7 @@ from spot_worker.deciding.budgets import Budgets
 
 if TYPE_CHECKING:
     from spot_worker.deciding.names import Places
-    from spot_worker.deciding.own_stop import OwnStop
+    from spot_worker.deciding.stops.own_stop import OwnStop
 
 
 @dataclass(frozen=True)

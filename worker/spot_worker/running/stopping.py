@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from spot_worker.deciding.pointers import Ending
 
 if TYPE_CHECKING:
-    from spot_worker.deciding.stop_notice import Notice
+    from spot_worker.deciding.stops.stop_notice import Notice
     from spot_worker.running.ports import Clock
 
 SIGNAL_GRACE_S: Final = 6.5

@@ -8,7 +8,7 @@ from spot_agent.deciding.documents import EventType
 from spot_agent.deciding.plans import names, seconds_left
 from spot_agent.deciding.state import Stage
 
-from spot_worker.deciding.stop_notice import Notice
+from spot_worker.deciding.stops.stop_notice import Notice
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -1,0 +1,1 @@
+"""When a worker stops, and when it stops its VM. Pure."""
