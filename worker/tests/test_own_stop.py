@@ -29,6 +29,7 @@ from workbench.virtual_child import lasting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 VM_ID = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Compute/virtualMachines/vm-1"
 
@@ -255,7 +256,10 @@ def test_other_workers_of_this_vm_are_those_that_wrote_of_late() -> None:
 
 
 def test_an_ephemeral_disk_is_refused_with_the_reason(
-    azure: tuple[type[_Azure], str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    azure: tuple[type[_Azure], str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     """At the start, and not when there is nothing to do."""
     handler, address = azure
@@ -263,5 +267,5 @@ def test_an_ephemeral_disk_is_refused_with_the_reason(
     monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", "UseDevelopmentStorage=true")
     assert why_never({}) is None
     run = ["run", "json:loads", "--queue", QUEUE, "--stop-vm-after-idle", "5", "--imds", address]
-    assert main(run) == 2
+    assert main([*run, "--state", str(tmp_path)]) == 2
     assert "has an ephemeral OS disk" in capsys.readouterr().err
