@@ -103,7 +103,7 @@ TABLE: Final = (
         "seconds",
         "3600",
         "the pause after each refusal for quota or access. "
-        "After refusals for an unknown reason, the growing pauses end here",
+        "After refusals for an unknown reason, the pause grows up to this",
     ),
     Setting(
         _RESIZER,
@@ -122,13 +122,13 @@ TABLE: Final = (
         "PRICES_ENDPOINT",
         "https address",
         "https://prices.azure.com",
-        "Azure's Retail Prices API, which is public and has prices of the public cloud only; commands read it",
+        "Azure's Retail Prices API. It needs no login, and has prices of the public cloud only",
     ),
     Setting(
         "WORK_QUEUES",
         "JSON list",
         "none",
-        "the work queues that VMs with the tag `StartForWork` are started for (`docs/work-queues.md`)",
+        "the queues for whose messages the app starts VMs with the tag `StartForWork` (`docs/work-queues.md`)",
     ),
     Setting(_TOPIC, "https address", "none", "an Event Grid custom topic for the events of `docs/events.md`"),
 )

@@ -193,8 +193,8 @@ MUTANTS: Final = (
         "polite",
         "a look that could not save leaves one follow-up more each time",
         "responder/acting/save.py",
-        "if not _is_ahead(gathered.situation):",
-        "if True:",
+        "if _is_spare(gathered.situation):",
+        "if False:",
     ),
     Mutant(
         "polite",

@@ -99,7 +99,7 @@ def decide_in_the_pool_queue(situation: Situation, policy: Policy, now: datetime
         return None
     if gate is None or not (_was_seen_queued(situation, now) or _was_just_evicted(situation)):
         return None
-    answer = _ask_the_gate(situation, gate, policy, now, jitter)
+    answer = _admission(situation, gate, policy, now, jitter)
     return Wait(answer.until, _why_queued(gate), in_pool_queue=True) if isinstance(answer, Queued) else None
 
 
@@ -222,7 +222,7 @@ def _start_if_the_pool_admits(situation: Situation, vm: Vm, policy: Policy, now:
     gate = situation.gate or PoolGate(pools.pool_of(vm, size))
     if situation.kind is SignalKind.OPERATOR_ASKED:
         gate = pools.due(gate, now)
-    answer = _ask_the_gate(situation, gate, policy, now, jitter)
+    answer = _admission(situation, gate, policy, now, jitter)
     if isinstance(answer, Queued):
         return Wait(answer.until, _why_queued(gate), in_pool_queue=True)
     if not is_same(size, vm.size):
@@ -241,9 +241,7 @@ def _obstacle_of_size(situation: Situation, vm: Vm, policy: Policy, now: datetim
     return obstacle(size, situation.offered.get(size.lower()), vm, situation.recovery, policy, now)
 
 
-def _ask_the_gate(
-    situation: Situation, gate: PoolGate, policy: Policy, now: datetime, jitter: float
-) -> Admitted | Queued:
+def _admission(situation: Situation, gate: PoolGate, policy: Policy, now: datetime, jitter: float) -> Admitted | Queued:
     recovery = situation.open_recovery
     down_since = situation.evidence.down_since(recovery.heard_down_at(situation.evidence) if recovery else now)
     # Half a turn at least: without it, a VM that is queued would be back at once.

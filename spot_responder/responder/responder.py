@@ -96,9 +96,7 @@ class Responder:
         if signal.occurred_at is None:
             # The event is given the time of its first arrival, and keeps it however often it is requeued.
             event = {**event, "time": now.isoformat()}
-        # The app notes no time later than now: such a note is forged. Agents' messages have none.
-        unseen = unseen_since(event) if inbox is Inbox.SIGNALS else None
-        signal = _not_after(now, replace(signal, unseen_since=min(unseen, now) if unseen else None))
+        signal = _dated(signal, event, inbox, now)
         try:
             has_looked = await self._respond(signal, event)
             if inbox is Inbox.SIGNALS and has_looked:
@@ -120,28 +118,6 @@ class Responder:
             await self._work_looks().wake_all()
         tag = self.settings.policy.restart_tag
         return await Sweep(self.ports, self._publisher(), tag, self.clock, self.new_id).run()
-
-    def _work_looks(self) -> WorkLooks:
-        return WorkLooks(self.ports, self.settings, self.clock, self.jitter, self.new_id)
-
-    def _publisher(self) -> Publisher:
-        return Publisher(self.ports.store, self.ports.events_topic, self.clock)
-
-    def _actor(self) -> Actor:
-        publisher = self._publisher()
-        saver = Saver(self.ports.store, self.ports.queue, publisher, self.clock, self.new_id)
-        requester = Requester(self.ports, self.gates, saver, self.settings.policy, self.clock)
-        return Actor(self.ports.store, saver, requester, publisher, self.new_id)
-
-    def _mass_eviction(self) -> MassEviction:
-        return MassEviction(self.ports, self.gates, self.settings.policy, self.clock, self.jitter)
-
-    def _unanswered(self) -> Unanswered:
-        return Unanswered(self.ports, self._actor(), self.settings, self.clock, self.jitter)
-
-    async def _requeue(self, event: Mapping[str, object], again: Requeue) -> None:
-        message = requeued_as_unseen(event, again.unseen_since)
-        await self.ports.queue.put(message, max(again.until - self.clock(), timedelta()))
 
     async def _respond(self, signal: Signal, event: Mapping[str, object]) -> bool:
         """Do what a signal asks for; answer whether the VM was looked at for it."""
@@ -201,13 +177,39 @@ class Responder:
 
         return await self.gates.ask(pool_id, decide_on)
 
+    async def _requeue(self, event: Mapping[str, object], again: Requeue) -> None:
+        message = requeued_as_unseen(event, again.unseen_since)
+        await self.ports.queue.put(message, max(again.until - self.clock(), timedelta()))
 
-def _not_after(now: datetime, signal: Signal) -> Signal:
+    def _work_looks(self) -> WorkLooks:
+        return WorkLooks(self.ports, self.settings, self.clock, self.jitter, self.new_id)
+
+    def _publisher(self) -> Publisher:
+        return Publisher(self.ports.store, self.ports.events_topic, self.clock)
+
+    def _actor(self) -> Actor:
+        publisher = self._publisher()
+        saver = Saver(self.ports.store, self.ports.queue, publisher, self.clock, self.new_id)
+        requester = Requester(self.ports, self.gates, saver, self.settings.policy, self.clock)
+        return Actor(self.ports.store, saver, requester, publisher, self.new_id)
+
+    def _mass_eviction(self) -> MassEviction:
+        return MassEviction(self.ports, self.gates, self.settings.policy, self.clock, self.jitter)
+
+    def _unanswered(self) -> Unanswered:
+        return Unanswered(self.ports, self._actor(), self.settings, self.clock, self.jitter)
+
+
+def _dated(signal: Signal, event: Mapping[str, object], inbox: Inbox, now: datetime) -> Signal:
     """Date a signal without a time, or from the future, as of now: otherwise it would outweigh all others.
 
-    Of an agent, no time later than now is believed: the app waits for what it announces.
+    Of an agent, no time later than now is believed: the app waits for what it announces. Nor is one of the app's own
+    notes, which would be forged; agents' messages have none.
     """
     occurred_at = signal.occurred_at or now
     if signal.source is Source.AGENT:
-        return replace(signal, occurred_at=min(occurred_at, now))
-    return replace(signal, occurred_at=now if occurred_at > now + CLOCKS_DIFFER else occurred_at)
+        occurred_at = min(occurred_at, now)
+    elif occurred_at > now + CLOCKS_DIFFER:
+        occurred_at = now
+    unseen = unseen_since(event) if inbox is Inbox.SIGNALS else None
+    return replace(signal, occurred_at=occurred_at, unseen_since=min(unseen, now) if unseen else None)

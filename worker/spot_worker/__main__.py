@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from spot_agent.edges.addresses import ADDRESS, check_address
 
 from spot_worker.commands.options import UsageError, add_account, add_places
+from spot_worker.deciding.budgets import Budgets
 from spot_worker.deciding.names import BadNameError
 from spot_worker.running.ports import StorageError
 
@@ -147,7 +148,13 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--visibility", type=seconds, default=30, metavar="S", help="lease on a message in seconds (30)"
     )
-    parser.add_argument("--max-failures", type=number, default=5, metavar="N", help="then a job is given up (5)")
+    parser.add_argument(
+        "--max-failures",
+        type=number,
+        default=Budgets.failures,
+        metavar="N",
+        help="then a job is given up (%(default)s)",
+    )
     parser.add_argument(
         "--checkpoint-interval", type=_between(1, 86400), default=60, metavar="S", help="when `due` says yes (60)"
     )

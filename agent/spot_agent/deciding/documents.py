@@ -30,6 +30,11 @@ class EventType(str, Enum):
     FREEZE = "Freeze"
     UNKNOWN = "Unknown"
 
+    @property
+    def is_eviction(self) -> bool:
+        """Whether Azure takes the VM: it may come seconds after its notice, without a shutdown."""
+        return self is EventType.PREEMPT
+
 
 @dataclass(frozen=True)
 class ScheduledEvent:

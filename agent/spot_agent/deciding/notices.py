@@ -95,7 +95,7 @@ def _see(turn: Turn, event: ScheduledEvent, *, is_first: bool) -> None:
 
 def is_scheduled_eviction(event: ScheduledEvent) -> bool:
     """Whether it is an eviction that Azure still shows as ahead. In one boot that counts more than the VM's clock."""
-    return event.type is EventType.PREEMPT and not event.is_started
+    return event.type.is_eviction and not event.is_started
 
 
 def is_to_come(event: ScheduledEvent, turn: Turn) -> bool:
@@ -103,7 +103,7 @@ def is_to_come(event: ScheduledEvent, turn: Turn) -> bool:
     if event.is_started or event.type is EventType.UNKNOWN:
         return False
     if event.not_before is None:
-        return event.type is not EventType.PREEMPT
+        return not event.type.is_eviction
     return event.not_before > turn.now.wall
 
 

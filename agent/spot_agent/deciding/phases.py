@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 
 from spot_agent.deciding import outbox, plans
 from spot_agent.deciding.actions import Acknowledge, Flush, RunHooks, StopUnits
-from spot_agent.deciding.documents import EventType
 from spot_agent.deciding.heard import OK
 from spot_agent.deciding.hook_words import notice_words
 from spot_agent.deciding.messages import notice_message
@@ -154,7 +153,7 @@ def _run_hooks(turn: Turn, notice: Notice, plan: Plan, *, is_essential: bool) ->
     variables, details = notice_words(notice, notice.event.status, left, turn.memory.state)
     usual = max(acting.since + plans.ALL_BY_S - turn.now.monotonic, 0.0)
     longest = usual
-    if notice.event.type is not EventType.PREEMPT:
+    if not notice.event.type.is_eviction:
         longest = max(usual, LONGEST_HOOK_S if left is None else min(left - MARGIN_S, LONGEST_HOOK_S))
     turn.begin_run(notice, run)
     turn.do(RunHooks(run, plan.folder, is_essential, usual, longest, variables, details, notice.hooks_done))

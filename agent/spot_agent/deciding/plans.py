@@ -80,7 +80,7 @@ def seconds_left(event: ScheduledEvent, now: Now) -> float | None:
     if event.is_started:
         return 0.0
     left = (event.not_before - now.wall).total_seconds() if event.not_before else None
-    if event.type is not EventType.PREEMPT:
+    if not event.type.is_eviction:
         return None if left is None else max(left, 0.0)
     if left is None or not 0 <= left <= LONGEST_PREEMPT_NOTICE_S:
         return ASSUMED_LEFT_S
@@ -104,6 +104,6 @@ def names(event: ScheduledEvent, name: str) -> bool:
 
 def is_due(event: ScheduledEvent, name: str, now: Now) -> bool:
     """Whether to begin now: at once, but for what is long ahead and cannot be acknowledged by us."""
-    if event.not_before is None or event.type is EventType.PREEMPT or names_alone(event, name):
+    if event.not_before is None or event.type.is_eviction or names_alone(event, name):
         return True
     return event.not_before - now.wall <= LONG_AHEAD

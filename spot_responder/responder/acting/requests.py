@@ -59,8 +59,7 @@ class Requester:
         self, opened: Recovery, gathered: Gathered, decision: Start | Resize, now: datetime, jitter: float
     ) -> None:
         """Request a start or another size, after the row says so. ``opened``: the VM's open recovery, not saved yet."""
-        answer_by = now + ANSWER_PATIENCE
-        asking = _asking(opened, decision, now, answer_by)
+        asking = _asking(opened, decision, now, answer_by=now + ANSWER_PATIENCE)
         etag = await self.saver.save_followed_up(asking, gathered, decision, now)
         holds = LOOK_HOLDS if isinstance(decision, Start) else RESIZE_LOOK_HOLDS
         if self.clock() - gathered.begun_at > holds:
@@ -72,17 +71,11 @@ class Requester:
         except AzureRefusedError as refusal:
             if refusal.failure.code == OWN_PACE:
                 in_turn = self.clock() + (refusal.failure.retry_after or timedelta())
-                await self._withdraw(
-                    asking, etag, gathered, in_turn, f"its turn has not come: {refusal.failure.message}"
-                )
+                why = f"its turn has not come: {refusal.failure.message}"
+                await self._withdraw(asking, etag, gathered, in_turn, why)
                 return
             self._log_refused(gathered.situation, asking, refusal.failure)
-            if refusal.failure.code == NO_ANSWER:
-                await self._start_unanswered(asking, refusal.failure, answer_by)
-            elif isinstance(decision, Resize):
-                await self._size_refused(decision, asking, etag, refusal.failure, jitter)
-            else:
-                await self._start_refused(decision.vm, asking, etag, refusal.failure, jitter)
+            await self._refused(decision, asking, etag, refusal.failure, jitter)
         else:
             await self._accepted(gathered.situation, decision, asking, etag, operation_url)
 
@@ -93,6 +86,16 @@ class Requester:
             message = "a change of size was decided on, and no identity may ask for it"
             raise AssertionError(message)
         return await self.ports.resizing.resizer.resize(decision.vm, decision.size)
+
+    async def _refused(
+        self, decision: Start | Resize, asking: Recovery, etag: str | None, failure: Failure, jitter: float
+    ) -> None:
+        if failure.code == NO_ANSWER:
+            await self._unanswered(asking, failure)
+        elif isinstance(decision, Resize):
+            await self._size_refused(decision, asking, etag, failure, jitter)
+        else:
+            await self._start_refused(decision.vm, asking, etag, failure, jitter)
 
     async def _withdraw(
         self, asking: Recovery, etag: str | None, gathered: Gathered, until: datetime, why: str
@@ -129,10 +132,12 @@ class Requester:
             look_again = Wait(now + RESIZE_TAKES, f"its change to {decision.size} was accepted: a start follows")
         await self._record_answer(asking, etag, lambda row: row.accepted(operation_url), look_again, now)
 
-    async def _start_unanswered(self, asking: Recovery, failure: Failure, answer_by: datetime) -> None:
+    async def _unanswered(self, asking: Recovery, failure: Failure) -> None:
         size = asking.attempt.resize_to if asking.attempt else ""
         request = f"its change to {size}" if size else f"start request {asking.attempts}"
         why = f"{request} was not answered: whether Azure took it is not known yet"
+        # When the follow-up comes that was put before the request.
+        answer_by = asking.wake_at or self.clock()
         look_again = Wait(answer_by, why, obstacle_since=asking.obstacle_since)
         # Half a minute has passed: others may have gone on with the row, and nothing is to be told of what is over.
         await self._record_answer(asking, None, lambda row: row.unanswered(failure), look_again, self.clock())
@@ -146,6 +151,15 @@ class Requester:
             return self._marked(row.refused(failure, counts=counts, not_before=decision.until), failure, vm, now)
 
         await self._record_answer(asking, etag, refused, decision, now)
+
+    async def _pool_after(self, failure: Failure, vm: Vm, asking: Recovery, now: datetime, jitter: float) -> Wait:
+        """Decide how to go on after a refusal, and save what it means for the pool."""
+
+        def refuse(gate: PoolGate) -> tuple[Wait, PoolGate | None]:
+            wait = decide_after_failure(failure, vm, asking, gate, self.policy, now, jitter)
+            return wait, wait.gate
+
+        return await self.gates.ask(pool_of(vm), refuse)
 
     async def _size_refused(
         self, asked: Resize, asking: Recovery, etag: str | None, failure: Failure, jitter: float
@@ -190,15 +204,6 @@ class Requester:
         waiting = await self.saver.with_notices(waiting, decision, now)
         await self.saver.follow_up(waiting)
         await self.ports.store.save(waiting, etag)
-
-    async def _pool_after(self, failure: Failure, vm: Vm, asking: Recovery, now: datetime, jitter: float) -> Wait:
-        """Decide how to go on after a refusal, and save what it means for the pool."""
-
-        def refuse(gate: PoolGate) -> tuple[Wait, PoolGate | None]:
-            wait = decide_after_failure(failure, vm, asking, gate, self.policy, now, jitter)
-            return wait, wait.gate
-
-        return await self.gates.ask(pool_of(vm), refuse)
 
     def failed(
         self, situation: Situation, recovery: Recovery, failure: Failure, until: datetime, now: datetime

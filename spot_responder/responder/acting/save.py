@@ -67,12 +67,17 @@ class Saver:
     ) -> str | None:
         """Put the follow-up that the row waits for on the queue, then save the row: a crash in between loses neither.
 
-        A follow-up that is ahead of its row was put by a look that could not save. What led to that look is tried again
-        itself, so this one is spare, and puts no other before it has saved: else they multiply while no row is saved.
+        Only what a spare follow-up leads to is saved first.
         """
-        if not _is_ahead(gathered.situation):
-            await self.follow_up(recovery)
-            return await self.save(recovery, gathered, decision, now)
+        if _is_spare(gathered.situation):
+            return await self._save_then_follow_up(recovery, gathered, decision, now)
+        await self.follow_up(recovery)
+        return await self.save(recovery, gathered, decision, now)
+
+    async def _save_then_follow_up(
+        self, recovery: Recovery, gathered: Gathered, decision: Decision, now: datetime
+    ) -> str | None:
+        """Put no other follow-up before the row is saved: else they multiply while no row is saved."""
         try:
             etag = await self.save(recovery, gathered, decision, now)
         except StoreFailedError as problem:
@@ -99,7 +104,10 @@ def waiting_for(recovery: Recovery, wait: Wait, seen_queued_at: datetime | None 
     )
 
 
-def _is_ahead(situation: Situation) -> bool:
-    """Whether the signal is a follow-up of a look that could not save the row."""
+def _is_spare(situation: Situation) -> bool:
+    """Whether the signal is a follow-up of a look that could not save the row: the follow-up is ahead of its row.
+
+    What led to that look is tried again itself, so this follow-up is not needed.
+    """
     sequence, recovery = situation.signal.sequence if situation.signal else None, situation.open_recovery
     return sequence is not None and recovery is not None and sequence > recovery.sequence

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from spot_agent.deciding.state import State
     from spot_agent.deciding.times import Now
 
-STOPS: Final = frozenset({EventType.PREEMPT, EventType.TERMINATE, EventType.REBOOT, EventType.REDEPLOY})
+STOPS: Final = frozenset(
+    (*(each for each in EventType if each.is_eviction), EventType.TERMINATE, EventType.REBOOT, EventType.REDEPLOY)
+)
 _HITS_AT_ONCE: Final = frozenset({EventType.REBOOT, EventType.REDEPLOY})
 _ENDED: Final = frozenset({Stage.UNDOING, Stage.CLOSED})
 
@@ -25,7 +27,7 @@ _ENDED: Final = frozenset({Stage.UNDOING, Stage.CLOSED})
 def in_document(document: Document, name: str | None, passed: Collection[str], now: Now) -> Notice | None:
     """Find what the metadata service announces. While our name is not known, an eviction of anybody may be ours."""
     found = [event for event in document.events if event.type in STOPS and event.id not in passed]
-    ours = [one for one in found if (names(one, name) if name else one.type is EventType.PREEMPT)]
+    ours = [one for one in found if (names(one, name) if name else one.type.is_eviction)]
     return _soonest(ours, now)
 
 
@@ -33,7 +35,7 @@ def in_agents_state(state: State, boot_id: str, now: Now) -> Notice | None:
     """Find what the agent of this VM has seen; what it saw in an earlier boot is over."""
     found = [one for one in state.notices if one.boot_id == boot_id and one.stage not in _ENDED]
     ours = [one.event for one in found if one.event.type in STOPS]
-    return _soonest([one for one in ours if state.machine or one.type is EventType.PREEMPT], now)
+    return _soonest([one for one in ours if state.machine or one.type.is_eviction], now)
 
 
 def passed_at_start(document: Document) -> frozenset[str]:
