@@ -1,5 +1,5 @@
 // The identity that may change sizes of VMs, for owners who name other sizes in the tag SpotFallbackSizes, and its rights on named
-// resource groups of this subscription. `azd up` does not deploy it: docs/rights.md §5 has the steps, and docs/promises.md what it can do.
+// resource groups of this subscription. `azd up` does not deploy it: docs/rights.md §6 has the steps, and docs/promises.md what it can do.
 
 targetScope = 'subscription'
 

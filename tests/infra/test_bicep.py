@@ -52,7 +52,7 @@ def test_the_linter_finds_nothing(file: str) -> None:
     "file",
     [
         *(f"{way}.bicepparam" for way in WAYS),
-        *(f"{of}.bicep" for of in ("policy/main", "agent/main", "agent/senders", "workload/main")),
+        *(f"{of}.bicep" for of in ("policy/main", "agent/main", "agent/senders", "workload/main", "resize/main")),
     ],
 )
 def test_what_ships_compiles_in_ten_years(file: str, command: str) -> None:
