@@ -70,6 +70,18 @@ class Changes(TypedDict, total=False):
     annotation: Annotation | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hardware:
+    """What a VM was made with: it decides which sizes it can take."""
+
+    generation: str = "V2"
+    disk_type: str = "Premium_LRS"
+    data_disks: int = 0
+    nics: int = 1
+    has_accelerated_networking: bool = False
+    has_ephemeral_os_disk: bool = False
+
+
 @dataclass(eq=False, slots=True, kw_only=True)
 class Machine:
     """One VM, kept after it is gone, for the record.
@@ -100,6 +112,7 @@ class Machine:
     deleted_by_eviction: bool = False
     turn: int = 0
     os: str = "Linux"
+    hardware: Hardware = field(default_factory=Hardware)
 
     @property
     def vm_id(self) -> str:

@@ -63,14 +63,20 @@ class OwnerMoves:
         return operation
 
     def update(self, machine: Machine, caller: str, tags: Mapping[str, str], size: str, max_price: float) -> Operation:
-        """Write what of a VM may be written; done at once, whatever else is under way."""
+        """Write what of a VM may be written; done at once, whatever else is under way.
+
+        Another size restarts a VM that runs (docs/azure-facts.md sizes-7).
+        """
         self._turns.check_kept(machine, "write")
-        if size.lower() != machine.size.lower():
+        is_resize = size.lower() != machine.size.lower()
+        if is_resize:
             met = machine.size, size, machine.power_state.value
             machine.resize_calls.append(ResizeCall(self._world.now, caller, *met))
             machine.size = size
         machine.max_price = max_price
         machine.become(self._world.now, tags=dict(tags))
+        if is_resize and machine.power_state is PowerState.RUNNING:
+            return self.restart(machine, caller)
         under_way = machine.operation_id
         operation = self._turns.open_operation(machine, WRITE, caller)
         machine.operation_id = under_way

@@ -25,6 +25,7 @@ class Size:
     architecture: str = "x64"
     is_spot_capable: bool = True
     has_accelerated_networking: bool = True
+    has_premium_disks: bool = True
     nvme_mib: int = 0
 
     def capabilities(self) -> dict[str, str]:
@@ -38,7 +39,7 @@ class Size:
             "MaxDataDiskCount": f"{self.data_disks}",
             "CpuArchitectureType": self.architecture,
             "LowPriorityCapable": f"{self.is_spot_capable}",
-            "PremiumIO": "True",
+            "PremiumIO": f"{self.has_premium_disks}",
             "VMDeploymentTypes": "IaaS",
             "vCPUsAvailable": f"{self.cores}",
             "EphemeralOSDiskSupported": f"{self.temporary_gb > 0}",
@@ -52,6 +53,17 @@ class Size:
 
 
 SIZES: Final = (
+    Size(
+        "Standard_A2_v2",
+        "standardAv2Family",
+        2,
+        4,
+        20,
+        4,
+        generations="V1",
+        has_accelerated_networking=False,
+        has_premium_disks=False,
+    ),
     Size("Standard_B2s", "standardBSFamily", 2, 4, 8, 4, is_spot_capable=False, has_accelerated_networking=False),
     Size("Standard_D2s_v3", "standardDSv3Family", 2, 8, 16, 4),
     Size("Standard_D4s_v3", "standardDSv3Family", 4, 16, 32, 8),

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from localazure.world.durations import DEFAULT_DURATIONS, Durations
-from localazure.world.machines import Availability, Condition, Machine, PowerState
+from localazure.world.machines import Availability, Condition, Hardware, Machine, PowerState
 from localazure.world.owner_moves import OwnerMoves
 from localazure.world.state import ScaleSet, WorldState
 from localazure.world.transitions import Turns
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SUBSCRIPTION: Final = "11111111-1111-4111-8111-111111111111"
 OWNER: Final = "owner@example.com"
 _NO_TAGS: Final[Mapping[str, str]] = MappingProxyType({})
+_PLAIN: Final = Hardware()
 _AGE: Final = timedelta(days=1)
 
 
@@ -56,6 +57,7 @@ class World(WorldState):
         scale_set_id: str | None = None,
         power_state: str = "running",
         os: str = "Linux",
+        hardware: Hardware = _PLAIN,
     ) -> Machine:
         """Add a VM that has been as it is for a day, so that a graph that lags behind knows it already."""
         since = self.now - _AGE
@@ -74,6 +76,7 @@ class World(WorldState):
             scale_set_id=scale_set_id,
             created_at=since,
             os=os,
+            hardware=hardware,
             conditions=[(since, Condition(state, dict(tags), since, Availability(word, "Unknown", since)))],
         )
         if self.find(machine.vm_id) is not None:

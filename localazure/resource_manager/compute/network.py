@@ -1,4 +1,4 @@
-"""Network interfaces, as far as ``az vm list -d`` reads them: one for each VM, without a public address."""
+"""Network interfaces, as far as ``az vm list -d`` and the app read them, without a public address."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 
 from localazure.resource_manager.arm_resources import GROUP_PATH, SUBSCRIPTION_PATH, Resource, listed
+from localazure.resource_manager.compute.vm_bodies import nic_ids
 from localazure.world.azure_errors import Refused
 from localazure.world.timestamps import guid
 
@@ -31,20 +32,23 @@ def resources() -> tuple[Resource, ...]:
 
 def _get(asked: Asked) -> web.Response:
     asked.authorize(READ)
-    name = asked.match["name"].lower()
-    found = [number for number, one in enumerate(_machines(asked)) if one.name.lower() == name]
+    path = asked.request.path.lower()
+    here = [(machine, number, nic_id) for number, machine in enumerate(_machines(asked)) for nic_id in nic_ids(machine)]
+    found = [(machine, number, nic_id) for machine, number, nic_id in here if nic_id.lower() == path]
     if not found:
         message = (
             f"The Resource '{_KIND}/{asked.match['name']}' under resource group '{asked.match['group']}' was not "
             "found. For more details please go to https://aka.ms/ARMResourceNotFoundFix"
         )
         raise Refused(404, "ResourceNotFound", message)
-    return web.json_response(nic_body(_machines(asked)[found[0]], found[0]))
+    machine, number, nic_id = found[0]
+    return web.json_response(nic_body(machine, number, nic_id))
 
 
 def _list(asked: Asked) -> web.Response:
     asked.authorize(READ)
-    return listed([nic_body(machine, number) for number, machine in enumerate(_machines(asked))])
+    here = [(machine, number, nic_id) for number, machine in enumerate(_machines(asked)) for nic_id in nic_ids(machine)]
+    return listed([nic_body(machine, number, nic_id) for machine, number, nic_id in here])
 
 
 def _machines(asked: Asked) -> list[Machine]:
@@ -53,10 +57,9 @@ def _machines(asked: Asked) -> list[Machine]:
     return [one for one in asked.access.world.machines() if one.vm_id.lower().startswith(f"{beginning}/")]
 
 
-def nic_body(machine: Machine, number: int) -> dict[str, Any]:
-    """Give the network interface of a VM, the so-manieth of its group."""
+def nic_body(machine: Machine, number: int, nic_id: str) -> dict[str, Any]:
+    """Give a network interface of a VM, the so-manieth VM of its group."""
     group = f"/subscriptions/{machine.subscription_id}/resourceGroups/{machine.resource_group}"
-    nic_id = f"{group}/providers/{_KIND}/{machine.name}"
     etag = f'W/"{guid("etag", nic_id)}"'
     mac = hashlib.sha256(nic_id.lower().encode()).hexdigest()[:6].upper()
     properties: dict[str, Any] = {
@@ -80,15 +83,15 @@ def nic_body(machine: Machine, number: int) -> dict[str, Any]:
         ],
         "dnsSettings": {"dnsServers": [], "appliedDnsServers": []},
         "macAddress": f"00-0D-3A-{mac[:2]}-{mac[2:4]}-{mac[4:]}",
-        "enableAcceleratedNetworking": False,
+        "enableAcceleratedNetworking": machine.hardware.has_accelerated_networking,
         "enableIPForwarding": False,
-        "primary": True,
+        "primary": nic_id == nic_ids(machine)[0],
         "nicType": "Standard",
     }
     if machine.deleted_at is None:
         properties["virtualMachine"] = {"id": machine.vm_id}
     return {
-        "name": machine.name,
+        "name": nic_id.rpartition("/")[2],
         "id": nic_id,
         "etag": etag,
         "type": _KIND,

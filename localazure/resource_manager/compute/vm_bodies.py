@@ -56,7 +56,7 @@ def vm_properties(machine: Machine, condition: Condition) -> dict[str, object]:
             "allowExtensionOperations": True,
             "requireGuestProvisionSignal": True,
         },
-        "networkProfile": {"networkInterfaces": [{"id": _sibling(machine, "Microsoft.Network/networkInterfaces")}]},
+        "networkProfile": {"networkInterfaces": [{"id": nic_id} for nic_id in nic_ids(machine)]},
         "timeCreated": offset_time(machine.created_at),
     }
     if machine.is_spot:
@@ -68,11 +68,17 @@ def vm_properties(machine: Machine, condition: Condition) -> dict[str, object]:
     return properties
 
 
+def nic_ids(machine: Machine) -> list[str]:
+    """Give the ids of a VM's network interfaces: the first has the VM's name, the others a number behind it."""
+    numbers = ("", *(f"-{number}" for number in range(2, machine.hardware.nics + 1)))
+    return [f"{_sibling(machine, 'Microsoft.Network/networkInterfaces')}{number}" for number in numbers]
+
+
 def instance_view(machine: Machine, condition: Condition) -> dict[str, object]:
     """Give the instance view, which shows an eviction and a stop by the owner alike (docs/azure-facts.md arm-4)."""
     view: dict[str, object] = {
         "disks": [{"name": f"{machine.name}_OsDisk", "statuses": [_provisioned_ok(condition)]}],
-        "hyperVGeneration": "V2",
+        "hyperVGeneration": machine.hardware.generation,
         "statuses": [_provisioning_status(condition), power_status(condition)],
     }
     if condition.power_state is PowerState.RUNNING:
@@ -92,7 +98,8 @@ def power_status(condition: Condition) -> dict[str, str]:
 
 def extended_properties(machine: Machine, condition: Condition) -> dict[str, object]:
     """Give ``properties`` as Resource Graph shows them: with ``extended.instanceView``."""
-    view = {"computerName": machine.name, "hyperVGeneration": "V2", **_OS, "powerState": power_status(condition)}
+    generation = machine.hardware.generation
+    view = {"computerName": machine.name, "hyperVGeneration": generation, **_OS, "powerState": power_status(condition)}
     return vm_properties(machine, condition) | {"extended": {"instanceView": view}}
 
 
@@ -133,12 +140,22 @@ def _storage_profile(machine: Machine) -> dict[str, object]:
             "name": f"{machine.name}_OsDisk",
             "createOption": "FromImage",
             "caching": "ReadWrite",
-            "managedDisk": {"id": _sibling(machine, "Microsoft.Compute/disks"), "storageAccountType": "Premium_LRS"},
+            "managedDisk": {
+                "id": _sibling(machine, "Microsoft.Compute/disks"),
+                "storageAccountType": machine.hardware.disk_type,
+            },
             "deleteOption": "Detach",
             "diskSizeGB": 30,
+            **({"diffDiskSettings": {"option": "Local"}} if machine.hardware.has_ephemeral_os_disk else {}),
         },
-        "dataDisks": [],
+        "dataDisks": [_data_disk(machine, lun) for lun in range(machine.hardware.data_disks)],
     }
+
+
+def _data_disk(machine: Machine, lun: int) -> dict[str, object]:
+    disk_id = f"{_sibling(machine, 'Microsoft.Compute/disks')}_{lun}"
+    disk = {"id": disk_id, "storageAccountType": machine.hardware.disk_type}
+    return {"lun": lun, "name": disk_id.rpartition("/")[2], "createOption": "Attach", "managedDisk": disk}
 
 
 def _sibling(machine: Machine, kind: str) -> str:

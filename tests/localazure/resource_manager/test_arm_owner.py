@@ -137,7 +137,10 @@ def test_tags_are_merged_replaced_and_deleted(tmp_path: Path) -> None:
 
 
 def test_a_vm_is_written_whole_or_in_part(tmp_path: Path) -> None:
-    """As the SDK does it: get, change, put. Its size and price change while it is deallocated, its kind never."""
+    """As the SDK does it: get, change, put. Its price changes while it is deallocated, its kind never.
+
+    Another size restarts it if it runs.
+    """
 
     async def story(front: Front) -> None:
         client = ComputeManagementClient(
@@ -157,7 +160,10 @@ def test_a_vm_is_written_whole_or_in_part(tmp_path: Path) -> None:
 
         assert await patch({"tags": {"team": "red"}}) == "200"
         assert await patch({"properties": {"billingProfile": {"maxPrice": 0.5}}}) == "OperationNotAllowed"
-        assert await patch({"properties": {"hardwareProfile": {"vmSize": "Standard_D4s_v5"}}}) == "OperationNotAllowed"
+        assert await patch({"properties": {"hardwareProfile": {"vmSize": "Standard_D8s_v5"}}}) == "200"
+        assert front.world.machine("vm1").condition.annotation is not None
+        assert front.world.machine("vm1").condition.annotation.name == "VirtualMachineRestarted"
+        front.clock.wait(60)
         assert await patch({"properties": {"priority": "Regular"}}) == "PropertyChangeNotAllowed"
         assert await patch({"properties": {"billingProfile": {"maxPrice": "much"}}}) == "InvalidParameter"
         assert await patch({"tags": {"a": 1}}) == "InvalidRequestContent"
