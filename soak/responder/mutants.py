@@ -87,6 +87,13 @@ MUTANTS: Final = (
         "    if odd is not None:\n",
         "    if odd == sizes[0]:\n",
     ),
+    Mutant(
+        "safe",
+        "a size is changed whatever has happened to the VM since the look",
+        "clients/offerings/resizer.py",
+        '{"etag": vm.etag, "match_condition": MatchConditions.IfNotModified} if vm.etag else {}',
+        "{}",
+    ),
     Mutant("safe", "any VM counts as Spot", "decisions/decide.py", "if not vm.is_spot:", "if False:"),
     Mutant(
         "safe",
@@ -181,6 +188,13 @@ MUTANTS: Final = (
         "if self.stopped_firmly_at and (not self.evicted_at or self.stopped_firmly_at >= self.evicted_at):",
         "if self.stopped_firmly_at:",
     ),
+    Mutant(
+        "polite",
+        "a VM's size is changed ten times as often as is promised",
+        "decisions/fallback/sizes.py",
+        "        if len(lately) >= most:\n",
+        "        if len(lately) >= 10 * most:\n",
+    ),
     Mutant("polite", "no budget", "decisions/decide.py", "        budget,\n    )", "    )"),
     Mutant(
         "polite",
@@ -229,6 +243,13 @@ MUTANTS: Final = (
         "    if told.state is OperationState.UNKNOWN:\n"
         "        raise AzureRefusedError(classify(404, None, {}), 'tell how the start is doing')\n"
         "    return told\n",
+    ),
+    Mutant(
+        "told",
+        "a max price is called near that is below",
+        "offerings/max_prices.py",
+        "    if limit < price:\n",
+        "    if limit < price / 2:\n",
     ),
     Mutant(
         "told",

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from localazure.world.machines import Machine, PowerState
     from soak.responder.faults import Faults, SlowDown
 
+PRICES: Final = (0.01, 0.09)
+"""The Spot prices that a size has, in USD an hour; VMs with a limit have 0.05."""
+
 SLIP: Final = ",big"
 """What an owner who mistypes a size writes at the end of its tag."""
 

@@ -19,7 +19,7 @@ from localazure.world.machines import PowerState
 from localazure.world.world import OWNER
 from soak.responder.agents import Agents
 from soak.responder.faults import REFUSALS, START_CODES, STUCK_WITH, Outage
-from soak.responder.seen import SLIP
+from soak.responder.seen import PRICES, SLIP
 from spot_responder.intake.vms import VmId
 from spot_responder.operators.act import hold, release, retry
 from spot_responder.responder.ports import ChangedMeanwhileError, StoreFailedError
@@ -174,7 +174,7 @@ class Story:
         self._world.set_capacity(machine.pool, self._chance.choice((0, 0, 1, 2, None)))
 
     def _change_price(self, machine: Machine) -> None:
-        self._world.set_price(machine.size, machine.location, self._chance.choice((0.01, 0.09)))
+        self._world.set_price(machine.size, machine.location, self._chance.choice(PRICES))
 
     def _change_quota(self, machine: Machine) -> None:
         self._world.set_quota(machine.subscription_id, machine.location, self._chance.choice((0, None, None)))

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from localazure.virtual.wire import RequestKind
 from localazure.world.machines import PowerState
-from soak.responder.seen import CLOCKS, LOOK, conditions, is_tagged
+from soak.responder.seen import CLOCKS, LOOK, PRICES, conditions, is_tagged
+from spot_responder.decisions.app_health.app_failures import Activity
 from spot_responder.decisions.outcomes import Outcome
-from spot_responder.decisions.publishing.published_events import CLOSED_TYPE, NEEDS_SOMEBODY_TYPE
+from spot_responder.decisions.publishing.published_events import CLOSED_TYPE, NEEDS_SOMEBODY_TYPE, PRICE_ALERT_TYPE
+from spot_responder.offerings.max_prices import standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -59,7 +61,9 @@ def untrue(seen: Seen) -> Iterator[str]:
     """Say of each outcome that the world contradicts."""
     for event in seen.azure.app.storage.heard:
         recovery_id = (event.data or {}).get("recoveryId")
-        if event.type != CLOSED_TYPE and recovery_id not in seen.opened:
+        if event.type == PRICE_ALERT_TYPE:
+            yield from _untrue_alert(seen, event)
+        elif event.type != CLOSED_TYPE and recovery_id not in seen.opened:
             yield f"told: {event.type} of a recovery that never was: {recovery_id}"
     for event in _closings(seen):
         outcome, machine = (event.data or {}).get("outcome"), seen.azure.world.machine(event.subject or "")
@@ -67,6 +71,15 @@ def untrue(seen: Seen) -> Iterator[str]:
         holds = TRUTHS.get(str(outcome))
         if holds and closed_at and not holds(seen, machine, closed_at):
             yield f"told: {machine.name} is {outcome} at {closed_at:%d %H:%M:%S}, which is not so"
+
+
+def _untrue_alert(seen: Seen, event: CloudEvent[dict[str, object]]) -> Iterator[str]:
+    """Say what is wrong with an alert: its VM has that limit, and only prices of the world are compared with it."""
+    data, machine = event.data or {}, seen.azure.world.machine(event.subject or "")
+    limit, spot = data["maxPrice"], data["spotPrice"]
+    compared = standing(float(str(limit)), float(str(spot)))
+    if limit != machine.max_price or spot not in PRICES or data["standing"] != compared:
+        yield f"told: the max price of {machine.name}, {machine.max_price}, is {data['standing']} {spot}"
 
 
 def unnamed(seen: Seen) -> Iterator[str]:
@@ -82,7 +95,7 @@ def unnamed(seen: Seen) -> Iterator[str]:
     out_since = [outage.begin for outage in faults.outages if outage.begin <= now < outage.end]
     if not is_plain or not is_out <= {RequestKind.GRAPH, RequestKind.VM_READ} or not out_since:
         return
-    is_said = bool(app.storage.health.rows)
+    is_said = any(activity != Activity.PRICES for _, activity in app.storage.health.rows)
     for event in (json.loads(message.body) for message in app.messages):
         requeued_since = datetime.fromisoformat(event.get("requeuedsince", "9999-01-01T00:00:00+00:00"))
         since = max(requeued_since, *out_since)
