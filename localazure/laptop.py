@@ -66,6 +66,9 @@ TABLES: Final = (*STORE, "offerings")
 RESIZER_CLIENT_ID: Final = "22222222-2222-4222-8222-222222222222"
 """The client id of the identity that may change sizes: an app with ``RESIZE_CLIENT_ID`` set to it does so."""
 
+WITHOUT_ROLE_CLIENT_ID: Final = "22222222-2222-4222-8222-222222222223"
+"""The client id of an identity of the app's that was given no role."""
+
 MESSAGE_LIFETIME: Final = timedelta(days=1)
 WORLD_STEP_S: Final = 0.02
 """The world's moves may be late by so much: small against anything that is measured here."""
@@ -314,8 +317,9 @@ async def _environment_of(principal: str, ground: _Ground, storage: Storage) -> 
 
 
 def _identities(principal: str) -> dict[str, str]:
-    """Give the identities of an app by client id: its own, and for the responder that which may change sizes."""
-    return {"": principal} | ({RESIZER_CLIENT_ID: "resizer"} if principal == "responder" else {})
+    """Give the identities of an app by client id: its own, and the responder's others."""
+    others = {RESIZER_CLIENT_ID: "resizer", WITHOUT_ROLE_CLIENT_ID: "without-role"}
+    return {"": principal} | (others if principal == "responder" else {})
 
 
 async def _let_time_pass(world: World, clock: WallClock) -> None:
