@@ -13,7 +13,7 @@ from spot_responder.intake.signals import Inbox
 from spot_responder.responder.log import keep_libraries_quiet
 from spot_responder.responder.pool_gates import Gates
 from spot_responder.responder.responder import Responder
-from spot_responder.responder.sizes.offerings import Offerings
+from spot_responder.responder.sizes.offerings import offered
 from spot_responder.settings import DEFAULT_SCHEDULE, Settings
 
 # How the Functions library spells the Event Grid schema's fields, and how Event Grid does.
@@ -30,6 +30,7 @@ def responder() -> Responder:
 
     ports = connect(SETTINGS)
     clock = partial(datetime.now, UTC)
+    prices, offerings = offered(ports, clock)
     return Responder(
         ports=ports,
         gates=Gates(ports.store),
@@ -37,7 +38,8 @@ def responder() -> Responder:
         clock=clock,
         jitter=random.random,
         new_id=lambda: str(uuid.uuid4()),
-        offerings=Offerings(ports.resizing, clock) if ports.resizing else None,
+        prices=prices,
+        offerings=offerings,
     )
 
 

@@ -106,7 +106,7 @@ class Timeline:
                 self.tell(at, vm, f"-> {what}: {line['code']} ({line['failure']})")
             case "sweep" if line["found"]:
                 self.tell(at, "sweep", f"-> VMs that are down and that nobody is busy with: {line['found']}")
-            case "requeued" | "let go" | "denied" | "unreadable" | "outcome not published":
+            case "requeued" | "let go" | "denied" | "unreadable" | "outcome not published" | "price alert":
                 self.tell(at, vm or "-", f"-> {line['event']}: {line['reason']}")
 
     def listen(self, laptop: Laptop) -> None:

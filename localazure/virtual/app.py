@@ -23,16 +23,18 @@ from spot_responder.clients.compute import Compute
 from spot_responder.clients.events_topic import EventsTopic
 from spot_responder.clients.graph import ResourceGraph
 from spot_responder.clients.offerings.notes import Notes
+from spot_responder.clients.offerings.price_alerts import PriceAlerts
 from spot_responder.clients.offerings.resizer import Resizer
 from spot_responder.clients.queue import MessageQueue
+from spot_responder.clients.resource_manager import ResourceManager
 from spot_responder.clients.tables import Tables
 from spot_responder.clients.work.queues import Wakes, WorkQueues
 from spot_responder.clients.work.table import WorkTable
 from spot_responder.intake.signals import Inbox
 from spot_responder.responder.pool_gates import Gates
-from spot_responder.responder.ports import Ports, Resizing, WorkPorts
+from spot_responder.responder.ports import Ports, Pricing, Resizing, WorkPorts
 from spot_responder.responder.responder import Responder
-from spot_responder.responder.sizes.offerings import Offerings
+from spot_responder.responder.sizes.offerings import offered
 from spot_responder.settings import Settings
 
 if TYPE_CHECKING:
@@ -222,17 +224,18 @@ class App:
             queue=MessageQueue(cast("Any", QueueDouble(self, wire, Inbox.SIGNALS))),
             agents=MessageQueue(cast("Any", QueueDouble(self, wire, Inbox.AGENTS))),
             events_topic=EventsTopic(cast("Any", TopicDouble(storage.heard, wire))),
+            pricing=Pricing(
+                price_list=PriceListDouble(world, wire),
+                notes=Notes(table(storage.offerings)),
+                alerts=PriceAlerts(table(storage.offerings)),
+            ),
             resizing=self._resizing(compute, wire) if self._deployment.policy.resizes else None,
             work=work if queues else None,
         )
 
     def _resizing(self, compute: Callable[[str], Any], wire: Wire) -> Resizing:
-        return Resizing(
-            resizer=Resizer(compute),
-            arm=ArmDouble(self._world, wire),
-            price_list=PriceListDouble(self._world, wire),
-            notes=Notes(cast("Any", TableDouble(self.storage.offerings, wire))),
-        )
+        arm = cast("Any", ArmDouble(self._world, wire, self._limits))
+        return Resizing(resizer=Resizer(compute), arm=ResourceManager(self.settings, arm, cast("Any", None)))
 
     def responder(self, instance: Instance) -> Responder:
         """Put the product together, for one instance."""
@@ -243,6 +246,7 @@ class App:
         def now() -> datetime:
             return clock.now() + error
 
+        prices, offerings = offered(ports, now)
         return Responder(
             ports=ports,
             gates=Gates(ports.store),
@@ -250,7 +254,8 @@ class App:
             clock=now,
             jitter=self._chance.random,
             new_id=self._new_id,
-            offerings=Offerings(ports.resizing, now) if ports.resizing else None,
+            prices=prices,
+            offerings=offerings,
         )
 
     def wait_for_lease(self, message: Message) -> None:

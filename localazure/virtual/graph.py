@@ -37,7 +37,7 @@ class GraphDouble:
         self._world, self._wire, self._limits = world, wire, limits
 
     async def resources(self, query: QueryRequest, *, raw_response_hook: Hook) -> object:
-        """Answer one page of ``confirm.kql``, ``sweep.kql`` or ``work.kql``."""
+        """Answer one page of ``confirm.kql``, ``sweep.kql``, ``priced.kql`` or ``work.kql``."""
         return await self._wire.heard(RequestKind.GRAPH, "", lambda: self._answer(query), raw_response_hook)
 
     def _answer(self, query: QueryRequest) -> tuple[object, dict[str, str]]:
@@ -48,8 +48,10 @@ class GraphDouble:
         ids, tag = _IDS.search(query.query), _TAG.search(query.query)
         assert ids or tag, query.query  # noqa: S101 - the double knows no other query
         tagged = tag[1] if tag else ""
-        down_only = "powerstate/deallocated" in query.query.lower()
-        rows = list(self._confirmed(ids[1]) if ids else self._down(tagged) if down_only else self._tagged(tagged))
+        down_only, spot_only = (words in query.query.lower() for words in ("powerstate/deallocated", "spotplus"))
+        rows = list(
+            self._confirmed(ids[1]) if ids else self._down(tagged) if down_only else self._tagged(tagged, spot_only)
+        )
         options = query.options
         assert options is not None  # noqa: S101 - see above
         begin = int(options.skip_token or 0)
@@ -73,9 +75,10 @@ class GraphDouble:
             if any(tag.lower() in name.lower() for name in condition.tags):
                 yield {"id": machine.vm_id, "tags": dict(condition.tags)}
 
-    def _tagged(self, tag: str) -> Iterator[Row]:
+    def _tagged(self, tag: str, spot_only: bool) -> Iterator[Row]:  # noqa: FBT001 - as the query says
         for machine in sorted(self._world.machines(), key=lambda one: one.vm_id):
-            condition = self._condition(machine) if machine.deleted_at is None else None
+            is_asked_for = machine.deleted_at is None and (machine.is_spot or not spot_only)
+            condition = self._condition(machine) if is_asked_for else None
             if condition and any(tag.lower() in name.lower() for name in condition.tags):
                 yield self._row(machine, condition)
 
@@ -94,6 +97,7 @@ class GraphDouble:
             "tags": dict(condition.tags),
             "priority": machine.priority if machine.is_spot else None,
             "size": machine.size,
+            "osType": machine.os,
             "maxPrice": machine.max_price if machine.is_spot else None,
             "powerState": power_status(condition)["code"],
             "scaleSetId": machine.scale_set_id,

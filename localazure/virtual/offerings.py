@@ -7,57 +7,84 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import unquote
 
-from azure.core.exceptions import AzureError
+from azure.core.exceptions import AzureError, HttpResponseError
 
 from localazure.resource_manager.compute.network import nic_body
 from localazure.resource_manager.compute.skus import skus_of, usages_of
 from localazure.resource_manager.compute.vm_bodies import vm_body
+from localazure.resource_manager.limits import LOW_COST_GET
 from localazure.retail_prices.service import rows_of
+from localazure.virtual.answers import Answer
+from localazure.virtual.compute import ARM, RESIZER
 from localazure.virtual.wire import RequestKind
 from localazure.world.azure_errors import not_found
 from localazure.world.sizes import SIZES
 from spot_responder.clients.sdk_errors import refusal
-from spot_responder.responder.ports import ArmAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
+    from azure.core.rest import HttpRequest
+
+    from localazure.resource_manager.limits import Limits
     from localazure.virtual.wire import Wire
     from localazure.world.world import World
 
-_SKUS: Final = re.compile(r"/skus\?\$filter=location eq '([^']*)'$", re.IGNORECASE)
-_USAGES: Final = re.compile(r"/subscriptions/([^/]*)/.*/locations/([^/]*)/usages$", re.IGNORECASE)
+_SKUS: Final = re.compile(r"/skus\?\$filter=location eq '([^']*)'", re.IGNORECASE)
+_USAGES: Final = re.compile(r"/subscriptions/([^/]*)/.*/locations/([^/]*)/usages", re.IGNORECASE)
+_VM: Final = "Microsoft.Compute/virtualMachines"
+_NIC: Final = "Microsoft.Network/networkInterfaces"
 
 
 @dataclass(frozen=True, slots=True)
 class ArmDouble:
-    """Answers what the app asks of ARM beside its own clients."""
+    """Answers the identity that may change sizes, for ``ResourceManager``: lists of sizes and quotas, whole VMs.
+
+    ``limits`` where requests are counted as Azure counts them.
+    """
 
     world: World
     wire: Wire
+    limits: Limits | None = None
 
-    async def listed(self, path: str, _api_version: str) -> Sequence[Mapping[str, object]]:
-        """List sizes or quotas."""
-        skus, usages = _SKUS.search(path), _USAGES.search(path)
+    async def send_request(self, request: HttpRequest) -> Answer:
+        """Answer as a pipeline does: an error is an answer as any other."""
+        assert request.method == "GET", request.method  # noqa: S101 - the double knows no other question
+        address = unquote(request.url).removeprefix(ARM)
+        try:
+            return await self.wire.send(RequestKind.OFFERINGS, address, lambda: self._answer(address))
+        except HttpResponseError as error:
+            return cast("Answer", error.response)
+
+    def _answer(self, address: str) -> Answer:
+        headers = self._count(address)
+        skus, usages = _SKUS.search(address), _USAGES.search(address)
         if skus:
-            return await _carried(self.wire, path, lambda: skus_of([skus[1]], self.world))
-        assert usages is not None, path  # noqa: S101 - the double knows no other list
-        return await _carried(self.wire, path, lambda: usages_of(usages[1], usages[2], self.world))
+            return Answer(200, {"value": skus_of([skus[1]], self.world)}, headers)
+        if usages:
+            return Answer(200, {"value": usages_of(usages[1], usages[2], self.world)}, headers)
+        return Answer(200, self._shown(address.partition("?")[0]), headers)
 
-    async def ask(self, method: str, path: str, _api_version: str) -> ArmAnswer:
-        """Show a VM with its instance view, or its network interface."""
-        assert method == "GET", method  # noqa: S101 - see above
-        return await _carried(self.wire, path, lambda: self._shown(path.partition("?")[0]))
-
-    def _shown(self, path: str) -> ArmAnswer:
-        vm_id = re.sub("Microsoft.Network/networkInterfaces", "Microsoft.Compute/virtualMachines", path)
+    def _shown(self, path: str) -> Mapping[str, object]:
+        """Show a VM with its instance view, or its first network interface, which has its name."""
+        vm_id = path.replace(_NIC, _VM)
         machine = self.world.find(vm_id)
         if machine is None:
             raise not_found(path.rpartition("/")[2], path.split("/")[4])
-        body = nic_body(machine, 0) if vm_id != path else vm_body(machine, machine.condition, expanded=True)
-        return ArmAnswer(body, self.world.now)
+        return nic_body(machine, 0, path) if vm_id != path else vm_body(machine, machine.condition, expanded=True)
+
+    def _count(self, address: str) -> Mapping[str, str]:
+        if self.limits is None:
+            return {}
+        now, subscription = self.world.now, address.split("/")[2].lower()
+        headers = self.limits.take_arm("GET", RESIZER, subscription, "read", now)
+        machine = self.world.find(address.partition("?")[0])
+        if machine is None:
+            return headers
+        return headers | self.limits.take_compute(LOW_COST_GET, machine.vm_id, subscription, machine.location, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +103,8 @@ class PriceListDouble:
             ]
             return [{"BillingCurrency": "USD", "Items": rows, "NextPageLink": None, "Count": len(rows)}]
 
-        return await _carried(self.wire, f"prices/{size}", told)
-
-
-async def _carried[T](wire: Wire, target: str, effect: Callable[[], T]) -> T:
-    try:
-        return await wire.send(RequestKind.OFFERINGS, target, effect)
-    except AzureError as error:
-        raise refusal(error, f"tell {target}") from error
+        target = f"prices/{size}"
+        try:
+            return await self.wire.send(RequestKind.OFFERINGS, target, told)
+        except AzureError as error:
+            raise refusal(error, f"tell {target}") from error

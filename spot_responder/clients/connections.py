@@ -23,6 +23,7 @@ from spot_responder.clients.events_topic import EventsTopic
 from spot_responder.clients.graph import ResourceGraph
 from spot_responder.clients.logins import Login
 from spot_responder.clients.offerings.notes import Notes
+from spot_responder.clients.offerings.price_alerts import PriceAlerts
 from spot_responder.clients.offerings.resizer import Resizer
 from spot_responder.clients.offerings.retail_prices import RetailPrices
 from spot_responder.clients.queue import MessageQueue
@@ -31,7 +32,7 @@ from spot_responder.clients.tables import Tables
 from spot_responder.clients.work.queues import WORKERS_TABLE, Wakes, WorkQueues
 from spot_responder.clients.work.table import WorkTable
 from spot_responder.intake.signals import Inbox
-from spot_responder.responder.ports import Ports, Resizing, WorkPorts
+from spot_responder.responder.ports import Ports, Pricing, Resizing, WorkPorts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -102,7 +103,11 @@ def connect(
         return MessageQueue(queue_client(settings.queue_endpoint, inbox))
 
     graph = ResourceGraph(ResourceGraphClient(credential, settings.arm_endpoint, **arm))
-    topic = settings.outcomes_endpoint
+    topic, offerings = settings.outcomes_endpoint, table("offerings")
+    # Without a policy: the API is public, and gets no token.
+    prices: AsyncPipelineClient[Any, Any] = AsyncPipelineClient(
+        settings.prices_endpoint, policies=[], **_TIMEOUTS, **shared
+    )
     return Ports(
         graph=graph,
         compute=Compute(settings.arm_endpoint, new_compute_client),
@@ -112,13 +117,14 @@ def connect(
         events_topic=EventsTopic(
             EventGridPublisherClient(topic, credential, **(PATIENCE | _SOON), **shared) if topic else None
         ),
+        pricing=Pricing(RetailPrices(settings.prices_endpoint, prices), Notes(offerings), PriceAlerts(offerings)),
         # Operators look with their own login, and change no size.
-        resizing=_resizing(settings, table("offerings"), arm) if settings.resize_client_id and login is None else None,
+        resizing=_resizing(settings, arm) if settings.resize_client_id and login is None else None,
         work=_work(settings, graph, table, queue_client) if settings.work_queues else None,
     )
 
 
-def _resizing(settings: Settings, notes: TableClient, arm: Mapping[str, Any]) -> Resizing:
+def _resizing(settings: Settings, arm: Mapping[str, Any]) -> Resizing:
     """Open what changes sizes, with its own identity: the app's own may not write VMs. ``arm``: clients' options."""
     resizer = Login(ManagedIdentityCredential(client_id=settings.resize_client_id))
 
@@ -127,14 +133,7 @@ def _resizing(settings: Settings, notes: TableClient, arm: Mapping[str, Any]) ->
 
     policy = AsyncBearerTokenCredentialPolicy(resizer, f"{settings.arm_endpoint}/.default")
     lists: AsyncPipelineClient[Any, Any] = AsyncPipelineClient(settings.arm_endpoint, policies=[policy], **_TIMEOUTS)
-    # Without a policy: the API is public, and gets no token.
-    prices: AsyncPipelineClient[Any, Any] = AsyncPipelineClient(settings.prices_endpoint, policies=[], **_TIMEOUTS)
-    return Resizing(
-        resizer=Resizer(new_client),
-        arm=ResourceManager(settings, lists, resizer),
-        price_list=RetailPrices(settings.prices_endpoint, prices),
-        notes=Notes(notes),
-    )
+    return Resizing(resizer=Resizer(new_client), arm=ResourceManager(settings, lists, resizer))
 
 
 def _work(

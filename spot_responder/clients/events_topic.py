@@ -1,4 +1,4 @@
-"""Publishes outcomes and notices as CloudEvents on an Event Grid custom topic, if one is configured (docs/events.md).
+"""Publishes events as CloudEvents on an Event Grid custom topic, if one is configured (docs/events.md).
 
 Opened by ``connections.py``, called by ``responder/publish.py``; ``decisions/publishing/`` has what they say.
 """
@@ -13,7 +13,7 @@ from azure.core.exceptions import AzureError
 from azure.core.messaging import CloudEvent
 
 from spot_responder.clients.sdk_errors import refusal
-from spot_responder.decisions.publishing.published_events import closed_event, notice_event
+from spot_responder.decisions.publishing.published_events import closed_event, notice_event, price_alert_event
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from spot_responder.decisions.publishing.published_events import PublishedEvent
     from spot_responder.decisions.recoveries import Notice, Recovery
+    from spot_responder.offerings.price_alerts import PriceAlert
 
 PATIENCE_S: Final = 10.0
 """How long publishing may take, in seconds, the login included: Azure's answer to a start is saved only after it."""
@@ -49,6 +50,14 @@ class EventsTopic:
         """
         await self._send(notice_event(recovery, notice, now), "publish a notice")
         return self.client is not None
+
+    async def publish_price_alert(self, alert: PriceAlert) -> None:
+        """Publish that a VM's max price has fallen behind.
+
+        Raises:
+            AzureRefusedError: if the topic did not take it.
+        """
+        await self._send(price_alert_event(alert), "publish a price alert")
 
     async def _send(self, event: PublishedEvent, what: str) -> None:
         if self.client is None:

@@ -32,8 +32,8 @@ from spot_responder.intake.vms import (
 )
 from spot_responder.intake.work_queue_names import WORK_TAG
 from spot_responder.offerings.max_prices import NO_LIMIT
+from spot_responder.offerings.priced_vms import PricedVm
 from spot_responder.offerings.prices import Os
-from spot_responder.operators.views.offerings.prices import PricedVm
 from spot_responder.operators.views.status import Coverage
 from spot_responder.responder.log import log_odd_row
 from spot_responder.responder.ports import AzureRefusedError

@@ -22,7 +22,6 @@ from spot_responder.clients.connections import PATIENCE, connect
 from spot_responder.clients.dead_letters import DeadLetters
 from spot_responder.clients.graph import QueryResultError
 from spot_responder.clients.logins import Login
-from spot_responder.clients.offerings.retail_prices import RetailPrices
 from spot_responder.clients.operator_errors import could_not_look
 from spot_responder.clients.resource_manager import ResourceManager
 from spot_responder.operators.ports import CouldNotLookError, OperatorPorts
@@ -70,10 +69,6 @@ async def operator_ports(settings: Settings) -> AsyncIterator[OperatorPorts]:
         arm: AsyncPipelineClient[Any, Any] = AsyncPipelineClient(
             settings.arm_endpoint, policies=[policy], transport=transport
         )
-        # Without a policy: the API is public, and gets no token.
-        prices: AsyncPipelineClient[Any, Any] = AsyncPipelineClient(
-            settings.prices_endpoint, policies=[], transport=transport
-        )
         dead_letters = DeadLetters(
             settings,
             queues={
@@ -95,7 +90,6 @@ async def operator_ports(settings: Settings) -> AsyncIterator[OperatorPorts]:
                 finder=cast("ResourceGraph", ports.graph),
                 dead_letters=dead_letters,
                 resource_manager=ResourceManager(settings, arm, credential),
-                price_list=RetailPrices(settings.prices_endpoint, prices),
             )
         except StoreFailedError as failed:
             if not isinstance(failed.__cause__, AzureError):

@@ -1,6 +1,6 @@
 """Lets each request wait for its turn, and reads in each answer what Azure says is left.
 
-Called by ``compute.py`` and ``graph.py``; the arithmetic is in ``decisions/token_bucket.py``.
+Called by the clients of ARM and Resource Graph; the arithmetic is in ``decisions/token_bucket.py``.
 """
 
 from __future__ import annotations
@@ -46,7 +46,10 @@ class Answer:
 
     def hear(self, response: PipelineResponse[object, object]) -> None:
         """Keep what matters for the pace."""
-        answer = response.http_response
+        self.take(response.http_response)
+
+    def take(self, answer: object) -> None:
+        """Keep what matters for the pace of an answer that no SDK hands to a hook."""
         self.status = getattr(answer, "status_code", 0)
         self.headers = getattr(answer, "headers", {})
 

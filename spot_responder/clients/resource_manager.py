@@ -1,13 +1,14 @@
-"""The port to Azure Resource Manager for operators: the login, what is deployed, a simulated eviction, rights.
+"""The port to Azure Resource Manager for what has no client of its own: lists of sizes and quotas, whole VMs, rights.
 
-Opened by ``operator_connections.py``, called by ``operators/doctor.py`` and ``commands/drill.py``.
+Opened by ``connections.py`` for the identity that may change sizes, and by ``operator_connections.py``. Reads wait for
+their turn in ``rate_limiter.py``.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -17,7 +18,9 @@ from azure.core.exceptions import AzureError, HttpResponseError
 from azure.core.rest import HttpRequest
 
 from spot_responder.clients.operator_errors import could_not_look
+from spot_responder.clients.rate_limiter import Turns
 from spot_responder.clients.sdk_errors import refusal
+from spot_responder.decisions.token_bucket import READS
 from spot_responder.operators.ports import Login
 from spot_responder.responder.ports import ArmAnswer
 
@@ -42,6 +45,7 @@ class ResourceManager:
     settings: Settings
     client: AsyncPipelineClient[HttpRequest, AsyncHttpResponse]
     credential: AsyncTokenCredential
+    _reads: Turns = field(default_factory=lambda: Turns(READS, "x-ms-ratelimit-remaining-subscription-reads"))
 
     async def login(self) -> Login:
         """Give the login's name, by what its token says.
@@ -84,14 +88,25 @@ class ResourceManager:
 
     async def _ask(self, method: str, address: str) -> ArmAnswer:
         path = unquote(urlsplit(address).path)
+        what = f"{method} {path}"
         try:
-            response = await self.client.send_request(HttpRequest(method, address))
+            if method == "GET":
+                async with self._reads.turn(_subscription_of(path), what) as turn:
+                    response = await self.client.send_request(HttpRequest(method, address))
+                    turn.take(response)
+            else:
+                response = await self.client.send_request(HttpRequest(method, address))
             if response.status_code >= HTTPStatus.BAD_REQUEST:
                 raise HttpResponseError(response=response)
         except AzureError as error:
-            raise refusal(error, f"{method} {path}") from error
+            raise refusal(error, what) from error
         body = response.json() if response.text().strip() else {}
         return ArmAnswer(body if isinstance(body, dict) else {"value": body}, _date(response.headers.get("Date")))
+
+
+def _subscription_of(path: str) -> str:
+    """Give the subscription of a path, since ARM counts requests by it; ``""`` where it has none."""
+    return path.lower().partition("/subscriptions/")[2].partition("/")[0]
 
 
 def _values(body: Mapping[str, object]) -> list[Mapping[str, object]]:

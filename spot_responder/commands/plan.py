@@ -25,7 +25,7 @@ EXAMPLES: Final = """\
   .venv/bin/spot-responder plan
   .venv/bin/spot-responder plan --json | jq -r '.passed_by[] | select(.tag_typos != []) | .vm_id'
 
-Starts nothing. Ends with 1 where a tag was surely meant as ours and is not.
+Starts nothing. Ends with 1 where a tag was surely meant as ours and is not, or names sizes that are none.
 """
 _COLOURS: Final = {
     Would.START: Colour.GOOD,
@@ -47,8 +47,8 @@ async def _run(_arguments: Namespace, operator: Operator) -> CommandResult:
 
     plan = await gather_plan(operator.ports, operator.settings, operator.clock(), progress)
     tag = operator.settings.policy.restart_tag
-    near = any(each.tag_typos for each in plan.passed_by)
-    return CommandResult(plan, lambda console: render(plan, tag, console), WRONG if near else FINE)
+    is_wrong = bool(plan.bad_tags) or any(each.tag_typos for each in plan.passed_by)
+    return CommandResult(plan, lambda console: render(plan, tag, console), WRONG if is_wrong else FINE)
 
 
 def render(plan: Plan, restart_tag: str, console: Console) -> str:
@@ -61,6 +61,7 @@ def render(plan: Plan, restart_tag: str, console: Console) -> str:
         f"{count(plan.covered_and_up, 'covered VM runs', 'covered VMs run')}\n",
         _passed_by(plan, console),
         _tag_typos(plan, restart_tag, console),
+        _bad_tags(plan, console),
     ]
     return "\n".join(part for part in parts if part)
 
@@ -99,4 +100,10 @@ def _why(each: PassedBy) -> str:
 def _tag_typos(plan: Plan, restart_tag: str, console: Console) -> str:
     near = [each.vm_id for each in plan.passed_by if each.tag_typos]
     lines = [f"{console.paint('!', Colour.BAD)} if its owner wants it: {tag_command(vm, restart_tag)}\n" for vm in near]
+    return "".join(lines)
+
+
+def _bad_tags(plan: Plan, console: Console) -> str:
+    called = names(each.vm_id for each in plan.bad_tags)
+    lines = [f"{console.paint('!', Colour.BAD)} {called[each.vm_id]}: {each.problem}\n" for each in plan.bad_tags]
     return "".join(lines)

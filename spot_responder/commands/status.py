@@ -10,7 +10,15 @@ from spot_responder.decisions.app_health.event_path import EventPathState, wheth
 from spot_responder.operators.gather import gather_status
 from spot_responder.operators.views.figures import how_agents_told
 from spot_responder.operators.views.open_recovery import RecoveryState
-from spot_responder.operators.views.status import gate, headline, held_and_up, how_many, is_well, pool_names
+from spot_responder.operators.views.status import (
+    gate,
+    headline,
+    held_and_up,
+    how_many,
+    is_well,
+    near_their_max_price,
+    pool_names,
+)
 from spot_responder.operators.views.vm_names import names
 from spot_responder.terminal.console import Colour, Painted
 from spot_responder.terminal.results import FINE, WRONG, CommandResult
@@ -70,6 +78,7 @@ def render(overview: Overview, console: Console) -> str:
         _line(console, "messages, also those that wait for their time", _queues(overview.queues)),
         _line(console, "Spot VMs that your login sees", how_many(overview.coverage)),
         _line(console, "event path", _path(overview.event_path, console)),
+        _near(near_their_max_price(overview), console),
         _line(console, "last 7 days", _figures(overview.figures)),
         _line(console, "told by agents in the VMs", _agents(overview.figures)),
         _problems(overview, console),
@@ -79,6 +88,10 @@ def render(overview: Overview, console: Console) -> str:
 
 def _line(console: Console, name: str, text: str) -> str:
     return f"{console.paint(name, Colour.HEAD)}: {text}\n"
+
+
+def _near(called: str, console: Console) -> str:
+    return _line(console, "the Spot price is near the max price of", called) if called else ""
 
 
 def _recoveries(overview: Overview, console: Console) -> str:

@@ -218,7 +218,7 @@ def _start_if_the_pool_admits(situation: Situation, vm: Vm, policy: Policy, now:
     size = situation.size_asked or vm.size
     in_its_way = _obstacle_of_size(situation, vm, policy, now)
     if in_its_way is not None:
-        return Wait(in_its_way.until or now + policy.slow_retry, in_its_way.why, in_pool_queue=True)
+        return Wait(in_its_way.until or now + policy.slow_retry, in_its_way.why, keeps_from_size=True)
     gate = situation.gate or PoolGate(pools.pool_of(vm, size))
     if situation.kind is SignalKind.OPERATOR_ASKED:
         gate = pools.due(gate, now)

@@ -154,6 +154,7 @@ class Wait:
     """Look again at ``until``.
 
     ``failure``: why the start under way has failed, if it has. ``in_pool_queue``: the VM is queued in its pool.
+    ``keeps_from_size``: the reason is an obstacle to the size that was asked about, and no pool was asked.
     ``notice``: what somebody should know. ``obstacle_since``: since when the wait is for what should pass within
     minutes.
     """
@@ -163,6 +164,7 @@ class Wait:
     failure: Failure | None = None
     gate: PoolGate | None = None
     in_pool_queue: bool = False
+    keeps_from_size: bool = False
     notice: Notice | None = None
     obstacle_since: datetime | None = None
 

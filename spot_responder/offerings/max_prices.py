@@ -1,4 +1,7 @@
-"""Compares the max price of a VM with today's Spot price of its size. Pure; called by ``operators/views/prices.py``."""
+"""Compares the max price of a VM with today's Spot price of its size. Pure.
+
+Called by ``price_alerts.py`` and ``operators/views/offerings/prices.py``.
+"""
 
 from __future__ import annotations
 

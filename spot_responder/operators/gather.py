@@ -53,13 +53,13 @@ async def gather_status(ports: OperatorPorts, settings: Settings, now: datetime,
     ``command`` writes the commands that are advised.
     """
     first = (now - WINDOW).date()
-    rows, failing, pools, history, queues, coverage = await asyncio.gather(
+    rows, failing, pools, history, queues, (coverage, alerts) = await asyncio.gather(
         ports.app.store.all_recoveries(),
         ports.app.store.failing(),
         ports.records.all_pools(),
         ports.app.store.closed_between(first, now.date()),
         ports.dead_letters.counts(),
-        _coverage(ports, settings),
+        asyncio.gather(_coverage(ports, settings), ports.app.pricing.alerts.all()),
     )
     return overview(
         [row.value for row in rows],
@@ -70,6 +70,7 @@ async def gather_status(ports: OperatorPorts, settings: Settings, now: datetime,
         failing=failing,
         dry_run=settings.dry_run,
         coverage=coverage,
+        price_alerts=alerts,
         command=command,
     )
 

@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from spot_responder.decisions.recoveries import Recovery
     from spot_responder.intake.vms import VmId
     from spot_responder.operators.views.dead_letters import DeadLetter, Place, QueueCounts
-    from spot_responder.operators.views.offerings.prices import PricedVm
     from spot_responder.operators.views.status import Coverage
-    from spot_responder.responder.ports import Ports, PriceList
+    from spot_responder.responder.ports import Ports
 
 
 class Records(Protocol):
@@ -41,9 +40,6 @@ class Finder(Protocol):
 
     async def spot_vms(self) -> Sequence[VmId]:
         """Give all Spot VMs that the login may see."""
-
-    async def priced_vms(self, restart_tag: str) -> Sequence[PricedVm]:
-        """Give the Spot VMs with the tag, with what their price depends on. Raises ``AzureRefusedError``."""
 
     async def coverage(self, restart_tag: str) -> Coverage:
         """Count the Spot VMs that the login may see: covered, and not. Raises ``AzureRefusedError``."""
@@ -93,7 +89,6 @@ class OperatorPorts:
     finder: Finder
     dead_letters: DeadLetters
     resource_manager: ResourceManager
-    price_list: PriceList
 
 
 class CouldNotLookError(Exception):

@@ -31,11 +31,11 @@ async def gather_prices(
     Raises:
         AzureRefusedError: if Resource Graph does not show the VMs. A price that is not told is unknown.
     """
-    vms = await ports.finder.priced_vms(settings.policy.restart_tag)
+    vms = await ports.app.graph.priced_vms(settings.policy.restart_tag)
     # The API compares sizes with case: asked for is a spelling that Azure itself gives.
     spelled = {product: vm for vm in vms if (product := product_of(vm))}
     asked = {product: Asked(vm.location, vm.size, product[2], now) for product, vm in spelled.items()}
-    return price_report(vms, await look_up(asked, ports.price_list, progress), now)
+    return price_report(vms, await look_up(asked, ports.app.pricing.price_list, progress), now)
 
 
 async def look_up(

@@ -103,5 +103,5 @@ async def _prices(
         # Windows costs more: without the system there is no price.
         return {}
     asked = {(vm.location, size, vm.os): Asked(vm.location, size, vm.os, now) for size in sizes}
-    found = await look_up(asked, ports.price_list, progress)
+    found = await look_up(asked, ports.app.pricing.price_list, progress)
     return {size: prices for (_, size, _), prices in found.items()}

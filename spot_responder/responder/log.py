@@ -19,6 +19,7 @@ from spot_responder.decisions.recovery_times import notice_lead, ready_after
 from spot_responder.decisions.situations import Close, Wait
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.signals import SignalKind, Source
+from spot_responder.offerings.fallback_tag import read_fallback_sizes
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -32,12 +33,17 @@ if TYPE_CHECKING:
     from spot_responder.intake.signals import Inbox, Signal
     from spot_responder.intake.vms import VmId
     from spot_responder.intake.work_queue_names import WorkQueueName
+    from spot_responder.offerings.price_alerts import PriceAlert
 
 _ABOUT_ACCESS: Final = (
     "where it is a matter of rights, assign the role of infra/responder-role.json on its subscription or resource group"
 )
 _ABOUT_RESIZES: Final = (
     "assign the role of infra/resizer-role.json to the identity of RESIZE_CLIENT_ID, on the VM's resource group"
+)
+_ABOUT_SIZES: Final = (
+    "assign infra/resizer-role.json on the VM's resource group and infra/resize/lists-role.json on its subscription "
+    "to the identity of RESIZE_CLIENT_ID, and assign that identity to the app"
 )
 _NO_LOGIN: Final = (
     "nothing was asked of Azure: see that the app has its managed identity, and that AZURE_CLIENT_ID is the id of that"
@@ -73,6 +79,8 @@ def log_decision(
         "pool": str(pool_of(situation.vm)) if situation.vm else None,
         "needs": str(needs) if recovery and recovery.is_open and (needs := needs_somebody(recovery, now)) else None,
         "dry_run": dry_run or None,
+        "sizes": {each.size: each.told for each in situation.weighed} or None,
+        "bad_tag": (read_fallback_sizes(situation.vm.tags).problem or None) if situation.vm else None,
     }
     if isinstance(decision, Wait):
         fields |= {"until": decision.until.isoformat()} | _of_failure(decision.failure)
@@ -107,6 +115,13 @@ def log_resize_refused(situation: Situation, recovery: Recovery, failure: Failur
     fields = _of_attempt(situation, recovery) | _of_size(recovery) | _of_failure(failure)
     is_denied = failure.kind is FailureKind.DENIED
     _write(logging.WARNING, "resize refused", fields | ({"what_to_do": _ABOUT_RESIZES} if is_denied else {}))
+
+
+def log_sizes_not_read(vm_id: VmId, failure: Failure) -> None:
+    """Log that the identity that may change sizes was not let read what is needed: no size is changed meanwhile."""
+    is_denied = failure.kind is FailureKind.DENIED or failure.lacks_token
+    fields: dict[str, object] = {"vm": str(vm_id)} | _of_failure(failure)
+    _write(logging.WARNING, "sizes not read", fields | ({"what_to_do": _ABOUT_SIZES} if is_denied else {}))
 
 
 def log_workload_ready(recovery: Recovery) -> None:
@@ -198,6 +213,17 @@ def log_sweep(found: int, overdue: int, busy: int, path: EventPath) -> None:
             "what_to_do": "look at the subscription's system topics, their event subscriptions and dead letters",
         }
         _write(logging.WARNING, "event path silent", fields)
+
+
+def log_price_alert(alert: PriceAlert) -> None:
+    """Log that a VM's max price has fallen behind the Spot price of its size, and what shows the commands for it."""
+    fields: dict[str, object] = {
+        "vm": str(alert.vm_id),
+        "standing": str(alert.standing),
+        "reason": alert.says,
+        "what_to_do": f"set a higher max price, or none: {CommandLine()('prices')}",
+    }
+    _write(logging.WARNING, "price alert", fields)
 
 
 def log_outcome_not_published(recovery: Recovery, problem: str) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from spot_responder.intake.vms import Vm, VmId
     from spot_responder.intake.work_queue_names import WorkQueueName
     from spot_responder.offerings.noted import Noted
+    from spot_responder.offerings.price_alerts import PriceAlert
+    from spot_responder.offerings.priced_vms import PricedVm
 
 
 class AzureRefusedError(Exception):
@@ -73,6 +75,9 @@ class Graph(Protocol):
 
     async def deallocated_spot_vms(self, restart_tag: str) -> Sequence[VmId]:
         """Give all Spot VMs that are deallocated and carry the tag, as far as the graph knows."""
+
+    async def priced_vms(self, restart_tag: str) -> Sequence[PricedVm]:
+        """Give the Spot VMs with the tag, with what their price depends on. Raises ``AzureRefusedError``."""
 
 
 class Compute(Protocol):
@@ -133,14 +138,34 @@ class Notes(Protocol):
         """Note it, whatever was there."""
 
 
+class PriceAlerts(Protocol):
+    """The VMs whose max price has fallen behind; in the table ``offerings``. Raises ``StoreFailedError``."""
+
+    async def all(self) -> Sequence[PriceAlert]:
+        """Load all that are kept."""
+
+    async def save(self, alert: PriceAlert) -> None:
+        """Keep one, whatever was kept of its VM."""
+
+    async def forget(self, vm_id: VmId) -> None:
+        """Keep none of this VM."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pricing:
+    """What tells prices, and keeps what was told of them."""
+
+    price_list: PriceList
+    notes: Notes
+    alerts: PriceAlerts
+
+
 @dataclass(frozen=True, slots=True)
 class Resizing:
-    """What it takes to change the sizes of VMs; ``None`` in its place where nobody opted in."""
+    """What it takes to change the sizes of VMs, by its own identity; ``None`` in its place where nobody opted in."""
 
     resizer: Resizer
     arm: Arm
-    price_list: PriceList
-    notes: Notes
 
 
 class Store(Protocol):
@@ -208,6 +233,9 @@ class EventsTopic(Protocol):
     async def publish_notice(self, recovery: Recovery, notice: Notice, now: datetime) -> bool:
         """Publish a notice about a recovery; answer whether there is a topic. Raises ``AzureRefusedError``."""
 
+    async def publish_price_alert(self, alert: PriceAlert) -> None:
+        """Publish that a VM's max price has fallen behind. Raises ``AzureRefusedError``."""
+
 
 class WorkTable(Protocol):
     """The table ``work``. Each call raises ``StoreFailedError`` where it fails."""
@@ -266,5 +294,6 @@ class Ports:
     queue: Queue
     agents: Queue
     events_topic: EventsTopic
+    pricing: Pricing
     resizing: Resizing | None = None
     work: WorkPorts | None = None

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from spot_responder.decisions.recoveries import Notice, Recovery
     from spot_responder.decisions.situations import Wait
+    from spot_responder.offerings.price_alerts import PriceAlert
     from spot_responder.responder.ports import EventsTopic, Store
 
 
@@ -80,6 +81,16 @@ class Publisher:
             log_notice_not_published(recovery, notice, str(refusal))
             await self._failed(refusal, now)
             return None
+
+    async def price_alert(self, alert: PriceAlert) -> bool:
+        """Publish that a VM's max price has fallen behind, and answer whether it was; the next sweep tries again."""
+        try:
+            await self.topic.publish_price_alert(alert)
+        except AzureRefusedError as refusal:
+            await self._failed(refusal, self.clock())
+            return False
+        await self._succeeded()
+        return True
 
     async def _failed(self, refusal: AzureRefusedError, now: datetime) -> None:
         await FailureNotes(self.store).failing(Failing(Activity.PUBLISH, now, now, str(refusal)))

@@ -40,6 +40,7 @@ from spot_responder.responder.publish import Publisher
 from spot_responder.responder.remember import remember
 from spot_responder.responder.retry_on_change import retry_on_change
 from spot_responder.responder.sizes.fallback import FallbackSizes
+from spot_responder.responder.sizes.max_prices import MaxPrices
 from spot_responder.responder.sweep import Sweep
 from spot_responder.responder.unanswered import Unanswered
 from spot_responder.responder.work.looks import WorkLooks
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from spot_responder.responder.gather import Gathered
     from spot_responder.responder.pool_gates import Gates
     from spot_responder.responder.sizes.offerings import Offerings
+    from spot_responder.responder.sizes.spot_prices import SpotPrices
     from spot_responder.settings import Settings
 
 
@@ -64,7 +66,7 @@ CLOCKS_DIFFER: Final = timedelta(minutes=15)
 class Responder:
     """Answers signals. ``clock`` gives the time in UTC, ``jitter`` a number from 0 to 1, ``new_id`` a fresh id.
 
-    ``offerings``: what Azure offers, where sizes may be changed.
+    ``prices``: today's Spot prices. ``offerings``: what Azure offers, where sizes may be changed.
     """
 
     ports: Ports
@@ -73,6 +75,7 @@ class Responder:
     clock: Callable[[], datetime]
     jitter: Callable[[], float]
     new_id: Callable[[], str]
+    prices: SpotPrices
     offerings: Offerings | None = None
 
     async def handle(self, body: str | bytes, *, inbox: Inbox = Inbox.SIGNALS, delivery: int = 1) -> None:
@@ -117,7 +120,10 @@ class Responder:
         if self.ports.work is not None:
             await self._work_looks().wake_all()
         tag = self.settings.policy.restart_tag
-        return await Sweep(self.ports, self._publisher(), tag, self.clock, self.new_id).run()
+        found = await Sweep(self.ports, self._publisher(), tag, self.clock, self.new_id).run()
+        # Last: no VM waits for prices.
+        await MaxPrices(self.ports, self.prices, self._publisher(), tag, self.clock).compare()
+        return found
 
     async def _respond(self, signal: Signal, event: Mapping[str, object]) -> bool:
         """Do what a signal asks for; answer whether the VM was looked at for it."""
@@ -162,7 +168,7 @@ class Responder:
         if offerings is None:
             decision, _ = await self._ask_gate(gathered.pool_id, gathered.situation)
             return gathered, decision
-        sizes = FallbackSizes(offerings, self.settings.policy, self.clock, self._ask_gate)
+        sizes = FallbackSizes(offerings, self.settings.policy, self._ask_gate)
         situation, decision = await sizes.decide(gathered.situation, vm)
         return replace(gathered, situation=situation), decision
 

@@ -16,8 +16,8 @@ from azure.mgmt.resourcegraph.aio import ResourceGraphClient
 from spot_responder.clients.graph import PAGE_SIZE, QueryResultError, ResourceGraph, vm_of_row
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.vms import Annotation, PowerState, Vm, VmId
+from spot_responder.offerings.priced_vms import PricedVm
 from spot_responder.offerings.prices import Os
-from spot_responder.operators.views.offerings.prices import PricedVm
 from spot_responder.responder.ports import AzureRefusedError
 from tests.harness.makers import TEN, VM_ID
 

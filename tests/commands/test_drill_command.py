@@ -79,7 +79,6 @@ class Drilling:
             VirtualFinder(self.azure),
             nowhere,
             management,
-            nowhere,
         )
         operator = Operator(
             ports,

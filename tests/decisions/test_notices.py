@@ -26,6 +26,7 @@ from spot_responder.intake.vms import VmId
 from spot_responder.operators.act import hold
 from spot_responder.responder.pool_gates import Gates
 from spot_responder.responder.responder import Responder
+from spot_responder.responder.sizes.offerings import offered
 from tests.harness.makers import TEN, accepted, at, failure, recovery_under_way
 from tests.harness.stories import DENIED, notices, outcomes, preempted, refused, starts
 
@@ -212,6 +213,7 @@ def test_without_a_topic_nobody_was_told(new_azure: NewAzure) -> None:
     azure = new_azure()
     azure.add_vm(power_state="deallocated")
     ports = replace(azure.ports(), events_topic=EventsTopic(None))
+    prices, _ = offered(ports, azure.clock.now)
     responder = Responder(
         ports,
         Gates(ports.store),
@@ -219,6 +221,7 @@ def test_without_a_topic_nobody_was_told(new_azure: NewAzure) -> None:
         clock=azure.clock.now,
         jitter=lambda: 0.5,
         new_id=lambda: "1",
+        prices=prices,
     )
     azure.do(responder.handle(json.dumps(preempted("render-1"))))
     assert azure.recovery().reason == "start request 1 accepted"

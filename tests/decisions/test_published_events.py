@@ -16,14 +16,18 @@ from spot_responder.decisions.publishing.published_events import (
     CLOSED_TYPE,
     NEEDS_SOMEBODY_TYPE,
     OPENED_TYPE,
+    PRICE_ALERT_TYPE,
     SCHEMA_VERSION,
     WORKLOAD_READY_TYPE,
     closed_event,
     notice_event,
+    price_alert_event,
 )
 from spot_responder.decisions.recoveries import Notice
 from spot_responder.intake.azure_errors import Failure, FailureKind
-from tests.harness.makers import TEN, at, recovery_under_way
+from spot_responder.offerings.max_prices import Standing
+from spot_responder.offerings.price_alerts import PriceAlert
+from tests.harness.makers import TEN, VM_ID, at, recovery_under_way
 
 if TYPE_CHECKING:
     from spot_responder.decisions.publishing.published_events import PublishedEvent
@@ -74,6 +78,20 @@ def test_the_page_names_the_fields_of_each_event(kind: str, called: str) -> None
     rows = re.findall(r"^\| `(\w+)` \| ([a-z, ]+) \|", table, re.MULTILINE)
     named = {name for name, of in rows if of == "all" or called in of.split(", ")}
     assert named == the_events()[kind].data.keys()
+
+
+def test_the_page_names_the_fields_of_a_price_alert() -> None:
+    """Its id is the same each time that the same is told, and another one when it gets worse."""
+    near = PriceAlert(VM_ID, "WestEurope", "Standard_D4s_v5", 0.05, 0.048, Standing.NEAR, TEN, at("10:15"))
+    event, later = price_alert_event(near), price_alert_event(replace(near, seen_at=at("10:30")))
+    assert (event.event_type, event.event_id, event.subject) == (PRICE_ALERT_TYPE, later.event_id, str(VM_ID))
+    assert price_alert_event(replace(near, standing=Standing.BELOW)).event_id != event.event_id
+    page = PAGE.read_text("utf-8")
+    table = page.partition("| in `data` of a price alert | what |")[2].partition("\n\n")[0]
+    named = {name for cell in re.findall(r"^\| (.*?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", cell)}
+    assert named == event.data.keys()
+    assert f"`{PRICE_ALERT_TYPE}`" in page
+    assert (event.data["size"], event.data["region"]) == ("standard_d4s_v5", "westeurope")
 
 
 def test_the_page_names_each_need() -> None:

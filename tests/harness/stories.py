@@ -24,6 +24,7 @@ from tests.harness.makers import TEN
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
+    from localazure.resource_manager.limits import Limits
     from localazure.virtual.app import Message
     from localazure.virtual.storage import Table
     from localazure.world.durations import Durations
@@ -145,6 +146,7 @@ class StoryAzure:
         durations: Durations | None = None,
         clock_error: timedelta = timedelta(),
         work_queues: Sequence[WorkQueue] = (),
+        limits: Limits | None = None,
     ) -> None:
         """Begin at ten, with nothing in it."""
         self.script = Script()
@@ -163,6 +165,7 @@ class StoryAzure:
             durations=durations,
             fault_plan=self.script,
             event_fault_plan=self.script,
+            limits=limits,
         )
         self.world, self.clock = self._azure.world, self._azure.clock
         self.app, self.storage = self._azure.app, self._azure.app.storage

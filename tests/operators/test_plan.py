@@ -13,10 +13,9 @@ from spot_responder.operators.ports import OperatorPorts
 from spot_responder.operators.views.plan import FoundBy, Would
 from spot_responder.terminal.console import Console
 from tests.harness.makers import TEN, at
-from tests.harness.stories import starts
+from tests.harness.stories import TAG, starts
 
 if TYPE_CHECKING:
-    from spot_responder.operators.views.offerings.prices import PricedVm
     from spot_responder.operators.views.plan import Plan, SweepFind
     from spot_responder.operators.views.status import Coverage
     from tests.harness.stories import NewAzure, StoryAzure
@@ -39,10 +38,6 @@ class VirtualFinder:
         machines = [one for one in self.azure.world.machines() if one.priority == "Spot" and one.deleted_at is None]
         return [VmId.parse(one.vm_id) for one in machines]
 
-    async def priced_vms(self, restart_tag: str) -> list[PricedVm]:
-        """Give nobody: no plan asks."""
-        raise NotImplementedError(restart_tag)
-
     async def coverage(self, restart_tag: str) -> Coverage:
         """Count nobody: no plan asks."""
         raise NotImplementedError(restart_tag)
@@ -51,7 +46,7 @@ class VirtualFinder:
 def planned(azure: StoryAzure) -> Plan:
     """Plan a sweep now."""
     nowhere: Any = None
-    ports = OperatorPorts(azure.ports(), nowhere, VirtualFinder(azure), nowhere, nowhere, nowhere)
+    ports = OperatorPorts(azure.ports(), nowhere, VirtualFinder(azure), nowhere, nowhere)
     counted: list[tuple[int, int]] = []
     plan = azure.do(gather_plan(ports, azure.settings, azure.now, lambda done, of: counted.append((done, of))))
     assert [done for done, _ in counted] == list(range(1, len(counted) + 1))
@@ -92,6 +87,20 @@ def test_the_plan_names_what_would_be_started_and_what_not(new_azure: NewAzure) 
     assert plan.covered_and_up == 1
     assert [each.vm_id.name for each in plan.passed_by] == ["typo-1", "plain-1"]
     assert [bool(each.tag_typos) for each in plan.passed_by] == [True, False]
+
+
+def test_a_tag_with_a_bad_size_is_named_once(new_azure: NewAzure) -> None:
+    """Whether its VM runs or is down; of a VM that is not covered nobody asked for anything."""
+    azure = fleet(new_azure)
+    azure.world.retag("running-1", {**TAG, "SpotFallbackSizes": "Standard_D4as_v5,D4s"})
+    azure.world.retag("plain-1", {"SpotFallbackSizes": "D4s"})
+    azure.world.retag("evicted-1", {**TAG, "SpotFallbackSizes": "Standard_D4as_v5"})
+    plan = planned(azure)
+    (bad,) = plan.bad_tags
+    assert bad.vm_id.name == "running-1"
+    assert bad.problem.startswith("the tag SpotFallbackSizes is ignored: 'D4s' is no size such as Standard_D4as_v5")
+    text = render(plan, "AttemptRestartAfterEviction", Console(azure.now, UTC))
+    assert f"! running-1: {bad.problem}" in text
 
 
 def test_the_sweep_does_what_the_plan_said(new_azure: NewAzure) -> None:

@@ -6,8 +6,9 @@ import pytest
 
 from spot_responder.intake.vms import PowerState, VmId
 from spot_responder.offerings.max_prices import Standing
+from spot_responder.offerings.priced_vms import PricedVm
 from spot_responder.offerings.prices import Os, Prices
-from spot_responder.operators.views.offerings.prices import PricedVm, price_report, product_of
+from spot_responder.operators.views.offerings.prices import price_report, product_of
 from tests.harness.makers import TEN
 
 PRICES = {

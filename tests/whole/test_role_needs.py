@@ -21,6 +21,7 @@ from azure.mgmt.resourcegraph.aio import ResourceGraphClient
 from localazure.resource_manager.resource_graph.service import QUERY
 from localazure.resource_manager.roles import RESPONDER_ROLE, Role, read_role
 from localazure.virtual.event_grid import event_grid
+from localazure.virtual.offerings import PriceListDouble
 from localazure.virtual.storage import QueueDouble, Table, TableDouble
 from localazure.virtual.wire import Wire
 from localazure.world.state import ScaleSet
@@ -28,6 +29,8 @@ from localazure.world.world import World
 from spot_responder.clients.compute import Compute
 from spot_responder.clients.events_topic import EventsTopic
 from spot_responder.clients.graph import ResourceGraph
+from spot_responder.clients.offerings.notes import Notes
+from spot_responder.clients.offerings.price_alerts import PriceAlerts
 from spot_responder.clients.queue import MessageQueue
 from spot_responder.clients.table_rows import recovery_from_row
 from spot_responder.clients.tables import Tables
@@ -35,8 +38,9 @@ from spot_responder.decisions.policy import Policy
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.signals import Inbox
 from spot_responder.responder.pool_gates import Gates
-from spot_responder.responder.ports import Ports
+from spot_responder.responder.ports import Ports, Pricing
 from spot_responder.responder.responder import Responder
+from spot_responder.responder.sizes.offerings import offered
 from spot_responder.settings import Settings
 from tests.harness.fronts import Credential, serve
 from tests.harness.log_analytics import Logbook
@@ -168,6 +172,7 @@ async def live(folder: Path, role: Role) -> AsyncIterator[Live]:
         mailbox, wire = Mailbox(world), Wire(script, settle=lambda: None, die=lambda: None)
         recoveries, history, pools, health = map(Table, ("recoveries", "history", "pools", "health"))
         tables = (cast("Any", TableDouble(table, wire)) for table in (recoveries, history, pools, health))
+        offerings = cast("Any", TableDouble(Table("offerings"), wire))
         world.listen(event_grid(mailbox, script))
         async with (
             ComputeManagementClient(credential, subscription, front.url, **options) as compute,
@@ -180,11 +185,13 @@ async def live(folder: Path, role: Role) -> AsyncIterator[Live]:
                 queue=MessageQueue(cast("Any", QueueDouble(mailbox, wire, Inbox.SIGNALS))),
                 agents=MessageQueue(cast("Any", QueueDouble(mailbox, wire, Inbox.AGENTS))),
                 events_topic=EventsTopic(None),
+                pricing=Pricing(PriceListDouble(world, wire), Notes(offerings), PriceAlerts(offerings)),
             )
             settings = Settings("https://queue", "https://table", front.url, None, dry_run=False, policy=Policy())
             ids = count(1)
+            prices, _ = offered(ports, lambda: world.now)
             responder = Responder(
-                ports, Gates(ports.store), settings, lambda: world.now, lambda: 0.5, lambda: f"id-{next(ids)}"
+                ports, Gates(ports.store), settings, lambda: world.now, lambda: 0.5, lambda: f"id-{next(ids)}", prices
             )
             yield Live(world, front, responder, recoveries, pools, mailbox, script)
 

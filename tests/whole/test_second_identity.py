@@ -56,7 +56,7 @@ def test_without_its_rights_it_waits_for_its_own_size(tmp_path: Path, client_id:
         row = azure.until_row(
             "without-rights", "weighed", lambda row: any(words in each.told for each in row.sizes.weighed)
         )
-        assert row.failing_with is FailureKind.CAPACITY
+        assert row.failures.kind is FailureKind.CAPACITY
         assert words in azure.operator("explain", machine.vm_id).out
         azure.move(lambda laptop: laptop.world.set_capacity(machine.pool, None))
         azure.until_running("without-rights")
@@ -67,5 +67,5 @@ def test_without_the_identity_nothing_is_changed_nor_asked(tmp_path: Path) -> No
     """The tag alone does nothing, and nothing is looked up."""
     with operators_laptop(tmp_path) as azure:
         machine = down_without_capacity(azure, "nobody")
-        row = azure.until_row("nobody", "refused", lambda row: row.failing_with is FailureKind.CAPACITY)
+        row = azure.until_row("nobody", "refused", lambda row: row.failures.kind is FailureKind.CAPACITY)
         assert (row.sizes.weighed, machine.size, machine.resize_calls) == ((), OWN, [])

@@ -1,4 +1,4 @@
-"""What the app as a whole fails to do: sweeping, looking at VMs, publishing. Pure.
+"""What the app as a whole fails to do: sweeping, looking at VMs, publishing, comparing prices. Pure.
 
 ``responder/failure_notes.py`` keeps it in the table ``health``. What fails for one VM only is in that VM's recovery
 (``Recovery.obstacle_since``).
@@ -23,6 +23,7 @@ class Activity(StrEnum):
     SWEEP = "sweep"
     LOOK = "look"
     PUBLISH = "publish"
+    PRICES = "prices"
 
 
 @dataclass(frozen=True, slots=True)

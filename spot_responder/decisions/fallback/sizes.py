@@ -46,8 +46,11 @@ def is_same(one: str, other: str) -> bool:
 
 
 def sizes_of(vm: Vm, recovery: Recovery | None, policy: Policy) -> tuple[str, ...]:
-    """Give the sizes that a VM may come back as, its first one first; none where nothing but its own may be tried."""
-    named = read_fallback_sizes(vm.tags).sizes if policy.resizes else ()
+    """Give the sizes that a VM may come back as, its first one first; none where nothing but its own may be tried.
+
+    Only a Spot VM: what is compared of a size is what matters for Spot.
+    """
+    named = read_fallback_sizes(vm.tags).sizes if policy.resizes and vm.is_spot else ()
     return _each_once([notes_of(recovery).first_of(vm.size), *named]) if named else ()
 
 

@@ -1,4 +1,4 @@
-"""The events that are published about a recovery: their types, ids and fields (docs/events.md). Pure.
+"""The events that are published about recoveries and prices: their types, ids and fields (docs/events.md). Pure.
 
 ``notices.py`` decides which notices are due; ``clients/events_topic.py`` sends the events as CloudEvents.
 """
@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from spot_responder.decisions.recoveries import Recovery
+    from spot_responder.offerings.price_alerts import PriceAlert
 
 OPENED_TYPE: Final = "SpotResponder.RecoveryOpened"
 NEEDS_SOMEBODY_TYPE: Final = "SpotResponder.RecoveryNeedsSomebody"
 WORKLOAD_READY_TYPE: Final = "SpotResponder.WorkloadReady"
 CLOSED_TYPE: Final = "SpotResponder.RecoveryClosed"
+PRICE_ALERT_TYPE: Final = "SpotResponder.PriceAlert"
 
 SCHEMA_VERSION: Final = "1.0"
 """The version of ``data``. Within 1, fields are only added; a field that is left out or changes its meaning makes it
@@ -73,6 +75,23 @@ def notice_event(recovery: Recovery, notice: Notice, now: datetime) -> Published
         return _event(OPENED_TYPE, event_id, now, recovery, standing)
     said = {"code": failure.code, "message": failure.message} if failure else {"code": None, "message": None}
     return _event(NEEDS_SOMEBODY_TYPE, event_id, now, recovery, {"need": str(notice), **standing, **said})
+
+
+def price_alert_event(alert: PriceAlert) -> PublishedEvent:
+    """Make the event of a max price that has fallen behind. Its id is made of the VM's, the time and the standing."""
+    data: dict[str, object] = {
+        "schemaVersion": SCHEMA_VERSION,
+        "vmId": str(alert.vm_id),
+        "size": alert.size.lower(),
+        "region": alert.location.lower(),
+        "standing": str(alert.standing),
+        "maxPrice": alert.max_price,
+        "spotPrice": alert.spot,
+        "since": _iso(alert.since),
+        "reason": alert.says,
+    }
+    event_id = f"{alert.vm_id.key}/{alert.since:%Y%m%dT%H%M%S}/{alert.standing}"
+    return PublishedEvent(PRICE_ALERT_TYPE, event_id, str(alert.vm_id), alert.seen_at, data)
 
 
 def _event(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from spot_responder.decisions.situations import Close, Decision, Ignore, Requeue, Resize, Situation, Start, Wait
 from spot_responder.intake.vms import PowerState
+from spot_responder.offerings.fallback_tag import read_fallback_sizes
 from spot_responder.operators.views.explanation import why_not
 from spot_responder.operators.views.tag_typos import TagTypo, tag_typos
 
@@ -59,6 +60,14 @@ class PassedBy:
 
 
 @dataclass(frozen=True, slots=True)
+class BadTag:
+    """A covered VM whose tag ``SpotFallbackSizes`` counts for nothing, and what is wrong with it."""
+
+    vm_id: VmId
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What a sweep would do now.
 
@@ -72,6 +81,7 @@ class Plan:
     busy: tuple[VmId, ...]
     covered_and_up: int
     passed_by: tuple[PassedBy, ...]
+    bad_tags: tuple[BadTag, ...]
     shown: int
 
 
@@ -101,6 +111,7 @@ def plan(  # noqa: PLR0913 - what a plan says beside what was judged
         busy=tuple(sorted(busy, key=lambda vm_id: vm_id.key)),
         covered_and_up=sum(_is_up(each) for each in every),
         passed_by=tuple(passed_by),
+        bad_tags=tuple(bad for each in every if (bad := _bad_tag(each)) is not None),
         shown=shown,
     )
 
@@ -128,6 +139,12 @@ def _passed_by(each: Judged, policy: Policy) -> PassedBy:
     vm = each.situation.vm
     misses = tag_typos(vm.tags, policy.restart_tag) if vm else ()
     return PassedBy(each.situation.vm_id, each.decision.reason, misses)
+
+
+def _bad_tag(each: Judged) -> BadTag | None:
+    vm = each.situation.vm
+    problem = read_fallback_sizes(vm.tags).problem if vm and not why_not(each.decision) else ""
+    return BadTag(each.situation.vm_id, problem) if problem else None
 
 
 def _is_up(each: Judged) -> bool:

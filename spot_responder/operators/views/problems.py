@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from spot_responder.decisions.agents_word import SILENT
 from spot_responder.decisions.app_health.app_failures import Activity
 from spot_responder.decisions.publishing.notices import HOW_LONG
+from spot_responder.offerings.max_prices import Standing
 from spot_responder.operators.views.dead_letters import DEAD_LETTERS
 from spot_responder.operators.views.vm_names import names, reference
 from spot_responder.text import count, span
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from spot_responder.decisions.app_health.event_path import EventPath
     from spot_responder.decisions.recoveries import Notice
     from spot_responder.intake.vms import VmId
+    from spot_responder.offerings.price_alerts import PriceAlert
     from spot_responder.operators.views.dead_letters import QueueCounts
     from spot_responder.operators.views.open_recovery import OpenRecovery
 
@@ -54,10 +56,12 @@ def problems(  # noqa: PLR0913, PLR0917 - all that may be wrong
     now: datetime,
     command: CommandLine,
     silent_agents: Sequence[VmId] = (),
+    price_alerts: Sequence[PriceAlert] = (),
 ) -> tuple[Problem, ...]:
     """Find what does not go on by itself, or is wrong. ``command`` writes the commands that are advised.
 
-    ``silent_agents``: restored VMs whose agents used to report, and do not.
+    ``silent_agents``: restored VMs whose agents used to report, and do not. ``price_alerts``: VMs whose max price has
+    fallen behind; one that is only near needs nobody yet.
     """
     called = names(recovery.vm_id for recovery in recoveries)
     found = [
@@ -67,6 +71,7 @@ def problems(  # noqa: PLR0913, PLR0917 - all that may be wrong
         *_needs(recoveries, called, command),
         *_too_long(recoveries, called, now, command),
         *_silent_agents(silent_agents, command),
+        *_max_prices([each.vm_id for each in price_alerts if each.standing is Standing.BELOW], command),
     ]
     for silent in path.silent:
         what = f"no event told of the newest eviction of subscription {silent.subscription_id}: the sweep found it"
@@ -79,6 +84,7 @@ _ACTIVITIES: Final[Mapping[Activity, str]] = {
     Activity.SWEEP: "no sweep has come to its end",
     Activity.LOOK: "the app is not let look at VMs",
     Activity.PUBLISH: "the outcomes topic does not take what is to be told",
+    Activity.PRICES: "max prices cannot be compared with today's Spot prices",
 }
 
 
@@ -139,6 +145,12 @@ def _silent_agents(vm_ids: Sequence[VmId], command: CommandLine) -> Iterator[Pro
     if vm_ids:
         called = names(vm_ids)
         yield Problem(f"{_some(vm_ids, called)}: {SILENT}", command("explain", reference(vm_ids[0], called)))
+
+
+def _max_prices(vm_ids: Sequence[VmId], command: CommandLine) -> Iterator[Problem]:
+    if vm_ids:
+        what = "the max price is below today's Spot price, so that a start would be refused"
+        yield Problem(f"{_some(vm_ids, names(vm_ids))}: {what}", command("prices"))
 
 
 def _names(some: Sequence[OpenRecovery], called: Mapping[VmId, str]) -> str:

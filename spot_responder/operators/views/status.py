@@ -15,9 +15,11 @@ from spot_responder.advised_command import CommandLine
 from spot_responder.decisions.agents_word import agent_is_silent
 from spot_responder.decisions.app_health.event_path import EventPathState, event_path
 from spot_responder.decisions.pools import STALE_AFTER
+from spot_responder.offerings.max_prices import Standing
 from spot_responder.operators.views.figures import figures
 from spot_responder.operators.views.open_recovery import RecoveryState, open_recovery
 from spot_responder.operators.views.problems import problems
+from spot_responder.operators.views.vm_names import names
 from spot_responder.text import count
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from spot_responder.decisions.pools import PoolGate, PoolId
     from spot_responder.decisions.recoveries import Recovery
     from spot_responder.intake.vms import VmId
+    from spot_responder.offerings.price_alerts import PriceAlert
     from spot_responder.operators.views.dead_letters import QueueCounts
     from spot_responder.operators.views.figures import Figures
     from spot_responder.operators.views.open_recovery import OpenRecovery
@@ -96,6 +99,7 @@ class Overview:
     event_path: EventPath
     figures: Figures
     problems: tuple[Problem, ...]
+    price_alerts: tuple[PriceAlert, ...]
 
 
 def overview(  # noqa: PLR0913 - all that it is made of
@@ -108,6 +112,7 @@ def overview(  # noqa: PLR0913 - all that it is made of
     failing: Sequence[Failing] = (),
     dry_run: bool = False,
     coverage: Coverage = _UNCOUNTED,
+    price_alerts: Sequence[PriceAlert] = (),
     command: CommandLine = _COMMAND,
 ) -> Overview:
     """Make the overview. ``history``: closed recoveries of the last ``event_path.WINDOW``.
@@ -123,7 +128,7 @@ def overview(  # noqa: PLR0913 - all that it is made of
     )
     held = tuple(HeldVm(row.vm_id, row.held_at) for row in kept if row.held_at)
     silent = tuple(row.vm_id for row in kept if agent_is_silent(row, now))
-    closed = tuple(history)
+    closed, alerts = tuple(history), tuple(each for each in price_alerts if each.holds(now))
     path = event_path([*closed, *kept], now)
     return Overview(
         at=now,
@@ -135,7 +140,8 @@ def overview(  # noqa: PLR0913 - all that it is made of
         queues=queues,
         event_path=path,
         figures=figures([*(row for row in kept if row.is_open), *closed], now),
-        problems=problems(recoveries, failing, queues, path, now, command, silent),
+        problems=problems(recoveries, failing, queues, path, now, command, silent, alerts),
+        price_alerts=alerts,
     )
 
 
@@ -184,6 +190,13 @@ def how_many(coverage: Coverage) -> str:
     if coverage.covered is None:
         return f"could not look ({coverage.unseen})"
     return f"{coverage.covered} covered, {coverage.not_covered} not"
+
+
+def near_their_max_price(overview: Overview) -> str:
+    """Name the VMs whose max price the next change of the Spot price may pass; empty where there is none."""
+    near = [each.vm_id for each in overview.price_alerts if each.standing is Standing.NEAR]
+    called = names(near)
+    return ", ".join(called[vm_id] for vm_id in near)
 
 
 def held_and_up(overview: Overview) -> tuple[HeldVm, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.intake.azure_errors import OWN_PACE
 from spot_responder.offerings.price_pages import UnreadablePagesError, read_pages
 from spot_responder.offerings.prices import Prices, prices_of
 from spot_responder.offerings.vm_shapes import nic_ids, read_vm_shape
@@ -32,7 +33,7 @@ async def shape_of(vm_id: VmId, arm: Arm) -> VmShape:
     """Read what of a VM a size must suit.
 
     Raises:
-        AzureRefusedError: if ARM does not show the VM.
+        AzureRefusedError: if ARM does not show the VM, or a request's turn has not come.
         UnreadableVmError: if its answer is no VM.
     """
     answer = await arm.ask("GET", f"{vm_id}?$expand=instanceView", COMPUTE_API)
@@ -43,7 +44,9 @@ async def shape_of(vm_id: VmId, arm: Arm) -> VmShape:
 async def _nic(nic_id: str, arm: Arm) -> Mapping[str, object] | None:
     try:
         return (await arm.ask("GET", nic_id, _NETWORK_API)).body
-    except AzureRefusedError:
+    except AzureRefusedError as refusal:
+        if refusal.failure.code == OWN_PACE:
+            raise
         # Whether it uses accelerated networking is unknown then, and the finding says so.
         return None
 
@@ -61,8 +64,17 @@ async def list_usages(subscription_id: str, location: str, arm: Arm) -> Sequence
 async def price_of(asked: Asked, price_list: PriceList) -> Prices:
     """Find the prices of one size; where Azure does not tell them they are unknown, and the reason says why."""
     try:
-        return prices_of(read_pages(await price_list.pages(asked.location, asked.size)), asked)
-    except (AzureRefusedError, UnreadablePagesError) as error:
+        return await read_prices(asked, price_list)
+    except AzureRefusedError as error:
+        return Prices(None, None, [f"unknown: {error}"])
+
+
+async def read_prices(asked: Asked, price_list: PriceList) -> Prices:
+    """Find the prices of one size, as ``price_of``. Raises ``AzureRefusedError`` if the list does not answer."""
+    pages = await price_list.pages(asked.location, asked.size)
+    try:
+        return prices_of(read_pages(pages), asked)
+    except UnreadablePagesError as error:
         return Prices(None, None, [f"unknown: {error}"])
 
 

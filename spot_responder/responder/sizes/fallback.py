@@ -11,13 +11,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, assert_never
 
 from spot_responder.decisions.attempts import WeighedSize
-from spot_responder.decisions.fallback.sizes import is_same, notes_of, obstacle, order_of
+from spot_responder.decisions.fallback.sizes import is_same, notes_of, order_of
 from spot_responder.decisions.pools import pool_of
 from spot_responder.decisions.situations import Close, Ignore, Requeue, Resize, Start, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from datetime import datetime
 
     from spot_responder.decisions.policy import Policy
     from spot_responder.decisions.pools import PoolGate, PoolId
@@ -31,11 +30,10 @@ type AskGate = Callable[[PoolId, Situation], Awaitable[tuple[Decision, PoolGate]
 
 @dataclass(frozen=True, slots=True)
 class FallbackSizes:
-    """Decides about VMs that may come back as another size. ``clock`` gives the time in UTC."""
+    """Decides about VMs that may come back as another size."""
 
     offerings: Offerings
     policy: Policy
-    clock: Callable[[], datetime]
     ask_gate: AskGate
 
     async def decide(self, situation: Situation, vm: Vm) -> tuple[Situation, Decision]:
@@ -61,14 +59,14 @@ class FallbackSizes:
         asked = replace(situation, size_asked=size)
         decision, gate = await self.ask_gate(pool_of(vm, size), asked)
         offered = situation.offered.get(size.lower())
-        if not (isinstance(decision, Wait) and decision.in_pool_queue):
+        if not isinstance(decision, Wait) or not (decision.in_pool_queue or decision.keeps_from_size):
             return _Final(WeighedSize(size, _verb(decision), _price(offered)), decision)
         told = WeighedSize(size, decision.reason, _price(offered))
-        wait = replace(decision, in_pool_queue=False)
-        is_busy = is_same(size, notes_of(situation.recovery).first_of(vm.size)) and gate.closed_until is None
-        in_its_way = obstacle(size, offered, vm, situation.recovery, self.policy, self.clock())
+        wait = replace(decision, in_pool_queue=False, keeps_from_size=False)
+        is_first = is_same(size, notes_of(situation.recovery).first_of(vm.size))
         # Its own pool has places, and its turn comes: nothing was refused that another size could make up for.
-        return _Final(told, wait) if is_busy and in_its_way is None else _NotNow(told, wait)
+        is_only_queued = is_first and decision.in_pool_queue and gate.closed_until is None
+        return _Final(told, wait) if is_only_queued else _NotNow(told, wait)
 
 
 @dataclass(frozen=True, slots=True)

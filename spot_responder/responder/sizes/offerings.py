@@ -1,74 +1,83 @@
-"""What Azure offers to a VM: asked for once in a while by the whole process, and noted in a table for the next one.
+"""What Azure offers to a VM: its sizes compared with the VM, and their prices.
 
-What a source does not tell is unknown, and a source that is out is not asked again for a minute. Called by
-``fallback.py``; ``offerings/`` reads the answers and compares.
+What a source does not tell is unknown (``answers.py``). Called by ``fallback.py``; ``offerings/`` reads the answers and
+compares.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.decisions.situations import OfferedSize
+from spot_responder.intake.azure_errors import OWN_PACE
 from spot_responder.offerings.all_fits import fit_of
-from spot_responder.offerings.noted import (
-    Kind,
-    Noted,
-    OddNoteError,
-    cores_of,
-    cores_text,
-    price_of_text,
-    price_text,
-    sku_of,
-    sku_text,
-)
-from spot_responder.offerings.prices import Asked
+from spot_responder.offerings.fits import Aspect, Fit, unknown
+from spot_responder.offerings.noted import Kind, OddNoteError, cores_of, cores_text, sku_of, sku_text
 from spot_responder.offerings.skus import Sku, read_skus
 from spot_responder.offerings.spot_cores import read_spot_cores
 from spot_responder.offerings.vm_shapes import UnreadableVmError
-from spot_responder.responder.ports import AzureRefusedError, Resizing, StoreFailedError
-from spot_responder.responder.sizes.azure_lists import list_skus, list_usages, price_of, shape_of
+from spot_responder.responder.log import log_sizes_not_read
+from spot_responder.responder.ports import AzureRefusedError
+from spot_responder.responder.sizes.answers import Answers, OutError, key_of
+from spot_responder.responder.sizes.azure_lists import list_skus, list_usages, shape_of
+from spot_responder.responder.sizes.spot_prices import SpotPrices
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from spot_responder.intake.vms import Vm
+    from spot_responder.intake.vms import Vm, VmId
     from spot_responder.offerings.spot_cores import SpotCores
     from spot_responder.offerings.vm_shapes import VmShape
-
-OUT_FOR: Final = timedelta(minutes=1)
-"""How long a source that did not answer is left alone."""
+    from spot_responder.responder.ports import Arm, Ports
 
 
-class _OutError(Exception):
-    """A source does not answer now."""
+SHAPE_HOLDS: Final = timedelta(minutes=10)
+"""How long it counts what of a VM a size must suit, while its ETag stays: in an outage it is looked at often."""
+
+MOST_SHAPES: Final = 2000
+"""How many VMs' shapes are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A VM's shape as it was read, and the ETag of the VM that a look had seen just before."""
+
+    shape: VmShape
+    etag: str
+    at: datetime
 
 
 @dataclass(slots=True)
 class Offerings:
-    """What is known of sizes; one for the whole process. ``clock`` gives the time in UTC."""
+    """What is known of sizes; one for the whole process. ``arm`` asks by the identity that may change sizes."""
 
-    resizing: Resizing
-    clock: Callable[[], datetime]
-    _noted: dict[str, Noted] = field(default_factory=dict)
-    _out_until: dict[str, datetime] = field(default_factory=dict)
-    _turns: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    arm: Arm
+    answers: Answers
+    prices: SpotPrices
+    _shapes: dict[VmId, _Read] = field(default_factory=dict)
 
     async def of(self, vm: Vm, sizes: Sequence[str]) -> Mapping[str, OfferedSize]:
         """Compare a VM with sizes; give what is known of each by its name in lower case.
 
-        Empty where the VM itself cannot be read: nothing is known then.
+        Where the VM or the list of sizes cannot be read nothing is known of any, and each says why.
+
+        Raises:
+            AzureRefusedError: by our own pace: a request's turn has not come.
         """
         try:
-            shape = await shape_of(vm.vm_id, self.resizing.arm)
-        except (AzureRefusedError, UnreadableVmError):
-            return {}
-        skus = await self._skus(vm, [shape.size, *sizes])
+            shape = await self._shape(vm)
+            skus = await self._skus(vm, [shape.size, *sizes])
+        except UnreadableVmError as odd:
+            return _unknown(sizes, str(odd))
+        except AzureRefusedError as refusal:
+            if refusal.failure.code == OWN_PACE:
+                raise
+            log_sizes_not_read(vm.vm_id, refusal.failure)
+            return _unknown(sizes, str(refusal))
         cores = await self._cores(vm)
         prices = await asyncio.gather(*(self._price(shape, size) for size in sizes))
         return {
@@ -76,93 +85,71 @@ class Offerings:
             for size, price in zip(sizes, prices, strict=True)
         }
 
+    async def _shape(self, vm: Vm) -> VmShape:
+        """Read what a size must suit. Raises as ``shape_of``."""
+        now, known = self.answers.clock(), self._shapes.pop(vm.vm_id, None)
+        if known is None or not vm.etag or known.etag != vm.etag or now - known.at >= SHAPE_HOLDS:
+            known = _Read(await shape_of(vm.vm_id, self.arm), vm.etag, now)
+        if len(self._shapes) >= MOST_SHAPES:
+            self._shapes.pop(next(iter(self._shapes)))
+        self._shapes[vm.vm_id] = known
+        return known.shape
+
     async def _skus(self, vm: Vm, sizes: Sequence[str]) -> Mapping[str, Sku] | None:
+        """Give the sizes of the VM's region; ``None`` where that is unknown. Raises ``AzureRefusedError``."""
         subscription, location = vm.vm_id.subscription_id, vm.location
         place = f"{subscription}|{location}".lower()
 
         async def ask() -> Mapping[str, str]:
-            listed = read_skus(await list_skus(subscription, location, self.resizing.arm), location)
-            return {_key(Kind.SIZE, place, size): sku_text(listed.get(size.lower())) for size in sizes}
+            listed = read_skus(await list_skus(subscription, location, self.arm), location)
+            return {key_of(Kind.SIZE, place, size): sku_text(listed.get(size.lower())) for size in sizes}
 
         try:
-            texts = [await self._text(Kind.SIZE, _key(Kind.SIZE, place, size), place, ask) for size in sizes]
+            texts = [await self.answers.text(Kind.SIZE, key_of(Kind.SIZE, place, size), place, ask) for size in sizes]
             found = [sku_of(text) for text in texts]
-        except (_OutError, OddNoteError):
+        except OutError as out:
+            if out.refusal is not None:
+                raise out.refusal from out
+            return None
+        except OddNoteError:
             return None
         return {sku.name.lower(): sku for sku in found if sku is not None}
 
     async def _cores(self, vm: Vm) -> SpotCores | None:
         subscription, location = vm.vm_id.subscription_id, vm.location
-        key = _key(Kind.SPOT_CORES, f"{subscription}|{location}")
+        key = key_of(Kind.SPOT_CORES, f"{subscription}|{location}")
 
         async def ask() -> Mapping[str, str]:
-            cores = read_spot_cores(await list_usages(subscription, location, self.resizing.arm))
+            cores = read_spot_cores(await list_usages(subscription, location, self.arm))
             return {} if cores is None else {key: cores_text(cores)}
 
         try:
-            return cores_of(await self._text(Kind.SPOT_CORES, key, key, ask))
-        except (_OutError, OddNoteError):
+            return cores_of(await self.answers.text(Kind.SPOT_CORES, key, key, ask))
+        except (OutError, OddNoteError):
             return None
 
     async def _price(self, vm: VmShape, size: str) -> float | None:
-        if vm.os is None:
-            # Windows costs more: without the system there is no price.
-            return None
-        key, asked = _key(Kind.SPOT_PRICE, vm.location, size, vm.os), Asked(vm.location, size, vm.os, self.clock())
-
-        async def ask() -> Mapping[str, str]:
-            price = (await price_of(asked, self.resizing.price_list)).spot
-            return {} if price is None else {key: price_text(price)}
-
         try:
-            return price_of_text(await self._text(Kind.SPOT_PRICE, key, key, ask))
-        except (_OutError, OddNoteError):
+            return await self.prices.of(vm.location, size, vm.os)
+        except AzureRefusedError:
+            # Azure itself compares the price with the VM's max price.
             return None
 
-    async def _text(self, kind: Kind, key: str, source: str, ask: Callable[[], Awaitable[Mapping[str, str]]]) -> str:
-        """Give what is noted under a key, or ask its source, once for all who wait for it."""
-        async with self._turns[source]:
-            noted = self._noted.get(key) or await self._loaded(key)
-            if noted is None or not noted.counts(kind, self.clock()):
-                await self._ask(source, ask)
-                noted = self._noted[key]
-            self._noted[key] = noted
-            return noted.text
 
-    async def _loaded(self, key: str) -> Noted | None:
-        try:
-            return await self.resizing.notes.load(key)
-        except StoreFailedError:
-            return None
-
-    async def _ask(self, source: str, ask: Callable[[], Awaitable[Mapping[str, str]]]) -> None:
-        now = self.clock()
-        if now < self._out_until.get(source, now):
-            raise _OutError(source)
-        told: Mapping[str, str] = {}
-        with suppress(AzureRefusedError):
-            told = await ask()
-        if not told:
-            # What is unknown is not noted: it may be known in a minute.
-            self._out_until[source] = now + OUT_FOR
-            raise _OutError(source)
-        for key, text in told.items():
-            self._noted[key] = Noted(text, now)
-            await self._save(key, self._noted[key])
-
-    async def _save(self, key: str, noted: Noted) -> None:
-        try:
-            await self.resizing.notes.save(key, noted)
-        except StoreFailedError:
-            # This process knows it all the same; the next one asks.
-            return
-
-
-def _key(kind: Kind, *parts: str) -> str:
-    return "|".join([kind, *parts]).lower()
+def _unknown(sizes: Sequence[str], why: str) -> Mapping[str, OfferedSize]:
+    """Say that nothing is known of sizes."""
+    fit = Fit((unknown(Aspect.OFFERED, why),))
+    return {size.lower(): OfferedSize(size, fit) for size in sizes}
 
 
 def _spelled(size: str, skus: Mapping[str, Sku] | None) -> str:
     """Give the size as Azure spells it, if that is known."""
     sku = skus.get(size.lower()) if skus else None
     return sku.name if sku else size
+
+
+def offered(ports: Ports, clock: Callable[[], datetime]) -> tuple[SpotPrices, Offerings | None]:
+    """Put together what knows of prices, and of sizes where they may be changed: one of each for a process."""
+    answers = Answers(ports.pricing.notes, clock)
+    prices = SpotPrices(ports.pricing.price_list, answers)
+    return prices, Offerings(ports.resizing.arm, answers, prices) if ports.resizing else None

@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.decisions.app_health.event_path import EventPathState, whether_events_arrive
 from spot_responder.operators.views.figures import how_agents_told
-from spot_responder.operators.views.status import gate, headline, held_and_up, how_many, is_well, pool_names
+from spot_responder.operators.views.status import (
+    gate,
+    headline,
+    held_and_up,
+    how_many,
+    is_well,
+    near_their_max_price,
+    pool_names,
+)
 from spot_responder.operators.views.vm_names import names
 from spot_responder.text import count, span
 from spot_responder.web.views.bar_chart import bar_chart
@@ -176,7 +184,9 @@ def _flow(overview: Overview) -> str:
     arrive = whether_events_arrive(path, lambda time: _away(time, now) if time else "-")
     events = f'<dt>event path</dt><dd class="{_path_tone(path)}">{_text(arrive)}</dd>'
     covered = _line("Spot VMs that the app sees", how_many(overview.coverage))
-    return f"<section><h2>Covered, and told</h2><dl>{covered}{events}{lines}</dl></section>"
+    near = near_their_max_price(overview)
+    prices = _line("near their max price", near) if near else ""
+    return f"<section><h2>Covered, and told</h2><dl>{covered}{prices}{events}{lines}</dl></section>"
 
 
 def _line(name: str, text: str) -> str:

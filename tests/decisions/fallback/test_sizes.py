@@ -53,6 +53,7 @@ def test_the_first_size_comes_first_then_the_owners_order() -> None:
     assert sizes_of(vm(), None, POLICY) == (OWN, OTHER, THIRD)
     away = replace(recovery(), sizes=SizeNotes().asking_for(OTHER, OWN, TEN))
     assert sizes_of(vm(OTHER), away, POLICY) == (OWN, OTHER, THIRD)
+    assert sizes_of(replace(vm(), priority="Regular"), None, POLICY) == (), "on demand there is no Spot capacity"
     assert sizes_of(vm(tag=f"{OWN.upper().replace('STANDARD', 'Standard')},{OTHER}"), None, POLICY) == (OWN, OTHER)
 
 

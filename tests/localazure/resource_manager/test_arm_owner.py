@@ -161,8 +161,9 @@ def test_a_vm_is_written_whole_or_in_part(tmp_path: Path) -> None:
         assert await patch({"tags": {"team": "red"}}) == "200"
         assert await patch({"properties": {"billingProfile": {"maxPrice": 0.5}}}) == "OperationNotAllowed"
         assert await patch({"properties": {"hardwareProfile": {"vmSize": "Standard_D8s_v5"}}}) == "200"
-        assert front.world.machine("vm1").condition.annotation is not None
-        assert front.world.machine("vm1").condition.annotation.name == "VirtualMachineRestarted"
+        restarted = front.world.machine("vm1").condition.annotation
+        assert restarted is not None
+        assert restarted.name == "VirtualMachineRestarted"
         front.clock.wait(60)
         assert await patch({"properties": {"priority": "Regular"}}) == "PropertyChangeNotAllowed"
         assert await patch({"properties": {"billingProfile": {"maxPrice": "much"}}}) == "InvalidParameter"

@@ -104,6 +104,7 @@ async def everything_said(ports: Ports) -> list[object]:
         said.extend([await ports.said(ports.compute.current(vm_id)) for vm_id in vm_ids])
         said.extend(await asyncio.gather(*(ports.said(ports.graph.confirm(vm_id)) for vm_id in vm_ids)))
         said.append(sorted(await ports.graph.deallocated_spot_vms("AttemptRestartAfterEviction"), key=str))
+        said.append(sorted(await ports.graph.priced_vms("AttemptRestartAfterEviction"), key=str))
 
     async def start(name: str) -> str:
         url = await ports.said(ports.compute.start(VmId.parse(world.machine(name).vm_id)))

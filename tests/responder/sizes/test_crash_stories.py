@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -43,7 +44,7 @@ def test_a_crash_at_any_request_is_harmless(new_azure: NewAzure, kind: RequestKi
         azure, died = laptop(new_azure), list[int]()
         if number > 1:
             azure.script.next(kind, times=number - 1)
-        azure.script.next(kind, death, meanwhile=lambda died=died: died.append(1))
+        azure.script.next(kind, death, meanwhile=partial(died.append, number))
         machine = evicted(azure)
         azure.run_until(at("10:04"))
         if not died:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from localazure.resource_manager.limits import Limits
 from localazure.virtual.wire import Fate, RequestKind
 from localazure.world.azure_errors import Refused
 from spot_responder.decisions.outcomes import Outcome
@@ -23,6 +26,8 @@ from tests.harness.stories import (
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    import pytest
 
     from localazure.world.machines import Machine
     from tests.harness.stories import NewAzure, StoryAzure
@@ -328,3 +333,52 @@ def test_what_azure_offers_is_asked_for_once(new_azure: NewAzure) -> None:
     kinds = {key.partition("|")[0] for _, key in azure.storage.offerings.rows}
     assert kinds == {"size", "spot-cores"}
     assert timedelta() < azure.now - at("10:00")
+
+
+def test_a_vm_that_waits_long_is_read_anew_only_where_it_changed(new_azure: NewAzure) -> None:
+    """For some minutes its ETag says that it is as it was: nothing else is read by the second identity meanwhile."""
+    azure = laptop(new_azure)
+    machine = add(azure)
+    without_capacity(azure, OWN, OTHER, THIRD)
+    reads: list[datetime] = []
+    azure.script.next(
+        RequestKind.OFFERINGS,
+        about=machine.vm_id.replace("Compute/virtualMachines", "Network/networkInterfaces"),
+        times=1000,
+        meanwhile=lambda: reads.append(azure.now),
+    )
+    azure.world.evict("render-1")
+    azure.run_until(at("11:00"))
+    changes = len(machine.conditions)
+    assert 1 <= len(reads) <= 12, changes
+
+
+def test_a_bad_tag_is_logged_with_what_is_wrong(new_azure: NewAzure, caplog: pytest.LogCaptureFixture) -> None:
+    """In each decision about its VM; and a size that Azure does not have, with what was thought of the others."""
+    azure = laptop(new_azure)
+    add(azure, "render-1", tags=TAG | {"SpotFallbackSizes": f"{OTHER},big"})
+    add(azure, "render-2", tags=TAG | {"SpotFallbackSizes": "Standard_D4as_v99"})
+    without_capacity(azure, OWN)
+    with caplog.at_level(logging.INFO, "spot_responder"):
+        azure.world.evict("render-1")
+        azure.world.evict("render-2")
+        azure.run_until(at("10:03"))
+    lines = [json.loads(record.message) for record in caplog.records]
+    assert "'big' is no size such as" in {line["bad_tag"] for line in lines if "bad_tag" in line}.pop()
+    told = [line["sizes"]["Standard_D4as_v99"] for line in lines if "Standard_D4as_v99" in line.get("sizes", {})]
+    assert "Azure offers no size Standard_D4as_v99 in westeurope" in told
+
+
+def test_the_second_identity_waits_for_its_turn(new_azure: NewAzure, caplog: pytest.LogCaptureFixture) -> None:
+    """Azure counts its reads: 150 VMs at once are read at Azure's pace, and none is left out for that."""
+    azure = new_azure(Policy(resizes=True), limits=Limits())
+    names = [f"render-{number}" for number in range(1, 151)]
+    machines = [add(azure, name) for name in names]
+    without_capacity(azure, OWN)
+    for name in names:
+        azure.world.evict(name)
+    with caplog.at_level(logging.WARNING, "spot_responder"):
+        azure.run_until(at("10:10"))
+    assert all(machine.running_at for machine in machines)
+    assert {machine.size for machine in machines} == {OTHER}
+    assert [record.message for record in caplog.records if "sizes not read" in record.message] == []

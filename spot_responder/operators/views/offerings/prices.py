@@ -14,22 +14,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from spot_responder.intake.vms import VmId
+    from spot_responder.offerings.priced_vms import PricedVm
     from spot_responder.offerings.prices import Os, Prices
 
 _ORDER: Final = (Standing.BELOW, Standing.UNKNOWN, Standing.NEAR, Standing.OK, Standing.NO_LIMIT)
 """What needs somebody comes first."""
-
-
-@dataclass(frozen=True, slots=True)
-class PricedVm:
-    """What a VM's price depends on, as Resource Graph shows it. ``max_price``: ``None`` is no limit."""
-
-    vm_id: VmId
-    location: str
-    size: str
-    os: Os | None
-    max_price: float | None
-    power_state: PowerState
 
 
 type Product = tuple[str, str, Os]
