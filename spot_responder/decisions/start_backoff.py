@@ -13,6 +13,7 @@ from spot_responder.decisions.fallback.refusals import goes_on_with_another_size
 from spot_responder.decisions.pools import MOST_DOUBLINGS, PoolGate
 from spot_responder.decisions.situations import Wait
 from spot_responder.intake.azure_errors import Failure, FailureKind
+from spot_responder.offerings.max_prices import told_spot_price
 
 if TYPE_CHECKING:
     from spot_responder.decisions.policy import Policy
@@ -60,9 +61,11 @@ def _delay_after(failure: Failure, failures_in_a_row: int, vm: Vm, policy: Polic
     match failure.kind:
         case FailureKind.PRICE:
             # Spot prices move by the hour or slower; asking sooner only costs requests.
+            price = told_spot_price(failure.message)
+            told = f", {price:g}" if price is not None else ""
             return (
                 policy.price_retry,
-                f"the VM's max price, {vm.max_price} USD an hour, is below the current Spot price",
+                f"the VM's max price, {vm.max_price} USD an hour, is below the current Spot price{told}",
             )
         case FailureKind.QUOTA:
             # Ends when other Spot VMs stop or somebody raises the quota: neither happens within seconds.

@@ -5,6 +5,7 @@ Called by ``price_alerts.py`` and ``operators/views/offerings/prices.py``.
 
 from __future__ import annotations
 
+import re
 from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
 from typing import Final
@@ -20,6 +21,9 @@ _MARGIN: Final = Decimal("1.25")
 
 _FIVE_DECIMALS: Final = Decimal("0.00001")
 """Azure takes no more (docs/azure-facts.md prices-8)."""
+
+
+_TOLD_PRICE: Final = re.compile(r"current spot price '(\d+(?:\.\d+)?) ?USD'", re.ASCII | re.IGNORECASE)
 
 
 class Standing(StrEnum):
@@ -54,6 +58,12 @@ def suggested(spot: float, on_demand: float | None) -> float:
     price = _exact(spot)
     wanted = price * _MARGIN if on_demand is None else min(price * _MARGIN, _exact(on_demand))
     return float(max(wanted, price).quantize(_FIVE_DECIMALS, ROUND_CEILING))
+
+
+def told_spot_price(refusal: str) -> float | None:
+    """Give the Spot price that Azure names where it refuses a start: the true one (docs/azure-facts.md prices-8)."""
+    found = _TOLD_PRICE.search(refusal)
+    return float(found[1]) if found else None
 
 
 def _exact(price: float) -> Decimal:

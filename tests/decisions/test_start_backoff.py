@@ -112,7 +112,9 @@ def test_a_price_above_the_limit_is_looked_at_by_the_hour() -> None:
     """Spot prices move slowly; how many times it was refused does not matter."""
     too_dear = failure(FailureKind.PRICE)
     assert waited(too_dear) == waited(too_dear, 9) == timedelta(hours=1)
-    assert "is below the current Spot price" in after(too_dear).reason
+    assert "is below the current Spot price (SomeCode" in after(too_dear).reason
+    named = replace(too_dear, message="the current spot price '0.09 USD' for Azure Spot")
+    assert "is below the current Spot price, 0.09 (" in after(named).reason
 
 
 def test_each_reason_has_a_row_of_its_own() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spot_responder.offerings.max_prices import Standing, standing, suggested
+from spot_responder.offerings.max_prices import Standing, standing, suggested, told_spot_price
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,18 @@ def test_what_is_suggested_is_enough(spot: float, on_demand: float | None) -> No
     price = suggested(spot, on_demand)
     assert standing(price, spot) in {Standing.OK, Standing.NEAR}
     assert Decimal(str(price)) == round(Decimal(str(price)), 5)
+
+
+@pytest.mark.parametrize(
+    ("said", "price"),
+    [
+        ("the provided max price '0.01 USD' is lower than the current spot price '0.02 USD' for Azure Spot", 0.02),
+        ("The Current Spot Price '3USD' is above", 3.0),
+        ("the current spot price '1.2.3 USD'", None),
+        ("the current spot price is too high", None),
+        ("", None),
+    ],
+)
+def test_the_price_that_azure_names_in_a_refusal(said: str, price: float | None) -> None:
+    """It is the true one; where Azure names none it is not guessed."""
+    assert told_spot_price(said) == price

@@ -88,7 +88,8 @@ PRICES = st.one_of(st.none(), st.floats(0.00001, 10, allow_nan=False))
 @given(limit=st.floats(0.00001, 10), prices=st.lists(PRICES, max_size=8))
 def test_whatever_the_prices_each_standing_is_told_at_most_once(limit: float, prices: list[float | None]) -> None:
     """And only where the price is known, and above the limit or near it."""
-    kept, told = None, []
+    kept: PriceAlert | None = None
+    told: list[Standing] = []
     for number, price in enumerate(prices):
         kept = alert_of(vm(limit), price, kept, TEN + timedelta(minutes=number))
         if kept is None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.intake.payloads import field, text_field
+from spot_responder.offerings.max_prices import told_spot_price
 from spot_responder.offerings.price_pages import UnreadablePagesError, read_pages
 from spot_responder.offerings.prices import CURRENCY, Asked, Kind, Os, candidates, prices_of
 from spot_responder.trial.views.verdicts import fails, of, unseen
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from spot_responder.trial.views.observations import Observations
     from spot_responder.trial.views.verdicts import Found
 
-_TOLD_PRICE: Final = re.compile(r"current spot price '([\d.]+) ?USD'", re.IGNORECASE)
 _FIVE_DECIMALS: Final = 1e-5
 """A refusal may name a price with fewer decimals than the list has."""
 _REFUSED_SIZE: Final = ("NotAvailableForSubscription", "AzureSpotIsNotSupportedForThisVMSize")
@@ -147,9 +146,9 @@ def _told_price(seen: Observations) -> float | None:
     """Give the Spot price that Azure named when it refused a start."""
     for name in ("start below the price", "operation of the refused start"):
         for answer in seen.answers.get(name, []):
-            found = _TOLD_PRICE.search(str(answer.body))
-            if found is not None:
-                return float(found[1])
+            price = told_spot_price(str(answer.body))
+            if price is not None:
+                return price
     return None
 
 

@@ -380,5 +380,5 @@ def test_the_second_identity_waits_for_its_turn(new_azure: NewAzure, caplog: pyt
     with caplog.at_level(logging.WARNING, "spot_responder"):
         azure.run_until(at("10:10"))
     assert all(machine.running_at for machine in machines)
-    assert {machine.size for machine in machines} == {OTHER}
+    assert {machine.size for machine in machines} <= {OTHER, THIRD}
     assert [record.message for record in caplog.records if "sizes not read" in record.message] == []
