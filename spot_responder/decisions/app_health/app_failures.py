@@ -42,7 +42,7 @@ class Failing:
 
     def lasts(self, now: datetime) -> bool:
         """Whether it has failed for so long that it seems not to pass by itself. One failed sweep is not enough."""
-        if self.activity is Activity.SWEEP:
+        if self.activity in {Activity.SWEEP, Activity.PRICES}:
             return self.latest_at - self.since >= LASTS
         is_known = not self._is_look or now - self.latest_at < LOOKS_COME_BACK
         return is_known and now - self.since >= LASTS

@@ -113,12 +113,12 @@ def test_a_price_list_that_stays_out_is_told_as_what_it_is(new_azure: NewAzure) 
     azure.script.next(RequestKind.OFFERINGS, OUT, times=1000, meanwhile=lambda: asked.append("once"))
     sweep(azure)
     assert len(asked) == 1
-    azure.run_until(at("10:40"))
+    azure.run_until(at("10:50"))
     (failing,) = azure.do(azure.ports().store.failing())
     assert (failing.activity, failing.lasts(azure.now)) == (Activity.PRICES, True)
     assert "ServiceUnavailable" in failing.reason
     azure.script.forget()
-    azure.run_until(at("11:01"))
+    azure.run_until(at("11:05"))
     assert azure.do(azure.ports().store.failing()) == []
 
 
