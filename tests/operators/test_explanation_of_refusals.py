@@ -89,8 +89,8 @@ def test_scenario_7_the_price_is_above_its_max_price(new_azure: NewAzure) -> Non
     azure.run_until(at("10:05"))
     said = explained(azure)
     assert said.headline == (
-        "render-1 is down, evicted by Azure: the VM's max price, 0.05 USD an hour, is below the current Spot price "
-        "(SpotPriceGreaterThanProvidedMaxPrice)"
+        "render-1 is down, evicted by Azure: the VM's max price, 0.05 USD an hour, is below the current Spot price, "
+        "0.09 (SpotPriceGreaterThanProvidedMaxPrice)"
     )
     assert said.next.at is not None
     assert said.next.at >= at("11:00")
