@@ -27,6 +27,7 @@ from spot_responder.responder.log import (
     log_work_look,
     log_work_queue_not_read,
     log_work_trouble,
+    log_work_waits,
 )
 from spot_responder.responder.ports import AzureRefusedError, OddRowError, StoreFailedError
 from spot_responder.responder.retry_on_change import retry_on_change
@@ -153,6 +154,8 @@ class WorkLooks:
     async def _carry_out(self, demand: Demand, now: datetime) -> None:
         for vm_id, trouble in demand.troubles:
             log_work_trouble(demand.watch.name, vm_id, trouble)
+        if demand.waits_since is not None:
+            log_work_waits(demand.watch, demand.waits_since)
         for vm_id in demand.start:
             event = work_waits_event(vm_id, now, self.new_id())
             await self.ports.queue.put(event, SPREAD * self.jitter())
