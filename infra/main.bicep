@@ -277,7 +277,7 @@ module blobEvents 'topics/event-subscriptions.bicep' = [
         each =>
           map(
             [
-              // A job does not expire; a wake may: the sweep has found the job long since.
+              // A job does not expire (docs/azure-facts.md blobs-2); a wake may: the sweep has found the job long since.
               { name: 'jobs', into: { accountId: each.accountId, queue: each.queue, lifetimeSeconds: -1 } }
               { name: 'wakes', into: { queue: wakesQueue } }
             ],
