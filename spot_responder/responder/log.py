@@ -223,7 +223,8 @@ def log_notice_not_published(recovery: Recovery, notice: Notice, problem: str) -
 def log_odd_wake(problem: str) -> None:
     """Log that a message of the queue ``wakes`` names no work queue of ours; it is dropped."""
     what_to_do = (
-        "see who writes such messages to the queue wakes; a wake is the text <account>/<queue> and nothing else"
+        "see who writes such messages to the queue wakes; a wake is the text <account>/<queue>, "
+        "or an event of Event Grid about a blob in that queue's container"
     )
     _write(logging.WARNING, "odd wake", {"reason": problem, "what_to_do": what_to_do})
 
