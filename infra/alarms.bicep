@@ -11,6 +11,9 @@ param email string
 @description('When the sweep runs: NCRONTAB, six fields.')
 param sweepSchedule string
 
+@description('Whether there are work queues: then there is an alarm about them.')
+param hasWorkQueues bool
+
 // Second, minute, hour, day, month, day of the week. Where the sweep does not run at more than one minute of each hour of
 // each day, an hour without one says nothing, and nobody is to be told.
 var when = split(sweepSchedule, ' ')
@@ -23,7 +26,17 @@ var isOften = minutes == '*' || contains(minutes, '/') || contains(minutes, ',')
 // `eachBy` names the column by which alarms of a kind are told apart: while one VM's is fired, another VM's is told all
 // the same. Where it names none, there is one of the kind at a time.
 var silence = 'app-silent'
+var alarmAboutWork = {
+  name: 'work'
+  title: 'work waits too long, or a VM for work does not claim any or does not stop'
+  severity: 2
+  every: 'PT15M'
+  window: 'PT1H'
+  eachBy: ['queue', 'vm', 'needs']
+  query: loadTextContent('../queries/logs/alarm-work.kql')
+}
 var alarms = [
+  ...(hasWorkQueues ? [alarmAboutWork] : [])
   {
     name: 'app-failures'
     title: 'a function of the app fails again and again'

@@ -1,13 +1,14 @@
 // Spot Responder in one subscription, watching this one or several.
 //
 //   storage, deadLetters, telemetry -> access -> app   what runs, and by which rights
+//   workQueue, blobTopic (where there are any)        queues that VMs are started for, and containers whose blobs are jobs
 //   watch (each subscription)                         a role to look and to start, system topics that may deliver
 //   alarms, workbook                                  what an operator sees
 //   pause -> code -> listen (each subscription)       the package and the event subscriptions, when roles had time to take effect
 
 targetScope = 'subscription'
 
-import { signalsQueue } from 'storage.bicep'
+import { signalsQueue, wakesQueue } from 'storage.bicep'
 
 @minLength(1)
 @maxLength(32)
@@ -104,7 +105,7 @@ param priceRetrySeconds int = 3600
 @description('The pause after each refusal for quota or access; growing pauses after unknown refusals end here.')
 param slowRetrySeconds int = 3600
 
-@description('A queue with jobs for VMs that carry the tag StartForWork=<account>/<queue>. accountId: the id of its storage account. messagesPerVm: one VM is started for so many messages, up to maxVms. idleMinutes, minimumMinutes: as the worker on the VMs is given them.')
+@description('A queue with jobs for VMs that carry the tag StartForWork=<account>/<queue>. accountId: the id of its storage account. messagesPerVm: one VM is started for so many messages, up to maxVms. idleMinutes, minimumMinutes: as the worker on the VMs is given them. container: of that account; each new blob in it is a job. systemTopic: name of the system topic that the account has already, in its resource group; Azure allows one.')
 type describedWorkQueue = {
   accountId: string
   queue: string
@@ -117,6 +118,8 @@ type describedWorkQueue = {
   idleMinutes: int?
   @minValue(0)
   minimumMinutes: int?
+  container: string?
+  systemTopic: string?
 }
 
 @description('Work queues: VMs are started while these have jobs, and only then. See docs/work-queues.md.')
@@ -156,7 +159,29 @@ var workQueuesOfTheApp = map(workQueues, each => {
   maxVms: each.?maxVms ?? 10
   idleMinutes: each.?idleMinutes ?? 5
   minimumMinutes: each.?minimumMinutes ?? 10
+  container: endsWith(each.?container ?? '', '-checkpoints')
+    ? fail('The container ${each.container!} of a work queue would make a job of each checkpoint: take another one.')
+    : each.?container ?? ''
 })
+
+// Storage accounts with a container whose blobs are jobs: each has one system topic, for all of its work queues.
+var blobQueues = filter(workQueues, each => !empty(each.?container ?? ''))
+var blobAccounts = union(map(blobQueues, each => toLower(each.accountId)), [])
+var namedTopics = map(
+  blobAccounts,
+  id =>
+    first(filter(
+      map(filter(blobQueues, each => toLower(each.accountId) == id), each => each.?systemTopic ?? ''),
+      name => !empty(name)
+    )) ?? ''
+)
+var blobTopics = map(range(0, length(blobAccounts)), index => {
+  isNew: empty(namedTopics[index])
+  name: empty(namedTopics[index])
+    ? '${abbreviations.systemTopic}blobs-${uniqueString(blobAccounts[index], environmentName)}'
+    : namedTopics[index]
+})
+var blobFilter = loadJsonContent('blob-event-filter.json')
 
 // .../subscriptions/{2}/resourceGroups/{4}/providers/...; a stand-in where there is none, as a scope must always make sense.
 var outcomesTopic = split(
@@ -181,9 +206,96 @@ module workQueue 'work-queue.bicep' = [
     params: {
       accountName: last(split(each.accountId, '/'))
       queue: each.queue
+      container: each.?container ?? ''
       #disable-next-line what-if-short-circuiting // role assignments are named by their principal
       principalId: access.outputs.principalId
     }
+  }
+]
+
+module blobTopic 'work/blob-topic.bicep' = [
+  for (id, index) in blobAccounts: {
+    scope: resourceGroup(split(id, '/')[2], split(id, '/')[4])
+    params: {
+      accountName: last(split(id, '/'))
+      name: blobTopics[index].name
+      location: workQueue[indexOf(map(workQueues, each => toLower(each.accountId)), id)].outputs.accountLocation
+      isNew: blobTopics[index].isNew
+    }
+  }
+]
+
+module blobsSendJobs 'work/sender.bicep' = [
+  for each in blobQueues: {
+    scope: resourceGroup(split(each.accountId, '/')[2], split(each.accountId, '/')[4])
+    params: {
+      accountName: last(split(each.accountId, '/'))
+      queue: each.queue
+      #disable-next-line what-if-short-circuiting // role assignments are named by their principal
+      principalId: blobTopic[indexOf(blobAccounts, toLower(each.accountId))].outputs.principalId
+    }
+    dependsOn: [workQueue]
+  }
+]
+
+module blobsSendWakes 'work/sender.bicep' = [
+  for (id, index) in blobAccounts: {
+    scope: group
+    params: {
+      accountName: names.storageAccount
+      queue: wakesQueue
+      #disable-next-line what-if-short-circuiting // role assignments are named by their principal
+      principalId: blobTopic[index].outputs.principalId
+    }
+    dependsOn: [storage]
+  }
+]
+
+module blobsLeaveDeadLetters 'topics/delivery-access.bicep' = [
+  for (id, index) in blobAccounts: {
+    scope: group
+    params: {
+      #disable-next-line what-if-short-circuiting // role assignments are named by their principal
+      principalId: blobTopic[index].outputs.principalId
+      storageAccountName: names.storageAccount
+      deadLettersAccountName: names.deadLettersAccount
+      intoQueue: false
+    }
+    dependsOn: [storage, deadLetters]
+  }
+]
+
+// Each blob's event goes to its work queue, where it is a job, and to the queue of wakes.
+module blobEvents 'topics/event-subscriptions.bicep' = [
+  for (id, index) in blobAccounts: {
+    scope: resourceGroup(split(id, '/')[2], split(id, '/')[4])
+    params: {
+      environmentName: environmentName
+      topicName: blobTopics[index].name
+      subscriptions: flatten(map(
+        filter(blobQueues, each => toLower(each.accountId) == id),
+        each =>
+          map(
+            [
+              // A job does not expire (docs/azure-facts.md blobs-2); a wake may: the sweep has found the job long since.
+              { name: 'jobs', into: { accountId: each.accountId, queue: each.queue, lifetimeSeconds: -1 } }
+              { name: 'wakes', into: { queue: wakesQueue } }
+            ],
+            one => {
+              // Event Grid takes 64 characters, and azd's name of the environment may have 32.
+              name: '${length(each.queue) > 24 ? uniqueString(each.queue) : each.queue}-${one.name}'
+              why: blobFilter.why
+              filter: union(blobFilter.filter, {
+                subjectBeginsWith: '/blobServices/default/containers/${each.container!}/'
+              })
+              into: one.into
+            }
+          )
+      ))
+      delivery: delivery
+      actionGroupId: alarms.outputs.actionGroupId
+    }
+    dependsOn: [pause, blobTopic]
   }
 ]
 
@@ -233,7 +345,7 @@ module app 'app.bicep' = {
     resizeIdentityId: resizeIdentityId
     storageAccountName: names.storageAccount
     applicationInsightsName: names.applicationInsights
-    responderSettings: {
+    responderSettings: union(empty(workQueues) ? {} : { WORK_QUEUES: string(workQueuesOfTheApp) }, {
       RESIZE_CLIENT_ID: resizeClientId
       DRY_RUN: toLower(string(dryRun))
       SWEEP_SCHEDULE: sweepSchedule
@@ -250,8 +362,7 @@ module app 'app.bicep' = {
       SLOW_RETRY_SECONDS: string(slowRetrySeconds)
       OUTCOMES_TOPIC_ENDPOINT: outcomes.?outputs.endpoint ?? ''
       DEAD_LETTERS_ENDPOINT: deadLetters.outputs.endpoint
-      WORK_QUEUES: string(workQueuesOfTheApp)
-    }
+    })
   }
   // So that the roles, which watch assigns, have the minute that the app takes before listen needs them.
   dependsOn: [watch]
@@ -259,7 +370,7 @@ module app 'app.bicep' = {
 
 module pause 'pause.bicep' = {
   scope: group
-  dependsOn: [app, alarms, workbook, workQueue]
+  dependsOn: [app, alarms, workbook, workQueue, blobsSendJobs, blobsSendWakes, blobsLeaveDeadLetters]
 }
 
 module code 'code.bicep' = if (!empty(packageAddress)) {
@@ -312,6 +423,7 @@ module alarms 'alarms.bicep' = {
     workspaceId: telemetry.outputs.workspaceId
     email: alarmEmail
     sweepSchedule: sweepSchedule
+    hasWorkQueues: !empty(workQueues)
   }
 }
 

@@ -35,6 +35,7 @@ var guarded = {
 var tables = concat(['recoveries', 'history', 'pools', 'health', 'offerings'], hasWorkQueues ? ['work'] : [])
 var queuesOfAgentsAndEvents = [signalsQueue, '${signalsQueue}-poison', agentsQueue, '${agentsQueue}-poison']
 
+@export()
 @description('What asks for a look at a work queue: who submits work may write there, and is read for the work queue\'s name only.')
 var wakesQueue = 'wakes'
 

@@ -1,7 +1,10 @@
-// One work queue in its storage account: the queue and the table of its workers, and the responder's right to read both, and nothing else there.
+// One work queue in its storage account: the queue, the table of its workers and the container whose blobs are jobs, and the responder's right to read both, and nothing else there.
 
 param accountName string
 param queue string
+
+@description('Empty: there is none.')
+param container string
 
 @description('Who may count and peek at the queue, and read what the workers write: the identity of the responder.')
 param principalId string
@@ -17,6 +20,15 @@ resource account 'Microsoft.Storage/storageAccounts@2025-08-01' existing = {
     name: 'default'
 
     resource work 'queues' = { name: queue }
+  }
+
+  resource blobs 'blobServices' existing = {
+    name: 'default'
+
+    resource jobs 'containers' = if (!empty(container)) {
+      name: empty(container) ? 'none' : container
+      properties: { publicAccess: 'None' }
+    }
   }
 
   resource tables 'tableServices' existing = {
@@ -45,3 +57,5 @@ resource tableAccess 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', storageTableDataReader)
   }
 }
+
+output accountLocation string = account.location

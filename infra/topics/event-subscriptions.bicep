@@ -20,6 +20,16 @@ type eventSubscription = {
   name: string
   why: string
   filter: resourceInput<'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15'>.properties.filter
+  @description('The queue that it delivers to, however others are delivered. None: where the delivery target says.')
+  into: queueOfEvents?
+}
+
+@export()
+@description('A queue for events. accountId: none is the app\'s own storage. lifetimeSeconds: of its messages, -1 without end; none is a day.')
+type queueOfEvents = {
+  accountId: string?
+  queue: string
+  lifetimeSeconds: int?
 }
 
 @export()
@@ -99,21 +109,21 @@ resource eventSubscriptions 'Microsoft.EventGrid/systemTopics/eventSubscriptions
     name: names[index]
     properties: {
       // By the topic's own identity: the storage account takes no keys.
-      deliveryWithResourceIdentity: delivery.by == 'queue'
+      deliveryWithResourceIdentity: delivery.by == 'queue' || one.?into != null
         ? {
             identity: { type: 'SystemAssigned' }
             destination: {
               endpointType: 'StorageQueue'
               properties: {
-                resourceId: storageId
-                queueName: signalsQueue
-                queueMessageTimeToLiveInSeconds: messageLifetimeSeconds
+                resourceId: empty(one.?into.?accountId) ? storageId : one.into!.accountId!
+                queueName: one.?into.?queue ?? signalsQueue
+                queueMessageTimeToLiveInSeconds: one.?into.?lifetimeSeconds ?? messageLifetimeSeconds
               }
             }
           }
         : null
       // Event Grid calls a function with the function's own key: it knows no identity there.
-      destination: delivery.by == 'push'
+      destination: delivery.by == 'push' && one.?into == null
         ? {
             endpointType: 'AzureFunction'
             properties: { resourceId: functionId, maxEventsPerBatch: 1, preferredBatchSizeInKilobytes: 64 }

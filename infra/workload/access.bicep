@@ -1,10 +1,16 @@
-// What a VM's identity may do: read the packages, work on the jobs of one queue, and nothing else. The assignments are named by
+// What a VM's identity may do: read the packages, work on the jobs of one queue, maybe stop its own VM, and nothing else. The assignments are named by
 // the identity, so that a VM that was deleted and made again gets its own.
 
 import { Places, packagesContainer } from 'places.bicep'
 
 param principalId string
 param places Places
+@description('Whose blobs are jobs: it may read them. Empty: none.')
+param container string
+param vmName string
+
+@description('The role by which the VM stops itself. Empty: it may not.')
+param stopRoleId string
 
 // Built-in roles, by the ids that Azure documents. Each is assigned at the one thing that it is needed for.
 var storageBlobDataContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
@@ -21,6 +27,8 @@ resource jobs 'Microsoft.Storage/storageAccounts@2025-08-01' existing = {
     name: 'default'
 
     resource checkpoints 'containers' existing = { name: places.checkpoints }
+
+    resource inputs 'containers' existing = { name: empty(container) ? 'none' : container }
   }
 
   resource queues 'queueServices' existing = {
@@ -90,6 +98,16 @@ resource savesCheckpoints 'Microsoft.Authorization/roleAssignments@2022-04-01' =
   }
 }
 
+resource readsInputs 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(container)) {
+  name: guid(jobs::blobs::inputs.id, principalId, storageBlobDataReader)
+  scope: jobs::blobs::inputs
+  properties: {
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', storageBlobDataReader)
+  }
+}
+
 resource writesResults 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(jobs::tables::results.id, principalId, storageTableDataContributor)
   scope: jobs::tables::results
@@ -107,5 +125,20 @@ resource writesWorkers 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     principalId: principalId
     principalType: 'ServicePrincipal'
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', storageTableDataContributor)
+  }
+}
+
+resource vm 'Microsoft.Compute/virtualMachines@2025-04-01' existing = {
+  name: vmName
+}
+
+// At this VM alone: it may stop no other one.
+resource stopsItself 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(stopRoleId)) {
+  name: guid(vm.id, principalId, stopRoleId)
+  scope: vm
+  properties: {
+    principalId: principalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: stopRoleId
   }
 }

@@ -76,6 +76,22 @@ param bastion bool = false
 @description('Send the services\' log lines to a workspace of Log Analytics, which charges by what it takes in. It takes wayOut=natGateway.')
 param logs bool = false
 
+@description('VMs run while there is work: the responder starts them, its parameter workQueues naming this queue, and each stops itself.')
+param startForWork bool = false
+
+@description('Container of the account of jobs whose blobs are jobs, as in workQueues. Empty: none.')
+param container string = ''
+
+@minValue(0)
+@maxValue(10080)
+@description('With startForWork: for how many minutes a VM is idle before it stops itself, as in workQueues.')
+param idleMinutes int = 5
+
+@minValue(0)
+@maxValue(10080)
+@description('With startForWork: for how many minutes it is up at least, as in workQueues.')
+param minimumMinutes int = 10
+
 @description('Object id of who uploads the packages and submits jobs.')
 param operatorId string = deployer().objectId
 
@@ -87,6 +103,11 @@ var hasGateway = wayOut == 'natGateway'
 var sendsLogs = logs && !hasGateway
   ? fail('logs=true takes wayOut=natGateway: by private endpoints the VMs reach storage only, and no workspace')
   : logs
+// Each worker asks Azure Resource Manager to stop its VM, and no private endpoint leads there.
+var stopsItself = startForWork && !hasGateway
+  ? fail('startForWork=true takes wayOut=natGateway: by private endpoints the VMs reach storage only, and cannot stop themselves')
+  : startForWork
+var ownStopRole = loadJsonContent('own-stop-role.json')
 var kinds = [
   ...map(range(0, spotCount), index => { name: '${name}-spot-${index}', isSpot: true })
   ...map(range(0, regularCount), index => { name: '${name}-regular-${index}', isSpot: false })
@@ -101,6 +122,7 @@ module storage 'storage.bicep' = {
     location: location
     places: places
     operatorId: operatorId
+    container: container
   }
 }
 
@@ -127,6 +149,25 @@ module log 'logs.bicep' = if (sendsLogs) {
   params: { name: '${abbreviations.workspace}${token}', location: location }
 }
 
+// A custom role's name must be unique in the whole directory, so it names its group and subscription.
+resource stopRole 'Microsoft.Authorization/roleDefinitions@2022-04-01' = if (stopsItself) {
+  name: guid(resourceGroup().id, ownStopRole.roleName)
+  properties: {
+    type: 'CustomRole'
+    roleName: '${ownStopRole.roleName} ${resourceGroup().name} ${subscription().subscriptionId}'
+    description: ownStopRole.description
+    assignableScopes: [resourceGroup().id]
+    permissions: [
+      {
+        actions: ownStopRole.actions
+        notActions: ownStopRole.notActions
+        dataActions: ownStopRole.dataActions
+        notDataActions: ownStopRole.notDataActions
+      }
+    ]
+  }
+}
+
 module vms 'vm.bicep' = [
   for kind in kinds: {
     params: {
@@ -139,6 +180,8 @@ module vms 'vm.bicep' = [
       sshPublicKey: sshPublicKey
       subnetId: network.outputs.subnetId
       places: places
+      container: container
+      stopRoleId: stopsItself ? stopRole.id : ''
       logs: sendsLogs
       collectionRuleId: log.?outputs.collectionRuleId ?? ''
       userData: userDataOf(
@@ -148,7 +191,9 @@ module vms 'vm.bicep' = [
           queue: queue
           function: workFunction
           account: places.account
-          options: workerOptions
+          options: stopsItself
+            ? '${workerOptions} --stop-vm-after-idle ${idleMinutes} --stop-vm-minimum ${minimumMinutes}'
+            : workerOptions
           agentsQueue: hasResponder ? 'https://${responderStorage}.queue.${environment().suffixes.storage}/${agentsQueue}' : ''
         }
       )
@@ -167,5 +212,6 @@ module senders '../agent/senders.bicep' = if (hasResponder) {
 }
 
 output JOBS_ACCOUNT_NAME string = places.account
+output JOBS_ACCOUNT_ID string = storage.outputs.jobsAccountId
 output PACKAGES_ACCOUNT_NAME string = places.packagesAccount
 output QUEUE string = queue

@@ -10,6 +10,9 @@ param places Places
 @description('Object id of who uploads packages and submits jobs.')
 param operatorId string
 
+@description('Whose blobs are jobs. Empty: none.')
+param container string
+
 // Built-in roles, by the ids that Azure documents: what an operator needs for `spot-worker submit`, `results`, `poison requeue`.
 var operatorRoles = {
   storageBlobDataContributor: 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
@@ -29,6 +32,11 @@ resource jobs 'Microsoft.Storage/storageAccounts@2025-08-01' = {
 
     resource checkpoints 'containers' = {
       name: places.checkpoints
+      properties: { publicAccess: 'None' }
+    }
+
+    resource inputs 'containers' = if (!empty(container)) {
+      name: empty(container) ? 'none' : container
       properties: { publicAccess: 'None' }
     }
   }
@@ -85,3 +93,5 @@ resource operatorUploads 'Microsoft.Authorization/roleAssignments@2022-04-01' = 
     )
   }
 }
+
+output jobsAccountId string = jobs.id

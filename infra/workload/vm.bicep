@@ -16,6 +16,12 @@ param subnetId string
 param places Places
 param userData string
 
+@description('Whose blobs are jobs. Empty: none.')
+param container string
+
+@description('The role by which it stops itself when there is no work, and is started for work. Empty: it runs until it is evicted, and again after that.')
+param stopRoleId string
+
 @description('Whether its log lines go anywhere.')
 param logs bool
 
@@ -41,8 +47,10 @@ resource card 'Microsoft.Network/networkInterfaces@2025-01-01' = {
 resource vm 'Microsoft.Compute/virtualMachines@2025-04-01' = {
   name: name
   location: location
-  // By this tag the responder knows that it is to start the VM again.
-  tags: isSpot ? { AttemptRestartAfterEviction: 'true' } : {}
+  // By its tag the responder knows when it is to start the VM again.
+  tags: !empty(stopRoleId)
+    ? { StartForWork: '${places.account}/${places.queue}' }
+    : isSpot ? { AttemptRestartAfterEviction: 'true' } : {}
   identity: { type: 'SystemAssigned' }
   properties: {
     hardwareProfile: { vmSize: size }
@@ -112,6 +120,9 @@ module access 'access.bicep' = {
     #disable-next-line what-if-short-circuiting // role assignments are named by their principal
     principalId: vm.identity.principalId
     places: places
+    container: container
+    vmName: vm.name
+    stopRoleId: stopRoleId
   }
 }
 

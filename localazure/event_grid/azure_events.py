@@ -30,11 +30,12 @@ PRIVATE_VALUES: Final = ("Madeupa", "Madeupsson", "203.0.113.77", "made-up-token
 
 
 class EventKind(StrEnum):
-    """The kinds of event that the world's happenings become."""
+    """The kinds of event that the world's happenings, and writes of blobs, become."""
 
     ANNOTATION = "annotation"
     AVAILABILITY = "availability"
     OPERATION = "operation"
+    BLOB = "blob"
 
 
 class DeliverySchema(StrEnum):
@@ -56,6 +57,8 @@ class AzureEvent:
     time: datetime
     data: JsonObject
     data_version: str
+    source: str = ""
+    """Where it comes from, if not from the subscription that its subject is in."""
 
     def written(self, schema: DeliverySchema) -> JsonObject:
         """Write the event in a schema."""
@@ -63,8 +66,8 @@ class AzureEvent:
 
     @property
     def _source(self) -> str:
-        """The subscription: everything of the subject up to and with its second segment."""
-        return "/".join(self.subject.split("/")[:3])
+        """The subscription, unless it is another: everything of the subject up to and with its second segment."""
+        return self.source or "/".join(self.subject.split("/")[:3])
 
     def _cloud_event(self) -> JsonObject:
         return {

@@ -13,6 +13,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from localazure.event_grid.azure_events import DeliverySchema, EventKind, azure_event, kind_of
+from localazure.event_grid.blob_events import blob_event
 from localazure.event_grid.delivery_policy import (
     TOO_OLD,
     DeliveryPolicy,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from localazure.event_grid.azure_events import AzureEvent, JsonObject
+    from localazure.event_grid.blob_events import WrittenBlob
     from localazure.event_grid.event_delivery import Delivery
     from localazure.event_grid.event_faults import Fault
     from localazure.event_grid.event_filters import Subscription, SystemTopic
@@ -66,6 +68,7 @@ class Lags:
     annotation: timedelta = timedelta(seconds=0.2)
     availability: timedelta = timedelta(seconds=2)
     operation: timedelta = timedelta(seconds=1)
+    blob: timedelta = timedelta(seconds=0.2)
 
     def of(self, kind: EventKind) -> timedelta:
         """Give the lag of one kind of event."""
@@ -76,17 +79,27 @@ class Lags:
                 return self.availability
             case EventKind.OPERATION:
                 return self.operation
+            case EventKind.BLOB:
+                return self.blob
 
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """How the event subscriptions deliver. ``schemas`` holds those that do not want CloudEvents, by name."""
+    """How the event subscriptions deliver. ``schemas`` holds those that do not want CloudEvents, by name.
+
+    ``elsewhere``: those that do not deliver to ``delivery``, by name.
+    """
 
     topics: tuple[SystemTopic, ...]
     delivery: Delivery
     dead_letter: Callable[[JsonObject], None]
     schemas: Mapping[str, DeliverySchema] = field(default_factory=dict)
     policy: DeliveryPolicy = field(default_factory=DeliveryPolicy)
+    elsewhere: Mapping[str, Delivery] = field(default_factory=dict)
+
+    def delivery_of(self, subscription: Subscription) -> Delivery:
+        """Say where a subscription delivers to."""
+        return self.elsewhere.get(subscription.name, self.delivery)
 
     def schema_of(self, subscription: Subscription) -> DeliverySchema:
         """Say in which schema a subscription wants its events."""
@@ -132,6 +145,11 @@ class EventGrid:
         kind = kind_of(happening)
         self._begin(self._emit(happening, self.faults.of(happening.vm_id, kind), self.lags.of(kind)))
 
+    def publish_blob(self, blob: WrittenBlob) -> None:
+        """Take the write of a blob, and pass it on in time. A fault is one of the blob, by its name, or its kind."""
+        fault = self.faults.of(blob.name, EventKind.BLOB)
+        self._begin(self._emit_blob(blob, fault, self.lags.of(EventKind.BLOB)))
+
     def _begin(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.ensure_future(work)
         self._under_way.add(task)
@@ -148,7 +166,14 @@ class EventGrid:
         await self._clock.sleep_until(happening.occurred_at + lag)
         event_id = guid("event", happening.vm_id, happening.occurred_at, next(self._numbers))
         event = azure_event(happening, event_id, self._clock.now())
-        fate = Fate(event, _detail(happening), self._clock, self.log)
+        self._let_go(event, _detail(happening), fault)
+
+    async def _emit_blob(self, blob: WrittenBlob, fault: Fault, lag: timedelta) -> None:
+        await self._clock.sleep_until(blob.written_at + lag)
+        self._let_go(blob_event(blob), blob.url, fault)
+
+    def _let_go(self, event: AzureEvent, detail: str, fault: Fault) -> None:
+        fate = Fate(event, detail, self._clock, self.log)
         fate.note(Step.EMITTED)
         if fault.lose:
             fate.note(Step.LOST)
@@ -196,16 +221,16 @@ class Fate:
         """Deliver to one subscription: again and again, until the event is taken or dead."""
         published_at = self.clock.now()
         await self.clock.sleep_until(published_at + hold_back)
-        schema = wiring.schema_of(subscription)
+        schema, delivery = wiring.schema_of(subscription), wiring.delivery_of(subscription)
         body = self.event.written(schema)
         for attempt in count(1):
             tried_at = self.clock.now()
-            status = await wiring.delivery.deliver(OutgoingEvent(body, schema, subscription.name, attempt))
+            status = await delivery.deliver(OutgoingEvent(body, schema, subscription.name, attempt))
             if is_delivered(status):
                 self.note(Step.DELIVERED, subscription=subscription.name)
                 return
             self.note(Step.REFUSED, outcome_of(status), subscription.name)
-            reason = wiring.policy.reason_to_stop(attempt, status, wiring.delivery.never_retried)
+            reason = wiring.policy.reason_to_stop(attempt, status, delivery.never_retried)
             if reason is None:
                 await self.clock.sleep_until(self.clock.now() + pause_after(attempt, status))
                 reason = TOO_OLD if wiring.policy.is_too_old(published_at, self.clock.now()) else None

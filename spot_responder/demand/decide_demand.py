@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.decisions.pools import pool_of
 from spot_responder.decisions.situations import Work
-from spot_responder.demand.looks import Demand, Trouble, VmWatch, Watch
+from spot_responder.demand.looks import Demand, Doing, Trouble, VmWatch, Watch
 from spot_responder.demand.standings import Standing, last_word, standing_of, watched
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.text import count
@@ -37,6 +37,10 @@ WATCH_HOLDS: Final = timedelta(minutes=5)
 STOPPED_LASTS: Final = timedelta(minutes=5)
 """How long a VM may be stopped and not deallocated before somebody is told: Azure shows that for a moment on the way
 down and up (docs/azure-facts.md arm-12)."""
+
+WAITS_TOO_LONG: Final = timedelta(minutes=30)
+"""How long there may be messages, and nobody who works on any, before somebody is told. A start that waits for
+capacity counts: whoever waits for the work wants to know."""
 
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -69,6 +73,8 @@ def decide_demand(look: Look, watch: Watch, queue: WorkQueue, now: datetime) -> 
     troubles = {one.key: _trouble(one, look, queue, now) for one in stood}
     asked_for = frozenset(one.key for one in (*starting, *kept, *going_on))
     noted = {one.key: _noted(one, troubles[one.key], is_asked=one in starting, now=now) for one in stood}
+    is_served = not look.backlog.visible or any(map(_is_busy, stood))
+    unserved_since = None if is_served else watch.unserved_since or now
     new_watch = replace(
         watch,
         looked_at=now,
@@ -76,13 +82,15 @@ def decide_demand(look: Look, watch: Watch, queue: WorkQueue, now: datetime) -> 
         vms={key: vm_watch for key, vm_watch in noted.items() if vm_watch != VmWatch()},
         backlog=look.backlog,
         waiting_since=(watch.waiting_since or now) if look.backlog.visible else None,
+        unserved_since=unserved_since,
         reason=_reason(look, stood, wanted, len(starting), queue),
     )
     goes_on = bool(look.backlog.total and stood) or any(one.standing.is_up for one in stood)
     told = tuple(
         (one.seen.vm.vm_id, trouble) for one in stood if (trouble := troubles[one.key]) and trouble != one.watch.told
     )
-    return Demand(tuple(one.seen.vm.vm_id for one in starting), new_watch, goes_on, told)
+    waits_since = unserved_since if unserved_since and now - unserved_since >= WAITS_TOO_LONG else None
+    return Demand(tuple(one.seen.vm.vm_id for one in starting), new_watch, goes_on, told, waits_since)
 
 
 def work_of(vm_id: VmId, watch: Watch, now: datetime) -> Work:
@@ -102,6 +110,10 @@ def work_of(vm_id: VmId, watch: Watch, now: datetime) -> Work:
 def _stood(seen: QueueVm, watch: Watch, now: datetime) -> _Stood:
     vm_watch = watched(seen, watch.vms.get(seen.vm.vm_id.key, VmWatch()), now)
     return _Stood(seen, vm_watch, standing_of(seen, vm_watch, now))
+
+
+def _is_busy(one: _Stood) -> bool:
+    return one.standing is Standing.SERVES and any(word.doing is Doing.BUSY for word in one.seen.words)
 
 
 def _candidates(stood: list[_Stood]) -> list[_Stood]:

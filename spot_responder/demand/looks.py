@@ -109,7 +109,8 @@ class Watch:
 
     ``began_at``: when the latest look began; ``looked_at``: when it was read last. ``due_at``: when the one valid
     follow-up is due, ``None`` without one. ``asked_for``: the VMs that the queue asks for, as the keys of their ids.
-    ``waiting_since``: since when there are messages that nobody took. ``failing_since``: since when what is to be
+    ``waiting_since``: since when there are messages that nobody took; ``unserved_since``: and no
+    worker is busy with another one either. ``failing_since``: since when what is to be
     looked at cannot be read. ``joins_at``: when a wake comes again that came right after a look.
     """
 
@@ -121,6 +122,7 @@ class Watch:
     vms: Mapping[str, VmWatch] = field(default_factory=dict)
     backlog: Backlog | None = None
     waiting_since: datetime | None = None
+    unserved_since: datetime | None = None
     failing_since: datetime | None = None
     joins_at: datetime | None = None
     reason: str = ""
@@ -130,10 +132,12 @@ class Watch:
 class Demand:
     """What a look decides: ``start`` these VMs, keep this ``watch``, and tell somebody of these ``troubles``.
 
-    ``goes_on``: whether a follow-up has to look again soon.
+    ``goes_on``: whether a follow-up has to look again soon. ``waits_since``: since when nobody works on what there is,
+    if that is too long.
     """
 
     start: tuple[VmId, ...]
     watch: Watch
     goes_on: bool
     troubles: tuple[tuple[VmId, Trouble], ...] = ()
+    waits_since: datetime | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -19,8 +20,10 @@ MOST_VMS: Final = 100
 _MOST_MESSAGES: Final = 1_000_000
 _MOST_MINUTES: Final = 7 * 24 * 60
 _FIELDS: Final = frozenset(
-    {"name", "queueEndpoint", "tableEndpoint", "messagesPerVm", "maxVms", "idleMinutes", "minimumMinutes"}
+    {"name", "queueEndpoint", "tableEndpoint", "messagesPerVm", "maxVms", "idleMinutes", "minimumMinutes", "container"}
 )
+# Microsoft's "Naming and referencing containers, blobs, and metadata".
+_CONTAINER: Final = re.compile(r"[a-z0-9](?!.*--)[a-z0-9-]{1,61}[a-z0-9]")
 
 
 class NoWorkQueuesError(ValueError):
@@ -34,6 +37,7 @@ class WorkQueue:
     ``messages_per_vm``: one VM is started for so many messages; ``max_vms``: so many may be up. ``idle``: how long a
     worker has nothing to do before it stops its VM, and ``minimum``: how long the VM is up at least; the worker keeps
     to them (``spot-worker run --stop-vm-after-idle``), here they say when a VM has stayed up too long.
+    ``container``: each new blob in that container of the account is a job, by way of Event Grid; ``""`` for none.
     """
 
     name: WorkQueueName
@@ -43,6 +47,7 @@ class WorkQueue:
     max_vms: int = 10
     idle: timedelta = timedelta(minutes=5)
     minimum: timedelta = timedelta(minutes=10)
+    container: str = ""
 
 
 def read_work_queues(text: str) -> tuple[WorkQueue, ...]:
@@ -50,7 +55,7 @@ def read_work_queues(text: str) -> tuple[WorkQueue, ...]:
 
     [{"name": "farm/frames", "queueEndpoint": "https://farm.queue.core.windows.net",
       "tableEndpoint": "https://farm.table.core.windows.net", "messagesPerVm": 5, "maxVms": 10,
-      "idleMinutes": 5, "minimumMinutes": 10}]
+      "idleMinutes": 5, "minimumMinutes": 10, "container": "frames-in"}]
 
     Raises:
         NoWorkQueuesError: naming the entry and the field.
@@ -66,6 +71,10 @@ def read_work_queues(text: str) -> tuple[WorkQueue, ...]:
     queues = tuple(_work_queue(entry, f"entry {number}") for number, entry in enumerate(entries, start=1))
     if len({queue.name for queue in queues}) < len(queues):
         message = "each work queue once"
+        raise NoWorkQueuesError(message)
+    containers = [(queue.name.account, queue.container) for queue in queues if queue.container]
+    if len(set(containers)) < len(containers):
+        message = "each container once"
         raise NoWorkQueuesError(message)
     return queues
 
@@ -91,7 +100,17 @@ def _work_queue(entry: object, where: str) -> WorkQueue:
         max_vms=_whole(entry, "maxVms", 10, (1, MOST_VMS), where),
         idle=timedelta(minutes=_whole(entry, "idleMinutes", 5, (0, _MOST_MINUTES), where)),
         minimum=timedelta(minutes=_whole(entry, "minimumMinutes", 10, (0, _MOST_MINUTES), where)),
+        container=_container(entry, where),
     )
+
+
+def _container(entry: Mapping[str, object], where: str) -> str:
+    """Read the container. The worker keeps checkpoints in ``<queue>-checkpoints``: each would be a job, without end."""
+    value = entry.get("container", "")
+    if isinstance(value, str) and (not value or (_CONTAINER.fullmatch(value) and not value.endswith("-checkpoints"))):
+        return value
+    message = f"container of {where} to be the name of a container, and none of checkpoints"
+    raise NoWorkQueuesError(message)
 
 
 def _endpoint(entry: Mapping[str, object], field: str, where: str) -> str:

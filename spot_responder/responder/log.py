@@ -249,7 +249,8 @@ def log_notice_not_published(recovery: Recovery, notice: Notice, problem: str) -
 def log_odd_wake(problem: str) -> None:
     """Log that a message of the queue ``wakes`` names no work queue of ours; it is dropped."""
     what_to_do = (
-        "see who writes such messages to the queue wakes; a wake is the text <account>/<queue> and nothing else"
+        "see who writes such messages to the queue wakes; a wake is the text <account>/<queue>, "
+        "or an event of Event Grid about a blob in that queue's container"
     )
     _write(logging.WARNING, "odd wake", {"reason": problem, "what_to_do": what_to_do})
 
@@ -279,9 +280,15 @@ def log_work_queue_not_read(name: WorkQueueName, problem: str, lasts_since: date
 
 
 def log_work_trouble(name: WorkQueueName, vm_id: VmId, trouble: Trouble) -> None:
-    """Log what somebody has to see to at a VM that serves a work queue. The alarm ``lasting`` reads it."""
-    about: dict[str, object] = {"activity": f"work VM {trouble}", "vm": str(vm_id), "queue": str(name)}
-    _write(logging.ERROR, "lasting failure", about | {"reason": trouble.says})
+    """Log what somebody has to see to at a VM that serves a work queue. The alarm ``work`` reads it."""
+    about: dict[str, object] = {"queue": str(name), "vm": str(vm_id), "needs": str(trouble)}
+    _write(logging.ERROR, "work trouble", about | {"reason": trouble.says})
+
+
+def log_work_waits(watch: Watch, since: datetime) -> None:
+    """Log that nobody works on what a work queue has, for so long that somebody has to see to it, and what is known."""
+    about: dict[str, object] = {"queue": str(watch.name), "needs": "waits", "since": since.isoformat()}
+    _write(logging.ERROR, "work trouble", about | {"reason": watch.reason})
 
 
 def _of_cause(situation: Situation) -> dict[str, object]:

@@ -15,7 +15,7 @@ from spot_responder.demand.looks import Doing, Trouble, VmWatch
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.vms import PowerState
 from tests.demand.made import NAME, look, nothing_kept, queue, seen, vm, word
-from tests.harness.makers import TEN, asking, failure, recovery
+from tests.harness.makers import TEN, asking, at, failure, recovery
 
 LATER = TEN + timedelta(minutes=11)
 
@@ -202,3 +202,15 @@ def test_a_recovery_gives_when_a_vm_was_used_last() -> None:
     used = seen("used", recovery=replace(closed, evidence=closed.evidence.without_notice()))
     demand = decide_demand(look(1, 1, seen("a-vm"), used), nothing_kept(), queue(), TEN)
     assert names(demand.start) == ["used"]
+
+
+def test_work_that_nobody_works_on_for_half_an_hour_is_told() -> None:
+    """For want of capacity or VMs, or because workers do not take it; not while somebody is busy with another job."""
+    busy = seen("vm-1", PowerState.RUNNING, word(Doing.BUSY, at("10:59")))
+    first = decide_demand(look(3, 3), nothing_kept(), queue(), TEN)
+    assert first.waits_since is None
+    assert decide_demand(look(3, 3), first.watch, queue(), at("10:29")).waits_since is None
+    assert decide_demand(look(3, 3), first.watch, queue(), at("10:30")).waits_since == TEN
+    served = decide_demand(look(3, 4, busy), first.watch, queue(), at("11:00"))
+    assert (served.waits_since, served.watch.unserved_since, served.watch.waiting_since) == (None, None, TEN)
+    assert decide_demand(look(0, 0), first.watch, queue(), at("11:00")).waits_since is None

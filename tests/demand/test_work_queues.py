@@ -20,7 +20,7 @@ ENTRY: dict[str, Any] = {
 
 def test_a_work_queue_is_read() -> None:
     """With what may be set of it; no text is no work queue."""
-    full = ENTRY | {"messagesPerVm": 5, "maxVms": 100, "idleMinutes": 0, "minimumMinutes": 3}
+    full = ENTRY | {"messagesPerVm": 5, "maxVms": 100, "idleMinutes": 0, "minimumMinutes": 3, "container": "frames-in"}
     (read,) = read_work_queues(json.dumps([full]))
     assert read == WorkQueue(
         WorkQueueName("farm", "frames"),
@@ -30,6 +30,7 @@ def test_a_work_queue_is_read() -> None:
         max_vms=100,
         idle=timedelta(),
         minimum=timedelta(minutes=3),
+        container="frames-in",
     )
     assert read_work_queues(" ") == ()
     assert read_work_queues(json.dumps([ENTRY]))[0].messages_per_vm == 1
@@ -47,6 +48,13 @@ def test_a_work_queue_is_read() -> None:
         (json.dumps([ENTRY | {"queueEndpoint": "http://farm"}]), "queueEndpoint of entry 1 to be an https address"),
         (json.dumps([ENTRY | {"tableEndpoint": "https://a]"}]), "tableEndpoint of entry 1 to be an https address"),
         (json.dumps([ENTRY | {"maxVms": 101}]), "maxVms of entry 1 to be a whole number from 1 to 100"),
+        (json.dumps([ENTRY | {"container": "Frames"}]), "container of entry 1 to be the name of a container"),
+        (json.dumps([ENTRY | {"container": 7}]), "container of entry 1 to be the name of a container"),
+        (json.dumps([ENTRY | {"container": "frames-checkpoints"}]), "container of entry 1 .* none of checkpoints"),
+        (
+            json.dumps([ENTRY | {"container": "new"}, ENTRY | {"name": "farm/films", "container": "new"}]),
+            "each container once",
+        ),
         (json.dumps([ENTRY | {"idleMinutes": True}]), "idleMinutes of entry 1 to be a whole number from 0 to 10080"),
     ],
 )

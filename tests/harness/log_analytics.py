@@ -31,6 +31,7 @@ REACHES: Final = {
     "alarm-lasting": timedelta(hours=2),
     "alarm-poison": timedelta(minutes=30),
     "alarm-unpublished": timedelta(hours=1),
+    "alarm-work": timedelta(hours=1),
 }
 """How far back each alarm's rule lets its query see; tests/infra holds infra/alarms.bicep against it."""
 

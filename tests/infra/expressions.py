@@ -109,6 +109,13 @@ def merged(*objects: Mapping[str, Value]) -> dict[str, Value]:
     return result
 
 
+def _union(*values: Value) -> Value:
+    """Unite objects, or arrays, of which each value stays once."""
+    if isinstance(values[0], list):
+        return list(dict.fromkeys(value for one in values for value in one))
+    return merged(*values)
+
+
 def formatted(pattern: str, *values: Value) -> str:
     """Fill in ``{0}``, ``{1}`` and so on."""
     text = re.sub(r"\{(\d+)\}", lambda found: str(values[int(found[1])]), pattern)
@@ -172,12 +179,14 @@ PURE: Final[Mapping[str, Callable[..., Value]]] = {
     "createArray": lambda *values: list(values),
     "createObject": _object,
     "empty": lambda of: not of,
+    "endsWith": lambda text, end: text.lower().endswith(end.lower()),
     "equals": lambda one, other: one == other,
     "fail": _fail,
     "false": lambda: False,
     "first": _first,
     "flatten": lambda of: [value for one in of for value in one],
     "format": formatted,
+    "greater": lambda one, other: one > other,
     # Not Azure's hashes, but as theirs the same for the same, and another for another.
     "guid": lambda *parts: str(uuid5(NAMESPACE_URL, "|".join(parts))),
     "indexOf": lambda of, what: of.index(what),
@@ -197,6 +206,6 @@ PURE: Final[Mapping[str, Callable[..., Value]]] = {
     "toLower": lambda text: text.lower(),
     "true": lambda: True,
     "tryGet": _try_get,
-    "union": merged,
+    "union": _union,
     "uniqueString": lambda *parts: uuid5(NAMESPACE_URL, "|".join(parts)).hex[:13],
 }

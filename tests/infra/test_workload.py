@@ -17,6 +17,7 @@ from spot_worker.deciding.names import WORKERS_TABLE, places
 from infra.vm import install as installer
 from localazure.laptop import AGENTS
 from spot_responder.decisions.policy import Policy
+from spot_responder.intake.work_queue_names import WORK_TAG, WorkQueueName
 from tests.infra.compiler import INFRA, REPOSITORY, template_of
 from tests.infra.deployment import Deployment, deploy
 from tests.infra.expressions import ExpressionError
@@ -239,6 +240,62 @@ def test_with_a_responder_a_vm_may_also_tell_it() -> None:
     assert groups == {RESPONDER["responderGroup"]}
     for vm in _vms(deployment):
         assert _user_data(vm)["settings"]["agentsQueue"] == f"https://stresponder.queue.core.windows.net/{AGENTS}"
+
+
+def test_vms_for_work_are_started_for_it_and_each_may_stop_itself_and_no_other_one() -> None:
+    """The tag names account and queue, Spot or not; the right is a role of two actions, at the VM itself."""
+    deployment = _deploy(spotCount=1, regularCount=1, startForWork=True)
+    account = deployment.output("JOBS_ACCOUNT_NAME")
+    assert [vm.body["tags"] for vm in _vms(deployment)] == [{WORK_TAG: f"{account}/{GIVEN['queue']}"}] * 2
+    assert str(WorkQueueName.parse(f"{account}/{GIVEN['queue']}"))
+    [role] = resources(deployment, "Authorization/roleDefinitions")
+    [permissions] = role.properties["permissions"]
+    assert {action.removeprefix("Microsoft.Compute/virtualMachines/") for action in permissions["actions"]} == {
+        "read",
+        "deallocate/action",
+    }
+    assert permissions["dataActions"] == []
+    assert role.properties["assignableScopes"] == [role.place.address]
+    stops = [one for one in role_assignments(deployment) if one[1] == role.name]
+    assert [scope for _, _, scope in stops] == [
+        f"{vm.place.address}/providers/Microsoft.Compute/virtualMachines/{vm.name}" for vm in _vms(deployment)
+    ]
+    assert [who for who, _, _ in stops] == [
+        deployment.modules[f"vms[{index}]"].output("principalId") for index in range(2)
+    ]
+    others = [one for one in role_assignments(deployment) if one[1] != role.name]
+    assert {ROLES[role] for _, role, _ in others} == set(ROLES.values())
+
+
+def test_the_worker_of_a_vm_for_work_stops_it() -> None:
+    """With the minutes that the responder is told; an idle time of nothing is at once."""
+    [vm] = _vms(_deploy(spotCount=1, startForWork=True, workerOptions="--slots auto", idleMinutes=0, minimumMinutes=3))
+    options = _user_data(vm)["settings"]["options"]
+    assert options == "--slots auto --stop-vm-after-idle 0 --stop-vm-minimum 3"
+
+
+def test_vms_may_read_the_blobs_that_are_their_jobs_and_write_none() -> None:
+    """At that container, which is there."""
+    deployment = _deploy(spotCount=1, container="frames-in")
+    assert "frames-in" in last_names(deployment, "Storage/storageAccounts/blobServices/containers")
+    roles = _roles(deployment)
+    del roles["deployer"]
+    [of_the_vm] = roles.values()
+    [new] = [right for right in of_the_vm if right not in OF_A_VM]
+    assert new == ("Storage Blob Data Reader", "jobs/blobServices/default/containers/frames-in")
+
+
+def test_without_work_no_vm_may_stop_itself() -> None:
+    """Nothing of it is there unless it is asked for."""
+    deployment = _deploy(spotCount=1)
+    assert resources(deployment, "Authorization/roleDefinitions") == []
+    assert all("stop-vm" not in _user_data(vm)["settings"]["options"] for vm in _vms(deployment))
+
+
+def test_vms_that_cannot_reach_resource_manager_are_not_for_work() -> None:
+    """No private endpoint leads there, so they could not stop themselves."""
+    with pytest.raises(ExpressionError, match="startForWork=true takes wayOut=natGateway"):
+        _deploy(wayOut="privateEndpoints", startForWork=True)
 
 
 def test_no_two_assignments_have_one_name() -> None:

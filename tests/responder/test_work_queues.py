@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -326,6 +327,23 @@ def test_who_writes_nonsense_to_wakes_changes_nothing(new_azure: NewAzure) -> No
     azure.run_until(at("10:25"))
     assert starts(azure) == []
     assert all(not message.is_wake for message in azure.messages)
+
+
+def test_a_blob_wakes_a_vm_and_its_doubled_event_no_second_one(new_azure: NewAzure) -> None:
+    """Event Grid put the job on the work queue, twice, and each of its events on the queue of wakes."""
+    azure = asleep(new_azure, "render-1", "render-2", container="frames-in")
+    event = {
+        "source": f"/subscriptions/s/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/{NAME.account}",
+        "subject": "/blobServices/default/containers/frames-in/blobs/0001.exr",
+        "type": "Microsoft.Storage.BlobCreated",
+        "data": {"vmId": azure.world.machine("render-2").vm_id},
+    }
+    submit(azure, 1, wake=False)
+    azure.app.wake(json.dumps(event))
+    azure.app.wake(json.dumps(event))
+    azure.run_until(at("10:25"))
+    assert len(starts(azure)) == 1
+    assert queue_of(azure).left == []
 
 
 def test_hundreds_of_wakes_cost_a_look_each_five_seconds(new_azure: NewAzure) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from spot_worker.deciding.messages import (
     MOST_BYTES,
+    JobMessage,
     MessageTooLargeError,
     read_message,
     read_poison,
@@ -18,7 +20,13 @@ from spot_worker.deciding.messages import (
     write_message,
     write_poison,
 )
+from spot_worker.deciding.names import is_job_id
 
+_CLOUD_EVENT: dict[str, Any] = {
+    "type": "Microsoft.Storage.BlobCreated",
+    "subject": "/blobServices/default/containers/in/blobs/a b.exr",
+    "data": {"api": "PutBlob", "eTag": "0x8D", "url": "https://farm.blob.core.windows.net/in/a%20b.exr"},
+}
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -46,6 +54,47 @@ def test_every_text_is_a_job(text: str) -> None:
 def test_a_text_of_somebody_else_is_the_body_and_the_messages_id_the_jobs(text: str) -> None:
     read = read_message("message-1", text)
     assert (read.id, read.body) == ("message-1", text)
+
+
+def test_a_new_blob_is_one_job_with_its_address_however_often_and_in_whatever_schema_its_event_comes() -> None:
+    cloud, grid = (
+        {"id": "1", **_CLOUD_EVENT},
+        {"id": "2", "eventType": _CLOUD_EVENT["type"], "data": _CLOUD_EVENT["data"]},
+    )
+    texts = [json.dumps(cloud), base64.b64encode(json.dumps(cloud).encode()).decode(), json.dumps(grid)]
+    read = [read_message(f"message-{number}", text) for number, text in enumerate(texts)]
+    assert {one.id for one in read} == {read[0].id}
+    assert [one.body for one in read] == ["https://farm.blob.core.windows.net/in/a%20b.exr"] * 3
+    assert is_job_id(read[0].id)
+    assert read_message("message-4", write_again(read[0])).id == read[0].id
+
+
+def test_a_blob_that_is_written_again_is_another_job() -> None:
+    again = {**_CLOUD_EVENT, "data": {**_CLOUD_EVENT["data"], "eTag": "0x8E"}}
+    assert read_message("m", json.dumps(again)).id != read_message("m", json.dumps(_CLOUD_EVENT)).id
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"type": "Microsoft.Storage.BlobDeleted"},
+        {"type": 7},
+        {"data": None},
+        {"data": {"url": "https://farm.blob.core.windows.net/in/a"}},
+        {"data": {"url": "file:///etc/passwd", "eTag": "0x8D"}},
+        {"data": {"url": "https://a]", "eTag": "0x8D"}},
+        {"data": {"url": 7, "eTag": "0x8D"}},
+    ],
+)
+def test_any_other_event_is_a_job_as_every_text_is(changed: dict[str, object]) -> None:
+    text = json.dumps({**_CLOUD_EVENT, **changed})
+    assert read_message("message-1", text) == JobMessage("message-1", text, text)
+
+
+@given(st.text(), st.text(min_size=1))
+def test_whatever_a_blob_is_called_its_job_has_an_id(name: str, etag: str) -> None:
+    data = {"url": f"https://farm.blob.core.windows.net/{name}", "eTag": etag}
+    assert is_job_id(read_message("-", json.dumps({**_CLOUD_EVENT, "data": data})).id)
 
 
 def test_base64_is_decoded_where_a_person_could_read_what_is_in_it() -> None:

@@ -20,13 +20,14 @@ from spot_responder.decisions.policy import LASTS
 from spot_responder.decisions.work import work_queue_of
 from spot_responder.demand.decide_demand import LOOK_EVERY, decide_demand
 from spot_responder.demand.looks import Look, QueueVm
+from spot_responder.demand.wakes import NotAWakeError, read_wake
 from spot_responder.intake.own_messages import work_waits_event
-from spot_responder.intake.work_queue_names import NotAWorkQueueError, WorkQueueName
 from spot_responder.responder.log import (
     log_odd_wake,
     log_work_look,
     log_work_queue_not_read,
     log_work_trouble,
+    log_work_waits,
 )
 from spot_responder.responder.ports import AzureRefusedError, OddRowError, StoreFailedError
 from spot_responder.responder.retry_on_change import retry_on_change
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from spot_responder.demand.looks import Demand, Watch, Word
     from spot_responder.demand.work_queues import WorkQueue
     from spot_responder.intake.vms import Vm
+    from spot_responder.intake.work_queue_names import WorkQueueName
     from spot_responder.responder.ports import Ports, WorkPorts
     from spot_responder.settings import Settings
 
@@ -64,17 +66,13 @@ class WorkLooks:
     async def wake(self, body: str | bytes) -> None:
         """Answer a wake: look at its work queue, unless that was looked at a moment ago.
 
-        Nothing but a work queue's name is read of it. What is none is logged and dropped: whoever submits work may
-        write to this queue, and is not to fill the poison queue.
+        Nothing but which work queue it is for is read of it. What names none is logged and dropped: whoever submits
+        work may write to this queue, and is not to fill the poison queue.
         """
-        text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
         try:
-            name = WorkQueueName.parse(text.strip())
-        except NotAWorkQueueError as problem:
+            name = read_wake(body, self.settings.work_queues)
+        except NotAWakeError as problem:
             log_odd_wake(str(problem))
-            return
-        if name not in self.settings.policy.work_queues:
-            log_odd_wake(f"{name} is no work queue of this deployment: see WORK_QUEUES")
             return
         try:
             await retry_on_change(name, lambda: self._answer(name))
@@ -156,6 +154,8 @@ class WorkLooks:
     async def _carry_out(self, demand: Demand, now: datetime) -> None:
         for vm_id, trouble in demand.troubles:
             log_work_trouble(demand.watch.name, vm_id, trouble)
+        if demand.waits_since is not None:
+            log_work_waits(demand.watch, demand.waits_since)
         for vm_id in demand.start:
             event = work_waits_event(vm_id, now, self.new_id())
             await self.ports.queue.put(event, SPREAD * self.jitter())

@@ -61,6 +61,8 @@ UNCHECKED: Final = (
     Unchecked("W14", Why.NOT_YET, "a VM that deallocates itself"),
     Unchecked("W15", Why.NOT_YET, "a VM that deallocates itself"),
     Unchecked("W16", Why.NEEDS_THE_APP, "a wake, after a deployment with a work queue"),
+    Unchecked("W17", Why.NOT_YET, "the events of a blob that is written twice"),
+    Unchecked("W18", Why.NEEDS_THE_APP, "a deployment with a container of a work queue"),
     *(Unchecked(f"S{number}", Why.NOT_YET, _SIZES) for number in range(2, 7)),
     Unchecked("S7", Why.NEEDS_ANOTHER_LOGIN, "`sizes`, as somebody with *Reader* only"),
     Unchecked("S8", Why.NOT_YET, _SIZES),

@@ -1,6 +1,7 @@
 """Messages of the queues, read into jobs and written. Whatever stands in a message of somebody else, it is a job.
 
 Ours are JSON: ``{"spot_worker": 1, "id": ..., "body": ...}``. Those given up have more members, see ``write_poison``.
+An event that tells of a new blob is a job with the blob's address, see ``blob_events.py``.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import binascii
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from spot_worker.deciding.blob_events import new_blob
 from spot_worker.deciding.json_values import NoJsonError, read_json, write_json, write_json_short
 from spot_worker.deciding.names import is_job_id, message_name
 
@@ -44,13 +46,13 @@ class PoisonMessage:
 
 def read_message(message_id: str, text: str) -> JobMessage:
     """Read any message. What is not ours: its id is the message's, its body the text, out of base64 if it is text."""
-    ours = _ours(text)
-    if ours is None:
-        plain = _decoded(text)
-        ours = None if plain is text else _ours(plain)
-        if ours is None:
-            return JobMessage(message_id, plain, text)
-    return JobMessage(ours["id"], ours["body"], text)
+    for plain in (text, _decoded(text)):
+        written = _object(plain)
+        if _is_ours(written):
+            return JobMessage(written["id"], written["body"], text)
+        if blob := new_blob(written):
+            return JobMessage(blob.job_id, blob.url, text)
+    return JobMessage(message_id, plain, text)
 
 
 def write_message(job_id: str, body: Any) -> str:  # noqa: ANN401 - any JSON value
@@ -75,7 +77,8 @@ def write_poison(job: JobMessage, queue: str, reason: str, attempt: int, counter
 
 def read_poison(message_id: str, text: str) -> PoisonMessage:
     """Read a message of a poison queue; without a reason where only the job's own words stand in it."""
-    written = _ours(text) or {}
+    written = _object(text)
+    written = written if _is_ours(written) else {}
     body_in = written.get("body_in")
     attempt, reason, counters = written.get("attempt"), written.get("reason"), written.get("counters")
     return PoisonMessage(
@@ -95,15 +98,19 @@ def write_again(job: JobMessage) -> str:
         return job.text
 
 
-def _ours(text: str) -> dict[str, Any] | None:
+def _object(text: str) -> dict[str, Any]:
+    """Read a JSON object; an empty one where there is none."""
     if not text.lstrip().startswith("{"):
-        return None
+        return {}
     try:
-        written = read_json(text)
+        written: dict[str, Any] = read_json(text)
     except NoJsonError:
-        return None
-    is_ours = written.get("spot_worker") == _FORMAT and is_job_id(written.get("id")) and "body" in written
-    return written if is_ours else None
+        return {}
+    return written
+
+
+def _is_ours(written: dict[str, Any]) -> bool:
+    return written.get("spot_worker") == _FORMAT and is_job_id(written.get("id")) and "body" in written
 
 
 def _decoded(text: str) -> str:
