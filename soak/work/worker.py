@@ -7,6 +7,7 @@ When it stops its VM is decided by ``spot_worker/deciding/stops/own_stop.py``, a
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -188,8 +189,9 @@ class Worker:
             message = "403"
             raise OwnStopRefusedError(message)
         try:
-            await self._ask(self._deallocate)
-        except (Refused, StorageError) as error:
+            with suppress(StorageError):  # no answer is taken for a yes
+                await self._ask(self._deallocate)
+        except Refused as error:
             raise OwnStopRefusedError(str(error)) from error
 
     def _deallocate(self) -> None:

@@ -16,11 +16,11 @@ PROMISES = {"live", "busy", "idle", "bounded", "safe"}
 
 def test_the_promises_hold(capsys: pytest.CaptureFixture[str]) -> None:
     """In some schedules; `make soak-work` has more."""
-    assert soak.main(["--schedules", "20", "--seed", "100"]) == 0
+    assert soak.main(["--schedules", "15", "--seed", "10"]) == 0
     report = json.loads(soak.REPORT.read_text("utf-8"))
     assert json.loads(capsys.readouterr().out.splitlines()[-1]) == report
-    assert report["schedules"] == 20
-    assert min(report[name] for name in ("jobs", "starts", "own_stops", "probes", "faults_injected")) > 20
+    assert report["schedules"] == 15
+    assert min(report[name] for name in ("jobs", "starts", "own_stops", "probes", "faults_injected")) > 5
 
 
 def test_a_seed_can_be_seen_again() -> None:
