@@ -19,7 +19,7 @@ IN_PARALLEL := --numprocesses=4 --dist=loadfile
 # What Ctrl-C ended has said so in a line: make, told by the same signal, adds none. It is to wait before its child has ended.
 OR_INTERRUPTED = || { code=$$?; if [ $$code -eq 130 ]; then kill -INT $$PPID; exec sleep 0.3; else exit $$code; fi; }
 
-.PHONY: help setup agent agent-39 worker worker-39 vm-package az-cli az-env celery recipes-env recipes worker-env guest demo trial trial-turned adopt examples run evict stop start empty fill test quick soak mutants soak-agent mutants-agent soak-worker mutants-worker kills-worker kills fuzz check bench clean
+.PHONY: help setup agent agent-39 worker worker-39 vm-package az-cli az-env celery recipes-env recipes worker-env guest demo trial trial-turned adopt examples run evict stop start empty fill test quick soak mutants soak-agent mutants-agent soak-worker mutants-worker soak-work mutants-work kills-worker kills fuzz check bench clean
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -133,6 +133,12 @@ soak-worker: setup ## random schedules against the worker's promises: SOAK_SCHED
 
 mutants-worker: setup ## deliberate bugs in the worker, each of which its soak must catch
 	@$(PYTHON) -m soak.worker.mutants
+
+soak-work: setup ## random schedules against the promises of work queues: SOAK_SCHEDULES=2000, SOAK_SEED=n to see a run again
+	@$(PYTHON) -m soak.work --schedules '$(or $(SOAK_SCHEDULES),2000)' $(if $(SOAK_SEED),--seed '$(SOAK_SEED)')
+
+mutants-work: setup ## deliberate bugs in what work queues rest on, each of which their soak must catch
+	@$(PYTHON) -m soak.work.mutants
 
 kills-worker: setup ## kill real workers two hundred times amid their jobs, on Azurite; KILLS_SEED=n
 	@$(PYTHON) -m soak.worker.kills $(if $(KILLS_SEED),--seed '$(KILLS_SEED)')

@@ -20,6 +20,7 @@ from bench.peers.runbook import runbook
 from bench.report import Target, at_least, at_most, heading, rows, write
 from bench.scenarios import HUGE_STORM, IDLE, IDLE_DEALLOCATING, OUTAGE, STORM, WIDE_STORM
 from bench.stage import play_peer, play_responder
+from bench.work.figures import figures as work_figures
 from bench.worker.figures import figures as worker_figures
 
 if TYPE_CHECKING:
@@ -221,6 +222,7 @@ PARTS: Final[dict[str, Part]] = {
     "idle": idle_cost,
     "agent": agent,
     "worker": worker,
+    "work": work_figures,
 }
 
 

@@ -87,6 +87,14 @@ class Evidence:
         is_down = power_state in {PowerState.DEALLOCATING, PowerState.DEALLOCATED}
         return replace(self, seen_down_at=now) if is_down and self.noticed_at and not self.seen_down_at else self
 
+    def without_stop(self, at: datetime | None) -> Evidence:
+        """Drop the stop of this time, which turned out to be none of its owner's."""
+        return replace(
+            self,
+            stopped_firmly_at=None if self.stopped_firmly_at == at else self.stopped_firmly_at,
+            stopped_weakly_at=None if self.stopped_weakly_at == at else self.stopped_weakly_at,
+        )
+
     def without_notice(self) -> Evidence:
         """Drop what an agent told, once the recovery is over that it was told for."""
         return replace(self, noticed_at=None, seen_down_at=None)

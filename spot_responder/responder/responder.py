@@ -117,13 +117,19 @@ class Responder:
 
     async def sweep(self) -> int:
         """Sweep once; give for how many VMs a find was put on the queue."""
-        if self.ports.work is not None:
-            await self._work_looks().wake_all()
         tag = self.settings.policy.restart_tag
-        found = await Sweep(self.ports, self._publisher(), tag, self.clock, self.new_id).run()
+        try:
+            found = await Sweep(self.ports, self._publisher(), tag, self.clock, self.new_id).run()
+        finally:
+            # Work waits for no other trouble, nor does the sweep for that of the queue ``wakes``.
+            await self._wake_work()
         # Last: no VM waits for prices.
         await MaxPrices(self.ports, self.prices, self._publisher(), tag, self.clock).compare()
         return found
+
+    async def _wake_work(self) -> None:
+        if self.ports.work is not None:
+            await self._work_looks().wake_all()
 
     async def _respond(self, signal: Signal, event: Mapping[str, object]) -> bool:
         """Do what a signal asks for; answer whether the VM was looked at for it."""

@@ -6,7 +6,7 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from localazure.virtual.wire import RequestKind
+from localazure.virtual.wire import Fate, RequestKind
 from localazure.virtual.work import VirtualWorker, VirtualWorkQueue
 from localazure.world.azure_errors import Refused
 from localazure.world.machines import PowerState
@@ -16,10 +16,12 @@ from spot_responder.intake.vms import VmId
 from spot_responder.intake.work_queue_names import WorkQueueName
 from spot_responder.operators.act import hold
 from tests.harness.makers import at
-from tests.harness.stories import DENIED, TAG, outcomes, refused, starts
+from tests.harness.stories import DEATH_AFTER, DENIED, TAG, outcomes, refused, starts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import pytest
 
     from localazure.world.happenings import Happening
     from tests.harness.stories import NewAzure, StoryAzure
@@ -346,7 +348,7 @@ def test_a_blob_wakes_a_vm_and_its_doubled_event_no_second_one(new_azure: NewAzu
     assert queue_of(azure).left == []
 
 
-def test_hundreds_of_wakes_cost_a_look_each_five_seconds(new_azure: NewAzure) -> None:
+def test_hundreds_of_wakes_cost_few_looks(new_azure: NewAzure) -> None:
     """Each of many jobs was submitted with a wake of its own; follow-ups do not multiply."""
     azure = asleep(new_azure, "render-1", messages_per_vm=1000)
     looks: list[Mapping[str, Any]] = []
@@ -357,3 +359,63 @@ def test_hundreds_of_wakes_cost_a_look_each_five_seconds(new_azure: NewAzure) ->
     assert len({row["looked_at"] for row in looks}) <= 5
     azure.run_until(at("10:25"))
     assert len([message for message in azure.messages if message.is_wake]) == 1
+
+
+def test_the_queue_of_wakes_fails_and_evicted_vms_are_found_all_the_same(new_azure: NewAzure) -> None:
+    """A VM that serves no queue is evicted, its event is lost, and the sweep can put no wake: it starts the VM."""
+    azure = new_azure(work_queues=[frames()])
+    azure.add_vm("plain")
+    azure.script.lost = lambda _: True
+    azure.run_until(at("10:01"))
+    azure.world.evict("plain")
+    missing = Refused(404, "QueueNotFound", "The specified queue does not exist.")
+    azure.script.next(RequestKind.QUEUE_PUT, refused(missing), about="wakes", times=1_000)
+    azure.run_until(at("10:20"))
+    assert len(starts(azure, "plain")) == 1
+
+
+def test_a_sweep_that_fails_puts_its_wakes_all_the_same(new_azure: NewAzure) -> None:
+    """The history cannot be read for a while: jobs without a wake still wait for the next sweep only."""
+    azure = asleep(new_azure, "render-1")
+    failing = Refused(503, "ServerBusy", "The server is busy.")
+    azure.script.next(RequestKind.ROW_READ, refused(failing), about="history/", times=1_000)
+    submit(azure, 1, wake=False)
+    azure.run_until(at("10:32"))
+    assert len(starts(azure)) == 1
+
+
+def test_a_crash_leaves_nobody_untold(new_azure: NewAzure, caplog: pytest.LogCaptureFixture) -> None:
+    """The app dies with the look that finds a VM silent, just after the row is saved: somebody has been told."""
+    azure = new_azure(work_queues=[frames()])
+    add_worker(azure, "render-1", boots=False)
+    submit(azure, 1)
+    azure.run_until(at("10:10:30"))
+    azure.script.next(RequestKind.ROW_WRITE, about="work/")
+    azure.script.next(RequestKind.ROW_WRITE, DEATH_AFTER, about="work/")
+    azure.run_until(at("10:30"))
+    assert "work VM silent" in caplog.text
+
+
+def test_its_own_stop_is_told_while_nothing_can_be_read(new_azure: NewAzure) -> None:
+    """ARM refuses reads for a minute, so the stop is noted as somebody's; once it is read, it is known as its own."""
+    azure = new_azure(work_queues=[frames()])
+    add_worker(azure, "render-1")
+    azure.run_until(at("10:09"))
+    azure.script.next(RequestKind.VM_READ, refused(Refused(503, "ServerBusy", "The server is busy.")), times=3)
+    azure.run_until(at("10:20"))
+    submit(azure, 1)
+    azure.run_until(at("10:40"))
+    assert len(starts(azure)) == 1
+    assert queue_of(azure).left == []
+
+
+def test_jobs_that_come_at_once_each_with_a_wake_start_their_vms_within_seconds(new_azure: NewAzure) -> None:
+    """Requests take 50 ms: the wakes that join the first look do not spoil it, and the next one sees all jobs."""
+    names = [f"render-{number}" for number in range(8)]
+    azure = asleep(new_azure, *names)
+    azure.script.next(RequestKind.WORK_READ, Fate(0.05), times=1_000)
+    azure.script.next(RequestKind.GRAPH, Fate(0.05), times=1_000)
+    for _ in names:
+        submit(azure, 1, 600)
+    azure.run_until(at("10:20:04"))
+    assert sorted(started(azure)) == names

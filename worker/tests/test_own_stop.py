@@ -169,6 +169,9 @@ class _Azure(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.asked.append(("POST", self.path, self.headers["Authorization"]))
+        if not self.status:
+            self.close_connection = True
+            return
         self._answer(self.status, {} if self.status == 202 else {"error": {"code": "AuthorizationFailed"}})
 
     def log_message(self, *_: object) -> None:
@@ -234,6 +237,14 @@ def test_a_refusal_says_which_right_is_missing(azure: tuple[type[_Azure], str]) 
     handler.status = 403
     with pytest.raises(OwnStopRefusedError, match=r"403 AuthorizationFailed.*deallocate/action.*work-queues"):
         asyncio.run(own_vm(address, FakeTable()).deallocate())
+
+
+def test_no_answer_to_the_deallocation_is_taken_for_a_yes(azure: tuple[type[_Azure], str]) -> None:
+    """The worker waits for its VM's end: going on, it would write that it is idle, over the word that it stops."""
+    handler, address = azure
+    handler.status = 0
+    asyncio.run(own_vm(address, FakeTable()).deallocate())
+    assert handler.asked[-1][0] == "POST"
 
 
 def test_each_slot_writes_that_its_vm_stops() -> None:

@@ -5,7 +5,8 @@ workers wrote. A look starts nothing itself. It puts a message for each VM that 
 ``signals``, which is answered as any signal: with pools, brake, budget and holds. Called by ``responder.py``.
 
 The order makes a crash at any line harmless: the follow-up is put first, then the row is saved, then the VMs are asked
-for. A follow-up is a wake like any other, with nothing in it but the queue's name. One that comes while another is
+for; what somebody has to know is told before the save, so that it is told twice rather than never.
+A follow-up is a wake like any other, with nothing in it but the queue's name. One that comes while another is
 still due looks, and puts none: so they do not multiply.
 """
 
@@ -29,7 +30,7 @@ from spot_responder.responder.log import (
     log_work_trouble,
     log_work_waits,
 )
-from spot_responder.responder.ports import AzureRefusedError, OddRowError, StoreFailedError
+from spot_responder.responder.ports import AzureRefusedError, ChangedMeanwhileError, OddRowError, StoreFailedError
 from spot_responder.responder.retry_on_change import retry_on_change
 
 if TYPE_CHECKING:
@@ -43,13 +44,17 @@ if TYPE_CHECKING:
     from spot_responder.responder.ports import Ports, WorkPorts
     from spot_responder.settings import Settings
 
-WAKES_JOIN: Final = timedelta(seconds=5)
-"""How long after a look another wake waits: a thousand wakes at once cost a look each five seconds."""
+WAKES_JOIN: Final = timedelta(seconds=1)
+"""How long after a look another wake waits, and a second more: of jobs that come at once, each with a wake, the first
+starts a VM, and the next look sees all others. A stream of wakes costs a look each two seconds."""
+
+LOOK_TAKES: Final = timedelta(seconds=5)
+"""How long a look that has begun counts as under way, where nothing was saved of it yet."""
 
 DUE_SOON: Final = timedelta(seconds=15)
 """A follow-up that is due so soon counts as come: the clocks of storage and app differ a little."""
 
-SPREAD: Final = timedelta(seconds=2)
+SPREAD: Final = timedelta(seconds=1)
 """Over how long the starts of one look are spread."""
 
 
@@ -82,8 +87,8 @@ class WorkLooks:
 
     async def wake_all(self) -> None:
         """Put a wake for each work queue: a sweep finds what no wake told of, and follow-ups that were lost."""
-        for queue in self.settings.work_queues:
-            await self.work.wakes.put(queue.name, timedelta())
+        puts = (self.work.wakes.put(queue.name, timedelta()) for queue in self.settings.work_queues)
+        await asyncio.gather(*puts)
 
     @property
     def work(self) -> WorkPorts:
@@ -96,7 +101,7 @@ class WorkLooks:
     async def _answer(self, name: WorkQueueName) -> None:
         stored, now = await self.work.table.load(name), self.clock()
         watch = stored.value
-        if watch.began_at is not None and timedelta() <= now - watch.began_at < WAKES_JOIN:
+        if _joins(watch, now):
             await self._join(watch, stored.etag, now)
             return
         # Saved before anything is read: of the wakes that come at once, one looks and the others join it.
@@ -109,13 +114,31 @@ class WorkLooks:
             failing = replace(watch, failing_since=watch.failing_since or now)
             lasts = failing.failing_since if now - (failing.failing_since or now) >= LASTS else None
             log_work_queue_not_read(name, str(refusal), lasts)
-            await self.work.table.save(await self._followed_up(failing, now), etag)
+            await self._save(await self._followed_up(failing, now), etag)
             return
         demand = decide_demand(look, replace(watch, failing_since=None), self._queue(name), now)
         after = await self._followed_up(demand.watch, now) if demand.goes_on else replace(demand.watch, due_at=None)
-        await self.work.table.save(after, etag)
+        for vm_id, trouble in demand.troubles:
+            log_work_trouble(name, vm_id, trouble)
+        if demand.waits_since is not None:
+            log_work_waits(demand.watch, demand.waits_since)
+        await self._save(after, etag)
         log_work_look(after, len(demand.start))
         await self._carry_out(demand, now)
+
+    async def _save(self, after: Watch, etag: str) -> None:
+        """Save what a look decided, also where a wake that joins it has noted that meanwhile.
+
+        Raises:
+            ChangedMeanwhileError: if another look has begun.
+        """
+        try:
+            await self.work.table.save(after, etag)
+        except ChangedMeanwhileError:
+            stored = await self.work.table.load(after.name)
+            if stored.value.began_at != after.began_at:
+                raise
+            await self.work.table.save(replace(after, joins_at=stored.value.joins_at), stored.etag)
 
     async def _join(self, watch: Watch, etag: str | None, now: datetime) -> None:
         """Let a wake that comes right after a look wait: it may tell of a message that the look did not see."""
@@ -152,13 +175,17 @@ class WorkLooks:
             return None
 
     async def _carry_out(self, demand: Demand, now: datetime) -> None:
-        for vm_id, trouble in demand.troubles:
-            log_work_trouble(demand.watch.name, vm_id, trouble)
-        if demand.waits_since is not None:
-            log_work_waits(demand.watch, demand.waits_since)
         for vm_id in demand.start:
             event = work_waits_event(vm_id, now, self.new_id())
             await self.ports.queue.put(event, SPREAD * self.jitter())
+
+
+def _joins(watch: Watch, now: datetime) -> bool:
+    """Whether a wake is to wait: a look has just begun, or is under way still."""
+    if watch.began_at is None:
+        return False
+    is_over = watch.looked_at == watch.began_at
+    return timedelta() <= now - watch.began_at < (WAKES_JOIN if is_over else LOOK_TAKES)
 
 
 def _queue_vm(vm: Vm, recovery: Recovery | None, words: Sequence[Word]) -> QueueVm:

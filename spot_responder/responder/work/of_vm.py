@@ -42,14 +42,15 @@ async def add_work(situation: Situation, vm: Vm, policy: Policy, work: WorkPorts
     Raises:
         AzureRefusedError: if the table ``workers`` could not be read, and an owner's stop depends on it.
     """
-    if work is None or not serves_work(vm, policy) or vm.power_state is PowerState.RUNNING:
+    is_stopped = situation.evidence.owner_stopped_at is not None
+    if work is None or not serves_work(vm, policy) or (vm.power_state is PowerState.RUNNING and not is_stopped):
         return situation
     name = work_queue_of(vm, policy)
     if not isinstance(name, WorkQueueName):
         return situation
     watch = (await work.table.load(name)).value
     situation = replace(situation, work=work_of(vm.vm_id, watch, now))
-    if situation.evidence.owner_stopped_at is None:
+    if not is_stopped:
         return situation
     return _without_own_stops(situation, vm, await _own_stops(vm, work, name, watch), now)
 
@@ -62,13 +63,20 @@ async def _own_stops(vm: Vm, work: WorkPorts, queue: WorkQueueName, watch: Watch
 
 
 def _without_own_stops(situation: Situation, vm: Vm, own_stops: tuple[datetime, ...], now: datetime) -> Situation:
-    """Weigh the evidence anew, without what only tells that the VM stopped itself."""
+    """Weigh the evidence anew, without what only tells that the VM stopped itself.
+
+    The row may have such a stop from when its event could not be answered: each is dropped once its event is.
+    """
     evidence = situation.recovery.evidence if situation.recovery else Evidence()
     signal, annotation = situation.signal, vm.annotation
-    if signal is not None and not (_is_own(signal.occurred_at, own_stops) and _may_be_own(signal, vm)):
+    if signal is not None and _is_own(signal.occurred_at, own_stops) and _may_be_own(signal, vm):
+        evidence = evidence.without_stop(signal.occurred_at)
+    elif signal is not None:
         evidence = evidence.with_signal(signal)
     is_stop = annotation is not None and kind_of_annotation(annotation.name) is SignalKind.STOPPED_BY_OWNER
-    if annotation is not None and not (is_stop and _is_own(annotation.occurred_at, own_stops)):
+    if annotation is not None and is_stop and _is_own(annotation.occurred_at, own_stops):
+        evidence = evidence.without_stop(annotation.occurred_at)
+    elif annotation is not None:
         evidence = evidence.with_annotation(annotation)
     return replace(situation, evidence=evidence.with_look(vm.power_state, now))
 
