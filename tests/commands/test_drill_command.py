@@ -80,6 +80,7 @@ class Drilling:
             nowhere,
             management,
             nowhere,
+            nowhere,
         )
         operator = Operator(
             ports,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from spot_responder.decisions.policy import Policy
     from spot_responder.intake.vms import VmId
+    from spot_responder.operators.views.work_queues import QueueDemand
 
 
 class FoundBy(StrEnum):
@@ -64,6 +65,7 @@ class Plan:
 
     ``busy``: VMs with an open recovery that waits for its own time, which a sweep does not change. ``covered_and_up``:
     how many covered VMs need nothing. ``shown``: how many Spot VMs Resource Graph shows to the login.
+    ``work_queues``: what each asks for: a sweep looks at them too.
     """
 
     at: datetime
@@ -73,6 +75,7 @@ class Plan:
     covered_and_up: int
     passed_by: tuple[PassedBy, ...]
     shown: int
+    work_queues: tuple[QueueDemand, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,14 @@ class Judged:
 
 
 def plan(  # noqa: PLR0913 - what a plan says beside what was judged
-    judged: Iterable[Judged], busy: Iterable[VmId], policy: Policy, now: datetime, *, shown: int, dry_run: bool
+    judged: Iterable[Judged],
+    busy: Iterable[VmId],
+    policy: Policy,
+    now: datetime,
+    *,
+    shown: int,
+    dry_run: bool,
+    work_queues: tuple[QueueDemand, ...] = (),
 ) -> Plan:
     """Sort the judged VMs into those that a sweep would find and those that it leaves alone."""
     every = tuple(judged)
@@ -102,6 +112,7 @@ def plan(  # noqa: PLR0913 - what a plan says beside what was judged
         covered_and_up=sum(_is_up(each) for each in every),
         passed_by=tuple(passed_by),
         shown=shown,
+        work_queues=work_queues,
     )
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from spot_responder.operators.views.figures import Figures
     from spot_responder.operators.views.open_recovery import OpenRecovery
     from spot_responder.operators.views.problems import Problem
+    from spot_responder.operators.views.work_figures import WorkFigures
 
 
 _COMMAND: Final = CommandLine()
@@ -95,6 +96,7 @@ class Overview:
     queues: QueueCounts
     event_path: EventPath
     figures: Figures
+    work: tuple[WorkFigures, ...]
     problems: tuple[Problem, ...]
 
 
@@ -109,10 +111,11 @@ def overview(  # noqa: PLR0913 - all that it is made of
     dry_run: bool = False,
     coverage: Coverage = _UNCOUNTED,
     command: CommandLine = _COMMAND,
+    work: tuple[WorkFigures, ...] = (),
 ) -> Overview:
     """Make the overview. ``history``: closed recoveries of the last ``event_path.WINDOW``.
 
-    ``command`` writes the commands that are advised.
+    ``command`` writes the commands that are advised. ``work``: the figures of the work queues.
     """
     kept = tuple(rows)
     recoveries = tuple(
@@ -135,6 +138,7 @@ def overview(  # noqa: PLR0913 - all that it is made of
         queues=queues,
         event_path=path,
         figures=figures([*(row for row in kept if row.is_open), *closed], now),
+        work=work,
         problems=problems(recoveries, failing, queues, path, now, command, silent),
     )
 

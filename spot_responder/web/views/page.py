@@ -14,6 +14,7 @@ from spot_responder.decisions.app_health.event_path import EventPathState, wheth
 from spot_responder.operators.views.figures import how_agents_told
 from spot_responder.operators.views.status import gate, headline, held_and_up, how_many, is_well, pool_names
 from spot_responder.operators.views.vm_names import names
+from spot_responder.operators.views.work_figures import backlog_at_look, hours_told, jobs_told, wait_told
 from spot_responder.text import count, span
 from spot_responder.web.views.bar_chart import bar_chart
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from spot_responder.operators.views.open_recovery import OpenRecovery
     from spot_responder.operators.views.problems import Problem
     from spot_responder.operators.views.status import LimitedPool, Overview
+    from spot_responder.operators.views.work_figures import WorkFigures
 
 MOST_CASES: Final = 50
 """How many open recoveries are shown one by one."""
@@ -72,6 +74,7 @@ def status_page(overview: Overview, command: CommandLine) -> str:
             _held(overview),
             _section("Pools that are not open", _pools(overview)),
             _flow(overview),
+            _work(overview),
             _charts(overview.figures),
             "</body></html>",
         )
@@ -177,6 +180,29 @@ def _flow(overview: Overview) -> str:
     events = f'<dt>event path</dt><dd class="{_path_tone(path)}">{_text(arrive)}</dd>'
     covered = _line("Spot VMs that the app sees", how_many(overview.coverage))
     return f"<section><h2>Covered, and told</h2><dl>{covered}{events}{lines}</dl></section>"
+
+
+def _work(overview: Overview) -> str:
+    called = "Work queue" if len(overview.work) == 1 else "Work queues"
+    return _section(f"{called}, and the last 7 days", (_work_queue(each, overview.at) for each in overview.work))
+
+
+def _work_queue(work: WorkFigures, now: datetime) -> str:
+    looked = f", looked at {_away(work.looked_at, now)}" if work.looked_at else ""
+    waits = f", waiting since {_away(work.waiting_since, now)}" if work.waiting_since else ""
+    lines = (
+        ("jobs done", jobs_told(work)),
+        ("from arrival to claim", wait_told(work)),
+        ("VM hours", hours_told(work)),
+        ("VMs started", str(work.starts)),
+        ("evictions", str(work.evictions)),
+    )
+    facts = "".join(_line(name, text) for name, text in lines)
+    reason = _soft(work.reason) if work.reason else ""
+    return (
+        f'<span class="name">{_text(work.name)}</span><p>{_text(backlog_at_look(work) + waits + looked)}</p>'
+        f"{reason}<dl>{facts}</dl>"
+    )
 
 
 def _line(name: str, text: str) -> str:
