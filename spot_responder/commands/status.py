@@ -12,7 +12,7 @@ from spot_responder.operators.views.figures import how_agents_told
 from spot_responder.operators.views.open_recovery import RecoveryState
 from spot_responder.operators.views.status import gate, headline, held_and_up, how_many, is_well, pool_names
 from spot_responder.operators.views.vm_names import names
-from spot_responder.operators.views.work_figures import backlog_at_look, hours_told, jobs_told, wait_told
+from spot_responder.operators.views.work_figures import backlog_at_look, count_told, hours_told, jobs_told, wait_told
 from spot_responder.terminal.console import Colour, Painted
 from spot_responder.terminal.results import FINE, WRONG, CommandResult
 from spot_responder.text import count, span
@@ -168,8 +168,8 @@ def _work(work: tuple[WorkFigures, ...], console: Console) -> str:
             jobs_told(each),
             wait_told(each),
             hours_told(each),
-            str(each.starts),
-            str(each.evictions),
+            count_told(each.starts),
+            count_told(each.evictions),
         ]
         for each in work
     ]

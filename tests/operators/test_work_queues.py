@@ -215,6 +215,7 @@ def test_only_the_last_seven_days_count() -> None:
     watch = Watch(NAME)
     before = work_figures(watch, "refused", [], now)
     assert (before.vm_hours, before.messages, before.jobs_unseen) == (None, None, "refused")
+    assert (before.starts, before.evictions) == (None, None)
     hour = timedelta(hours=1)
     days = tuple(UpTime((now - timedelta(days=back)).date(), hour, hour / 2) for back in (8, 7, 6, 0))
     after = work_figures(replace(watch, looked_at=now, up_times=days), JobsDone(3, is_all=False), [], now)

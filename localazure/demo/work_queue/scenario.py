@@ -109,13 +109,18 @@ class WorkQueueDemo:
             async with asyncio.timeout(_PATIENCE_S):
                 await until(lambda: len(finished(self._lines)) >= _EVICTED_AFTER and bool(self._busy_spot_vms(laptop)))
                 laptop.world.evict(self._busy_spot_vms(laptop)[0])
-                await until(lambda: len(finished(self._lines)) >= JOBS)
-                tell(NAME, f"all {JOBS} jobs are done")
-                await until(lambda: not any(self._is_up(laptop, name) for name in VMS))
-                tell(NAME, "all of its VMs are deallocated")
+                await self._until_all_is_done(laptop)
+                tell(NAME, f"all {JOBS} jobs are done, and all of its VMs are deallocated")
         except TimeoutError:
             done = len(finished(self._lines))
             tell(NAME, f"given up after {_PATIENCE_S:.0f} s: {done} of {JOBS} jobs are done, or a VM is still up")
+
+    async def _until_all_is_done(self, laptop: Laptop) -> None:
+        """Wait until all VMs are down and each job has its result: a worker may be cut off before it says so."""
+        done = 0
+        while done < JOBS:
+            await until(lambda: not any(self._is_up(laptop, name) for name in VMS))
+            done = len(await read_results(laptop.work, QUEUE, _LINKS))
 
     def _busy_spot_vms(self, laptop: Laptop) -> list[str]:
         claims = read_claims(self._lines, {}, self._seconds(laptop.clock.now()))

@@ -50,7 +50,7 @@ class WorkFigures:
             of the results tells. ``wait_p99_s``: 99 of 100.
         vm_hours: how long VMs were up for the queue, as looks saw it; ``None`` before the first look.
         idle_hours: how long of that they had nothing to do.
-        starts: VMs that were started for it; ``evictions``: evictions of its VMs.
+        starts: how often VMs were started for it; ``evictions``: of its VMs. ``None`` before the first look.
     """
 
     name: str
@@ -66,8 +66,8 @@ class WorkFigures:
     wait_p99_s: float | None
     vm_hours: float | None
     idle_hours: float | None
-    starts: int
-    evictions: int
+    starts: int | None
+    evictions: int | None
 
 
 def work_figures(watch: Watch, done: JobsDone | str, recoveries: Sequence[Recovery], now: datetime) -> WorkFigures:
@@ -92,8 +92,8 @@ def work_figures(watch: Watch, done: JobsDone | str, recoveries: Sequence[Recove
         wait_p99_s=_quantile(waited_s, 0.99),
         vm_hours=_hours(sum((each.up for each in days), timedelta())) if is_seen else None,
         idle_hours=_hours(sum((each.idle for each in days), timedelta())) if is_seen else None,
-        starts=sum(each.outcome is Outcome.STARTED_FOR_WORK for each in of_queue),
-        evictions=sum(was_evicted(each) for each in of_queue),
+        starts=sum(each.outcome is Outcome.STARTED_FOR_WORK for each in of_queue) if is_seen else None,
+        evictions=sum(was_evicted(each) for each in of_queue) if is_seen else None,
     )
 
 
@@ -117,6 +117,11 @@ def hours_told(figures: WorkFigures) -> str:
     if figures.vm_hours is None or figures.idle_hours is None:
         return "unknown"
     return f"{figures.vm_hours:.1f}, {figures.idle_hours:.1f} of them idle"
+
+
+def count_told(number: int | None) -> str:
+    """Write how often something happened."""
+    return "unknown" if number is None else str(number)
 
 
 def backlog_at_look(figures: WorkFigures) -> str:

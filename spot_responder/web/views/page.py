@@ -14,7 +14,7 @@ from spot_responder.decisions.app_health.event_path import EventPathState, wheth
 from spot_responder.operators.views.figures import how_agents_told
 from spot_responder.operators.views.status import gate, headline, held_and_up, how_many, is_well, pool_names
 from spot_responder.operators.views.vm_names import names
-from spot_responder.operators.views.work_figures import backlog_at_look, hours_told, jobs_told, wait_told
+from spot_responder.operators.views.work_figures import count_told, hours_told, jobs_told, wait_told
 from spot_responder.text import count, span
 from spot_responder.web.views.bar_chart import bar_chart
 
@@ -188,20 +188,19 @@ def _work(overview: Overview) -> str:
 
 
 def _work_queue(work: WorkFigures, now: datetime) -> str:
-    looked = f", looked at {_away(work.looked_at, now)}" if work.looked_at else ""
-    waits = f", waiting since {_away(work.waiting_since, now)}" if work.waiting_since else ""
+    looked = f"looked at {_away(work.looked_at, now)}" if work.looked_at else ""
+    waits = f", messages wait since {_away(work.waiting_since, now)}" if work.waiting_since else ""
     lines = (
         ("jobs done", jobs_told(work)),
         ("from arrival to claim", wait_told(work)),
         ("VM hours", hours_told(work)),
-        ("VMs started", str(work.starts)),
-        ("evictions", str(work.evictions)),
+        ("VMs started", count_told(work.starts)),
+        ("evictions", count_told(work.evictions)),
     )
     facts = "".join(_line(name, text) for name, text in lines)
-    reason = _soft(work.reason) if work.reason else ""
     return (
-        f'<span class="name">{_text(work.name)}</span><p>{_text(backlog_at_look(work) + waits + looked)}</p>'
-        f"{reason}<dl>{facts}</dl>"
+        f'<span class="name">{_text(work.name)}</span><p>{_text(work.reason or "not looked at yet")}</p>'
+        f"{_soft(looked + waits)}<dl>{facts}</dl>"
     )
 
 
