@@ -13,11 +13,9 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
-from azure.data.tables.aio import TableServiceClient
 from azure.storage.blob.aio import ContainerClient
-from azure.storage.queue import TextBase64DecodePolicy, TextBase64EncodePolicy
-from azure.storage.queue.aio import QueueClient
 
+from localazure.deployed_storage import AGENTS, SIGNALS, deploy_storage, work_queues_setting
 from localazure.event_grid.dead_letters import CONTAINER, DeadLetters
 from localazure.event_grid.event_delivery import QueueDelivery
 from localazure.event_grid.event_filters import read_topics
@@ -43,11 +41,14 @@ from localazure.world.durations import Durations
 from localazure.world.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from aiohttp.typedefs import Middleware
+    from azure.data.tables.aio import TableServiceClient
+    from azure.storage.queue.aio import QueueClient
 
+    from localazure.deployed_storage import WorkQueueParameter
     from localazure.event_grid.azure_events import JsonObject
     from localazure.functions.host import RunningHost
     from localazure.functions.restarted_host import KeptHost
@@ -57,12 +58,6 @@ if TYPE_CHECKING:
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
 EVENT_FILTERS: Final = REPOSITORY / "infra" / "event-filters.json"
 TEMPLATE: Final = REPOSITORY / "infra" / "main.json"
-SIGNALS: Final = "signals"
-AGENTS: Final = "agents"
-STORE: Final = ("recoveries", "history", "pools", "health")
-"""The tables of the app's own records."""
-
-TABLES: Final = (*STORE, "offerings")
 RESIZER_CLIENT_ID: Final = "22222222-2222-4222-8222-222222222222"
 """The client id of the identity that may change sizes: an app with ``RESIZE_CLIENT_ID`` set to it does so."""
 
@@ -100,6 +95,7 @@ class Laptop:
     """
 
     world: World
+    access: Access
     graph: Graph
     event_grid: EventGrid
     outcomes: OutcomesTopic
@@ -107,6 +103,7 @@ class Laptop:
     poison: QueueClient
     agents: QueueClient
     agents_poison: QueueClient
+    wakes: QueueClient
     tables: TableServiceClient
     clock: WallClock
     host: KeptHost
@@ -141,12 +138,14 @@ async def laptop_azure(  # noqa: PLR0913 - each is one thing that can be set
     lease: timedelta = LEASE,
     between: Middleware | None = None,
     storage_folder: Path | None = None,
+    work_queues: Sequence[WorkQueueParameter] = (),
 ) -> AsyncIterator[Laptop]:
     """Run everything, with the app in it; what it leaves behind (logs, certificates) goes into ``folder``.
 
     ``app_settings`` are the app's own, added to those by which it finds the laptop Azure. For ``lease`` see
     ``functions_host``. ``between`` sees each request to ARM, Resource Graph and the outcomes topic before they do, and
     each answer before the app does. ``storage_folder``: where Azurite keeps its data, instead of in memory.
+    ``work_queues``: those that the app is deployed with.
 
     Raises:
         StartError: if Azurite or the app did not come up, with what they said.
@@ -159,20 +158,22 @@ async def laptop_azure(  # noqa: PLR0913 - each is one thing that can be set
         ground = _Ground(clock, certificate, TokenIssuer(secrets.token_bytes(32), clock.now), stack, between)
         world = World(clock.now(), durations or Durations())
         beside = deployed(EVENT_FILTERS, RESPONDER_ROLE, TEMPLATE)
-        graph, arm_address = await _open_arm(ground, world, beside)
+        access, graph, arm_address = await _open_arm(ground, world, beside)
         outcomes, outcomes_address = await _open_outcomes(ground)
         storage = await stack.enter_async_context(azurite(storage_folder, certificate, secrets.token_bytes(64)))
-        (queue, poison, agents, agents_poison), tables = await _deployed_storage(ground, storage)
+        owner = PrincipalCredential(ground.issuer, "owner")
+        made = await deploy_storage(storage, owner, certificate.authority, stack, work_queues)
         dead_letters = await _open_dead_letters(ground, storage)
         event_grid = await _open_event_grid(ground, storage, dead_letters.keep)
         world.listen(event_grid.publish)
         stack.push_async_callback(_cancel, asyncio.create_task(_let_time_pass(world, clock)))
         announcements = Announcements(world)
-        guests = await _open_guests(ground, announcements, storage, world, folder / GUESTS)
+        guests = await _open_guests(ground, announcements, storage, access, folder / GUESTS, arm_address)
         addresses = {
             "ARM_ENDPOINT": arm_address,
             "OUTCOMES_TOPIC_ENDPOINT": outcomes_address,
             "PRICES_ENDPOINT": await _serve(ground, prices_application(world)),
+            **work_queues_setting(storage, work_queues),
             **app_settings,
         }
         key = {KEY_SETTING: secrets.token_urlsafe(32)}
@@ -189,14 +190,16 @@ async def laptop_azure(  # noqa: PLR0913 - each is one thing that can be set
         host = await stack.enter_async_context(kept_host(start_host))
         yield Laptop(
             world=world,
+            access=access,
             graph=graph,
             event_grid=event_grid,
             outcomes=outcomes,
-            queue=queue,
-            poison=poison,
-            agents=agents,
-            agents_poison=agents_poison,
-            tables=tables,
+            queue=made.signals,
+            poison=made.signals_poison,
+            agents=made.agents,
+            agents_poison=made.agents_poison,
+            wakes=made.wakes,
+            tables=made.tables,
             clock=clock,
             host=host,
             host_log=host_log,
@@ -210,7 +213,7 @@ async def laptop_azure(  # noqa: PLR0913 - each is one thing that can be set
         )
 
 
-async def _open_arm(ground: _Ground, world: World, beside: Deployed) -> tuple[Graph, str]:
+async def _open_arm(ground: _Ground, world: World, beside: Deployed) -> tuple[Access, Graph, str]:
     def principal_of(token: str) -> str | None:
         # As in Azure, a token that was made for another service is none here.
         return ground.issuer.principal_of(token, address)
@@ -224,7 +227,7 @@ async def _open_arm(ground: _Ground, world: World, beside: Deployed) -> tuple[Gr
     )
     graph = Graph(access)
     address = await _serve(ground, arm_application(access, graph, beside))
-    return graph, address
+    return access, graph, address
 
 
 async def _open_outcomes(ground: _Ground) -> tuple[OutcomesTopic, str]:
@@ -248,42 +251,19 @@ async def _serve(ground: _Ground, application: web.Application) -> str:
     return f"https://127.0.0.1:{runner.addresses[0][1]}"
 
 
-async def _deployed_storage(ground: _Ground, storage: Storage) -> tuple[list[QueueClient], TableServiceClient]:
-    """Make queues and tables, as the deployment does."""
-    owner = PrincipalCredential(ground.issuer, "owner")
-    authority = str(ground.certificate.authority)
-    queues = []
-    for name in (SIGNALS, f"{SIGNALS}-poison", AGENTS, f"{AGENTS}-poison"):
-        queue = QueueClient(
-            storage.queue_uri,
-            name,
-            credential=owner,
-            connection_verify=authority,
-            message_encode_policy=TextBase64EncodePolicy(),
-            message_decode_policy=TextBase64DecodePolicy(),
-        )
-        await ground.stack.enter_async_context(queue)
-        await queue.create_queue()
-        queues.append(queue)
-    tables = TableServiceClient(storage.table_uri, credential=owner, connection_verify=authority)
-    await ground.stack.enter_async_context(tables)
-    for name in TABLES:
-        await tables.create_table(name)
-    return queues, tables
-
-
-async def _open_guests(
-    ground: _Ground, announcements: Announcements, storage: Storage, world: World, folder: Path
+async def _open_guests(  # noqa: PLR0913, PLR0917 - what the inside of a VM meets
+    ground: _Ground, announcements: Announcements, storage: Storage, access: Access, folder: Path, arm: str
 ) -> Guests:
     shutil.rmtree(folder, ignore_errors=True)
     surroundings = Surroundings(
-        world=world,
+        world=access.world,
         announcements=announcements,
         clock=ground.clock.now,
         issuer=ground.issuer,
         folder=folder,
         queue=f"{storage.queue_uri}/{AGENTS}",
         work=storage.work,
+        arm=arm,
         authority=ground.certificate.authority,
     )
     return await ground.stack.enter_async_context(Guests(surroundings))

@@ -9,7 +9,19 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.advised_command import PROGRAM
-from spot_responder.commands import doctor, drill, explain, history, hold, plan, read, read_prices, replay, status
+from spot_responder.commands import (
+    doctor,
+    drill,
+    explain,
+    history,
+    hold,
+    plan,
+    queues,
+    read,
+    read_prices,
+    replay,
+    status,
+)
 from spot_responder.commands.arguments import Parser
 from spot_responder.commands.offerings import prices, sizes
 from spot_responder.commands.run import run_as_operator
@@ -91,6 +103,7 @@ def _parser() -> Parser:
         status,
         explain,
         plan,
+        queues,
         history,
         doctor,
         prices,

@@ -6,6 +6,7 @@ Called by ``commands.py``; the scenarios are in ``scenarios.py`` and ``agent_sce
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import sys
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from localazure.demo.jobs.picture import picture
 from localazure.demo.jobs.scenario import Jobs, workers_that_wait
 from localazure.demo.scenarios import SCENARIOS, End, Player, Scenario
 from localazure.demo.timeline import Timeline, app_lines
+from localazure.demo.work_queue.scenario import WORK_QUEUE, WorkQueueDemo
 from localazure.laptop import RESIZER_CLIENT_ID, laptop_azure
 from localazure.world.durations import Durations
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from localazure.demo.jobs.ending import JobsEnding
+    from localazure.demo.work_queue.ending import WorkEnding
     from localazure.laptop import Laptop
     from localazure.world.machines import Machine
 
@@ -87,27 +90,31 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """How the demo ended, for its VMs and for its jobs."""
+    """How the demo ended, for its VMs, for its jobs, and for its work queue."""
 
     endings: list[Ending]
     jobs: JobsEnding
+    work: WorkEnding
 
     @property
     def is_as_expected(self) -> bool:
         """Whether all of it is."""
-        return self.jobs.is_as_expected and all(ending.is_as_expected for ending in self.endings)
+        worked = self.jobs.is_as_expected and self.work.is_as_expected
+        return worked and all(ending.is_as_expected for ending in self.endings)
 
 
 async def play(folder: Path) -> Played:
     """Play all scenarios and say how they ended; the timeline goes to standard output."""
     sys.stdout.write("Starting the laptop Azure, with the app in it …\n")
     sys.stdout.flush()
-    async with laptop_azure(folder, APP_SETTINGS, DURATIONS) as laptop:
+    async with laptop_azure(folder, APP_SETTINGS, DURATIONS, work_queues=(WORK_QUEUE,)) as laptop:
         laptop.graph.lag = GRAPH_LAG
         workers = await workers_that_wait(laptop)
         began_at = laptop.clock.now()
-        jobs = Jobs(workers, began_at)
-        scenarios = (*SCENARIOS, agent_scenario(len(SCENARIOS) + 1), jobs.scenario(len(SCENARIOS) + 2))
+        jobs, work = Jobs(workers, began_at), WorkQueueDemo(began_at)
+        numbers = itertools.count(len(SCENARIOS) + 1)
+        more = (agent_scenario, jobs.scenario, work.scenario)
+        scenarios = (*SCENARIOS, *(scenario(next(numbers)) for scenario in more))
         sys.stdout.write(
             f"{len(scenarios)} scenarios at once; what takes minutes and hours in Azure takes seconds here.\n"
         )
@@ -121,7 +128,7 @@ async def play(folder: Path) -> Played:
         await asyncio.gather(*(scenario.play(laptop, tell) for scenario in scenarios))
         await _until_all_is_over(laptop, scenarios, began_at)
         follow.cancel()
-        return Played(_endings(laptop, scenarios, began_at), await jobs.ending(laptop))
+        return Played(_endings(laptop, scenarios, began_at), await jobs.ending(laptop), await work.ending(laptop))
 
 
 async def _until_all_is_over(laptop: Laptop, scenarios: Iterable[Scenario], began_at: datetime) -> None:
@@ -183,6 +190,7 @@ def report(played: Played) -> dict[str, Any]:
             "lost": sum(1 for ending in wanted if ending.outcome != End.RESTORED),
             **played.jobs.totals(),
         },
+        "work": played.work.row(),
     }
 
 
@@ -209,9 +217,10 @@ def run(folder: Path) -> int:
     drawn = folder / PICTURE
     drawn.write_text(picture(played.jobs.work, played.jobs.headline(), played.jobs.below()), encoding="utf-8")
     sys.stdout.write(f"{summary(played.endings)}\n{played.jobs.summary()}Who worked on what, and when: {drawn}\n")
+    sys.stdout.write(f"\n{played.work.summary()}")
     totals = ", ".join(f"{name} {count}" for name, count in told["totals"].items() if name not in played.jobs.totals())
     good = "All as expected" if played.is_as_expected else "NOT as expected"
-    sys.stdout.write(f"\n{good}: {totals}, {played.jobs.words()}.\n")
+    sys.stdout.write(f"\n{good}: {totals}, {played.jobs.words()}; {played.work.words()}.\n")
     return 0 if played.is_as_expected else 1
 
 

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Final
 from localazure.demo.as_operator import run_command
 from localazure.demo.browser import chromium
 from localazure.demo.scenarios import TAG
-from localazure.laptop import REPOSITORY, STORE, laptop_azure
+from localazure.deployed_storage import STORE
+from localazure.laptop import REPOSITORY, laptop_azure
 from localazure.world.durations import Durations
 from spot_responder.advised_command import CommandLine
 from spot_responder.clients.tables import Tables

@@ -12,11 +12,11 @@ from aiohttp import web
 
 from localazure.demo.az_env import LOGINS, leave_login, remove_login
 from localazure.demo.control import ADDRESS_FILE, control_application
-from localazure.demo.jobs.as_team import QUEUE
-from localazure.demo.jobs.scenario import worker_command
+from localazure.demo.jobs.scenario import QUEUE, worker_command
 from localazure.demo.jobs.worker_env import leave_work, remove_work
 from localazure.demo.scenarios import TAG
 from localazure.demo.timeline import Timeline
+from localazure.demo.work_queue import scenario as work_queue
 from localazure.laptop import laptop_azure
 from localazure.world.durations import Durations
 from spot_responder.advised_command import CommandLine
@@ -63,7 +63,7 @@ def run(folder: Path) -> int:
 
 
 async def _stay(folder: Path) -> None:
-    async with laptop_azure(folder, APP_SETTINGS, DURATIONS) as laptop:
+    async with laptop_azure(folder, APP_SETTINGS, DURATIONS, work_queues=(work_queue.WORK_QUEUE,)) as laptop:
         ended = asyncio.Event()
         for stop in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(stop, ended.set)
@@ -80,11 +80,13 @@ async def _stay(folder: Path) -> None:
         leave_login(folder, "owner", await laptop.log_in("owner"))
         leave_work(folder, laptop.work)
         await laptop.guests.install(WORKER, worker_command)
+        await work_queue.add_vms_that_are_down(laptop)
         for machine in laptop.world.machines():
             await laptop.guests.open_metadata(machine.name)
         page = f"{laptop.host.url}/api/status?code={laptop.host.function_key}"
-        status = CommandLine(local=True)("status")
-        sys.stdout.write(_WELCOME.format(vms=_vms(laptop), page=page, command=status, worker=WORKER, queue=QUEUE))
+        command = CommandLine(local=True)
+        texts = {"vms": _vms(laptop), "page": page, "status": command("status"), "queues": command("queues")}
+        sys.stdout.write(_WELCOME.format(**texts, worker=WORKER, queue=QUEUE, work_queue=work_queue.QUEUE))
         sys.stdout.flush()
         await ended.wait()
         follow.cancel()
@@ -111,7 +113,7 @@ async def _listen(laptop: Laptop, folder: Path) -> None:
 
 
 _WELCOME: Final = """\
-The laptop Azure is running, with the app in it. Its VMs, all Spot, with what is 169.254.169.254 for their programs:
+The laptop Azure is running, with the app in it. Its VMs, with what is 169.254.169.254 for their programs:
 {vms}
 In another terminal:
   make evict VM=vm-1                 Azure takes it away
@@ -120,12 +122,15 @@ In another terminal:
   make start VM=vm-1                 its owner starts it
   make empty POOL=Standard_D2s_v5    no capacity any more for that size: vm-1, vm-2, vm-3
   make fill POOL=Standard_D2s_v5     plenty of it again
-  {command}      what is going on (or explain vm-1, plan, hold vm-1, …)
+  {status}      what is going on (or explain vm-1, plan, hold vm-1, …)
   eval "$(make -s az-env)"           from then on az is its owner's: az vm list -d -o table
 {worker} has the agent and a worker in it. To give it four jobs of a minute each, and see them go on after an eviction:
   eval "$(make -s worker-env)"
   seq 4 | sed 's/.*/{{"number": &, "links": 240}}/' | .venv/bin/spot-worker submit --queue {queue} -
   .venv/bin/spot-worker jobs --queue {queue}         (or workers, results, …)
+The frame VMs are down while the queue {work_queue} has no jobs. To see them come up (within a minute), work and stop:
+  seq 30 | sed 's/.*/{{"number": &, "links": 40}}/' | .venv/bin/spot-worker submit --queue {work_queue} -
+  {queues}      what the queue asks for, and why
 The status page: {page}
 The app's log is .local/host.log. Ctrl-C ends it all. Times below are those that the commands show, in your time zone.
 """

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from localazure.demo.jobs.work_log import in_words, read_line
 from localazure.event_grid.event_log import Entry, Step
+from localazure.world import vm_lifecycle
 from localazure.world.happenings import ActionSucceeded, Annotated, AvailabilityChanged
 from localazure.world.machines import PowerState
 
@@ -104,6 +105,8 @@ class Timeline:
                 self.tell(at, vm, f"-> its change to {line['size']} was accepted")
             case "start refused" | "start failed" | "resize refused" as what:
                 self.tell(at, vm, f"-> {what}: {line['code']} ({line['failure']})")
+            case "work queue" if line["starts"]:
+                self.tell(at, line["queue"], f"-> {line['reason']}")
             case "sweep" if line["found"]:
                 self.tell(at, "sweep", f"-> VMs that are down and that nobody is busy with: {line['found']}")
             case "requeued" | "let go" | "denied" | "unreadable" | "outcome not published" | "price alert":
@@ -141,7 +144,9 @@ def _in_words(happening: Happening) -> str:
         case Annotated(annotation="VirtualMachinePreempted"):
             return "evicted by Azure"
         case Annotated(annotation="VirtualMachineDeallocationInitiated"):
-            return "stopped by its owner"
+            return f"is {PowerState.DEALLOCATING}"
+        case ActionSucceeded(operation=vm_lifecycle.DEALLOCATE, caller=caller, vm_id=vm_id):
+            return f"deallocated by {'itself' if caller == vm_id else 'its owner'}"
         case AvailabilityChanged(current="Available"):
             return f"is {PowerState.RUNNING}"
         case ActionSucceeded() | Annotated() | AvailabilityChanged():

@@ -40,12 +40,14 @@ class Place:
     """Where a guest finds things: the metadata service, its disk, and the queue that agents write to (or "").
 
     ``work``: the connection string of the storage account that has the jobs of this VM and of others (or "").
+    ``arm``: the address of Azure Resource Manager (or "").
     """
 
     imds: str
     disk: Path
     queue: str
     work: str = field(default="", repr=False)
+    arm: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 class Surroundings:
     """What guests live in. ``folder``: of their disks and consoles. ``queue``: the URL of the queue for agents, or "".
 
-    ``work``: the connection string of the storage account for jobs, or "". ``authority``: the certificate authority
-    that they trust, where there is one.
+    ``work``: the connection string of the storage account for jobs, or "". ``arm``: the address of Resource Manager, or
+    "". ``authority``: the certificate authority that they trust, where there is one.
     """
 
     world: World
@@ -42,6 +42,7 @@ class Surroundings:
     folder: Path
     queue: str = ""
     work: str = field(default="", repr=False)
+    arm: str = ""
     authority: Path | None = None
 
 
@@ -72,8 +73,8 @@ class Guests:
                 announcements=around.announcements,
                 issuer=around.issuer,
                 clock=around.clock,
-                # No principal of resource_manager/roles.py: a VM's own identity may nothing at ARM.
-                identities={"": f"vm {machine.name}"},
+                # Called by the VM's id, as in vm_bodies.py. It may nothing at ARM that nobody assigned to it.
+                identities={"": machine.vm_id},
             )
             self.services[key] = await self._stack.enter_async_context(metadata_service(service))
         return self.services[key]
@@ -95,7 +96,7 @@ class Guests:
         disk = folder / "disk"
         disk.mkdir(parents=True)
         relay = await self._stack.enter_async_context(queue_relay(around.queue)) if around.queue else None
-        place = Place(metadata.url, disk, relay.url if relay else "", around.work)
+        place = Place(metadata.url, disk, relay.url if relay else "", around.work, around.arm)
         trusted = {} if around.authority is None else trust(around.authority)
         guest = Guest(
             machine=machine,

@@ -34,6 +34,7 @@ class Access:
 
     ``clock`` says the present; ``principal_of`` reads a bearer token, ``None`` where it is not good;
     ``signing_key`` signs the addresses of operations. ``checked`` keeps each principal and action that was asked about.
+    ``roles`` count for all that is there, ``assigned`` for one resource: by principal and that one's id in lower case.
     """
 
     world: World
@@ -44,6 +45,7 @@ class Access:
     limits: Limits = field(default_factory=Limits)
     operation_answers: OperationAnswers = field(default_factory=OperationAnswers)
     checked: set[tuple[str, str]] = field(default_factory=set)
+    assigned: dict[tuple[str, str], Role] = field(default_factory=dict)
 
     def enter(self, request: web.Request) -> str:
         """Bring the world to the present and say who is asking; raises ``Refused`` 401 or 400."""
@@ -54,7 +56,8 @@ class Access:
 
     def authorize(self, principal: str, action: str, scope: str) -> None:
         """Let a principal act; raises ``Refused`` 403 in ARM's words."""
-        if self.allows(principal, action):
+        here = self.assigned.get((principal, scope.lower()), NO_ROLE)
+        if self.allows(principal, action) or here.allows(action):
             return
         client = guid("principal", principal)
         raise Refused(
@@ -69,6 +72,10 @@ class Access:
         """Whether the principal's role allows the action."""
         self.checked.add((principal, action))
         return self.roles.get(principal, NO_ROLE).allows(action)
+
+    def assign(self, role: Role, principal: str, scope: str) -> None:
+        """Give a principal a role at one resource."""
+        self.assigned[principal, scope.lower()] = role
 
     def respond(self, request: web.Request, answer: Callable[[str], web.Response]) -> web.Response:
         """Let a request in, answer it for its principal, and put a refusal and ARM's headers in ARM's form."""

@@ -35,6 +35,11 @@ class Role:
 
 
 NO_ROLE: Final = Role("none", ())
+DEALLOCATE_THIS_VM: Final = Role(
+    "Deallocate this VM",
+    ("Microsoft.Compute/virtualMachines/read", "Microsoft.Compute/virtualMachines/deallocate/action"),
+)
+"""The role by which a VM stops itself, assigned to its identity at that VM (docs/work-queues.md)."""
 
 
 def read_role(path: Path) -> Role:

@@ -39,14 +39,16 @@ _END_WITH_PARENT: Final = (
 class Storage:
     """The addresses of the app's storage account, each with the account's name as its path and no slash behind.
 
-    ``dead_letters_uri``: the blobs of the other account, which is for dead letters alone. ``work``: the connection
-    string of the account for jobs, with its key.
+    ``dead_letters_uri``: the blobs of the other account, which is for dead letters alone. ``work_queue_uri`` and
+    ``work_table_uri``: the account for jobs; ``work``: its connection string, with its key.
     """
 
     queue_uri: str
     table_uri: str
     blob_uri: str
     dead_letters_uri: str
+    work_queue_uri: str
+    work_table_uri: str
     work: str = field(repr=False)
 
     def environment(self) -> dict[str, str]:
@@ -131,6 +133,8 @@ async def _addresses(output: asyncio.StreamReader, work_secret: str) -> Storage:
         table_uri=f"{found['Table']}/{ACCOUNT}",
         blob_uri=f"{found['Blob']}/{ACCOUNT}",
         dead_letters_uri=f"{found['Blob']}/{DEAD_LETTERS_ACCOUNT}",
+        work_queue_uri=f"{found['Queue']}/{WORK_ACCOUNT}",
+        work_table_uri=f"{found['Table']}/{WORK_ACCOUNT}",
         work=_connection_string(found, WORK_ACCOUNT, work_secret),
     )
 

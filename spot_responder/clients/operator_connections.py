@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ssl
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import ClientSession, DummyCookieJar, TCPConnector
@@ -14,6 +15,7 @@ from azure.core import AsyncPipelineClient
 from azure.core.exceptions import AzureError
 from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy
 from azure.core.pipeline.transport import AioHttpTransport
+from azure.data.tables.aio import TableClient
 from azure.identity.aio import DefaultAzureCredential
 from azure.storage.blob.aio import ContainerClient
 from azure.storage.queue.aio import QueueClient
@@ -24,6 +26,7 @@ from spot_responder.clients.graph import QueryResultError
 from spot_responder.clients.logins import Login
 from spot_responder.clients.operator_errors import could_not_look
 from spot_responder.clients.resource_manager import ResourceManager
+from spot_responder.clients.work.results import JobResults, results_table
 from spot_responder.operators.ports import CouldNotLookError, OperatorPorts
 from spot_responder.operators.views.dead_letters import Place
 from spot_responder.responder.ports import StoreFailedError
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from spot_responder.clients.graph import ResourceGraph
     from spot_responder.clients.queue import MessageQueue
     from spot_responder.clients.tables import Tables
+    from spot_responder.intake.work_queue_names import WorkQueueName
     from spot_responder.settings import Settings
 
 
@@ -69,6 +73,11 @@ async def operator_ports(settings: Settings) -> AsyncIterator[OperatorPorts]:
         arm: AsyncPipelineClient[Any, Any] = AsyncPipelineClient(
             settings.arm_endpoint, policies=[policy], transport=transport
         )
+        accounts = {queue.name: queue.table_endpoint for queue in settings.work_queues}
+
+        def results(name: WorkQueueName) -> TableClient:
+            return TableClient(accounts[name], results_table(name), credential=credential, **shared)
+
         dead_letters = DeadLetters(
             settings,
             queues={
@@ -90,6 +99,7 @@ async def operator_ports(settings: Settings) -> AsyncIterator[OperatorPorts]:
                 finder=cast("ResourceGraph", ports.graph),
                 dead_letters=dead_letters,
                 resource_manager=ResourceManager(settings, arm, credential),
+                results=JobResults(cache(results)),
             )
         except StoreFailedError as failed:
             if not isinstance(failed.__cause__, AzureError):

@@ -55,6 +55,8 @@ def render(explanation: Explanation, console: Console) -> str:
     ]
     if explanation.pool:
         lines.append(f"pool: {explanation.pool}")
+    if explanation.work_queue:
+        lines.append(f"work queue: {explanation.work_queue}")
     lines += [f"near miss: {miss.what}" for miss in explanation.tag_typos]
     lines += _section(console, "evidence", [f"{console.when(each.at)}  {each.what}" for each in explanation.evidence])
     lines += _section(console, "tried", list(explanation.tried))

@@ -59,6 +59,7 @@ def render(plan: Plan, restart_tag: str, console: Console) -> str:
         _finds(plan, console),
         f"being recovered already, which a sweep does not touch: {_names(plan)}\n",
         f"{count(plan.covered_and_up, 'covered VM runs', 'covered VMs run')}\n",
+        _work_queues(plan, console),
         _passed_by(plan, console),
         _tag_typos(plan, restart_tag, console),
         _bad_tags(plan, console),
@@ -80,6 +81,16 @@ def _finds(plan: Plan, console: Console) -> str:
         for find in plan.finds
     ]
     return f"it would find {count(len(rows), 'VM')}\n" + console.table(("VM", "found by", "would", "because"), rows)
+
+
+def _work_queues(plan: Plan, console: Console) -> str:
+    if not plan.work_queues:
+        return ""
+    rows: list[list[Cell]] = [
+        [demand.name, ", ".join(vm.vm_id.name for vm in demand.starts) or "-", demand.unseen or demand.reason]
+        for demand in plan.work_queues
+    ]
+    return "its look at the work queues\n" + console.table(("queue", "would start", "because"), rows)
 
 
 def _passed_by(plan: Plan, console: Console) -> str:

@@ -20,6 +20,7 @@ from spot_responder.operators.views.status import (
     pool_names,
 )
 from spot_responder.operators.views.vm_names import names
+from spot_responder.operators.views.work_figures import backlog_at_look, count_told, hours_told, jobs_told, wait_told
 from spot_responder.terminal.console import Colour, Painted
 from spot_responder.terminal.results import FINE, WRONG, CommandResult
 from spot_responder.text import count, span
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from spot_responder.operators.views.figures import Figures
     from spot_responder.operators.views.open_recovery import OpenRecovery
     from spot_responder.operators.views.status import LimitedPool, Overview
+    from spot_responder.operators.views.work_figures import WorkFigures
     from spot_responder.terminal.console import Console
 
 EXAMPLES: Final = """\
@@ -81,6 +83,7 @@ def render(overview: Overview, console: Console) -> str:
         _near(near_their_max_price(overview), console),
         _line(console, "last 7 days", _figures(overview.figures)),
         _line(console, "told by agents in the VMs", _agents(overview.figures)),
+        _work(overview.work, console),
         _problems(overview, console),
     ]
     return "\n".join(part for part in parts if part)
@@ -164,6 +167,26 @@ def _figures(figures: Figures) -> str:
 def _agents(figures: Figures) -> str:
     before, after = how_agents_told(figures)
     return f"notice before an eviction: {before}; time to workload ready: {after}"
+
+
+def _work(work: tuple[WorkFigures, ...], console: Console) -> str:
+    """Write the work queues: the messages of the app's latest look, and the last days."""
+    if not work:
+        return ""
+    heads = ("queue", "has", "jobs done", "waited until claimed", "VM hours", "starts", "evictions")
+    rows = [
+        [
+            each.name,
+            f"{backlog_at_look(each)} ({console.when(each.looked_at)})",
+            jobs_told(each),
+            wait_told(each),
+            hours_told(each),
+            count_told(each.starts),
+            count_told(each.evictions),
+        ]
+        for each in work
+    ]
+    return _line(console, "work queues, and their last 7 days", str(len(work))) + console.table(heads, rows)
 
 
 def _problems(overview: Overview, console: Console) -> str:

@@ -17,6 +17,7 @@ from spot_responder.decisions.pools import pool_of
 from spot_responder.decisions.situations import Work
 from spot_responder.demand.looks import Demand, Doing, Trouble, VmWatch, Watch
 from spot_responder.demand.standings import Standing, last_word, standing_of, watched
+from spot_responder.demand.up_times import up_times
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.text import count
 
@@ -81,6 +82,7 @@ def decide_demand(look: Look, watch: Watch, queue: WorkQueue, now: datetime) -> 
         asked_for=asked_for,
         vms={key: vm_watch for key, vm_watch in noted.items() if vm_watch != VmWatch()},
         backlog=look.backlog,
+        up_times=up_times(watch, noted, now),
         waiting_since=(watch.waiting_since or now) if look.backlog.visible else None,
         unserved_since=unserved_since,
         reason=_reason(look, stood, wanted, len(starting), queue),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
+    from datetime import date, datetime, timedelta
 
     from spot_responder.decisions.recoveries import Recovery
     from spot_responder.intake.vms import Vm, VmId
@@ -104,14 +104,23 @@ class VmWatch:
 
 
 @dataclass(frozen=True, slots=True)
+class UpTime:
+    """How long the VMs of a queue were up on a day (UTC), all together, and how long of that with nothing to do."""
+
+    day: date
+    up: timedelta
+    idle: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class Watch:
     """What is kept of a work queue between two looks.
 
     ``began_at``: when the latest look began; ``looked_at``: when it was read last. ``due_at``: when the one valid
     follow-up is due, ``None`` without one. ``asked_for``: the VMs that the queue asks for, as the keys of their ids.
-    ``waiting_since``: since when there are messages that nobody took; ``unserved_since``: and no
-    worker is busy with another one either. ``failing_since``: since when what is to be
-    looked at cannot be read. ``joins_at``: when a wake comes again that came right after a look.
+    ``waiting_since``: since when there are messages that nobody took; ``unserved_since``: and no worker is busy with
+    another one either. ``failing_since``: since when what is to be looked at cannot be read. ``joins_at``: when a wake
+    comes again that came right after a look. ``up_times``: of the last days, oldest first.
     """
 
     name: WorkQueueName
@@ -125,6 +134,7 @@ class Watch:
     unserved_since: datetime | None = None
     failing_since: datetime | None = None
     joins_at: datetime | None = None
+    up_times: tuple[UpTime, ...] = ()
     reason: str = ""
 
 

@@ -18,6 +18,7 @@ from spot_responder.intake.signals import Signal, SignalKind, Source
 from spot_responder.operators.views.explanation import explain, why_not
 from spot_responder.operators.views.plan import FoundBy, Judged, plan
 from spot_responder.operators.views.status import Coverage, overview
+from spot_responder.operators.work_queues import gather_figures, gather_queues, work_told
 from spot_responder.responder.gather import gather_rows, look
 from spot_responder.responder.ports import AzureRefusedError
 from spot_responder.responder.sweep_finds import sweep_finds
@@ -61,8 +62,9 @@ async def gather_status(ports: OperatorPorts, settings: Settings, now: datetime,
         ports.dead_letters.counts(),
         asyncio.gather(_coverage(ports, settings), ports.app.pricing.alerts.all()),
     )
+    kept = [row.value for row in rows]
     return overview(
-        [row.value for row in rows],
+        kept,
         history,
         pools,
         queues,
@@ -72,6 +74,7 @@ async def gather_status(ports: OperatorPorts, settings: Settings, now: datetime,
         coverage=coverage,
         price_alerts=alerts,
         command=command,
+        work=await gather_figures(ports, settings, [*(row for row in kept if row.is_open), *history], now),
     )
 
 
@@ -108,6 +111,7 @@ async def gather_explanation(  # noqa: PLR0913, PLR0917 - where to look, and how
         dry_run=settings.dry_run,
         command=command,
         history=await _history_of_the_start(situation, ports),
+        work_queue=await work_told(situation.vm, ports, settings, now),
     )
 
 
@@ -158,7 +162,15 @@ async def gather_plan(
     others = finds.among(shown) - found
     whys = dict.fromkeys(finds.overdue, FoundBy.OVERDUE) | dict.fromkeys(found, FoundBy.RESOURCE_GRAPH)
     judged = await _judge_all([*whys, *others], whys, ports.app, settings, now, progress)
-    return plan(judged, finds.busy, settings.policy, now, shown=len(shown), dry_run=settings.dry_run)
+    return plan(
+        judged,
+        finds.busy,
+        settings.policy,
+        now,
+        shown=len(shown),
+        dry_run=settings.dry_run,
+        work_queues=await gather_queues(ports.app, settings, now),
+    )
 
 
 async def _judge_all(  # noqa: PLR0913, PLR0917 - all that it rests on, and the progress

@@ -12,13 +12,15 @@ from spot_responder.responder.ports import Arm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date
+    from datetime import date, datetime
 
     from spot_responder.decisions.pools import PoolGate
     from spot_responder.decisions.recoveries import Recovery
     from spot_responder.intake.vms import VmId
+    from spot_responder.intake.work_queue_names import WorkQueueName
     from spot_responder.operators.views.dead_letters import DeadLetter, Place, QueueCounts
     from spot_responder.operators.views.status import Coverage
+    from spot_responder.operators.views.work_figures import JobsDone
     from spot_responder.responder.ports import Ports
 
 
@@ -43,6 +45,13 @@ class Finder(Protocol):
 
     async def coverage(self, restart_tag: str) -> Coverage:
         """Count the Spot VMs that the login may see: covered, and not. Raises ``AzureRefusedError``."""
+
+
+class JobResults(Protocol):
+    """The tables of results that workers write."""
+
+    async def done_since(self, name: WorkQueueName, since: datetime) -> JobsDone:
+        """Give the jobs of a work queue that have got their results since then. Raises ``AzureRefusedError``."""
 
 
 class DeadLetters(Protocol):
@@ -89,6 +98,7 @@ class OperatorPorts:
     finder: Finder
     dead_letters: DeadLetters
     resource_manager: ResourceManager
+    results: JobResults
 
 
 class CouldNotLookError(Exception):

@@ -79,6 +79,7 @@ class Drilling:
             VirtualFinder(self.azure),
             nowhere,
             management,
+            nowhere,
         )
         operator = Operator(
             ports,

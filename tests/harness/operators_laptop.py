@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from localazure.demo.as_operator import Done, run_command
-from localazure.laptop import STORE, laptop_azure
+from localazure.deployed_storage import STORE
+from localazure.laptop import laptop_azure
 from localazure.world.durations import Durations
 from spot_responder.clients.tables import Tables
 from spot_responder.decisions.outcomes import Outcome

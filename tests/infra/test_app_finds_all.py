@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from localazure.deployed_storage import AGENTS, SIGNALS, TABLES
 from localazure.event_grid.dead_letters import CONTAINER
-from localazure.laptop import AGENTS, SIGNALS, TABLES
 from spot_responder.decisions.policy import Policy
 from spot_responder.settings import Settings
 from tests.infra.compiler import INFRA, REPOSITORY, committed_template, parameters_of, template_of

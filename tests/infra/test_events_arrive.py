@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from localazure.deployed_storage import SIGNALS
 from localazure.event_grid.event_filters import read_topics
-from localazure.laptop import MESSAGE_LIFETIME, SIGNALS
+from localazure.laptop import MESSAGE_LIFETIME
 from tests.infra.compiler import INFRA, REPOSITORY, committed_template, parameters_of
 from tests.infra.deployment import HOME, Place, deploy
 from tests.infra.ways import WAYS, deployed, resources, role_assignments

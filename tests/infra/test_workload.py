@@ -15,7 +15,7 @@ import pytest
 from spot_worker.deciding.names import WORKERS_TABLE, places
 
 from infra.vm import install as installer
-from localazure.laptop import AGENTS
+from localazure.deployed_storage import AGENTS
 from spot_responder.decisions.policy import Policy
 from spot_responder.intake.work_queue_names import WORK_TAG, WorkQueueName
 from tests.infra.compiler import INFRA, REPOSITORY, template_of

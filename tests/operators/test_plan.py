@@ -46,7 +46,7 @@ class VirtualFinder:
 def planned(azure: StoryAzure) -> Plan:
     """Plan a sweep now."""
     nowhere: Any = None
-    ports = OperatorPorts(azure.ports(), nowhere, VirtualFinder(azure), nowhere, nowhere)
+    ports = OperatorPorts(azure.ports(), nowhere, VirtualFinder(azure), nowhere, nowhere, nowhere)
     counted: list[tuple[int, int]] = []
     plan = azure.do(gather_plan(ports, azure.settings, azure.now, lambda done, of: counted.append((done, of))))
     assert [done for done, _ in counted] == list(range(1, len(counted) + 1))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spot_worker.deciding import claims
+from spot_worker.deciding.budgets import Budgets
 from spot_worker.deciding.conversation import (
     Done,
     Failed,
@@ -19,13 +22,14 @@ from spot_worker.deciding.conversation import (
     SubmitAsked,
     Task,
 )
+from spot_worker.deciding.pointer_text import read_pointer, write_pointer
 from spot_worker.deciding.pointers import Kind
 from spot_worker.deciding.rates import Rate
 from spot_worker.deciding.results import MOST_LISTED, MOST_SUBMITTED, ImpossibleResultError, result_of
 from spot_worker.deciding.rows import MOST_RESULT_CHARACTERS, Doing, SlotState, result_row, slot_row
 from spot_worker.deciding.times import iso
 from spot_worker.deciding.wire import Told, UnreadableLineError, Word, read_line, write_line
-from workbench.makers import pointer
+from workbench.makers import JOB, QUEUE, claim, pointer
 
 
 def test_a_result_has_what_follows_from_it() -> None:
@@ -59,6 +63,21 @@ def test_a_row_of_results_is_a_copy_of_the_record() -> None:
     assert (row["PartitionKey"], row["RowKey"], row["result"], row["attempts"]) == ("frames", "job-1", "[1]", 1)
     assert json.loads(str(row["outputs"])) == ["a", "b"]
     assert json.loads(str(row["submitted"])) == [{"queue": "next", "id": result.submitted[0].id}]
+
+
+def test_a_row_says_how_long_the_job_waited_where_that_is_known() -> None:
+    result = result_of(Returned("1"), pointer(), "now", ())
+    assert result_row(replace(pointer(), seconds_waited=4.5), result)["seconds_waited"] == 4.5
+    assert "seconds_waited" not in result_row(pointer(), result)
+
+
+def test_the_wait_is_that_until_the_first_claim() -> None:
+    first = claims.first(QUEUE, JOB, claim(5), "2026-03-02T10:00:00.500Z").pointer
+    assert first.seconds_waited == 4.5
+    assert claims.first(QUEUE, JOB, claim(5)).pointer.seconds_waited is None
+    assert read_pointer(write_pointer(first), QUEUE, JOB) == first
+    later = claims.again(first, claim(9), Budgets(5))
+    assert later.pointer.seconds_waited == 4.5
 
 
 def test_a_row_never_has_more_than_it_can_hold() -> None:

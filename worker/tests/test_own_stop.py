@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -165,7 +166,9 @@ class _Azure(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.asked.append(("GET", self.path.split("?")[0], self.headers["Metadata"]))
         disk = {"storageProfile": {"osDisk": {"diffDiskSettings": {"option": self.disk}}}}
-        self._answer(200, {"access_token": "a-token"} if "oauth2" in self.path else {"resourceId": VM_ID} | disk)
+        resource = parse_qs(urlsplit(self.path).query).get("resource", [""])[0]
+        token = {"access_token": f"token-for-{resource}"}
+        self._answer(200, token if "oauth2" in self.path else {"resourceId": VM_ID} | disk)
 
     def do_POST(self) -> None:
         self.asked.append(("POST", self.path, self.headers["Authorization"]))
@@ -221,13 +224,13 @@ def own_vm(address: str, table: FakeTable) -> AzureOwnVm:
 
 
 def test_the_vm_is_deallocated_by_its_own_identity(azure: tuple[type[_Azure], str]) -> None:
-    """What the metadata service says is its id, with a token of its own."""
+    """What the metadata service says is its id, with a token of its own, for the Resource Manager that is asked."""
     handler, address = azure
     asyncio.run(own_vm(address, FakeTable()).deallocate())
     assert handler.asked == [
         ("GET", "/metadata/instance/compute", "true"),
         ("GET", "/metadata/identity/oauth2/token", "true"),
-        ("POST", f"{VM_ID}/deallocate?api-version=2024-07-01", "Bearer a-token"),
+        ("POST", f"{VM_ID}/deallocate?api-version=2024-07-01", f"Bearer token-for-{address}/"),
     ]
 
 

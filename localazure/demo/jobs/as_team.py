@@ -1,9 +1,9 @@
-"""Runs ``spot-worker``'s commands as the team whose jobs they are. Called by ``scenario.py``."""
+"""Runs ``spot-worker``'s commands as the team whose jobs they are. Called by the scenarios with workers."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from localazure.demo.jobs.ending import Done
 from localazure.demo.jobs.hash_chain import last_link
@@ -12,26 +12,22 @@ from localazure.runtime.processes import printed_by
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-QUEUE: Final = "jobs"
-RESULTS: Final = "jobsresults"
-LINKS: Final = 12
+
+async def submit(environment: Mapping[str, str], queue: str, jobs: int, links: int) -> None:
+    """Put so many jobs onto a queue, each of so many links."""
+    bodies = "".join(f"{json.dumps({'number': number, 'links': links})}\n" for number in range(1, jobs + 1))
+    await spot_worker(environment, ("submit", "--queue", queue, "-"), bodies)
 
 
-async def submit(environment: Mapping[str, str], jobs: int) -> None:
-    """Put so many jobs onto the queue."""
-    bodies = "".join(f"{json.dumps({'number': number, 'links': LINKS})}\n" for number in range(1, jobs + 1))
-    await spot_worker(environment, ("submit", "--queue", QUEUE, "-"), bodies)
+async def read_results(environment: Mapping[str, str], queue: str, links: int) -> tuple[Done, ...]:
+    """Read the results of a queue whose jobs have so many links."""
+    rows = json.loads(await spot_worker(environment, ("results", "--queue", queue, "--json")))
+    return tuple(_done(row, links) for row in rows)
 
 
-async def read_results(environment: Mapping[str, str]) -> tuple[Done, ...]:
-    """Read the results table."""
-    rows = json.loads(await spot_worker(environment, ("results", "--results", RESULTS, "--json")))
-    return tuple(_done(row) for row in rows)
-
-
-def _done(row: Mapping[str, Any]) -> Done:
+def _done(row: Mapping[str, Any], links: int) -> Done:
     result = row["result"]
-    is_right = result["last"] == last_link(result["number"], LINKS)
+    is_right = result["last"] == last_link(result["number"], links)
     return Done(row["job_id"], result["number"], is_right, row["attempts"])
 
 

@@ -6,24 +6,21 @@ Played by ``demo.py`` beside ``scenarios.py``; ``run.py`` puts the same guest in
 from __future__ import annotations
 
 import asyncio
-import shutil
-import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from localazure.demo.agent_scenario import agent_state, agent_without_hooks
-from localazure.demo.jobs import hash_chain
-from localazure.demo.jobs.as_team import QUEUE, RESULTS, read_results, submit
+from localazure.demo.jobs.as_team import read_results, submit
 from localazure.demo.jobs.ending import JobsEnding
+from localazure.demo.jobs.team_worker import team_worker
 from localazure.demo.jobs.work import Away, ClaimEnd, Work
 from localazure.demo.jobs.work_log import Line, finished, read_claims, read_line
 from localazure.demo.scenarios import TAG, End, Player, Scenario, until
 from localazure.guests.announcements import Progress
-from localazure.guests.guest import Command, together
+from localazure.guests.guest import together
 from localazure.guests.notices import Notice
 from localazure.world.machines import PowerState
 
@@ -32,12 +29,14 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from localazure.demo.scenarios import Tell
-    from localazure.guests.guest import Guest, Place
+    from localazure.guests.guest import Command, Guest, Place
     from localazure.guests.scheduled_events import ScheduledEvent
     from localazure.laptop import Laptop
     from localazure.world.machines import Machine
 
+QUEUE: Final = "jobs"
 JOBS: Final = 40
+_LINKS: Final = 12
 NAMES: Final = ("work-1", "work-2", "work-3")
 
 _SECOND: Final = timedelta(seconds=1)
@@ -53,18 +52,11 @@ _BETWEEN_CHECKPOINTS_S: Final = (0.4, 0.7)
 _TOLD_EACH: Final = 10
 _PATIENCE: Final = 100 * _SECOND
 _MOST_LOOKS: Final = 15
-_JOB_FILE: Final = Path(hash_chain.__file__)
 
 
 def worker_command(place: Place) -> Command:
     """Give the command of a VM with the agent and a worker in it, and lay the team's code onto the VM's disk."""
-    shutil.copy(_JOB_FILE, place.disk)
-    function = f"{_JOB_FILE.stem}:{hash_chain.work.__name__}"
-    # All is quicker here than in Azure: the lease that a killed worker leaves behind, and the checkpoints.
-    pace = ("--slots", "2", "--visibility", "9", "--checkpoint-interval", "1")
-    places = ("--imds", place.imds, "--agent-state", str(agent_state(place)), "--state", str(place.disk / "worker"))
-    arguments = ("-m", "spot_worker", "run", function, "--queue", QUEUE, "--results", RESULTS, *pace, *places)
-    worker = Command((sys.executable, *arguments), {"AZURE_STORAGE_CONNECTION_STRING": place.work})
+    worker = team_worker(place, QUEUE, "--agent-state", str(agent_state(place)))
     return together(agent_without_hooks(place), worker)
 
 
@@ -103,12 +95,12 @@ class Jobs:
 
     async def ending(self, laptop: Laptop) -> JobsEnding:
         """Read the results, and say what was done for them."""
-        done = await read_results(laptop.work)
+        done = await read_results(laptop.work, QUEUE, _LINKS)
         # A worker that says that a job is finished writes the row then; if it is evicted meanwhile, the next one does.
         for _ in range(_MOST_LOOKS):
             if len(done) >= len(finished(self._lines)):
                 break
-            done = await read_results(laptop.work)
+            done = await read_results(laptop.work, QUEUE, _LINKS)
         return JobsEnding(self._work(laptop, {one.job: str(one.number) for one in done}), done)
 
     def _work(self, laptop: Laptop, names: Mapping[str, str]) -> Work:
@@ -120,7 +112,7 @@ class Jobs:
     async def _play(self, laptop: Laptop, tell: Tell) -> None:
         laptop.guests.listen(lambda name, text: self._printed(laptop.clock.now(), name, text))
         laptop.announcements.listen(self._announced)
-        await submit(laptop.work, JOBS)
+        await submit(laptop.work, QUEUE, JOBS, _LINKS)
         tell(QUEUE, f"{JOBS} jobs are submitted")
         counting = asyncio.create_task(self._count(tell))
         try:

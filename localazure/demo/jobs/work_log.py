@@ -54,7 +54,7 @@ def in_words(line: Line, *, tells_each: bool) -> str:
     """Say for the timeline what a worker did; "" for checkpoints and, if it tells not each job, where all goes well."""
     name, fields = f"job {line.job[:8]}", line.fields
     match line.event:
-        case "saved":
+        case "saved" | "ended":
             return ""
         case "claimed" if fields.get("attempt") == 1:
             return f"worker: claimed {name}" if tells_each else ""
@@ -65,7 +65,8 @@ def in_words(line: Line, *, tells_each: bool) -> str:
         case "gave back":
             return f"worker: gave back {name}: {fields.get('how')}"
         case "stopping":
-            return f"worker: claims nothing any more: {fields.get('notice') or fields.get('signal')}"
+            why = fields.get("notice") or fields.get("signal") or fields.get("why")
+            return f"worker: claims nothing any more: {why}"
         case event:
             told = [str(value) for key, value in fields.items() if key in _TOLD]
             return f"worker: {': '.join([event, *told])}"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import date, timedelta
 from itertools import count, takewhile
 from typing import TYPE_CHECKING, Any, Final
 
 from spot_responder.clients.tables import ODD, etag_of, read_row, told, write_row
-from spot_responder.demand.looks import Backlog, Trouble, VmWatch, Watch
+from spot_responder.demand.looks import Backlog, Trouble, UpTime, VmWatch, Watch
 from spot_responder.intake.payloads import moment
 from spot_responder.intake.work_queue_names import WorkQueueName
 from spot_responder.responder.log import log_odd_row
@@ -70,6 +71,7 @@ def watch_row(watch: Watch) -> Row:
         "unserved_since": _iso(watch.unserved_since),
         "failing_since": _iso(watch.failing_since),
         "joins_at": _iso(watch.joins_at),
+        "up_times": json.dumps([_up_time_cell(each) for each in watch.up_times]),
         "reason": watch.reason,
     }
 
@@ -89,6 +91,8 @@ def watch_from_row(row: Mapping[str, Any]) -> Watch:
         unserved_since=moment(row["unserved_since"]),
         failing_since=moment(row["failing_since"]),
         joins_at=moment(row["joins_at"]),
+        # A row of an earlier version has none.
+        up_times=tuple(map(_up_time, json.loads(row.get("up_times", "[]")))),
         reason=row["reason"],
     )
 
@@ -102,6 +106,15 @@ def _in_cells(text: str) -> dict[str, object]:
 def _of_cells(row: Mapping[str, Any]) -> str:
     parts = (str(row.get(f"vms_{number}", "")) for number in count())
     return "".join(takewhile(bool, parts))
+
+
+def _up_time_cell(each: UpTime) -> list[str | float]:
+    return [each.day.isoformat(), each.up.total_seconds(), each.idle.total_seconds()]
+
+
+def _up_time(cell: list[Any]) -> UpTime:
+    day, up_s, idle_s = cell
+    return UpTime(date.fromisoformat(day), timedelta(seconds=up_s), timedelta(seconds=idle_s))
 
 
 def _vm_cell(vm: VmWatch) -> dict[str, object]:

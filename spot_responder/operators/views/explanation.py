@@ -58,6 +58,7 @@ class Explanation:
             sizes that it may come back as.
         recovery: the open recovery; ``last_recovery`` is the outcome and reason of the latest closed one.
         restarts_today: how often the app restarted it within a day; ``restarts_allowed`` is the brake.
+        work_queue: what the work queue of the VM asks of it; "" where none decides about it.
         needs_you: whether something is wrong that does not pass by itself.
     """
 
@@ -80,6 +81,7 @@ class Explanation:
     restarts_today: int
     restarts_allowed: int
     dry_run: bool
+    work_queue: str
     needs_you: bool
 
 
@@ -117,11 +119,12 @@ def explain(  # noqa: PLR0913 - all that it rests on
     dry_run: bool = False,
     command: CommandLine = _COMMAND,
     history: Sequence[Recovery] = (),
+    work_queue: str = "",
 ) -> Explanation:
     """Explain a VM by what is known of it and what would be decided about it now.
 
     ``called``: how commands name the VM; by its name, if not given. ``command`` writes the commands that are advised.
-    ``history``: earlier recoveries of the VM, as far as they were loaded.
+    ``history``: earlier recoveries of the VM, as far as they were loaded. ``work_queue``: see ``Explanation``.
     """
     vm, row = situation.vm, situation.recovery
     recovery = open_recovery(situation.open_recovery, now, dry_run=dry_run) if situation.open_recovery else None
@@ -143,13 +146,14 @@ def explain(  # noqa: PLR0913 - all that it rests on
         held_at=row.held_at if row else None,
         evidence=evidence_told(situation, history, now),
         tried=(*starts_tried(situation, failure), *sizes_told(situation, now)),
-        next=_next(situation, decision, recovery, dry_run=dry_run),
+        next=_next(situation, decision, recovery, dry_run=dry_run, is_for_work=bool(work_queue)),
         advice=advice(situation, decision, failure, policy, called, command, need),
         recovery=recovery,
         last_recovery=_last_recovery(row, situation),
         restarts_today=len(row.restarts_within_a_day(now)) if row else 0,
         restarts_allowed=policy.restarts_per_day,
         dry_run=dry_run,
+        work_queue=work_queue,
         needs_you=situation.vm is None
         or bool(misses)
         or (recovery is not None and recovery.is_overdue)
@@ -225,13 +229,15 @@ def _latest_failure(situation: Situation, decision: Decision) -> Failure | None:
     return attempt.failure if attempt else None
 
 
-def _next(situation: Situation, decision: Decision, recovery: OpenRecovery | None, *, dry_run: bool) -> Next:
+def _next(
+    situation: Situation, decision: Decision, recovery: OpenRecovery | None, *, dry_run: bool, is_for_work: bool
+) -> Next:
     at = recovery.next_look_at if recovery else None
     if recovery and recovery.is_overdue:
         return Next("the next sweep takes it up, if the app runs and may look", None)
     match decision:
         case Ignore():
-            return Next(_nothing(situation, decision), None)
+            return Next(_nothing(situation, decision, is_for_work=is_for_work), None)
         case Close():
             return Next(f"the recovery is closed at its next look: {decision.outcome}", at)
         case Start() | Resize() | Wait() if recovery is None:
@@ -255,11 +261,15 @@ def _request(decision: Start | Resize) -> str:
     return f"{change}a start is asked for"
 
 
-def _nothing(situation: Situation, decision: Ignore) -> str:
+def _nothing(situation: Situation, decision: Ignore, *, is_for_work: bool) -> str:
     if situation.vm is None:
         return "nothing"
     if not decision.remember:
         return "nothing: the app leaves it alone"
+    if is_for_work and situation.vm.power_state is PowerState.RUNNING:
+        return "nothing: its worker deallocates it when nothing is left to do"
+    if situation.work is not None and situation.work.reason == decision.reason:
+        return "nothing, until its work queue asks for it"
     if situation.vm.power_state is PowerState.RUNNING:
         return "nothing, until Azure evicts it"
     return "nothing: it stays as it is until somebody starts it"

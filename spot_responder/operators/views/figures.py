@@ -78,7 +78,7 @@ class Figures:
 def figures(recoveries: Sequence[Recovery], now: datetime) -> Figures:
     """Count open recoveries, and those that were closed within the last days."""
     days = [(now - timedelta(days=back)).date() for back in reversed(range(DAYS))]
-    down = Counter(each.went_down_at.date() for each in recoveries if _was_evicted(each))
+    down = Counter(each.went_down_at.date() for each in recoveries if was_evicted(each))
     times = [took.total_seconds() for each in recoveries if (took := restored_after(each)) is not None]
     leads = [lead.total_seconds() for each in recoveries if (lead := notice_lead(each)) is not None]
     went_on = [each for each in recoveries if _went_on(each)]
@@ -103,7 +103,7 @@ def _went_on(recovery: Recovery) -> bool:
     return recovery.outcome is Outcome.RESTORED
 
 
-def _was_evicted(recovery: Recovery) -> bool:
+def was_evicted(recovery: Recovery) -> bool:
     """Whether it was an eviction, as far as is known: it may end by the owner's stop, as other recoveries may."""
     if recovery.is_note or recovery.outcome is Outcome.STOPPED_BY_OWNER:
         return recovery.evidence.evicted_at is not None

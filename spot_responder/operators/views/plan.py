@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from spot_responder.decisions.policy import Policy
     from spot_responder.intake.vms import VmId
+    from spot_responder.operators.views.work_queues import QueueDemand
 
 
 class FoundBy(StrEnum):
@@ -73,6 +74,7 @@ class Plan:
 
     ``busy``: VMs with an open recovery that waits for its own time, which a sweep does not change. ``covered_and_up``:
     how many covered VMs need nothing. ``shown``: how many Spot VMs Resource Graph shows to the login.
+    ``work_queues``: what each asks for: a sweep looks at them too.
     """
 
     at: datetime
@@ -83,6 +85,7 @@ class Plan:
     passed_by: tuple[PassedBy, ...]
     bad_tags: tuple[BadTag, ...]
     shown: int
+    work_queues: tuple[QueueDemand, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,14 @@ class Judged:
 
 
 def plan(  # noqa: PLR0913 - what a plan says beside what was judged
-    judged: Iterable[Judged], busy: Iterable[VmId], policy: Policy, now: datetime, *, shown: int, dry_run: bool
+    judged: Iterable[Judged],
+    busy: Iterable[VmId],
+    policy: Policy,
+    now: datetime,
+    *,
+    shown: int,
+    dry_run: bool,
+    work_queues: tuple[QueueDemand, ...] = (),
 ) -> Plan:
     """Sort the judged VMs into those that a sweep would find and those that it leaves alone."""
     every = tuple(judged)
@@ -113,6 +123,7 @@ def plan(  # noqa: PLR0913 - what a plan says beside what was judged
         passed_by=tuple(passed_by),
         bad_tags=tuple(bad for each in every if (bad := _bad_tag(each)) is not None),
         shown=shown,
+        work_queues=work_queues,
     )
 
 

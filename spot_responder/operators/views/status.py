@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from spot_responder.operators.views.figures import Figures
     from spot_responder.operators.views.open_recovery import OpenRecovery
     from spot_responder.operators.views.problems import Problem
+    from spot_responder.operators.views.work_figures import WorkFigures
 
 
 _COMMAND: Final = CommandLine()
@@ -98,6 +99,7 @@ class Overview:
     queues: QueueCounts
     event_path: EventPath
     figures: Figures
+    work: tuple[WorkFigures, ...]
     problems: tuple[Problem, ...]
     price_alerts: tuple[PriceAlert, ...]
 
@@ -114,10 +116,11 @@ def overview(  # noqa: PLR0913 - all that it is made of
     coverage: Coverage = _UNCOUNTED,
     price_alerts: Sequence[PriceAlert] = (),
     command: CommandLine = _COMMAND,
+    work: tuple[WorkFigures, ...] = (),
 ) -> Overview:
     """Make the overview. ``history``: closed recoveries of the last ``event_path.WINDOW``.
 
-    ``command`` writes the commands that are advised.
+    ``command`` writes the commands that are advised. ``work``: the figures of the work queues.
     """
     kept = tuple(rows)
     recoveries = tuple(
@@ -140,6 +143,7 @@ def overview(  # noqa: PLR0913 - all that it is made of
         queues=queues,
         event_path=path,
         figures=figures([*(row for row in kept if row.is_open), *closed], now),
+        work=work,
         problems=problems(recoveries, failing, queues, path, now, command, silent, alerts),
         price_alerts=alerts,
     )

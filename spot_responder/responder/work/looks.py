@@ -108,7 +108,7 @@ class WorkLooks:
         watch = replace(watch, began_at=now)
         etag = await self.work.table.save(watch, stored.etag)
         try:
-            look = await self._look(name)
+            look = await self.look(name)
         except AzureRefusedError as refusal:
             # What cannot be read starts and ends nothing.
             failing = replace(watch, failing_since=watch.failing_since or now)
@@ -159,7 +159,8 @@ class WorkLooks:
     def _queue(self, name: WorkQueueName) -> WorkQueue:
         return next(queue for queue in self.settings.work_queues if queue.name == name)
 
-    async def _look(self, name: WorkQueueName) -> Look:
+    async def look(self, name: WorkQueueName) -> Look:
+        """See the queue, its VMs and what their workers wrote. Raises ``AzureRefusedError``."""
         backlog, words, vms = await asyncio.gather(
             self.work.queues.backlog(name), self.work.queues.words(name), self.work.vms.vms_for_work()
         )

@@ -22,6 +22,7 @@ from spot_responder.operators.views.status import (
     pool_names,
 )
 from spot_responder.operators.views.vm_names import names
+from spot_responder.operators.views.work_figures import count_told, hours_told, jobs_told, wait_told
 from spot_responder.text import count, span
 from spot_responder.web.views.bar_chart import bar_chart
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from spot_responder.operators.views.open_recovery import OpenRecovery
     from spot_responder.operators.views.problems import Problem
     from spot_responder.operators.views.status import LimitedPool, Overview
+    from spot_responder.operators.views.work_figures import WorkFigures
 
 MOST_CASES: Final = 50
 """How many open recoveries are shown one by one."""
@@ -80,6 +82,7 @@ def status_page(overview: Overview, command: CommandLine) -> str:
             _held(overview),
             _section("Pools that are not open", _pools(overview)),
             _flow(overview),
+            _work(overview),
             _charts(overview.figures),
             "</body></html>",
         )
@@ -187,6 +190,28 @@ def _flow(overview: Overview) -> str:
     near = near_their_max_price(overview)
     prices = _line("near their max price", near) if near else ""
     return f"<section><h2>Covered, and told</h2><dl>{covered}{prices}{events}{lines}</dl></section>"
+
+
+def _work(overview: Overview) -> str:
+    called = "Work queue" if len(overview.work) == 1 else "Work queues"
+    return _section(f"{called}, and the last 7 days", (_work_queue(each, overview.at) for each in overview.work))
+
+
+def _work_queue(work: WorkFigures, now: datetime) -> str:
+    looked = f"looked at {_away(work.looked_at, now)}" if work.looked_at else ""
+    waits = f", messages wait since {_away(work.waiting_since, now)}" if work.waiting_since else ""
+    lines = (
+        ("jobs done", jobs_told(work)),
+        ("from arrival to claim", wait_told(work)),
+        ("VM hours", hours_told(work)),
+        ("VMs started", count_told(work.starts)),
+        ("evictions", count_told(work.evictions)),
+    )
+    facts = "".join(_line(name, text) for name, text in lines)
+    return (
+        f'<span class="name">{_text(work.name)}</span><p>{_text(work.reason or "not looked at yet")}</p>'
+        f"{_soft(looked + waits)}<dl>{facts}</dl>"
+    )
 
 
 def _line(name: str, text: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from azure.mgmt.compute.aio import ComputeManagementClient
 
+from localazure.resource_manager.roles import DEALLOCATE_THIS_VM
 from localazure.world.world import SUBSCRIPTION
 from tests.harness.fronts import VM1, Credential, serve
 
@@ -221,6 +222,20 @@ def test_an_owner_acts_and_an_operator_looks_and_drills(
         assert (await front.ask(method, path, who="operator", body=body)).status == operator
         assert (await front.ask(method, path, who="owner", body=body)).status == owner
         assert (await front.ask(method, path, who="stranger", body=body)).status == 403
+
+    play(tmp_path, story)
+
+
+def test_the_identity_of_a_vm_may_do_what_it_was_assigned_at_that_vm_alone(tmp_path: Path) -> None:
+    """It stops its own VM, once it may; it starts nothing, and stops no other."""
+
+    async def story(front: Front) -> None:
+        vm1, vm2 = front.world.machine("vm1").vm_id, front.world.add_vm("vm2").vm_id
+        assert (await front.ask("POST", f"{vm1}/deallocate", who=vm1)).status == 403
+        front.access.assign(DEALLOCATE_THIS_VM, vm1, vm1)
+        assert (await front.ask("POST", f"{vm2}/deallocate", who=vm1)).status == 403
+        assert (await front.ask("POST", f"{vm1}/start", who=vm1)).status == 403
+        assert (await front.ask("POST", f"{vm1}/deallocate", who=vm1)).status == 202
 
     play(tmp_path, story)
 

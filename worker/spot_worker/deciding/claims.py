@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Union
 from spot_worker.deciding.budgets import judge
 from spot_worker.deciding.endings import after_silence
 from spot_worker.deciding.pointers import Cause, Claim, Pointer, Poison
-from spot_worker.deciding.times import are_within
+from spot_worker.deciding.times import are_within, seconds_between
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,9 +40,10 @@ class Over:
 Claimed = Union[Run, GiveUp, Over]
 
 
-def first(queue: str, job_id: str, claim: Claim) -> Run:
-    """Claim a job that has no record yet."""
-    return Run(Pointer(queue, job_id, attempt=1, claim=claim))
+def first(queue: str, job_id: str, claim: Claim, put_at: str = "") -> Run:
+    """Claim a job that has no record yet. ``put_at``: when its message was put on the queue, or ""."""
+    waited_s = seconds_between(put_at, claim.at) if put_at else None
+    return Run(Pointer(queue, job_id, attempt=1, claim=claim, seconds_waited=waited_s))
 
 
 def again(found: Pointer, claim: Claim, budgets: Budgets) -> Claimed:

@@ -100,6 +100,7 @@ _TYPES: Final[dict[str, tuple[type, ...]]] = {
     "int": (int,),
     "float": (int, float),
     "bool": (bool,),
+    "float | None": (int, float, type(None)),
 }
 
 

@@ -125,7 +125,10 @@ Outcome = Union[Result, Poison]
 
 @dataclass(frozen=True)
 class Pointer:
-    """The record. ``attempt`` is the fencing token: it is counted up by each claim, before any work."""
+    """The record. ``attempt`` is the fencing token: it is counted up by each claim, before any work.
+
+    ``seconds_waited``: from when its message was put on the queue until the first claim; ``None`` if that is not known.
+    """
 
     queue: str
     job_id: str
@@ -134,6 +137,7 @@ class Pointer:
     counters: Counters = Counters()
     checkpoints: tuple[Saved, ...] = ()
     outcome: Outcome | None = None
+    seconds_waited: float | None = None
 
     def with_outcome(self, outcome: Outcome) -> Pointer:
         """Write down what came of the job."""

@@ -60,6 +60,8 @@ def result_row(pointer: Pointer, result: Result) -> Row:
     """Write a job's result. The same record gives the same row, whoever writes it."""
     counters = pointer.counters
     submitted = [{"queue": one.queue, "id": one.id} for one in result.submitted]
+    # Known of jobs whose first claim was made by a worker that writes it down.
+    waited: Row = {} if pointer.seconds_waited is None else {"seconds_waited": pointer.seconds_waited}
     return {
         "PartitionKey": pointer.queue,
         "RowKey": pointer.job_id,
@@ -75,6 +77,7 @@ def result_row(pointer: Pointer, result: Result) -> Row:
         "seconds_repeated": counters.seconds_repeated,
         "outputs": _list(list(result.outputs)),
         "submitted": _list(submitted),
+        **waited,
     }
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.queue import QueueMessage
 
+from spot_worker.deciding.times import iso
 from spot_worker.edges.account import FOR_EVER, make_queue
 from spot_worker.edges.azure_errors import BAD_REQUEST, NOT_FOUND, Threads, code_of, status_of
 from spot_worker.running.ports import LeaseLostError, Received
@@ -37,7 +38,10 @@ class JobQueue:
             except ResourceNotFoundError:  # somebody deleted the queue
                 make_queue(self._account, self._name)
                 return None
-            return Received(message.id, str(message.pop_receipt), str(message.content)) if message else None
+            if not message:
+                return None
+            put_at = iso(message.inserted_on) if message.inserted_on else ""
+            return Received(message.id, str(message.pop_receipt), str(message.content), put_at)
 
         return await self._threads.call(f"to receive from the queue {self._name}", receive)
 

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from spot_worker.edges.azure_errors import Threads
     from spot_worker.running.settings import Settings
 
-ARM: Final = "https://management.azure.com"
 _COMPUTE: Final = "/metadata/instance/compute?api-version=2021-02-01&format=json"
 _TOKEN: Final = "/metadata/identity/oauth2/token?api-version=2018-02-01&resource="  # noqa: S105 - an address
 _API: Final = "2024-07-01"
@@ -81,7 +80,7 @@ class AzureOwnVm:
 
     def _deallocate(self) -> None:
         vm_id = str(compute_of(self.imds).get("resourceId", ""))
-        token = _metadata(self.imds, _TOKEN + quote(f"{ARM}/", safe=""))["access_token"]
+        token = _metadata(self.imds, _TOKEN + quote(f"{self.arm}/", safe=""))["access_token"]
         url = f"{self.arm}{quote(vm_id)}/deallocate?api-version={_API}"
         request = urllib.request.Request(url, b"", {"Authorization": f"Bearer {token}"}, method="POST")  # noqa: S310 - ours
         try:

@@ -20,13 +20,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Asked:
-    """Who wants to claim which job. The same ``claim`` may be tried again after any error: it counts once."""
+    """Who wants to claim which job. The same ``claim`` may be tried again after any error: it counts once.
+
+    ``put_at``: when its message was put on the queue, or "".
+    """
 
     queue: str
     job_id: str
     claim: Claim
     budgets: Budgets
     lease_s: int
+    put_at: str = ""
 
 
 async def claim_job(blobs: Blobs, tables: Tables, asked: Asked) -> tuple[Claimed, Record]:
@@ -38,7 +42,7 @@ async def claim_job(blobs: Blobs, tables: Tables, asked: Asked) -> tuple[Claimed
     while True:
         try:
             # A new job has no record: to try this first spares reading it.
-            fresh = claims.first(asked.queue, asked.job_id, asked.claim)
+            fresh = claims.first(asked.queue, asked.job_id, asked.claim, asked.put_at)
             etag = await blobs.create(name, write_pointer(fresh.pointer))
             return fresh, Record(blobs, fresh.pointer, etag)
         except NotAsExpectedError:

@@ -33,7 +33,7 @@ class Lost(str, Enum):
 
 
 class Lease:
-    """The lease on the message ``message_id``. ``lost`` becomes done when it is lost."""
+    """The lease on the message ``message_id``. ``lost`` becomes done when it is lost; ``put_at``: see ``Received``."""
 
     def __init__(
         self, outside: tuple[Queue, Clock, Log], received: Received, asked_at: float, visibility_s: int
@@ -41,7 +41,7 @@ class Lease:
         """Begin with a message that was asked for at this time."""
         self._queue, self._clock, self._log = outside
         self._visibility_s, self._margin_s = visibility_s, max(1.0, visibility_s / 10)
-        self.message_id, self._receipt = received.message_id, received.receipt
+        self.message_id, self.put_at, self._receipt = received.message_id, received.put_at, received.receipt
         self._lock = asyncio.Lock()
         self._held_from = asked_at
         self._is_over = self._is_unanswered = False

@@ -178,7 +178,7 @@ class OneClaim:
             message_id=self._lease.message_id,
             at=iso(ports.clock.now()),
         )
-        asked = Asked(settings.places.queue, job.id, claim, settings.budgets, settings.visibility_s)
+        asked = Asked(settings.places.queue, job.id, claim, settings.budgets, settings.visibility_s, self._lease.put_at)
 
         async def claim_unless_stopped() -> tuple[Claimed, Record]:
             if self._place.stopping.is_asked:

@@ -62,11 +62,15 @@ class WarmUpError(Exception):
 
 @dataclass(frozen=True)
 class Received:
-    """A message that is ours until its visibility timeout ends; ``receipt``: its newest pop receipt."""
+    """A message that is ours until its visibility timeout ends; ``receipt``: its newest pop receipt.
+
+    ``put_at``: when it was put on the queue, or "" where that is not known.
+    """
 
     message_id: str
     receipt: str
     text: str
+    put_at: str = ""
 
 
 @dataclass(frozen=True)

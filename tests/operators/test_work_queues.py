@@ -1,0 +1,222 @@
+"""What operators are told of work queues: by ``queues``, ``explain``, ``plan`` and ``status``, in virtual time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from localazure.virtual.wire import RequestKind
+from spot_responder.advised_command import CommandLine
+from spot_responder.commands import explain as explain_command
+from spot_responder.commands import plan as plan_command
+from spot_responder.commands import queues as queues_command
+from spot_responder.commands import status as status_command
+from spot_responder.demand.looks import Doing, UpTime, Watch
+from spot_responder.demand.standings import Standing
+from spot_responder.intake.azure_errors import FailureKind
+from spot_responder.intake.vms import VmId
+from spot_responder.operators.gather import gather_explanation
+from spot_responder.operators.ports import OperatorPorts
+from spot_responder.operators.views.dead_letters import QueueCounts
+from spot_responder.operators.views.status import overview
+from spot_responder.operators.views.work_figures import JobsDone, work_figures
+from spot_responder.operators.views.work_queues import QueueDemands
+from spot_responder.operators.work_queues import gather_figures, gather_queues
+from spot_responder.responder.ports import AzureRefusedError
+from spot_responder.terminal.console import Console
+from spot_responder.web.views.page import status_page
+from tests.harness.makers import at, failure
+from tests.harness.stories import DENIED, refused
+from tests.operators.test_plan import planned
+from tests.responder.test_work_queues import NAME, add_worker, asleep, frames, submit
+
+if TYPE_CHECKING:
+    from spot_responder.intake.work_queue_names import WorkQueueName
+    from spot_responder.operators.views.explanation import Explanation
+    from spot_responder.operators.views.work_queues import QueueDemand
+    from tests.harness.stories import NewAzure, StoryAzure
+
+
+def asked(azure: StoryAzure) -> QueueDemand:
+    """Look at the work queue, as ``queues`` does."""
+    (demand,) = azure.do(gather_queues(azure.ports(), azure.settings, azure.now))
+    return demand
+
+
+def told_by_queues(azure: StoryAzure) -> str:
+    """Give what ``queues`` prints."""
+    seen = QueueDemands(azure.now, azure.do(gather_queues(azure.ports(), azure.settings, azure.now)))
+    return queues_command.render(seen, Console(azure.now, UTC))
+
+
+def explained(azure: StoryAzure, name: str) -> Explanation:
+    """Explain a VM."""
+    vm_id = VmId.parse(azure.world.machine(name).vm_id)
+    return azure.do(gather_explanation(vm_id, azure.ports(), azure.settings, azure.now))
+
+
+class Results:
+    """The tables of results: so many jobs, or a refusal."""
+
+    def __init__(self, done: JobsDone | None) -> None:
+        """Answer so."""
+        self._done = done
+
+    async def done_since(self, name: WorkQueueName, since: datetime) -> JobsDone:
+        """Give it."""
+        assert since == at("10:30") - timedelta(days=7)
+        if self._done is None:
+            raise AzureRefusedError(failure(FailureKind.DENIED), f"read the results of {name}")
+        return self._done
+
+
+def test_queues_says_what_a_look_would_start_before_it_does(new_azure: NewAzure) -> None:
+    """Three jobs came without a wake: until the sweep, all is down, and the next look will start one VM."""
+    azure = asleep(new_azure, "render-1", "render-2", messages_per_vm=5)
+    submit(azure, 3, wake=False)
+    demand = asked(azure)
+    assert (demand.visible, demand.messages, demand.unseen) == (3, 3, "")
+    assert [(vm.vm_id.name, str(vm.power_state), vm.standing) for vm in demand.vms] == [
+        ("render-1", "deallocated", Standing.READY),
+        ("render-2", "deallocated", Standing.READY),
+    ]
+    (starting,) = demand.starts
+    text = told_by_queues(azure)
+    assert "farm/frames: 3 messages, 3 of them to take; 5 a VM, 10 VMs at most" in text
+    assert demand.reason in text
+    azure.run_until(at("10:31"))
+    assert [one.name for one in azure.world.machines() if one.start_calls] == [starting.vm_id.name]
+
+
+def test_queues_shows_who_works(new_azure: NewAzure) -> None:
+    """A VM that has claimed a job serves, is busy, and was heard of."""
+    azure = asleep(new_azure, "render-1")
+    submit(azure, 1, 600)
+    azure.run_until(at("10:24"))
+    (vm,) = asked(azure).vms
+    assert (vm.standing, vm.doing, vm.trouble) == (Standing.SERVES, Doing.BUSY, "")
+    assert vm.last_word_at is not None
+    assert not asked(azure).needs_somebody
+
+
+def test_a_queue_that_the_login_may_not_read_is_said_to_be_so(new_azure: NewAzure) -> None:
+    """The others are shown all the same; nothing is guessed."""
+    azure = asleep(new_azure, "render-1")
+    azure.script.next(RequestKind.WORK_READ, refused(DENIED), times=1_000)
+    demand = asked(azure)
+    assert (demand.visible, demand.messages, demand.vms) == (None, None, ())
+    assert demand.needs_somebody
+    assert "could not look (" in told_by_queues(azure)
+
+
+def test_a_deployment_without_work_queues_says_so(new_azure: NewAzure) -> None:
+    """In one line."""
+    assert told_by_queues(new_azure()) == "this deployment has no work queues: docs/work-queues.md\n"
+
+
+def test_what_is_wrong_with_a_vm_is_told(new_azure: NewAzure) -> None:
+    """A worker that never begins: after ten minutes its VM is silent, and somebody has to look."""
+    azure = asleep(new_azure)
+    add_worker(azure, "render-1", boots=False)
+    submit(azure, 1)
+    azure.run_until(at("10:50"))
+    assert asked(azure).needs_somebody
+    assert "! render-1: it runs and no worker of it says anything" in told_by_queues(azure)
+
+
+def test_explain_says_what_the_work_queue_asks(new_azure: NewAzure) -> None:
+    """Of a VM that is down for want of work, and of one that works."""
+    azure = asleep(new_azure, "render-1")
+    down = explained(azure, "render-1")
+    assert down.work_queue.startswith("farm/frames does not ask for it: it has no messages")
+    assert down.next.what == "nothing, until its work queue asks for it"
+    submit(azure, 1, 600)
+    azure.run_until(at("10:24"))
+    up = explained(azure, "render-1")
+    assert up.work_queue.startswith("farm/frames asked for it at ")
+    assert up.next.what == "nothing: its worker deallocates it when nothing is left to do"
+    assert f"work queue: {up.work_queue}\n" in explain_command.render(up, Console(azure.now, UTC))
+
+
+def test_explain_says_nothing_of_work_queues_where_none_decides(new_azure: NewAzure) -> None:
+    """A VM with the restart tag; and one whose tag names none of ours says that."""
+    azure = new_azure(work_queues=[frames()])
+    azure.add_vm("render-1")
+    azure.add_vm("render-2", tags={"StartForWork": "farm/nonsense"})
+    assert explained(azure, "render-1").work_queue == ""
+    assert "which is no work queue of this deployment" in explained(azure, "render-2").work_queue
+
+
+def test_plan_says_what_a_sweep_s_look_would_start(new_azure: NewAzure) -> None:
+    """A sweep looks at the work queues too."""
+    azure = asleep(new_azure, "render-1")
+    submit(azure, 1, wake=False)
+    plan = planned(azure)
+    ((starting,),) = [demand.starts for demand in plan.work_queues]
+    assert starting.vm_id.name == "render-1"
+    text = plan_command.render(plan, "AttemptRestartAfterEviction", Console(azure.now, UTC))
+    assert "its look at the work queues\n" in text
+    assert "farm/frames  render-1     1 message, 1 of them to take" in text
+
+
+def figures_at_half_past_ten(azure: StoryAzure, done: JobsDone | None) -> Any:  # noqa: ANN401 - an overview
+    """Give the overview with the figures of the work queue."""
+    azure.run_until(at("10:30"))
+    nowhere: Any = None
+    ports = OperatorPorts(azure.ports(), nowhere, nowhere, nowhere, nowhere, Results(done))
+    figures = azure.do(gather_figures(ports, azure.settings, list(azure.history), azure.now))
+    return overview([], azure.history, [], QueueCounts(0, 0, 0, 0, 0), azure.now, work=figures)
+
+
+def test_status_has_the_figures_of_each_queue(new_azure: NewAzure) -> None:
+    """A VM was started at 10:20 and is up; jobs waited up to 99 seconds."""
+    azure = asleep(new_azure, "render-1")
+    submit(azure, 1, 3000)
+    seen = figures_at_half_past_ten(azure, JobsDone(100, tuple(map(float, range(100)))))
+    (figures,) = seen.work
+    assert (figures.jobs_done, figures.wait_p50_s, figures.wait_p99_s) == (100, 49.0, 98.0)
+    assert (figures.starts, figures.evictions) == (1, 0)
+    # Up since shortly after twenty past; until the first sweep, at a quarter past ten, nobody looked.
+    assert 0.1 < figures.vm_hours < 0.17
+    assert figures.idle_hours < figures.vm_hours
+    text = status_command.render(seen, Console(azure.now, UTC))
+    assert "work queues, and their last 7 days: 1" in text
+    assert "half at most 49 s, 99 % at most 1 min 38 s" in text
+    page = status_page(seen, CommandLine())
+    assert "<dt>jobs done</dt><dd>100</dd>" in page
+
+
+def test_what_is_not_known_is_shown_as_unknown(new_azure: NewAzure) -> None:
+    """The results may not be read; or no row of them says how long its job waited."""
+    azure = asleep(new_azure, "render-1")
+    seen = figures_at_half_past_ten(azure, None)
+    (figures,) = seen.work
+    assert (figures.jobs_done, figures.wait_p50_s, figures.wait_p99_s) == (None, None, None)
+    assert "unknown (" in status_command.render(seen, Console(azure.now, UTC))
+    assert "<dt>from arrival to claim</dt><dd>unknown</dd>" in status_page(seen, CommandLine())
+
+
+def test_an_eviction_of_a_vm_of_the_queue_is_counted(new_azure: NewAzure) -> None:
+    """Evicted amid its job, and started again."""
+    azure = asleep(new_azure, "render-1")
+    azure.add_vm("other-1")
+    submit(azure, 1, 3000)
+    azure.run_until(at("10:22"))
+    azure.world.evict("render-1")
+    azure.world.evict("other-1")
+    (figures,) = figures_at_half_past_ten(azure, JobsDone(0)).work
+    assert figures.evictions == 1
+
+
+def test_only_the_last_seven_days_count() -> None:
+    """A queue that nobody looked at has no hours; more jobs than were counted are said to be more."""
+    now = at("10:00")
+    watch = Watch(NAME)
+    before = work_figures(watch, "refused", [], now)
+    assert (before.vm_hours, before.messages, before.jobs_unseen) == (None, None, "refused")
+    assert (before.starts, before.evictions) == (None, None)
+    hour = timedelta(hours=1)
+    days = tuple(UpTime((now - timedelta(days=back)).date(), hour, hour / 2) for back in (8, 7, 6, 0))
+    after = work_figures(replace(watch, looked_at=now, up_times=days), JobsDone(3, is_all=False), [], now)
+    assert (after.vm_hours, after.idle_hours, after.are_all_jobs) == (2.0, 1.0, False)
