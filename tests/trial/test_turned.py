@@ -24,7 +24,7 @@ READ_AT_ONCE = [belief for belief in TURNINGS if steps_for(frozenset({belief})) 
 def _read(folder: Path, turning: Turning) -> Mapping[str, Found]:
     async def story() -> Mapping[str, Found]:
         async with open_beneath(folder) as beneath:
-            return await tried(folder / "here", beneath, 1, turning, (Step.READ,))
+            return (await asyncio.to_thread(tried, folder / "here", beneath, 1, turning, (Step.READ,))).found
 
     return asyncio.run(story())
 
