@@ -15,6 +15,7 @@ import pytest
 from localazure.event_grid.azure_events import DeliverySchema, azure_event
 from localazure.trial.ground import open_beneath
 from localazure.world.happenings import ActionSucceeded, Annotated, AvailabilityChanged
+from localazure.world.world import SUBSCRIPTION
 from scripts.adopt_trial import FIXTURES, PAGE, NotAdoptedError, adopt, marked, read_evidence
 from spot_responder.intake.events import read_event
 from spot_responder.intake.payloads import text_field
@@ -60,7 +61,7 @@ def hold(evidence: Mapping[str, Any]) -> None:
 
 def evidence_of(trial: Trial) -> dict[str, Any]:
     """Give what a trial of the laptop Azure has brought, as the command writes it."""
-    redaction = redaction_of(trial.seen, ())
+    redaction = redaction_of(trial.seen, (SUBSCRIPTION,))
     evidence = {"laptop": True, "beliefs": belief_list(trial.found, redaction), **payloads(trial.seen, redaction)}
     written: dict[str, Any] = json.loads(json.dumps(evidence))
     return written
@@ -80,7 +81,7 @@ def differences(azure: Mapping[str, Any], laptop: Mapping[str, Any]) -> list[str
     ]
     for name in sorted(set(azure["answers"]) & set(laptop["answers"])):
         theirs, ours = azure["answers"][name][-1], laptop["answers"][name][-1]
-        if theirs["status"] < 300 and ours["status"] < 300 and "left out" not in {theirs["body"], ours["body"]}:
+        if theirs["status"] < 300 and ours["status"] < 300 and "left out" not in (theirs["body"], ours["body"]):
             found += not_azures(ours["body"], theirs["body"], name)
     return found
 
