@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from localazure.trial.ground import Beneath, Ground
 
-UNASKED: Final = ("trial", "--local", "--subscription", SUBSCRIPTION, "--location", LOCATION)
+WORDS: Final = ("trial", "--local", "--yes", "--subscription", SUBSCRIPTION, "--location", LOCATION)
 
 
 @asynccontextmanager
@@ -38,11 +38,11 @@ async def laptop(folder: Path, beneath: Beneath, between: Middleware | None = No
         yield ground
 
 
-async def command(folder: Path, *more: str, asks: bool = False) -> asyncio.subprocess.Process:
-    """Begin a trial in this folder. ``asks``: it asks before it creates anything, and nobody is there."""
+async def command(folder: Path, *more: str) -> asyncio.subprocess.Process:
+    """Begin a trial in this folder."""
     environment = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(REPOSITORY)}
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "spot_responder", *UNASKED, *(() if asks else ("--yes",)), *more),
+        *(sys.executable, "-m", "spot_responder", *WORDS, *more),
         cwd=folder,
         env=environment,
         stdin=asyncio.subprocess.DEVNULL,
@@ -51,9 +51,9 @@ async def command(folder: Path, *more: str, asks: bool = False) -> asyncio.subpr
     )
 
 
-async def outcome(folder: Path, *more: str, asks: bool = False) -> tuple[int | None, str]:
+async def outcome(folder: Path, *more: str) -> tuple[int | None, str]:
     """Run a trial in this folder to its end; give its exit code, and what it said."""
-    process = await command(folder, *more, asks=asks)
+    process = await command(folder, *more)
     _, said = await process.communicate()
     return process.returncode, said.decode()
 

@@ -6,9 +6,6 @@ import asyncio
 import json
 from typing import TYPE_CHECKING
 
-from localazure.laptop import EVENT_FILTERS, TEMPLATE
-from localazure.resource_manager.deployment import deployed
-from localazure.resource_manager.roles import RESPONDER_ROLE
 from localazure.trial.ground import open_beneath
 from tests.trial.commanded import laptop, left_in, outcome
 
@@ -44,45 +41,5 @@ def test_what_is_kept_the_next_trial_takes_away_and_nothing_else(tmp_path: Path)
             assert "Before that it takes away what an earlier trial has left" in said
             assert left_in(ground) == []
             assert _others(ground) == others
-
-    asyncio.run(story())
-
-
-def test_a_trial_that_only_reads_creates_nothing(tmp_path: Path) -> None:
-    """And says so before."""
-
-    async def story() -> None:
-        async with open_beneath(tmp_path) as beneath, laptop(tmp_path / "here", beneath) as ground:
-            code, said = await outcome(tmp_path / "here", "--only", "R6,C2,g9")
-            assert code == 0, said
-            assert "It creates nothing." in said
-            assert left_in(ground) == []
-            assert ground.made.gone == set()
-            assert not (tmp_path / "here" / ".local" / "trial-journal.jsonl").read_bytes()
-
-    asyncio.run(story())
-
-
-def test_the_apps_own_subscription_and_a_missing_yes_are_refused(tmp_path: Path) -> None:
-    """Before anything is created; a word of the user's is needed for either."""
-
-    async def story() -> None:
-        async with open_beneath(tmp_path) as beneath, laptop(tmp_path / "here", beneath) as ground:
-            code, said = await outcome(tmp_path / "here", "--only", "E14", asks=True)
-            assert (code, said.splitlines()[-1]) == (
-                2,
-                "trial: nobody can be asked here: say --yes; nothing was created",
-            )
-            ground.deployed.definitions.extend(deployed(EVENT_FILTERS, RESPONDER_ROLE, TEMPLATE).definitions)
-            code, said = await outcome(tmp_path / "here", "--only", "E14")
-            assert code == 1
-            assert "the subscription has the app" in said
-            assert "say --beside-app; nothing was created" in said
-            assert ground.made.bodies == {}
-            assert ground.made.gone == set()
-            code, said = await outcome(tmp_path / "here", "--only", "E14", "--beside-app")
-            assert code == 0, said
-            assert ground.made.gone != set()
-            assert left_in(ground) == []
 
     asyncio.run(story())
