@@ -56,17 +56,27 @@ def marked(page: str, day: str, beliefs: list[dict[str, Any]]) -> str:
     return _ROW.sub(row, page)
 
 
+def adopt(file: Path, fixtures: Path, page: Path) -> Path:
+    """Make a fixture of the evidence of a trial, and mark the page; give the fixture.
+
+    Raises:
+        NotAdoptedError: if the file is no evidence about Azure.
+    """
+    day, evidence = read_evidence(file)
+    fixtures.mkdir(parents=True, exist_ok=True)
+    target = fixtures / f"trial-{day}.json"
+    target.write_text(json.dumps(evidence, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    page.write_text(marked(page.read_text(encoding="utf-8"), day, evidence["beliefs"]), encoding="utf-8")
+    return target
+
+
 def main(words: list[str]) -> int:
     """Adopt a trial; give the exit code."""
     try:
-        day, evidence = read_evidence(Path(words[0]))
+        target = adopt(Path(words[0]), FIXTURES, PAGE)
     except (IndexError, NotAdoptedError) as error:
         sys.stderr.write(f"adopt: {error if words else 'usage: make adopt TRIAL=trial-<date>.json'}\n")
         return 1
-    FIXTURES.mkdir(parents=True, exist_ok=True)
-    target = FIXTURES / f"trial-{day}.json"
-    target.write_text(json.dumps(evidence, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    PAGE.write_text(marked(PAGE.read_text(encoding="utf-8"), day, evidence["beliefs"]), encoding="utf-8")
     sys.stdout.write(f"{target.relative_to(REPOSITORY)}\n{PAGE.relative_to(REPOSITORY)} §12\n")
     return 0
 

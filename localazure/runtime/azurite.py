@@ -25,7 +25,7 @@ WORK_ACCOUNT: Final = "spotwork"
 """An account that is none of the app's: of a team that has its jobs done on Spot VMs."""
 
 _PROGRAM: Final = Path(__file__).resolve().parents[2] / "node_modules" / ".bin" / "azurite"
-_PATIENCE_S: Final = 60.0
+_PATIENCE_S: Final = 180.0
 _SERVICES: Final = frozenset({"Blob", "Queue", "Table"})
 _LISTENING: Final = re.compile(r"Azurite (\w+) service is successfully listening at (https?://\S+)")
 # A parent that is killed outright cannot stop its child; so the child looks whether its parent is still there.

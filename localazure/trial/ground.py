@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from aiohttp import web
 from azure.storage.blob.aio import ContainerClient
@@ -39,13 +39,15 @@ from localazure.world.durations import Durations
 from localazure.world.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from aiohttp.typedefs import Middleware
 
     from localazure.event_grid.azure_events import JsonObject
     from localazure.event_grid.event_delivery import OutgoingEvent
+    from localazure.event_grid.service import Clock
     from localazure.resource_manager.roles import Role
     from localazure.runtime.azurite import Storage
     from localazure.runtime.certificate import Certificate
@@ -59,6 +61,30 @@ DURATIONS = Durations(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Whose time it is. ``held``: what is done within it takes none of that time."""
+
+    clock: Clock
+    held: Callable[[], AbstractContextManager[None]]
+
+
+REAL: Final = Pace(WallClock(), nullcontext)
+
+
+class Inside(Protocol):
+    """The insides of the VMs that a trial creates."""
+
+    def begin(self, name: str, custom_data: str) -> None:
+        """Let a new VM have a guest."""
+
+    def application(self) -> web.Application:
+        """Build what gives the serial logs."""
+
+    async def end(self) -> None:
+        """Drop what is under way."""
+
+
 @dataclass(slots=True)
 class Queues:
     """Makes queues and containers, and delivers each event to the queue of its event subscription."""
@@ -67,6 +93,7 @@ class Queues:
     issuer: TokenIssuer
     authority: Path
     stack: AsyncExitStack
+    held: Callable[[], AbstractContextManager[None]] = nullcontext
     deliveries: dict[str, QueueDelivery] = field(default_factory=dict)
     queue_of: dict[str, str] = field(default_factory=dict)
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
@@ -78,6 +105,10 @@ class Queues:
         if name is None:
             # The event subscription was deleted while the event was on its way.
             return 400
+        with self.held():
+            return await self._deliver(event, name)
+
+    async def _deliver(self, event: OutgoingEvent, name: str) -> int:
         if name not in self.deliveries:
             identity = PrincipalCredential(self.issuer, "event-grid")
             delivery = QueueDelivery(self.storage.queue_uri, name, identity, MESSAGE_LIFETIME, self.authority)
@@ -102,8 +133,9 @@ class Queues:
 
     def _begin(self, client: Any, create: Any) -> None:  # noqa: ANN401 - queue and container have no type in common
         async def work() -> None:
-            async with client:
-                await create()
+            with self.held():
+                async with client:
+                    await create()
 
         task = asyncio.ensure_future(work())
         self.tasks.add(task)
@@ -127,7 +159,7 @@ class Ground:
     made: Made
     deployed: Deployed
     queues: Queues
-    insides: Insides
+    insides: Inside
     environment: Mapping[str, str]
 
 
@@ -158,21 +190,23 @@ async def trial_ground(  # noqa: PLR0913 - each is one thing that can be set
     app: Deployed | None = None,
     roles: Mapping[str, Role] | None = None,
     beneath: Beneath | None = None,
+    pace: Pace = REAL,
+    inside: Callable[[Guests], Inside] = Insides,
 ) -> AsyncIterator[Ground]:
     """Run it. ``between`` sees each request to ARM, Resource Graph and the price list first, and may answer otherwise.
 
     ``app``: what a deployment of the product has left in the subscription; without it, there is none. ``beneath``: a
-    storage that several share; without it, there is one of its own.
+    storage that several share; without it, there is one of its own. ``inside``: what begins the insides of VMs.
     """
     async with AsyncExitStack() as stack:
-        clock = WallClock()
+        clock = pace.clock
         ground = beneath if beneath is not None else await stack.enter_async_context(open_beneath(folder))
         certificate, issuer, storage = ground.certificate, ground.issuer, ground.storage
         world = World(clock.now(), durations)
-        queues = Queues(storage, issuer, certificate.authority, stack)
+        queues = Queues(storage, issuer, certificate.authority, stack, pace.held)
         stack.push_async_callback(queues.end)
         surroundings = Surroundings(world, Announcements(world), clock.now, issuer, folder / "guests")
-        insides = Insides(await stack.enter_async_context(Guests(surroundings)))
+        insides = inside(await stack.enter_async_context(Guests(surroundings)))
         stack.push_async_callback(insides.end)
         wiring = Wiring((), queues, _forget)
         random = Random(0)  # noqa: S311 - no secret: the same faults shuffle the same way each time
@@ -226,7 +260,7 @@ async def trial_ground(  # noqa: PLR0913 - each is one thing that can be set
             await asyncio.gather(passing, return_exceptions=True)
 
 
-async def _let_time_pass(world: World, clock: WallClock) -> None:
+async def _let_time_pass(world: World, clock: Clock) -> None:
     while True:
         world.advance(clock.now())
         await asyncio.sleep(WORLD_STEP_S)

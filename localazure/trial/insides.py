@@ -11,6 +11,8 @@ from aiohttp import web
 from localazure.trial.custom_data import begun_by
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from localazure.guests.guest import Guest
     from localazure.guests.guests import Guests
 
@@ -30,20 +32,29 @@ class Insides:
             task.add_done_callback(self.tasks.discard)
 
     def application(self) -> web.Application:
-        """Build what gives the serial logs: whoever knows the address of one may read it."""
+        """Build what gives the serial logs."""
+        return serial_logs(self._printed)
 
-        async def answer(request: web.Request) -> web.Response:
-            guest = self.guests.installed.get(request.match_info["name"])
-            if guest is None or not guest.console.exists():
-                raise web.HTTPNotFound
-            return web.Response(body=guest.console.read_bytes(), content_type="application/octet-stream")
-
-        application = web.Application()
-        application.router.add_get("/{name}", answer)
-        return application
+    def _printed(self, name: str) -> bytes | None:
+        guest = self.guests.installed.get(name)
+        return guest.console.read_bytes() if guest is not None and guest.console.exists() else None
 
     async def end(self) -> None:
         """Drop what is under way."""
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
+
+
+def serial_logs(printed: Callable[[str], bytes | None]) -> web.Application:
+    """Build what gives the serial logs, by the names of VMs: whoever knows the address of one may read it."""
+
+    async def answer(request: web.Request) -> web.Response:
+        log = printed(request.match_info["name"])
+        if log is None:
+            raise web.HTTPNotFound
+        return web.Response(body=log, content_type="application/octet-stream")
+
+    application = web.Application()
+    application.router.add_get("/{name}", answer)
+    return application

@@ -58,8 +58,16 @@ class Azure(Protocol):
     async def login(self) -> Login:
         """Give the login. Raises ``CouldNotLookError`` where there is none."""
 
-    async def ask(self, method: str, path: str, api_version: str, body: Mapping[str, object] | None = None) -> Answered:
-        """Send a request to ARM."""
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        api_version: str,
+        body: Mapping[str, object] | None = None,
+        *,
+        if_match: str = "",
+    ) -> Answered:
+        """Send a request to ARM. ``if_match``: the ETag that the resource is to have still."""
 
     async def follow(self, address: str) -> Answered:
         """Ask at an address that ARM gave; one elsewhere is not asked, since a token goes with the request."""

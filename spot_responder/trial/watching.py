@@ -81,12 +81,14 @@ async def _listen(field: Field) -> None:
     if not field.seen.vm_id:
         return
     answer = await field.azure.serial_log(field.seen.vm_id)
-    field.seen.answers["serial log"] = [replace(answer, body=None) if answer.is_good else answer]
-    if answer.is_good:
-        # Nothing may have been printed yet.
-        field.seen.hear(str(answer.body or ""))
-    else:
+    if not answer.is_good:
+        # Where it was read before, something refuses it now: a lock does.
+        field.seen.answers.setdefault("serial log", [answer])
         field.seen.missed["listener"] = f"the serial log was not read: {answer.told()}"
+        return
+    field.seen.answers["serial log"] = [replace(answer, body=None)]
+    # Nothing may have been printed yet.
+    field.seen.hear(str(answer.body or ""))
 
 
 async def _drain(field: Field) -> None:

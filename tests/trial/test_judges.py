@@ -187,11 +187,11 @@ def test_the_evidence_has_what_was_seen_without_whose_it_was() -> None:
     redaction = redaction_of(what, ("my-login",))
     found = {
         "E1": Found(HOLDS, "as my-login | said\nso", T),
-        "E9": Found(UNSEEN, "has no check yet: my-login", is_ours=True),
+        "E9": Found(UNSEEN, "needs a preview: my-login", is_ours=True),
     }
     assert [each["how"] for each in belief_list(found, redaction)] == [
         "as known-1 | said\nso",
-        "has no check yet: my-login",
+        "needs a preview: my-login",
     ]
     evidence = payloads(what, redaction)
     assert evidence["answers"]["start"][0]["headers"] == {"retry-after": "10"}

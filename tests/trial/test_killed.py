@@ -8,8 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Final
@@ -17,27 +15,20 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from aiohttp import web
 
-from localazure.demo.az_env import leave_login
-from localazure.demo.trial import LOCATION, furnish
-from localazure.laptop import REPOSITORY
-from localazure.resource_manager.limits import LOW_COST_GET
-from localazure.trial.ground import open_beneath, trial_ground
-from localazure.world.world import SUBSCRIPTION
-from tests.trial.trials import FAST
+from localazure.trial.ground import open_beneath
+from tests.trial.commanded import command, laptop, left_in
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from aiohttp.typedefs import Handler
+    from aiohttp.typedefs import Handler, Middleware
 
-    from localazure.trial.ground import Beneath, Ground
+    from localazure.trial.ground import Beneath
 
 KILLS: Final = int(os.environ.get("TRIAL_KILLS", "1"))
 AT_ONCE: Final = 5
 REQUESTS: Final = 150
 """About as many requests go from a trial to ARM and Resource Graph."""
-WORDS: Final = ("trial", "--local", "--yes", "--subscription", SUBSCRIPTION, "--location", LOCATION)
 
 
 @dataclass
@@ -50,7 +41,7 @@ class Doom:
     process: list[asyncio.subprocess.Process] = field(default_factory=list)
     seen: int = 0
 
-    def middleware(self) -> object:
+    def middleware(self) -> Middleware:
         """Give what stands between the trial and ARM."""
 
         @web.middleware
@@ -67,50 +58,19 @@ class Doom:
         return middle
 
 
-@asynccontextmanager
-async def _laptop(folder: Path, beneath: Beneath, doom: Doom) -> AsyncIterator[Ground]:
-    middle = doom.middleware()
-    async with trial_ground(folder, durations=FAST, between=middle, beneath=beneath) as ground:  # type: ignore[arg-type]
-        furnish(ground)
-        ground.access.limits.spared = frozenset({LOW_COST_GET})
-        (folder / ".local").mkdir(parents=True)
-        leave_login(folder / ".local", "operator", ground.environment)
-        yield ground
-
-
-async def _trial(folder: Path, *more: str) -> asyncio.subprocess.Process:
-    environment = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(REPOSITORY)}
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "spot_responder", *WORDS, *more),
-        cwd=folder,
-        env=environment,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
-
-
-def _left(ground: Ground) -> list[str]:
-    """Give all that a trial has created and is still there."""
-    machines = [one.vm_id for one in ground.world.machines() if "witness-" in one.vm_id and one.deleted_at is None]
-    rights = [each["id"] for each in ground.deployed.assignments]
-    hanging = [one["id"] for each in ground.deployed.subscriptions.values() for one in each]
-    return [*ground.made.bodies, *machines, *ground.deployed.topics, *rights, *hanging]
-
-
 async def _killed_once(folder: Path, beneath: Beneath, seed: int) -> str:
     """Kill a trial, then run another one; say what is left."""
     chance = Random(seed)  # noqa: S311 - no secret
     doom = Doom(chance.randint(1, REQUESTS), chance.random() < 0.5, signal.SIGKILL)
-    async with _laptop(folder, beneath, doom) as ground:
-        process = await _trial(folder)
+    async with laptop(folder, beneath, doom.middleware()) as ground:
+        process = await command(folder)
         doom.process.append(process)
         await process.communicate()
         doom.process.clear()
-        before = len(_left(ground))
-        second = await _trial(folder, "--only", "R6")
+        before = len(left_in(ground))
+        second = await command(folder, "--only", "R6")
         _, said = await second.communicate()
-        left = _left(ground)
+        left = left_in(ground)
         told = f"seed {seed}, request {doom.at}: {process.returncode}, {before} left, then {second.returncode}, {left}"
         return "" if second.returncode == 0 and not left else f"{told}: {said.decode()}"
 
@@ -137,13 +97,13 @@ def test_ctrl_c_takes_everything_away(tmp_path: Path, at: int) -> None:
 
     async def story() -> None:
         doom = Doom(at, before=True, number=signal.SIGINT)
-        async with open_beneath(tmp_path) as beneath, _laptop(tmp_path / "here", beneath, doom) as ground:
-            process = await _trial(tmp_path / "here")
+        async with open_beneath(tmp_path) as beneath, laptop(tmp_path / "here", beneath, doom.middleware()) as ground:
+            process = await command(tmp_path / "here")
             doom.process.append(process)
             _, said = await process.communicate()
             assert process.returncode == 130, said.decode()
             assert "taking away what was created" in said.decode()
-            assert _left(ground) == []
+            assert left_in(ground) == []
 
     asyncio.run(story())
 
@@ -153,13 +113,13 @@ def test_ctrl_c_ends_a_watch(tmp_path: Path) -> None:
 
     async def story() -> None:
         doom = Doom(6, before=False, number=signal.SIGINT)
-        async with open_beneath(tmp_path) as beneath, _laptop(tmp_path / "here", beneath, doom) as ground:
-            process = await _trial(tmp_path / "here", "--watch")
+        async with open_beneath(tmp_path) as beneath, laptop(tmp_path / "here", beneath, doom.middleware()) as ground:
+            process = await command(tmp_path / "here", "--watch")
             doom.process.append(process)
             _, said = await process.communicate()
             assert process.returncode == 0, said.decode()
             assert said.decode().count("\n") == 1
             assert len(list((tmp_path / "here" / ".local").glob("watch-*.json"))) == 1
-            assert _left(ground) == []
+            assert left_in(ground) == []
 
     asyncio.run(story())

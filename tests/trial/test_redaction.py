@@ -121,6 +121,20 @@ def test_an_event_of_arm_tells_nothing_of_its_caller() -> None:
     assert "Microsoft.Compute/virtualMachines/deallocate/action" in text
 
 
+def test_an_id_of_azure_stays_one() -> None:
+    """Also where a subscription's stands alone: the app must read what was adopted. No token takes it for cover."""
+    subscription = "/subscriptions/11111111-1111-4111-8111-111111111111"
+    vm, token = f"{subscription}/resourceGroups/rg/providers/Microsoft.Compute/virtualMachines/web", "eyJhbGci.e30.c2ln"
+    redaction = Redaction()
+    redaction.learn({"source": subscription, "at": f"https://management.azure.com{subscription}", "subject": vm})
+    redaction.learn([token])
+    hidden = "/subscriptions/00000000-0000-4000-8000-000000000001"
+    assert redaction.apply(subscription) == hidden
+    assert redaction.apply(f"https://management.azure.com{subscription}") == f"https://management.azure.com{hidden}"
+    assert redaction.apply(vm) == f"{hidden}/resourceGroups/group-1/providers/Microsoft.Compute/virtualMachines/name-1"
+    assert redaction.apply(token) == "token-1"
+
+
 def test_what_tells_nothing_stays() -> None:
     """Numbers, Azure's own words and hosts; and where nothing was learned, everything."""
     payload = {

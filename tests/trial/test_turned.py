@@ -10,21 +10,21 @@ import pytest
 from localazure.trial.ground import open_beneath
 from spot_responder.trial.views.checks import steps_for
 from spot_responder.trial.views.verdicts import Found, Step, Verdict
-from tests.trial.turned import main, not_holding, problem_of, problem_of_unturned, tried
+from tests.trial.turned import STEPS, main, not_holding, problem_of, problem_of_unturned, tried
 from tests.trial.turning import Turning
 from tests.trial.turnings import TURNINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 READ_AT_ONCE = [belief for belief in TURNINGS if steps_for(frozenset({belief})) == (Step.READ,)]
 
 
-def _read(folder: Path, turning: Turning) -> Mapping[str, Found]:
+def _found(folder: Path, turning: Turning, steps: Sequence[Step] = (Step.READ,)) -> Mapping[str, Found]:
     async def story() -> Mapping[str, Found]:
         async with open_beneath(folder) as beneath:
-            return await tried(folder / "here", beneath, 1, turning, (Step.READ,))
+            return (await asyncio.to_thread(tried, folder / "here", beneath, 1, turning, steps)).found
 
     return asyncio.run(story())
 
@@ -32,12 +32,17 @@ def _read(folder: Path, turning: Turning) -> Mapping[str, Found]:
 @pytest.mark.parametrize("belief", READ_AT_ONCE)
 def test_a_belief_that_is_not_true_is_found_out(belief: str, tmp_path: Path) -> None:
     """The right one, and no other."""
-    assert problem_of(belief, _read(tmp_path, TURNINGS[belief])) == ""
+    assert problem_of(belief, _found(tmp_path, TURNINGS[belief])) == ""
+
+
+def test_a_whole_trial_finds_out_what_is_not_true_inside_the_vm(tmp_path: Path) -> None:
+    """Its serial log has nothing: it was read before a lock refused that."""
+    assert problem_of("V17", _found(tmp_path, TURNINGS["V17"], STEPS)) == ""
 
 
 def test_what_is_as_believed_holds(tmp_path: Path) -> None:
     """And what such a trial does not look at is not called untrue."""
-    found = _read(tmp_path, Turning())
+    found = _found(tmp_path, Turning())
     assert not_holding(found) == {}
     assert {found[belief].verdict for belief in READ_AT_ONCE} == {Verdict.HOLDS}
 

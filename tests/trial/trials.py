@@ -6,7 +6,7 @@ import ssl
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from aiohttp import ClientSession, DummyCookieJar, TCPConnector
 from azure.core.pipeline.transport import AioHttpTransport
@@ -15,13 +15,16 @@ from localazure.demo.trial import LOCATION, SIZE, furnish
 from localazure.event_grid.service import Lags
 from localazure.resource_manager.limits import LOW_COST_GET
 from localazure.runtime.identity import PrincipalCredential
-from localazure.trial.ground import trial_ground
+from localazure.trial.ground import REAL, Pace, trial_ground
+from localazure.trial.insides import Insides
 from localazure.world.durations import Durations
 from localazure.world.world import SUBSCRIPTION
 from spot_responder.clients.trials.azure import azure_by
 from spot_responder.trial.field import Field, Plan, Waits
 from spot_responder.trial.journal import open_journal
 from spot_responder.trial.views.observations import Observations
+from tests.trial.virtual_inside import VirtualInsides
+from tests.trial.virtual_time import HeldPort, clock_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -29,8 +32,11 @@ if TYPE_CHECKING:
 
     from aiohttp.typedefs import Middleware
 
+    from localazure.guests.guests import Guests
     from localazure.resource_manager.roles import Role
-    from localazure.trial.ground import Beneath, Ground
+    from localazure.trial.ground import Beneath, Ground, Inside
+    from spot_responder.trial.ports import Azure
+    from tests.trial.virtual_time import HeldLoop
 
 
 def seconds_of(seconds: float) -> timedelta:
@@ -72,14 +78,21 @@ async def open_trial(  # noqa: PLR0913 - each is one thing that a test may set
     between: Callable[[list[Ground]], Middleware] | None = None,
     roles: Mapping[str, Role] | None = None,
     waits: Waits = SOON,
+    loop: HeldLoop | None = None,
 ) -> AsyncIterator[Tried]:
     """Open a laptop Azure that is furnished for a trial, and the ports of its owner.
 
-    ``between`` makes what stands between the trial and ARM, of a list that has the ground once it is there.
+    ``between`` makes what stands between the trial and ARM, of a list that has the ground once it is there. ``loop``:
+    the one that this runs in, where it is to be virtual time.
     """
     here: list[Ground] = []
     middle = between(here) if between else None
-    async with trial_ground(folder, durations=FAST, between=middle, roles=roles, beneath=beneath) as ground:
+    clock = clock_of(loop) if loop else None
+    pace = Pace(clock, loop.held) if loop and clock else REAL
+    inside: Callable[[Guests], Inside] = VirtualInsides if loop else Insides
+    async with trial_ground(
+        folder, durations=FAST, between=middle, roles=roles, beneath=beneath, pace=pace, inside=inside
+    ) as ground:
         here.append(ground)
         furnish(ground)
         ground.event_grid.lags = LAGS
@@ -91,8 +104,11 @@ async def open_trial(  # noqa: PLR0913 - each is one thing that a test may set
             connector=TCPConnector(ssl=trusting), auto_decompress=False, cookie_jar=DummyCookieJar()
         )
         async with AioHttpTransport(session=session, connection_timeout=10, read_timeout=30) as transport:
-            azure = azure_by(endpoint, ground.environment["PRICES_ENDPOINT"], credential, transport, now)
+            prices = ground.environment["PRICES_ENDPOINT"]
+            azure: Azure = azure_by(endpoint, prices, credential, transport, pace.clock.now)
+            if loop:
+                azure = cast("Azure", HeldPort(azure, loop.held, pace.clock.now))
             with open_journal(folder) as journal:
                 plan = Plan(run, SUBSCRIPTION, LOCATION, SIZE, 0.4, await azure.login())
                 seen = Observations(endpoint, location=LOCATION, size=SIZE)
-                yield Tried(ground, Field(azure, journal, plan, seen, waits, now, lambda _: None))
+                yield Tried(ground, Field(azure, journal, plan, seen, waits, pace.clock.now, lambda _: None))

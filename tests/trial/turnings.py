@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 from azure.storage.queue.aio import QueueClient
 
+from localazure.demo.trial import SIZE
 from localazure.event_grid.azure_events import DeliverySchema, EventKind
 from localazure.event_grid.event_faults import Fault
 from localazure.event_grid.service import Lags
@@ -81,6 +82,10 @@ def _asked_for_vm(asked: Asked) -> bool:
     return asked.method == "PUT" and "/virtualmachines/witness-" in asked.path.lower()
 
 
+def _resized(asked: Asked) -> bool:
+    return asked.machine is not None and asked.machine.size != SIZE
+
+
 def _priced(asked: Asked) -> bool:
     return asked.path == PRICE_LIST
 
@@ -146,10 +151,10 @@ class _Delivery:
         credential = PrincipalCredential(queues.issuer, "event-grid")
         name = queues.queue_of[event.subscription]
         authority = str(queues.authority)
-        async with QueueClient(
-            queues.storage.queue_uri, name, credential=credential, connection_verify=authority
-        ) as client:
-            await client.send_message(json.dumps(body))
+        client = QueueClient(queues.storage.queue_uri, name, credential=credential, connection_verify=authority)
+        with queues.held():
+            async with client:
+                await client.send_message(json.dumps(body))
         return 201
 
 
@@ -214,8 +219,14 @@ def _shorter(asked: Asked) -> bool:
     return _graph("vmKey", "restoredByScaleSet")(asked) and len(asked.text) <= 10_000
 
 
-def _lets_start(asked: Asked) -> bool:
-    return _locked(asked)
+def _runs(asked: Asked) -> bool:
+    machine = asked.machine
+    return '"vmSize"' in asked.text and machine is not None and machine.power_state is PowerState.RUNNING
+
+
+async def _accepted() -> web.StreamResponse:
+    await asyncio.sleep(0)
+    return web.json_response({})
 
 
 _EVICTS: Final[Callable[[Asked], bool]] = lambda asked: asked.is_post("simulateEviction")  # noqa: E731
@@ -292,7 +303,10 @@ TURNINGS: Final[Mapping[str, Turning]] = {
     "P5": Turning(changed(_priced, lambda body: body | {"NextPageLink": None})),
     "P6": Turning(changed(_shown_whole, _renamed('"Standard_D2s_v5"', '"standard_d2s_v5"'))),
     "S1": Turning(answered(_asked_for_vm, 409, "NotAvailableForSubscription")),
-    "R5": Turning(answered(_lets_start, 409, "Conflict")),
+    "S8": Turning(changed(lambda asked: _shown_whole(asked) and _resized(asked), _renamed('"Spot"', '"Regular"'))),
+    "S9": Turning(between(lambda asked, go: _accepted() if asked.method == "PATCH" and _runs(asked) else go())),
+    "S12": Turning(changed(lambda asked: _ANNOTATION_ROWS(asked) and _resized(asked), _rows(lambda _: []))),
+    "R5": Turning(answered(_locked, 409, "Conflict")),
     "R6": Turning(answered(_graph(), 401, "InvalidAuthenticationToken")),
     "R8": Turning(answered(lambda asked: _nobody(asked) and asked.method == "POST", 403, "AuthorizationFailed")),
 }

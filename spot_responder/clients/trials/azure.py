@@ -70,18 +70,28 @@ class TrialAzure:
             raise no_login(error) from error
         return login_of(token.token)
 
-    async def ask(self, method: str, path: str, api_version: str, body: Mapping[str, object] | None = None) -> Answered:
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        api_version: str,
+        body: Mapping[str, object] | None = None,
+        *,
+        if_match: str = "",
+    ) -> Answered:
         """Send a request to ARM; give its answer, status 0 where there was none."""
         joint = "&" if "?" in path else "?"
         address = f"{self.endpoint}{quote(path, safe=_OF_AN_ADDRESS)}{joint}api-version={api_version}"
-        return await self._send(self.client, method, address, path.partition("?")[0], body)
+        headers = {"If-Match": if_match} if if_match else {}
+        request = HttpRequest(method, address, headers=headers, json=body)
+        return await self._send(self.client, request, path.partition("?")[0])
 
     async def follow(self, address: str) -> Answered:
         """Ask at an address of ARM's own host."""
         parts = urlsplit(address)
         if parts[:2] != urlsplit(self.endpoint)[:2]:
             return Answered(self.clock(), "GET", parts.path, 0, body="not asked: the address is not ARM's own")
-        return await self._send(self.client, "GET", address, parts.path, None)
+        return await self._send(self.client, HttpRequest("GET", address), parts.path)
 
     async def price_pages(self, location: str, size: str) -> list[Answered]:
         """Ask the public price list about a size: all its pages."""
@@ -135,19 +145,13 @@ class TrialAzure:
         return await self._read_public(address) if address else replace(answer, body=None)
 
     async def _read_public(self, address: str) -> Answered:
-        return await self._send(self.public, "GET", address, urlsplit(address).path, None)
+        return await self._send(self.public, HttpRequest("GET", address), urlsplit(address).path)
 
     async def _send(
-        self,
-        client: AsyncPipelineClient[HttpRequest, AsyncHttpResponse],
-        method: str,
-        address: str,
-        path: str,
-        body: Mapping[str, object] | None,
+        self, client: AsyncPipelineClient[HttpRequest, AsyncHttpResponse], request: HttpRequest, path: str
     ) -> Answered:
-        begun = monotonic()
+        begun, method = monotonic(), request.method
         try:
-            request = HttpRequest(method, address, json=body) if body is not None else HttpRequest(method, address)
             response = await client.send_request(request)
         except AzureError as error:
             lacks_token = is_for_want_of_a_token(error)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from spot_responder.intake.vms import PowerState
 from spot_responder.trial.field import COMPUTE, StepFailedError
 from spot_responder.trial.steps.machine import RESTART_TAG
+from spot_responder.trial.steps.size import change_size, change_with_old_etag
 from spot_responder.trial.views.observations import Mark
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _BATCH: Final = 100
 
 
 async def eviction(field: Field) -> None:
-    """Have the VM evicted, look at it from all sides, and start it again.
+    """Have the VM evicted, look at it from all sides, change its size and change it back, and start it again.
 
     Raises:
         StepFailedError: if it is not evicted, or does not run again.
@@ -45,10 +46,14 @@ async def eviction(field: Field) -> None:
     await field.named_query("confirm.kql of 100", "confirm", vm_ids=[vm] * _BATCH)
     await field.named_query("sweep.kql", "sweep", restart_tag=RESTART_TAG)
     await field.query("id in another casing", f"resources | where id in~ ('{vm.upper()}') | project id")
-    await field.query("annotations after the eviction", _ANNOTATIONS.format(vm=vm))
+    annotations = _ANNOTATIONS.format(vm=vm)
+    await field.query("annotations after the eviction", annotations)
     await _activity_log(field)
+    await change_size(field, annotations)
+    await field.ask("VM before the start", "GET", vm, COMPUTE)
     await _start(field)
-    await field.query("annotations after the start", _ANNOTATIONS.format(vm=vm))
+    await field.query("annotations after the start", annotations)
+    await change_with_old_etag(field)
 
 
 async def _start(field: Field) -> None:

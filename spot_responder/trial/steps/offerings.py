@@ -9,6 +9,9 @@ from spot_responder.intake.payloads import field as field_of
 from spot_responder.offerings.skus import read_skus
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from spot_responder.offerings.skus import Sku
     from spot_responder.trial.field import Field
 
 _SKUS: Final = "2021-07-01"
@@ -26,6 +29,21 @@ async def offerings(field: Field) -> None:
     answer = await field.azure.ask("GET", path, _SKUS)
     # The whole list has some megabytes, and names that are Azure's own: what is read of the size is kept.
     items = field_of(answer.body, "value")
-    sku = read_skus(items, location).get(size.lower()) if answer.is_good and isinstance(items, list) else None
+    skus = read_skus(items, location) if answer.is_good and isinstance(items, list) else {}
+    sku = skus.get(size.lower())
+    field.seen.other_size = _another(sku, skus.values()) if sku else ""
     told = {"size": sku.name, "refused": sku.refused, "capabilities": dict(sku.capabilities)} if sku else None
     field.note("size in the list", replace(answer, body=told) if answer.is_good else answer)
+
+
+def _another(own: Sku, skus: Iterable[Sku]) -> str:
+    """Give the smallest other size of the family that Spot offers; ``""`` where there is none."""
+    fit = [
+        (each.number("vCPUs") or 0, each.name)
+        for each in skus
+        if each.family.lower() == own.family.lower()
+        and each.name.lower() != own.name.lower()
+        and each.flag("LowPriorityCapable")
+        and not each.refused
+    ]
+    return min(fit)[1] if fit else ""

@@ -21,7 +21,7 @@ _CREATED: Final = {
     "    whose identity has no rights, with a listener that prints to the VM's serial log",
 }
 _DONE: Final = {
-    Step.EVICTION: "has Azure evict that VM, and starts it again",
+    Step.EVICTION: "has Azure evict that VM, gives it another size and its own again, and starts it again",
     Step.STOP: "stops that VM",
     Step.REFUSALS: "has starts of that VM refused: by a lock, by a max price of almost zero; and a VM beyond the quota",
 }

@@ -12,6 +12,7 @@ from spot_responder.trial.views import about_events as events
 from spot_responder.trial.views import about_graph as graph
 from spot_responder.trial.views import about_inside as inside
 from spot_responder.trial.views import about_offerings as offered
+from spot_responder.trial.views import about_sizes as sizes
 from spot_responder.trial.views import about_storage as storage
 from spot_responder.trial.views.unchecked import UNCHECKED
 from spot_responder.trial.views.verdicts import Check, Found, Step, Verdict, unseen
@@ -31,6 +32,7 @@ _STOP_TOLD: Final = (Step.WITNESS, Step.STOP)
 _REFUSED: Final = (Step.REFUSALS,)
 _OFFERED: Final = (Step.OFFERINGS,)
 _SIZED: Final = (Step.OFFERINGS, Step.MACHINE)
+_RESIZED: Final = (Step.OFFERINGS, Step.EVICTION)
 _PRICED: Final = (Step.OFFERINGS, Step.REFUSALS)
 
 CHECKS: Final = (
@@ -104,6 +106,9 @@ CHECKS: Final = (
     Check("P5", _OFFERED, offered.ends_without_link),
     Check("P6", _SIZED, offered.spells_sizes_alike),
     Check("S1", _SIZED, offered.may_be_asked_for),
+    Check("S8", _RESIZED, sizes.keeps_what_it_is),
+    Check("S9", _EVICTED, sizes.has_new_etag),
+    Check("S12", _RESIZED, sizes.keeps_annotation),
     Check("W1", _STORAGE, storage.is_hidden),
     Check("W2", _STORAGE, storage.is_shown_at_once),
     Check("W3", _STORAGE, storage.tells_loss),

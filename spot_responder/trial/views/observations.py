@@ -152,6 +152,8 @@ class Observations:
     vm_id: str = ""
     location: str = ""
     size: str = ""
+    other_size: str = ""
+    """One that the VM can have too."""
     answers: dict[str, list[Answered]] = field(default_factory=dict)
     arrived: list[Arrived] = field(default_factory=list)
     powers: list[Sample] = field(default_factory=list)

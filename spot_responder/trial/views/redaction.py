@@ -18,7 +18,9 @@ _BARE_GUID: Final = re.compile(r"(?<![0-9a-z])[0-9a-f]{32}(?![0-9a-z])", re.IGNO
 _MAIL: Final = re.compile(r"[^\s\"'<>,;:/\\()]+@[^\s\"'<>,;:/\\()]+\.[^\s\"'<>,;:/\\()]+")
 _IPV4: Final = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
 _IPV6: Final = re.compile(r"(?<![0-9a-f:])(?:[0-9a-f]{0,4}:){3,7}[0-9a-f]{0,4}(?![0-9a-f:])", re.IGNORECASE)
-_TOKEN: Final = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*|[A-Za-z0-9+/_%=-]{40,}")
+_LONG: Final = 40
+_TOKEN: Final = re.compile(rf"eyJ[\w-]+\.[\w-]+\.[\w-]*|[A-Za-z0-9+/_%=-]{{{_LONG},}}")
+_SUBSCRIPTION: Final = re.compile(rf"subscriptions/{_GUID.pattern}", re.IGNORECASE)
 _PATH_WORD: Final = re.compile(r"(?:^|/)[A-Za-z]{5,}(?=/|$)")
 _HOST: Final = re.compile(r"https?://([^/\s:\"']+)", re.IGNORECASE)
 _GROUP: Final = re.compile(r"/resourcegroups/([^/\s\"'?&]+)", re.IGNORECASE)
@@ -149,8 +151,9 @@ def _personal(payload: object, *, within: bool = False) -> Iterable[str]:
 
 
 def _is_path(run: str) -> bool:
-    """Whether a long run of letters is the middle of a path, as ``Compute/virtualMachines/vm-1/deallocate``."""
-    return len(_PATH_WORD.findall(run)) > 1
+    """Whether a long run of letters is of a path, as ``Compute/virtualMachines/vm-1/deallocate`` or a subscription."""
+    rest, subscriptions = _SUBSCRIPTION.subn("", run)
+    return len(_PATH_WORD.findall(run)) > 1 or (subscriptions > 0 and len(rest) < _LONG)
 
 
 def _is_microsofts(host: str) -> bool:

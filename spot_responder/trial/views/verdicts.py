@@ -81,7 +81,8 @@ class Why(StrEnum):
     NEEDS_THE_APP = "needs the deployed app, which a trial does without"
     NEEDS_ANOTHER_LOGIN = "needs a login with fewer rights than a trial's"
     NOT_OF_AZURE = "is about a library or a tool, and tried here"
-    NOT_YET = "has no check yet"
+    NEEDS_A_PREVIEW = "needs a preview, for which a subscription is registered"
+    NEEDS_MORE = "needs more than a trial creates"
 
 
 @dataclass(frozen=True, slots=True)
