@@ -22,6 +22,7 @@ VM_COMMANDS = ("explain", "hold", "release", "retry", "drill")
 COMMANDS = {
     "status": [],
     "plan": [],
+    "queues": [],
     "doctor": [],
     "prices": [],
     "sizes": ["--like", "render-1"],
