@@ -145,7 +145,7 @@ class _Ears(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         told = json.loads(record.getMessage())
-        if told["event"] == "lasting failure" and "vm" in told:
+        if told["event"] == "work trouble" and "vm" in told:
             self._hear(told["vm"])
 
 

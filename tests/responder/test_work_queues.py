@@ -393,7 +393,7 @@ def test_a_crash_leaves_nobody_untold(new_azure: NewAzure, caplog: pytest.LogCap
     azure.script.next(RequestKind.ROW_WRITE, about="work/")
     azure.script.next(RequestKind.ROW_WRITE, DEATH_AFTER, about="work/")
     azure.run_until(at("10:30"))
-    assert "work VM silent" in caplog.text
+    assert '"needs": "silent"' in caplog.text
 
 
 def test_its_own_stop_is_told_while_nothing_can_be_read(new_azure: NewAzure) -> None:
