@@ -70,8 +70,16 @@ def _starts(state: PowerState) -> Callable[[Asked], bool]:
     return lambda asked: asked.is_post("start") and asked.machine is not None and asked.machine.power_state is state
 
 
+def _has_lock(asked: Asked) -> bool:
+    return any("/locks/" in each for each in asked.ground.made.bodies)
+
+
+def _had_lock(asked: Asked) -> bool:
+    return any("/locks/" in each for each in asked.ground.made.gone)
+
+
 def _locked(asked: Asked) -> bool:
-    return asked.is_post("start") and any("/locks/" in each for each in asked.ground.made.bodies)
+    return asked.is_post("start") and _has_lock(asked)
 
 
 def _shown_whole(asked: Asked) -> bool:
@@ -268,7 +276,7 @@ TURNINGS: Final[Mapping[str, Turning]] = {
     "C3": Turning(changed(_of_eviction, _renamed("PowerState/deallocated", "PowerState/stopped"))),
     "C5": Turning(
         changed(
-            lambda asked: _instance_view(asked) and any("/locks/" in each for each in asked.ground.made.gone),
+            lambda asked: _instance_view(asked) and (_has_lock(asked) or _had_lock(asked)),
             _renamed("PowerState/", "OtherState/"),
         )
     ),

@@ -196,8 +196,8 @@ def _preempts(heard: Heard) -> list[object]:
 
 
 def _of_boot(seen: Observations, notice: Heard) -> list[Heard]:
-    """Give what was heard in the boot of the eviction, until ARM showed the VM as gone."""
-    until = seen.marks[Mark.EVICTED] + _ABOUT
+    """Give what was heard in the boot of the eviction, until ARM showed the VM as gone or it was started again."""
+    until = min(seen.marks[Mark.EVICTED] + _ABOUT, seen.marks.get(Mark.STARTED, seen.marks[Mark.EVICTED] + _ABOUT))
     return [each for each in seen.heard if each.boot == notice.boot and each.at <= until] or [notice]
 
 
