@@ -16,14 +16,18 @@ from typing import TYPE_CHECKING, Final
 
 from localazure.demo.as_operator import run_command
 from localazure.demo.browser import chromium
+from localazure.demo.jobs.as_team import submit
 from localazure.demo.scenarios import TAG
+from localazure.demo.work_queue.scenario import NAME, QUEUE, WORK_QUEUE
 from localazure.deployed_storage import STORE
 from localazure.laptop import REPOSITORY, laptop_azure
 from localazure.world.durations import Durations
+from localazure.world.machines import PowerState
 from spot_responder.advised_command import CommandLine
 from spot_responder.clients.tables import Tables
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.vms import VmId
+from spot_responder.intake.work_queue_names import WORK_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,12 +122,13 @@ async def play(folder: Path, picture: Path | None = None) -> dict[str, str]:
     Raises:
         NoBrowserError: if a picture is wanted, and nothing there can take it.
     """
-    async with laptop_azure(folder, _APP_SETTINGS, _DURATIONS) as laptop:
+    async with laptop_azure(folder, _APP_SETTINGS, _DURATIONS, work_queues=(WORK_QUEUE,)) as laptop:
         story = _Story(laptop, picture)
         _people(laptop)
         await _rehearse(story)
         await _suffer(story)
         await _act(story)
+        await _have_work(story)
         return story.told
 
 
@@ -178,6 +183,12 @@ async def _act(story: _Story) -> None:
     await story.show("read-error", "read-error", ERROR)
     asked = "--location westeurope --size Standard_D2s_v5 --os linux --at 2026-11-15T00:00:00Z"
     await story.show("read-prices", "read-prices", PRICES, *asked.split())
+
+
+async def _have_work(story: _Story) -> None:
+    story.laptop.world.add_vm("frame-1", tags={WORK_TAG: NAME}, power_state=PowerState.DEALLOCATED)
+    await submit(story.laptop.work, QUEUE, 3, 1)
+    await story.show("queues", "queues")
 
 
 def blocks(page: str) -> dict[str, str]:

@@ -50,8 +50,12 @@ class Finder(Protocol):
 class JobResults(Protocol):
     """The tables of results that workers write."""
 
-    async def done_since(self, name: WorkQueueName, since: datetime) -> JobsDone:
-        """Give the jobs of a work queue that have got their results since then. Raises ``AzureRefusedError``."""
+    async def done_since(self, name: WorkQueueName, since: datetime) -> JobsDone | None:
+        """Give the jobs of a work queue that have got their results since then; ``None`` where there is no table.
+
+        Raises:
+            AzureRefusedError: if it could not be read.
+        """
 
 
 class DeadLetters(Protocol):

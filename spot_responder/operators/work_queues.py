@@ -62,9 +62,10 @@ async def gather_figures(
 async def _done(queue: WorkQueue, ports: OperatorPorts, now: datetime) -> JobsDone | str:
     """Count the jobs that are done; where that cannot be, say why: the rest is shown all the same."""
     try:
-        return await ports.results.done_since(queue.name, now - WINDOW)
+        done = await ports.results.done_since(queue.name, now - WINDOW)
     except AzureRefusedError as refused:
         return str(refused)
+    return done or "no worker has made a table of results yet"
 
 
 async def work_told(vm: Vm | None, ports: Ports, settings: Settings, now: datetime) -> str:

@@ -14,7 +14,7 @@ from spot_responder.commands import queues as queues_command
 from spot_responder.commands import status as status_command
 from spot_responder.demand.looks import Doing, UpTime, Watch
 from spot_responder.demand.standings import Standing
-from spot_responder.intake.azure_errors import FailureKind
+from spot_responder.intake.azure_errors import Failure, FailureKind
 from spot_responder.intake.vms import VmId
 from spot_responder.operators.gather import gather_explanation
 from spot_responder.operators.ports import OperatorPorts
@@ -57,17 +57,17 @@ def explained(azure: StoryAzure, name: str) -> Explanation:
 
 
 class Results:
-    """The tables of results: so many jobs, or a refusal."""
+    """The tables of results: so many jobs, no table, or a refusal."""
 
-    def __init__(self, done: JobsDone | None) -> None:
+    def __init__(self, done: JobsDone | Failure | None) -> None:
         """Answer so."""
         self._done = done
 
-    async def done_since(self, name: WorkQueueName, since: datetime) -> JobsDone:
+    async def done_since(self, name: WorkQueueName, since: datetime) -> JobsDone | None:
         """Give it."""
         assert since == at("10:30") - timedelta(days=7)
-        if self._done is None:
-            raise AzureRefusedError(failure(FailureKind.DENIED), f"read the results of {name}")
+        if isinstance(self._done, Failure):
+            raise AzureRefusedError(self._done, f"read the results of {name}")
         return self._done
 
 
@@ -160,7 +160,7 @@ def test_plan_says_what_a_sweep_s_look_would_start(new_azure: NewAzure) -> None:
     assert "farm/frames  render-1     1 message, 1 of them to take" in text
 
 
-def figures_at_half_past_ten(azure: StoryAzure, done: JobsDone | None) -> Any:  # noqa: ANN401 - an overview
+def figures_at_half_past_ten(azure: StoryAzure, done: JobsDone | Failure | None) -> Any:  # noqa: ANN401 - an overview
     """Give the overview with the figures of the work queue."""
     azure.run_until(at("10:30"))
     nowhere: Any = None
@@ -190,11 +190,18 @@ def test_status_has_the_figures_of_each_queue(new_azure: NewAzure) -> None:
 def test_what_is_not_known_is_shown_as_unknown(new_azure: NewAzure) -> None:
     """The results may not be read; or no row of them says how long its job waited."""
     azure = asleep(new_azure, "render-1")
-    seen = figures_at_half_past_ten(azure, None)
+    seen = figures_at_half_past_ten(azure, failure(FailureKind.DENIED))
     (figures,) = seen.work
     assert (figures.jobs_done, figures.wait_p50_s, figures.wait_p99_s) == (None, None, None)
     assert "unknown (" in status_command.render(seen, Console(azure.now, UTC))
     assert "<dt>from arrival to claim</dt><dd>unknown</dd>" in status_page(seen, CommandLine())
+
+
+def test_where_no_job_was_ever_done_there_is_no_table_yet(new_azure: NewAzure) -> None:
+    """It is a worker that makes the table; that is said, and no error of Azure's."""
+    seen = figures_at_half_past_ten(asleep(new_azure, "render-1"), None)
+    text = status_command.render(seen, Console(at("10:30"), UTC))
+    assert "unknown (no worker has made a table of results yet)" in text
 
 
 def test_an_eviction_of_a_vm_of_the_queue_is_counted(new_azure: NewAzure) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from azure.core.exceptions import AzureError
+from azure.core.exceptions import AzureError, ResourceNotFoundError
 
 from spot_responder.clients.sdk_errors import UNREADABLE, refusal, unreadable
 from spot_responder.operators.views.work_figures import JobsDone
@@ -31,11 +31,11 @@ class JobResults:
 
     table: Callable[[WorkQueueName], TableClient]
 
-    async def done_since(self, name: WorkQueueName, since: datetime) -> JobsDone:
-        """Give the jobs that have got their results since then.
+    async def done_since(self, name: WorkQueueName, since: datetime) -> JobsDone | None:
+        """Give the jobs that have got their results since then; ``None`` where there is no such table.
 
         Raises:
-            AzureRefusedError: if the table could not be read: it may be missing, or the login has no right there.
+            AzureRefusedError: if the table could not be read: the login may have no right there.
         """
         what = f"read the results of {name}"
         began = since.isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -49,6 +49,8 @@ class JobResults:
                     return JobsDone(number, tuple(waited), is_all=False)
                 number += 1
                 waited += _waited(row)
+        except ResourceNotFoundError:
+            return None
         except AzureError as error:
             raise refusal(error, what) from error
         except UNREADABLE as error:
