@@ -71,8 +71,15 @@ def test_tags_change_nothing() -> None:
     """Nor does anything else that is written of a VM while it runs."""
     story = Story()
     story.world.retag("vm-1", {"a": "b"})
-    story.world.update(story.vm, OWNER, {}, "Standard_D4s_v5", 0.5)
+    story.world.update(story.vm, OWNER, {}, story.vm.size, 0.5)
     assert story.after(60) == (Power.ON, 1)
+
+
+def test_another_size_restarts_it() -> None:
+    """As in Azure, where it is changed while the VM runs (docs/azure-assumptions.md S9)."""
+    story = Story()
+    story.world.update(story.vm, OWNER, {}, "Standard_D4s_v5", 0.5)
+    assert story.after(60) == (Power.ON, 2)
 
 
 def test_a_vm_that_is_gone_has_no_power() -> None:
