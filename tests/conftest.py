@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 FOLDER: Final = Path(__file__).parent
 COVERS: Final = frozenset(
-    ("commands", "decisions", "demand", "intake", "offerings", "operators", "responder", "trial", "web")
+    ("commands", "decisions", "demand", "intake", "offerings", "operators", "responder", "terminal", "trial", "web")
 )
 """The folders whose tests have to reach each branch of the pure packages."""
 

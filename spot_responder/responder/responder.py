@@ -120,9 +120,11 @@ class Responder:
         tag = self.settings.policy.restart_tag
         try:
             found = await Sweep(self.ports, self._publisher(), tag, self.clock, self.new_id).run()
-        finally:
+        except Exception:
             # Work waits for no other trouble, nor does the sweep for that of the queue ``wakes``.
             await self._wake_work()
+            raise
+        await self._wake_work()
         # Last: no VM waits for prices.
         await MaxPrices(self.ports, self.prices, self._publisher(), tag, self.clock).compare()
         return found

@@ -20,7 +20,7 @@ from spot_responder.operators.gather import gather_explanation
 from spot_responder.operators.ports import OperatorPorts
 from spot_responder.operators.views.dead_letters import QueueCounts
 from spot_responder.operators.views.status import overview
-from spot_responder.operators.views.work_figures import JobsDone, work_figures
+from spot_responder.operators.views.work_figures import JobsDone, backlog_at_look, hours_told, work_figures
 from spot_responder.operators.views.work_queues import QueueDemands
 from spot_responder.operators.work_queues import gather_figures, gather_queues
 from spot_responder.responder.ports import AzureRefusedError
@@ -223,6 +223,7 @@ def test_only_the_last_seven_days_count() -> None:
     before = work_figures(watch, "refused", [], now)
     assert (before.vm_hours, before.messages, before.jobs_unseen) == (None, None, "refused")
     assert (before.starts, before.evictions) == (None, None)
+    assert (hours_told(before), backlog_at_look(before)) == ("unknown", "not looked at yet")
     hour = timedelta(hours=1)
     days = tuple(UpTime((now - timedelta(days=back)).date(), hour, hour / 2) for back in (8, 7, 6, 0))
     after = work_figures(replace(watch, looked_at=now, up_times=days), JobsDone(3, is_all=False), [], now)
