@@ -28,12 +28,12 @@ CALM_AT_MOST: Final = timedelta(hours=26)
 def run_schedule(seed: int) -> Findings:
     """Run one schedule, and say what was found."""
     chance = Random(seed)  # noqa: S311 - no secret
-    faults = Faults(_rates(chance), chance)
+    faults = Faults(fault_rates(chance, (0.3, 0.9), (0, 30, 900)), chance)
     deployment, sizes = _deployment(chance), _chance_of_sizes(seed)
     if sizes is not None:
         deployment = replace(deployment, policy=replace(deployment.policy, resizes=True))
     with VirtualAzure(
-        TEN, deployment, chance=chance, durations=_durations(chance), fault_plan=faults, event_fault_plan=faults
+        TEN, deployment, chance=chance, durations=durations(chance), fault_plan=faults, event_fault_plan=faults
     ) as azure:
         faults.tell_time_by(azure.clock)
         azure.world.eviction_annotations = _eviction_annotations(chance)
@@ -54,14 +54,15 @@ def _chance_of_sizes(seed: int) -> Random | None:
     return sizes if sizes.randrange(3) == 0 else None
 
 
-def _rates(chance: Random) -> FaultRates:
+def fault_rates(chance: Random, slow: tuple[float, ...], graph_lags_s: tuple[int, ...]) -> FaultRates:
+    """Draw how often what goes wrong; ``slow``: the rates of slow answers that are possible besides few and none."""
     bad = chance.choice((0.0, 0.02, 0.1))
     events = chance.choice((0.0, 0.1, 0.5))
     return FaultRates(
         refused=bad,
         start_refused=chance.choice((0.0, 0.0, 0.0, 0.9)),
         lost=bad / 2,
-        slow=chance.choice((0.0, bad, 0.3, 0.9)),
+        slow=chance.choice((0.0, bad, *slow)),
         death=chance.choice((0.0, 0.0, 0.01, 0.03)),
         event_lost=events,
         event_doubled=events,
@@ -69,7 +70,7 @@ def _rates(chance: Random) -> FaultRates:
         operation_spoiled=bad,
         row_hidden=bad / 2,
         power_state_hidden=bad / 2,
-        longest_graph_lag=timedelta(seconds=chance.choice((0, 30, 900))),
+        longest_graph_lag=timedelta(seconds=chance.choice(graph_lags_s)),
     )
 
 
@@ -83,13 +84,17 @@ def _deployment(chance: Random) -> Deployment:
         ),
         instances=instances,
         dry_run=chance.randrange(30) == 0,
-        clock_errors=tuple(
-            timedelta(seconds=chance.uniform(-longest_error_s, longest_error_s)) for _ in range(instances)
-        ),
+        clock_errors=clock_errors(chance, instances, longest_error_s),
     )
 
 
-def _durations(chance: Random) -> Durations:
+def clock_errors(chance: Random, instances: int, longest_s: int) -> tuple[timedelta, ...]:
+    """Draw how far each instance's clock is off."""
+    return tuple(timedelta(seconds=chance.uniform(-longest_s, longest_s)) for _ in range(instances))
+
+
+def durations(chance: Random) -> Durations:
+    """Draw how long Azure takes."""
     return Durations(
         deallocation=timedelta(seconds=chance.choice((5, 15, 90))),
         start=timedelta(seconds=chance.choice((8, 20, 90))),

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING, Final
 
 from localazure.virtual.app import Deployment
 from localazure.virtual.azure import VirtualAzure
-from localazure.world.durations import Durations
-from soak.responder.faults import FaultRates, Faults
+from soak.responder.faults import Faults
+from soak.responder.schedule import TEN, clock_errors, durations, fault_rates
 from soak.work.promises import Witness
 from soak.work.story import Story
 from soak.work.worker import Farm
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from soak.work.promises import Findings
 
-TEN: Final = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 STEP: Final = timedelta(minutes=5)
 CALM_AT_MOST: Final = timedelta(hours=8)
 """After so long of calm all work must be done, and no VM be up for nothing."""
@@ -43,10 +42,10 @@ _ASKS_EVERY: Final = timedelta(seconds=15)
 def run_schedule(seed: int) -> Findings:
     """Run one schedule, and say what was found."""
     chance = Random(seed)  # noqa: S311 - no secret
-    faults = Faults(_rates(chance), chance)
+    faults = Faults(fault_rates(chance, (0.3,), (0, 30, 30, 900)), chance)
     deployment = _deployment(chance)
     with VirtualAzure(
-        TEN, deployment, chance=chance, durations=_durations(chance), fault_plan=faults, event_fault_plan=faults
+        TEN, deployment, chance=chance, durations=durations(chance), fault_plan=faults, event_fault_plan=faults
     ) as azure:
         faults.tell_time_by(azure.clock)
         trouble = chance.choice((0.0, 0.01, 0.05))
@@ -84,34 +83,13 @@ def _ended(azure: VirtualAzure, story: Story, witness: Witness) -> list[str]:
     return wrong
 
 
-def _rates(chance: Random) -> FaultRates:
-    bad = chance.choice((0.0, 0.02, 0.1))
-    events = chance.choice((0.0, 0.1, 0.5))
-    return FaultRates(
-        refused=bad,
-        start_refused=chance.choice((0.0, 0.0, 0.0, 0.9)),
-        lost=bad / 2,
-        slow=chance.choice((0.0, bad, 0.3)),
-        death=chance.choice((0.0, 0.0, 0.01, 0.03)),
-        event_lost=events,
-        event_doubled=events,
-        event_late=events,
-        operation_spoiled=bad,
-        row_hidden=bad / 2,
-        power_state_hidden=bad / 2,
-        longest_graph_lag=timedelta(seconds=chance.choice((0, 30, 30, 900))),
-    )
-
-
 def _deployment(chance: Random) -> Deployment:
     instances = chance.choice((1, 1, 2, 3))
     longest_error_s = chance.choice((0, 0, 20, 120))
     return Deployment(
         Policy(),
         instances=instances,
-        clock_errors=tuple(
-            timedelta(seconds=chance.uniform(-longest_error_s, longest_error_s)) for _ in range(instances)
-        ),
+        clock_errors=clock_errors(chance, instances, longest_error_s),
         work_queues=tuple(_work_queue(name, chance) for name in ("frames", "films")[: chance.choice((1, 2))]),
     )
 
@@ -125,14 +103,6 @@ def _work_queue(name: str, chance: Random) -> WorkQueue:
         max_vms=chance.choice((1, 2, 10)),
         idle=timedelta(minutes=chance.choice((0, 1, 5))),
         minimum=timedelta(minutes=chance.choice((0, 2, 10))),
-    )
-
-
-def _durations(chance: Random) -> Durations:
-    return Durations(
-        deallocation=timedelta(seconds=chance.choice((5, 15, 90))),
-        start=timedelta(seconds=chance.choice((8, 20, 90))),
-        failed_start=timedelta(seconds=chance.choice((2, 20, 120))),
     )
 
 

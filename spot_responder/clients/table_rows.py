@@ -8,10 +8,11 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import fields
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from os.path import commonprefix
 from typing import TYPE_CHECKING, Any
 
+from spot_responder.clients.row_times import read_time, written
 from spot_responder.decisions.agent_notes import AgentNotes
 from spot_responder.decisions.app_health.app_failures import Activity, Failing
 from spot_responder.decisions.attempts import Attempt, AttemptState, SizeNotes, UnfitSize, WeighedSize
@@ -48,33 +49,33 @@ def recovery_row(recovery: Recovery) -> Row:
         "RowKey": row,
         "vm_id": str(recovery.vm_id),
         "recovery_id": recovery.recovery_id,
-        "opened_at": _iso(recovery.opened_at),
+        "opened_at": written(recovery.opened_at),
         "opened_by": str(recovery.opened_by),
         "outcome": str(recovery.outcome or ""),
-        "closed_at": _iso(recovery.closed_at),
+        "closed_at": written(recovery.closed_at),
         "sequence": recovery.sequence,
-        "wake_at": _iso(recovery.wake_at),
-        "not_before": _iso(recovery.not_before),
-        "slow_down_until": _iso(recovery.slow_down_until),
+        "wake_at": written(recovery.wake_at),
+        "not_before": written(recovery.not_before),
+        "slow_down_until": written(recovery.slow_down_until),
         "attempts": recovery.attempts,
         "failing_with": str(recovery.failures.kind or ""),
         "failures_in_a_row": recovery.failures.in_a_row,
-        "failing_since": _iso(recovery.failures.since),
+        "failing_since": written(recovery.failures.since),
         "failures": json.dumps({str(kind): count for kind, count in recovery.failures.by_kind.items()}),
         "published_notices": json.dumps(sorted(recovery.published_notices)),
         "notice": str(recovery.notice or ""),
         "reason": recovery.reason,
         "evidence": json.dumps(_evidence(recovery.evidence)),
         "attempt": json.dumps(_attempt(recovery.attempt) if recovery.attempt else None),
-        "restarts": json.dumps([_iso(time) for time in recovery.restarts]),
-        "down_since": _iso(recovery.down_since),
-        "starts": json.dumps([_iso(time) for time in recovery.starts]),
+        "restarts": json.dumps([written(time) for time in recovery.restarts]),
+        "down_since": written(recovery.down_since),
+        "starts": json.dumps([written(time) for time in recovery.starts]),
         "recorded": recovery.recorded,
-        "seen_queued_at": _iso(recovery.seen_queued_at),
-        "held_at": _iso(recovery.held_at),
-        "obstacle_since": _iso(recovery.obstacle_since),
-        "absent_since": _iso(recovery.absence.since if recovery.absence else None),
-        "unseen_since": _iso(recovery.absence.unseen_since if recovery.absence else None),
+        "seen_queued_at": written(recovery.seen_queued_at),
+        "held_at": written(recovery.held_at),
+        "obstacle_since": written(recovery.obstacle_since),
+        "absent_since": written(recovery.absence.since if recovery.absence else None),
+        "unseen_since": written(recovery.absence.unseen_since if recovery.absence else None),
         "pool": json.dumps(dataclasses.asdict(recovery.pool) if recovery.pool else None),
         "agent": agent_cell(recovery.agent),
         "sizes": json.dumps(_sizes(recovery.sizes)),
@@ -88,7 +89,7 @@ def recovery_from_row(row: Mapping[str, Any]) -> Recovery:
     return Recovery(
         vm_id=VmId.parse_kept(row["vm_id"]),
         recovery_id=row["recovery_id"],
-        opened_at=_known_time(row["opened_at"]),
+        opened_at=read_time(row["opened_at"]),
         opened_by=SignalKind(row["opened_by"]),
         evidence=_evidence_of(json.loads(row["evidence"])),
         outcome=Outcome(row["outcome"]) if row["outcome"] else None,
@@ -107,10 +108,10 @@ def recovery_from_row(row: Mapping[str, Any]) -> Recovery:
         ),
         published_notices=frozenset(Notice(notice) for notice in json.loads(row.get("published_notices", "[]"))),
         notice=Notice(row["notice"]) if row.get("notice") else None,
-        restarts=tuple(_known_time(text) for text in json.loads(row["restarts"])),
+        restarts=tuple(read_time(text) for text in json.loads(row["restarts"])),
         reason=row["reason"],
         down_since=_time(row["down_since"]),
-        starts=tuple(_known_time(text) for text in json.loads(row.get("starts", "[]"))),
+        starts=tuple(read_time(text) for text in json.loads(row.get("starts", "[]"))),
         recorded=row.get("recorded", False),
         seen_queued_at=_time(row.get("seen_queued_at", "")),
         # Rows that an earlier release wrote lack these, and the two above.
@@ -156,12 +157,12 @@ def pool_row(pool: PoolGate) -> Row:
         "PartitionKey": partition,
         "RowKey": row,
         "refusals": pool.refusals,
-        "closed_until": _iso(pool.closed_until),
+        "closed_until": written(pool.closed_until),
         "width": pool.width,
         "trickles": pool.trickles,
         "round_of": pool.round_of,
         "refused_last": pool.refused_last,
-        "proven_at": _iso(pool.proven_at),
+        "proven_at": written(pool.proven_at),
         "under_way": json.dumps(_places(pool.under_way)),
     }
 
@@ -193,45 +194,45 @@ def failing_row(failing: Failing) -> Row:
     return {
         "PartitionKey": partition,
         "RowKey": row,
-        "since": _iso(failing.since),
-        "latest_at": _iso(failing.latest_at),
+        "since": written(failing.since),
+        "latest_at": written(failing.latest_at),
         "reason": failing.reason,
     }
 
 
 def failing_from_row(row: Mapping[str, Any]) -> Failing:
     """Read that an activity fails."""
-    times = _known_time(row["since"]), _known_time(row["latest_at"])
+    times = read_time(row["since"]), read_time(row["latest_at"])
     return Failing(Activity(row["RowKey"]), *times, row["reason"])
 
 
 def _places(under_way: Mapping[str, datetime]) -> dict[str, Any]:
     """Write the common beginning of the keys once: a cell holds 32,768 characters."""
     shared = commonprefix(list(under_way))  # noqa: RUF071 - any common beginning will do
-    return {"of": shared, "until": {key.removeprefix(shared): _iso(until) for key, until in under_way.items()}}
+    return {"of": shared, "until": {key.removeprefix(shared): written(until) for key, until in under_way.items()}}
 
 
 def _places_of(cell: Mapping[str, Any]) -> dict[str, datetime]:
-    return {f"{cell['of']}{rest}": _known_time(text) for rest, text in cell["until"].items()}
+    return {f"{cell['of']}{rest}": read_time(text) for rest, text in cell["until"].items()}
 
 
 def _evidence(evidence: Evidence) -> dict[str, str | list[str]]:
     return {
-        "evicted_at": _iso(evidence.evicted_at),
-        "stopped_firmly_at": _iso(evidence.stopped_firmly_at),
-        "stopped_weakly_at": _iso(evidence.stopped_weakly_at),
-        "started_at": _iso(evidence.started_at),
-        "settled_at": _iso(evidence.settled_at),
-        "starts_asked": [_iso(time) for time in evidence.starts_asked],
-        "noticed_at": _iso(evidence.noticed_at),
-        "seen_down_at": _iso(evidence.seen_down_at),
+        "evicted_at": written(evidence.evicted_at),
+        "stopped_firmly_at": written(evidence.stopped_firmly_at),
+        "stopped_weakly_at": written(evidence.stopped_weakly_at),
+        "started_at": written(evidence.started_at),
+        "settled_at": written(evidence.settled_at),
+        "starts_asked": [written(time) for time in evidence.starts_asked],
+        "noticed_at": written(evidence.noticed_at),
+        "seen_down_at": written(evidence.seen_down_at),
     }
 
 
 def _evidence_of(cell: Mapping[str, Any]) -> Evidence:
     """Read the fields of the evidence that this release knows: a newer one may have written more."""
     known = {each.name for each in fields(Evidence)} - {"starts_asked"}
-    starts_asked = tuple(_known_time(text) for text in cell.get("starts_asked", []))
+    starts_asked = tuple(read_time(text) for text in cell.get("starts_asked", []))
     return Evidence(**{name: _time(text) for name, text in cell.items() if name in known}, starts_asked=starts_asked)
 
 
@@ -239,14 +240,14 @@ def agent_cell(notes: AgentNotes) -> str:
     """Write what an agent told."""
     cell = {
         "notice_id": notes.notice_id,
-        "noticed_at": _iso(notes.noticed_at),
-        "down_at": _iso(notes.down_at),
+        "noticed_at": written(notes.noticed_at),
+        "down_at": written(notes.down_at),
         "is_told_by_azure": notes.is_told_by_azure,
-        "ready_at": _iso(notes.ready_at),
-        "ready_heard_at": _iso(notes.ready_heard_at),
-        "reported_at": _iso(notes.reported_at),
+        "ready_at": written(notes.ready_at),
+        "ready_heard_at": written(notes.ready_heard_at),
+        "reported_at": written(notes.reported_at),
         "maintenance": notes.maintenance,
-        "maintenance_at": _iso(notes.maintenance_at),
+        "maintenance_at": written(notes.maintenance_at),
         "is_notice_late": notes.is_notice_late,
     }
     return json.dumps(cell)
@@ -272,8 +273,8 @@ def _sizes(notes: SizeNotes) -> dict[str, Any]:
     return {
         "first": notes.first,
         "given": list(notes.given),
-        "resizes": [_iso(time) for time in notes.resizes],
-        "unfit": [{"size": each.size, "words": each.words, "until": _iso(each.until)} for each in notes.unfit],
+        "resizes": [written(time) for time in notes.resizes],
+        "unfit": [{"size": each.size, "words": each.words, "until": written(each.until)} for each in notes.unfit],
         "tried": list(notes.tried),
         "weighed": [dataclasses.asdict(each) for each in notes.weighed],
     }
@@ -284,10 +285,8 @@ def _sizes_of(cell: Mapping[str, Any]) -> SizeNotes:
     return SizeNotes(
         first=cell.get("first", ""),
         given=tuple(cell.get("given", [])),
-        resizes=tuple(_known_time(text) for text in cell.get("resizes", [])),
-        unfit=tuple(
-            UnfitSize(each["size"], each["words"], _known_time(each["until"])) for each in cell.get("unfit", [])
-        ),
+        resizes=tuple(read_time(text) for text in cell.get("resizes", [])),
+        unfit=tuple(UnfitSize(each["size"], each["words"], read_time(each["until"])) for each in cell.get("unfit", [])),
         tried=tuple(cell.get("tried", [])),
         weighed=tuple(WeighedSize(each["size"], each["told"], each["price"]) for each in cell.get("weighed", [])),
     )
@@ -296,7 +295,7 @@ def _sizes_of(cell: Mapping[str, Any]) -> SizeNotes:
 def _attempt(attempt: Attempt) -> dict[str, Any]:
     return {
         "number": attempt.number,
-        "asked_at": _iso(attempt.asked_at),
+        "asked_at": written(attempt.asked_at),
         "state": str(attempt.state),
         "operation_url": attempt.operation_url,
         "failure": _failure(attempt.failure) if attempt.failure else None,
@@ -307,7 +306,7 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
 def _attempt_of(cell: Mapping[str, Any]) -> Attempt:
     return Attempt(
         number=cell["number"],
-        asked_at=_known_time(cell["asked_at"]),
+        asked_at=read_time(cell["asked_at"]),
         state=AttemptState(cell["state"]),
         operation_url=cell["operation_url"],
         failure=_failure_of(cell["failure"]) if cell["failure"] else None,
@@ -331,14 +330,5 @@ def _failure_of(cell: Mapping[str, Any]) -> Failure:
     return Failure(FailureKind(cell["kind"]), cell["code"], cell["message"], retry_after)
 
 
-def _iso(time: datetime | None) -> str:
-    return time.isoformat() if time else ""
-
-
 def _time(text: str) -> datetime | None:
-    return _known_time(text) if text else None
-
-
-def _known_time(text: str) -> datetime:
-    time = datetime.fromisoformat(text)
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+    return read_time(text) if text else None

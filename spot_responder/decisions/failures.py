@@ -38,7 +38,7 @@ class Failures:
         """Give since when every request has failed for this reason; ``None`` where the latest did not."""
         if self.kind is not kind:
             return None
-        # Rows of an earlier release do not say: since the latest request at least.
+        # Where the kind is kept of the recovery before, its time is not.
         return self.since or latest_asked_at
 
     def with_another(self, kind: FailureKind, asked_at: datetime | None) -> Failures:

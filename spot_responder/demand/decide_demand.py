@@ -171,5 +171,4 @@ def _reason(look: Look, stood: list[_Stood], wanted: int, starting: int, queue: 
     seen = [f"{standings.count(each)} {each}" for each in Standing if each in standings]
     vms = ", ".join(seen) or f"no VM has the tag StartForWork={queue.name}"
     per_vm = f"{queue.messages_per_vm} a VM, at most {count(queue.max_vms, 'VM')}"
-    messages = f"{count(backlog.total, 'message')}, {backlog.visible} of them to take"
-    return f"{messages}; {per_vm}: {count(wanted, 'VM')} for them; {vms}; {starting} to start"
+    return f"{backlog.told}; {per_vm}: {count(wanted, 'VM')} for them; {vms}; {starting} to start"

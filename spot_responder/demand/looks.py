@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.text import count
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date, datetime, timedelta
@@ -25,6 +27,11 @@ class Backlog:
 
     visible: int
     total: int
+
+    @property
+    def told(self) -> str:
+        """Write it: ``30 messages, 24 of them to take``."""
+        return f"{count(self.total, 'message')}, {self.visible} of them to take"
 
 
 class Doing(StrEnum):

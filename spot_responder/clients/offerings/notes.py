@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.data.tables import UpdateMode
 
+from spot_responder.clients.row_times import read_time
 from spot_responder.clients.sdk_errors import failure_of
 from spot_responder.offerings.noted import Noted
 from spot_responder.responder.ports import StoreFailedError
@@ -29,8 +29,7 @@ class Notes:
         """Load what was noted. Raises ``StoreFailedError``."""
         try:
             row = await self.table.get_entity(_PARTITION, key)
-            at = datetime.fromisoformat(row["told_at"])
-            return Noted(row["text"], at if at.tzinfo else at.replace(tzinfo=UTC))
+            return Noted(row["text"], read_time(row["told_at"]))
         except (ResourceNotFoundError, KeyError, TypeError, ValueError):
             return None
         except AzureError as error:

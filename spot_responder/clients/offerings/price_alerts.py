@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from azure.core.exceptions import AzureError
 from azure.data.tables import UpdateMode
 
+from spot_responder.clients.row_times import read_time
 from spot_responder.clients.sdk_errors import failure_of
 from spot_responder.clients.table_rows import recovery_key
 from spot_responder.intake.vms import VmId
@@ -83,15 +83,10 @@ def _alert(row: Mapping[str, Any]) -> PriceAlert | None:
             max_price=float(row["max_price"]),
             spot=float(row["spot"]),
             standing=Standing(row["standing"]),
-            since=_time(row["since"]),
-            seen_at=_time(row["seen_at"]),
+            since=read_time(row["since"]),
+            seen_at=read_time(row["seen_at"]),
             told=Standing(row["told"]) if row["told"] else None,
         )
     except (KeyError, TypeError, ValueError) as error:
         log_odd_row(f"table offerings, {_PARTITION}, {row.get('RowKey')}", repr(error))
         return None
-
-
-def _time(text: str) -> datetime:
-    at = datetime.fromisoformat(text)
-    return at if at.tzinfo else at.replace(tzinfo=UTC)

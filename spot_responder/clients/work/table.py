@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from itertools import count, takewhile
 from typing import TYPE_CHECKING, Any, Final
 
+from spot_responder.clients.row_times import written
 from spot_responder.clients.tables import ODD, etag_of, read_row, told, write_row
 from spot_responder.demand.looks import Backlog, Trouble, UpTime, VmWatch, Watch
 from spot_responder.intake.payloads import moment
@@ -17,7 +18,6 @@ from spot_responder.responder.ports import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from azure.data.tables.aio import TableClient
 
@@ -61,16 +61,16 @@ def watch_row(watch: Watch) -> Row:
     return {
         "PartitionKey": watch.name.account,
         "RowKey": watch.name.queue,
-        "began_at": _iso(watch.began_at),
-        "looked_at": _iso(watch.looked_at),
-        "due_at": _iso(watch.due_at),
+        "began_at": written(watch.began_at),
+        "looked_at": written(watch.looked_at),
+        "due_at": written(watch.due_at),
         "asked_for": json.dumps(sorted(watch.asked_for)),
         **_in_cells(json.dumps({key: _vm_cell(vm) for key, vm in watch.vms.items()})),
         "backlog": json.dumps([watch.backlog.visible, watch.backlog.total] if watch.backlog else None),
-        "waiting_since": _iso(watch.waiting_since),
-        "unserved_since": _iso(watch.unserved_since),
-        "failing_since": _iso(watch.failing_since),
-        "joins_at": _iso(watch.joins_at),
+        "waiting_since": written(watch.waiting_since),
+        "unserved_since": written(watch.unserved_since),
+        "failing_since": written(watch.failing_since),
+        "joins_at": written(watch.joins_at),
         "up_times": json.dumps([_up_time_cell(each) for each in watch.up_times]),
         "reason": watch.reason,
     }
@@ -120,12 +120,12 @@ def _up_time(cell: list[Any]) -> UpTime:
 def _vm_cell(vm: VmWatch) -> dict[str, object]:
     """Write what is kept of a VM, without what is nothing."""
     cell = {
-        "up_since": _iso(vm.up_since),
-        "seen_up_at": _iso(vm.seen_up_at),
-        "idle_since": _iso(vm.idle_since),
-        "stopped_since": _iso(vm.stopped_since),
-        "asked_at": _iso(vm.asked_at),
-        "own_stops": [_iso(at) for at in vm.own_stops],
+        "up_since": written(vm.up_since),
+        "seen_up_at": written(vm.seen_up_at),
+        "idle_since": written(vm.idle_since),
+        "stopped_since": written(vm.stopped_since),
+        "asked_at": written(vm.asked_at),
+        "own_stops": [written(at) for at in vm.own_stops],
         "boot_failures": vm.boot_failures,
         "told": str(vm.told or ""),
     }
@@ -143,7 +143,3 @@ def _vm_watch(cell: Mapping[str, Any]) -> VmWatch:
         boot_failures=cell.get("boot_failures", 0),
         told=Trouble(cell["told"]) if cell.get("told") else None,
     )
-
-
-def _iso(time: datetime | None) -> str:
-    return time.isoformat() if time else ""

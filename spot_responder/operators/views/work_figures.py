@@ -12,8 +12,9 @@ from math import ceil
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.decisions.outcomes import Outcome
+from spot_responder.demand.looks import Backlog
 from spot_responder.operators.views.figures import DAYS, was_evicted
-from spot_responder.text import count, span
+from spot_responder.text import span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,9 +127,9 @@ def count_told(number: int | None) -> str:
 
 def backlog_at_look(figures: WorkFigures) -> str:
     """Write how many messages the latest look saw."""
-    if figures.messages is None:
+    if figures.visible is None or figures.messages is None:
         return "not looked at yet"
-    return f"{count(figures.messages, 'message')}, {figures.visible} of them to take"
+    return Backlog(figures.visible, figures.messages).told
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float | None:

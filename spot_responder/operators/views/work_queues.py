@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spot_responder.demand.decide_demand import decide_demand
-from spot_responder.demand.looks import Doing, VmWatch
+from spot_responder.demand.looks import Backlog, Doing, VmWatch
 from spot_responder.demand.standings import last_word, standing_of, watched
-from spot_responder.text import count
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -114,10 +113,10 @@ def unseen_queue(watch: Watch, queue: WorkQueue, why: str) -> QueueDemand:
 
 
 def backlog_told(demand: QueueDemand) -> str:
-    """Write how much work there is: ``30 messages, 24 of them to take``."""
-    if demand.messages is None:
+    """Write how much work there is."""
+    if demand.visible is None or demand.messages is None:
         return f"could not look ({demand.unseen})"
-    return f"{count(demand.messages, 'message')}, {demand.visible} of them to take"
+    return Backlog(demand.visible, demand.messages).told
 
 
 def _vm(seen: QueueVm, before: Watch, after: Watch, asked: set[str], now: datetime) -> VmForWork:
