@@ -51,12 +51,14 @@ class ArmDouble:
     limits: Limits | None = None
 
     async def send_request(self, request: HttpRequest) -> Answer:
-        """Answer as a pipeline does: an error is an answer as any other."""
+        """Answer as a pipeline does: an error of Azure's is an answer as any other, want of a token is raised."""
         assert request.method == "GET", request.method  # noqa: S101 - the double knows no other question
         address = unquote(request.url).removeprefix(ARM)
         try:
             return await self.wire.send(RequestKind.OFFERINGS, address, lambda: self._answer(address))
         except HttpResponseError as error:
+            if error.response is None:
+                raise
             return cast("Answer", error.response)
 
     def _answer(self, address: str) -> Answer:

@@ -19,7 +19,7 @@ from azure.core.rest import HttpRequest
 
 from spot_responder.clients.operator_errors import could_not_look
 from spot_responder.clients.rate_limiter import Turns
-from spot_responder.clients.sdk_errors import refusal
+from spot_responder.clients.sdk_errors import UNREADABLE, refusal, unreadable
 from spot_responder.decisions.token_bucket import READS
 from spot_responder.operators.ports import Login
 from spot_responder.responder.ports import ArmAnswer
@@ -74,17 +74,20 @@ class ResourceManager:
         """Give all items of a list. A next page is followed on ARM's own host only: a token goes with the request.
 
         Raises:
-            AzureRefusedError: whatever Azure said instead.
+            AzureRefusedError: whatever Azure said instead, and where it gave no list or less than a whole one: what is
+                not in such an answer may be there.
         """
         answer = await self.ask("GET", path, api_version)
-        found = _values(answer.body)
+        found = _values(answer.body, path)
         for _ in range(_MOST_PAGES):
-            following = str(answer.body.get("nextLink") or "")
-            if not following.startswith(f"{self.settings.arm_endpoint}/"):
-                break
-            answer = await self._ask("GET", following)
-            found += _values(answer.body)
-        return found
+            following = answer.body.get("nextLink")
+            if not following:
+                return found
+            if not str(following).startswith(f"{self.settings.arm_endpoint}/"):
+                raise unreadable(ValueError(f"its next page is at another host: {following}"), f"GET {path}")
+            answer = await self._ask("GET", str(following))
+            found += _values(answer.body, path)
+        raise unreadable(ValueError(f"it has more than {_MOST_PAGES} pages"), f"GET {path}")
 
     async def _ask(self, method: str, address: str) -> ArmAnswer:
         path = unquote(urlsplit(address).path)
@@ -96,12 +99,13 @@ class ResourceManager:
                     turn.take(response)
             else:
                 response = await self.client.send_request(HttpRequest(method, address))
-            if response.status_code >= HTTPStatus.BAD_REQUEST:
+            if response.status_code >= HTTPStatus.MULTIPLE_CHOICES:
                 raise HttpResponseError(response=response)
+            return ArmAnswer(_body(response), _date(response.headers.get("Date")))
         except AzureError as error:
             raise refusal(error, what) from error
-        body = response.json() if response.text().strip() else {}
-        return ArmAnswer(body if isinstance(body, dict) else {"value": body}, _date(response.headers.get("Date")))
+        except UNREADABLE as error:
+            raise unreadable(error, what) from error
 
 
 def _subscription_of(path: str) -> str:
@@ -109,9 +113,20 @@ def _subscription_of(path: str) -> str:
     return path.lower().partition("/subscriptions/")[2].partition("/")[0]
 
 
-def _values(body: Mapping[str, object]) -> list[Mapping[str, object]]:
+def _body(response: AsyncHttpResponse) -> Mapping[str, object]:
+    """Give what an answer says; ``{}`` where it says nothing, as after an action. Raises ``ValueError``."""
+    body = response.json() if response.text().strip() else {}
+    if not isinstance(body, dict):
+        message = f"no JSON object, but {str(body)[:80]!r}"
+        raise ValueError(message)  # noqa: TRY004 - of what a wire may say, as all that cannot be read
+    return body
+
+
+def _values(body: Mapping[str, object], path: str) -> list[Mapping[str, object]]:
     values = body.get("value")
-    return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
+    if not isinstance(values, list):
+        raise unreadable(ValueError(f"it has no list: {str(body)[:80]!r}"), f"GET {path}")
+    return [value for value in values if isinstance(value, dict)]
 
 
 def login_of(token: str) -> Login:
