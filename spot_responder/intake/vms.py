@@ -42,7 +42,8 @@ def is_vm_name(text: str) -> bool:
 
 
 def _is_plain(text: str) -> bool:
-    return text.isprintable() and not any(_only_seems_ascii(character) for character in text)
+    # Nearly every text is ASCII; each letter of each row is looked at only where one is not.
+    return text.isprintable() and (text.isascii() or not any(map(_only_seems_ascii, text)))
 
 
 class NotAVmIdError(ValueError):
