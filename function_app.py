@@ -45,7 +45,7 @@ def responder() -> Responder:
 
 @app.queue_trigger(arg_name="message", queue_name="signals", connection="AzureWebJobsStorage")
 async def on_signal(message: func.QueueMessage) -> None:
-    """Answer one message of the queue: an event, a follow-up or a find of the sweep."""
+    """Answer one message: an event that Event Grid put on the queue, a follow-up, or a find of the sweep."""
     await responder().handle(message.get_body(), delivery=message.dequeue_count or 1)
 
 

@@ -129,7 +129,9 @@ class Story:
         for machine in self._world.machines():
             self._world.set_capacity(machine.pool, None)
             self._set_capacities(machine, lambda: None)
-            self._world.set_price(machine.size, machine.location, 0.0)
+            # Of each size that it may have had, too: it may be on its way back to the first.
+            for size in (machine.size, *_SIZES, *_OTHER_SIZES):
+                self._world.set_price(size, machine.location, 0.0)
             self._world.set_quota(machine.subscription_id, machine.location, None)
             self._world.spare(machine.vm_id)
             if self._is_held(machine):

@@ -49,7 +49,7 @@ async def _run(arguments: Namespace, operator: Operator) -> CommandResult:
         raise StopError(message, MISUSED)
     last = operator.clock().astimezone(UTC).date()
     first = last - timedelta(days=arguments.days - 1)
-    closed = await operator.ports.records.closed_between(first, last)
+    closed = await operator.ports.app.store.closed_between(first, last)
     seen = history(closed, first, last, By(arguments.by))
     return CommandResult(seen, lambda console: as_csv(seen) if arguments.csv else render(seen, console))
 

@@ -160,6 +160,10 @@ class Recovery:
         """Give when the app restored the VM within the last day."""
         return tuple(time for time in self.restarts if now - time < RESTARTS_REMEMBERED)
 
+    def starts_within_an_hour(self, now: datetime) -> tuple[datetime, ...]:
+        """Give when a start, or another size, was asked for within the last hour, whatever came of it."""
+        return _within_an_hour(self.starts, now)
+
     def waiting(
         self,
         until: datetime,
@@ -223,13 +227,12 @@ class Recovery:
         refused = self._attempt_becomes(AttemptState.REFUSED, failure=failure)
         if failure.lacks_token:
             refused = refused._unsent()  # noqa: SLF001 - our own
-        asks_us_to_wait = failure.kind is FailureKind.THROTTLED or failure.retry_after is not None
         return replace(
             refused,
             failures=self.failures.with_another(failure.kind, self._asked_at),
             attempts=self.attempts if counts else self.attempts - 1,
             not_before=not_before,
-            slow_down_until=not_before if asks_us_to_wait else None,
+            slow_down_until=not_before if failure.asks_us_to_wait else None,
         )
 
     def size_refused(self, failure: Failure, not_before: datetime, unfit_until: datetime | None) -> Recovery:
@@ -240,10 +243,8 @@ class Recovery:
         refused = self._attempt_becomes(AttemptState.REFUSED, failure=failure)
         size = refused.attempt.resize_to if refused.attempt else ""
         sizes = self.sizes if unfit_until is None else self.sizes.refused(size, failure.said, unfit_until)
-        asks_us_to_wait = failure.kind is FailureKind.THROTTLED or failure.retry_after is not None
-        return replace(
-            refused, sizes=sizes, not_before=not_before, slow_down_until=not_before if asks_us_to_wait else None
-        )
+        slow_down_until = not_before if failure.asks_us_to_wait else None
+        return replace(refused, sizes=sizes, not_before=not_before, slow_down_until=slow_down_until)
 
     def unanswered(self, failure: Failure) -> Recovery:
         """Azure did not answer the request, which it may have taken all the same: it stays under way, and counts."""
@@ -313,7 +314,7 @@ class Recovery:
 
     def is_worth_remembering(self, now: datetime) -> bool:
         """Whether a closed recovery still says something that a later decision needs."""
-        recent = any(now - time < RESTARTS_REMEMBERED for time in self.restarts)
+        recent = bool(self.restarts_within_a_day(now))
         young = self.closed_at is None or now - self.closed_at < RESTARTS_REMEMBERED
         wish = self.evidence.owner_stopped_at or self.held_at
         reported_at = self.agent.last_reported_at if self.outcome is not Outcome.GONE else None
@@ -359,7 +360,11 @@ class Recovery:
 
 def _lately(starts: tuple[datetime, ...], now: datetime) -> tuple[datetime, ...]:
     """Add a start request to those of the last hour."""
-    return (*(time for time in starts if now - time < STARTS_REMEMBERED), now)
+    return (*_within_an_hour(starts, now), now)
+
+
+def _within_an_hour(times: tuple[datetime, ...], now: datetime) -> tuple[datetime, ...]:
+    return tuple(time for time in times if now - time < STARTS_REMEMBERED)
 
 
 def note(vm_id: VmId, row_id: str, now: datetime, told_by: SignalKind, reason: str) -> Recovery:

@@ -73,7 +73,7 @@ def watched(queue_vm: QueueVm, before: VmWatch, now: datetime) -> VmWatch:
     own_stops = {word.at for word in queue_vm.words if word.stops_vm} | set(before.own_stops)
     noted = replace(before, own_stops=tuple(sorted(own_stops)[-OWN_STOPS_KEPT:]))
     if queue_vm.vm.power_state is PowerState.DEALLOCATED:
-        return replace(noted, up_since=None, stopped_since=None, idle_since=None, asked_at=before.asked_at)
+        return replace(noted, up_since=None, stopped_since=None, idle_since=None)
     is_stopped = queue_vm.vm.power_state is PowerState.STOPPED
     all_idle = bool(queue_vm.words) and all(word.doing is Doing.IDLE for word in queue_vm.words)
     return replace(

@@ -89,6 +89,11 @@ class Failure:
         return self.code == NO_TOKEN
 
     @property
+    def asks_us_to_wait(self) -> bool:
+        """Whether Azure does not want to be asked again soon, for this VM or for all."""
+        return self.kind is FailureKind.THROTTLED or self.retry_after is not None
+
+    @property
     def is_contention(self) -> bool:
         """Whether only the app's own other work was in the way, which says nothing of Azure and is over in seconds."""
         return self.code in {OWN_PACE, ROW_CHANGED}

@@ -1,1 +1,1 @@
-"""What Azure offers: the price of a size. Pure: ``commands`` calls it, with the time as an argument."""
+"""What Azure offers: sizes, which of them a VM can become, their prices and quotas. Pure."""

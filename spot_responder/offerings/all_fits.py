@@ -1,4 +1,4 @@
-"""Compares one VM with one size in all aspects. Pure; called by ``operators/sizes.py``."""
+"""Compares one VM with one size in all aspects. Pure."""
 
 from __future__ import annotations
 

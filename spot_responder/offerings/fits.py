@@ -2,7 +2,7 @@
 
 Azure has no list of the sizes that a VM may take: the one that it gives holds sizes that it then refuses
 (docs/azure-facts.md sizes-1). So each refusal that is known is foreseen here. Where Azure did not tell what a rule
-needs, its finding is *unknown*, which is neither yes nor no. Called by ``operators/sizes.py``.
+needs, its finding is *unknown*, which is neither yes nor no.
 """
 
 from __future__ import annotations

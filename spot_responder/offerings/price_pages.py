@@ -1,6 +1,6 @@
 """Reads the answers of Azure's Retail Prices API: pages, each with rows. Pure.
 
-Called by ``commands/read_prices.py``; ``prices.py`` finds a price among the rows.
+``prices.py`` finds a price among the rows.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The price of a size, found among the rows of Azure's Retail Prices API. Pure.
 
-Called by ``commands/read_prices.py``. A price is never guessed: where the rows do not tell it, it is ``None``, never 0,
+A price is never guessed: where the rows do not tell it, it is ``None``, never 0,
 and the reasons say why. It is the list price; what Azure compares with a VM's max price may differ
 (docs/azure-facts.md prices-7).
 """

@@ -1,6 +1,6 @@
 """Reads sizes from the answers of Azure's Resource SKUs API. Pure.
 
-Called by ``operators/sizes.py``; ``fits.py`` compares a size with a VM.
+``fits.py`` compares a size with a VM.
 """
 
 from __future__ import annotations

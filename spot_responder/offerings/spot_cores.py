@@ -1,6 +1,6 @@
 """Reads how many Spot cores a subscription may still use in a region, from Compute's usages. Pure.
 
-Called by ``operators/sizes.py``; ``fits_in_place.py`` compares it with what a change of size adds.
+``fits_in_place.py`` compares it with what a change of size adds.
 """
 
 from __future__ import annotations

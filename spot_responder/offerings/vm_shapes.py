@@ -1,6 +1,6 @@
 """Reads what of a VM decides which sizes it can become, from ARM's answers. Pure.
 
-Called by ``operators/sizes.py``; ``fits.py`` compares it with a size.
+``fits.py`` compares it with a size.
 """
 
 from __future__ import annotations

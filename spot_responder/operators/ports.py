@@ -12,10 +12,9 @@ from spot_responder.responder.ports import Arm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date, datetime
+    from datetime import datetime
 
     from spot_responder.decisions.pools import PoolGate
-    from spot_responder.decisions.recoveries import Recovery
     from spot_responder.intake.vms import VmId
     from spot_responder.intake.work_queue_names import WorkQueueName
     from spot_responder.operators.views.dead_letters import DeadLetter, Place, QueueCounts
@@ -29,9 +28,6 @@ class Records(Protocol):
 
     async def all_pools(self) -> Sequence[PoolGate]:
         """Load every pool's gate."""
-
-    async def closed_between(self, first: date, last: date) -> Sequence[Recovery]:
-        """Load the recoveries that were closed on these days (UTC), both included."""
 
 
 class Finder(Protocol):
@@ -59,7 +55,7 @@ class JobResults(Protocol):
 
 
 class DeadLetters(Protocol):
-    """What could not be handled: the poison queue and Event Grid's dead letters."""
+    """What could not be handled: the poison queues and Event Grid's dead letters."""
 
     async def counts(self) -> QueueCounts:
         """Count what lies in each place, as far as it can be seen."""
@@ -72,7 +68,7 @@ class DeadLetters(Protocol):
         """
 
     async def requeue(self, dead_letter: DeadLetter) -> bool:
-        """Put its event on the queue ``signals`` and remove it from its place; ``False`` if it is not there."""
+        """Put its events on the queue that they came from and remove it; ``False`` if it is not there any more."""
 
     async def drop(self, dead_letter: DeadLetter) -> bool:
         """Remove it; ``False`` if it is not there."""

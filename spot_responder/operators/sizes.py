@@ -85,7 +85,7 @@ async def _offered(vm_id: VmId, vm: VmShape, ports: OperatorPorts, now: datetime
         _listed(list_skus(subscription_id, vm.location, arm)),
         _listed(list_usages(subscription_id, vm.location, arm)),
         ports.records.all_pools(),
-        ports.records.closed_between((now - LOOKED_BACK).date(), now.date()),
+        ports.app.store.closed_between((now - LOOKED_BACK).date(), now.date()),
     )
     return Offered(
         skus=None if skus.items is None else read_skus(skus.items, vm.location),

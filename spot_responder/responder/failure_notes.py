@@ -1,6 +1,6 @@
 """Notes in the table ``health`` what the app as a whole fails to do (``decisions/app_health/app_failures.py``).
 
-Called by the sweep, the publisher and ``unanswered.py``; status page, commands and alarms read it.
+Status page, commands and alarms read it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Tries again what another worker's change of a row spoiled.
 
-Called by ``responder.py``, ``acting/requests.py``, ``work/looks.py`` and ``operators/act.py``.
+Each task that loads a row, changes and saves it is called through it.
 """
 
 from __future__ import annotations

@@ -107,7 +107,7 @@ def _asked_too_often(
         if len(lately) >= most:
             why = f"its size was changed {count(len(lately), 'time')} within {what}, the most that is allowed"
             return Obstacle(why, lately[-most] + within)
-    starts = [time for time in (recovery.starts if recovery else ()) if now - time < STARTS_REMEMBERED]
+    starts = recovery.starts_within_an_hour(now) if recovery else ()
     if len(starts) + 2 > policy.starts_per_hour:
         why = "its budget: a change of size and a start would be more requests than are allowed within an hour"
         return Obstacle(why, starts[0] + STARTS_REMEMBERED if starts else None)

@@ -39,8 +39,7 @@ def brake(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _jitter:
 
 def budget(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _jitter: float) -> Decision | None:
     """Limit the start requests of one VM within an hour, whatever came of them."""
-    starts = situation.recovery.starts if situation.recovery else ()
-    lately = [time for time in starts if now - time < STARTS_REMEMBERED]
+    lately = situation.recovery.starts_within_an_hour(now) if situation.recovery else ()
     if len(lately) < policy.starts_per_hour:
         return None
     until = lately[-policy.starts_per_hour] + STARTS_REMEMBERED

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.intake.azure_errors import FailureKind, classify
+from spot_responder.intake.events import kind_of_annotation
 from spot_responder.intake.payloads import field, moment, text_field
+from spot_responder.intake.signals import SignalKind
 from spot_responder.intake.vms import PowerState
 from spot_responder.trial.views.about_events import has_evict_operation
 from spot_responder.trial.views.verdicts import fails, holds, unseen
@@ -16,14 +19,7 @@ if TYPE_CHECKING:
     from spot_responder.trial.views.observations import Observations, Shown
     from spot_responder.trial.views.verdicts import Found
 
-_PREEMPTED: Final = "virtualmachinepreempted"
-_STOPPED: Final = (
-    "virtualmachinedeallocationinitiated",
-    "virtualmachinestopinitiatedbycontrolplane",
-    "virtualmachinestoppedinternally",
-)
 _DOWN: Final = frozenset({PowerState.DEALLOCATING, PowerState.DEALLOCATED})
-_CAPACITY: Final = ("AllocationFailed", "SkuNotAvailable", "OverconstrainedAllocationRequest")
 
 
 def watched(seen: Observations) -> dict[str, Found]:
@@ -57,7 +53,7 @@ def _has_no_owners_annotation(seen: Observations) -> Found:
     for each in evicted:
         later = [one for one in seen.fleet if one.vm == each.vm and one.at > each.at]
         until_up = later[: next((n for n, one in enumerate(later) if one.state not in _DOWN), len(later))]
-        stops = [one for one in until_up if one.annotation.lower().startswith(_STOPPED)]
+        stops = [one for one in until_up if _tells_of(one, SignalKind.STOPPED_BY_OWNER)]
         if stops and each.vm not in _done(seen, "/deallocate/action"):
             return fails(f"after VirtualMachinePreempted it was annotated {stops[0].annotation}", stops[0].at)
     return holds(f"no annotation of a stop after {len(evicted)} evictions", evicted[-1].at)
@@ -71,14 +67,18 @@ def _leaves_no_annotation(seen: Observations) -> Found:
     for vm, at in failed.items():
         for each in seen.fleet:
             dated = each.annotated_at
-            is_stop = each.annotation.lower().startswith(_STOPPED)
+            is_stop = _tells_of(each, SignalKind.STOPPED_BY_OWNER)
             if each.vm == vm and is_stop and dated is not None and dated >= at:
                 return fails(f"after a failed start it was annotated {each.annotation}", each.at)
     return holds(f"no annotation of a stop after {len(failed)} failed starts", max(failed.values()))
 
 
 def _evictions(seen: Observations) -> list[Shown]:
-    return [each for each in seen.fleet if each.state in _DOWN and each.annotation.lower().startswith(_PREEMPTED)]
+    return [each for each in seen.fleet if each.state in _DOWN and _tells_of(each, SignalKind.EVICTED)]
+
+
+def _tells_of(shown: Shown, kind: SignalKind) -> bool:
+    return kind_of_annotation(shown.annotation) is kind
 
 
 def _entries(seen: Observations) -> list[Mapping[str, object]]:
@@ -110,7 +110,7 @@ def _failed_starts(seen: Observations) -> dict[str, datetime]:
         is_failed = text_field(each, "status", "value").lower() == "failed"
         told = text_field(each, "properties", "statusMessage")
         is_start = _operation(each).endswith("/start/action")
-        if at is not None and is_failed and is_start and any(code in told for code in _CAPACITY):
+        if at is not None and is_failed and is_start and classify(None, told, {}).kind is FailureKind.CAPACITY:
             found[_vm(each)] = at
     return found
 

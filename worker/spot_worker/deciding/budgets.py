@@ -44,8 +44,8 @@ def judge(counters: Counters, budgets: Budgets, last: str = "") -> GivenUp | Non
         return GivenUp(Cause.SILENT_CLAIMS, reason)
     if counters.evictions_in_vain >= budgets.evictions_in_vain:
         reason = (
-            f"{counters.evictions_in_vain} evictions without a new checkpoint: "
-            "let the function save more often, or run the job where it is not evicted"
+            f"{counters.evictions_in_vain} evictions or restarts of VMs without a new checkpoint: "
+            "let the function save more often, or run the job where VMs are not evicted"
         )
         return GivenUp(Cause.EVICTIONS, reason)
     if counters.unusable >= budgets.unusable:

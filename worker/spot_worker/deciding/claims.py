@@ -58,13 +58,18 @@ def again(found: Pointer, claim: Claim, budgets: Budgets) -> Claimed:
     return Run(claimed)
 
 
+def is_free(found: Pointer, claim: Claim) -> bool:
+    """Whether the record alone shows that nobody with another message works on the job."""
+    return bool(found.outcome or found.claim.ended or found.claim.message_id == claim.message_id)
+
+
 def is_alive(found: Pointer, claim: Claim, lease_s: int, renewed: Iterable[str]) -> bool:
     """Whether somebody with another message works on the job, as far as ``claim``, which would fence it off, can know.
 
     ``renewed``: when workers that have the job last renewed their leases. The message of a claim comes back when its
     lease has ended, to whom it is: what came with that very message knows that its predecessor has it no more.
     """
-    if found.outcome or found.claim.ended or found.claim.message_id == claim.message_id:
+    if is_free(found, claim):
         return False
     saved = [one.at for one in found.checkpoints if one.attempt == found.attempt]
     return any(are_within(at, claim.at, lease_s) for at in (found.claim.at, *saved, *renewed))

@@ -12,7 +12,11 @@ from typing import Any, Union
 
 
 class Ending(str, Enum):
-    """How a claim ended. ``SILENT``: its process ended without a word, or was never heard of again."""
+    """How a claim ended.
+
+    ``EVICTED``: by a notice, of an eviction or of what else takes the VM down. ``SILENT``: its process ended without a
+    word, or was never heard of again.
+    """
 
     RETURNED = "returned"
     FAILED = "failed"

@@ -87,8 +87,8 @@ async def _claimed_again(blobs: Blobs, tables: Tables, asked: Asked, found: Blob
 
 async def _let_others_work(tables: Tables, pointer: Pointer, asked: Asked) -> None:
     """Raise ``HeldByAnotherError`` if somebody does: a claim would end that work, and count it as lost."""
-    if pointer.outcome or pointer.claim.ended or pointer.claim.message_id == asked.claim.message_id:
-        return
+    if claims.is_free(pointer, asked.claim):
+        return  # the table need not be read
     renewed = await tables.renewed(asked.queue, asked.job_id)
     if claims.is_alive(pointer, asked.claim, asked.lease_s, renewed):
         message = f"attempt {pointer.attempt} on {pointer.claim.vm} works on it, with another message"

@@ -77,15 +77,8 @@ class Slot:
 
     async def _new_child(self) -> None:
         """Start a new process, and let it go if the worker is to stop before it is warm."""
-        starting = asyncio.ensure_future(self._ports.children.start(self._place.slot))
-        stopped = asyncio.ensure_future(self._place.stopping.asked())
-        await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        if not starting.done():
-            starting.cancel()
-            await asyncio.gather(starting, return_exceptions=True)
-            return
-        self._child = starting.result()
+        child = await unless_stopped(self._ports.children.start(self._place.slot), self._place.stopping)
+        self._child = child or self._child
 
     async def _receive(self) -> Received | None:
         """Ask for a message. One that comes after we were asked to stop is given back; it is waited for shortly."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from spot_worker.running.ports import Log
 
 _MAIN: Final = "spot_worker.edges.processes.child_main"
-_ENDS: Final = (Returned, Failed, StoppedAtSafePoint)
+_LAST_WORDS: Final = (Returned, Failed, StoppedAtSafePoint)
 _LAST_WORDS_S: Final = 1.0
 """So long what a process said last may be on its way after its exit."""
 
@@ -139,7 +139,7 @@ class ChildProcess:
     async def hear(self) -> Said:
         """Wait for the next thing that it says; ``Died`` when it is no more."""
         word = await self.next_word()
-        if isinstance(word, _ENDS):
+        if isinstance(word, _LAST_WORDS):
             self._remove_workdir()
         return word  # type: ignore[return-value]
 
