@@ -88,22 +88,22 @@ TABLE: Final = (
         "CAPACITY_RETRY_SECONDS",
         "seconds",
         "60",
-        'the first pause after a refusal for "no capacity", throttling or an unknown reason; doubled each time',
+        'the first pause after a refusal for "no capacity", throttling or an unknown reason; '
+        "each further refusal doubles it",
     ),
     Setting(
         "CAPACITY_RETRY_MAX_SECONDS",
         "seconds",
         "900",
-        'the longest pause after a refusal for "no capacity" or throttling, '
-        "or because another operation was at work on the VM",
+        'the longest pause after refusals for "no capacity" or throttling, or for another operation on the VM '
+        "(there the first pause is `LOOK_AGAIN_SECONDS`); chance adds up to a fifth",
     ),
     Setting("PRICE_RETRY_SECONDS", "seconds", "3600", "pause while the Spot price is above the VM's max price"),
     Setting(
         "SLOW_RETRY_SECONDS",
         "seconds",
         "3600",
-        "the pause after each refusal for quota or access. "
-        "After refusals for an unknown reason, the pause grows up to this",
+        "the pause after each refusal for quota or access; also the longest pause after refusals for an unknown reason",
     ),
     Setting(
         _RESIZER,
