@@ -163,7 +163,7 @@ MUTANTS: Final = (
     Mutant(
         "live",
         "a refusal by price is waited out for a day",
-        "decisions/start_backoff.py",
+        "decisions/refused_starts.py",
         "                policy.price_retry,\n",
         "                policy.price_retry * 24,\n",
     ),
@@ -213,7 +213,7 @@ MUTANTS: Final = (
     Mutant(
         "polite",
         "how long Azure asks us to wait is not obeyed",
-        "decisions/start_backoff.py",
+        "decisions/refused_starts.py",
         "    return now + (failure.retry_after or timedelta())\n",
         "    return now\n",
     ),

@@ -25,6 +25,7 @@ from spot_responder.decisions.policy import (
 )
 from spot_responder.decisions.pools import Admitted, PoolGate, Queued
 from spot_responder.decisions.publishing.notices import noticed_if_it_lasts
+from spot_responder.decisions.refused_starts import decide_after_failure
 from spot_responder.decisions.rules.absences import decide_about_an_absent_vm
 from spot_responder.decisions.rules.brake_and_budget import brake, budget
 from spot_responder.decisions.rules.power_states import (
@@ -42,7 +43,6 @@ from spot_responder.decisions.situations import (
     Start,
     Wait,
 )
-from spot_responder.decisions.start_backoff import decide_after_failure
 from spot_responder.decisions.work import not_asked_for, not_for_our_work, serves_work
 from spot_responder.intake.azure_errors import SHOWED_NOTHING, Failure, FailureKind
 from spot_responder.intake.signals import SignalKind

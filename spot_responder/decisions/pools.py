@@ -11,7 +11,7 @@ way at once (its width), and adapts it to their results, as a TCP sender adapts 
   round.
 
 So an outage of hundreds of VMs costs a handful of start requests, and capacity that returns little by little is used as
-it comes. ``decide.py`` and ``start_backoff.py`` ask it; ``responder/pool_gates.py`` loads and saves it. States:
+it comes. ``decide.py`` and ``refused_starts.py`` ask it; ``responder/pool_gates.py`` loads and saves it. States:
 docs/states.md.
 """
 

@@ -1,7 +1,7 @@
 """An error answer of ARM, Compute or Resource Graph, read into a failure kind. Pure.
 
 The code decides, not the HTTP status: a poll reports a failed allocation with status 200 (docs/azure-facts.md arm-1).
-Called by ``clients/``; ``decisions/start_backoff.py`` decides how to go on after each kind.
+Called by ``clients/``; ``decisions/refused_starts.py`` decides how to go on after each kind.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ NO_TOKEN: Final = "NoToken"  # noqa: S105 - a code, no secret
 
 
 class FailureKind(StrEnum):
-    """What a failure calls for; ``decisions/start_backoff.py`` has the delay for each kind."""
+    """What a failure calls for; ``decisions/refused_starts.py`` has the delay for each kind."""
 
     CAPACITY = "capacity"
     PRICE = "price"

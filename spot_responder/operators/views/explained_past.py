@@ -12,8 +12,8 @@ from spot_responder.decisions.attempts import AttemptState
 from spot_responder.decisions.evidence import Verdict
 from spot_responder.decisions.policy import RESTARTS_REMEMBERED, START_PATIENCE
 from spot_responder.decisions.recovery_times import notice_lead
+from spot_responder.decisions.refused_starts import counts_as_attempt
 from spot_responder.decisions.situations import OperationState
-from spot_responder.decisions.start_backoff import counts_as_attempt
 from spot_responder.intake.signals import SignalKind
 from spot_responder.intake.vms import PowerState
 from spot_responder.text import count, one_line, span

@@ -18,8 +18,8 @@ from spot_responder.decisions.fallback.refusals import (
 from spot_responder.decisions.policy import ANSWER_PATIENCE, LOOK_HOLDS, RESIZE_LOOK_HOLDS, RESIZE_TAKES, Policy
 from spot_responder.decisions.pools import pool_of
 from spot_responder.decisions.publishing.notices import needs_somebody, noticed_if_it_lasts
+from spot_responder.decisions.refused_starts import counts_as_attempt, decide_after_failure
 from spot_responder.decisions.situations import Resize, Situation, Start, Wait
-from spot_responder.decisions.start_backoff import counts_as_attempt, decide_after_failure
 from spot_responder.intake.azure_errors import NO_ANSWER, OWN_PACE
 from spot_responder.responder.acting.save import waiting_for
 from spot_responder.responder.log import (

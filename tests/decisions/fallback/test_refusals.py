@@ -17,8 +17,8 @@ from spot_responder.decisions.fallback.refusals import (
 )
 from spot_responder.decisions.policy import RESIZE_TAKES, UNFIT_HOLDS
 from spot_responder.decisions.pools import PoolGate, pool_of
+from spot_responder.decisions.refused_starts import decide_after_failure
 from spot_responder.decisions.situations import Operation, OperationState, Start, Wait
-from spot_responder.decisions.start_backoff import decide_after_failure
 from spot_responder.intake.azure_errors import NO_TOKEN, SHOWED_NOTHING, FailureKind
 from tests.decisions.fallback.test_sizes import OTHER, OWN, POLICY, looked_at, vm
 from tests.harness.makers import TEN, at, failure, recovery

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from spot_responder.decisions.failures import Failures
 from spot_responder.decisions.policy import Policy
 from spot_responder.decisions.pools import PoolGate, pool_of
-from spot_responder.decisions.start_backoff import counts_as_attempt, decide_after_failure
+from spot_responder.decisions.refused_starts import counts_as_attempt, decide_after_failure
 from spot_responder.intake.azure_errors import FailureKind
 from tests.harness.makers import (
     FAILURES,
