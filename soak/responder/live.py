@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from localazure.virtual.wire import RequestKind
 from localazure.world.machines import PowerState
 from soak.responder.seen import CLOCKS, LOOK, conditions, is_eviction, is_tagged
 from spot_responder.decisions.policy import START_PATIENCE, RestartWhen
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from soak.responder.seen import Seen
 
 HOUR: Final = timedelta(hours=1)
+
+ACCEPTED: Final = 202
+
+UNREAD_FOR: Final = timedelta(minutes=72)
+"""The longest pause after a read that was refused for want of rights."""
 
 RESTORED_WITHIN: Final = timedelta(minutes=105)
 """From when nothing is wrong any more: a sweep, the longest delay (an hour and a fifth), and a start gone astray."""
@@ -69,6 +75,14 @@ def _was_late(seen: Seen, machine: Machine, calm_at: datetime) -> bool:
     return machine.running_at > calm_at + _allowance(seen, machine, calm_at)
 
 
+def _hears_late(seen: Seen, machine: Machine, calm_at: datetime) -> bool:
+    """Whether the end of an accepted start could not be read for long: it failed, and only then its pause begins."""
+    before = [call for call in machine.start_calls if call.at <= calm_at]
+    unread = {RequestKind.GRAPH, RequestKind.VM_READ}
+    is_out = any(each.request_kind in unread and each.end > calm_at - UNREAD_FOR for each in seen.faults.outages)
+    return is_out and bool(before) and before[-1].status == ACCEPTED
+
+
 def _allowance(seen: Seen, machine: Machine, calm_at: datetime) -> timedelta:
     """Give how long a VM may be down once all is well: longer where brake or budget hold it."""
     policy = seen.deployment.policy
@@ -79,5 +93,5 @@ def _allowance(seen: Seen, machine: Machine, calm_at: datetime) -> timedelta:
     resizes = [call.at for call in machine.resize_calls if calm_at - call.at < HOUR]
     lately = sum(calm_at - at < HOUR for at in seen.starts_of(machine))
     # Away from home with a size that Azure refuses, it may wait for the next change that is allowed.
-    waits = braked or lately >= policy.starts_per_hour or bool(resizes)
+    waits = braked or lately >= policy.starts_per_hour or bool(resizes) or _hears_late(seen, machine, calm_at)
     return RESTORED_WITHIN + (HOUR if waits else timedelta())

@@ -23,6 +23,10 @@ MOST_STARTS_AN_HOUR: Final = 12
 MOST_LOOKS_AN_HOUR: Final = 400
 """For each VM; some 240 are looks every 15 seconds."""
 
+LOOKS_FOR_AN_OPERATOR: Final = 15
+"""So many more for each time that an operator asked: of workers that save one row at once, each tries five times, and
+each try leaves a follow-up, which is answered with one read of the row."""
+
 MOST_FOLLOW_UPS: Final = 16
 """Valid ones of one VM on the queue at once: one, and what is left behind by crashes, by lost answers, and by workers
 whose look another one's save has spoiled (five tries each). Besides, each event that is requeued because our tables
@@ -37,8 +41,9 @@ def impolite(seen: Seen) -> Iterator[str]:
     for machine in seen.azure.world.machines():
         yield from _resized_too_often(machine, seen)
     for key, count in seen.looks.items():
-        if count > MOST_LOOKS_AN_HOUR:
-            yield f"polite: {count} looks within one hour at {key}"
+        asked = len(seen.asked.get(key.partition(" ")[0], ()))
+        if count > MOST_LOOKS_AN_HOUR + LOOKS_FOR_AN_OPERATOR * asked:
+            yield f"polite: {count} looks within one hour at {key}, where operators asked {asked} times"
     for key, count in seen.follow_ups.items():
         if count > MOST_FOLLOW_UPS + seen.returns[key]:
             yield f"polite: {count} follow-ups on the queue at once for {key}"

@@ -18,7 +18,7 @@ from soak.responder.polite import MOST_LOOKS_AN_HOUR, impolite, most_starts_an_h
 from soak.responder.safe import unsafe_resizes, unsafe_starts
 from soak.responder.seen import Seen, Told
 from soak.responder.told import unheard, unnamed, untold, untrue
-from spot_responder.intake.own_messages import FOLLOW_UP_TYPE
+from spot_responder.intake.own_messages import FOLLOW_UP_TYPE, OPERATOR_ASKED_TYPE
 from spot_responder.responder.ports import AzureRefusedError, StoreFailedError
 
 if TYPE_CHECKING:
@@ -101,6 +101,8 @@ class Witness:
         if message.tells is not None:
             self._telling[event["id"]] = message.tells
         seen.looks[hour := f"{vm_key} {now:%d %H}"] += 1
+        if event["type"] == OPERATOR_ASKED_TYPE:
+            seen.asked.setdefault(vm_key, set()).add(event["id"])
         if seen.looks[hour] > 2 * MOST_LOOKS_AN_HOUR:
             # It spins, and that is found: the schedule has to come to an end all the same.
             seen.azure.app.clear_messages()

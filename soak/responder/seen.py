@@ -50,6 +50,7 @@ class Seen:
         opened: the VM of each recovery that was ever open, by the recovery's id.
         holds: for each VM's key, since when its row said that an operator holds it, or not.
         looks: how many messages were answered for each VM and hour.
+        asked: the ids of what operators asked for, for each VM.
         slow_downs: what Azure asked for that the app has taken note of, since when.
         returns: how often messages about a VM that are no follow-ups were requeued.
         follow_ups: the most valid follow-ups that a VM had on the queue at once.
@@ -64,6 +65,7 @@ class Seen:
     opened: dict[str, str] = field(default_factory=dict)
     holds: dict[str, list[tuple[datetime, bool]]] = field(default_factory=dict)
     looks: Counter[str] = field(default_factory=Counter)
+    asked: dict[str, set[str]] = field(default_factory=dict)
     slow_downs: list[tuple[datetime, SlowDown]] = field(default_factory=list)
     returns: Counter[str] = field(default_factory=Counter)
     follow_ups: Counter[str] = field(default_factory=Counter)

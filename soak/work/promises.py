@@ -149,10 +149,10 @@ class Witness:
         return not self.is_stopped_by_owner(machine) and not self._is_braked(machine)
 
     def is_stopped_by_owner(self, machine: Machine) -> bool:
-        """Whether it was the owner who stopped it since it was last started or evicted."""
+        """Whether it was the owner who stopped it since it last ran. An owner's start that fails may not be told."""
         own = self._farm.own_stops.get(machine.vm_id, [])
         theirs = [at for at in machine.stop_calls if at not in own]
-        since = max((at for at, state in machine.power_history if state is PowerState.STARTING), default=None)
+        since = max((at for at, state in machine.power_history if state is PowerState.RUNNING), default=None)
         return any(since is None or at >= since for at in theirs)
 
     def _is_braked(self, machine: Machine) -> bool:

@@ -280,6 +280,9 @@ class Story:
 
     def _lie(self) -> None:
         worker = self._chance.choice(self._farm.workers)
+        if worker.machine.power_state is not PowerState.RUNNING:
+            # Who is down writes nothing; and what a VM wrote before it stopped itself is all that tells of that.
+            return
         worker.lie(self._chance.choice(list(Doing)), stops_vm=self._is_so(0.2))
 
     def _deny(self) -> None:

@@ -1,0 +1,49 @@
+"""Which stops of a VM that serves a work queue are its own, and none of its owner's. Pure.
+
+Azure tells of both alike. The VM's worker writes into the table ``workers`` before it stops its VM. So a stop right
+after that was its own; and one from before it is over, for the VM ran again. Asked by ``standings.py`` for what a row
+keeps, and by ``responder/work/of_vm.py`` for what a signal says.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from spot_responder.decisions.evidence import Evidence
+
+OWN_STOP_TAKES: Final = timedelta(minutes=10)
+"""How long after its worker wrote so a VM's stop counts as its own: the request, and the deallocation itself."""
+
+CLOCKS_DIFFER: Final = timedelta(minutes=2)
+"""How far the VM's clock may be ahead of Azure's."""
+
+
+def is_own(stopped_at: datetime | None, own_stops: Collection[datetime]) -> bool:
+    """Whether a stop came when the VM's worker was about to stop its VM."""
+    if stopped_at is None:
+        return False
+    return any(-CLOCKS_DIFFER <= stopped_at - said_at <= OWN_STOP_TAKES for said_at in own_stops)
+
+
+def without_own_stops(evidence: Evidence, own_stops: Collection[datetime], seen_up_at: datetime | None) -> Evidence:
+    """Drop the stops that were the VM's own, or are over since it stopped itself later.
+
+    A row may keep either: an event that could not be answered yet, or an owner's start that no event told of. A stop
+    that names another caller is never the VM's own. What a worker writes does not suffice to end an owner's stop, for
+    other VMs may write there: a look must have seen the VM up since (``seen_up_at``).
+    """
+    if is_own(evidence.stopped_weakly_at, own_stops):
+        evidence = evidence.without_stop(evidence.stopped_weakly_at)
+    for stopped_at in (evidence.stopped_firmly_at, evidence.stopped_weakly_at):
+        if stopped_at is not None and _is_over(stopped_at, own_stops, seen_up_at):
+            evidence = evidence.without_stop(stopped_at)
+    return evidence
+
+
+def _is_over(stopped_at: datetime, own_stops: Collection[datetime], seen_up_at: datetime | None) -> bool:
+    later = stopped_at + CLOCKS_DIFFER
+    return seen_up_at is not None and seen_up_at > later and any(said_at > later for said_at in own_stops)
