@@ -220,6 +220,7 @@ def _evidence(evidence: Evidence) -> dict[str, str | list[str]]:
     return {
         "evicted_at": written(evidence.evicted_at),
         "stopped_firmly_at": written(evidence.stopped_firmly_at),
+        "stopped_by": evidence.stopped_by or "",
         "stopped_weakly_at": written(evidence.stopped_weakly_at),
         "started_at": written(evidence.started_at),
         "settled_at": written(evidence.settled_at),
@@ -231,9 +232,12 @@ def _evidence(evidence: Evidence) -> dict[str, str | list[str]]:
 
 def _evidence_of(cell: Mapping[str, Any]) -> Evidence:
     """Read the fields of the evidence that this release knows: a newer one may have written more."""
-    known = {each.name for each in fields(Evidence)} - {"starts_asked"}
-    starts_asked = tuple(read_time(text) for text in cell.get("starts_asked", []))
-    return Evidence(**{name: _time(text) for name, text in cell.items() if name in known}, starts_asked=starts_asked)
+    times = {each.name for each in fields(Evidence)} - {"starts_asked", "stopped_by"}
+    return Evidence(
+        **{name: _time(text) for name, text in cell.items() if name in times},
+        starts_asked=tuple(read_time(text) for text in cell.get("starts_asked", [])),
+        stopped_by=cell.get("stopped_by") or None,
+    )
 
 
 def agent_cell(notes: AgentNotes) -> str:

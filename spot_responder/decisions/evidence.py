@@ -45,8 +45,8 @@ class Verdict(StrEnum):
 class Evidence:
     """The newest of each sign that was reported about one VM.
 
-    ``stopped_firmly_at``: an ARM operation that a caller sent. ``stopped_weakly_at``: Resource Health reports it,
-    or an ARM operation without a caller.
+    ``stopped_firmly_at``: an ARM operation that a caller sent; ``stopped_by``: the caller's object id, where the event
+    had one. ``stopped_weakly_at``: Resource Health reports it, or an ARM operation without a caller.
     ``starts_asked``: when the app asked for starts, within the last hour; the events that these cause say nothing about
     the owner.
     ``started_at``: the newest start by others that an annotation reported; an earlier stop is over. ``settled_at``: the
@@ -63,6 +63,7 @@ class Evidence:
     starts_asked: tuple[datetime, ...] = ()
     noticed_at: datetime | None = None
     seen_down_at: datetime | None = None
+    stopped_by: str | None = None
 
     def with_signal(self, signal: Signal) -> Evidence:
         """Add what a signal says; one without a time cannot be weighed, and is left out."""
@@ -71,7 +72,9 @@ class Evidence:
         if signal.kind is SignalKind.STARTED:
             return self._with_start(signal.occurred_at, signal.source)
         firm = signal.source is Source.ARM_OPERATION and signal.has_caller
-        return self._with(signal.kind, signal.occurred_at, firm=firm)
+        after = self._with(signal.kind, signal.occurred_at, firm=firm)
+        is_newest = after.stopped_firmly_at is not None and after.stopped_firmly_at != self.stopped_firmly_at
+        return replace(after, stopped_by=signal.caller) if is_newest else after
 
     def with_annotation(self, annotation: Annotation | None) -> Evidence:
         """Add the newest health annotation that Resource Graph shows: the event about it may have been lost."""

@@ -29,15 +29,20 @@ def is_own(stopped_at: datetime | None, own_stops: Collection[datetime]) -> bool
     return any(-CLOCKS_DIFFER <= stopped_at - said_at <= OWN_STOP_TAKES for said_at in own_stops)
 
 
-def without_own_stops(evidence: Evidence, own_stops: Collection[datetime], seen_up_at: datetime | None) -> Evidence:
+def without_own_stops(
+    evidence: Evidence, own_stops: Collection[datetime], seen_up_at: datetime | None, identity: str | None = None
+) -> Evidence:
     """Drop the stops that were the VM's own, or are over since it stopped itself later.
 
-    A row may keep either: an event that could not be answered yet, or an owner's start that no event told of. A stop
-    that names another caller is never the VM's own. What a worker writes does not suffice to end an owner's stop, for
-    other VMs may write there: a look must have seen the VM up since (``seen_up_at``).
+    A row may keep either: of an event that came while the VM could not be seen, or of an owner's start that no event
+    told of. A stop that names a caller is the VM's own only if that is its ``identity``, where it is known. What a
+    worker writes does not suffice to end an owner's stop, for other VMs may write there: a look must have seen the VM
+    up since (``seen_up_at``).
     """
     if is_own(evidence.stopped_weakly_at, own_stops):
         evidence = evidence.without_stop(evidence.stopped_weakly_at)
+    if identity and evidence.stopped_by == identity and is_own(evidence.stopped_firmly_at, own_stops):
+        evidence = evidence.without_stop(evidence.stopped_firmly_at)
     for stopped_at in (evidence.stopped_firmly_at, evidence.stopped_weakly_at):
         if stopped_at is not None and _is_over(stopped_at, own_stops, seen_up_at):
             evidence = evidence.without_stop(stopped_at)

@@ -38,8 +38,12 @@ def test_a_stop_at_another_time_is_its_owners(stopped: float) -> None:
 
 
 def test_a_stop_whose_caller_is_known_is_its_owners_whatever_the_worker_wrote() -> None:
-    """Its owner stopped it in the same minute."""
-    assert verdict(Evidence(stopped_firmly_at=at(1)), 0, 0) is Verdict.STOPPED_BY_OWNER
+    """Its owner stopped it in the same minute. Only its own identity is not its owner."""
+    stopped = Evidence(stopped_firmly_at=at(1), stopped_by="abc")
+    assert verdict(stopped, 0, 0) is Verdict.STOPPED_BY_OWNER
+    assert without_own_stops(stopped, [at(0)], None, "def").verdict is Verdict.STOPPED_BY_OWNER
+    assert without_own_stops(stopped, [at(0)], None, "abc").verdict is Verdict.UNKNOWN
+    assert without_own_stops(stopped, [at(-20)], None, "abc").verdict is Verdict.STOPPED_BY_OWNER
 
 
 @pytest.mark.parametrize("evidence", [Evidence(stopped_firmly_at=at(0)), Evidence(stopped_weakly_at=at(0))])

@@ -149,6 +149,7 @@ EVIDENCE = st.builds(
     starts_asked=_STARTS,
     noticed_at=st.none() | TIMES,
     seen_down_at=st.none() | TIMES,
+    stopped_by=st.none() | st.uuids().map(lambda each: each.hex),
 )
 AGENT_NOTES = st.builds(
     AgentNotes,

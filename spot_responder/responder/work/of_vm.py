@@ -49,7 +49,8 @@ async def add_work(situation: Situation, vm: Vm, policy: Policy, work: WorkPorts
     vm_watch, said = watch.vms.get(vm.vm_id.key, VmWatch()), await _said(vm, work, name)
     own_stops = (*vm_watch.own_stops, *said)
     evidence = _weighed(situation, vm, own_stops).with_look(vm.power_state, now)
-    return replace(situation, evidence=without_own_stops(evidence, own_stops, vm_watch.seen_up_at))
+    evidence = without_own_stops(evidence, own_stops, vm_watch.seen_up_at, _identity(vm))
+    return replace(situation, evidence=evidence)
 
 
 async def _said(vm: Vm, work: WorkPorts, queue: WorkQueueName) -> tuple[datetime, ...]:
@@ -74,4 +75,8 @@ def _may_be_own(signal: Signal, vm: Vm) -> bool:
         return False
     if signal.source is not Source.ARM_OPERATION or not signal.has_caller:
         return True
-    return signal.caller is not None and vm.principal_id is not None and signal.caller == plain_guid(vm.principal_id)
+    return signal.caller is not None and signal.caller == _identity(vm)
+
+
+def _identity(vm: Vm) -> str | None:
+    return plain_guid(vm.principal_id) if vm.principal_id else None
