@@ -194,10 +194,12 @@ class Witness:
         durations = self._azure.world.durations
         begins = durations.start + timedelta(seconds=LONGEST_BOOT_S + 5)
         broken = [one for one in self._of(queue) if one not in self.available(queue)]
-        # A VM whose worker does not begin is found out after ten minutes, and another one is tried.
-        silent = len(broken) * (timedelta(minutes=10) + 2 * LOOK_EVERY + begins)
+        # A VM whose worker does not begin is found out after ten minutes, and another one is tried. One instance may
+        # note since when it is up, and another one, by its own clock, find it silent.
+        apart = self._seen.clocks_apart()
+        silent = len(broken) * (timedelta(minutes=10) + 2 * LOOK_EVERY + begins + apart)
         looks = LOOK_EVERY if woken else self._deployment.sweep_every
-        return looks + begins + silent + self._seen.clocks_apart() + _SLACK
+        return looks + begins + silent + apart + _SLACK
 
     # safe and bounded
 

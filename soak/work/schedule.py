@@ -73,6 +73,8 @@ def _ended(azure: VirtualAzure, story: Story, witness: Witness) -> list[str]:
 
     rest(CALM_AT_MOST)
     azure.run_until(max(azure.clock.now(), calm_at + PAUSES_END))
+    # What a pause held until now may still be at work.
+    rest(CALM_AT_MOST)
     wrong = [line for queue in queues for line in (*witness.unfinished(queue), *witness.staying(queue))]
     for woken in (True, False) if not wrong else ():
         rest(PROBED_AT_MOST)
