@@ -14,6 +14,8 @@ from spot_worker.deciding.messages import (
     MOST_BYTES,
     JobMessage,
     MessageTooLargeError,
+    NewerMessageError,
+    check_known,
     read_message,
     read_poison,
     write_again,
@@ -113,6 +115,25 @@ def test_a_job_of_ours_may_be_wrapped_in_base64() -> None:
 def test_an_id_that_could_name_another_blob_is_no_id_of_ours(job_id: object) -> None:
     text = json.dumps({"spot_worker": 1, "id": job_id, "body": 1})
     assert read_message("message-1", text).id == "message-1"
+
+
+@pytest.mark.parametrize("is_wrapped", [False, True])
+def test_a_message_of_a_newer_version_is_no_text_of_somebody_else(is_wrapped: bool) -> None:  # noqa: FBT001 - a case
+    text = json.dumps({"spot_worker": 2, "id": "job-1", "parts": []})
+    text = base64.b64encode(text.encode()).decode() if is_wrapped else text
+    read = read_message("message-1", text)
+    assert (read.id, read.text) == ("job-1", text)
+    with pytest.raises(NewerMessageError, match="format 2, and this version knows 1"):
+        check_known(read)
+    assert read_message("message-1", '{"spot_worker": 2, "id": "../x"}').id == "message-1"
+
+
+@pytest.mark.parametrize("form", [False, 0, -1, "2", 2.5, None, [2]])
+def test_what_is_no_newer_format_is_a_text_as_before(form: object) -> None:
+    text = json.dumps({"spot_worker": form, "id": "job-1", "body": 7})
+    read = read_message("message-1", text)
+    assert (read.id, read.body) == ("message-1", text)
+    check_known(read)
 
 
 def test_what_is_too_large_is_refused_with_what_to_do() -> None:

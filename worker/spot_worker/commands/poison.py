@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from spot_worker.commands.options import UsageError, account_of, places_of
 from spot_worker.commands.showing import show
+from spot_worker.deciding.messages import NewerMessageError
 from spot_worker.deciding.names import pointer_name
 from spot_worker.deciding.pointer_text import NewerPointerError, UnreadablePointerError
 from spot_worker.edges.job_queue import JobQueue
@@ -83,7 +84,7 @@ def _requeue(given: argparse.Namespace) -> int:
 def _put_back(queue: JobQueue, blobs: BlobStore, name: str, one: Held) -> str:
     try:
         return asyncio.run(requeue(queue, blobs, name, one.poison)).value
-    except NewerPointerError as error:
+    except (NewerMessageError, NewerPointerError) as error:
         return f"not done: {error}; use that version"
     except UnreadablePointerError as error:
         where = pointer_name(name, one.poison.job.id)

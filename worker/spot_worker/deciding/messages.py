@@ -24,13 +24,21 @@ class MessageTooLargeError(ValueError):
     """A job that no message can hold."""
 
 
+class NewerMessageError(Exception):
+    """A newer version of the worker wrote the message: nothing is wrong with the job, but it is not for us."""
+
+
 @dataclass(frozen=True)
 class JobMessage:
-    """A job as it stands in the queue. ``text``: the message's own words."""
+    """A job as it stands in the queue. ``text``: the message's own words.
+
+    ``newer``: its format, if only a newer version of the worker knows that; see ``check_known``.
+    """
 
     id: str
     body: Any = field(hash=False)
     text: str
+    newer: int | None = None
 
 
 @dataclass(frozen=True)
@@ -50,9 +58,19 @@ def read_message(message_id: str, text: str) -> JobMessage:
         written = _object(plain)
         if _is_ours(written):
             return JobMessage(written["id"], written["body"], text)
+        if _is_newer(written):
+            job_id = str(written["id"]) if is_job_id(written.get("id")) else message_id
+            return JobMessage(job_id, plain, text, written["spot_worker"])
         if blob := new_blob(written):
             return JobMessage(blob.job_id, blob.url, text)
     return JobMessage(message_id, plain, text)
+
+
+def check_known(job: JobMessage) -> None:
+    """Raise ``NewerMessageError`` if we cannot know what the message asks for."""
+    if job.newer is not None:
+        message = f"the message has format {job.newer}, and this version knows {_FORMAT}: a newer version sent it"
+        raise NewerMessageError(message)
 
 
 def write_message(job_id: str, body: Any) -> str:  # noqa: ANN401 - any JSON value
@@ -111,6 +129,11 @@ def _object(text: str) -> dict[str, Any]:
 
 def _is_ours(written: dict[str, Any]) -> bool:
     return written.get("spot_worker") == _FORMAT and is_job_id(written.get("id")) and "body" in written
+
+
+def _is_newer(written: dict[str, Any]) -> bool:
+    form = written.get("spot_worker")
+    return isinstance(form, int) and form > _FORMAT
 
 
 def _decoded(text: str) -> str:

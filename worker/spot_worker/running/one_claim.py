@@ -14,6 +14,7 @@ from spot_worker.deciding.budgets import delay_s, judge
 from spot_worker.deciding.claims import GiveUp, Over
 from spot_worker.deciding.conversation import Died, Failed, Returned, Task
 from spot_worker.deciding.endings import Spent, end
+from spot_worker.deciding.messages import NewerMessageError, check_known
 from spot_worker.deciding.pointer_text import NewerPointerError
 from spot_worker.deciding.pointers import Cause, Claim, Ending, Poison
 from spot_worker.deciding.results import ImpossibleResultError, result_of
@@ -119,8 +120,8 @@ class OneClaim:
             await self._end_work()
             self._say("not begun", why=str(error))
             await self._within(self._end_and_give_back(Ending.STORAGE, _AFTER_STORAGE_S))
-        except (NewerPointerError, HeldByAnotherError) as error:
-            is_newer = isinstance(error, NewerPointerError)
+        except (NewerMessageError, NewerPointerError, HeldByAnotherError) as error:
+            is_newer = not isinstance(error, HeldByAnotherError)
             self._say("left to a newer worker" if is_newer else "double", why=str(error))
             again_in_s = _TO_NEWER_S if is_newer else self._place.settings.visibility_s // 2
             await self._within(self._lease.give_back(again_in_s))
@@ -170,6 +171,7 @@ class OneClaim:
 
     async def _claim_and_work(self) -> None:
         ports, settings, job = self._ports, self._place.settings, self._job
+        check_known(job)
         claim = Claim(
             id=ports.new_id(),
             vm=settings.vm,
