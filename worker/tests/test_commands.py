@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from spot_worker.deciding.messages import read_message, write_poison
 
 if TYPE_CHECKING:
@@ -16,6 +18,30 @@ def test_a_mistyped_function_is_told_before_anything_is_made(bench: Bench) -> No
     worker = bench.run("nowhere:render", "mistyped-one", "--connection-string", nowhere + rest, "--until-empty")
     assert worker.ended() == 1
     assert "no module 'nowhere'" in worker.events("cannot start")[0]["error"]
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("async def f(job):\n    return 1", "is an async function"),
+        ("def f(job):\n    yield 1", "is a generator"),
+        ("async def f(job):\n    yield 1", "is a generator"),
+        ("class F:\n    async def __call__(self, job):\n        return 1\nf = F()", "is an async function"),
+        ("def f():\n    return 1", "cannot be called with a job: too many positional arguments"),
+        ("def f(job, other):\n    return 1", "cannot be called with a job: missing a required argument: 'other'"),
+    ],
+)
+def test_a_function_that_can_give_no_result_is_told_before_a_job_is_claimed(bench: Bench, code: str, why: str) -> None:
+    (bench.folder / "odd.py").write_text(f"{code}\n")
+    worker = bench.run("odd:f", "odd-functions", "--until-empty")
+    assert worker.ended() == 1
+    assert f"odd:f {why}" in worker.events("cannot start")[0]["error"]
+
+
+@pytest.mark.parametrize("code", ["def f(job, other=1, *more, **named):\n    return 1", "f = dict.fromkeys", "f = dict"])
+def test_a_function_that_a_job_can_be_given_to_is_taken(bench: Bench, code: str) -> None:
+    (bench.folder / "even.py").write_text(f"{code}\n")
+    assert bench.run("even:f", "even-functions", "--until-empty").ended() == 0
 
 
 def test_a_queue_that_was_not_there_is_said_and_the_end_says_what_became_of_the_jobs(bench: Bench) -> None:

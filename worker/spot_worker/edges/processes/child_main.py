@@ -6,6 +6,7 @@ Started by ``child_process.py`` with two inherited pipes: one to talk, and one t
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import os
 import signal
@@ -72,7 +73,28 @@ def find_function(spec: str) -> Callable[[Job], Any]:
     if not callable(function):
         message = f"the module {module!r} has no function {name!r}"
         raise NoFunctionError(message)
+    _check_function(spec, function)
     return function  # type: ignore[no-any-return]
+
+
+def _check_function(spec: str, function: Callable[..., Any]) -> None:
+    """Raise ``NoFunctionError`` for what would fail with every job. Where nobody can know, it is tried."""
+    called = (function, type(function).__call__)
+    if any(inspect.iscoroutinefunction(one) for one in called):
+        message = f"{spec} is an async function, which is called and never awaited: let it be `def`, with asyncio.run"
+        raise NoFunctionError(message)
+    if any(inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one) for one in called):
+        message = f"{spec} is a generator, whose code nobody would run: let it return its result, without `yield`"
+        raise NoFunctionError(message)
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return  # some of what is written in C has none
+    try:
+        signature.bind(None)
+    except TypeError as error:
+        message = f"{spec} cannot be called with a job: {error}"
+        raise NoFunctionError(message) from error
 
 
 class NoFunctionError(Exception):
