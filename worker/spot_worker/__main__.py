@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands.add_parser("run", help="work on the jobs of a queue, until it is stopped"))
     submit = commands.add_parser("submit", help="put jobs on a queue, one for each line of files")
     submit.add_argument("files", nargs="*", metavar="FILE", help="JSON or text, a job a line; - for standard input")
-    submit.add_argument("--queue", required=True, metavar="NAME", help="the queue of jobs")
+    add_places(submit)
     submit.add_argument(
         "--count", type=_between(1, 1_000_000), metavar="N", help="each line N times; without files: N numbered jobs"
     )

@@ -38,10 +38,24 @@ def test_a_function_that_can_give_no_result_is_told_before_a_job_is_claimed(benc
     assert f"odd:f {why}" in worker.events("cannot start")[0]["error"]
 
 
-@pytest.mark.parametrize("code", ["def f(job, other=1, *more, **named):\n    return 1", "f = dict.fromkeys", "f = dict"])
+@pytest.mark.parametrize(
+    "code", ["def f(job, other=1, *more, **named):\n    return 1", "f = dict.fromkeys", "f = dict"]
+)
 def test_a_function_that_a_job_can_be_given_to_is_taken(bench: Bench, code: str) -> None:
     (bench.folder / "even.py").write_text(f"{code}\n")
     assert bench.run("even:f", "even-functions", "--until-empty").ended() == 0
+
+
+@pytest.mark.parametrize("queue", ["7jobs", "x" * 52])
+def test_a_queue_of_which_run_would_make_nothing_is_refused_by_submit_in_the_same_words(
+    bench: Bench, queue: str
+) -> None:
+    refused = bench.command("run", "workbench.jobs:quick", "--queue", queue)
+    submitted = bench.command("submit", "--queue", queue, "--count", "1")
+    assert (submitted.returncode, submitted.stderr) == (2, refused.stderr)
+    assert "--results" in refused.stderr or "--checkpoints" in refused.stderr
+    other = ("--results", "others", "--checkpoints", "others")
+    assert bench.command("submit", "--queue", queue, "--count", "1", *other).returncode == 0
 
 
 def test_a_queue_that_was_not_there_is_said_and_the_end_says_what_became_of_the_jobs(bench: Bench) -> None:

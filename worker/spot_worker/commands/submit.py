@@ -9,10 +9,9 @@ from itertools import chain, count, islice, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spot_worker.commands.options import UsageError, account_of
+from spot_worker.commands.options import UsageError, account_of, places_of
 from spot_worker.deciding.json_values import NoJsonError, read_json
 from spot_worker.deciding.messages import MessageTooLargeError, write_message
-from spot_worker.deciding.names import check_queue
 from spot_worker.edges.account import FOR_EVER, make_queue
 from spot_worker.edges.azure_errors import translated
 from spot_worker.edges.progress import Progress
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 def submit(given: argparse.Namespace) -> int:
     """Submit all jobs, or none if a line is no job. Exit code 1 if storage failed on the way."""
-    check_queue(given.queue)
+    places_of(given)  # what `run` would refuse nobody could work on
     messages = _messages(given)
     account = account_of(given)
     make_queue(account, given.queue)
