@@ -1,7 +1,8 @@
 """``spot-worker``: ``run`` works on the jobs of a queue; the others put jobs there and show what became of them.
 
 Exit code 0: all went well, whatever became of single jobs. 1: ``run`` could not begin or go on; another command did a
-part of what was asked. 2: it was called wrongly, or storage refused. 130: Ctrl-C.
+part of what was asked. 2: it was called wrongly, or storage refused. 130: Ctrl-C,
+which SIGTERM is for ``submit`` as well.
 """
 
 from __future__ import annotations

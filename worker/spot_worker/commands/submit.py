@@ -3,50 +3,71 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import time
 import uuid
 from itertools import chain, count, islice, repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from spot_worker.commands.options import UsageError, account_of, places_of
 from spot_worker.deciding.json_values import NoJsonError, read_json
 from spot_worker.deciding.messages import MessageTooLargeError, write_message
 from spot_worker.edges.account import FOR_EVER, make_queue
 from spot_worker.edges.azure_errors import translated
+from spot_worker.edges.clock import SystemClock
 from spot_worker.edges.progress import Progress
 from spot_worker.running.ports import StorageError
+from spot_worker.running.storage_retries import persist_for
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+    from azure.storage.queue import QueueClient
+
+_ASKED_S: Final = 60.0
+"""So long a message is sent again; one try may wait for an answer beyond that."""
+
 
 def submit(given: argparse.Namespace) -> int:
-    """Submit all jobs, or none if a line is no job. Exit code 1 if storage failed on the way."""
+    """Submit all jobs, or none if a line is no job. Exit code 1: storage failed on the way; 130: Ctrl-C or SIGTERM."""
     places_of(given)  # what `run` would refuse nobody could work on
     messages = _messages(given)
     account = account_of(given)
     make_queue(account, given.queue)
     queue = account.queues.get_queue_client(given.queue)
-    progress, done = Progress("submitted", len(messages)), 0
+    progress, done, code, why = Progress("submitted", len(messages)), 0, 0, ""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # it is told as Ctrl-C is: by ``KeyboardInterrupt``
     try:
         for _, text in messages:
-            translated("to submit", lambda text=text: queue.send_message(text, time_to_live=FOR_EVER))  # type: ignore[misc]
+            _send(queue, text)
             done += 1
             progress.show(done)
-    except (StorageError, KeyboardInterrupt) as error:
-        progress.end()
-        is_stopped = isinstance(error, KeyboardInterrupt)
-        why = "stopped; what was being sent may be in the queue as well" if is_stopped else str(error)
-        sys.stderr.write(f"spot-worker: {why}\nspot-worker: the first {done} of {len(messages)} jobs are submitted\n")
-        return 130 if is_stopped else 1
+    except StorageError as error:
+        code, why = 1, str(error)
+    except KeyboardInterrupt:
+        code, why = 130, "stopped"
     progress.end()
     if given.json:
-        sys.stdout.write(json.dumps({"queue": given.queue, "submitted": [job_id for job_id, _ in messages]}) + "\n")
-    else:
+        submitted = [job_id for job_id, _ in messages[:done]]
+        sys.stdout.write(json.dumps({"queue": given.queue, "submitted": submitted}) + "\n")
+    elif not code:
         sys.stdout.write(f"{done} jobs submitted to {given.queue}\n")
-    return 0
+    if code:
+        there = f"the first {done} of {len(messages)} jobs are submitted, and the next one may be in the queue as well"
+        sys.stderr.write(f"spot-worker: {why}; {there}\n")
+    return code
+
+
+def _send(queue: QueueClient, text: str) -> None:
+    """Send a message, again where that is not answered: two that have one id are one job. Raises ``StorageError``."""
+
+    def send() -> None:
+        translated("to submit", lambda: queue.send_message(text, time_to_live=FOR_EVER))
+
+    persist_for(_ASKED_S, send, SystemClock().monotonic, time.sleep)
 
 
 def _messages(given: argparse.Namespace) -> list[tuple[str, str]]:
