@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -86,13 +87,48 @@ def test_a_message_that_is_not_answered_is_sent_again_and_is_one_job(bench: Benc
     assert rows == {job_id: number for number, job_id in enumerate(json.loads(done.stdout)["submitted"], start=1)}
 
 
+@pytest.mark.parametrize("given", ["", "\n \n"])
+def test_a_file_without_a_job_is_refused_and_no_queue_is_made(bench: Bench, given: str) -> None:
+    (bench.folder / "empty.txt").write_text(given)
+    done = bench.command("submit", "--queue", "of-nothing", "empty.txt", "-", given=given)
+    assert done.returncode == 2
+    assert done.stderr == "spot-worker: there is no job in empty.txt, standard input; nothing is submitted\n"
+    assert bench.command("jobs", "--queue", "of-nothing").returncode == 1
+
+
+def test_a_line_of_text_is_a_job_as_it_stands_there(bench: Bench) -> None:
+    lines = ["  two spaces before, a tab behind\t", '  {"a": 1}  ', "\u00a0", "last"]
+    (bench.folder / "lines.txt").write_bytes("\r\n".join(lines).encode())
+    done = bench.command("submit", "--queue", "spaces", "lines.txt")
+    assert done.stdout == "3 jobs submitted to spaces\n"
+    messages = bench.storage.queues.get_queue_client("spaces").peek_messages(32)
+    bodies = [json.loads(str(message.content))["body"] for message in messages]
+    assert bodies == ["  two spaces before, a tab behind\t", {"a": 1}, "last"]
+
+
+def test_what_is_no_json_is_told_by_one_line_and_a_place_in_it(bench: Bench) -> None:
+    done = bench.command("submit", "--queue", "spaces", "-", given='1\n{"a": }\n')
+    assert done.stderr == (
+        "spot-worker: standard input, line 2 is no JSON: Expecting value at character 7; nothing is submitted\n"
+    )
+
+
+def test_one_job_is_no_jobs(bench: Bench) -> None:
+    assert bench.command("submit", "--queue", "just-one", "--count", "1").stdout == "1 job submitted to just-one\n"
+    assert bench.command("jobs", "--queue", "just-one").stdout.startswith("1 message in just-one;")
+    assert bench.run("fails", "just-one", "--until-empty", "--max-failures", "1").ended() == 0
+    (given_up,) = bench.asked("poison", "list", "--queue", "just-one")
+    assert given_up["reason"].endswith("the function failed 1 time")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", given_up["given_up_at"])
+
+
 def test_where_storage_refuses_in_the_middle_it_is_said_which_jobs_are_there(bench: Bench) -> None:
     with between(bench, {3: _REFUSED}) as by:
         done = bench.command("submit", "--queue", "refused", "--count", "5", "--json", *by)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert "not allowed (403" in line
-    assert line.endswith("; the first 2 of 5 jobs are submitted, and the next one may be in the queue as well")
+    assert line.endswith("; submitted: the first 2 of 5 jobs; the next one may be in the queue as well")
     submitted = json.loads(done.stdout)["submitted"]
     messages = bench.storage.queues.get_queue_client("refused").peek_messages(32)
     assert [json.loads(str(message.content))["id"] for message in messages] == submitted
@@ -118,8 +154,7 @@ def test_a_submit_that_is_ended_says_how_many_jobs_are_in_the_queue(bench: Bench
     assert submitting.returncode == 130
     count = len(json.loads(given)["submitted"])
     assert said == (
-        f"spot-worker: stopped; the first {count} of 100000 jobs are submitted, "
-        "and the next one may be in the queue as well\n"
+        f"spot-worker: stopped; submitted: the first {count} of 100000 jobs; the next one may be in the queue as well\n"
     )
 
 

@@ -12,6 +12,7 @@ from spot_worker.commands.options import account_of, places_of
 from spot_worker.commands.showing import show
 from spot_worker.deciding.pointer_text import UnreadablePointerError, read_pointer
 from spot_worker.deciding.pointers import Poison
+from spot_worker.deciding.words import counted
 from spot_worker.edges.reading import message_count, records
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ def jobs(given: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps({"queue": places.queue, "messages": messages, "jobs": rows}, indent=2) + "\n")
         return 0
     states = ", ".join(f"{count} {state}" for state, count in sorted(Counter(row["state"] for row in rows).items()))
-    sys.stdout.write(f"{messages} messages in {places.queue}; of the jobs claimed so far: {states or 'none'}\n")
+    sys.stdout.write(
+        f"{counted(messages, 'message')} in {places.queue}; of the jobs claimed so far: {states or 'none'}\n"
+    )
     columns = (
         "job_id",
         "state",

@@ -15,6 +15,7 @@ from spot_worker.commands.showing import show
 from spot_worker.deciding.messages import NewerMessageError
 from spot_worker.deciding.names import pointer_name
 from spot_worker.deciding.pointer_text import NewerPointerError, UnreadablePointerError
+from spot_worker.deciding.words import counted
 from spot_worker.edges.job_queue import JobQueue
 from spot_worker.edges.poison_queue import delete, held, seen
 from spot_worker.edges.progress import Progress
@@ -70,7 +71,7 @@ def _requeue(given: argparse.Namespace) -> int:
                     delete(account, places.poison_queue, one)
             except StorageError:
                 progress.end()
-                sys.stderr.write(f"spot-worker: {number - 1} of {len(asked)} messages were looked at\n")
+                sys.stderr.write(f"spot-worker: {number - 1} of {counted(len(asked), 'message')} looked at\n")
                 raise
             if done.get(one.poison.job.id) != Requeued.PUT_BACK.value:
                 done[one.poison.job.id] = word

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from spot_worker.commands.options import UsageError, account_of, places_of
 from spot_worker.deciding.json_values import NoJsonError, read_json
 from spot_worker.deciding.messages import MessageTooLargeError, write_message
+from spot_worker.deciding.words import counted
 from spot_worker.edges.account import FOR_EVER, make_queue
 from spot_worker.edges.azure_errors import translated
 from spot_worker.edges.clock import SystemClock
@@ -54,10 +55,10 @@ def submit(given: argparse.Namespace) -> int:
         submitted = [job_id for job_id, _ in messages[:done]]
         sys.stdout.write(json.dumps({"queue": given.queue, "submitted": submitted}) + "\n")
     elif not code:
-        sys.stdout.write(f"{done} jobs submitted to {given.queue}\n")
+        sys.stdout.write(f"{counted(done, 'job')} submitted to {given.queue}\n")
     if code:
-        there = f"the first {done} of {len(messages)} jobs are submitted, and the next one may be in the queue as well"
-        sys.stderr.write(f"spot-worker: {why}; {there}\n")
+        there = f"submitted: the first {done} of {counted(len(messages), 'job')}"
+        sys.stderr.write(f"spot-worker: {why}; {there}; the next one may be in the queue as well\n")
     return code
 
 
@@ -79,6 +80,9 @@ def _messages(given: argparse.Namespace) -> list[tuple[str, str]]:
         except (MessageTooLargeError, NoJsonError) as error:
             message = f"{where}: {error}; nothing is submitted"
             raise UsageError(message) from error
+    if not messages:
+        message = f"there is no job in {', '.join(_name(file) for file in given.files)}; nothing is submitted"
+        raise UsageError(message)
     return messages
 
 
@@ -94,7 +98,7 @@ def _bodies(given: argparse.Namespace) -> Iterator[tuple[str, Any]]:
 
 
 def _lines(file: str) -> Iterator[tuple[str, Any]]:
-    name = "standard input" if file == "-" else file
+    name = _name(file)
     try:
         text = sys.stdin.read().lstrip("\ufeff") if file == "-" else Path(file).read_text("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -102,15 +106,20 @@ def _lines(file: str) -> Iterator[tuple[str, Any]]:
         raise UsageError(message) from error
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
-            yield f"{name}, line {number}", _body(line.strip(), f"{name}, line {number}")
+            yield f"{name}, line {number}", _body(line, f"{name}, line {number}")
+
+
+def _name(file: str) -> str:
+    return "standard input" if file == "-" else file
 
 
 def _body(line: str, where: str) -> Any:  # noqa: ANN401 - any JSON value
-    """Read a line: JSON, or a text as it is. What begins like JSON and is none is a mistake."""
+    """Read a line: JSON, or a text as it is, with its spaces. What begins like JSON and is none is a mistake."""
+    stripped = line.strip()
     try:
-        return read_json(line)
+        return read_json(stripped)
     except NoJsonError as error:
-        if line.startswith(("{", "[", '"')) or _is_number(line):
+        if stripped.startswith(("{", "[", '"')) or _is_number(stripped):
             message = f"{where} is no JSON: {error}; nothing is submitted"
             raise UsageError(message) from error
         return line
