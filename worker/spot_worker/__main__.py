@@ -21,7 +21,9 @@ from spot_agent.edges.addresses import ADDRESS, check_address
 from spot_worker.commands.options import UsageError, add_account, add_places
 from spot_worker.deciding.budgets import Budgets
 from spot_worker.deciding.names import BadNameError
+from spot_worker.deciding.stops.own_stop import UP_MINUTES
 from spot_worker.running.ports import StorageError
+from spot_worker.running.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -143,11 +145,17 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     add_places(parser)
     add_account(parser)
     number, seconds = _between(1, 1_000_000), _between(_SHORTEST_VISIBILITY_S, _LONGEST_VISIBILITY_S)
-    parser.add_argument("--slots", type=_slots, default=1, metavar="N|auto", help="so many jobs at a time (1)")
+    parser.add_argument(
+        "--slots", type=_slots, default=Settings.slots, metavar="N|auto", help="so many jobs at a time (%(default)s)"
+    )
     parser.add_argument("--once", action="store_true", help="wait for one job, work on it, and end")
     parser.add_argument("--until-empty", action="store_true", help="end when the queue has no message left")
     parser.add_argument(
-        "--visibility", type=seconds, default=30, metavar="S", help="lease on a message in seconds (30)"
+        "--visibility",
+        type=seconds,
+        default=Settings.visibility_s,
+        metavar="S",
+        help="lease on a message in seconds (%(default)s)",
     )
     parser.add_argument(
         "--max-failures",
@@ -164,7 +172,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         "--stop-vm-after-idle", type=minutes, metavar="MIN", help="deallocate this VM when it had no job for so long"
     )
     parser.add_argument(
-        "--stop-vm-minimum", type=minutes, default=10, metavar="MIN", help="but not before it was up for so long (10)"
+        "--stop-vm-minimum", type=minutes, metavar="MIN", help=f"but not before it was up for so long ({UP_MINUTES})"
     )
     parser.add_argument("--arm", default="https://management.azure.com", metavar="URL", help=argparse.SUPPRESS)
     parser.add_argument("--imds", type=_address, default=ADDRESS, metavar="URL", help=f"metadata service ({ADDRESS})")

@@ -86,7 +86,12 @@ class Checkpoint:
 
     def save(self, state: Any) -> None:  # noqa: ANN401 - any JSON value
         """Make a JSON value durable. If the work is to stop, it stops here: ``Stopped`` is raised after it is saved."""
-        text = json.dumps(state, allow_nan=False)
+        try:
+            text = json.dumps(state, allow_nan=False)
+        except TypeError as error:
+            hint = "for a file use save_file" if isinstance(state, os.PathLike) else "use save_file for anything else"
+            message = f"a state is a JSON value: {error}; {hint}"
+            raise TypeError(message) from error
         if len(text) > MOST_STATE_BYTES:
             message = f"a state of {len(text)} bytes is too large, {MOST_STATE_BYTES} are allowed: use save_file"
             raise ValueError(message)

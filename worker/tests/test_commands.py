@@ -58,6 +58,20 @@ def test_a_queue_of_which_run_would_make_nothing_is_refused_by_submit_in_the_sam
     assert bench.command("submit", "--queue", queue, "--count", "1", *other).returncode == 0
 
 
+def test_what_run_cannot_use_is_told_in_one_line(bench: Bench) -> None:
+    (bench.folder / "file").write_text("x")
+    words = ("run", "workbench.jobs:quick", "--queue", "odd-options")
+    done = bench.command(*words, "--state", "file")
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"spot-worker: {bench.folder.resolve() / 'file'}: this is no folder, which --state takes\n",
+    )
+    done = bench.command(*words, "--state", "folder", "--stop-vm-minimum", "10")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "give --stop-vm-after-idle as well" in done.stderr
+    assert not (bench.folder / "folder").exists()
+
+
 def test_a_queue_that_was_not_there_is_said_and_the_end_says_what_became_of_the_jobs(bench: Bench) -> None:
     worker = bench.run("quick", "not-there", "--until-empty")
     assert worker.ended() == 0
