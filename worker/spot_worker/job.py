@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import unquote, urlsplit
 
+from spot_worker.deciding.blob_addresses import to_delete
 from spot_worker.deciding.conversation import (
     Done,
     FetchAsked,
@@ -116,6 +117,7 @@ class Job:
     def __init__(self, line: Line, task: Task, interval_s: float) -> None:
         """Begin with what the worker says."""
         self._line, self._queue, workdir = line, task.queue, Path(task.workdir)
+        self._blobs_at = task.blobs_at
         self.id, self.body, self.attempt = task.job_id, task.body, task.attempt
         self.workdir = workdir
         self.checkpoint = Checkpoint(line, workdir, interval_s)
@@ -159,12 +161,16 @@ class Job:
         return job_id
 
     def delete_input(self, url: str) -> None:
-        """Delete a blob of the worker's storage account as soon as the result is written."""
+        """Delete a blob of the worker's storage account as soon as the result is written, by the worker's own rights.
+
+        Raises ``ValueError`` for what is no such blob.
+        """
         if not isinstance(url, str) or not url.lower().startswith(("http://", "https://")):
             message = f"{url!r:.200} is not the address of a blob: it begins with https://"
             raise ValueError(message)
-        check_listed((*self.inputs, url), "inputs")
-        self.inputs = (*self.inputs, url)
+        inputs = (*self.inputs, to_delete(self._blobs_at, url) if self._blobs_at else url)
+        check_listed(inputs, "inputs")
+        self.inputs = inputs
 
 
 def digest_of(file: Path) -> tuple[str, int]:

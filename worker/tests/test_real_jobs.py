@@ -242,6 +242,7 @@ def test_what_a_function_asks_for_and_cannot_have_is_refused_where_it_asks(bench
         "MessageTooLargeError",
         "ImpossibleResultError",
         "ValueError",
+        "ValueError",
         "ImpossibleResultError",
         "BadNameError",
         "RefusedError",

@@ -177,12 +177,13 @@ def _name(state: Path | None) -> str:
 
 def _ports(given: argparse.Namespace, account: Account, folder: StateFolder, notices: VmNotices, log: JsonLog) -> Ports:
     places, slots = places_of(given), given.slots
+    blobs_at = str(account.blobs.url).split("?", 1)[0].rstrip("/")  # without the SAS that it may end with
     return Ports(
         JobQueue(account, places.queue, slots),
         BlobStore(account, places, slots, folder.cache),
         AccountInputs(account, slots),
         AccountTables(account, places.results, WORKERS_TABLE, slots),
-        FunctionProcesses(given.function, folder.jobs, given.checkpoint_interval, log),
+        FunctionProcesses(given.function, folder.jobs, given.checkpoint_interval, log, blobs_at),
         notices,
         SystemClock(),
         log,

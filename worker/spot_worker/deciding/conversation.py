@@ -16,13 +16,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Task:
-    """A job for the process. ``Done`` answers it before the function runs, or ``Refused``. ``workdir`` is new."""
+    """A job for the process. ``Done`` answers it before the function runs, or ``Refused``. ``workdir`` is new.
+
+    ``blobs_at``: the address of the blobs of the worker's storage account; "" where that is not known.
+    """
 
     queue: str
     job_id: str
     attempt: int
     body: Any = field(hash=False)
     workdir: str = ""
+    blobs_at: str = ""
 
 
 @dataclass(frozen=True)

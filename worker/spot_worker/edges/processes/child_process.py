@@ -41,6 +41,7 @@ class FunctionProcesses:
     folder: Path
     interval_s: float
     log: Log
+    blobs_at: str = ""
     begin_within_s: float = 30.0
 
     async def start(self, slot: int) -> ChildProcess:
@@ -97,7 +98,7 @@ class ChildProcess:
     ) -> None:
         """Begin with the process and its mark, and its pipes; ``lifeline`` is closed when it is to be no more."""
         (self._process, self._mark), self._talk, self._log = process, talk, of.log
-        self._folder, self._begin_within_s = of.folder / str(slot), of.begin_within_s
+        self._folder, self._of = of.folder / str(slot), of
         self._lifeline: int | None = lifeline
         self._reader: asyncio.StreamReader
         self._writer: asyncio.StreamWriter | None = None
@@ -127,10 +128,10 @@ class ChildProcess:
             message = f"no folder for the job can be made: {error}"
             raise NotBegunError(message) from error
         try:
-            await self._tell(replace(task, workdir=str(self._workdir)), 0)
-            word = await asyncio.wait_for(self.next_word(), self._begin_within_s)
+            await self._tell(replace(task, workdir=str(self._workdir), blobs_at=self._of.blobs_at), 0)
+            word = await asyncio.wait_for(self.next_word(), self._of.begin_within_s)
         except asyncio.TimeoutError:
-            message = f"the function's process has not taken the job within {self._begin_within_s:.0f} seconds"
+            message = f"the function's process has not taken the job within {self._of.begin_within_s:.0f} seconds"
             raise NotBegunError(message) from None
         if isinstance(word, Done):
             return
