@@ -101,16 +101,6 @@ def test_people_see_claims_without_a_word_and_all_of_a_reason(bench: Bench) -> N
     assert "picture" in bench.command("poison", "list", "--queue", "shown").stdout
 
 
-def test_a_worker_that_ended_long_ago_is_shown_to_programs_only(bench: Bench) -> None:
-    table = bench.storage.tables.create_table_if_not_exists("workers")
-    for state in ("stopping", "busy"):
-        told = {"state": state, "renewed_at": "2026-03-02T10:00:00.000Z"}
-        table.create_entity({"PartitionKey": "long-ago", "RowKey": f"vm-{state}:0", **told})
-    assert len(bench.asked("workers", "--queue", "long-ago")) == 2
-    shown = bench.command("workers", "--queue", "long-ago").stdout
-    assert ("vm-busy" in shown, "vm-stopping" in shown) == (True, False)
-
-
 def test_two_who_look_at_once_both_see_the_poison_queue(bench: Bench) -> None:
     poison = bench.storage.queues.create_queue("looked-poison")
     for number in range(40):
