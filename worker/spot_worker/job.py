@@ -34,7 +34,7 @@ from spot_worker.deciding.results import check_listed, check_submitted, size_in_
 if TYPE_CHECKING:
     from os import PathLike
 
-    from spot_worker.deciding.conversation import Answer, Said, Task
+    from spot_worker.deciding.conversation import Answer, Spoken, Task
 
 MOST_STATE_BYTES: Final = 8 * 1024 * 1024
 _CHUNK_BYTES: Final = 1024 * 1024
@@ -55,7 +55,7 @@ class RefusedError(Exception):
 class Line(Protocol):
     """The way to the worker."""
 
-    def ask(self, said: Said) -> Answer:
+    def ask(self, said: Spoken) -> Answer:
         """Say something, and wait for the answer."""
 
     @property
@@ -184,7 +184,7 @@ def digest_of(file: Path) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
-def _ask(line: Line, said: Said) -> Answer:
+def _ask(line: Line, said: Spoken) -> Answer:
     answer = line.ask(said)
     if isinstance(answer, Refused):
         raise RefusedError(answer.why)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spot_worker.deciding.messages import (
-    MOST_BYTES,
+    MOST_MESSAGE_BYTES,
     JobMessage,
     MessageTooLargeError,
     NewerMessageError,
@@ -138,7 +138,7 @@ def test_what_is_no_newer_format_is_a_text_as_before(form: object) -> None:
 
 def test_what_is_too_large_is_refused_with_what_to_do() -> None:
     with pytest.raises(MessageTooLargeError, match="put the data into a blob"):
-        write_message("job-1", "x" * MOST_BYTES)
+        write_message("job-1", "x" * MOST_MESSAGE_BYTES)
 
 
 def test_a_poison_message_tells_why_and_can_be_made_a_job_again() -> None:
@@ -151,11 +151,11 @@ def test_a_poison_message_tells_why_and_can_be_made_a_job_again() -> None:
 
 
 def test_a_job_that_fills_its_message_is_given_up_with_its_reason_and_its_body_is_kept_elsewhere() -> None:
-    text = write_message("job-1", "x" * (MOST_BYTES - 100))
+    text = write_message("job-1", "x" * (MOST_MESSAGE_BYTES - 100))
     poison = read_poison("other", write_poison(read_message("m", text), "frames", "it failed " * 30, 3, {}))
     assert (poison.job.id, poison.job.body, poison.reason, poison.attempt) == ("job-1", None, "it failed " * 30, 3)
     assert poison.body_in == "frames/job-1/message.txt"
-    foreign = read_message("m", "x" * MOST_BYTES)
+    foreign = read_message("m", "x" * MOST_MESSAGE_BYTES)
     assert write_again(foreign) == foreign.text
 
 

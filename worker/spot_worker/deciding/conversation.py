@@ -106,7 +106,12 @@ class Died:
     how: str
 
 
-Said = Union[LoadAsked, StateSaved, FileSaved, FetchAsked, OutputGiven, Returned, Failed, StoppedAtSafePoint, Died]
+LastWord = Union[Returned, Failed, StoppedAtSafePoint]
+"""How a function ended, in its process's own words."""
+Ended = Union[LastWord, Died]
+Spoken = Union[LoadAsked, StateSaved, FileSaved, FetchAsked, OutputGiven, LastWord]
+"""What a process itself can say."""
+Said = Union[Spoken, Died]
 
 
 @dataclass(frozen=True)

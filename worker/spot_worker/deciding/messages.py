@@ -15,7 +15,7 @@ from spot_worker.deciding.blob_events import new_blob
 from spot_worker.deciding.json_values import NoJsonError, read_json, write_json, write_json_short
 from spot_worker.deciding.names import is_job_id, message_name
 
-MOST_BYTES: Final = 64 * 1024
+MOST_MESSAGE_BYTES: Final = 64 * 1024
 """More the queue does not take in one message (Microsoft's "Scalability targets for Queue storage")."""
 _FORMAT: Final = 1
 
@@ -78,7 +78,7 @@ def write_message(job_id: str, body: Any) -> str:  # noqa: ANN401 - any JSON val
     text = _written({"spot_worker": _FORMAT, "id": job_id, "body": body})
     if not _fits(text):
         message = (
-            f"the job has {len(text.encode())} bytes as a message, the queue takes {MOST_BYTES}: "
+            f"the job has {len(text.encode())} bytes as a message, the queue takes {MOST_MESSAGE_BYTES}: "
             "put the data into a blob and its address into the job"
         )
         raise MessageTooLargeError(message)
@@ -153,4 +153,4 @@ def _written(value: Any) -> str:  # noqa: ANN401 - any JSON value
 
 
 def _fits(text: str) -> bool:
-    return len(text.encode()) <= MOST_BYTES
+    return len(text.encode()) <= MOST_MESSAGE_BYTES

@@ -13,7 +13,7 @@ from azure.core.exceptions import HttpResponseError, ResourceExistsError, Resour
 from azure.data.tables import UpdateMode
 
 from spot_worker.deciding.blob_addresses import blob_at
-from spot_worker.deciding.pointer_text import MOST_BYTES
+from spot_worker.deciding.pointer_text import MOST_RECORD_BYTES
 from spot_worker.edges.account import make_container, make_table
 from spot_worker.edges.azure_errors import (
     CONFLICT,
@@ -56,7 +56,7 @@ class BlobStore:
 
         def read() -> Blob | None:
             try:
-                stream = self._blob(name).download_blob(offset=0, length=MOST_BYTES + 1)
+                stream = self._blob(name).download_blob(offset=0, length=MOST_RECORD_BYTES + 1)
                 return Blob(stream.readall(), str(stream.properties.etag))
             except ResourceNotFoundError:
                 return None

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from spot_worker.deciding.claims import Claimed
+    from spot_worker.deciding.conversation import Ended
     from spot_worker.deciding.messages import JobMessage
-    from spot_worker.running.attempt import Ended, Uploads
+    from spot_worker.running.attempt import Uploads
     from spot_worker.running.lease import Lease
     from spot_worker.running.own_stop import Idleness
     from spot_worker.running.ports import Child, Ports

@@ -24,7 +24,7 @@ from spot_worker.edges.processes.line_to_worker import LineOfTask, LineToWorker
 from spot_worker.job import Job, Permanent, Stopped
 
 if TYPE_CHECKING:
-    from spot_worker.deciding.conversation import Said
+    from spot_worker.deciding.conversation import LastWord
 
 _MOST_TRACEBACK: Final = 8000
 _MOST_REASON: Final = 2000
@@ -101,7 +101,7 @@ class NoFunctionError(Exception):
     """There is no such function; the text says what is missing."""
 
 
-def _run(function: Callable[[Job], Any], job: Job, line: LineToWorker) -> Said:
+def _run(function: Callable[[Job], Any], job: Job, line: LineToWorker) -> LastWord:
     try:
         value = function(job)
     except BaseException as error:  # noqa: BLE001 - whatever it is (sys.exit() too), it ends this job only
@@ -120,7 +120,7 @@ def _run(function: Callable[[Job], Any], job: Job, line: LineToWorker) -> Said:
     return Returned(text, job.submitted, job.inputs)
 
 
-def _raised(error: BaseException) -> Said:
+def _raised(error: BaseException) -> LastWord:
     if isinstance(error, Stopped):
         return StoppedAtSafePoint()
     if isinstance(error, Permanent):

@@ -14,10 +14,10 @@ import uuid
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
-from spot_worker.deciding.conversation import Died, Done, Failed, Refused, Returned, StoppedAtSafePoint
-from spot_worker.deciding.wire import MOST_BYTES, Told, UnreadableLineError, read_line, write_line
+from spot_worker.deciding.conversation import Died, Done, LastWord, Refused
+from spot_worker.deciding.wire import MOST_LINE_BYTES, Told, UnreadableLineError, read_line, write_line
 from spot_worker.edges.processes.descendants import MARK, kill_all
 from spot_worker.edges.processes.line_to_worker import STOP
 from spot_worker.running.ports import NotBegunError, WarmUpError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from spot_worker.running.ports import Log
 
 _MAIN: Final = "spot_worker.edges.processes.child_main"
-_LAST_WORDS: Final = (Returned, Failed, StoppedAtSafePoint)
+_LAST_WORDS: Final = get_args(LastWord)
 _LAST_WORDS_S: Final = 1.0
 """So long what a process said last may be on its way after its exit."""
 
@@ -108,7 +108,7 @@ class ChildProcess:
 
     async def open(self) -> None:
         """Listen to it."""
-        self._reader, self._writer = await asyncio.open_connection(sock=self._talk, limit=MOST_BYTES)
+        self._reader, self._writer = await asyncio.open_connection(sock=self._talk, limit=MOST_LINE_BYTES)
 
     @property
     def pid(self) -> int:
@@ -144,7 +144,7 @@ class ChildProcess:
             self._remove_workdir()
         return word  # type: ignore[return-value]
 
-    async def next_word(self) -> Word:
+    async def next_word(self) -> Word | Died:
         """Wait for the next thing that it says about its task. What is about another one is nobody's word."""
         try:
             while line := await self._next_line():
