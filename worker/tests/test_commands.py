@@ -72,6 +72,24 @@ def test_what_run_cannot_use_is_told_in_one_line(bench: Bench) -> None:
     assert not (bench.folder / "folder").exists()
 
 
+def test_what_a_function_prints_leaves_each_line_of_the_log_readable(bench: Bench) -> None:
+    (bench.folder / "prints.py").write_text(
+        "import sys\n"
+        "def work(job):\n"
+        "    print('a\\nb', end='', flush=True)\n"
+        "    sys.stderr.write('50 %')\n"
+        "    sys.stderr.flush()\n"
+        "    job.checkpoint.save(1)\n"
+        "    print('c', flush=True)\n"
+        "    print('d', end='', flush=True)\n"
+    )
+    bench.submit("prints", 1)
+    worker = bench.run("prints:work", "prints", "--once")
+    assert worker.ended() == 0
+    assert sorted(worker.printed) == ["50 %", "a", "bc", "d"]
+    assert (len(worker.events("saved")), len(worker.events("finished"))) == (1, 1)
+
+
 def test_a_queue_that_was_not_there_is_said_and_the_end_says_what_became_of_the_jobs(bench: Bench) -> None:
     worker = bench.run("quick", "not-there", "--until-empty")
     assert worker.ended() == 0

@@ -21,6 +21,7 @@ from spot_worker.deciding.conversation import Done, Failed, Refused, Returned, S
 from spot_worker.deciding.results import ImpossibleResultError, check_value
 from spot_worker.edges.processes.descendants import MARK, kill_all
 from spot_worker.edges.processes.line_to_worker import LineOfTask, LineToWorker
+from spot_worker.edges.processes.whole_lines import WholeLines, print_whole_lines
 from spot_worker.job import Job, Permanent, Stopped
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def main(spec: str, talk: int, lifeline: int, interval_s: float) -> None:
     # The worker decides what a signal means; what a service manager sends to all processes must not end the work.
     for ignored in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(ignored, lambda *_: None)
-    line, home = LineToWorker(socket.socket(fileno=talk)), Path.cwd()
+    line, home, printed = LineToWorker(socket.socket(fileno=talk)), Path.cwd(), print_whole_lines()
     try:
         function = find_function(spec)
     except NoFunctionError as error:
@@ -56,7 +57,10 @@ def main(spec: str, talk: int, lifeline: int, interval_s: float) -> None:
             continue
         line.begin(number)
         line.say(Done(), number)
-        line.end(number, _run(function, Job(LineOfTask(line, number), task, interval_s), line))
+        said = _run(function, Job(LineOfTask(line, number), task, interval_s), line)
+        for stream in printed:
+            stream.end_line()
+        line.end(number, said)
 
 
 def find_function(spec: str) -> Callable[[Job], Any]:
@@ -137,6 +141,8 @@ def _end_fork(error: BaseException | None) -> NoReturn:
         traceback.print_exc()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
+            if isinstance(stream, WholeLines):
+                stream.end_line()
             stream.flush()
     os._exit(code if isinstance(code, int) else int(code is not None))
 
