@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 import uuid
+from functools import partial
 from itertools import chain, count, islice, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,8 +16,7 @@ from spot_worker.commands.options import UsageError, account_of, places_of
 from spot_worker.deciding.json_values import NoJsonError, read_json
 from spot_worker.deciding.messages import MessageTooLargeError, write_message
 from spot_worker.deciding.words import counted
-from spot_worker.edges.account import FOR_EVER, make_queue
-from spot_worker.edges.azure_errors import translated
+from spot_worker.edges.account import make_queue, sender
 from spot_worker.edges.clock import SystemClock
 from spot_worker.edges.progress import Progress
 from spot_worker.running.ports import StorageError
@@ -25,8 +25,6 @@ from spot_worker.running.storage_retries import persist_for
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
-
-    from azure.storage.queue import QueueClient
 
 _ASKED_S: Final = 60.0
 """So long a message is sent again; one try may wait for an answer beyond that."""
@@ -38,12 +36,13 @@ def submit(given: argparse.Namespace) -> int:
     messages = _messages(given)
     account = account_of(given)
     make_queue(account, given.queue)
-    queue = account.queues.get_queue_client(given.queue)
+    send = sender(account, given.queue)
     progress, done, code, why = Progress("submitted", len(messages)), 0, 0, ""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # it is told as Ctrl-C is: by ``KeyboardInterrupt``
     try:
         for _, text in messages:
-            _send(queue, text)
+            # Again where it is not answered: two messages that have one id are one job.
+            persist_for(_ASKED_S, partial(send, text), SystemClock().monotonic, time.sleep)
             done += 1
             progress.show(done)
     except StorageError as error:
@@ -60,15 +59,6 @@ def submit(given: argparse.Namespace) -> int:
         there = f"submitted: the first {done} of {counted(len(messages), 'job')}"
         sys.stderr.write(f"spot-worker: {why}; {there}; the next one may be in the queue as well\n")
     return code
-
-
-def _send(queue: QueueClient, text: str) -> None:
-    """Send a message, again where that is not answered: two that have one id are one job. Raises ``StorageError``."""
-
-    def send() -> None:
-        translated("to submit", lambda: queue.send_message(text, time_to_live=FOR_EVER))
-
-    persist_for(_ASKED_S, send, SystemClock().monotonic, time.sleep)
 
 
 def _messages(given: argparse.Namespace) -> list[tuple[str, str]]:
