@@ -341,7 +341,7 @@ class Worker:
 
     def _put(self, state: Doing, *, stops_vm: bool = False) -> None:
         at = iso(self.now())
-        row = slot_row(SlotState(self.name.queue, self.machine.name, slot_label("", 0), "boot", state, "", "", at))
+        row = slot_row(SlotState(self.name.queue, self.machine.name, slot_label("", 0), "boot", state, "", "", at, 30))
         self.queue.workers.write({**row, "stops_vm": True} if stops_vm else row)
 
     def _wrote_lately(self, part: str, key: str) -> bool:

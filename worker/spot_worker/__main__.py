@@ -1,7 +1,8 @@
 """``spot-worker``: ``run`` works on the jobs of a queue; the others put jobs there and show what became of them.
 
 Exit code 0: all went well, whatever became of single jobs. 1: ``run`` could not begin or go on; another command did a
-part of what was asked. 2: it was called wrongly, or storage refused. 130: Ctrl-C.
+part of what was asked. 2: it was called wrongly, or storage refused. 130: Ctrl-C,
+which SIGTERM is for ``submit`` as well.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from spot_agent.edges.addresses import ADDRESS, check_address
 from spot_worker.commands.options import UsageError, add_account, add_places
 from spot_worker.deciding.budgets import Budgets
 from spot_worker.deciding.names import BadNameError
+from spot_worker.deciding.stops.own_stop import UP_MINUTES
 from spot_worker.running.ports import StorageError
+from spot_worker.running.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -88,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands.add_parser("run", help="work on the jobs of a queue, until it is stopped"))
     submit = commands.add_parser("submit", help="put jobs on a queue, one for each line of files")
     submit.add_argument("files", nargs="*", metavar="FILE", help="JSON or text, a job a line; - for standard input")
-    submit.add_argument("--queue", required=True, metavar="NAME", help="the queue of jobs")
+    add_places(submit)
     submit.add_argument(
         "--count", type=_between(1, 1_000_000), metavar="N", help="each line N times; without files: N numbered jobs"
     )
@@ -142,11 +145,17 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
     add_places(parser)
     add_account(parser)
     number, seconds = _between(1, 1_000_000), _between(_SHORTEST_VISIBILITY_S, _LONGEST_VISIBILITY_S)
-    parser.add_argument("--slots", type=_slots, default=1, metavar="N|auto", help="so many jobs at a time (1)")
+    parser.add_argument(
+        "--slots", type=_slots, default=Settings.slots, metavar="N|auto", help="so many jobs at a time (%(default)s)"
+    )
     parser.add_argument("--once", action="store_true", help="wait for one job, work on it, and end")
     parser.add_argument("--until-empty", action="store_true", help="end when the queue has no message left")
     parser.add_argument(
-        "--visibility", type=seconds, default=30, metavar="S", help="lease on a message in seconds (30)"
+        "--visibility",
+        type=seconds,
+        default=Settings.visibility_s,
+        metavar="S",
+        help="lease on a message in seconds (%(default)s)",
     )
     parser.add_argument(
         "--max-failures",
@@ -163,7 +172,7 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         "--stop-vm-after-idle", type=minutes, metavar="MIN", help="deallocate this VM when it had no job for so long"
     )
     parser.add_argument(
-        "--stop-vm-minimum", type=minutes, default=10, metavar="MIN", help="but not before it was up for so long (10)"
+        "--stop-vm-minimum", type=minutes, metavar="MIN", help=f"but not before it was up for so long ({UP_MINUTES})"
     )
     parser.add_argument("--arm", default="https://management.azure.com", metavar="URL", help=argparse.SUPPRESS)
     parser.add_argument("--imds", type=_address, default=ADDRESS, metavar="URL", help=f"metadata service ({ADDRESS})")

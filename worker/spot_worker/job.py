@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import unquote, urlsplit
 
+from spot_worker.deciding.blob_addresses import to_delete
 from spot_worker.deciding.conversation import (
     Done,
     FetchAsked,
@@ -33,7 +34,7 @@ from spot_worker.deciding.results import check_listed, check_submitted, size_in_
 if TYPE_CHECKING:
     from os import PathLike
 
-    from spot_worker.deciding.conversation import Answer, Said, Task
+    from spot_worker.deciding.conversation import Answer, Spoken, Task
 
 MOST_STATE_BYTES: Final = 8 * 1024 * 1024
 _CHUNK_BYTES: Final = 1024 * 1024
@@ -54,7 +55,7 @@ class RefusedError(Exception):
 class Line(Protocol):
     """The way to the worker."""
 
-    def ask(self, said: Said) -> Answer:
+    def ask(self, said: Spoken) -> Answer:
         """Say something, and wait for the answer."""
 
     @property
@@ -86,7 +87,12 @@ class Checkpoint:
 
     def save(self, state: Any) -> None:  # noqa: ANN401 - any JSON value
         """Make a JSON value durable. If the work is to stop, it stops here: ``Stopped`` is raised after it is saved."""
-        text = json.dumps(state, allow_nan=False)
+        try:
+            text = json.dumps(state, allow_nan=False)
+        except TypeError as error:
+            hint = "for a file use save_file" if isinstance(state, os.PathLike) else "use save_file for anything else"
+            message = f"a state is a JSON value: {error}; {hint}"
+            raise TypeError(message) from error
         if len(text) > MOST_STATE_BYTES:
             message = f"a state of {len(text)} bytes is too large, {MOST_STATE_BYTES} are allowed: use save_file"
             raise ValueError(message)
@@ -111,6 +117,7 @@ class Job:
     def __init__(self, line: Line, task: Task, interval_s: float) -> None:
         """Begin with what the worker says."""
         self._line, self._queue, workdir = line, task.queue, Path(task.workdir)
+        self._blobs_at = task.blobs_at
         self.id, self.body, self.attempt = task.job_id, task.body, task.attempt
         self.workdir = workdir
         self.checkpoint = Checkpoint(line, workdir, interval_s)
@@ -154,12 +161,16 @@ class Job:
         return job_id
 
     def delete_input(self, url: str) -> None:
-        """Delete a blob of the worker's storage account as soon as the result is written."""
+        """Delete a blob of the worker's storage account as soon as the result is written, by the worker's own rights.
+
+        Raises ``ValueError`` for what is no such blob.
+        """
         if not isinstance(url, str) or not url.lower().startswith(("http://", "https://")):
             message = f"{url!r:.200} is not the address of a blob: it begins with https://"
             raise ValueError(message)
-        check_listed((*self.inputs, url), "inputs")
-        self.inputs = (*self.inputs, url)
+        inputs = (*self.inputs, to_delete(self._blobs_at, url) if self._blobs_at else url)
+        check_listed(inputs, "inputs")
+        self.inputs = inputs
 
 
 def digest_of(file: Path) -> tuple[str, int]:
@@ -173,7 +184,7 @@ def digest_of(file: Path) -> tuple[str, int]:
     return digest.hexdigest(), size
 
 
-def _ask(line: Line, said: Said) -> Answer:
+def _ask(line: Line, said: Spoken) -> Answer:
     answer = line.ask(said)
     if isinstance(answer, Refused):
         raise RefusedError(answer.why)

@@ -276,8 +276,8 @@ def test_a_job_that_has_not_begun_is_told_from_one_that_died(here: Path) -> None
             await played.job()
 
     async def stuck() -> None:
-        processes = FunctionProcesses("workbench.bad_jobs:goes_elsewhere", here / "jobs", 60.0, Lines(), 1.0)
-        child = await processes.start(0)
+        spec, folder = "workbench.bad_jobs:goes_elsewhere", here / "jobs"
+        child = await FunctionProcesses(spec, folder, 60.0, Lines(), begin_within_s=1.0).start(0)
         try:
             played = Played(child, Lines())
             said = await played.job()

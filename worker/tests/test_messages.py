@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spot_worker.deciding.messages import (
-    MOST_BYTES,
+    MOST_MESSAGE_BYTES,
     JobMessage,
     MessageTooLargeError,
+    NewerMessageError,
+    check_known,
     read_message,
     read_poison,
     write_again,
@@ -115,9 +117,28 @@ def test_an_id_that_could_name_another_blob_is_no_id_of_ours(job_id: object) -> 
     assert read_message("message-1", text).id == "message-1"
 
 
+@pytest.mark.parametrize("is_wrapped", [False, True])
+def test_a_message_of_a_newer_version_is_no_text_of_somebody_else(is_wrapped: bool) -> None:  # noqa: FBT001 - a case
+    text = json.dumps({"spot_worker": 2, "id": "job-1", "parts": []})
+    text = base64.b64encode(text.encode()).decode() if is_wrapped else text
+    read = read_message("message-1", text)
+    assert (read.id, read.text) == ("job-1", text)
+    with pytest.raises(NewerMessageError, match="format 2, and this version knows 1"):
+        check_known(read)
+    assert read_message("message-1", '{"spot_worker": 2, "id": "../x"}').id == "message-1"
+
+
+@pytest.mark.parametrize("form", [False, 0, -1, "2", 2.5, None, [2]])
+def test_what_is_no_newer_format_is_a_text_as_before(form: object) -> None:
+    text = json.dumps({"spot_worker": form, "id": "job-1", "body": 7})
+    read = read_message("message-1", text)
+    assert (read.id, read.body) == ("message-1", text)
+    check_known(read)
+
+
 def test_what_is_too_large_is_refused_with_what_to_do() -> None:
     with pytest.raises(MessageTooLargeError, match="put the data into a blob"):
-        write_message("job-1", "x" * MOST_BYTES)
+        write_message("job-1", "x" * MOST_MESSAGE_BYTES)
 
 
 def test_a_poison_message_tells_why_and_can_be_made_a_job_again() -> None:
@@ -130,11 +151,11 @@ def test_a_poison_message_tells_why_and_can_be_made_a_job_again() -> None:
 
 
 def test_a_job_that_fills_its_message_is_given_up_with_its_reason_and_its_body_is_kept_elsewhere() -> None:
-    text = write_message("job-1", "x" * (MOST_BYTES - 100))
+    text = write_message("job-1", "x" * (MOST_MESSAGE_BYTES - 100))
     poison = read_poison("other", write_poison(read_message("m", text), "frames", "it failed " * 30, 3, {}))
     assert (poison.job.id, poison.job.body, poison.reason, poison.attempt) == ("job-1", None, "it failed " * 30, 3)
     assert poison.body_in == "frames/job-1/message.txt"
-    foreign = read_message("m", "x" * MOST_BYTES)
+    foreign = read_message("m", "x" * MOST_MESSAGE_BYTES)
     assert write_again(foreign) == foreign.text
 
 

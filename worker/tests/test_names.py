@@ -41,7 +41,8 @@ def test_defaults_that_cannot_be_say_which_option_helps() -> None:
     with pytest.raises(BadNameError, match="--results"):
         places("7jobs")
     with pytest.raises(BadNameError, match="--checkpoints"):
-        places("x" * 55)
+        places("x" * 52)
+    assert len(places("x" * 51).checkpoints) == 63
 
 
 @pytest.mark.parametrize("name", ["", "/a", "a//b", "../a", "a/../b", "a\\b", "a/.", "x" * 401, "a\x00", "a./b"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,8 +12,6 @@ from spot_worker.deciding.conversation import Task
 from spot_worker.job import Job
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from spot_worker.deciding.conversation import Answer, Said
 
 
@@ -24,6 +23,19 @@ class Silent:
     def ask(self, said: Said) -> Answer:
         """Fail."""
         raise AssertionError(said)
+
+
+@pytest.mark.parametrize(
+    ("state", "why"),
+    [
+        (Path("a.bin"), "Path is not JSON serializable; for a file use save_file"),
+        (b"bytes", "bytes is not JSON serializable; use save_file for anything else"),
+    ],
+)
+def test_a_state_that_is_no_json_says_what_to_use_instead(state: object, why: str) -> None:
+    job = Job(Silent(), Task("frames", "job-1", 1, None, "/"), 60.0)
+    with pytest.raises(TypeError, match=why):
+        job.checkpoint.save(state)
 
 
 def test_only_regular_files_are_saved_and_given_as_outputs(tmp_path: Path) -> None:

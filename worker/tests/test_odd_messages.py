@@ -8,7 +8,7 @@ import pytest
 
 from spot_worker.deciding.json_values import MOST_DEPTH, NoJsonError, check_json, read_json
 from spot_worker.deciding.messages import (
-    MOST_BYTES,
+    MOST_MESSAGE_BYTES,
     read_message,
     read_poison,
     write_again,
@@ -57,7 +57,7 @@ def test_what_is_nested_too_deep_says_how_deep_it_may_be() -> None:
 
 def test_letters_of_other_alphabets_take_no_more_than_they_must() -> None:
     text = write_message("id", "\u0431" * 30_000)
-    assert len(text.encode()) < MOST_BYTES
+    assert len(text.encode()) < MOST_MESSAGE_BYTES
     assert read_message("message-1", text).body == "\u0431" * 30_000
     strange = "\u0431" * 25_000 + "\ud800\uffff\x00\x7f\U0001f600"
     written = write_message("id", strange)

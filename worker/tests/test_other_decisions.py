@@ -87,7 +87,7 @@ def test_a_row_never_has_more_than_it_can_hold() -> None:
 
 
 def test_a_row_of_the_workers_says_what_a_slot_does() -> None:
-    row = slot_row(SlotState("frames", "vm-1", "2", "boot-1", Doing.BUSY, "job-1", "then", "now"))
+    row = slot_row(SlotState("frames", "vm-1", "2", "boot-1", Doing.BUSY, "job-1", "then", "now", 30))
     assert (row["RowKey"], row["state"], row["job_id"]) == ("vm-1:2", "busy", "job-1")
 
 

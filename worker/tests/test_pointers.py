@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spot_worker.deciding.pointer_text import (
-    MOST_BYTES,
+    MOST_RECORD_BYTES,
     NewerPointerError,
     UnreadablePointerError,
     read_pointer,
@@ -50,7 +50,7 @@ def test_the_record_of_another_job_is_not_taken_for_this_ones() -> None:
 
 def test_a_huge_blob_is_no_record() -> None:
     with pytest.raises(UnreadablePointerError, match="bytes"):
-        read_pointer(b" " * (MOST_BYTES + 1), QUEUE, JOB)
+        read_pointer(b" " * (MOST_RECORD_BYTES + 1), QUEUE, JOB)
 
 
 def edits() -> list[tuple[str, Any]]:

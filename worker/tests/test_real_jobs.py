@@ -29,7 +29,7 @@ def test_a_job_is_done_and_its_result_is_a_row(bench: Bench) -> None:
     assert (row["attempts"], row["evictions"]) == (1, 0)
     assert "printed by the function" in worker.printed
     (told,) = bench.asked("workers", "--queue", "quick-one")
-    assert (told["boot_id"], told["state"], told["job_id"]) == ("boot-1", "stopping", "")
+    assert (told["boot_id"], told["state"], told["job_id"]) == ("boot-1", "ended", "")
 
 
 def test_a_job_without_checkpoints_costs_six_requests(bench: Bench) -> None:
@@ -241,6 +241,7 @@ def test_what_a_function_asks_for_and_cannot_have_is_refused_where_it_asks(bench
         "BadNameError",
         "MessageTooLargeError",
         "ImpossibleResultError",
+        "ValueError",
         "ValueError",
         "ImpossibleResultError",
         "BadNameError",

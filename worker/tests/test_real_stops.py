@@ -54,6 +54,8 @@ def test_a_function_that_never_looks_is_ended_with_all_it_started_within_ten_sec
     worker.send(signal.SIGTERM)
     assert worker.ended() == 0
     assert time.monotonic() - began < _WITHIN_S
+    (back,) = worker.events("gave back")
+    assert back["why"] == "it did not stop within 6.5 s and was killed: work since its last save is done again"
     pids = [int(pid) for pid in (bench.folder / "pids").read_text().split()]
     assert not any(is_running(pid) for pid in pids)
     assert bench.run("deaf", "deaf", "--once").ended() == 0
@@ -67,6 +69,7 @@ def test_a_function_that_looks_stops_at_once(bench: Bench) -> None:
     worker.send(signal.SIGTERM)
     assert worker.ended() == 0
     assert (bench.folder / "stopped").exists()
+    assert "why" not in worker.events("gave back")[0]
 
 
 def test_a_worker_without_a_job_ends_at_once(bench: Bench) -> None:

@@ -1,8 +1,7 @@
-"""What commands do with terminals and files that take no letters, or are not there, and with Ctrl-C in the middle."""
+"""What commands do with terminals and files that take no letters, or are not there."""
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -11,7 +10,6 @@ import pytest
 
 from spot_worker.commands.showing import show
 from spot_worker.deciding.messages import write_message
-from workbench.real_worker import until
 
 if TYPE_CHECKING:
     from workbench.real_worker import Bench
@@ -52,23 +50,6 @@ def test_a_closed_or_full_output_is_no_mistake_of_ours(bench: Bench) -> None:
     done = in_shell(bench, "run workbench.jobs:quick --queue closed --state s --imds http://127.0.0.1:9 --once 2>&-")
     assert done.returncode == 0
     assert len(bench.results("closed")) == 1
-
-
-def test_ctrl_c_in_a_submit_says_how_many_jobs_are_in_the_queue(bench: Bench) -> None:
-    submitting = subprocess.Popen(
-        [sys.executable, "-m", "spot_worker", "submit", "--queue", "many", "--count", "100000"],
-        cwd=bench.folder,
-        env=bench.environment(),
-        stderr=subprocess.PIPE,
-        text=True,
-        # Tests in the background of a shell ignore it, and so would what they begin.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no thread holds a lock here
-    )
-    until(lambda: any(method == "POST" and "/many/messages" in path for method, path in bench.storage.requests))
-    submitting.send_signal(signal.SIGINT)
-    _, said = submitting.communicate(timeout=60)
-    assert submitting.returncode == 130
-    assert "of 100000 jobs are submitted" in said
 
 
 def test_a_reload_before_the_worker_has_started_ends_nothing(bench: Bench) -> None:

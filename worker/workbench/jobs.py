@@ -122,7 +122,8 @@ def misuses(job: Job) -> list[str]:
         lambda: job.submit("next", "x" * 70_000),
         lambda: [job.submit("next", "x" * 60_000) for _ in range(100)],
         lambda: job.delete_input("here.txt"),
-        lambda: _delete_inputs(job, 110),
+        lambda: job.delete_input("https://account/in/here.txt"),
+        lambda: _delete_inputs(job, job.output(picture).rpartition("/")[0], 110),
         lambda: job.output(picture, "../p"),
         lambda: job.output(job.workdir / "nothing"),
         lambda: job.checkpoint.save(object()),
@@ -140,9 +141,9 @@ def misuses(job: Job) -> list[str]:
     return said
 
 
-def _delete_inputs(job: Job, count: int) -> None:
+def _delete_inputs(job: Job, there: str, count: int) -> None:
     for number in range(count):
-        job.delete_input(f"https://account/{number:010000}")
+        job.delete_input(f"{there}/{number:010000}")
 
 
 def large(_job: Job) -> str:

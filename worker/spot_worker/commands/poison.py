@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from spot_worker.commands.options import UsageError, account_of, places_of
 from spot_worker.commands.showing import show
+from spot_worker.deciding.messages import NewerMessageError
 from spot_worker.deciding.names import pointer_name
 from spot_worker.deciding.pointer_text import NewerPointerError, UnreadablePointerError
+from spot_worker.deciding.words import counted
 from spot_worker.edges.job_queue import JobQueue
 from spot_worker.edges.poison_queue import delete, held, seen
 from spot_worker.edges.progress import Progress
@@ -69,7 +71,7 @@ def _requeue(given: argparse.Namespace) -> int:
                     delete(account, places.poison_queue, one)
             except StorageError:
                 progress.end()
-                sys.stderr.write(f"spot-worker: {number - 1} of {len(asked)} messages were looked at\n")
+                sys.stderr.write(f"spot-worker: {number - 1} of {counted(len(asked), 'message')} looked at\n")
                 raise
             if done.get(one.poison.job.id) != Requeued.PUT_BACK.value:
                 done[one.poison.job.id] = word
@@ -83,7 +85,7 @@ def _requeue(given: argparse.Namespace) -> int:
 def _put_back(queue: JobQueue, blobs: BlobStore, name: str, one: Held) -> str:
     try:
         return asyncio.run(requeue(queue, blobs, name, one.poison)).value
-    except NewerPointerError as error:
+    except (NewerMessageError, NewerPointerError) as error:
         return f"not done: {error}; use that version"
     except UnreadablePointerError as error:
         where = pointer_name(name, one.poison.job.id)

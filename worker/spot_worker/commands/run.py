@@ -16,7 +16,7 @@ from spot_agent.edges.clock import boot_id
 from spot_worker.commands.options import UsageError, account_of, places_of
 from spot_worker.deciding.budgets import Budgets
 from spot_worker.deciding.names import WORKERS_TABLE
-from spot_worker.deciding.stops.own_stop import TRIED_AGAIN_S, OwnStop
+from spot_worker.deciding.stops.own_stop import TRIED_AGAIN_S, UP_MINUTES, OwnStop
 from spot_worker.edges.account import make_all
 from spot_worker.edges.azure_errors import Threads
 from spot_worker.edges.clock import SystemClock
@@ -49,6 +49,9 @@ _STORAGE_WITHIN_S: Final = 60.0
 
 def run(given: argparse.Namespace) -> int:
     """Work; gives no exit code, since it ends the process: threads that wait for storage must not hold it up."""
+    if given.stop_vm_minimum is not None and given.stop_vm_after_idle is None:
+        message = "--stop-vm-minimum says when the VM may be stopped at the earliest: give --stop-vm-after-idle as well"
+        raise UsageError(message)
     places, folder = places_of(given), StateFolder(given.state or default_state(given.queue))
     account = account_of(given)
     log = JsonLog()
@@ -147,7 +150,8 @@ def _rule(given: argparse.Namespace) -> OwnStop | None:
     if given.stop_vm_after_idle is None:
         return None
     not_before_s = float(os.environ.get(_NOT_STOPPED_BEFORE, "0"))
-    return OwnStop(given.stop_vm_after_idle * 60.0, max(given.stop_vm_minimum * 60.0, not_before_s))
+    minimum = UP_MINUTES if given.stop_vm_minimum is None else given.stop_vm_minimum
+    return OwnStop(given.stop_vm_after_idle * 60.0, max(minimum * 60.0, not_before_s))
 
 
 async def _own_vm(given: argparse.Namespace, account: Account, settings: Settings) -> AzureOwnVm | None:
@@ -173,12 +177,13 @@ def _name(state: Path | None) -> str:
 
 def _ports(given: argparse.Namespace, account: Account, folder: StateFolder, notices: VmNotices, log: JsonLog) -> Ports:
     places, slots = places_of(given), given.slots
+    blobs_at = str(account.blobs.url).split("?", 1)[0].rstrip("/")  # without the SAS that it may end with
     return Ports(
         JobQueue(account, places.queue, slots),
         BlobStore(account, places, slots, folder.cache),
         AccountInputs(account, slots),
         AccountTables(account, places.results, WORKERS_TABLE, slots),
-        FunctionProcesses(given.function, folder.jobs, given.checkpoint_interval, log),
+        FunctionProcesses(given.function, folder.jobs, given.checkpoint_interval, log, blobs_at),
         notices,
         SystemClock(),
         log,

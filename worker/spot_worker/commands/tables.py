@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 from spot_worker.commands.options import UsageError, account_of
 from spot_worker.commands.showing import show
 from spot_worker.deciding.names import WORKERS_TABLE, check_queue, check_table, results_table
-from spot_worker.deciding.times import read_iso
+from spot_worker.deciding.slots_shown import ENDED, SILENT, shown_state
+from spot_worker.deciding.times import iso, read_iso
 from spot_worker.edges.reading import rows
 
 if TYPE_CHECKING:
     import argparse
 
-_SEEN_S: Final = 600.0
+_SEEN_S: Final = 24 * 3600.0
 
 
 def results(given: argparse.Namespace) -> int:
@@ -48,12 +49,12 @@ def results(given: argparse.Namespace) -> int:
 
 
 def workers(given: argparse.Namespace) -> int:
-    """Show what each slot of each VM does."""
+    """Show what each slot of each VM does; people see for a day those that are no more."""
     if given.queue:
         check_queue(given.queue)
     found = [_worker(row) for row in _rows(given, WORKERS_TABLE)]
-    if not given.json:  # a worker that ended leaves its last word behind
-        found = [row for row in found if row.get("state") != "stopping" or (row["age_s"] or 0.0) < _SEEN_S]
+    if not given.json:  # a worker that is no more leaves its last word behind
+        found = [row for row in found if row["state"] not in {ENDED, SILENT} or (row["age_s"] or 0.0) < _SEEN_S]
     columns = ("queue", "vm", "slot", "state", "job_id", "claimed_at", "renewed_at", "age_s")
     show(found, columns, as_json=given.json)
     return 0
@@ -80,6 +81,7 @@ def _worker(row: Any) -> dict[str, Any]:  # noqa: ANN401 - an entity of the libr
         "vm": vm,
         "slot": slot,
         **read,
+        "state": shown_state(read, iso(datetime.now(timezone.utc))),
         "age_s": _age_s(str(row.get("renewed_at", ""))),
     }
 

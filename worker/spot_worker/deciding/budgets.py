@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from spot_worker.deciding.pointers import Cause, Counters
+from spot_worker.deciding.words import counted
 
 LONGEST_DELAY_S: Final = 60
 
@@ -35,7 +36,7 @@ def judge(counters: Counters, budgets: Budgets, last: str = "") -> GivenUp | Non
     """Say why the job is not to be tried again; ``None`` if it is. ``last``: what ended it the last time, if known."""
     what = f"{last}; " if last else ""
     if counters.failures >= budgets.failures:
-        return GivenUp(Cause.FAILURES, f"{what}the function failed {counters.failures} times")
+        return GivenUp(Cause.FAILURES, f"{what}the function failed {counted(counters.failures, 'time')}")
     if counters.silent_in_vain >= budgets.silent_in_vain:
         reason = (
             f"{what}{counters.silent_in_vain} claims ended without a word and without a new checkpoint: "

@@ -71,8 +71,13 @@ def is_alive(found: Pointer, claim: Claim, lease_s: int, renewed: Iterable[str])
     """
     if is_free(found, claim):
         return False
+    return is_heard_of(found, claim.at, lease_s, renewed)
+
+
+def is_heard_of(found: Pointer, now: str, lease_s: int, renewed: Iterable[str]) -> bool:
+    """Whether who claimed the job last has claimed, saved or renewed within the lease."""
     saved = [one.at for one in found.checkpoints if one.attempt == found.attempt]
-    return any(are_within(at, claim.at, lease_s) for at in (found.claim.at, *saved, *renewed))
+    return any(are_within(at, now, lease_s) for at in (found.claim.at, *saved, *renewed))
 
 
 def unreadable(queue: str, job_id: str, claim: Claim, why: str, copy: str) -> GiveUp:

@@ -16,13 +16,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Task:
-    """A job for the process. ``Done`` answers it before the function runs, or ``Refused``. ``workdir`` is new."""
+    """A job for the process. ``Done`` answers it before the function runs, or ``Refused``. ``workdir`` is new.
+
+    ``blobs_at``: the address of the blobs of the worker's storage account; "" where that is not known.
+    """
 
     queue: str
     job_id: str
     attempt: int
     body: Any = field(hash=False)
     workdir: str = ""
+    blobs_at: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,12 @@ class Died:
     how: str
 
 
-Said = Union[LoadAsked, StateSaved, FileSaved, FetchAsked, OutputGiven, Returned, Failed, StoppedAtSafePoint, Died]
+LastWord = Union[Returned, Failed, StoppedAtSafePoint]
+"""How a function ended, in its process's own words."""
+Ended = Union[LastWord, Died]
+Spoken = Union[LoadAsked, StateSaved, FileSaved, FetchAsked, OutputGiven, LastWord]
+"""What a process itself can say."""
+Said = Union[Spoken, Died]
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,9 @@ def read_json(text: str) -> Any:  # noqa: ANN401 - any JSON value
     """Read a JSON value. Raises ``NoJsonError``."""
     try:
         value = json.loads(text)
+    except json.JSONDecodeError as error:
+        message = f"{error.msg} at character {error.pos + 1}"
+        raise NoJsonError(message) from error
     except (ValueError, RecursionError) as error:
         raise NoJsonError(str(error)) from error
     check_json(value)

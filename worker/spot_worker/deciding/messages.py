@@ -15,7 +15,7 @@ from spot_worker.deciding.blob_events import new_blob
 from spot_worker.deciding.json_values import NoJsonError, read_json, write_json, write_json_short
 from spot_worker.deciding.names import is_job_id, message_name
 
-MOST_BYTES: Final = 64 * 1024
+MOST_MESSAGE_BYTES: Final = 64 * 1024
 """More the queue does not take in one message (Microsoft's "Scalability targets for Queue storage")."""
 _FORMAT: Final = 1
 
@@ -24,13 +24,21 @@ class MessageTooLargeError(ValueError):
     """A job that no message can hold."""
 
 
+class NewerMessageError(Exception):
+    """A newer version of the worker wrote the message: nothing is wrong with the job, but it is not for us."""
+
+
 @dataclass(frozen=True)
 class JobMessage:
-    """A job as it stands in the queue. ``text``: the message's own words."""
+    """A job as it stands in the queue. ``text``: the message's own words.
+
+    ``newer``: its format, if only a newer version of the worker knows that; see ``check_known``.
+    """
 
     id: str
     body: Any = field(hash=False)
     text: str
+    newer: int | None = None
 
 
 @dataclass(frozen=True)
@@ -50,9 +58,19 @@ def read_message(message_id: str, text: str) -> JobMessage:
         written = _object(plain)
         if _is_ours(written):
             return JobMessage(written["id"], written["body"], text)
+        if _is_newer(written):
+            job_id = str(written["id"]) if is_job_id(written.get("id")) else message_id
+            return JobMessage(job_id, plain, text, written["spot_worker"])
         if blob := new_blob(written):
             return JobMessage(blob.job_id, blob.url, text)
     return JobMessage(message_id, plain, text)
+
+
+def check_known(job: JobMessage) -> None:
+    """Raise ``NewerMessageError`` if we cannot know what the message asks for."""
+    if job.newer is not None:
+        message = f"the message has format {job.newer}, and this version knows {_FORMAT}: a newer version sent it"
+        raise NewerMessageError(message)
 
 
 def write_message(job_id: str, body: Any) -> str:  # noqa: ANN401 - any JSON value
@@ -60,7 +78,7 @@ def write_message(job_id: str, body: Any) -> str:  # noqa: ANN401 - any JSON val
     text = _written({"spot_worker": _FORMAT, "id": job_id, "body": body})
     if not _fits(text):
         message = (
-            f"the job has {len(text.encode())} bytes as a message, the queue takes {MOST_BYTES}: "
+            f"the job has {len(text.encode())} bytes as a message, the queue takes {MOST_MESSAGE_BYTES}: "
             "put the data into a blob and its address into the job"
         )
         raise MessageTooLargeError(message)
@@ -113,6 +131,11 @@ def _is_ours(written: dict[str, Any]) -> bool:
     return written.get("spot_worker") == _FORMAT and is_job_id(written.get("id")) and "body" in written
 
 
+def _is_newer(written: dict[str, Any]) -> bool:
+    form = written.get("spot_worker")
+    return isinstance(form, int) and form > _FORMAT
+
+
 def _decoded(text: str) -> str:
     """Take a text out of base64, if that gives a text that a person could read; else leave it as it is."""
     try:
@@ -130,4 +153,4 @@ def _written(value: Any) -> str:  # noqa: ANN401 - any JSON value
 
 
 def _fits(text: str) -> bool:
-    return len(text.encode()) <= MOST_BYTES
+    return len(text.encode()) <= MOST_MESSAGE_BYTES

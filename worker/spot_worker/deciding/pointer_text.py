@@ -20,7 +20,7 @@ from spot_worker.deciding.pointers import (
     Submitted,
 )
 
-MOST_BYTES: Final = 8 * 1024 * 1024
+MOST_RECORD_BYTES: Final = 8 * 1024 * 1024
 """More is not read. What a job may ask for is bounded (``results.py``), so that no record of ours is so large."""
 _FORMAT: Final = 1
 _Record = TypeVar("_Record")
@@ -39,13 +39,13 @@ def write_pointer(pointer: Pointer) -> bytes:
     outcome = pointer.outcome and {"kind": type(pointer.outcome).__name__.lower(), **asdict(pointer.outcome)}
     members = {"format": _FORMAT, **asdict(pointer), "outcome": outcome}
     content = json.dumps(members, indent=1).encode()
-    return content if len(content) <= MOST_BYTES else json.dumps(members, separators=(",", ":")).encode()
+    return content if len(content) <= MOST_RECORD_BYTES else json.dumps(members, separators=(",", ":")).encode()
 
 
 def read_pointer(content: bytes, queue: str, job_id: str) -> Pointer:
     """Read what ``write_pointer`` wrote. Raises ``UnreadablePointerError``."""
-    if len(content) > MOST_BYTES:
-        message = f"it has more than {MOST_BYTES} bytes"
+    if len(content) > MOST_RECORD_BYTES:
+        message = f"it has more than {MOST_RECORD_BYTES} bytes"
         raise UnreadablePointerError(message)
     try:
         pointer = _read(json.loads(content))

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from spot_worker.deciding.json_values import NoJsonError, read_json, write_json
-from spot_worker.deciding.messages import MOST_BYTES, MessageTooLargeError, write_message
+from spot_worker.deciding.messages import MOST_MESSAGE_BYTES, MessageTooLargeError, write_message
 from spot_worker.deciding.names import BadNameError, check_queue, submitted_id
 from spot_worker.deciding.pointers import Result, Submitted
 from spot_worker.deciding.rows import MOST_RESULT_CHARACTERS
@@ -22,7 +22,7 @@ MOST_LISTED: Final = 2000
 _MOST_LISTED_BYTES: Final = 1024 * 1024
 MOST_SUBMITTED: Final = 1000
 _SUBMITTED_BESIDE_BODY: Final = 200
-_MOST_SUBMITTED_BYTES: Final = 64 * MOST_BYTES
+_MOST_SUBMITTED_BYTES: Final = 64 * MOST_MESSAGE_BYTES
 
 
 class ImpossibleResultError(ValueError):
@@ -71,7 +71,11 @@ def check_listed(names: Sequence[str], what: str) -> None:
 
 
 def result_of(returned: Returned, pointer: Pointer, at: str, outputs: tuple[str, ...]) -> Result:
-    """Make the result of what a function returned. Raises ``ImpossibleResultError``."""
+    """Make the result of what a function returned. Raises ``ImpossibleResultError``.
+
+    The function's process has checked the same, to tell the function where it asks; it is checked again since that
+    process runs code of others, and no word of it may make a record that cannot be read.
+    """
     check_value(returned.text)
     submitted = tuple(
         Submitted(asked.queue, submitted_id(pointer.queue, pointer.job_id, index), asked.body)

@@ -26,7 +26,7 @@ class Doing(str, Enum):
 
 @dataclass(frozen=True)
 class SlotState:
-    """What one slot of one VM does, for how long already."""
+    """What one slot of one VM does, for how long already, and for how long it holds a message if it is not renewed."""
 
     queue: str
     vm: str
@@ -36,6 +36,7 @@ class SlotState:
     job_id: str
     claimed_at: str
     renewed_at: str
+    lease_s: int
 
 
 def slot_label(name: str, slot: int) -> str:
@@ -53,6 +54,7 @@ def slot_row(state: SlotState) -> Row:
         "job_id": state.job_id,
         "claimed_at": state.claimed_at,
         "renewed_at": state.renewed_at,
+        "lease_s": state.lease_s,
     }
 
 

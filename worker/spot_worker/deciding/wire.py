@@ -4,30 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Final, Union
+from typing import Any, Final, Union, get_args
 
-from spot_worker.deciding import conversation
-from spot_worker.deciding.conversation import Answer, Loaded, Returned, Said, SubmitAsked, Task
+from spot_worker.deciding.conversation import Answer, Loaded, Returned, Spoken, SubmitAsked, Task
 from spot_worker.deciding.pointers import Kind
 
-MOST_BYTES: Final = 64 * 1024 * 1024
+MOST_LINE_BYTES: Final = 64 * 1024 * 1024
 """No line is longer: what is larger goes by files."""
-_WORDS: Final = (
-    conversation.Task,
-    conversation.LoadAsked,
-    conversation.StateSaved,
-    conversation.FileSaved,
-    conversation.FetchAsked,
-    conversation.OutputGiven,
-    conversation.Returned,
-    conversation.Failed,
-    conversation.StoppedAtSafePoint,
-    conversation.Loaded,
-    conversation.Done,
-    conversation.Refused,
-)
-_BY_NAME: Final[dict[str, Any]] = {word.__name__: word for word in _WORDS}
-Word = Union[Task, Said, Answer]
+Word = Union[Task, Spoken, Answer]
+_BY_NAME: Final[dict[str, Any]] = {word.__name__: word for word in get_args(Word)}
 
 
 class UnreadableLineError(ValueError):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from azure.data.tables import TableClient
     from azure.storage.blob import ContainerClient
+    from azure.storage.queue import QueueClient
 
     from spot_worker.deciding.names import Places
 
@@ -68,6 +69,12 @@ def make_queue(account: Account, queue: str) -> bool:
     return _make(f"queue {queue}", client.create_queue, client.get_queue_properties)
 
 
+def sender(account: Account, queue: str) -> Callable[[str], None]:
+    """Give what puts a message on a queue, for ever. It raises ``StorageError``."""
+    client = account.queues.get_queue_client(queue)
+    return lambda text: translated("to submit", lambda: _put(client, text))
+
+
 def make_container(client: ContainerClient) -> None:
     """Make a container, if it is not there. Raises ``StorageError``."""
     _make(f"container {client.container_name}", client.create_container, client.get_container_properties)
@@ -88,6 +95,10 @@ def make_all(account: Account, places: Places, workers: str) -> bool:
     for table in (places.results, workers):
         make_table(account.tables.get_table_client(table))
     return is_new
+
+
+def _put(client: QueueClient, text: str) -> None:
+    client.send_message(text, time_to_live=FOR_EVER)
 
 
 def _make(what: str, create: Callable[[], object], look: Callable[[], object]) -> bool:

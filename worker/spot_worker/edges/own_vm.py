@@ -99,9 +99,10 @@ class AzureOwnVm:
 
     def _rows(self) -> list[dict[str, Any]]:
         settings, now = self.settings, iso(datetime.now(timezone.utc))
+        where = settings.places.queue, settings.vm
         labels = [slot_label(settings.name, slot) for slot in range(settings.slots)]
         states = [
-            SlotState(settings.places.queue, settings.vm, label, settings.boot_id, Doing.STOPPING, "", "", now)
+            SlotState(*where, label, settings.boot_id, Doing.STOPPING, "", "", now, settings.visibility_s)
             for label in labels
         ]
         return [dict(slot_row(state)) for state in states]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 
 from spot_worker.deciding.messages import PoisonMessage, read_poison
+from spot_worker.deciding.times import iso
 from spot_worker.edges.azure_errors import translated
 
 if TYPE_CHECKING:
@@ -77,4 +78,5 @@ def _take(client: QueueClient) -> list[Held]:
 
 
 def _held(message: QueueMessage) -> Held:
-    return Held(read_poison(message.id, str(message.content)), str(message.inserted_on or ""), message)
+    given_up_at = iso(message.inserted_on) if message.inserted_on else ""
+    return Held(read_poison(message.id, str(message.content)), given_up_at, message)

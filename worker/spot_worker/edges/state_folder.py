@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -22,6 +23,8 @@ class StateFolder:
     def __init__(self, folder: Path) -> None:
         """Take it. Raises ``StateInUseError``, or ``OSError`` if it cannot be used."""
         folder = folder.expanduser().resolve()
+        if folder.exists() and not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "this is no folder, which --state takes", str(folder))
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.jobs, self.cache = folder / "jobs", folder / "cache"
         self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -7,13 +7,13 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeVar
-from urllib.parse import unquote
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.data.tables import UpdateMode
 
-from spot_worker.deciding.pointer_text import MOST_BYTES
+from spot_worker.deciding.blob_addresses import blob_at
+from spot_worker.deciding.pointer_text import MOST_RECORD_BYTES
 from spot_worker.edges.account import make_container, make_table
 from spot_worker.edges.azure_errors import (
     CONFLICT,
@@ -56,7 +56,7 @@ class BlobStore:
 
         def read() -> Blob | None:
             try:
-                stream = self._blob(name).download_blob(offset=0, length=MOST_BYTES + 1)
+                stream = self._blob(name).download_blob(offset=0, length=MOST_RECORD_BYTES + 1)
                 return Blob(stream.readall(), str(stream.properties.etag))
             except ResourceNotFoundError:
                 return None
@@ -181,11 +181,8 @@ class AccountInputs:
 
     def _blob(self, url: str) -> BlobClient | None:
         """Give the blob of our account at this address, if it is one. One with a SAS is read by that."""
-        ours = str(self._account.blobs.url).split("?", 1)[0].rstrip("/") + "/"
-        container, _, name = url[len(ours) :].partition("/")
-        if not _is_at(url, ours) or not name or "?" in url:
-            return None
-        return self._account.blobs.get_blob_client(container, unquote(name))
+        found = blob_at(str(self._account.blobs.url), url)
+        return self._account.blobs.get_blob_client(*found) if found else None
 
 
 class AccountTables:
@@ -225,13 +222,6 @@ class AccountTables:
                 table.upsert_entity(row, mode=UpdateMode.REPLACE)
 
         await self._threads.call(f"to write the table of {what}", put)
-
-
-def _is_at(url: str, place: str) -> bool:
-    """Whether an address begins with a place; of scheme and host, upper and lower case are the same."""
-    scheme, _, rest = url.partition("://")
-    host, _, path = rest.partition("/")
-    return f"{scheme.lower()}://{host.lower()}/{path}".startswith(place)
 
 
 def _as_expected(call: Callable[[], str]) -> str:

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, Final, cast, get_args
 
 from spot_worker.deciding.conversation import (
     Answer,
-    Died,
     Done,
-    Failed,
+    Ended,
     FetchAsked,
     FileSaved,
     LoadAsked,
     Loaded,
     OutputGiven,
     Refused,
-    Returned,
     StateSaved,
-    StoppedAtSafePoint,
 )
 from spot_worker.deciding.endings import Spent, no_longer_named, with_checkpoint, with_newest_loaded
 from spot_worker.deciding.names import BadNameError, check_output, checkpoint_name, output_name
@@ -38,8 +35,7 @@ if TYPE_CHECKING:
     from spot_worker.running.record import Record
     from spot_worker.running.stopping import Stopping
 
-Ended = Union[Returned, Failed, StoppedAtSafePoint, Died]
-_ENDS = (Returned, Failed, StoppedAtSafePoint, Died)
+_ENDS: Final = get_args(Ended)
 
 
 @dataclass
@@ -69,7 +65,7 @@ class Attempt:
         while True:
             said = await child.hear()
             if isinstance(said, _ENDS):
-                return said
+                return cast("Ended", said)
             try:
                 answer = await self._do(said)
             except (MissingError, DiskError) as error:

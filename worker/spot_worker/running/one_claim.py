@@ -14,6 +14,7 @@ from spot_worker.deciding.budgets import delay_s, judge
 from spot_worker.deciding.claims import GiveUp, Over
 from spot_worker.deciding.conversation import Died, Failed, Returned, Task
 from spot_worker.deciding.endings import Spent, end
+from spot_worker.deciding.messages import NewerMessageError, check_known
 from spot_worker.deciding.pointer_text import NewerPointerError
 from spot_worker.deciding.pointers import Cause, Claim, Ending, Poison
 from spot_worker.deciding.results import ImpossibleResultError, result_of
@@ -21,6 +22,7 @@ from spot_worker.deciding.times import iso
 from spot_worker.running.attempt import Attempt
 from spot_worker.running.claiming import Asked, claim_job, find_claim
 from spot_worker.running.following import follow
+from spot_worker.running.guarded import LeaseOverError, TimeIsUpError, guarded
 from spot_worker.running.lease import Lost
 from spot_worker.running.ports import HeldByAnotherError, NotBegunError, StorageError
 from spot_worker.running.record import FencedOffError
@@ -31,8 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from spot_worker.deciding.claims import Claimed
+    from spot_worker.deciding.conversation import Ended
     from spot_worker.deciding.messages import JobMessage
-    from spot_worker.running.attempt import Ended, Uploads
+    from spot_worker.running.attempt import Uploads
     from spot_worker.running.lease import Lease
     from spot_worker.running.own_stop import Idleness
     from spot_worker.running.ports import Child, Ports
@@ -48,16 +51,6 @@ _AFTER_MISTAKE_S = 60
 _LAST_WRITES_S = 7.0  # SIGTERM may come when they have just begun, and it leaves 10 s
 _AFTER_STORAGE_S = 10
 """A job that could not be worked on, because of storage or of this VM, is tried again after so long."""
-
-
-class _LeaseLostError(Exception):
-    def __init__(self, how: Lost) -> None:
-        super().__init__(how.value)
-        self.how = how
-
-
-class _TimeIsUpError(Exception):
-    pass
 
 
 class _NotClaimedError(Exception):
@@ -97,8 +90,8 @@ class OneClaim:
         """Do all of it."""
         stopping = self._place.stopping
         try:
-            await self._guarded(self._claim_and_work())
-        except _LeaseLostError as error:
+            await guarded(self._claim_and_work(), self._lease, stopping)
+        except LeaseOverError as error:
             await self._end_work()
             self._say("lost", why=str(error))
             if error.how is not Lost.GONE:  # nobody else is known to have it: the record says so
@@ -119,16 +112,17 @@ class OneClaim:
             await self._end_work()
             self._say("not begun", why=str(error))
             await self._within(self._end_and_give_back(Ending.STORAGE, _AFTER_STORAGE_S))
-        except (NewerPointerError, HeldByAnotherError) as error:
-            is_newer = isinstance(error, NewerPointerError)
+        except (NewerMessageError, NewerPointerError, HeldByAnotherError) as error:
+            is_newer = not isinstance(error, HeldByAnotherError)
             self._say("left to a newer worker" if is_newer else "double", why=str(error))
             again_in_s = _TO_NEWER_S if is_newer else self._place.settings.visibility_s // 2
             await self._within(self._lease.give_back(again_in_s))
         except _NotClaimedError:
             await self._within(self._end_and_give_back(Ending.STOPPED, 0))
-        except _TimeIsUpError:
+        except TimeIsUpError:
+            why = _killed(stopping.grace_s) if self._is_at_work else ""
             await self._end_work()
-            await self._within(self._end_and_give_back(stopping.ending, 0))
+            await self._within(self._end_and_give_back(stopping.ending, 0, why))
 
     async def put_aside(self) -> None:
         """Give the message back for a while, after a mistake of ours: it uses up no budget of the job."""
@@ -137,23 +131,6 @@ class OneClaim:
             await self._within(self._end_and_give_back(Ending.STORAGE, _AFTER_MISTAKE_S))
         except Exception as error:  # noqa: BLE001 - then its lease ends
             self._say("not written", why=repr(error)[:2000])
-
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
-        """Let work go on as long as the lease is held and there is time."""
-        working = asyncio.ensure_future(work)
-        up = asyncio.ensure_future(self._place.stopping.time_is_up())
-        try:
-            ends: set[asyncio.Future[Any]] = {working, self._lease.lost, up}
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            if self._lease.lost.done() and not working.done():
-                raise _LeaseLostError(self._lease.lost.result())
-            if up.done() and not working.done():
-                raise _TimeIsUpError
-            await working
-        finally:
-            for task in (working, up):
-                task.cancel()
-            await asyncio.gather(working, up, return_exceptions=True)
 
     async def _end_work(self) -> None:
         """Kill the process if it may still be at this job."""
@@ -170,6 +147,7 @@ class OneClaim:
 
     async def _claim_and_work(self) -> None:
         ports, settings, job = self._ports, self._place.settings, self._job
+        check_known(job)
         claim = Claim(
             id=ports.new_id(),
             vm=settings.vm,
@@ -278,7 +256,7 @@ class OneClaim:
         self._say("poison", cause=poison.cause.value, reason=poison.reason)
         await follow(self._ports, self._record.pointer, self._job, self._lease)
 
-    async def _end_and_give_back(self, ending: Ending, after_s: int) -> None:
+    async def _end_and_give_back(self, ending: Ending, after_s: int, why: str = "") -> None:
         """Say how the claim ended, then let others have the message: after a claim of theirs we could not.
 
         If the record cannot be written in time, the message is given back all the same.
@@ -289,7 +267,7 @@ class OneClaim:
         except (StorageError, asyncio.TimeoutError) as error:
             self._say("not written", why=str(error) or "storage does not answer")
         await persist(lambda: self._lease.give_back(after_s), self._ports.log)
-        self._say("gave back", how=ending.value, again_in_s=after_s)
+        self._say("gave back", how=ending.value, again_in_s=after_s, why=why)
 
     async def _end(self, ending: Ending) -> None:
         if self._record is None and self._asked:
@@ -305,3 +283,7 @@ class OneClaim:
     def _say(self, event: str, **fields: object) -> None:
         attempt = self._record.pointer.attempt if self._record else None
         self._ports.log.say(event, job_id=self._job.id, attempt=attempt, slot=self._place.slot, **fields)
+
+
+def _killed(grace_s: float) -> str:
+    return f"it did not stop within {grace_s:.1f} s and was killed: work since its last save is done again"

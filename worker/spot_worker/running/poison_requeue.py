@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from spot_worker.deciding.endings import requeued
-from spot_worker.deciding.messages import read_message, write_again
+from spot_worker.deciding.messages import check_known, read_message, write_again
 from spot_worker.deciding.names import pointer_name
 from spot_worker.deciding.pointer_text import read_pointer, write_pointer
 from spot_worker.deciding.pointers import Poison, Result
@@ -27,7 +27,11 @@ class Requeued(str, Enum):
 
 
 async def requeue(queue: Queue, blobs: Blobs, name: str, poison: PoisonMessage) -> Requeued:
-    """Let a job be tried again. Raises ``UnreadablePointerError`` if its record was changed by hand."""
+    """Let a job be tried again.
+
+    Raises ``UnreadablePointerError`` if its record was changed by hand, and ``NewerMessageError``.
+    """
+    check_known(poison.job)
     where = pointer_name(name, poison.job.id)
     while True:
         found = await blobs.read(where)

@@ -43,7 +43,7 @@ class Stopping:
         """Nothing is asked yet."""
         self._clock = clock
         self._asked, self._urgent = asyncio.Event(), asyncio.Event()
-        self._kill_at = float("inf")
+        self._urgent_at = self._kill_at = float("inf")
         self.why: Why | None = None
 
     @property
@@ -86,6 +86,11 @@ class Stopping:
         self.why = self.why or Why.OWN_STOP
         self._asked.set()
 
+    @property
+    def grace_s(self) -> float:
+        """How long jobs may take from when they were asked to stop."""
+        return self._kill_at - self._urgent_at
+
     def left_s(self) -> float:
         """Say how long jobs may still take."""
         return self._kill_at - self._clock.monotonic()
@@ -112,7 +117,9 @@ class Stopping:
     def _stop(self, why: Why, grace_s: float) -> None:
         # An eviction outweighs the signal that may come with it; the earlier end holds.
         self.why = Why.NOTICE if Why.NOTICE in (why, self.why) else why
-        self._kill_at = min(self._kill_at, self._clock.monotonic() + grace_s)
+        now = self._clock.monotonic()
+        self._urgent_at = min(self._urgent_at, now)
+        self._kill_at = min(self._kill_at, now + grace_s)
         self._asked.set()
         self._urgent.set()
 

@@ -26,7 +26,7 @@ class Telling:
         self._ports = ports
         queue, boot_id = settings.places.queue, settings.boot_id
         label = slot_label(settings.name, slot)
-        self._state = SlotState(queue, settings.vm, label, boot_id, Doing.IDLE, "", "", "")
+        self._state = SlotState(queue, settings.vm, label, boot_id, Doing.IDLE, "", "", "", settings.visibility_s)
         self._news = asyncio.Event()
         self._putting: asyncio.Future[None] | None = None
         self._idle_again_at = 0.0

@@ -8,6 +8,8 @@ from typing import Final
 WINDOW_S: Final = 10.0
 """A worker must be seen idle twice, so far apart, before it stops its VM: a job may come right before a look."""
 
+UP_MINUTES: Final = 10
+"""So long a VM is up at least before it is stopped, where nobody says otherwise."""
 TRIED_AGAIN_S: Final = 600.0
 """After Azure refused to stop the VM, it is asked again so much later."""
 

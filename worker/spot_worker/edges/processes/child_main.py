@@ -6,6 +6,7 @@ Started by ``child_process.py`` with two inherited pipes: one to talk, and one t
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import os
 import signal
@@ -20,10 +21,11 @@ from spot_worker.deciding.conversation import Done, Failed, Refused, Returned, S
 from spot_worker.deciding.results import ImpossibleResultError, check_value
 from spot_worker.edges.processes.descendants import MARK, kill_all
 from spot_worker.edges.processes.line_to_worker import LineOfTask, LineToWorker
+from spot_worker.edges.processes.whole_lines import WholeLines, print_whole_lines
 from spot_worker.job import Job, Permanent, Stopped
 
 if TYPE_CHECKING:
-    from spot_worker.deciding.conversation import Said
+    from spot_worker.deciding.conversation import LastWord
 
 _MOST_TRACEBACK: Final = 8000
 _MOST_REASON: Final = 2000
@@ -35,7 +37,7 @@ def main(spec: str, talk: int, lifeline: int, interval_s: float) -> None:
     # The worker decides what a signal means; what a service manager sends to all processes must not end the work.
     for ignored in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(ignored, lambda *_: None)
-    line, home = LineToWorker(socket.socket(fileno=talk)), Path.cwd()
+    line, home, printed = LineToWorker(socket.socket(fileno=talk)), Path.cwd(), print_whole_lines()
     try:
         function = find_function(spec)
     except NoFunctionError as error:
@@ -55,7 +57,10 @@ def main(spec: str, talk: int, lifeline: int, interval_s: float) -> None:
             continue
         line.begin(number)
         line.say(Done(), number)
-        line.end(number, _run(function, Job(LineOfTask(line, number), task, interval_s), line))
+        said = _run(function, Job(LineOfTask(line, number), task, interval_s), line)
+        for stream in printed:
+            stream.end_line()
+        line.end(number, said)
 
 
 def find_function(spec: str) -> Callable[[Job], Any]:
@@ -72,14 +77,35 @@ def find_function(spec: str) -> Callable[[Job], Any]:
     if not callable(function):
         message = f"the module {module!r} has no function {name!r}"
         raise NoFunctionError(message)
+    _check_function(spec, function)
     return function  # type: ignore[no-any-return]
+
+
+def _check_function(spec: str, function: Callable[..., Any]) -> None:
+    """Raise ``NoFunctionError`` for what would fail with every job. Where nobody can know, it is tried."""
+    called = (function, type(function).__call__)
+    if any(inspect.iscoroutinefunction(one) for one in called):
+        message = f"{spec} is an async function, which is called and never awaited: let it be `def`, with asyncio.run"
+        raise NoFunctionError(message)
+    if any(inspect.isgeneratorfunction(one) or inspect.isasyncgenfunction(one) for one in called):
+        message = f"{spec} is a generator, whose code nobody would run: let it return its result, without `yield`"
+        raise NoFunctionError(message)
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return  # some of what is written in C has none
+    try:
+        signature.bind(None)
+    except TypeError as error:
+        message = f"{spec} cannot be called with a job: {error}"
+        raise NoFunctionError(message) from error
 
 
 class NoFunctionError(Exception):
     """There is no such function; the text says what is missing."""
 
 
-def _run(function: Callable[[Job], Any], job: Job, line: LineToWorker) -> Said:
+def _run(function: Callable[[Job], Any], job: Job, line: LineToWorker) -> LastWord:
     try:
         value = function(job)
     except BaseException as error:  # noqa: BLE001 - whatever it is (sys.exit() too), it ends this job only
@@ -98,7 +124,7 @@ def _run(function: Callable[[Job], Any], job: Job, line: LineToWorker) -> Said:
     return Returned(text, job.submitted, job.inputs)
 
 
-def _raised(error: BaseException) -> Said:
+def _raised(error: BaseException) -> LastWord:
     if isinstance(error, Stopped):
         return StoppedAtSafePoint()
     if isinstance(error, Permanent):
@@ -115,6 +141,8 @@ def _end_fork(error: BaseException | None) -> NoReturn:
         traceback.print_exc()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
+            if isinstance(stream, WholeLines):
+                stream.end_line()
             stream.flush()
     os._exit(code if isinstance(code, int) else int(code is not None))
 

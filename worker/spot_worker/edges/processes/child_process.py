@@ -14,10 +14,10 @@ import uuid
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
-from spot_worker.deciding.conversation import Died, Done, Failed, Refused, Returned, StoppedAtSafePoint
-from spot_worker.deciding.wire import MOST_BYTES, Told, UnreadableLineError, read_line, write_line
+from spot_worker.deciding.conversation import Died, Done, LastWord, Refused
+from spot_worker.deciding.wire import MOST_LINE_BYTES, Told, UnreadableLineError, read_line, write_line
 from spot_worker.edges.processes.descendants import MARK, kill_all
 from spot_worker.edges.processes.line_to_worker import STOP
 from spot_worker.running.ports import NotBegunError, WarmUpError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from spot_worker.running.ports import Log
 
 _MAIN: Final = "spot_worker.edges.processes.child_main"
-_LAST_WORDS: Final = (Returned, Failed, StoppedAtSafePoint)
+_LAST_WORDS: Final = get_args(LastWord)
 _LAST_WORDS_S: Final = 1.0
 """So long what a process said last may be on its way after its exit."""
 
@@ -41,6 +41,7 @@ class FunctionProcesses:
     folder: Path
     interval_s: float
     log: Log
+    blobs_at: str = ""
     begin_within_s: float = 30.0
 
     async def start(self, slot: int) -> ChildProcess:
@@ -97,7 +98,7 @@ class ChildProcess:
     ) -> None:
         """Begin with the process and its mark, and its pipes; ``lifeline`` is closed when it is to be no more."""
         (self._process, self._mark), self._talk, self._log = process, talk, of.log
-        self._folder, self._begin_within_s = of.folder / str(slot), of.begin_within_s
+        self._folder, self._of = of.folder / str(slot), of
         self._lifeline: int | None = lifeline
         self._reader: asyncio.StreamReader
         self._writer: asyncio.StreamWriter | None = None
@@ -107,7 +108,7 @@ class ChildProcess:
 
     async def open(self) -> None:
         """Listen to it."""
-        self._reader, self._writer = await asyncio.open_connection(sock=self._talk, limit=MOST_BYTES)
+        self._reader, self._writer = await asyncio.open_connection(sock=self._talk, limit=MOST_LINE_BYTES)
 
     @property
     def pid(self) -> int:
@@ -127,10 +128,10 @@ class ChildProcess:
             message = f"no folder for the job can be made: {error}"
             raise NotBegunError(message) from error
         try:
-            await self._tell(replace(task, workdir=str(self._workdir)), 0)
-            word = await asyncio.wait_for(self.next_word(), self._begin_within_s)
+            await self._tell(replace(task, workdir=str(self._workdir), blobs_at=self._of.blobs_at), 0)
+            word = await asyncio.wait_for(self.next_word(), self._of.begin_within_s)
         except asyncio.TimeoutError:
-            message = f"the function's process has not taken the job within {self._begin_within_s:.0f} seconds"
+            message = f"the function's process has not taken the job within {self._of.begin_within_s:.0f} seconds"
             raise NotBegunError(message) from None
         if isinstance(word, Done):
             return
@@ -143,7 +144,7 @@ class ChildProcess:
             self._remove_workdir()
         return word  # type: ignore[return-value]
 
-    async def next_word(self) -> Word:
+    async def next_word(self) -> Word | Died:
         """Wait for the next thing that it says about its task. What is about another one is nobody's word."""
         try:
             while line := await self._next_line():

@@ -13,12 +13,12 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from spot_worker.deciding.conversation import Refused, Task
-from spot_worker.deciding.wire import MOST_BYTES, Told, read_line, write_line
+from spot_worker.deciding.wire import MOST_LINE_BYTES, Told, read_line, write_line
 
 if TYPE_CHECKING:
     import socket
 
-    from spot_worker.deciding.conversation import Answer, Said
+    from spot_worker.deciding.conversation import Answer, Spoken
     from spot_worker.deciding.wire import Word
 
 STOP: Final = b"stop\n"
@@ -69,13 +69,13 @@ class LineToWorker:
         self._to_send.put(is_sent)
         is_sent.wait()
 
-    def end(self, number: int, said: Said) -> None:
+    def end(self, number: int, said: Spoken) -> None:
         """Say how the task ended. What has been asked before is answered before; nothing more is asked."""
         with self._lock:
             self._task = 0
             self._to_send.put(write_line(Told(number, 0, said)))
 
-    def ask(self, number: int, said: Said) -> Answer:
+    def ask(self, number: int, said: Spoken) -> Answer:
         """Ask, and wait for the answer."""
         if not self.is_ours:
             return Refused(_FORKED)
@@ -86,7 +86,7 @@ class LineToWorker:
             self._question += 1
             question = self._question
             line = write_line(Told(number, question, said))
-            if len(line) > MOST_BYTES:
+            if len(line) > MOST_LINE_BYTES:
                 return Refused(f"{len(line)} bytes are too many to ask for")
             self._waiting[question] = waiting
             self._to_send.put(line)
@@ -153,6 +153,6 @@ class LineOfTask:
         """Whether the work is to stop, or is over."""
         return self._line.is_to_stop(self._number)
 
-    def ask(self, said: Said) -> Answer:
+    def ask(self, said: Spoken) -> Answer:
         """Say something, and wait for the answer."""
         return self._line.ask(self._number, said)
