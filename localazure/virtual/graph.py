@@ -6,7 +6,7 @@ import re
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final
 
-from localazure.resource_manager.compute.vm_bodies import power_status
+from localazure.resource_manager.compute.vm_bodies import power_status, principal_of
 from localazure.virtual.wire import RequestKind
 from localazure.world.machines import PowerState
 from localazure.world.timestamps import zulu_time
@@ -102,6 +102,7 @@ class GraphDouble:
             "powerState": power_status(condition)["code"],
             "scaleSetId": machine.scale_set_id,
             "restoredByScaleSet": machine.scale_set_id in restoring if machine.scale_set_id else None,
+            "principalId": principal_of(machine),
             "annotation": annotation.name if annotation else None,
             "annotatedAt": zulu_time(annotation.occurred_at) if annotation else None,
         }

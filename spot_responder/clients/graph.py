@@ -60,7 +60,7 @@ _COLUMNS: Final = {
     "spot": ("id",),
     "priced": ("id", "tags", "location", "size", "maxPrice", "osType", "powerState"),
     "coverage": ("covered", "shown"),
-    "work": ("id", "location", "zones", "tags", "priority", "size", "powerState"),
+    "work": ("id", "location", "zones", "tags", "priority", "size", "powerState", "principalId"),
 }
 
 type Row = Mapping[str, object]
@@ -224,7 +224,7 @@ def _newest(rows: list[Row]) -> dict[VmId, Vm]:
 
 
 def vm_of_row(row: Row) -> Vm:
-    """Read a row of ``confirm.kql``."""
+    """Read a row of ``confirm.kql``, or of ``work.kql``, which alone has the VM's identity."""
     zones = row["zones"]
     max_price = row["maxPrice"]
     return Vm(
@@ -239,6 +239,7 @@ def vm_of_row(row: Row) -> Vm:
         annotation=_annotation(row),
         scale_set_id=str(row["scaleSetId"]) if row["scaleSetId"] else None,
         restored_by_scale_set=row["restoredByScaleSet"] in (True, "true"),
+        principal_id=str(row.get("principalId") or "") or None,
     )
 
 

@@ -1,7 +1,8 @@
 """Which stops of a VM that serves a work queue are its own, and none of its owner's. Pure.
 
-Azure tells of both alike. The VM's worker writes into the table ``workers`` before it stops its VM. So a stop right
-after that was its own; and one from before it is over, for the VM ran again. Asked by ``standings.py`` for what a row
+Azure tells of both alike, except that an ARM event may name the VM's own identity. The VM's worker writes into the
+table ``workers`` before it stops its VM. So a stop right after that was its own; and one from before it is over, for
+the VM ran again. Asked by ``standings.py`` for what a row
 keeps, and by ``responder/work/of_vm.py`` for what a signal says.
 """
 
@@ -10,10 +11,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.intake.payloads import plain_guid
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from spot_responder.decisions.evidence import Evidence
+    from spot_responder.intake.vms import Vm
 
 OWN_STOP_TAKES: Final = timedelta(minutes=10)
 """How long after its worker wrote so a VM's stop counts as its own: the request, and the deallocation itself."""
@@ -29,19 +33,24 @@ def is_own(stopped_at: datetime | None, own_stops: Collection[datetime]) -> bool
     return any(-CLOCKS_DIFFER <= stopped_at - said_at <= OWN_STOP_TAKES for said_at in own_stops)
 
 
+def identity_of(vm: Vm) -> str | None:
+    """Give the VM's own identity, as signals write callers; ``None`` where it is not known."""
+    return plain_guid(vm.principal_id) if vm.principal_id else None
+
+
 def without_own_stops(
     evidence: Evidence, own_stops: Collection[datetime], seen_up_at: datetime | None, identity: str | None = None
 ) -> Evidence:
     """Drop the stops that were the VM's own, or are over since it stopped itself later.
 
     A row may keep either: of an event that came while the VM could not be seen, or of an owner's start that no event
-    told of. A stop that names a caller is the VM's own only if that is its ``identity``, where it is known. What a
-    worker writes does not suffice to end an owner's stop, for other VMs may write there: a look must have seen the VM
-    up since (``seen_up_at``).
+    told of. A stop that names a caller is the VM's own if that is its ``identity``, and only then. What a worker
+    writes does not suffice to end an owner's stop, for other VMs may write there: a look must have seen the VM up
+    since (``seen_up_at``).
     """
     if is_own(evidence.stopped_weakly_at, own_stops):
         evidence = evidence.without_stop(evidence.stopped_weakly_at)
-    if identity and evidence.stopped_by == identity and is_own(evidence.stopped_firmly_at, own_stops):
+    if identity and evidence.stopped_by == identity:
         evidence = evidence.without_stop(evidence.stopped_firmly_at)
     for stopped_at in (evidence.stopped_firmly_at, evidence.stopped_weakly_at):
         if stopped_at is not None and _is_over(stopped_at, own_stops, seen_up_at):

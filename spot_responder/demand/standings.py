@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Final, assert_never
 from spot_responder.decisions.evidence import Verdict
 from spot_responder.decisions.policy import INTENT_GRACE
 from spot_responder.demand.looks import Doing
-from spot_responder.demand.own_stops import without_own_stops
+from spot_responder.demand.own_stops import identity_of, without_own_stops
 from spot_responder.intake.vms import PowerState
 
 if TYPE_CHECKING:
     from spot_responder.decisions.evidence import Evidence
     from spot_responder.decisions.recoveries import Recovery
     from spot_responder.demand.looks import QueueVm, VmWatch, Word
+    from spot_responder.intake.vms import Vm
 
 WORD_WITHIN: Final = timedelta(minutes=10)
 """How long a VM may be up without a word of its workers. They write at least each minute while they are idle, and at
@@ -142,15 +143,16 @@ def _of_a_vm_that_is_down(queue_vm: QueueVm, watch: VmWatch, now: datetime) -> S
         return Standing.HELD
     if recovery is not None and recovery.is_open:
         return Standing.COMING if _is_on_its_way(recovery) else Standing.WAITS
-    if recovery is not None and _is_its_owners_stop(recovery.evidence, watch):
+    if recovery is not None and _is_its_owners_stop(queue_vm.vm, recovery.evidence, watch):
         return Standing.STOPPED_BY_OWNER
     if watch.asked_at is not None and now - watch.asked_at < ASKED_HOLDS:
         return Standing.COMING
     return Standing.JUST_DOWN if _may_be_its_owners_stop(queue_vm, watch, now) else Standing.READY
 
 
-def _is_its_owners_stop(evidence: Evidence, watch: VmWatch) -> bool:
-    return without_own_stops(evidence, watch.own_stops, watch.seen_up_at).verdict is Verdict.STOPPED_BY_OWNER
+def _is_its_owners_stop(vm: Vm, evidence: Evidence, watch: VmWatch) -> bool:
+    theirs = without_own_stops(evidence, watch.own_stops, watch.seen_up_at, identity_of(vm))
+    return theirs.verdict is Verdict.STOPPED_BY_OWNER
 
 
 def _is_on_its_way(recovery: Recovery) -> bool:

@@ -183,7 +183,7 @@ class Vm:
 
     ``max_price`` is in USD an hour; ``None`` or -1 means no price limit. ``restored_by_scale_set`` is ``None`` where
     only ARM was asked, which does not tell. ``etag``: of what ARM showed, ``""`` where it gave none.
-    ``principal_id``: of its system-assigned identity; only ARM tells.
+    ``principal_id``: of its system-assigned identity; ARM and ``work.kql`` tell.
     """
 
     vm_id: VmId

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from localazure.resource_manager.compute.vm_bodies import extended_properties
+from localazure.resource_manager.compute.vm_bodies import extended_properties, principal_of
 from localazure.world.timestamps import TENANT_ID, zulu_time
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ type Row = dict[str, object]
 
 def vm_row(machine: Machine, condition: Condition) -> Row:
     """Give the row of a VM in ``resources``."""
-    return _row(
+    row = _row(
         machine.vm_id,
         machine.name,
         VMS,
@@ -94,6 +94,8 @@ def vm_row(machine: Machine, condition: Condition) -> Row:
         tags=dict(condition.tags),
         zones=[machine.zone] if machine.zone else None,
     )
+    identity = {"principalId": principal_of(machine), "tenantId": TENANT_ID, "type": "SystemAssigned"}
+    return row | {"identity": identity}
 
 
 def scale_set_row(scale_set: ScaleSet) -> Row:

@@ -7,20 +7,22 @@ however late it comes: the worker writes into the table ``workers`` before it st
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from spot_responder.decisions.evidence import Evidence
 from spot_responder.decisions.work import serves_work, work_queue_of
 from spot_responder.demand.decide_demand import work_of
 from spot_responder.demand.looks import VmWatch
-from spot_responder.demand.own_stops import is_own, without_own_stops
-from spot_responder.intake.payloads import plain_guid
+from spot_responder.demand.own_stops import identity_of, is_own, without_own_stops
 from spot_responder.intake.signals import SignalKind, Source
 from spot_responder.intake.vms import PowerState
 from spot_responder.intake.work_queue_names import WorkQueueName
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from spot_responder.decisions.policy import Policy
@@ -46,37 +48,33 @@ async def add_work(situation: Situation, vm: Vm, policy: Policy, work: WorkPorts
     situation = replace(situation, work=work_of(vm.vm_id, watch, now))
     if not is_stopped:
         return situation
-    vm_watch, said = watch.vms.get(vm.vm_id.key, VmWatch()), await _said(vm, work, name)
+    vm_watch, said = watch.vms.get(vm.vm_id.key, VmWatch()), await _said(vm, work, policy.work_queues)
     own_stops = (*vm_watch.own_stops, *said)
     evidence = _weighed(situation, vm, own_stops).with_look(vm.power_state, now)
-    evidence = without_own_stops(evidence, own_stops, vm_watch.seen_up_at, _identity(vm))
+    evidence = without_own_stops(evidence, own_stops, vm_watch.seen_up_at, identity_of(vm))
     return replace(situation, evidence=evidence)
 
 
-async def _said(vm: Vm, work: WorkPorts, queue: WorkQueueName) -> tuple[datetime, ...]:
-    """Give when the VM's workers wrote that they are about to stop it, as the table shows it now."""
-    words = await work.queues.words(queue)
+async def _said(vm: Vm, work: WorkPorts, queues: Iterable[WorkQueueName]) -> tuple[datetime, ...]:
+    """Give when the VM's workers wrote that they would stop it. It may have served another queue than it does now."""
+    words = chain.from_iterable(await asyncio.gather(*map(work.queues.words, sorted(queues))))
     return tuple(word.at for word in words if word.stops_vm and word.vm_name.lower() == vm.vm_id.name.lower())
 
 
 def _weighed(situation: Situation, vm: Vm, own_stops: tuple[datetime, ...]) -> Evidence:
     """Weigh the evidence anew, without a signal that tells of the VM's own stop."""
     evidence, signal = situation.recovery.evidence if situation.recovery else Evidence(), situation.signal
-    if signal is not None and is_own(signal.occurred_at, own_stops) and _may_be_own(signal, vm):
+    if signal is not None and _is_of_its_own_stop(signal, vm, own_stops):
         evidence = evidence.without_stop(signal.occurred_at)
     elif signal is not None:
         evidence = evidence.with_signal(signal)
     return evidence.with_annotation(vm.annotation)
 
 
-def _may_be_own(signal: Signal, vm: Vm) -> bool:
-    """Whether a stop may be the VM's own, by who asked for it: an event that names somebody else tells of its owner."""
+def _is_of_its_own_stop(signal: Signal, vm: Vm, own_stops: tuple[datetime, ...]) -> bool:
+    """Whether a signal tells that the VM stopped itself: by who asked for it, or, where nobody is named, by when."""
     if signal.kind is not SignalKind.STOPPED_BY_OWNER:
         return False
-    if signal.source is not Source.ARM_OPERATION or not signal.has_caller:
-        return True
-    return signal.caller is not None and signal.caller == _identity(vm)
-
-
-def _identity(vm: Vm) -> str | None:
-    return plain_guid(vm.principal_id) if vm.principal_id else None
+    if signal.source is Source.ARM_OPERATION and signal.has_caller:
+        return signal.caller is not None and signal.caller == identity_of(vm)
+    return is_own(signal.occurred_at, own_stops)
