@@ -81,6 +81,7 @@ async def _stories(laptop: Laptop, image_of_guest: Image, losses: int, chance: R
     laptop.world.durations = replace(_DURATIONS, deallocation=_SHUTDOWN)
     laptop.world.stop_by_owner(vm.guest.machine.name)
     await vm.until(lambda: vm.has_printed(_IN_ORDER), "it shuts down in order")
+    found.hung_boots = vm.hung_boots
     return found
 
 
@@ -119,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     write_report(REPOSITORY / ".local" / "guest.json", {**asdict(found), "seed": seed})
     good = "NOT as expected" if found.broken else "All as expected"
     counts = f"jobs {found.jobs}, results {found.results}, broken {len(found.broken)}"
-    stories = f"{found.stories} of {len(STORIES)} other stories"
+    stories = f"{found.stories} of {len(STORIES)} other stories, {found.hung_boots} boots at which QEMU hung"
     say(
         f"{good}: {found.losses} power losses, recovered {found.recoveries} of {found.rows} times, {counts}, {stories}."
     )

@@ -32,6 +32,7 @@ class Findings:
     jobs: int = 0
     results: int = 0
     stories: int = 0
+    hung_boots: int = 0
     broken: list[str] = field(default_factory=list)
 
 

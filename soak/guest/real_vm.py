@@ -21,6 +21,7 @@ from localazure.guests.notices import Notice
 from localazure.laptop import REPOSITORY
 from localazure.world.machines import PowerState
 from localazure.world.world import OWNER
+from soak.command_line import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +40,9 @@ _DROP_IN: Final = REPOSITORY / "agent" / "recipes" / "systemd" / "spot.conf"
 _LOOK_S: Final = 0.1
 PATIENCE_S: Final = 240.0
 """An emulated processor beside other work is slow; what does not come within this does not come."""
+
+_SPEAKS_WITHIN_S: Final = 90.0
+_MOST_HUNG_BOOTS: Final = 2
 
 
 class BrokenError(Exception):
@@ -63,6 +67,7 @@ class RealVm:
     """The jobs that a worker said it finished, as often as it said so."""
     submitted: dict[int, int] = field(default_factory=dict)
     """The number of each job, and how many links its chain is to have."""
+    hung_boots: int = 0
 
     def hear(self, name: str, line: str) -> None:
         """Note a line of the console."""
@@ -112,9 +117,24 @@ class RealVm:
 
     async def until_at_work(self) -> None:
         """Wait until the agent has recovered, its probe says that the VM takes work, and a worker waits or works."""
+        await self._until_linux_speaks()
         await self.until(lambda: self.has_printed("recover: ok"), "`recover` is complete")
         await self.until(lambda: bool(self.worker_lines("started")), "the worker is up")
         await self.until_healthy()
+
+    async def _until_linux_speaks(self) -> None:
+        """Wait for the first line of the console. Now and then an emulated machine halts for ever before it.
+
+        Then its power is switched off and on once more: that is QEMU's fault, and it is counted (``hung_boots``).
+        """
+        for _ in range(_MOST_HUNG_BOOTS):
+            with suppress(BrokenError):
+                return await self.until(lambda: bool(self.printed), "Linux says something", _SPEAKS_WITHIN_S)
+            self.hung_boots += 1
+            say(f"-- QEMU hangs: no line within {_SPEAKS_WITHIN_S:.0f} s after the power came; off and on again")
+            await self.lose_power(None)
+            await self.switch_on()
+        return await self.until(lambda: bool(self.printed), "Linux says something", _SPEAKS_WITHIN_S)
 
     async def until_healthy(self) -> None:
         """Wait until the agent's probe says that the VM takes work."""
