@@ -50,7 +50,7 @@ def _is_evicted(seen: Seen, machine: Machine) -> bool:
     if any(at >= evicted_at for at in machine.stop_calls):
         return False
     annotations = seen.azure.world.eviction_annotations
-    if not annotations and _owner_came_with_us(seen, machine):
+    if not annotations and owner_came_with_us(seen, machine):
         return False
     looks_like_a_stop = "VirtualMachineDeallocationInitiated" in annotations
     must_be_told = seen.deployment.policy.restart_when is RestartWhen.EVICTED or looks_like_a_stop
@@ -63,7 +63,7 @@ def _is_evicted(seen: Seen, machine: Machine) -> bool:
     )
 
 
-def _owner_came_with_us(seen: Seen, machine: Machine) -> bool:
+def owner_came_with_us(seen: Seen, machine: Machine) -> bool:
     """Whether its owner stopped it just after a start of ours: his own start then looks like that one's echo."""
     ours = seen.starts_of(machine)
     return any(timedelta() <= stop - at <= START_PATIENCE + CLOCKS for stop in machine.stop_calls for at in ours)

@@ -20,6 +20,7 @@ from localazure.virtual.compute import PRINCIPAL
 from localazure.world.happenings import ActionSucceeded
 from localazure.world.machines import PowerState
 from localazure.world.world import OWNER
+from soak.responder.live import owner_came_with_us
 from soak.responder.polite import MOST_STARTS_AN_HOUR, most_starts_an_hour
 from soak.responder.seen import CLOCKS, LOOK, Seen, Told, conditions, is_stop, states
 from soak.work.worker import LONGEST_BOOT_S
@@ -146,6 +147,8 @@ class Witness:
             return False
         if machine.power_state is not PowerState.DEALLOCATED:
             return True
+        if owner_came_with_us(self._seen, machine):
+            return False
         return not self.is_stopped_by_owner(machine) and not self._is_braked(machine)
 
     def is_stopped_by_owner(self, machine: Machine) -> bool:
