@@ -95,8 +95,9 @@ TABLE: Final = (
         "CAPACITY_RETRY_MAX_SECONDS",
         "seconds",
         "900",
-        'the longest pause after refusals for "no capacity" or throttling, or for another operation on the VM '
-        "(there the first pause is `LOOK_AGAIN_SECONDS`); chance adds up to a fifth",
+        'the longest pause after refusals for "no capacity" or throttling, or because another operation is in progress '
+        "on the VM (then the first pause is `LOOK_AGAIN_SECONDS`). Up to 20 % are added at random to this and the other "
+        "pauses",
     ),
     Setting("PRICE_RETRY_SECONDS", "seconds", "3600", "pause while the Spot price is above the VM's max price"),
     Setting(
