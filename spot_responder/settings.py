@@ -96,8 +96,8 @@ TABLE: Final = (
         "seconds",
         "900",
         'the longest pause after refusals for "no capacity" or throttling, or because another operation is in progress '
-        "on the VM (then the first pause is `LOOK_AGAIN_SECONDS`). Up to 20 % are added at random to this and the other "
-        "pauses",
+        "on the VM (then the first pause is `LOOK_AGAIN_SECONDS`). Up to 20 % are added at random to this and the "
+        "other pauses",
     ),
     Setting("PRICE_RETRY_SECONDS", "seconds", "3600", "pause while the Spot price is above the VM's max price"),
     Setting(

@@ -9,7 +9,10 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Durations:
-    """How long things take: shorter than in Azure, in the same order (docs/azure-facts.md events-10)."""
+    """How long things take: shorter than in Azure, in the same order (docs/azure-facts.md events-10).
+
+    These are the defaults; ``demo/run.py``, ``demo/demo.py`` and ``demo/examples.py`` have their own.
+    """
 
     until_unavailable: timedelta = timedelta(seconds=3)
     deallocation: timedelta = timedelta(seconds=15)

@@ -59,6 +59,9 @@ RESTARTS_REMEMBERED: Final = timedelta(days=1)
 """How far back the brake counts restarts (``RESTARTS_PER_DAY``), and so how long a closed recovery's row is kept at
 least (``Recovery.is_worth_remembering``)."""
 
+BRAKE_COUNTS: Final = timedelta(hours=1)
+"""How far back restarts count for the brake's pause, from the latest one."""
+
 STARTS_REMEMBERED: Final = timedelta(hours=1)
 """How far back the budget counts start requests (``STARTS_PER_HOUR``)."""
 

@@ -69,6 +69,7 @@ async def gather_rows(signal: Signal, ports: Ports, begun_at: datetime) -> Gathe
     if recovery is None or not is_queued or signal.kind.may_end_a_wait:
         # Not queued, or no longer, as the signal may say: the VM itself has to be read.
         return rows
+    # For ``MassEviction``, which may let it wait unread; ``look`` sets the pool by what it sees.
     return replace(rows, pool_id=recovery.pool)
 
 
@@ -199,5 +200,6 @@ def _came_up_as_we_saw(signal: Signal, recovery: Recovery) -> bool:
 
 
 def _concerns_the_pool(situation: Situation, vm: Vm) -> bool:
+    """Whether its gate is asked: the VM is down and may be started, or it is up again and its place is free."""
     is_up_again = vm.power_state is PowerState.RUNNING and situation.open_recovery is not None
     return vm.power_state is PowerState.DEALLOCATED or is_up_again

@@ -82,6 +82,7 @@ class Gates:
         del self._lines[pool_id]
 
     async def _answer(self, pool_id: PoolId, line: list[_Asked]) -> None:
+        """Load the gate, answer all who wait for it, and save it; all are asked again if it was changed meanwhile."""
         for _ in range(GATE_TRIES):
             stored = await self.store.load_pool(pool_id)
             pool, answers = _answers(stored.value, line)

@@ -187,6 +187,7 @@ class Responder:
         def decide_on(gate: PoolGate) -> tuple[tuple[Decision, PoolGate], PoolGate | None]:
             decision = decide(replace(situation, gate=gate), policy, self.clock(), self.jitter())
             changed = None if self.settings.dry_run or isinstance(decision, Ignore | Requeue) else decision.gate
+            # What is answered, and the gate that is to be saved first; ``None``: it stays as it is.
             return (decision, gate), changed
 
         return await self.gates.ask(pool_id, decide_on)

@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from spot_responder.decisions.policy import RESTARTS_REMEMBERED, STARTS_REMEMBERED
+from spot_responder.decisions.policy import BRAKE_COUNTS, RESTARTS_REMEMBERED, STARTS_REMEMBERED
 from spot_responder.decisions.recoveries import Notice
 from spot_responder.decisions.situations import Wait
 from spot_responder.text import count
@@ -29,7 +28,7 @@ def brake(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _jitter:
         reason = f"the brake: restarted {count(len(today), 'time')} within a day, the most that is allowed"
         return Wait(until, reason, notice=Notice.BRAKE)
     latest = max(today, default=now)
-    lately = [time for time in today if latest - time < timedelta(hours=1)]
+    lately = [time for time in today if latest - time < BRAKE_COUNTS]
     until = latest + policy.brake
     if len(lately) >= policy.restarts_per_hour and now < until:
         reason = f"the brake: evicted again and again, {count(len(lately), 'restart')} within an hour"

@@ -58,7 +58,10 @@ class Requester:
     async def request(
         self, opened: Recovery, gathered: Gathered, decision: Start | Resize, now: datetime, jitter: float
     ) -> None:
-        """Request a start or another size, after the row says so. ``opened``: the VM's open recovery, not saved yet."""
+        """Request a start or another size, after the row has noted that, and until when an answer is due.
+
+        ``opened``: the VM's open recovery, not saved yet.
+        """
         asking = _asking(opened, decision, now, answer_by=now + ANSWER_PATIENCE)
         etag = await self.saver.save_followed_up(asking, gathered, decision, now)
         holds = LOOK_HOLDS if isinstance(decision, Start) else RESIZE_LOOK_HOLDS
