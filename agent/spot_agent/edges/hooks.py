@@ -1,8 +1,8 @@
 """Hooks: executables in ``hooks/<event>/``, run in parallel, each in a process group of its own and within a limit.
 
 A hook gets ``SPOT_AGENT_*`` variables (``deciding/hook_words.py``) and the same as JSON on standard input. What it
-writes goes to a file in the state folder (``output/``), which keeps the end of the last run's; a pipe would kill what a hook leaves running when we
-end.
+writes goes to a file in the state folder (``output/``), which keeps the end of the last run's; a pipe would kill what a
+hook leaves running when we end.
 """
 
 from __future__ import annotations
