@@ -87,8 +87,8 @@ MUTANTS: Final = (
         "safe",
         "whoever stopped a VM after its worker wrote, it counts as its own stop",
         _OF_VM,
-        "    if signal.source is not Source.ARM_OPERATION or not signal.has_caller:\n",
-        "    if True:\n",
+        "    if signal.source is Source.ARM_OPERATION and signal.has_caller:\n",
+        "    if False:\n",
     ),
 )
 
