@@ -80,7 +80,7 @@ class GraphDouble:
             is_asked_for = machine.deleted_at is None and (machine.is_spot or not spot_only)
             condition = self._condition(machine) if is_asked_for else None
             if condition and any(tag.lower() in name.lower() for name in condition.tags):
-                yield self._row(machine, condition)
+                yield self._row(machine, condition) | {"principalId": principal_of(machine)}
 
     def _condition(self, machine: Machine) -> Condition | None:
         if self._wire.fault_plan.hides_row(machine.vm_id):
@@ -102,7 +102,6 @@ class GraphDouble:
             "powerState": power_status(condition)["code"],
             "scaleSetId": machine.scale_set_id,
             "restoredByScaleSet": machine.scale_set_id in restoring if machine.scale_set_id else None,
-            "principalId": principal_of(machine),
             "annotation": annotation.name if annotation else None,
             "annotatedAt": zulu_time(annotation.occurred_at) if annotation else None,
         }
