@@ -30,7 +30,7 @@ def test_a_flight_that_was_killed_in_a_frame_comes_out_as_one_that_was_not(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second frame has some rows when its worker is killed; the next worker has only the others left."""
-    size = (160, 90)  # a frame of some three seconds, of which one is saved
+    size = (128, 72)  # a frame of some two seconds, of which one is saved
     frames = list(mandelbrot.jobs(2, size))
     bench.submit("flight", *frames)
     kill(bench.run("mandelbrot:work", "flight", *SHORT), saves=1)

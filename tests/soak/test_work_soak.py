@@ -41,5 +41,6 @@ def test_a_mutant_is_of_todays_code(mutant: Mutant) -> None:
 
 
 def test_a_mutant_is_caught() -> None:
-    """The first one; `make mutants-work` tries all."""
-    assert is_caught(MUTANTS[0], 200, 1, WORK) is not None
+    """One that shows soon; `make mutants-work` tries all."""
+    (mutant,) = [each for each in MUTANTS if each.promise == "busy"]
+    assert is_caught(mutant, 200, 1, WORK) is not None
