@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 from urllib.parse import parse_qsl, unquote
 
 _SIGNATURE: Final = "sig"
+_CONTAINER: Final = re.compile(r"\$root|\$web|\$logs|[a-z0-9][a-z0-9-]{0,62}")
+_IN_NO_NAME: Final = re.compile("[\x00\ud800-\udfff]")
+"""No text, so that no request can name it: the libraries raise all kinds of errors for it."""
 _OTHER_BLOBS: Final = frozenset({"snapshot", "versionid"})
 
 
 def blob_at(account: str, url: str) -> tuple[str, str] | None:
-    """Give container and name of the blob of the account that is at this address, if one is; with a query none is."""
+    """Give container and name of the blob of the account that is at this address, if one is; with a query none is.
+
+    ``None`` too for what can be no blob's address.
+    """
     ours = account.split("?", 1)[0].rstrip("/") + "/"
     container, _, name = url[len(ours) :].partition("/")
-    if not _is_at(url, ours) or not name or "?" in url:
+    if not _is_at(url, ours) or "?" in url or not _CONTAINER.fullmatch(container):
         return None
-    return container, unquote(name)
+    plain = unquote(name)
+    is_name = plain and not _IN_NO_NAME.search(plain) and not {".", ".."} & set(plain.split("/"))
+    return (container, plain) if is_name else None
 
 
 def to_delete(account: str, url: str) -> str:

@@ -15,7 +15,7 @@ _QUEUE: Final = re.compile(r"[a-z0-9](?!.*--)[a-z0-9-]{1,54}[a-z0-9]")
 _CONTAINER: Final = re.compile(r"[a-z0-9](?!.*--)[a-z0-9-]{1,61}[a-z0-9]")
 _TABLE: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{2,62}")
 _JOB_ID: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
-_OUTPUT: Final = re.compile(r"[^\x00-\x1f\x7f\\]{1,400}")
+_OUTPUT: Final = re.compile(r"[^\x00-\x1f\x7f\\\ud800-\udfff]{1,400}")
 _QUEUE_RULE: Final = (
     "a queue of jobs: 3 to 56 of a-z, 0-9 and single hyphens, a letter or digit at both ends "
     "(Azure takes 63; its poison queue has 7 more)"

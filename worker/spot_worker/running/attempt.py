@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from traceback import format_exc
 from typing import TYPE_CHECKING, Final, cast, get_args
 
 from spot_worker.deciding.conversation import (
@@ -25,6 +26,7 @@ from spot_worker.deciding.rates import Rate
 from spot_worker.deciding.results import ImpossibleResultError, check_listed
 from spot_worker.deciding.times import iso
 from spot_worker.running.ports import DiskError, MissingError, NotAsExpectedError, StorageError
+from spot_worker.running.record import FencedOffError
 from spot_worker.running.storage_retries import persist
 
 if TYPE_CHECKING:
@@ -70,6 +72,13 @@ class Attempt:
                 answer = await self._do(said)
             except (MissingError, DiskError) as error:
                 answer = Refused(str(error))
+            except (FencedOffError, StorageError):
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever we did not think of
+                # Only the function can know whether its job goes on without. If it does not, that counts as its
+                # failure: what one job asks for must not be tried for ever.
+                self._say("our own mistake", error=repr(error)[:2000], traceback=format_exc()[-8000:])
+                answer = Refused(f"the worker cannot do it: {error!r:.500}")
             await child.answer(answer)
 
     def spent(self, *, is_finished: bool) -> Spent:

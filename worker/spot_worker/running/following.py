@@ -58,5 +58,6 @@ async def _tidy(ports: Ports, pointer: Pointer, what: str, delete: Callable[[], 
     """Delete what is of no use any more. That this may not be done keeps no job from being finished."""
     try:
         await persist(delete, ports.log)
-    except StorageError as error:
-        ports.log.say("not deleted", job_id=pointer.job_id, what=what, error=str(error))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the message is to be deleted
+        why = str(error) if isinstance(error, StorageError) else repr(error)[:2000]
+        ports.log.say("not deleted", job_id=pointer.job_id, what=what, error=why)

@@ -124,11 +124,19 @@ class OneClaim:
             await self._end_work()
             await self._within(self._end_and_give_back(stopping.ending, 0, why))
 
-    async def put_aside(self) -> None:
-        """Give the message back for a while, after a mistake of ours: it uses up no budget of the job."""
+    async def put_aside(self, what: str) -> None:
+        """Give the message back for a while, after a mistake of ours.
+
+        One while the job was worked on counts like a silent claim: what this job does may be behind it.
+        """
         await self._child.kill()
         try:
-            await self._within(self._end_and_give_back(Ending.STORAGE, _AFTER_MISTAKE_S))
+            if self._record and self._attempt and not (self._record.pointer.outcome or self._place.stopping.is_urgent):
+                await self._within(
+                    self._end_or_give_up(self._record, self._attempt, Ending.SILENT, what, _AFTER_MISTAKE_S)
+                )
+            else:
+                await self._within(self._end_and_give_back(Ending.STORAGE, _AFTER_MISTAKE_S))
         except Exception as error:  # noqa: BLE001 - then its lease ends
             self._say("not written", why=repr(error)[:2000])
 
@@ -235,7 +243,9 @@ class OneClaim:
         else:
             await self._end_or_give_up(record, attempt, Ending.FAILED, failed.error)
 
-    async def _end_or_give_up(self, record: Record, attempt: Attempt, ending: Ending, what: str) -> None:
+    async def _end_or_give_up(
+        self, record: Record, attempt: Attempt, ending: Ending, what: str, at_least_s: int = 0
+    ) -> None:
         ended = end(record.pointer, ending, attempt.spent(is_finished=False))
         given_up = judge(ended.counters, self._place.settings.budgets, what)
         if given_up:
@@ -245,7 +255,7 @@ class OneClaim:
         if given_up:
             await self._follow_poison()
             return
-        after_s = delay_s(ended.counters)
+        after_s = max(delay_s(ended.counters), at_least_s)
         await persist(lambda: self._lease.give_back(after_s), self._ports.log)
         self._say("gave back", how=ending.value, again_in_s=after_s)
 

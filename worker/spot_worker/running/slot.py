@@ -125,7 +125,7 @@ class Slot:
             await claim.go()
         except Exception as error:  # noqa: BLE001 - whatever we did not think of
             self._ports.log.say("our own mistake", error=repr(error)[:2000], traceback=format_exc()[-8000:])
-            await claim.put_aside()
+            await claim.put_aside(f"the worker's own mistake: {error!r:.500}")
         if claim.refusal:
             self._refusals.refused("job", claim.refusal)
         else:
