@@ -22,8 +22,17 @@ _UNAUTHORIZED: Final = frozenset({401, FORBIDDEN})
 NOT_FOUND: Final = 404
 CONFLICT: Final = 409
 PRECONDITION_FAILED: Final = 412
-_PASSES: Final = frozenset({408, 409, 429})
+_PASSES: Final = frozenset({408, 429})
 """Of the answers below 500, those that mean: ask again."""
+_CONFLICTS_THAT_PASS: Final = frozenset(
+    {
+        *("AccountBeingCreated", "ContainerBeingDeleted", "QueueBeingDeleted", "TableBeingDeleted"),
+        *("FilesystemBeingDeleted", "SnapshotOperationRateExceeded", "SystemInUse", "ServerBusy", "OperationTimedOut"),
+    }
+)
+"""Of the conflicts (409), those that are over within a minute. Others last until somebody does something about them, as
+``BlobArchived``, ``SnapshotsPresent`` and ``BlobImmutableDueToPolicy``, or for hours, as ``BlobBeingRehydrated`` and
+``PendingCopyOperation``. Source: Microsoft's "Blob service error codes", and those of queues and tables."""
 _SERVER_ERROR: Final = 500
 _OF_THE_DISK: Final = frozenset(
     {
@@ -63,8 +72,11 @@ def status_of(error: BaseException) -> int:
     return (error.status_code or 0) if isinstance(error, HttpResponseError) else 0
 
 
-def is_refusal(status: int) -> bool:
-    """Whether a status says that to ask again will not help."""
+def is_refusal(error: BaseException) -> bool:
+    """Whether an answer says that to ask again will not help."""
+    status = status_of(error)
+    if status == CONFLICT:
+        return code_of(error) not in _CONFLICTS_THAT_PASS
     return BAD_REQUEST <= status < _SERVER_ERROR and status not in _PASSES
 
 
@@ -89,7 +101,7 @@ def _meaning(what: str, error: Exception) -> StorageError:
         return StorageError(f"{what}: not allowed ({status} {code_of(error)}): {_RIGHTS}", is_lasting=True)
     if isinstance(error, ClientAuthenticationError):
         return StorageError(f"{what}: no identity to sign in with (a managed identity, or `az login`): {said}")
-    if is_refusal(status):
+    if is_refusal(error):
         return StorageError(f"{what}: refused ({status} {code_of(error)}): {said}", is_lasting=True)
     if isinstance(error, OSError) and is_of_the_disk(error):
         return DiskError(f"{what}: {error.strerror}: {error.filename or 'the disk of this VM'}")

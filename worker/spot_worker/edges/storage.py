@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, TypeVar
 
 from azure.core import MatchConditions
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.data.tables import UpdateMode
 
 from spot_worker.deciding.blob_addresses import blob_at
@@ -30,7 +30,7 @@ from spot_worker.job import digest_of
 from spot_worker.running.ports import Blob, MissingError, NotAsExpectedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from azure.storage.blob import BlobClient
 
@@ -90,7 +90,7 @@ class BlobStore:
 
         def upload() -> None:
             keep_in_cache(self._cache, Path(path), sha256, self._slots)
-            with suppress(ResourceExistsError), _opened(path) as stream:
+            with _unless_there(), _opened(path) as stream:
                 checked: Any = _Checked(stream, path, sha256, size)
                 self._blob(name).upload_blob(checked, length=size, overwrite=False, validate_content=True)
 
@@ -228,11 +228,24 @@ def _as_expected(call: Callable[[], str]) -> str:
     try:
         return call()
     except HttpResponseError as error:
-        is_there = status_of(error) == CONFLICT and code_of(error) == "BlobAlreadyExists"
         is_gone = status_of(error) == NOT_FOUND
-        if is_there or is_gone or status_of(error) == PRECONDITION_FAILED:
+        if _is_there(error) or is_gone or status_of(error) == PRECONDITION_FAILED:
             raise NotAsExpectedError(code_of(error)) from error
         raise
+
+
+@contextmanager
+def _unless_there() -> Iterator[None]:
+    """Let a blob of this name that is there already be no error."""
+    try:
+        yield
+    except HttpResponseError as error:
+        if not _is_there(error):
+            raise
+
+
+def _is_there(error: HttpResponseError) -> bool:
+    return status_of(error) == CONFLICT and code_of(error) == "BlobAlreadyExists"
 
 
 def _readable(url: str, get: Callable[[], None]) -> None:
@@ -240,7 +253,7 @@ def _readable(url: str, get: Callable[[], None]) -> None:
     try:
         get()
     except HttpResponseError as error:
-        if is_refusal(status_of(error)):
+        if is_refusal(error):
             message = f"{url} cannot be fetched: {status_of(error)} {code_of(error)}"
             raise MissingError(message) from error
         raise
