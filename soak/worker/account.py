@@ -73,6 +73,7 @@ class Account:
 
     queues: dict[str, dict[str, Message]] = field(default_factory=dict)
     blobs: dict[str, Blob] = field(default_factory=dict)
+    spoiled: set[str] = field(default_factory=set)
     rows: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -142,6 +143,7 @@ class Account:
         """Cut a blob to its half, as no write of ours does."""
         there = self.blobs[name]
         self.blobs[name] = Blob(there.content[: len(there.content) // 2], there.etag)
+        self.spoiled.add(name)
 
     def write_row(self, who: str, table: str, row: Mapping[str, Any]) -> None:
         """Write a row, whatever was there."""

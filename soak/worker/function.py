@@ -128,8 +128,9 @@ class VirtualChild:
     async def _played(self, task: Task) -> Said | None:
         """Do what the body says; ``None``: die of it."""
         body = body_of(task)
+        listed: list[SubmitAsked] = []
         try:
-            done = await self._loaded(task)
+            done = await self._loaded(task, listed)
         except _RefusedError as refused:
             return Failed(str(refused))
         self.witness.begins(self.who, task, done)
@@ -138,6 +139,7 @@ class VirtualChild:
             await asyncio.sleep(body["step_s"])
             await self.wire.stand_still()
             self.witness.works(task, step)
+            listed.extend(_submitted_at(body, step))
             if step == body["troubled_at"] and task.attempt <= body["troubles"]:
                 if body["trouble"] == "kills":
                     self.wire.die()
@@ -145,7 +147,7 @@ class VirtualChild:
                 return _trouble(body)
             if body["saves"] == "always" or (body["saves"] == "due" and self._is_due(saved_at)):
                 try:
-                    answer = await self._save(task, step)
+                    answer = await self._save(task, step, tuple(listed))
                 except _RefusedError as refused:
                     return Failed(str(refused))
                 saved_at = asyncio.get_running_loop().time()
@@ -153,13 +155,13 @@ class VirtualChild:
                     return StoppedAtSafePoint()
             if self._is_to_stop and body["looks"]:
                 return StoppedAtSafePoint()
-        return _returned(task)
+        return _returned(task, tuple(listed))
 
     @staticmethod
     def _is_due(saved_at: float) -> bool:
         return asyncio.get_running_loop().time() - saved_at >= INTERVAL_S
 
-    async def _loaded(self, task: Task) -> int:
+    async def _loaded(self, task: Task, listed: list[SubmitAsked]) -> int:
         if body_of(task).get("input"):
             await self._ask(FetchAsked(body_of(task)["input"], "input"))
         path = f"work/{task.job_id}/loaded"
@@ -168,6 +170,8 @@ class VirtualChild:
             raise _RefusedError(str(loaded))
         if loaded.kind is None:
             return 0
+        if loaded.has_lists:
+            listed[:] = loaded.submitted
         text = loaded.text if loaded.kind is Kind.STATE else self.disk[path].decode()
         try:
             return int(json.loads(text)["done"])
@@ -175,7 +179,7 @@ class VirtualChild:
             self.witness.reads_rubbish(task)
             return 0
 
-    async def _save(self, task: Task, step: int) -> Done:
+    async def _save(self, task: Task, step: int, listed: tuple[SubmitAsked, ...]) -> Done:
         self.witness.tries_to_save(task, step)
         state = {"done": step, "filler": "x" * body_of(task)["size"]}
         text = json.dumps(state)
@@ -183,9 +187,9 @@ class VirtualChild:
             path = f"work/{task.job_id}/state-{step}"
             self.disk[path] = text.encode()
             digest = hashlib.sha256(text.encode()).hexdigest()
-            answer = await self._ask(FileSaved(path, digest, len(text)))
+            answer = await self._ask(FileSaved(path, digest, len(text), listed))
         else:
-            answer = await self._ask(StateSaved(text))
+            answer = await self._ask(StateSaved(text, listed))
         if not isinstance(answer, Done):
             raise _RefusedError(str(answer))
         if not answer.stops:
@@ -219,8 +223,13 @@ def _trouble(body: dict[str, Any]) -> Said | None:
     return Failed("ValueError: the job's own failure", is_permanent=body["trouble"] == "permanent")
 
 
-def _returned(task: Task) -> Returned:
-    nexts = tuple(SubmitAsked(one["queue"], one["body"]) for one in body_of(task)["nexts"])
+def _submitted_at(body: dict[str, Any], step: int) -> list[SubmitAsked]:
+    """Give what is submitted in a step: one job in each, and in the last one those that are left."""
+    nexts = [SubmitAsked(one["queue"], one["body"]) for one in body["nexts"]]
+    return nexts[step - 1 :] if step == body["steps"] else nexts[step - 1 : step]
+
+
+def _returned(task: Task, nexts: tuple[SubmitAsked, ...]) -> Returned:
     inputs = (body_of(task)["input"],) if body_of(task).get("input") else ()
     return Returned(json.dumps({"job": task.job_id, "steps": body_of(task)["steps"]}), nexts, inputs)
 

@@ -45,6 +45,13 @@ MUTANTS: Final = (
     ),
     Mutant(
         "lost",
+        "what was submitted before a checkpoint is forgotten with its attempt",
+        "running/attempt.py",
+        "        return replace(loaded, has_lists=True, submitted=listed.submitted, inputs=listed.inputs)\n",
+        "        return loaded\n",
+    ),
+    Mutant(
+        "lost",
         "what is given up is not put into the poison queue",
         "running/following.py",
         "    elif pointer.outcome:\n",

@@ -111,8 +111,8 @@ class Judge:
             self.breaks("repeated", f"attempt {task.attempt} of {task.job_id} does {lost_s:.0f} s again")
 
     def _is_whole(self, saved: dict[str, Any]) -> bool:
-        blob = self._stored.blobs.get(saved["name"])
-        return blob is not None and len(blob.content) == saved["size"] and blob.content.endswith(b"}")
+        whole = self._stored.blobs.keys() - self._stored.spoiled
+        return {saved["name"], saved["lists"] or saved["name"]} <= whole
 
     def reads_rubbish(self, task: Task) -> None:
         """Hear that ``load`` gave what nobody had saved."""
@@ -252,14 +252,17 @@ class Judge:
     def _missing(self, job_id: str, known: Known) -> Iterator[str]:
         if self._row(job_id) is None:
             yield "its row is written"
-        ids = {submitted_id(QUEUE, job_id, index) for index in range(len(known.body["nexts"]))}
-        if not ids <= known.submitted:
+        nexts = {submitted_id(QUEUE, job_id, index): one["body"] for index, one in enumerate(known.body["nexts"])}
+        if not set(nexts) <= known.submitted:
             yield "what it submitted is put"
+        if [(one["id"], one["body"]) for one in known.pointer["outcome"]["submitted"]] != list(nexts.items()):
+            yield "its record has what it submitted, each once"
 
     def _sees_blob_gone(self, who: str, name: str) -> None:
         for job_id, known in self.jobs.items():
             has_result = (known.pointer.get("outcome") or {}).get("kind") == "result"
-            if not has_result and any(saved["name"] == name for saved in known.pointer.get("checkpoints", ())):
+            named = [one[key] for one in known.pointer.get("checkpoints", ()) for key in ("name", "lists")]
+            if not has_result and name in named:
                 self.breaks("repeated", f"{who} deletes {name}, a checkpoint that the record of {job_id} names")
 
     def _row(self, job_id: str) -> Any:  # noqa: ANN401 - of JSON

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import unquote, urlsplit
@@ -63,12 +64,21 @@ class Line(Protocol):
         """Whether the worker has said that the work is to stop."""
 
 
+@dataclass
+class Lists:
+    """What is to follow from the result. It is saved with each checkpoint, and loaded with the one it goes on from."""
+
+    submitted: tuple[SubmitAsked, ...] = ()
+    submitted_bytes: int = 0
+    inputs: tuple[str, ...] = ()
+
+
 class Checkpoint:
     """How far a job is: a JSON value, or a file. ``interval_s``: how often to save it, as advice."""
 
-    def __init__(self, line: Line, workdir: Path, interval_s: float) -> None:
+    def __init__(self, line: Line, workdir: Path, interval_s: float, lists: Lists) -> None:
         """Nothing is loaded or saved yet."""
-        self._line, self._workdir, self._interval_s = line, workdir, interval_s
+        self._line, self._workdir, self._interval_s, self._lists = line, workdir, interval_s, lists
         self._since = time.monotonic()
 
     @property
@@ -83,6 +93,9 @@ class Checkpoint:
         self._since = time.monotonic()
         if not isinstance(answer, Loaded) or answer.kind is None:
             return None
+        if answer.has_lists:
+            self._lists.submitted, self._lists.inputs = answer.submitted, answer.inputs
+            self._lists.submitted_bytes = sum(size_in_record(one.body) for one in answer.submitted)
         return target if answer.kind is Kind.FILE else json.loads(answer.text)
 
     def save(self, state: Any) -> None:  # noqa: ANN401 - any JSON value
@@ -96,13 +109,13 @@ class Checkpoint:
         if len(text) > MOST_STATE_BYTES:
             message = f"a state of {len(text)} bytes is too large, {MOST_STATE_BYTES} are allowed: use save_file"
             raise ValueError(message)
-        self._save(StateSaved(text))
+        self._save(StateSaved(text, self._lists.submitted, self._lists.inputs))
 
     def save_file(self, path: str | PathLike[str]) -> None:
         """Make a file durable, as ``save`` does; but what does not fit into the time before a stop is left out."""
         file = _regular(path)
         sha256, size = digest_of(file)
-        self._save(FileSaved(str(file), sha256, size))
+        self._save(FileSaved(str(file), sha256, size, self._lists.submitted, self._lists.inputs))
 
     def _save(self, said: StateSaved | FileSaved) -> None:
         answer = _ask(self._line, said)
@@ -120,10 +133,8 @@ class Job:
         self._blobs_at = task.blobs_at
         self.id, self.body, self.attempt = task.job_id, task.body, task.attempt
         self.workdir = workdir
-        self.checkpoint = Checkpoint(line, workdir, interval_s)
-        self.submitted: tuple[SubmitAsked, ...] = ()
-        self._submitted_bytes = 0
-        self.inputs: tuple[str, ...] = ()
+        self.lists = Lists()
+        self.checkpoint = Checkpoint(line, workdir, interval_s, self.lists)
 
     @property
     def stop_requested(self) -> bool:
@@ -152,12 +163,13 @@ class Job:
     def submit(self, queue: str, body: Any) -> str:  # noqa: ANN401 - any JSON value
         """Put a job on a queue as soon as this one has its result, and give its id: each attempt gives the same."""
         check_queue(queue)
-        job_id = submitted_id(self._queue, self.id, len(self.submitted))
+        lists = self.lists
+        job_id = submitted_id(self._queue, self.id, len(lists.submitted))
         write_message(job_id, body)
-        size = self._submitted_bytes + size_in_record(body)
-        check_submitted(len(self.submitted) + 1, size)
-        self._submitted_bytes = size
-        self.submitted = (*self.submitted, SubmitAsked(queue, body))
+        size = lists.submitted_bytes + size_in_record(body)
+        check_submitted(len(lists.submitted) + 1, size)
+        lists.submitted_bytes = size
+        lists.submitted = (*lists.submitted, SubmitAsked(queue, body))
         return job_id
 
     def delete_input(self, url: str) -> None:
@@ -168,9 +180,9 @@ class Job:
         if not isinstance(url, str) or not url.lower().startswith(("http://", "https://")):
             message = f"{url!r:.200} is not the address of a blob: it begins with https://"
             raise ValueError(message)
-        inputs = (*self.inputs, to_delete(self._blobs_at, url) if self._blobs_at else url)
+        inputs = (*self.lists.inputs, to_delete(self._blobs_at, url) if self._blobs_at else url)
         check_listed(inputs, "inputs")
-        self.inputs = inputs
+        self.lists.inputs = inputs
 
 
 def digest_of(file: Path) -> tuple[str, int]:

@@ -103,7 +103,7 @@ def test_a_field_that_another_version_knows_or_does_not_know_yet_is_no_damage() 
 
 
 def test_a_record_of_a_newer_format_is_no_damage_either() -> None:
-    written = {**json.loads(write_pointer(pointer())), "format": 2}
+    written = {**json.loads(write_pointer(pointer())), "format": 3}
     with pytest.raises(NewerPointerError, match="newer version"):
         read_pointer(json.dumps(written).encode(), QUEUE, JOB)
 

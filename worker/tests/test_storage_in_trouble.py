@@ -99,13 +99,13 @@ def test_a_job_that_a_newer_version_has_worked_on_is_left_to_it() -> None:
     outside.submit()
     at_once(outside.works())
     name = pointer_name(QUEUE, JOB)
-    written = {**json.loads(outside.kept[name].content), "format": 2}
+    written = {**json.loads(outside.kept[name].content), "format": 3}
     again = Outside(returns)
     again.submit()
     again.kept[name] = type(outside.kept[name])(json.dumps(written).encode(), "etag")
     at_once(again.works())
     assert (again.sent, list(again.kept)) == ([], [name])
-    assert json.loads(again.kept[name].content)["format"] == 2
+    assert json.loads(again.kept[name].content)["format"] == 3
     assert again.messages["message-1"].visible_at > 0
     assert "newer" in again.log.events("left to a newer worker")[0]["why"]
 

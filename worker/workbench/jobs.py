@@ -137,7 +137,7 @@ def misuses(job: Job) -> list[str]:
             ask()
         except Exception as error:  # noqa: BLE001 - whatever it says is what is looked at
             said.append(f"{type(error).__name__}: {error}"[:120])
-    job.submitted = job.inputs = ()
+    job.lists.submitted = job.lists.inputs = ()
     return said
 
 

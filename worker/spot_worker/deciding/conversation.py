@@ -37,19 +37,34 @@ class LoadAsked:
 
 
 @dataclass(frozen=True)
+class SubmitAsked:
+    """A job to be put on a queue once this one has its result."""
+
+    queue: str
+    body: Any = field(hash=False)
+
+
+@dataclass(frozen=True)
 class StateSaved:
-    """A JSON value is to be made durable; ``text`` is its JSON. Answered by ``Done``."""
+    """A JSON value is to be made durable; ``text`` is its JSON. Answered by ``Done``.
+
+    With what is to follow from the result, as far as the function has said it.
+    """
 
     text: str
+    submitted: tuple[SubmitAsked, ...] = ()
+    inputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class FileSaved:
-    """A file is to be made durable. Answered by ``Done``."""
+    """A file is to be made durable, as a state is. Answered by ``Done``."""
 
     path: str
     sha256: str
     size: int
+    submitted: tuple[SubmitAsked, ...] = ()
+    inputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,14 +81,6 @@ class OutputGiven:
 
     path: str
     name: str
-
-
-@dataclass(frozen=True)
-class SubmitAsked:
-    """A job to be put on a queue once this one has its result."""
-
-    queue: str
-    body: Any = field(hash=False)
 
 
 @dataclass(frozen=True)
@@ -116,10 +123,16 @@ Said = Union[Spoken, Died]
 
 @dataclass(frozen=True)
 class Loaded:
-    """A checkpoint: a state as JSON ``text``, or a file that is at the path asked for; ``kind`` is ``None``: none."""
+    """A checkpoint: a state as JSON ``text``, or a file that is at the path asked for; ``kind`` is ``None``: none.
+
+    ``has_lists``: the function goes on from it, so what is to follow from the result is what was saved with it.
+    """
 
     kind: Kind | None
     text: str = ""
+    has_lists: bool = False
+    submitted: tuple[SubmitAsked, ...] = ()
+    inputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

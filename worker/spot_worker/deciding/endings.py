@@ -70,8 +70,13 @@ def with_newest_loaded(pointer: Pointer, *, is_usable: bool) -> Pointer:
 
 def no_longer_named(before: Pointer, after: Pointer) -> tuple[str, ...]:
     """Give the blobs of checkpoints that the record named before and names no longer: they may be deleted."""
-    named = {one.name for one in after.checkpoints}
-    return tuple(one.name for one in before.checkpoints if one.name not in named)
+    named = set(blobs_of(after))
+    return tuple(name for name in blobs_of(before) if name not in named)
+
+
+def blobs_of(pointer: Pointer) -> tuple[str, ...]:
+    """Give the blobs of the checkpoints, and of what was listed up to them."""
+    return tuple(name for one in pointer.checkpoints for name in (one.name, one.lists) if name)
 
 
 def requeued(pointer: Pointer) -> Pointer:

@@ -114,9 +114,24 @@ def checkpoint_name(queue: str, job_id: str, attempt: int, number: int, sha256: 
     return f"{queue}/{job_id}/attempt-{attempt}-{number}-{sha256[:16]}"
 
 
+def lists_name(queue: str, job_id: str, attempt: int, number: int, sha256: str) -> str:
+    """Name the blob of what was listed up to a checkpoint, like that of the checkpoint."""
+    return f"{checkpoint_name(queue, job_id, attempt, number, sha256)}-lists"
+
+
 def output_name(queue: str, job_id: str, attempt: int, name: str) -> str:
     """Name an output's blob: under its attempt, so that an older attempt cannot write over a newer one's."""
     return f"{queue}/{job_id}/attempt-{attempt}/{name}"
+
+
+def output_after(queue: str, job_id: str, attempt: int, number: int, name: str) -> str:
+    """Name the blob of an output that a checkpoint has already: that one must stay as it was, for the next attempt."""
+    return f"{queue}/{job_id}/attempt-{attempt}-{number}/{name}"
+
+
+def output_called(queue: str, job_id: str, blob: str) -> str:
+    """Give the name that the function gave to the output in this blob."""
+    return blob[len(f"{queue}/{job_id}/") :].partition("/")[2]
 
 
 def submitted_id(queue: str, job_id: str, index: int) -> str:

@@ -23,6 +23,8 @@ from spot_worker.deciding.pointers import (
 MOST_RECORD_BYTES: Final = 8 * 1024 * 1024
 """More is not read. What a job may ask for is bounded (``results.py``), so that no record of ours is so large."""
 _FORMAT: Final = 1
+_WITH_LISTS: Final = 2
+"""Who knows the first format only would go on from the checkpoint without its lists."""
 _Record = TypeVar("_Record")
 
 
@@ -37,7 +39,8 @@ class NewerPointerError(UnreadablePointerError):
 def write_pointer(pointer: Pointer) -> bytes:
     """Write a record: in lines for people, if it does not become too large by that."""
     outcome = pointer.outcome and {"kind": type(pointer.outcome).__name__.lower(), **asdict(pointer.outcome)}
-    members = {"format": _FORMAT, **asdict(pointer), "outcome": outcome}
+    has_lists = any(saved.lists for saved in pointer.checkpoints)
+    members = {"format": _WITH_LISTS if has_lists else _FORMAT, **asdict(pointer), "outcome": outcome}
     content = json.dumps(members, indent=1).encode()
     return content if len(content) <= MOST_RECORD_BYTES else json.dumps(members, separators=(",", ":")).encode()
 
@@ -62,10 +65,10 @@ def read_pointer(content: bytes, queue: str, job_id: str) -> Pointer:
 
 def _read(written: dict[str, Any]) -> Pointer:
     form = written["format"]
-    if isinstance(form, int) and form > _FORMAT:
-        message = f"it has format {form}, and this version knows {_FORMAT}: a newer version of the worker wrote it"
+    if isinstance(form, int) and form > _WITH_LISTS:
+        message = f"it has format {form}, and this version knows {_WITH_LISTS}: a newer version of the worker wrote it"
         raise NewerPointerError(message)
-    if form != _FORMAT:
+    if form not in {_FORMAT, _WITH_LISTS}:
         message = f"format {form!r}"
         raise ValueError(message)
     claim = written["claim"]

@@ -82,7 +82,7 @@ class Counters:
 
 @dataclass(frozen=True)
 class Saved:
-    """A checkpoint. ``name`` is its blob."""
+    """A checkpoint. ``name`` is its blob; ``lists`` that of what was listed up to then (``listed.py``), if anything."""
 
     name: str
     sha256: str
@@ -90,6 +90,8 @@ class Saved:
     kind: Kind
     attempt: int
     at: str
+    lists: str = ""
+    lists_sha256: str = ""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from spot_worker.deciding.rows import MOST_RESULT_CHARACTERS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from spot_worker.deciding.conversation import Returned
+    from spot_worker.deciding.conversation import FileSaved, Returned, StateSaved
     from spot_worker.deciding.pointers import Pointer
 
 MOST_LISTED: Final = 2000
@@ -77,13 +77,19 @@ def result_of(returned: Returned, pointer: Pointer, at: str, outputs: tuple[str,
     process runs code of others, and no word of it may make a record that cannot be read.
     """
     check_value(returned.text)
+    submitted = checked_follow(returned, pointer)
+    return Result(returned.text, pointer.attempt, pointer.claim.vm, at, outputs, submitted, returned.inputs)
+
+
+def checked_follow(said: Returned | StateSaved | FileSaved, pointer: Pointer) -> tuple[Submitted, ...]:
+    """Give the jobs that are to follow from the result. Raises ``ImpossibleResultError``."""
     submitted = tuple(
         Submitted(asked.queue, submitted_id(pointer.queue, pointer.job_id, index), asked.body)
-        for index, asked in enumerate(returned.submitted)
+        for index, asked in enumerate(said.submitted)
     )
     _check(submitted)
-    check_listed(returned.inputs, "inputs")
-    return Result(returned.text, pointer.attempt, pointer.claim.vm, at, outputs, submitted, returned.inputs)
+    check_listed(said.inputs, "inputs")
+    return submitted
 
 
 def _check(submitted: tuple[Submitted, ...]) -> None:

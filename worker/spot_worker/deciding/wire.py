@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final, Union, get_args
 
-from spot_worker.deciding.conversation import Answer, Loaded, Returned, Spoken, SubmitAsked, Task
+from spot_worker.deciding.conversation import Answer, Loaded, Spoken, SubmitAsked, Task
 from spot_worker.deciding.pointers import Kind
 
 MOST_LINE_BYTES: Final = 64 * 1024 * 1024
@@ -40,7 +40,7 @@ def read_line(line: bytes) -> Told:
         members = json.loads(line)
         task, question = int(members.pop("task")), int(members.pop("question"))
         word = _BY_NAME[members.pop("say")]
-        if word is Returned:
+        if "submitted" in members:
             members["submitted"] = tuple(SubmitAsked(**one) for one in members["submitted"])
             members["inputs"] = tuple(members["inputs"])
         if word is Loaded:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from traceback import format_exc
 from typing import TYPE_CHECKING, Final, cast, get_args
 
@@ -20,10 +20,19 @@ from spot_worker.deciding.conversation import (
     StateSaved,
 )
 from spot_worker.deciding.endings import Spent, no_longer_named, with_checkpoint, with_newest_loaded
-from spot_worker.deciding.names import BadNameError, check_output, checkpoint_name, output_name
+from spot_worker.deciding.listed import Listed, read_listed, write_listed
+from spot_worker.deciding.names import (
+    BadNameError,
+    check_output,
+    checkpoint_name,
+    lists_name,
+    output_after,
+    output_called,
+    output_name,
+)
 from spot_worker.deciding.pointers import Kind, Saved
 from spot_worker.deciding.rates import Rate
-from spot_worker.deciding.results import ImpossibleResultError, check_listed
+from spot_worker.deciding.results import ImpossibleResultError, check_listed, checked_follow
 from spot_worker.deciding.times import iso
 from spot_worker.running.ports import DiskError, MissingError, NotAsExpectedError, StorageError
 from spot_worker.running.record import FencedOffError
@@ -48,13 +57,15 @@ class Uploads:
 
 
 class Attempt:
-    """One attempt at one job. ``outputs``: what it has given so far."""
+    """One attempt at one job. ``outputs``: what it has given so far, or an earlier one had up to its checkpoint."""
 
     def __init__(self, ports: Ports, record: Record, stopping: Stopping, uploads: Uploads) -> None:
         """Begin now."""
         self._ports, self._record, self._stopping, self._uploads = ports, record, stopping, uploads
         self._began = self._safe_at = ports.clock.monotonic()
         self._count = 0
+        self._may_resume = True
+        self._kept_outputs: tuple[str, ...] = ()
         self._found_unusable = False
         self.outputs: tuple[str, ...] = ()
 
@@ -92,19 +103,26 @@ class Attempt:
         if isinstance(said, StateSaved):
             content = said.text.encode()
             digest = hashlib.sha256(content).hexdigest()
-            return await self._save(Kind.STATE, digest, len(content), lambda name: self._put(name, content))
+            return await self._save(said, digest, len(content), lambda name: self._put(name, content))
         if isinstance(said, FileSaved):
             path, sha256, size = said.path, said.sha256, said.size
             upload = self._ports.blobs.upload
-            return await self._save(Kind.FILE, sha256, size, lambda name: upload(name, path, sha256, size))
+            return await self._save(said, sha256, size, lambda name: upload(name, path, sha256, size))
         if isinstance(said, FetchAsked):
             return await self._fetch(said.url, said.path)
         if isinstance(said, OutputGiven):
             return await self._output(said)
         return Refused(f"the worker does not know {type(said).__name__}")
 
-    async def _save(self, kind: Kind, sha256: str, size: int, upload: Callable[[str], Awaitable[None]]) -> Answer:
+    async def _save(
+        self, said: StateSaved | FileSaved, sha256: str, size: int, upload: Callable[[str], Awaitable[None]]
+    ) -> Answer:
         stopping, clock, before = self._stopping, self._ports.clock, self._record.pointer
+        kind = Kind.STATE if isinstance(said, StateSaved) else Kind.FILE
+        try:
+            checked_follow(said, before)
+        except ImpossibleResultError as error:
+            return Refused(str(error))
         if kind is Kind.FILE and stopping.is_urgent and not self._uploads.rate.fits(size, stopping.left_s()):
             self._say("file left out", size=size, seconds_left=round(stopping.left_s(), 1))
             return Done(stops=True)
@@ -118,14 +136,29 @@ class Attempt:
             self._uploads.rate = self._uploads.rate.after(size, clock.monotonic() - began)
 
         await persist(timed, self._ports.log)
-        saved = Saved(name, sha256, size, kind, before.attempt, iso(clock.now()))
+        lists = await self._keep_lists(Listed(self.outputs, said.submitted, said.inputs))
+        saved = Saved(name, sha256, size, kind, before.attempt, iso(clock.now()), *lists)
         after = with_checkpoint(before, saved)
         await persist(lambda: self._record.write(after), self._ports.log)
         self._safe_at = asked_at
+        self._kept_outputs, self._may_resume = self.outputs, False
         self._say("saved", size=size, kind=kind.value)
         if not stopping.is_urgent:
             await self._forget(no_longer_named(before, after))
         return Done(stops=stopping.is_urgent)
+
+    async def _keep_lists(self, listed: Listed) -> tuple[str, str]:
+        """Write what was listed up to a checkpoint, if anything; give the blob and its SHA-256.
+
+        Each checkpoint has a blob of its own, also for the same lists: the damage of one must not be that of all.
+        """
+        if listed == Listed():
+            return "", ""
+        pointer, content = self._record.pointer, write_listed(listed)
+        sha256 = hashlib.sha256(content).hexdigest()
+        name = lists_name(pointer.queue, pointer.job_id, pointer.attempt, self._count, sha256)
+        await persist(lambda: self._put(name, content), self._ports.log)
+        return name, sha256
 
     async def _put(self, name: str, content: bytes) -> None:
         try:
@@ -147,6 +180,7 @@ class Attempt:
             if saved is checkpoints[-1]:
                 await self._count_newest(is_usable=loaded is not None)
             if loaded:
+                self._may_resume = False
                 return loaded
             self._say("checkpoint not usable", name=saved.name, why="it is gone, or is not what was saved")
         return Loaded(None)
@@ -166,12 +200,23 @@ class Attempt:
             blob = await self._ports.blobs.read(saved.name)
             if blob is None or hashlib.sha256(blob.content).hexdigest() != saved.sha256:
                 return None
-            return Loaded(Kind.STATE, blob.content.decode())
+            return await self._with_lists(saved, Loaded(Kind.STATE, blob.content.decode()))
         try:
             digest = await self._ports.blobs.download(saved.name, path, saved.sha256)
         except MissingError:
             return None
-        return Loaded(Kind.FILE) if digest == saved.sha256 else None
+        return await self._with_lists(saved, Loaded(Kind.FILE)) if digest == saved.sha256 else None
+
+    async def _with_lists(self, saved: Saved, loaded: Loaded) -> Loaded | None:
+        """Let the attempt go on with what was listed up to the checkpoint that it begins from; see ``_whole``."""
+        if not saved.lists or not self._may_resume:
+            return loaded
+        blob = await self._ports.blobs.read(saved.lists)
+        if blob is None or hashlib.sha256(blob.content).hexdigest() != saved.lists_sha256:
+            return None
+        listed = read_listed(blob.content)
+        self.outputs = listed.outputs
+        return replace(loaded, has_lists=True, submitted=listed.submitted, inputs=listed.inputs)
 
     async def _fetch(self, url: str, path: str) -> Answer:
         await persist(lambda: self._ports.inputs.fetch(url, path), self._ports.log)
@@ -179,15 +224,15 @@ class Attempt:
 
     async def _output(self, given: OutputGiven) -> Answer:
         pointer = self._record.pointer
+        queue, job_id, attempt = pointer.queue, pointer.job_id, pointer.attempt
+        name = output_name(queue, job_id, attempt, given.name)
+        if name in self._kept_outputs:
+            name = output_after(queue, job_id, attempt, self._count, given.name)
+        outputs = (*(one for one in self.outputs if output_called(queue, job_id, one) != given.name), name)
         try:
             check_output(given.name)
-        except BadNameError as error:
-            return Refused(str(error))
-        name = output_name(pointer.queue, pointer.job_id, pointer.attempt, given.name)
-        outputs = (*(one for one in self.outputs if one != name), name)
-        try:
             check_listed(outputs, "outputs")
-        except ImpossibleResultError as error:
+        except (BadNameError, ImpossibleResultError) as error:
             return Refused(str(error))
         url = await persist(lambda: self._ports.blobs.put_output(name, given.path), self._ports.log)
         self.outputs = outputs

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from spot_worker.deciding.endings import blobs_of
 from spot_worker.deciding.messages import read_poison, write_message, write_poison
 from spot_worker.deciding.names import message_name, poison_queue
 from spot_worker.deciding.pointers import Result
@@ -38,8 +39,8 @@ async def _follow_result(ports: Ports, pointer: Pointer, result: Result) -> None
     await persist(lambda: ports.tables.put_result(result_row(pointer, result)), ports.log)
     for url in result.inputs:
         await _tidy(ports, pointer, url, lambda url=url: ports.inputs.delete(url))  # type: ignore[misc]
-    for saved in pointer.checkpoints:
-        await _tidy(ports, pointer, saved.name, lambda name=saved.name: ports.blobs.delete(name))  # type: ignore[misc]
+    for name in blobs_of(pointer):
+        await _tidy(ports, pointer, name, lambda name=name: ports.blobs.delete(name))  # type: ignore[misc]
 
 
 async def _follow_poison(ports: Ports, pointer: Pointer, poison: Poison, job: JobMessage) -> None:

@@ -121,7 +121,7 @@ def _run(function: Callable[[Job], Any], job: Job, line: LineToWorker) -> LastWo
         return Failed(str(error), is_permanent=True)
     except (TypeError, ValueError, RecursionError) as error:
         return Failed(f"the function returned what is no JSON value: {_short(error)}", is_permanent=True)
-    return Returned(text, job.submitted, job.inputs)
+    return Returned(text, job.lists.submitted, job.lists.inputs)
 
 
 def _raised(error: BaseException) -> LastWord:
