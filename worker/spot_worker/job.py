@@ -27,6 +27,7 @@ from spot_worker.deciding.conversation import (
     StateSaved,
     SubmitAsked,
 )
+from spot_worker.deciding.json_values import write_json
 from spot_worker.deciding.messages import write_message
 from spot_worker.deciding.names import check_output, check_queue, submitted_id
 from spot_worker.deciding.pointers import Kind
@@ -169,7 +170,8 @@ class Job:
         size = lists.submitted_bytes + size_in_record(body)
         check_submitted(len(lists.submitted) + 1, size)
         lists.submitted_bytes = size
-        lists.submitted = (*lists.submitted, SubmitAsked(queue, body))
+        # As it is now, whatever the function does with its body later.
+        lists.submitted = (*lists.submitted, SubmitAsked(queue, json.loads(write_json(body))))
         return job_id
 
     def delete_input(self, url: str) -> None:

@@ -38,6 +38,16 @@ def test_a_state_that_is_no_json_says_what_to_use_instead(state: object, why: st
         job.checkpoint.save(state)
 
 
+def test_a_submitted_job_is_what_it_was_when_it_was_submitted() -> None:
+    job = Job(Silent(), Task("frames", "job-1", 1, None, "/"), 60.0)
+    body: dict[str, object] = {"parts": [1]}
+    for number in (1, 2):
+        body["number"] = number
+        job.submit("next", body)
+    body.clear()
+    assert [one.body for one in job.lists.submitted] == [{"parts": [1], "number": 1}, {"parts": [1], "number": 2}]
+
+
 def test_only_regular_files_are_saved_and_given_as_outputs(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     job = Job(Silent(), Task("frames", "job-1", 1, None, str(tmp_path)), 60.0)
