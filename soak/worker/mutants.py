@@ -33,7 +33,7 @@ MUTANTS: Final = (
         "lost",
         "what is missing after an outcome is not made up for",
         "running/one_claim.py",
-        "            await follow(ports, pointer, job, self._lease)\n",
+        "            await follow(ports, pointer, job, self._lease, record.found_at)\n",
         "            await self._lease.delete()\n",
     ),
     Mutant(

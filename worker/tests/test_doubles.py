@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from spot_worker.deciding.claims import is_alive
 from spot_worker.deciding.conversation import Died, Returned, Said, Task
 from spot_worker.deciding.endings import Spent, end, with_checkpoint
+from spot_worker.deciding.messages import write_message
 from spot_worker.deciding.names import places
 from spot_worker.deciding.pointers import Ending, Result
 from spot_worker.running.settings import Settings
@@ -17,8 +19,12 @@ from spot_worker.running.stopping import Stopping
 from spot_worker.running.worker import work
 from workbench.jumping import VirtualClock, at_once
 from workbench.makers import QUEUE, claim, pointer, saved
+from workbench.real_worker import until
 from workbench.virtual import JOB, Outside
 from workbench.virtual_child import VirtualChild, lasting
+
+if TYPE_CHECKING:
+    from workbench.real_worker import Bench
 
 _LATER = replace(claim(2), at="2026-03-02T11:00:00.000Z")
 
@@ -102,3 +108,27 @@ def test_a_checkpoint_shows_it_too_but_not_to_the_very_message_nor_after_the_end
     assert not is_alive(found, replace(_LATER, message_id=found.claim.message_id), 30, ())
     assert not is_alive(end(found, Ending.FAILED, Spent(1.0)), _LATER, 30, ())
     assert not is_alive(replace(found, attempt=2), _LATER, 30, ())
+
+
+def test_a_late_double_deletes_what_is_left_of_the_inputs_but_no_new_one_at_their_addresses(bench: Bench) -> None:
+    container = bench.storage.blobs.create_container("inputs-of-doubles")
+    replaced, left = container.upload_blob("replaced", b"old"), container.upload_blob("left", b"old")
+    left.create_snapshot()  # so that it cannot be deleted yet
+    (bench.folder / "deleting.py").write_text(
+        "def work(job):\n    for url in job.body:\n        job.delete_input(url)\n"
+    )
+    body = [replaced.url, left.url]
+    (job_id,) = bench.submit("doubles", body)
+    assert bench.run("deleting:work", "doubles", "--once").ended() == 0
+    assert (replaced.exists(), left.exists()) == (False, True)
+    left.delete_blob(delete_snapshots="only")
+    record = bench.storage.blobs.get_blob_client("doubles-checkpoints", f"doubles/{job_id}/pointer.json")
+    over_at = record.get_blob_properties().last_modified
+    until(lambda: replaced.upload_blob(b"new", overwrite=True)["last_modified"] > over_at)
+    bench.storage.queues.get_queue_client("doubles").send_message(write_message(job_id, body))
+    worker = bench.run("deleting:work", "doubles", "--once")
+    assert worker.ended() == 0
+    assert not worker.events("claimed")
+    assert (replaced.exists(), left.exists()) == (True, False)
+    (kept,) = worker.events("not deleted")
+    assert (kept["what"], "412 ConditionNotMet" in kept["error"]) == (replaced.url, True)

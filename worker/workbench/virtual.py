@@ -31,6 +31,7 @@ from workbench.virtual_child import VirtualChild
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
+    from datetime import datetime
 
     from spot_worker.deciding.pointers import Pointer
     from spot_worker.deciding.rows import Row
@@ -302,9 +303,9 @@ class _Rest:
         del url, path
         await self.outside.ask("fetch", lambda: None)
 
-    async def delete(self, url: str) -> None:
+    async def delete(self, url: str, unless_after: datetime | None = None) -> None:
         """Delete nothing."""
-        del url
+        del url, unless_after
         await self.outside.ask("delete input", lambda: None)
 
     async def pending(self) -> Notice | None:

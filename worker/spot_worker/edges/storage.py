@@ -31,6 +31,7 @@ from spot_worker.running.ports import Blob, MissingError, NotAsExpectedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
 
     from azure.storage.blob import BlobClient
 
@@ -57,7 +58,7 @@ class BlobStore:
         def read() -> Blob | None:
             try:
                 stream = self._blob(name).download_blob(offset=0, length=MOST_RECORD_BYTES + 1)
-                return Blob(stream.readall(), str(stream.properties.etag))
+                return Blob(stream.readall(), str(stream.properties.etag), stream.properties.last_modified)
             except ResourceNotFoundError:
                 return None
             except HttpResponseError as error:
@@ -173,11 +174,11 @@ class AccountInputs:
         get = (lambda: download(url, path)) if blob is None else (lambda: _download(blob, path))
         await self._threads.call(f"to fetch {url}", lambda: _readable(url, get))
 
-    async def delete(self, url: str) -> None:
-        """Delete a blob of our storage account, if it is there."""
+    async def delete(self, url: str, unless_after: datetime | None = None) -> None:
+        """Delete a blob of our storage account, if it is there; unless it was written after this."""
         blob = self._blob(url)
         if blob is not None:
-            await self._threads.call(f"to delete {url}", lambda: _gone(blob))
+            await self._threads.call(f"to delete {url}", lambda: _gone(blob, unless_after))
 
     def _blob(self, url: str) -> BlobClient | None:
         """Give the blob of our account at this address, if it is one. One with a SAS is read by that."""
@@ -276,9 +277,10 @@ def _opened(path: str) -> Any:  # noqa: ANN401 - a stream, which has many names
         raise MissingError(message) from error
 
 
-def _gone(blob: BlobClient) -> None:
+def _gone(blob: BlobClient, unless_after: datetime | None = None) -> None:
+    condition: dict[str, Any] = {} if unless_after is None else {"if_unmodified_since": unless_after}
     with suppress(ResourceNotFoundError):
-        blob.delete_blob()
+        blob.delete_blob(**condition)
 
 
 def _etag(answer: dict[str, Any]) -> str:

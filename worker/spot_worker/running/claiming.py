@@ -51,7 +51,7 @@ async def claim_job(blobs: Blobs, tables: Tables, asked: Asked) -> tuple[Claimed
             continue
         claimed = await _claimed_again(blobs, tables, asked, found)
         if isinstance(claimed, claims.Over) or _is_written(claimed, found, asked):
-            return claimed, Record(blobs, claimed.pointer, found.etag)
+            return claimed, Record(blobs, claimed.pointer, found.etag, found.written_at)
         try:
             etag = await blobs.replace(name, write_pointer(claimed.pointer), found.etag)
         except NotAsExpectedError:

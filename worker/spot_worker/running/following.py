@@ -16,6 +16,7 @@ from spot_worker.running.storage_retries import persist
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from datetime import datetime
 
     from spot_worker.deciding.messages import JobMessage
     from spot_worker.deciding.pointers import Pointer, Poison
@@ -23,22 +24,28 @@ if TYPE_CHECKING:
     from spot_worker.running.ports import Ports
 
 
-async def follow(ports: Ports, pointer: Pointer, job: JobMessage, lease: Lease) -> None:
-    """Copy the outcome to where people look, send what is to be sent; the message is deleted last."""
+async def follow(
+    ports: Ports, pointer: Pointer, job: JobMessage, lease: Lease, over_at: datetime | None = None
+) -> None:
+    """Copy the outcome to where people look, send what is to be sent; the message is deleted last.
+
+    ``over_at``: when the outcome was written, if that was by an earlier claim: what was written to the address of an
+    input since then is another input.
+    """
     if isinstance(pointer.outcome, Result):
-        await _follow_result(ports, pointer, pointer.outcome)
+        await _follow_result(ports, pointer, pointer.outcome, over_at)
     elif pointer.outcome:
         await _follow_poison(ports, pointer, pointer.outcome, job)
     await persist(lease.delete, ports.log)
 
 
-async def _follow_result(ports: Ports, pointer: Pointer, result: Result) -> None:
+async def _follow_result(ports: Ports, pointer: Pointer, result: Result, over_at: datetime | None) -> None:
     for one in result.submitted:
         text = write_message(one.id, one.body)
         await persist(lambda queue=one.queue, text=text: ports.queue.send(queue, text), ports.log)  # type: ignore[misc]
     await persist(lambda: ports.tables.put_result(result_row(pointer, result)), ports.log)
     for url in result.inputs:
-        await _tidy(ports, pointer, url, lambda url=url: ports.inputs.delete(url))  # type: ignore[misc]
+        await _tidy(ports, pointer, url, lambda url=url: ports.inputs.delete(url, over_at))  # type: ignore[misc]
     for name in blobs_of(pointer):
         await _tidy(ports, pointer, name, lambda name=name: ports.blobs.delete(name))  # type: ignore[misc]
 

@@ -176,7 +176,7 @@ class OneClaim:
         self._record, pointer = record, record.pointer
         if isinstance(claimed, Over):
             self._say("double", why="the job has its outcome already: what is missing of it is done again")
-            await follow(ports, pointer, job, self._lease)
+            await follow(ports, pointer, job, self._lease, record.found_at)
         elif isinstance(claimed, GiveUp):
             await self._follow_poison()
         elif self._place.stopping.is_asked:

@@ -75,10 +75,11 @@ class Received:
 
 @dataclass(frozen=True)
 class Blob:
-    """A small blob."""
+    """A small blob. ``written_at``: by the clock of storage; ``None`` where that is not known."""
 
     content: bytes
     etag: str
+    written_at: datetime | None = None
 
 
 class Queue(Protocol):
@@ -134,8 +135,11 @@ class Inputs(Protocol):
     async def fetch(self, url: str, path: str) -> None:
         """Get what is at an address into a file. Raises ``MissingError``."""
 
-    async def delete(self, url: str) -> None:
-        """Delete a blob of our storage account, if it is there."""
+    async def delete(self, url: str, unless_after: datetime | None = None) -> None:
+        """Delete a blob of our storage account, if it is there; unless it was written after this, by storage's clock.
+
+        Then ``StorageError`` is raised.
+        """
 
 
 class Tables(Protocol):

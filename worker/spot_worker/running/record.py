@@ -13,6 +13,8 @@ from spot_worker.deciding.pointer_text import UnreadablePointerError, read_point
 from spot_worker.running.ports import NotAsExpectedError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from spot_worker.deciding.pointers import Claim, Pointer
     from spot_worker.running.ports import Blob, Blobs
 
@@ -27,11 +29,11 @@ class FencedOffError(Exception):
 
 
 class Record:
-    """The record. ``pointer`` is what was written last."""
+    """The record. ``pointer`` is what was written last; ``found_at``: when what we found there was written."""
 
-    def __init__(self, blobs: Blobs, pointer: Pointer, etag: str) -> None:
+    def __init__(self, blobs: Blobs, pointer: Pointer, etag: str, found_at: datetime | None = None) -> None:
         """Begin with what stands in storage under this ETag."""
-        self._blobs, self._etag = blobs, etag
+        self._blobs, self._etag, self.found_at = blobs, etag, found_at
         self.pointer = pointer
 
     async def write(self, pointer: Pointer) -> None:
