@@ -20,7 +20,7 @@ from spot_worker.edges.job_queue import JobQueue
 from spot_worker.edges.poison_queue import delete, held, seen
 from spot_worker.edges.progress import Progress
 from spot_worker.edges.storage import BlobStore
-from spot_worker.running.poison_requeue import Requeued, requeue
+from spot_worker.running.poison_requeue import NoBodyError, Requeued, requeue
 from spot_worker.running.ports import StorageError
 
 if TYPE_CHECKING:
@@ -90,6 +90,12 @@ def _put_back(queue: JobQueue, blobs: BlobStore, name: str, one: Held) -> str:
     except UnreadablePointerError as error:
         where = pointer_name(name, one.poison.job.id)
         return f"not done: {where}: {error}; delete that blob to let the job begin from nothing"
+    except NoBodyError as error:
+        return f"not done: {error}"
+    except StorageError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a message that nobody has thought of keeps no other from being put back
+        return f"not done: {error!r:.300}"
 
 
 def _without_doubles(found: list[Held]) -> list[Held]:
