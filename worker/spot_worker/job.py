@@ -13,9 +13,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
-from urllib.parse import unquote, urlsplit
 
-from spot_worker.deciding.blob_addresses import to_delete
+from spot_worker.deciding.blob_addresses import file_name, to_delete
 from spot_worker.deciding.conversation import (
     Done,
     FetchAsked,
@@ -149,8 +148,7 @@ class Job:
 
     def fetch(self, url: str) -> Path:
         """Get what is at an address into a file: a blob of the worker's storage account, or anything by HTTP."""
-        name = unquote(urlsplit(url).path.rsplit("/", 1)[-1])
-        target = _free(self.workdir, name if name not in {"", ".", ".."} and "/" not in name else "input")
+        target = _free(self.workdir, file_name(url))
         _ask(self._line, FetchAsked(url, str(target)))
         return target
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from azure.storage.blob import generate_blob_sas
 
-from spot_worker.deciding.blob_addresses import blob_at, to_delete
+from spot_worker.deciding.blob_addresses import blob_at, file_name, to_delete
 
 if TYPE_CHECKING:
     from workbench.real_worker import Bench
@@ -45,6 +45,32 @@ def test_what_is_no_blob_of_the_account_is_not_deleted(url: str) -> None:
         with pytest.raises(ValueError, match=r"farm|other") as refused:
             to_delete(_ACCOUNT, url)
         assert "sig=" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "called"),
+    [
+        ("a%20b.txt", "a b.txt"),
+        ("", "input"),
+        ("..", "input"),
+        ("a%2Fb", "input"),
+        ("a%00b", "input"),
+        ("a\ud800b.txt", "a?b.txt"),
+        ("x" * 300 + ".tar.gz", "x" * 237 + ".gz"),
+        ("%D0%B1" * 200 + ".txt", "\u0431" * 118 + ".txt"),
+        ("x" * 10 + "." + "y" * 400, "x" * 10),
+    ],
+)
+def test_a_file_is_called_as_its_blob_where_a_file_can_be(name: str, called: str) -> None:
+    assert file_name(f"{_ACCOUNT}/in/{name}?{_SAS}") == called
+
+
+def test_a_blob_whose_name_is_too_long_for_a_file_is_fetched(bench: Bench) -> None:
+    name = "long" * 80 + ".txt"
+    blob = bench.storage.blobs.create_container("long-names").upload_blob(name, b"fetched")
+    bench.submit("long-names", blob.url)
+    assert bench.run("fetches", "long-names", "--once").ended() == 0
+    assert [row["result"] for row in bench.results("long-names")] == ["fetched"]
 
 
 def test_a_function_that_deletes_elsewhere_gets_an_error_and_a_blob_with_a_sas_is_deleted(bench: Bench) -> None:

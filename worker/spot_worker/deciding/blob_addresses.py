@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from posixpath import splitext
 from typing import Final
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 _SIGNATURE: Final = "sig"
 _CONTAINER: Final = re.compile(r"\$root|\$web|\$logs|[a-z0-9][a-z0-9-]{0,62}")
 _IN_NO_NAME: Final = re.compile("[\x00\ud800-\udfff]")
 """No text, so that no request can name it: the libraries raise all kinds of errors for it."""
 _OTHER_BLOBS: Final = frozenset({"snapshot", "versionid"})
+_MOST_NAME_BYTES: Final = 240
+"""Linux takes 255 in a file's name; a second file of the same name has a number before it."""
+_LONGEST_ENDING: Final = 20
 
 
 def blob_at(account: str, url: str) -> tuple[str, str] | None:
@@ -38,6 +42,17 @@ def to_delete(account: str, url: str) -> str:
         message = f"{plain!r:.200} is given with a query that is no SAS of the blob itself: give the plain address"
         raise ValueError(message)
     return plain
+
+
+def file_name(url: str) -> str:
+    """Name a file for what is at an address: as it is called there, if a file can be called so, or shorter."""
+    name = unquote(urlsplit(url).path.rpartition("/")[2]).encode("utf-8", "replace").decode()
+    if name in {"", ".", ".."} or "/" in name or "\0" in name:
+        return "input"
+    stem, ending = splitext(name)
+    ending = ending if len(ending) <= _LONGEST_ENDING else ""
+    room = _MOST_NAME_BYTES - len(ending.encode())
+    return name if len(name.encode()) <= _MOST_NAME_BYTES else stem.encode()[:room].decode("utf-8", "ignore") + ending
 
 
 def _is_at(url: str, place: str) -> bool:
