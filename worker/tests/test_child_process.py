@@ -9,77 +9,27 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING
 
 import pytest
 
 from spot_worker.deciding.conversation import (
     Died,
-    Done,
     Failed,
     LoadAsked,
-    Loaded,
-    Refused,
     Returned,
     StateSaved,
     Task,
 )
-from spot_worker.deciding.pointers import Kind
-from spot_worker.edges.processes.child_process import ChildProcess, FunctionProcesses, _remove
+from spot_worker.edges.processes.child_process import FunctionProcesses, _remove
 from spot_worker.running.ports import NotBegunError
+from workbench.played import Lines, Played, play
 from workbench.real_worker import until
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from contextlib import AbstractContextManager
-
     from spot_worker.deciding.conversation import Answer, Said
 
 _NOBODY = 65534
-
-
-class Lines:
-    """A log that is kept."""
-
-    def __init__(self) -> None:
-        """Nothing is told yet."""
-        self.lines: list[dict[str, object]] = []
-
-    def say(self, event: str, **fields: object) -> None:
-        """Keep a line."""
-        self.lines.append({"event": event, **fields})
-
-    def claim(self, name: str, attributes: Mapping[str, str | int]) -> AbstractContextManager[None]:
-        """Nothing is traced here."""
-        raise NotImplementedError((name, attributes))
-
-
-class Played:
-    """A worker without storage: it has one process, and keeps what the function saves."""
-
-    def __init__(self, child: ChildProcess, log: Lines) -> None:
-        """Nothing is saved yet."""
-        self.child, self.log = child, log
-        self.saved: list[str] = []
-        self.answers: Callable[[Said], Answer | None] = lambda _: None
-
-    async def job(self, body: Any = None, job_id: str = "job-1") -> Said:  # noqa: ANN401 - any JSON value
-        """Let it work on a job to its end."""
-        self.saved.clear()
-        await self.child.begin(Task("frames", job_id, 1, body))
-        while True:
-            said = await self.child.hear()
-            if isinstance(said, (Returned, Failed, Died)):
-                return said
-            await self.child.answer(self.answers(said) or self._answer(said))
-
-    def _answer(self, said: Said) -> Answer:
-        if isinstance(said, StateSaved):
-            self.saved.append(said.text)
-            return Done()
-        if isinstance(said, LoadAsked):
-            return Loaded(Kind.STATE, self.saved[-1]) if self.saved else Loaded(None)
-        return Refused(type(said).__name__)
 
 
 @pytest.fixture
@@ -89,18 +39,43 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def play(here: Path, function: str, story: Callable[[Played], Any]) -> Any:  # noqa: ANN401 - what the story gives
-    """Let a process run a function, and a story happen to it, which must not take for ever."""
+def test_an_import_that_takes_long_is_said_again_and_again(here: Path) -> None:
+    (here / "hangs.py").write_text(
+        "import time\n"
+        "from pathlib import Path\n"
+        "while not Path('go').exists():\n"
+        "    time.sleep(0.01)\n"
+        "def work(job):\n"
+        "    return 1\n"
+    )
 
-    async def played() -> Any:  # noqa: ANN401 - as above
+    async def played() -> None:
         log = Lines()
-        child = await FunctionProcesses(f"workbench.bad_jobs:{function}", here / "jobs", 60.0, log).start(0)
-        try:
-            return await asyncio.wait_for(story(Played(child, log)), 40.0)
-        finally:
-            await child.kill()
+        processes = FunctionProcesses("hangs:work", here / "jobs", 60.0, log, says_every_s=0.1)
+        starting = asyncio.ensure_future(processes.start(0))
+        while len(log.lines) < 3:
+            await asyncio.wait({starting}, timeout=0.01)
+        (here / "go").touch()
+        await (await starting).kill()
+        assert {line["event"] for line in log.lines} == {"still importing"}
+        assert log.lines[0]["function"] == "hangs:work"
 
-    return asyncio.run(played())
+    asyncio.run(asyncio.wait_for(played(), 40.0))
+
+
+@pytest.mark.parametrize("what", ["RuntimeError('changed')", "SystemExit(3)"])
+def test_a_result_whose_parts_raise_is_the_jobs_failure(here: Path, what: str) -> None:
+    (here / "odd_result.py").write_text(
+        f"class Odd(dict):\n    def items(self):\n        raise {what}\ndef work(job):\n    return Odd(a=1)\n"
+    )
+
+    async def story(played: Played) -> None:
+        said = await played.job()
+        assert isinstance(said, Failed)
+        assert said.error.startswith("the function's result cannot be written: ")
+        assert not said.is_permanent
+
+    play(here, "odd_result:work", story)
 
 
 def test_threads_that_a_function_leaves_behind_never_speak_for_the_next_job(here: Path) -> None:

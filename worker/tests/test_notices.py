@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import socket
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
 
 import pytest
 from spot_agent.deciding.documents import Document, EventType, ScheduledEvent
@@ -11,8 +15,21 @@ from spot_agent.deciding.state import Machine, Notice, Stage, State
 from spot_agent.deciding.times import Now
 
 from spot_worker.deciding.stops.notices import in_agents_state, in_document, passed_at_start
+from spot_worker.edges.notices import VmNotices
+from workbench.real_worker import NO_METADATA_SERVICE
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NOW = Now(datetime(2026, 3, 2, 10, 0, tzinfo=timezone.utc), 100.0)
+
+
+@pytest.mark.parametrize("pid", [10**30, -(10**30)])
+def test_a_number_that_no_process_has_is_of_no_agent(tmp_path: Path, pid: int) -> None:
+    (tmp_path / "alive.json").write_text(json.dumps({"at": datetime.now(timezone.utc).isoformat(), "pid": pid}))
+    notices = VmNotices(NO_METADATA_SERVICE, tmp_path, lambda _: None)
+    asyncio.run(notices.begin())
+    assert notices.vm == socket.gethostname()
 
 
 def event(kind: EventType, *, vm: str = "vm-1", is_started: bool = False, event_id: str = "e-1") -> ScheduledEvent:

@@ -102,8 +102,8 @@ class VmNotices:
             return False
         try:
             os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
+        except (ProcessLookupError, OverflowError):
+            return False  # the second one is for what can be no process's number
         except PermissionError:
             return True  # it is somebody else's
         return True

@@ -121,6 +121,8 @@ def _run(function: Callable[[Job], Any], job: Job, line: LineToWorker) -> LastWo
         return Failed(str(error), is_permanent=True)
     except (TypeError, ValueError, RecursionError) as error:
         return Failed(f"the function returned what is no JSON value: {_short(error)}", is_permanent=True)
+    except BaseException as error:  # noqa: BLE001 - whatever its parts raise, or what a thread changes meanwhile
+        return Failed(f"the function's result cannot be written: {_short(error)}", _trace())
     return Returned(text, job.lists.submitted, job.lists.inputs)
 
 
@@ -186,7 +188,7 @@ def _text(error: BaseException) -> str:
     """Give an error's words. They are made by code of others, and may hold what is no text (names of files)."""
     try:
         return _readable(str(error))
-    except Exception:  # noqa: BLE001 - whatever their __str__ raises
+    except BaseException:  # noqa: BLE001 - whatever their __str__ raises
         return "(it cannot say why: its __str__ raises)"
 
 

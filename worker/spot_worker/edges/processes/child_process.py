@@ -43,6 +43,7 @@ class FunctionProcesses:
     log: Log
     blobs_at: str = ""
     begin_within_s: float = 30.0
+    says_every_s: float = 60.0
 
     async def start(self, slot: int) -> ChildProcess:
         """Start one, and wait until it has imported the function. Raises ``WarmUpError``."""
@@ -69,20 +70,27 @@ class FunctionProcesses:
         child = ChildProcess((process, mark), ours, lifeline, self, slot)
         try:
             await child.open()
-            await _warm(child)
+            await self._warm(child)
         except BaseException:
             await child.kill()
             raise
         return child
 
-
-async def _warm(child: ChildProcess) -> None:
-    word = await child.next_word()
-    if isinstance(word, Refused):
-        raise WarmUpError(word.why)
-    if not isinstance(word, Done):
-        message = f"the function's process ended while it imported the function: {getattr(word, 'how', word)}"
-        raise WarmUpError(message)
+    async def _warm(self, child: ChildProcess) -> None:
+        """Wait for the import, which may rightly take minutes; if it hangs, the log is where people look."""
+        importing, minutes = asyncio.ensure_future(child.next_word()), 0
+        try:
+            while not (await asyncio.wait({importing}, timeout=self.says_every_s))[0]:
+                minutes += 1
+                self.log.say("still importing", function=self.spec, seconds=round(minutes * self.says_every_s))
+        finally:
+            importing.cancel()
+        word = importing.result()
+        if isinstance(word, Refused):
+            raise WarmUpError(word.why)
+        if not isinstance(word, Done):
+            message = f"the function's process ended while it imported the function: {getattr(word, 'how', word)}"
+            raise WarmUpError(message)
 
 
 class ChildProcess:
