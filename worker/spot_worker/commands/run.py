@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import argparse
 
     from spot_worker.edges.account import Account
+    from spot_worker.running.ports import Log
 
 _NOT_STOPPED_BEFORE: Final = "SPOT_WORKER_VM_NOT_STOPPED_BEFORE"
 """Hands on, from process to process, until when a VM is up at least whose stop was refused."""
@@ -73,7 +74,7 @@ def default_state(queue: str) -> Path:
 async def _run(given: argparse.Namespace, account: Account, folder: StateFolder, log: JsonLog) -> tuple[Stopping, int]:
     clock = SystemClock()
     stopping = Stopping(clock)
-    _hear_signals(stopping, log)
+    hear_signals(stopping, log)
     notices = VmNotices(given.imds, given.agent_state, lambda line: log.say("metadata service", said=line))
     try:
         await notices.begin()
@@ -88,12 +89,16 @@ async def _run(given: argparse.Namespace, account: Account, folder: StateFolder,
         return stopping, 1
     finally:
         # A second SIGHUP must not end what the first one starts: that this is ignored outlives the change of code.
-        asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     return stopping, 0
 
 
-def _hear_signals(stopping: Stopping, log: JsonLog) -> None:
+def hear_signals(stopping: Stopping, log: Log) -> None:
+    """Let signals stop the worker.
+
+    The loop would give SIGHUP its default back when it is told to let it go, and when it is closed, and a process ends
+    of that. So the loop does not know of it; its handlers of the others wake it for this one too.
+    """
     loop = asyncio.get_running_loop()
 
     def end(name: str) -> None:
@@ -106,7 +111,7 @@ def _hear_signals(stopping: Stopping, log: JsonLog) -> None:
 
     loop.add_signal_handler(signal.SIGTERM, end, "SIGTERM")
     loop.add_signal_handler(signal.SIGINT, end, "SIGINT")
-    loop.add_signal_handler(signal.SIGHUP, reload)
+    signal.signal(signal.SIGHUP, lambda *_: loop.call_soon_threadsafe(reload))
 
 
 async def _prepare(given: argparse.Namespace, account: Account, log: JsonLog) -> None:
