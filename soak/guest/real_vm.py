@@ -123,7 +123,7 @@ class RealVm:
         await self.until_healthy()
 
     async def _until_linux_speaks(self) -> None:
-        """Wait for the first line of the console. Now and then an emulated machine halts for ever before it.
+        """Wait for the first line of the console. An emulated machine may wait for its disk for ever before it.
 
         Then its power is switched off and on once more: that is QEMU's fault, and it is counted (``hung_boots``).
         """

@@ -22,10 +22,6 @@ QMP: Final = "qmp.sock"
 SHELL: Final = "shell.sock"
 """In the folder in which QEMU runs: the longest path of a socket has 107 characters."""
 
-_SHORT_WAITS: Final = "nvme_core.io_timeout=5 nvme_core.admin_timeout=10"
-"""Now and then an interrupt of QEMU's emulated disk is lost. Linux finds that out when a request has waited for so many
-seconds, and goes on; by default they are 30 and 60."""
-
 _NETWORK: Final = "169.254.0.0/16"
 _LOOPBACK: Final = re.compile(r"(?<=//)127\.0\.0\.1(?=:\d)")
 
@@ -48,7 +44,7 @@ def command_line(kernel: Path, payload: Path, metadata: str) -> tuple[str, ...]:
         *("-machine", "q35", "-accel", "tcg,tb-size=128", "-cpu", "max", "-m", "512", "-smp", "1"),
         *("-display", "none", "-nodefaults", "-no-user-config"),
         *("-kernel", str(kernel)),
-        *("-append", f"console=ttyS0 quiet root=/dev/nvme0n1 rw {_SHORT_WAITS} guest.metadata={HOST}:{port}"),
+        *("-append", f"console=ttyS0 quiet root=/dev/nvme0n1 rw guest.metadata={HOST}:{port}"),
         # Two namespaces of one controller: two controllers have their names by chance. "unsafe" loses nothing when QEMU
         # alone is killed: what it has written is in this machine's cache.
         *("-device", "nvme,id=nvme,serial=guest"),
