@@ -50,8 +50,9 @@ def press_power_button() -> None:
 
 def main(qemu: Sequence[str]) -> int:
     """Run the machine until it is off; give QEMU's exit code."""
-    # All its threads on one processor: on two, its emulated disk (7.2) now and then overlooks that the guest's driver has
-    # rung, since it lacks a memory barrier there; the guest then waits for ever, and says "I/O timeout, reset controller".
+    # All its threads on one processor: on two, its emulated disk (QEMU 7.2) now and then overlooks a request of the
+    # guest's driver, as if a memory barrier were missing. The driver then resets it again and again, for ever:
+    # that stood in the memory of a guest that hung.
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     # A session of its own: the SIGTERM to this program's group would end it as a power loss does.
     process = subprocess.Popen(  # noqa: S603 - it is what this program is for
