@@ -23,7 +23,7 @@ from localazure.runtime.processes import CommandFailedError, NotAloneError, Star
 from localazure.world.durations import Durations
 from soak.command_line import say, seed_or_any, write_report
 from soak.guest.losses import Findings, judge, keep_busy, lose_power_at_random
-from soak.guest.only_linux import STORIES
+from soak.guest.only_linux import STORIES, uninstall
 from soak.guest.plan import rows_of_losses
 from soak.guest.real_vm import BrokenError, real_vm
 from soak.guest.told import told_and_restored
@@ -77,6 +77,9 @@ async def _stories(laptop: Laptop, image_of_guest: Image, losses: int, chance: R
         say(f"-- {title}")
         await _play(vm, title, story, chance, found)
     await judge(vm, found)
+    # Last of all, with no job left: there is no worker any more to end one.
+    say("-- uninstall")
+    await uninstall(vm)
     say("-- its owner stops it: an ACPI shutdown")
     laptop.world.durations = replace(_DURATIONS, deallocation=_SHUTDOWN)
     laptop.world.stop_by_owner(vm.guest.machine.name)

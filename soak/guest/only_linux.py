@@ -103,7 +103,7 @@ async def watchdog(vm: RealVm, _chance: Random) -> None:
     check(await _main_process(vm, _WORKER) == worker, "the worker runs on while the agent stands still")
 
 
-async def uninstall(vm: RealVm, _chance: Random) -> None:
+async def uninstall(vm: RealVm) -> None:
     """Remove all: no file, no unit, no user is left. Hooks and drop-ins are the team's, who removes them first."""
     await vm.shell.run("rm -r /etc/spot-agent/hooks/*/* /etc/systemd/system/spot-worker@.service.d")
     await vm.shell.run("python3 /usr/local/lib/spot-vm/install.py remove", within_s=200)
@@ -123,7 +123,6 @@ STORIES: Final[Mapping[str, Story]] = {
     "a full disk": full_disk,
     "a clock that stood still": clock_that_stood_still,
     "the watchdog": watchdog,
-    "uninstall": uninstall,
 }
 
 

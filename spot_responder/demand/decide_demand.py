@@ -72,7 +72,10 @@ def decide_demand(look: Look, watch: Watch, queue: WorkQueue, now: datetime) -> 
     # A VM that serves and is evicted is asked for anew, unless there are more than the work needs.
     going_on = working if look.backlog.total and len(working) <= wanted else []
     troubles = {one.key: _trouble(one, look, queue, now) for one in stood}
-    asked_for = frozenset(one.key for one in (*starting, *kept, *going_on))
+    # One that is going down is asked for where it will be missed: it is started as soon as that is told.
+    leaving = sorted((one for one in stood if one.standing is Standing.LEAVING), key=_order)
+    missed = leaving[: max(wanted - len(working) - len(starting), 0)] if look.backlog.visible else []
+    asked_for = frozenset(one.key for one in (*starting, *kept, *going_on, *missed))
     noted = {one.key: _noted(one, troubles[one.key], is_asked=one in starting, now=now) for one in stood}
     is_served = not look.backlog.visible or any(map(_is_busy, stood))
     unserved_since = None if is_served else watch.unserved_since or now

@@ -130,6 +130,20 @@ def test_an_evicted_vm_is_asked_for_while_there_is_work() -> None:
     assert not decide_demand(look(0, 0, *vms), nothing_kept(), queue(), TEN).watch.asked_for
 
 
+def test_a_vm_that_a_look_sees_going_down_is_asked_for_where_it_will_be_missed() -> None:
+    """Evicted at 10:00, looked at in the middle: it is started when that is told, not with the look of 10:01."""
+    going, serving = seen("vm-1", PowerState.DEALLOCATING), seen("vm-2", PowerState.RUNNING, word())
+
+    def asked_for(visible: int, total: int) -> int:
+        demand = decide_demand(look(visible, total, going, serving), nothing_kept(), queue(max_vms=2), TEN)
+        assert demand.start == ()
+        return len(demand.watch.asked_for)
+
+    assert asked_for(2, 2) == 2
+    assert asked_for(1, 1) == 1
+    assert asked_for(0, 2) == 1
+
+
 def test_nothing_goes_on_where_nothing_is_to_do() -> None:
     """Nothing polls: no messages and no VM up; or no VM at all."""
     assert not decide_demand(look(0, 0, seen()), nothing_kept(), queue(), TEN).goes_on
