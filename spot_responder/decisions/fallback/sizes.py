@@ -58,8 +58,8 @@ def order_of(situation: Situation, vm: Vm, policy: Policy) -> tuple[str, ...]:
     """Give the sizes whose pools are asked, one after the other, until one admits the VM.
 
     Only its own where nothing else may be tried, or where the VM does not wait for a start. What this recovery has not
-    tried yet comes first, however short a pool's pause is. While the VM is being changed, the size that it was changed
-    to comes before all: its place there is taken.
+    tried yet comes first, however short a pool's pause is. While the VM is being changed, the size that was asked for
+    comes before all, for its place there is taken; unless its owner has taken that size off the tag meanwhile.
     """
     sizes, attempt = sizes_of(vm, situation.recovery, policy), situation.attempt
     if not sizes or vm.power_state is not PowerState.DEALLOCATED:
@@ -67,7 +67,10 @@ def order_of(situation: Situation, vm: Vm, policy: Policy) -> tuple[str, ...]:
     if attempt is None:
         tried = {size.lower() for size in notes_of(situation.open_recovery).tried}
         return _each_once([*(size for size in sizes if size.lower() not in tried), *sizes, vm.size])
-    return _each_once([attempt.resize_to, *sizes, vm.size]) if attempt.resize_to else (vm.size,)
+    if not attempt.resize_to:
+        return (vm.size,)
+    asked_for = (size for size in sizes if is_same(size, attempt.resize_to))
+    return _each_once([*asked_for, *sizes, vm.size])
 
 
 def obstacle(  # noqa: PLR0913, PLR0917 - all that such a judgement rests on

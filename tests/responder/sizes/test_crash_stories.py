@@ -11,8 +11,8 @@ import pytest
 from localazure.virtual.wire import Fate, RequestKind
 from spot_responder.decisions.policy import Policy
 from tests.harness.makers import at
-from tests.harness.stories import DEATH_AFTER, DEATH_BEFORE, preempted, starts
-from tests.responder.sizes.test_fallback_stories import OTHER, OWN, add, laptop, resizes, without_capacity
+from tests.harness.stories import DEATH_AFTER, DEATH_BEFORE, TAG, preempted, starts
+from tests.responder.sizes.test_fallback_stories import OTHER, OWN, THIRD, add, laptop, resizes, without_capacity
 
 if TYPE_CHECKING:
     from localazure.world.machines import Machine
@@ -81,3 +81,18 @@ def test_a_wrong_clock_changes_no_more(new_azure: NewAzure, minutes: int) -> Non
     azure.run_until(at("10:20"))
     assert machine.running_at is not None
     assert resizes(azure) == [(OTHER, "deallocated")]
+
+
+@pytest.mark.parametrize("fate", [DEATH_BEFORE, Fate(0.0, arrives=False)], ids=["a crash", "a lost request"])
+@pytest.mark.parametrize("named", [THIRD, "Standard_E4s_v5"])
+def test_a_size_that_was_taken_off_the_tag_meanwhile_is_not_asked_for_again(
+    new_azure: NewAzure, fate: Fate, named: str
+) -> None:
+    """The request for it never arrived. What the tag names now is asked for, and nothing else."""
+    azure = laptop(new_azure)
+    retagged = partial(azure.world.retag, "render-1", {**TAG, "SpotFallbackSizes": named})
+    azure.script.next(RequestKind.VM_RESIZE, fate, meanwhile=retagged)
+    machine = evicted(azure)
+    azure.run_until(at("10:12"))
+    assert {size for size, _ in resizes(azure)} == {named}
+    assert machine.running_at is not None
