@@ -13,7 +13,6 @@ from soak.responder.seen import CLOCKS, LOOK, PRICES, conditions, is_tagged
 from spot_responder.decisions.app_health.app_failures import Activity
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.publishing.published_events import CLOSED_TYPE, NEEDS_SOMEBODY_TYPE, PRICE_ALERT_TYPE
-from spot_responder.offerings.max_prices import standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -77,8 +76,9 @@ def _untrue_alert(seen: Seen, event: CloudEvent[dict[str, object]]) -> Iterator[
     """Say what is wrong with an alert: its VM has that limit, and only prices of the world are compared with it."""
     data, machine = event.data or {}, seen.azure.world.machine(event.subject or "")
     limit, spot = data["maxPrice"], data["spotPrice"]
-    compared = standing(float(str(limit)), float(str(spot)))
-    if limit != machine.max_price or spot not in PRICES or data["standing"] != compared:
+    # Not by the app's own rule: that is what is judged.
+    is_below, says_below = float(str(limit)) < float(str(spot)), data["standing"] == "below"
+    if limit != machine.max_price or spot not in PRICES or is_below != says_below:
         yield f"told: the max price of {machine.name}, {machine.max_price}, is {data['standing']} {spot}"
 
 
