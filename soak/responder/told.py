@@ -13,6 +13,7 @@ from soak.responder.seen import CLOCKS, LOOK, PRICES, conditions, is_tagged
 from spot_responder.decisions.app_health.app_failures import Activity
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.publishing.published_events import CLOSED_TYPE, NEEDS_SOMEBODY_TYPE, PRICE_ALERT_TYPE
+from spot_responder.intake.inboxes import Inbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -96,7 +97,8 @@ def unnamed(seen: Seen) -> Iterator[str]:
     if not is_plain or not is_out <= {RequestKind.GRAPH, RequestKind.VM_READ} or not out_since:
         return
     is_said = any(activity != Activity.PRICES for _, activity in app.storage.health.rows)
-    for event in (json.loads(message.body) for message in app.messages):
+    # An agent's word is never reported as blocked: its ``requeuedsince`` may be forged (docs/promises.md).
+    for event in (json.loads(message.body) for message in app.messages if message.inbox is not Inbox.AGENTS):
         requeued_since = datetime.fromisoformat(event.get("requeuedsince", "9999-01-01T00:00:00+00:00"))
         since = max(requeued_since, *out_since)
         row = next((row for row in seen.rows() if row["vm_id"].lower() == event["subject"].lower()), None)
