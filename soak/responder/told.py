@@ -13,7 +13,7 @@ from soak.responder.seen import CLOCKS, LOOK, PRICES, conditions, is_tagged
 from spot_responder.decisions.app_health.app_failures import Activity
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.publishing.published_events import CLOSED_TYPE, NEEDS_SOMEBODY_TYPE, PRICE_ALERT_TYPE
-from spot_responder.intake.inboxes import Inbox
+from spot_responder.intake.signals import Inbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
