@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from localazure.virtual.wire import RequestKind
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from soak.responder.seen import Seen
 
 HOUR: Final = timedelta(hours=1)
-
-ACCEPTED: Final = 202
 
 UNREAD_FOR: Final = timedelta(minutes=72)
 """The longest pause after a read that was refused for want of rights."""
@@ -80,7 +79,7 @@ def _hears_late(seen: Seen, machine: Machine, calm_at: datetime) -> bool:
     before = [call for call in machine.start_calls if call.at <= calm_at]
     unread = {RequestKind.GRAPH, RequestKind.VM_READ}
     is_out = any(each.request_kind in unread and each.end > calm_at - UNREAD_FOR for each in seen.faults.outages)
-    return is_out and bool(before) and before[-1].status == ACCEPTED
+    return is_out and bool(before) and before[-1].status == HTTPStatus.ACCEPTED
 
 
 def _allowance(seen: Seen, machine: Machine, calm_at: datetime) -> timedelta:

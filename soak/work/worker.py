@@ -42,6 +42,7 @@ MOST_CLAIMS: Final = 5
 _LATELY: Final = timedelta(minutes=10)
 """As in ``spot_worker/edges/own_vm.py``: so long after its last row another worker counts as running."""
 
+_LEASE_S: Final = round(LEASE.total_seconds())
 _LOOKS_EVERY: Final = timedelta(seconds=3)
 LONGEST_BOOT_S: Final = 15.0
 """From when its VM runs until the worker begins."""
@@ -341,7 +342,9 @@ class Worker:
 
     def _put(self, state: Doing, *, stops_vm: bool = False) -> None:
         at = iso(self.now())
-        row = slot_row(SlotState(self.name.queue, self.machine.name, slot_label("", 0), "boot", state, "", "", at, 30))
+        row = slot_row(
+            SlotState(self.name.queue, self.machine.name, slot_label("", 0), "boot", state, "", "", at, _LEASE_S)
+        )
         self.queue.workers.write({**row, "stops_vm": True} if stops_vm else row)
 
     def _wrote_lately(self, part: str, key: str) -> bool:

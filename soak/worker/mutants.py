@@ -161,7 +161,7 @@ MUTANTS: Final = (
         "repeated",
         "a checkpoint is not verified",
         "running/attempt.py",
-        "if blob is None or hashlib.sha256(blob.content).hexdigest() != saved.sha256:",
+        "if blob is None or hashlib.sha256(blob.content).hexdigest() != sha256:",
         "if blob is None:",
     ),
     Mutant(

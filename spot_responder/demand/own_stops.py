@@ -2,8 +2,8 @@
 
 Azure tells of both alike, except that an ARM event may name the VM's own identity. The VM's worker writes into the
 table ``workers`` before it stops its VM. So a stop right after that was its own; and one from before it is over, for
-the VM ran again. Asked by ``standings.py`` for what a row
-keeps, and by ``responder/work/of_vm.py`` for what a signal says.
+the VM ran again. Asked by ``standings.py`` for what a row keeps, and by ``responder/work/of_vm.py`` for what a signal
+says.
 """
 
 from __future__ import annotations

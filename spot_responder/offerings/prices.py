@@ -1,8 +1,7 @@
 """The price of a size, found among the rows of Azure's Retail Prices API. Pure.
 
-A price is never guessed: where the rows do not tell it, it is ``None``, never 0,
-and the reasons say why. It is the list price; what Azure compares with a VM's max price may differ
-(docs/azure-facts.md prices-7).
+A price is never guessed: where the rows do not tell it, it is ``None``, never 0, and the reasons say why. It is the
+list price; what Azure compares with a VM's max price may differ (docs/azure-facts.md prices-7).
 """
 
 from __future__ import annotations

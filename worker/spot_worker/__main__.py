@@ -1,8 +1,7 @@
 """``spot-worker``: ``run`` works on the jobs of a queue; the others put jobs there and show what became of them.
 
 Exit code 0: all went well, whatever became of single jobs. 1: ``run`` could not begin or go on; another command did a
-part of what was asked. 2: it was called wrongly, or storage refused. 130: Ctrl-C,
-which SIGTERM is for ``submit`` as well.
+part of what was asked. 2: it was called wrongly, or storage refused. 130: Ctrl-C, or SIGTERM for ``submit``.
 """
 
 from __future__ import annotations

@@ -23,8 +23,9 @@ from spot_worker.deciding.conversation import (
 )
 from spot_worker.edges.processes.child_process import FunctionProcesses, _remove
 from spot_worker.running.ports import NotBegunError
-from workbench.played import Lines, Played, play
+from workbench.played import Played, play
 from workbench.real_worker import until
+from workbench.virtual import VirtualLog
 
 if TYPE_CHECKING:
     from spot_worker.deciding.conversation import Answer, Said
@@ -50,7 +51,7 @@ def test_an_import_that_takes_long_is_said_again_and_again(here: Path) -> None:
     )
 
     async def played() -> None:
-        log = Lines()
+        log = VirtualLog()
         processes = FunctionProcesses("hangs:work", here / "jobs", 60.0, log, says_every_s=0.1)
         starting = asyncio.ensure_future(processes.start(0))
         while len(log.lines) < 3:
@@ -131,7 +132,7 @@ def test_a_word_of_another_job_is_ignored_and_logged(here: Path) -> None:
     )
 
     async def story() -> None:
-        log = Lines()
+        log = VirtualLog()
         child = await FunctionProcesses("speaks:f", here / "jobs", 60.0, log).start(0)
         try:
             said = await asyncio.wait_for(Played(child, log).job(), 40.0)
@@ -192,7 +193,7 @@ def test_a_folder_that_a_job_has_closed_is_removed_and_one_that_cannot_be_is_tol
         (folder / "closed" / "file").write_text("x")
         (folder / "link").symlink_to(kept)
         (folder / "closed").chmod(0o500)
-        log = Lines()
+        log = VirtualLog()
         _remove(folder, log)
         assert (folder.exists(), kept.stat().st_mode & 0o777, log.lines) == (False, 0o500, [])
         folder.mkdir()
@@ -252,9 +253,9 @@ def test_a_job_that_has_not_begun_is_told_from_one_that_died(here: Path) -> None
 
     async def stuck() -> None:
         spec, folder = "workbench.bad_jobs:goes_elsewhere", here / "jobs"
-        child = await FunctionProcesses(spec, folder, 60.0, Lines(), begin_within_s=1.0).start(0)
+        child = await FunctionProcesses(spec, folder, 60.0, VirtualLog(), begin_within_s=1.0).start(0)
         try:
-            played = Played(child, Lines())
+            played = Played(child, VirtualLog())
             said = await played.job()
             assert isinstance(said, Returned)
             os.kill(child.pid, signal.SIGSTOP)

@@ -8,35 +8,18 @@ from typing import TYPE_CHECKING, Any, Callable
 from spot_worker.deciding.conversation import Died, Done, Failed, LoadAsked, Loaded, Refused, Returned, StateSaved, Task
 from spot_worker.deciding.pointers import Kind
 from spot_worker.edges.processes.child_process import ChildProcess, FunctionProcesses
+from workbench.virtual import VirtualLog
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from spot_worker.deciding.conversation import Answer, Said
 
 
-class Lines:
-    """A log that is kept."""
-
-    def __init__(self) -> None:
-        """Nothing is told yet."""
-        self.lines: list[dict[str, object]] = []
-
-    def say(self, event: str, **fields: object) -> None:
-        """Keep a line."""
-        self.lines.append({"event": event, **fields})
-
-    def claim(self, name: str, attributes: Mapping[str, str | int]) -> AbstractContextManager[None]:
-        """Nothing is traced here."""
-        raise NotImplementedError((name, attributes))
-
-
 class Played:
     """A worker without storage: it has one process, and keeps what the function saves."""
 
-    def __init__(self, child: ChildProcess, log: Lines) -> None:
+    def __init__(self, child: ChildProcess, log: VirtualLog) -> None:
         """Nothing is saved yet."""
         self.child, self.log = child, log
         self.saved: list[str] = []
@@ -65,7 +48,7 @@ def play(here: Path, function: str, story: Callable[[Played], Any]) -> Any:  # n
     """Let a process run a function, and a story happen to it, which must not take for ever."""
 
     async def played() -> Any:  # noqa: ANN401 - as above
-        log = Lines()
+        log = VirtualLog()
         spec = function if ":" in function else f"workbench.bad_jobs:{function}"
         child = await FunctionProcesses(spec, here / "jobs", 60.0, log).start(0)
         try:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from spot_agent.edges.clock import boot_id
 
 from spot_worker.commands.options import UsageError, account_of, places_of
+from spot_worker.deciding.blob_addresses import without_sas
 from spot_worker.deciding.budgets import Budgets
 from spot_worker.deciding.names import WORKERS_TABLE
 from spot_worker.deciding.stops.own_stop import TRIED_AGAIN_S, UP_MINUTES, OwnStop
@@ -182,7 +183,7 @@ def _name(state: Path | None) -> str:
 
 def _ports(given: argparse.Namespace, account: Account, folder: StateFolder, notices: VmNotices, log: JsonLog) -> Ports:
     places, slots = places_of(given), given.slots
-    blobs_at = str(account.blobs.url).split("?", 1)[0].rstrip("/")  # without the SAS that it may end with
+    blobs_at = without_sas(str(account.blobs.url))
     return Ports(
         JobQueue(account, places.queue, slots),
         BlobStore(account, places, slots, folder.cache),

@@ -39,10 +39,11 @@ def submit(given: argparse.Namespace) -> int:
     send = sender(account, given.queue)
     progress, done, code, why = Progress("submitted", len(messages)), 0, 0, ""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # it is told as Ctrl-C is: by ``KeyboardInterrupt``
+    clock = SystemClock()
     try:
         for _, text in messages:
             # Again where it is not answered: two messages that have one id are one job.
-            persist_for(_ASKED_S, partial(send, text), SystemClock().monotonic, time.sleep)
+            persist_for(_ASKED_S, partial(send, text), clock.monotonic, time.sleep)
             done += 1
             progress.show(done)
     except StorageError as error:

@@ -17,12 +17,17 @@ _MOST_NAME_BYTES: Final = 240
 _LONGEST_ENDING: Final = 20
 
 
+def without_sas(account: str) -> str:
+    """Give the address of an account's blobs, without the SAS that it may end with."""
+    return account.split("?", 1)[0].rstrip("/")
+
+
 def blob_at(account: str, url: str) -> tuple[str, str] | None:
     """Give container and name of the blob of the account that is at this address, if one is; with a query none is.
 
     ``None`` too for what can be no blob's address.
     """
-    ours = account.split("?", 1)[0].rstrip("/") + "/"
+    ours = without_sas(account) + "/"
     container, _, name = url[len(ours) :].partition("/")
     if not _is_at(url, ours) or "?" in url or not _CONTAINER.fullmatch(container):
         return None

@@ -197,10 +197,8 @@ class Attempt:
     async def _whole(self, saved: Saved, path: str) -> Loaded | None:
         """Read a checkpoint; ``None`` if it is not whole."""
         if saved.kind is Kind.STATE:
-            blob = await self._ports.blobs.read(saved.name)
-            if blob is None or hashlib.sha256(blob.content).hexdigest() != saved.sha256:
-                return None
-            return await self._with_lists(saved, Loaded(Kind.STATE, blob.content.decode()))
+            content = await self._as_saved(saved.name, saved.sha256)
+            return None if content is None else await self._with_lists(saved, Loaded(Kind.STATE, content.decode()))
         try:
             digest = await self._ports.blobs.download(saved.name, path, saved.sha256)
         except MissingError:
@@ -211,12 +209,19 @@ class Attempt:
         """Let the attempt go on with what was listed up to the checkpoint that it begins from; see ``_whole``."""
         if not saved.lists or not self._may_resume:
             return loaded
-        blob = await self._ports.blobs.read(saved.lists)
-        if blob is None or hashlib.sha256(blob.content).hexdigest() != saved.lists_sha256:
+        content = await self._as_saved(saved.lists, saved.lists_sha256)
+        if content is None:
             return None
-        listed = read_listed(blob.content)
+        listed = read_listed(content)
         self.outputs = listed.outputs
         return replace(loaded, has_lists=True, submitted=listed.submitted, inputs=listed.inputs)
+
+    async def _as_saved(self, name: str, sha256: str) -> bytes | None:
+        """Read a blob; ``None`` if it is gone, or is not what was saved."""
+        blob = await self._ports.blobs.read(name)
+        if blob is None or hashlib.sha256(blob.content).hexdigest() != sha256:
+            return None
+        return blob.content
 
     async def _fetch(self, url: str, path: str) -> Answer:
         await persist(lambda: self._ports.inputs.fetch(url, path), self._ports.log)
