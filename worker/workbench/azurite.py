@@ -73,13 +73,14 @@ class Storage:
 
     def _read(self) -> None:
         assert self._process.stdout
-        for line in self._process.stdout:
-            if request := _REQUEST.search(line):
-                self.requests.append((request[1], request[2]))
-            elif listening := _LISTENING.search(line):
-                self._found[listening[1]] = listening[2]
-                if len(self._found) == 3:  # noqa: PLR2004 - blobs, queues and tables
-                    self._listens.set()
+        with self._process.stdout as lines:
+            for line in lines:
+                if request := _REQUEST.search(line):
+                    self.requests.append((request[1], request[2]))
+                elif listening := _LISTENING.search(line):
+                    self._found[listening[1]] = listening[2]
+                    if len(self._found) == 3:  # noqa: PLR2004 - blobs, queues and tables
+                        self._listens.set()
 
 
 @contextmanager

@@ -53,11 +53,12 @@ class Worker:
 
     def _read(self) -> None:
         assert self.process.stderr
-        for line in self.process.stderr:
-            try:
-                self.said.append(json.loads(line))
-            except ValueError:
-                self.printed.append(line.rstrip())
+        with self.process.stderr as lines:
+            for line in lines:
+                try:
+                    self.said.append(json.loads(line))
+                except ValueError:
+                    self.printed.append(line.rstrip())
 
 
 class Bench:
