@@ -14,7 +14,8 @@ from spot_responder.decisions.recoveries import Recovery, note
 from spot_responder.decisions.rules.absences import is_gone
 from spot_responder.decisions.situations import Decision, Ignore, Requeue, Situation
 from spot_responder.intake.signals import SignalKind
-from spot_responder.intake.vms import PowerState
+from spot_responder.intake.vms import PowerState, tag_value
+from spot_responder.intake.work_queue_names import WORK_TAG
 from spot_responder.responder.ports import Stored
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def note_of_a_stop(signal: Signal, now: datetime, row_id: str) -> Recovery:
 def _row(situation: Situation, decision: Decision, now: datetime, new_id: Callable[[], str]) -> Recovery | None:
     if situation.recovery is not None:
         return replace(situation.recovery, evidence=_evidence_to_keep(situation, now))
-    if situation.evidence.owner_stopped_at is None or not _is_kept(situation, decision):
+    is_new = situation.evidence.owner_stopped_at is not None or _must_know_when_it_ran(situation)
+    if not is_new or not _is_kept(situation, decision):
         return None
     noted = note(situation.vm_id, new_id(), now, situation.kind, decision.reason)
     seen = situation.vm or situation.shown
@@ -74,6 +76,15 @@ def _evidence_to_keep(situation: Situation, now: datetime) -> Evidence:
     return situation.evidence.seen_running() if runs and situation.open_recovery is None else situation.evidence
 
 
+def _must_know_when_it_ran(situation: Situation) -> bool:
+    """Whether a start must be kept although no stop is known.
+
+    A VM that serves a work queue goes down by itself, with no eviction to outweigh an owner's stop that is told late.
+    """
+    ran = situation.evidence.settled_at or situation.evidence.started_at
+    return ran is not None and situation.vm is not None and tag_value(situation.vm.tags, WORK_TAG) is not None
+
+
 def _is_kept(situation: Situation, decision: Decision) -> bool:
-    """Whether a stop gets a row of its own: of a VM that is shown, or that is asked for again (``Requeue``)."""
+    """Whether it gets a row of its own: of a VM that is shown, or that is asked for again (``Requeue``)."""
     return situation.vm is not None or situation.shown is not None or isinstance(decision, Requeue)

@@ -6,10 +6,13 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from localazure.virtual.wire import Fate, RequestKind
 from localazure.virtual.work import VirtualWorker, VirtualWorkQueue
 from localazure.world.azure_errors import Refused
 from localazure.world.machines import PowerState
+from localazure.world.world import OWNER
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.demand.work_queues import WorkQueue
 from spot_responder.intake.vms import VmId
@@ -20,8 +23,6 @@ from tests.harness.stories import DEATH_AFTER, DENIED, TAG, outcomes, refused, s
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import pytest
 
     from localazure.world.happenings import Happening
     from tests.harness.stories import NewAzure, StoryAzure
@@ -406,6 +407,35 @@ def test_its_own_stop_is_told_while_nothing_can_be_read(new_azure: NewAzure) -> 
     submit(azure, 1)
     azure.run_until(at("10:40"))
     assert len(starts(azure)) == 1
+    assert queue_of(azure).left == []
+
+
+@pytest.mark.parametrize("start_is_told", [True, False])
+def test_an_owners_stop_is_told_after_the_vm_ran_and_stopped_itself(
+    new_azure: NewAzure, *, start_is_told: bool
+) -> None:
+    """Stopped at 10:02, started at 10:04, stopped by itself; told of the first stop at 10:30: it works at 10:40.
+
+    That it ran since is known from its owner's start, or from its own stop alone.
+    """
+    azure = new_azure(work_queues=[frames()])
+    add_worker(azure, "render-1")
+    held_back: list[Happening] = []
+    azure.world.listen(held_back.append)
+    lost_until = at("10:04" if start_is_told else "10:08")
+    azure.script.lost = lambda _: azure.now < lost_until
+    azure.run_until(at("10:02"))
+    azure.world.stop_by_owner("render-1")
+    azure.run_until(at("10:04"))
+    azure.world.start(azure.world.machine("render-1"), OWNER)
+    azure.run_until(at("10:30"))
+    assert up(azure) == []
+    for happening in held_back:
+        if happening.occurred_at < at("10:04"):
+            azure.tell(happening)
+    azure.run_until(at("10:40"))
+    submit(azure, 1)
+    azure.run_until(at("11:00"))
     assert queue_of(azure).left == []
 
 

@@ -16,7 +16,7 @@ from spot_responder.decisions.evidence import Evidence
 from spot_responder.decisions.work import serves_work, work_queue_of
 from spot_responder.demand.decide_demand import work_of
 from spot_responder.demand.looks import VmWatch
-from spot_responder.demand.own_stops import identity_of, is_own, without_own_stops
+from spot_responder.demand.own_stops import OWN_STOP_TAKES, identity_of, is_own, without_own_stops
 from spot_responder.intake.signals import SignalKind, Source
 from spot_responder.intake.vms import PowerState
 from spot_responder.intake.work_queue_names import WorkQueueName
@@ -65,10 +65,17 @@ def _weighed(situation: Situation, vm: Vm, own_stops: tuple[datetime, ...]) -> E
     """Weigh the evidence anew, without a signal that tells of the VM's own stop."""
     evidence, signal = situation.recovery.evidence if situation.recovery else Evidence(), situation.signal
     if signal is not None and _is_of_its_own_stop(signal, vm, own_stops):
-        evidence = evidence.without_stop(signal.occurred_at)
+        evidence = _after_its_own_stop(evidence, signal)
     elif signal is not None:
         evidence = evidence.with_signal(signal)
     return evidence.with_annotation(vm.annotation)
+
+
+def _after_its_own_stop(evidence: Evidence, signal: Signal) -> Evidence:
+    """Leave the stop out. Where Azure names the VM as the caller, it ran then, and what was before is over."""
+    if signal.occurred_at is None or signal.source is not Source.ARM_OPERATION:
+        return evidence.without_stop(signal.occurred_at)
+    return evidence.without_stop(signal.occurred_at).settled(signal.occurred_at - OWN_STOP_TAKES)
 
 
 def _is_of_its_own_stop(signal: Signal, vm: Vm, own_stops: tuple[datetime, ...]) -> bool:
