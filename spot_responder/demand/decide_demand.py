@@ -64,17 +64,19 @@ def decide_demand(look: Look, watch: Watch, queue: WorkQueue, now: datetime) -> 
     stood = [_stood(seen, watch, now) for seen in look.vms]
     working = [one for one in stood if one.standing.will_work]
     wanted = min(queue.max_vms, ceil(look.backlog.total / queue.messages_per_vm))
+    # Below 0 where others have started some.
     room = queue.max_vms - sum(one.standing.is_up for one in stood)
     short = max(min(wanted - len(working), room), 0) if look.backlog.visible else 0
     starting = _candidates(stood)[: min(short, STARTS_A_LOOK)]
     waiting = sorted((one for one in stood if one.standing is Standing.WAITS), key=_order)
     kept = waiting[: max(min(short, room - len(starting)), 0)]
-    # A VM that serves and is evicted is asked for anew, unless there are more than the work needs.
-    going_on = working if look.backlog.total and len(working) <= wanted else []
+    # A VM that serves and is evicted is asked for anew, unless there are more than the work needs, or than may be up.
+    going_on = working if look.backlog.total and len(working) <= wanted and room >= 0 else []
     troubles = {one.key: _trouble(one, look, queue, now) for one in stood}
     # One that is going down is asked for where it will be missed: it is started as soon as that is told.
     leaving = sorted((one for one in stood if one.standing is Standing.LEAVING), key=_order)
-    missed = leaving[: max(wanted - len(working) - len(starting), 0)] if look.backlog.visible else []
+    missing = min(wanted - len(working), room + len(leaving)) - len(starting) if look.backlog.visible else 0
+    missed = leaving[: max(missing, 0)]
     asked_for = frozenset(one.key for one in (*starting, *kept, *going_on, *missed))
     noted = {one.key: _noted(one, troubles[one.key], is_asked=one in starting, now=now) for one in stood}
     is_served = not look.backlog.visible or any(map(_is_busy, stood))

@@ -33,6 +33,10 @@ and the message that asks for it may wait."""
 GOING_DOWN: Final = timedelta(seconds=30)
 """How long after its worker's last word a VM that stops itself is still left alone."""
 
+SHOWN_AS_RUNNING: Final = timedelta(minutes=3)
+"""How long Resource Graph may show a VM as running after its worker's last word, which was that it stops it. After that
+it runs indeed: its own stop was refused, or the word is not true."""
+
 OWN_STOPS_KEPT: Final = 5
 """How many of a VM's own stops are remembered, so that a late event about one is not taken for its owner's."""
 
@@ -126,8 +130,8 @@ def _of_a_running_vm(queue_vm: QueueVm, watch: VmWatch, now: datetime) -> Standi
     if heard_at is None or now - heard_at > WORD_WITHIN:
         return Standing.COMING
     if all(word.doing is Doing.STOPPING for word in queue_vm.words if word.at >= heard_at - WORD_WITHIN):
-        # Resource Graph may show a VM as running for a minute after it stopped itself.
-        return _of_a_vm_that_is_down(queue_vm, watch, now) if _stops_itself(queue_vm, now) else Standing.LEAVING
+        is_down = _stops_itself(queue_vm, now) and now - heard_at <= SHOWN_AS_RUNNING
+        return _of_a_vm_that_is_down(queue_vm, watch, now) if is_down else Standing.LEAVING
     return Standing.SERVES
 
 

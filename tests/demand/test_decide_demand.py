@@ -144,6 +144,21 @@ def test_a_vm_that_a_look_sees_going_down_is_asked_for_where_it_will_be_missed()
     assert asked_for(0, 2) == 1
 
 
+@pytest.mark.parametrize("state", [PowerState.RUNNING, PowerState.DEALLOCATING])
+def test_a_vm_that_would_come_back_above_the_maximum_is_not_asked_for(state: PowerState) -> None:
+    """Its owner started a second one, and a third was shut down inside: of the two that may be up, both still are."""
+    words = (word(Doing.BUSY),) if state is PowerState.RUNNING else ()
+    others = seen("vm-2", PowerState.RUNNING, word(Doing.BUSY)), seen("vm-3", PowerState.STOPPED)
+
+    def asks_for_it(max_vms: int) -> bool:
+        one = seen("vm-1", state, *words)
+        demand = decide_demand(look(9, 9, one, *others), nothing_kept(), queue(max_vms=max_vms), TEN)
+        return one.vm.vm_id.key in demand.watch.asked_for
+
+    assert not asks_for_it(2)
+    assert asks_for_it(3)
+
+
 def test_nothing_goes_on_where_nothing_is_to_do() -> None:
     """Nothing polls: no messages and no VM up; or no VM at all."""
     assert not decide_demand(look(0, 0, seen()), nothing_kept(), queue(), TEN).goes_on

@@ -20,6 +20,7 @@ UP = VmWatch(up_since=TEN - timedelta(hours=1))
 MINUTE = timedelta(minutes=1)
 IDLE, BUSY = word(), word(Doing.BUSY)
 STOPS_ITSELF = word(Doing.STOPPING, TEN - MINUTE, stops_vm=True)
+STOPPED_NOTHING = word(Doing.STOPPING, TEN - 4 * MINUTE, stops_vm=True)
 CLOSED = replace(recovery(), closed_at=TEN - timedelta(hours=1), evidence=Evidence())
 
 
@@ -39,6 +40,7 @@ CLOSED = replace(recovery(), closed_at=TEN - timedelta(hours=1), evidence=Eviden
         (RUNNING, (word(at=TEN - timedelta(hours=2)),), Standing.SILENT),
         (RUNNING, (word(Doing.STOPPING),), Standing.LEAVING),
         (RUNNING, (STOPS_ITSELF,), Standing.READY),
+        (RUNNING, (STOPPED_NOTHING,), Standing.LEAVING),
         (DOWN, (), Standing.READY),
     ],
 )
