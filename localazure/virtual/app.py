@@ -1,7 +1,7 @@
 """The app in virtual time: its instances, the queue that they empty, and the timer of the sweep.
 
-The instances run the product's own responder and clients; only the SDKs below those are doubles. Messages are handled
-as in ``functions/queue_listener.py``. Started by ``azure.py``.
+The instances run the product's own responder; ``ports.py`` opens its ports. Messages are handled as in
+``functions/queue_listener.py``. Started by ``azure.py``.
 """
 
 from __future__ import annotations
@@ -10,29 +10,16 @@ import asyncio
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from localazure.functions.queue_listener import LEASE
-from localazure.virtual.compute import ARM, ComputeDouble
-from localazure.virtual.graph import GraphDouble
-from localazure.virtual.offerings import ArmDouble, PriceListDouble
-from localazure.virtual.storage import QueueDouble, Table, TableDouble, TopicDouble
+from localazure.virtual.compute import ARM
+from localazure.virtual.ports import open_ports
+from localazure.virtual.storage import Message, Storage
 from localazure.virtual.wire import Wire
-from localazure.virtual.work import VirtualWorkQueue, WakesDouble, WorkQueueDouble
-from spot_responder.clients.compute import Compute
-from spot_responder.clients.events_topic import EventsTopic
-from spot_responder.clients.graph import ResourceGraph
-from spot_responder.clients.offerings.notes import Notes
-from spot_responder.clients.offerings.price_alerts import PriceAlerts
-from spot_responder.clients.offerings.resizer import Resizer
-from spot_responder.clients.queue import MessageQueue
-from spot_responder.clients.resource_manager import ResourceManager
-from spot_responder.clients.tables import Tables
-from spot_responder.clients.work.queues import Wakes, WorkQueues
-from spot_responder.clients.work.table import WorkTable
+from localazure.virtual.work import VirtualWorkQueue
 from spot_responder.intake.signals import Inbox
 from spot_responder.responder.pool_gates import Gates
-from spot_responder.responder.ports import Ports, Pricing, Resizing, WorkPorts
 from spot_responder.responder.responder import Responder
 from spot_responder.responder.sizes.offerings import offered
 from spot_responder.settings import Settings
@@ -42,8 +29,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from random import Random
 
-    from azure.core.messaging import CloudEvent
-
     from localazure.resource_manager.limits import Limits
     from localazure.virtual.clock import VirtualClock
     from localazure.virtual.wire import FaultPlan
@@ -51,6 +36,7 @@ if TYPE_CHECKING:
     from localazure.world.world import World
     from spot_responder.decisions.policy import Policy
     from spot_responder.demand.work_queues import WorkQueue
+    from spot_responder.responder.ports import Ports
 
 POISON_AT: Final = 5
 """``maxDequeueCount`` of ``host.json``."""
@@ -67,37 +53,8 @@ POLLING: Final = timedelta(seconds=1)
 _RUNS_IN: Final[ContextVar[Instance]] = ContextVar("the instance that a task runs in")
 
 
-@dataclass(eq=False, slots=True)
-class Message:
-    """A queue message; ``tells`` is what happened in the world that it tells of, where it is an event of Azure's.
-
-    ``inbox``: which of the app's two queues it is on, but for a wake (``is_wake``), which is on a third.
-    """
-
-    body: str | bytes
-    tells: Happening | None = None
-    inbox: Inbox = Inbox.SIGNALS
-    is_wake: bool = False
-    visible_at: datetime = field(init=False)
-    dequeue_count: int = 0
-
-
 class EarlierTriesDiedError(Exception):
     """Each process that tried a message died over it: the host does not try once more."""
-
-
-@dataclass(slots=True)
-class Storage:
-    """What outlives every process: the tables, what the topic heard, and the poison messages with their errors."""
-
-    recoveries: Table = field(default_factory=lambda: Table("recoveries"))
-    history: Table = field(default_factory=lambda: Table("history"))
-    pools: Table = field(default_factory=lambda: Table("pools"))
-    health: Table = field(default_factory=lambda: Table("health"))
-    offerings: Table = field(default_factory=lambda: Table("offerings"))
-    work: Table = field(default_factory=lambda: Table("work"))
-    heard: list[CloudEvent[dict[str, object]]] = field(default_factory=list)
-    poison: list[tuple[Message, Exception]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,47 +152,7 @@ class App:
 
     def ports(self, die: Callable[[], None]) -> Ports:
         """Open the ports for one process; ``die`` ends it."""
-        world, storage = self._world, self.storage
-        wire = Wire(self._fault_plan, self._clock.settle, die)
-
-        def compute(subscription_id: str) -> Any:  # noqa: ANN401 - a double of the SDK's client
-            return ComputeDouble(subscription_id, world, wire, self._limits)
-
-        def table(table: Table) -> Any:  # noqa: ANN401 - a double of the SDK's client
-            return TableDouble(table, wire)
-
-        graph = ResourceGraph(cast("Any", GraphDouble(world, wire, self._limits)))
-        queues = self.work_queues
-        work = WorkPorts(
-            table=WorkTable(table(storage.work)),
-            queues=WorkQueues(
-                lambda name: cast("Any", WorkQueueDouble(queues[name], wire, str(name))),
-                lambda name: cast("Any", TableDouble(queues[name].workers, wire)),
-            ),
-            wakes=Wakes(cast("Any", WakesDouble(self.wake, wire))),
-            vms=graph,
-        )
-        return Ports(
-            graph=graph,
-            compute=Compute(ARM, compute),
-            store=Tables(
-                table(storage.recoveries), table(storage.history), table(storage.pools), table(storage.health)
-            ),
-            queue=MessageQueue(cast("Any", QueueDouble(self, wire, Inbox.SIGNALS))),
-            agents=MessageQueue(cast("Any", QueueDouble(self, wire, Inbox.AGENTS))),
-            events_topic=EventsTopic(cast("Any", TopicDouble(storage.heard, wire))),
-            pricing=Pricing(
-                price_list=PriceListDouble(world, wire),
-                notes=Notes(table(storage.offerings)),
-                alerts=PriceAlerts(table(storage.offerings)),
-            ),
-            resizing=self._resizing(compute, wire) if self._deployment.policy.resizes else None,
-            work=work if queues else None,
-        )
-
-    def _resizing(self, compute: Callable[[str], Any], wire: Wire) -> Resizing:
-        arm = cast("Any", ArmDouble(self._world, wire, self._limits))
-        return Resizing(resizer=Resizer(compute), arm=ResourceManager(self.settings, arm, cast("Any", None)))
+        return open_ports(self, self._world, Wire(self._fault_plan, self._clock.settle, die), self._limits)
 
     def responder(self, instance: Instance) -> Responder:
         """Put the product together, for one instance."""

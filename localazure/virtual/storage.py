@@ -17,6 +17,7 @@ from spot_responder.intake.signals import Inbox
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from datetime import datetime
 
     from azure.core.messaging import CloudEvent
 
@@ -34,6 +35,21 @@ LARGEST_CELL: Final = 32 * 1024
 
 _PARTITION: Final = re.compile("PartitionKey eq '([^']*)'")
 _HISTORY: Final = re.compile("PartitionKey ge '([^']*)' and (?:(published eq false)|PartitionKey le '([^']*)')")
+
+
+@dataclass(eq=False, slots=True)
+class Message:
+    """A queue message; ``tells`` is what happened in the world that it tells of, where it is an event of Azure's.
+
+    ``inbox``: which of the app's two queues it is on, but for a wake (``is_wake``), which is on a third.
+    """
+
+    body: str | bytes
+    tells: Happening | None = None
+    inbox: Inbox = Inbox.SIGNALS
+    is_wake: bool = False
+    visible_at: datetime = field(init=False)
+    dequeue_count: int = 0
 
 
 @dataclass(slots=True)
@@ -71,6 +87,20 @@ class Table:
         """Refuse where the row is not the one that was read."""
         if self.read(key).metadata["etag"] != etag:
             raise Refused(412, "UpdateConditionNotSatisfied", "The update condition was not satisfied.")
+
+
+@dataclass(slots=True)
+class Storage:
+    """What outlives every process: the tables, what the topic heard, and the poison messages with their errors."""
+
+    recoveries: Table = field(default_factory=lambda: Table("recoveries"))
+    history: Table = field(default_factory=lambda: Table("history"))
+    pools: Table = field(default_factory=lambda: Table("pools"))
+    health: Table = field(default_factory=lambda: Table("health"))
+    offerings: Table = field(default_factory=lambda: Table("offerings"))
+    work: Table = field(default_factory=lambda: Table("work"))
+    heard: list[CloudEvent[dict[str, object]]] = field(default_factory=list)
+    poison: list[tuple[Message, Exception]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

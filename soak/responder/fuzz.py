@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from localazure.virtual.app import Message
+    from localazure.virtual.storage import Message
 
 REPORT: Final = Path(__file__).resolve().parents[2] / ".local" / "fuzz.json"
 CASES_AT_ONCE: Final = 25

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from localazure.virtual.app import Deployment, Message
+    from localazure.virtual.app import Deployment
     from localazure.virtual.azure import VirtualAzure
+    from localazure.virtual.storage import Message
     from localazure.world.happenings import Happening
     from soak.responder.faults import Faults
 

@@ -30,8 +30,9 @@ from spot_responder.responder.ports import AzureRefusedError, ChangedMeanwhileEr
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from localazure.virtual.app import Deployment, Message
+    from localazure.virtual.app import Deployment
     from localazure.virtual.azure import VirtualAzure
+    from localazure.virtual.storage import Message
     from localazure.virtual.work import Job
     from localazure.world.machines import Machine
     from soak.work.story import Story

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from localazure.resource_manager.limits import Limits
-    from localazure.virtual.app import Message
-    from localazure.virtual.storage import Table
+    from localazure.virtual.storage import Message, Table
     from localazure.world.durations import Durations
     from localazure.world.happenings import Happening
     from localazure.world.machines import Machine
