@@ -130,7 +130,7 @@ class Machine:
     @property
     def pool(self) -> PoolGate:
         """The pool it takes its place from."""
-        return PoolGate(self.subscription_id, self.location, self.zone, self.size)
+        return PoolGate(self.subscription_id, self.location, self.zone, self.size, self.is_spot)
 
     @property
     def is_spot(self) -> bool:

@@ -12,15 +12,13 @@ _CORES: Final = re.compile(r"[a-z]+_[a-z]+(\d+)", re.IGNORECASE)
 
 
 class PoolGate(NamedTuple):
-    """The spare capacity that a VM competes for; a plain tuple of the four serves as well."""
+    """The spare capacity that a VM competes for. Regular VMs have one of their own."""
 
     subscription_id: str
     location: str
     zone: str | None
     size: str
-
-
-type PoolKey = tuple[str, str, str | None, str]
+    is_spot: bool = True
 
 
 def cores(size: str) -> int:
@@ -40,29 +38,29 @@ class Market:
 
     def __init__(self) -> None:
         """Begin with plenty of everything."""
-        self._free: dict[tuple[str | None, ...], int] = {}
+        self._free: dict[PoolGate, int] = {}
         self._prices: dict[tuple[str, str], float] = {}
         self._core_limits: dict[tuple[str, str], int] = {}
         self._restricted: set[tuple[str, str]] = set()
 
-    def set_capacity(self, pool: PoolKey, free: int | None) -> None:
+    def set_capacity(self, pool: PoolGate, free: int | None) -> None:
         """Leave so many places in the pool; ``None`` is plenty."""
         self._free.pop(_folded(pool), None)
         if free is not None:
             self._free[_folded(pool)] = free
 
-    def free(self, pool: PoolKey) -> int | None:
+    def free(self, pool: PoolGate) -> int | None:
         """Say how many places are left; ``None`` is plenty."""
         return self._free.get(_folded(pool))
 
-    def take(self, pool: PoolKey) -> bool:
+    def take(self, pool: PoolGate) -> bool:
         """Take one place, and say whether there was one."""
         left = self.free(pool)
         if left is not None and left > 0:
             self._free[_folded(pool)] = left - 1
         return left is None or left > 0
 
-    def give_back(self, pool: PoolKey) -> None:
+    def give_back(self, pool: PoolGate) -> None:
         """Return the place of a VM that its owner stopped. An eviction returns none: Azure wanted that place."""
         left = self.free(pool)
         if left is not None:
@@ -104,5 +102,6 @@ def total_cores(sizes: Iterable[str]) -> int:
     return sum(cores(size) for size in sizes)
 
 
-def _folded(pool: PoolKey) -> tuple[str | None, ...]:
-    return tuple(part.lower() if part else None for part in pool)
+def _folded(pool: PoolGate) -> PoolGate:
+    zone = pool.zone.lower() if pool.zone else None
+    return PoolGate(pool.subscription_id.lower(), pool.location.lower(), zone, pool.size.lower(), pool.is_spot)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from localazure.world.market import PoolKey
+    from localazure.world.market import PoolGate
     from localazure.world.operations import Operation
 
 SUBSCRIPTION: Final = "11111111-1111-4111-8111-111111111111"
@@ -200,7 +200,7 @@ class World(WorldState):
         """Replace a VM's tags."""
         self.existing(name).become(self.now, tags=dict(tags))
 
-    def set_capacity(self, pool: PoolKey, free: int | None) -> None:
+    def set_capacity(self, pool: PoolGate, free: int | None) -> None:
         """Leave so many places in a pool; ``None`` is plenty. A start that succeeds takes one."""
         self.market.set_capacity(pool, free)
 

@@ -10,7 +10,7 @@ import json
 from dataclasses import fields
 from datetime import datetime, timedelta
 from os.path import commonprefix
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from spot_responder.clients.row_times import read_time, written
 from spot_responder.decisions.agent_notes import AgentNotes
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 type Key = tuple[str, str]
 type Row = dict[str, Any]
+
+_NOT_SPOT: Final = "regular"
 
 
 def recovery_key(vm_id: VmId) -> Key:
@@ -147,7 +149,8 @@ def day_of(time: datetime) -> str:
 
 def pool_key(pool_id: PoolId) -> Key:
     """Give partition and row key of a pool."""
-    return pool_id.subscription_id, f"{pool_id.location}|{pool_id.zone}|{pool_id.size}"
+    key = f"{pool_id.location}|{pool_id.zone}|{pool_id.size}"
+    return pool_id.subscription_id, key if pool_id.is_spot else f"{key}|{_NOT_SPOT}"
 
 
 def pool_row(pool: PoolGate) -> Row:
@@ -169,9 +172,9 @@ def pool_row(pool: PoolGate) -> Row:
 
 def pool_from_row(row: Mapping[str, Any]) -> PoolGate:
     """Read a pool's gate. A number of 0 stands for none."""
-    location, zone, size = row["RowKey"].split("|")
+    location, zone, size, *others = row["RowKey"].split("|")
     return PoolGate(
-        PoolId(row["PartitionKey"], location, zone, size),
+        PoolId(row["PartitionKey"], location, zone, size, is_spot=_NOT_SPOT not in others),
         refusals=row["refusals"],
         closed_until=_time(row["closed_until"]),
         width=row["width"] or FIRST_STARTS,

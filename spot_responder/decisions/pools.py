@@ -53,16 +53,22 @@ PLACE_KEPT: Final = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class PoolId:
-    """The name of a pool: subscription (its Spot quota), region, zone and size. Lower case, zone may be ``""``."""
+    """The name of a pool: subscription (its quota), region, zone and size. Lower case, zone may be ``""``.
+
+    ``is_spot``: regular VMs, which only work queues start, have a pool of their own: Azure keeps capacity for them, and
+    counts their quota apart.
+    """
 
     subscription_id: str
     location: str
     zone: str
     size: str
+    is_spot: bool = True
 
     def __str__(self) -> str:
         """Name the pool for a sentence: ``standard_d2s_v5 in westeurope, zone 1``."""
-        return f"{self.size} in {self.location}" + (f", zone {self.zone}" if self.zone else "")
+        where = f"{self.size} in {self.location}" + (f", zone {self.zone}" if self.zone else "")
+        return where if self.is_spot else f"{where}, not Spot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +122,7 @@ class Queued:
 def pool_of(vm: Vm, size: str = "") -> PoolId:
     """Name the pool that a VM competes in, or would with another size."""
     place = vm.vm_id.subscription_id.lower(), vm.location.lower(), (vm.zone or "").lower()
-    return PoolId(*place, (size or vm.size).lower())
+    return PoolId(*place, (size or vm.size).lower(), vm.is_spot)
 
 
 def admit(gate: PoolGate, vm_key: str, down_since: datetime, now: datetime, turn: timedelta) -> Admitted | Queued:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from localazure.world.durations import Durations
     from localazure.world.happenings import Happening
     from localazure.world.machines import Machine
+    from localazure.world.market import PoolGate
     from spot_responder.decisions.recoveries import Recovery
     from spot_responder.demand.work_queues import WorkQueue
     from spot_responder.responder.ports import Ports
@@ -199,7 +200,7 @@ class StoryAzure:
         """Add a tagged Spot VM that runs."""
         return self.world.add_vm(name, **{"tags": TAG, **fields})
 
-    def pool_key(self, name: str = "render-1") -> tuple[str, str, str | None, str]:
+    def pool_key(self, name: str = "render-1") -> PoolGate:
         """Give the world's name of a VM's pool."""
         return self.world.machine(name).pool
 

@@ -240,6 +240,19 @@ def test_a_regular_vm_is_started_where_the_spot_vms_do_not_suffice(new_azure: Ne
     assert started(azure) == ["a-regular", "spot"]
 
 
+def test_a_regular_vm_is_started_where_spot_has_no_capacity_for_its_size(new_azure: NewAzure) -> None:
+    """Of the same size in the same place; Azure has places for regular VMs when it has none for Spot."""
+    azure = new_azure(work_queues=[frames()])
+    add_worker(azure, "spot-1")
+    add_worker(azure, "regular-1", priority="Regular")
+    azure.run_until(at("10:20"))
+    azure.world.set_capacity(azure.pool_key("spot-1"), 0)
+    submit(azure, 1)
+    azure.run_until(at("10:40"))
+    assert queue_of(azure).left == []
+    assert azure.world.machine("regular-1").start_calls
+
+
 def test_a_held_vm_is_passed_over(new_azure: NewAzure) -> None:
     """An operator holds one of two VMs: the other one is started."""
     azure = asleep(new_azure, "render-1", "render-2", messages_per_vm=100)

@@ -167,9 +167,9 @@ def test_a_stop_gives_the_place_back_and_an_eviction_does_not() -> None:
 def test_pools_differ_by_zone() -> None:
     """No capacity in one zone says nothing of another."""
     world, machine, _ = evicted(zone="1")
-    world.set_capacity((machine.subscription_id, "WestEurope", "2", machine.size), 0)
+    world.set_capacity(machine.pool._replace(location="WestEurope", zone="2"), 0)
     assert world.market.free(machine.pool) is None
-    world.set_capacity((machine.subscription_id, "WestEurope", "1", machine.size), 0)
+    world.set_capacity(machine.pool._replace(location="WestEurope", zone="1"), 0)
     assert world.market.free(machine.pool) == 0
 
 

@@ -48,16 +48,16 @@ def add(azure: StoryAzure, name: str = "render-1", **fields: Any) -> Machine:  #
 
 def without_capacity(azure: StoryAzure, *sizes: str) -> None:
     """Leave no place in the pools of these sizes."""
-    subscription, location, zone, _ = azure.pool_key()
+    pool = azure.pool_key()
     for size in sizes:
-        azure.world.set_capacity((subscription, location, zone, size), 0)
+        azure.world.set_capacity(pool._replace(size=size), 0)
 
 
 def with_capacity(azure: StoryAzure, *sizes: str) -> None:
     """Leave plenty of places in the pools of these sizes."""
-    subscription, location, zone, _ = azure.pool_key()
+    pool = azure.pool_key()
     for size in sizes:
-        azure.world.set_capacity((subscription, location, zone, size), None)
+        azure.world.set_capacity(pool._replace(size=size), None)
 
 
 def resizes(azure: StoryAzure, name: str = "render-1") -> list[tuple[str, str]]:
