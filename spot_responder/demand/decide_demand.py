@@ -174,6 +174,9 @@ def _reason(look: Look, stood: list[_Stood], wanted: int, starting: int, queue: 
         return "it has no messages"
     standings = [one.standing for one in stood]
     seen = [f"{standings.count(each)} {each}" for each in Standing if each in standings]
+    passed_over = standings.count(Standing.READY) - len(_candidates(stood))
+    if passed_over:
+        seen.append(f"{passed_over} of these in a pool without capacity just now")
     vms = ", ".join(seen) or f"no VM has the tag StartForWork={queue.name}"
     per_vm = f"{queue.messages_per_vm} a VM, at most {count(queue.max_vms, 'VM')}"
     return f"{backlog.told}; {per_vm}: {count(wanted, 'VM')} for them; {vms}; {starting} to start"

@@ -118,6 +118,7 @@ def test_a_vm_without_capacity_does_not_hold_up_another_size() -> None:
     demand = decide_demand(look(1, 1, *vms), nothing_kept(), queue(), TEN + timedelta(minutes=1))
     assert names(demand.start) == ["vm-3"]
     assert waits.vm.vm_id.key in demand.watch.asked_for
+    assert "2 ready, 1 of these in a pool without capacity just now; 1 to start" in demand.watch.reason
     full = decide_demand(look(1, 1, *vms), nothing_kept(), queue(max_vms=1), TEN + timedelta(minutes=1))
     assert waits.vm.vm_id.key not in full.watch.asked_for
 
