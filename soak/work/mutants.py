@@ -24,7 +24,7 @@ MUTANTS: Final = (
         "live",
         "a VM's own stop counts as its owner's",
         _OF_VM,
-        "    own_stops = (*vm_watch.own_stops, *said)\n",
+        "    own_stops = (*vm_watch.own_stops, *_own_stops(vm, await work.queues.words(name), now))\n",
         "    own_stops = ()\n",
     ),
     Mutant(
@@ -40,6 +40,13 @@ MUTANTS: Final = (
         _STANDINGS,
         "    if now - since > WORD_WITHIN:\n",
         "    if False:\n",
+    ),
+    Mutant(
+        "live",
+        "looks overtake each other",
+        _LOOKS,
+        "                if latest.looked_at != looked_at:\n",
+        "                if latest.began_at != after.began_at:\n",
     ),
     Mutant(
         "busy",
@@ -59,8 +66,8 @@ MUTANTS: Final = (
         "idle",
         "nobody is told of a VM that stays up",
         _DEMAND,
-        "        return Trouble.STAYS_UP\n",
-        "        return None\n",
+        "    return Trouble.STAYS_UP if _stays_up(one, look, queue, now) else None\n",
+        "    return None\n",
     ),
     Mutant(
         "bounded",
@@ -87,7 +94,7 @@ MUTANTS: Final = (
         "safe",
         "whoever stopped a VM after its worker wrote, it counts as its own stop",
         _OF_VM,
-        "    if signal.source is Source.ARM_OPERATION and signal.has_caller:\n",
+        "    if _says_who_asked(signal):\n",
         "    if False:\n",
     ),
 )

@@ -227,6 +227,7 @@ def _evidence(evidence: Evidence) -> dict[str, str | list[str]]:
         "stopped_weakly_at": written(evidence.stopped_weakly_at),
         "started_at": written(evidence.started_at),
         "settled_at": written(evidence.settled_at),
+        "own_stop_at": written(evidence.own_stop_at),
         "starts_asked": [written(time) for time in evidence.starts_asked],
         "noticed_at": written(evidence.noticed_at),
         "seen_down_at": written(evidence.seen_down_at),

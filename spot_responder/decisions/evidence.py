@@ -33,6 +33,11 @@ CLOCK_FAST_BY: Final = timedelta(minutes=2)
 belong to it."""
 
 
+OWN_STOP_TAKES: Final = timedelta(minutes=10)
+"""How long before Azure's event of it a VM that deallocates itself may have begun: the request, and the
+deallocation."""
+
+
 class Verdict(StrEnum):
     """What the evidence says: evicted, stopped by the owner, or unknown."""
 
@@ -50,7 +55,8 @@ class Evidence:
     ``starts_asked``: when the app asked for starts, within the last hour; the events that these cause say nothing about
     the owner.
     ``started_at``: the newest start by others that an annotation reported; an earlier stop is over. ``settled_at``: the
-    VM is known to have run after everything up to then; older news that arrives later is ignored.
+    VM is known to have run after everything up to then; older news that arrives later is ignored. ``own_stop_at``: the
+    VM deallocated itself, since it had no work.
     ``noticed_at``: the VM's agent told of an eviction to come, and nobody proved it; ``seen_down_at``: when ARM showed
     the VM down after that. They count only where nothing else is known, and settle nothing.
     """
@@ -64,6 +70,7 @@ class Evidence:
     noticed_at: datetime | None = None
     seen_down_at: datetime | None = None
     stopped_by: str | None = None
+    own_stop_at: datetime | None = None
 
     def with_signal(self, signal: Signal) -> Evidence:
         """Add what a signal says; one without a time cannot be weighed, and is left out."""
@@ -97,6 +104,15 @@ class Evidence:
             stopped_firmly_at=None if self.stopped_firmly_at == at else self.stopped_firmly_at,
             stopped_weakly_at=None if self.stopped_weakly_at == at else self.stopped_weakly_at,
         )
+
+    def with_own_stop(self, at: datetime) -> Evidence:
+        """Add that the VM deallocated itself: Azure names it as the caller, in an event of this time.
+
+        What was before that is over, for it ran then. An annotation of that time tells of the same stop.
+        """
+        own_stop_at = _newest(self.own_stop_at, at)
+        added, weak = replace(self.settled(at - OWN_STOP_TAKES), own_stop_at=own_stop_at), self.stopped_weakly_at
+        return replace(added, stopped_weakly_at=None) if weak and _is_of(own_stop_at, weak) else added
 
     def without_notice(self) -> Evidence:
         """Drop what an agent told, once the recovery is over that it was told for."""
@@ -169,7 +185,9 @@ class Evidence:
                 return replace(self, evicted_at=_newest(self.evicted_at, occurred_at))
             case SignalKind.STOPPED_BY_OWNER if firm:
                 return replace(self, stopped_firmly_at=_newest(self.stopped_firmly_at, occurred_at))
-            case SignalKind.STOPPED_BY_OWNER if not self._is_soon_after_our_start(occurred_at, FAILED_START_WINDOW):
+            case SignalKind.STOPPED_BY_OWNER if not (
+                self._is_soon_after_our_start(occurred_at, FAILED_START_WINDOW) or _is_of(self.own_stop_at, occurred_at)
+            ):
                 return replace(self, stopped_weakly_at=_newest(self.stopped_weakly_at, occurred_at))
             case SignalKind.AGENT_NOTICED:
                 # The first one counts until the recovery is over: others, forged ones too, change nothing.
@@ -200,6 +218,11 @@ class Evidence:
             stopped_firmly_at=_if_after(self.stopped_firmly_at, occurred_at),
             stopped_weakly_at=_if_after(self.stopped_weakly_at, occurred_at),
         )
+
+
+def _is_of(own_stop_at: datetime | None, occurred_at: datetime) -> bool:
+    """Whether what happened then is part of the VM's own stop."""
+    return own_stop_at is not None and own_stop_at - OWN_STOP_TAKES <= occurred_at <= own_stop_at + CLOCK_FAST_BY
 
 
 def _newest(one: datetime | None, other: datetime | None) -> datetime | None:

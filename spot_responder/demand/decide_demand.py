@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.decisions.pools import pool_of
 from spot_responder.decisions.situations import Work
-from spot_responder.demand.looks import Demand, Doing, Trouble, VmWatch, Watch
-from spot_responder.demand.standings import Standing, last_word, standing_of, watched
+from spot_responder.demand.looks import Demand, Trouble, VmWatch, Watch, believed
+from spot_responder.demand.own_stops import GRAPH_IS_BEHIND
+from spot_responder.demand.standings import Standing, is_busy, last_word, standing_of, watched
 from spot_responder.demand.up_times import up_times
 from spot_responder.intake.azure_errors import FailureKind
+from spot_responder.intake.vms import PowerState
 from spot_responder.text import count
 
 if TYPE_CHECKING:
@@ -92,7 +94,8 @@ def decide_demand(look: Look, watch: Watch, queue: WorkQueue, now: datetime) -> 
         unserved_since=unserved_since,
         reason=_reason(look, stood, wanted, len(starting), queue),
     )
-    goes_on = bool(look.backlog.total and stood) or any(one.standing.is_up for one in stood)
+    # Until each is seen deallocated, so that its next run is not taken for this one.
+    goes_on = bool(look.backlog.total and stood) or any(map(_is_not_down, stood))
     told = tuple(
         (one.seen.vm.vm_id, trouble) for one in stood if (trouble := troubles[one.key]) and trouble != one.watch.told
     )
@@ -115,12 +118,17 @@ def work_of(vm_id: VmId, watch: Watch, now: datetime) -> Work:
 
 
 def _stood(seen: QueueVm, watch: Watch, now: datetime) -> _Stood:
+    seen = replace(seen, words=believed(seen.words, now))
     vm_watch = watched(seen, watch.vms.get(seen.vm.vm_id.key, VmWatch()), now)
     return _Stood(seen, vm_watch, standing_of(seen, vm_watch, now))
 
 
 def _is_busy(one: _Stood) -> bool:
-    return one.standing is Standing.SERVES and any(word.doing is Doing.BUSY for word in one.seen.words)
+    return one.standing is Standing.SERVES and is_busy(one.seen)
+
+
+def _is_not_down(one: _Stood) -> bool:
+    return one.standing.is_up or one.seen.vm.power_state is not PowerState.DEALLOCATED
 
 
 def _candidates(stood: list[_Stood]) -> list[_Stood]:
@@ -138,10 +146,10 @@ def _lacks_capacity(one: _Stood) -> bool:
 
 
 def _order(one: _Stood) -> tuple[int, bool, float, str]:
-    """Order: what boots, Spot before Regular, the last used first (its disk's cache and its tools are the newest)."""
+    """Order: what comes up and boots, Spot before Regular, the last used first (its disk's cache is the newest)."""
     recovery = one.seen.recovery
     used_at = last_word(one.seen.words) or (recovery.closed_at if recovery else None) or _LONG_AGO
-    return one.watch.boot_failures, not one.seen.vm.is_spot, -used_at.timestamp(), one.key
+    return one.watch.boot_failures + one.watch.asks_in_vain, not one.seen.vm.is_spot, -used_at.timestamp(), one.key
 
 
 def _trouble(one: _Stood, look: Look, queue: WorkQueue, now: datetime) -> Trouble | None:
@@ -150,12 +158,17 @@ def _trouble(one: _Stood, look: Look, queue: WorkQueue, now: datetime) -> Troubl
         return Trouble.SILENT
     if watch.stopped_since is not None and now - watch.stopped_since >= STOPPED_LASTS:
         return Trouble.SHUT_DOWN_INSIDE
-    allowed = queue.idle + queue.minimum + 2 * LOOK_EVERY
-    idle_since, up_since = watch.idle_since, watch.up_since
-    is_idle = one.standing is Standing.SERVES and idle_since is not None and not look.backlog.total
-    if is_idle and idle_since and up_since and now - max(idle_since, up_since) > allowed:
-        return Trouble.STAYS_UP
-    return None
+    return Trouble.STAYS_UP if _stays_up(one, look, queue, now) else None
+
+
+def _stays_up(one: _Stood, look: Look, queue: WorkQueue, now: datetime) -> bool:
+    """Whether it should have stopped itself by now. A worker whose stop is refused says "stopping" again and again."""
+    watch, is_running = one.watch, one.seen.vm.power_state is PowerState.RUNNING
+    if watch.idle_since is None or watch.up_since is None or look.backlog.visible or not is_running:
+        return False
+    may_be_down = one.standing is not Standing.SERVES and watch.told is not Trouble.STAYS_UP
+    allowed = queue.idle + queue.minimum + 2 * LOOK_EVERY + (GRAPH_IS_BEHIND if may_be_down else timedelta())
+    return now - max(watch.idle_since, watch.up_since) > allowed
 
 
 def _noted(one: _Stood, trouble: Trouble | None, *, is_asked: bool, now: datetime) -> VmWatch:
@@ -165,7 +178,8 @@ def _noted(one: _Stood, trouble: Trouble | None, *, is_asked: bool, now: datetim
     failures = watch.boot_failures + is_boot_failure
     if one.standing is Standing.SERVES and not never_spoke:
         failures = 0
-    return replace(watch, told=trouble, boot_failures=failures, asked_at=now if is_asked else watch.asked_at)
+    noted = replace(watch, told=trouble, boot_failures=failures)
+    return replace(noted, asked_at=now, asks_in_vain=watch.asks_in_vain + 1) if is_asked else noted
 
 
 def _reason(look: Look, stood: list[_Stood], wanted: int, starting: int, queue: WorkQueue) -> str:

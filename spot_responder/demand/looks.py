@@ -7,18 +7,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.text import count
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import date, datetime, timedelta
+    from collections.abc import Iterable, Mapping
+    from datetime import date, datetime
 
     from spot_responder.decisions.recoveries import Recovery
     from spot_responder.intake.vms import Vm, VmId
     from spot_responder.intake.work_queue_names import WorkQueueName
+
+
+CLOCK_FAST_BY: Final = timedelta(minutes=15)
+"""How far a VM's clock may be ahead of the app's; what its workers write with a later time is not believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +57,22 @@ class Word:
     stops_vm: bool = False
 
 
+def believed(words: Iterable[Word], now: datetime) -> tuple[Word, ...]:
+    """Leave out words of a time that has not come. A VM's clock may be fast by minutes; a forged row is by years."""
+    return tuple(word for word in words if word.at <= now + CLOCK_FAST_BY)
+
+
 @dataclass(frozen=True, slots=True)
 class QueueVm:
-    """A VM that serves the queue: as Resource Graph shows it, its row, and what its workers wrote."""
+    """A VM that serves the queue: as Resource Graph shows it, its row, and what its workers wrote.
+
+    ``row_is_odd``: it has a row that cannot be read, so nothing is known of what it says.
+    """
 
     vm: Vm
     recovery: Recovery | None
     words: tuple[Word, ...] = ()
+    row_is_odd: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +107,21 @@ _SAYS: Final = {
 class VmWatch:
     """What is kept of a VM between two looks.
 
-    ``up_since``: since when looks see it running; ``seen_up_at``: when one saw last that it was not deallocated.
-    ``idle_since``: since when all its workers are idle; ``stopped_since``: since when it is stopped, not deallocated.
-    ``asked_at``: when a look asked for its start. ``boot_failures``: how often in a row it was up without a word of a
-    worker. ``own_stops``: when its worker wrote that it was about to deallocate it.
+    ``up_since``: since when looks see it running; ``seen_up_at``: when one saw last that it was not deallocated;
+    ``ran_at``: that it ran. ``idle_since``: since when none of its workers is busy; ``stopped_since``: since when it is
+    stopped, not deallocated. ``asked_at``: when a look asked for its start; ``asks_in_vain``: how often, since a look
+    saw it up. ``boot_failures``: how often in a row it was up without a word of a worker. ``own_stops``: when its
+    worker wrote that it was about to deallocate it.
     ``told``: somebody was told that it is silent, shut down inside, or stays up; once for each time.
     """
 
     up_since: datetime | None = None
     seen_up_at: datetime | None = None
+    ran_at: datetime | None = None
     idle_since: datetime | None = None
     stopped_since: datetime | None = None
     asked_at: datetime | None = None
+    asks_in_vain: int = 0
     own_stops: tuple[datetime, ...] = ()
     boot_failures: int = 0
     told: Trouble | None = None
@@ -123,17 +140,20 @@ class UpTime:
 class Watch:
     """What is kept of a work queue between two looks.
 
-    ``began_at``: when the latest look began; ``looked_at``: when it was read last. ``due_at``: when the one valid
-    follow-up is due, ``None`` without one. ``asked_for``: the VMs that the queue asks for, as the keys of their ids.
-    ``waiting_since``: since when there are messages that nobody took; ``unserved_since``: and no worker is busy with
-    another one either. ``failing_since``: since when what is to be looked at cannot be read. ``joins_at``: when a wake
-    comes again that came right after a look. ``up_times``: of the last days, oldest first.
+    ``began_at``: when the latest look began; ``under_way``: it is not over yet; ``looked_at``: when it was read last.
+    ``due_at``: when the one valid follow-up is due, ``None`` without one; ``follow_up``: its number. ``asked_for``: the
+    VMs that the queue asks for, as the keys of their ids. ``waiting_since``: since when there are messages that nobody
+    took; ``unserved_since``: and no worker is busy with another one either. ``failing_since``: since when what is to be
+    looked at cannot be read. ``joins_at``: when a wake comes again that came right after a look. ``up_times``: of the
+    last days, oldest first.
     """
 
     name: WorkQueueName
     began_at: datetime | None = None
+    under_way: bool = False
     looked_at: datetime | None = None
     due_at: datetime | None = None
+    follow_up: int = 0
     asked_for: frozenset[str] = frozenset()
     vms: Mapping[str, VmWatch] = field(default_factory=dict)
     backlog: Backlog | None = None

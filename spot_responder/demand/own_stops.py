@@ -11,6 +11,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.decisions.evidence import OWN_STOP_TAKES
 from spot_responder.intake.payloads import plain_guid
 
 if TYPE_CHECKING:
@@ -19,15 +20,15 @@ if TYPE_CHECKING:
     from spot_responder.decisions.evidence import Evidence
     from spot_responder.intake.vms import Vm
 
-OWN_STOP_TAKES: Final = timedelta(minutes=10)
-"""How long after its worker wrote so a VM's stop counts as its own: the request, and the deallocation itself."""
+GRAPH_IS_BEHIND: Final = timedelta(minutes=3)
+"""How old what Resource Graph shows may be: a VM that it shows as running may have been stopped meanwhile."""
 
 CLOCKS_DIFFER: Final = timedelta(minutes=2)
 """How far the VM's clock may be ahead of Azure's."""
 
 
 def is_own(stopped_at: datetime | None, own_stops: Collection[datetime]) -> bool:
-    """Whether a stop came when the VM's worker was about to stop its VM."""
+    """Whether a stop came when the VM's worker was about to stop its VM, or soon after it wrote so."""
     if stopped_at is None:
         return False
     return any(-CLOCKS_DIFFER <= stopped_at - said_at <= OWN_STOP_TAKES for said_at in own_stops)
@@ -39,25 +40,31 @@ def identity_of(vm: Vm) -> str | None:
 
 
 def without_own_stops(
-    evidence: Evidence, own_stops: Collection[datetime], seen_up_at: datetime | None, identity: str | None = None
+    evidence: Evidence, own_stops: Collection[datetime], ran_at: datetime | None, identity: str | None = None
 ) -> Evidence:
     """Drop the stops that were the VM's own, or are over since it stopped itself later.
 
     A row may keep either: of an event that came while the VM could not be seen, or of an owner's start that no event
     told of. A stop that names a caller is the VM's own if that is its ``identity``, and only then. What a worker
-    writes does not suffice to end an owner's stop, for other VMs may write there: a look must have seen the VM up
-    since (``seen_up_at``).
+    writes does not suffice to end an owner's stop, for other VMs may write there: a look must have seen the VM run
+    since (``ran_at``).
     """
     if is_own(evidence.stopped_weakly_at, own_stops):
         evidence = evidence.without_stop(evidence.stopped_weakly_at)
-    if identity and evidence.stopped_by == identity:
-        evidence = evidence.without_stop(evidence.stopped_firmly_at)
+    if identity and evidence.stopped_by == identity and evidence.stopped_firmly_at is not None:
+        evidence = after_its_own_stop(evidence, evidence.stopped_firmly_at)
     for stopped_at in (evidence.stopped_firmly_at, evidence.stopped_weakly_at):
-        if stopped_at is not None and _is_over(stopped_at, own_stops, seen_up_at):
+        if stopped_at is not None and _is_over(stopped_at, own_stops, ran_at):
             evidence = evidence.without_stop(stopped_at)
     return evidence
 
 
-def _is_over(stopped_at: datetime, own_stops: Collection[datetime], seen_up_at: datetime | None) -> bool:
+def after_its_own_stop(evidence: Evidence, at: datetime) -> Evidence:
+    """Leave out a stop for which Azure names the VM itself as the caller, and note that it was so."""
+    return evidence.without_stop(at).with_own_stop(at)
+
+
+def _is_over(stopped_at: datetime, own_stops: Collection[datetime], ran_at: datetime | None) -> bool:
     later = stopped_at + CLOCKS_DIFFER
-    return seen_up_at is not None and seen_up_at > later and any(said_at > later for said_at in own_stops)
+    is_seen = ran_at is not None and ran_at - GRAPH_IS_BEHIND > stopped_at
+    return is_seen and any(said_at > later for said_at in own_stops)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from spot_responder.decisions.evidence import Verdict
 from spot_responder.decisions.policy import INTENT_GRACE
 from spot_responder.demand.looks import Doing
-from spot_responder.demand.own_stops import identity_of, without_own_stops
+from spot_responder.demand.own_stops import CLOCKS_DIFFER, identity_of, without_own_stops
 from spot_responder.intake.vms import PowerState
 
 if TYPE_CHECKING:
@@ -30,12 +30,16 @@ ASKED_HOLDS: Final = timedelta(minutes=2)
 """How long a VM that was asked for counts as coming up, whatever Resource Graph shows: the graph may be a minute old,
 and the message that asks for it may wait."""
 
+ASKS_AGAIN_WITHIN: Final = timedelta(minutes=30)
+"""The longest pause between two asks for a VM that does not come up, and of which nothing says why."""
+
+_DOUBLINGS: Final = 4
+
 GOING_DOWN: Final = timedelta(seconds=30)
 """How long after its worker's last word a VM that stops itself is still left alone."""
 
-SHOWN_AS_RUNNING: Final = timedelta(minutes=3)
-"""How long Resource Graph may show a VM as running after its worker's last word, which was that it stops it. After that
-it runs indeed: its own stop was refused, or the word is not true."""
+SHOWN_AS_RUNNING: Final = timedelta(seconds=90)
+"""How long Resource Graph may show a VM as running after its worker's last word, which was that it stops it."""
 
 OWN_STOPS_KEPT: Final = 5
 """How many of a VM's own stops are remembered, so that a late event about one is not taken for its owner's."""
@@ -46,6 +50,7 @@ class Standing(StrEnum):
 
     SERVES = "serves"
     COMING = "coming up"
+    HANGS = "starting for long"
     LEAVING = "going down"
     SILENT = "silent"
     SHUT_DOWN_INSIDE = "shut down from inside"
@@ -53,18 +58,22 @@ class Standing(StrEnum):
     WAITS = "waits for its start"
     HELD = "held by an operator"
     STOPPED_BY_OWNER = "stopped by its owner"
+    ROW_IS_ODD = "with a row that cannot be read"
     JUST_DOWN = "just went down"
+    ASKED_IN_VAIN = "asked for a moment ago, in vain"
     READY = "ready"
 
     @property
     def is_up(self) -> bool:
         """Whether it counts against ``maxVms``."""
         match self:
-            case Standing.SERVES | Standing.COMING | Standing.LEAVING | Standing.SILENT:
+            case Standing.SERVES | Standing.COMING | Standing.HANGS | Standing.LEAVING | Standing.SILENT:
                 return True
             case Standing.SHUT_DOWN_INSIDE | Standing.UNCLEAR:
                 return True
-            case Standing.WAITS | Standing.HELD | Standing.STOPPED_BY_OWNER | Standing.JUST_DOWN | Standing.READY:
+            case Standing.WAITS | Standing.HELD | Standing.STOPPED_BY_OWNER | Standing.ROW_IS_ODD:
+                return False
+            case Standing.JUST_DOWN | Standing.ASKED_IN_VAIN | Standing.READY:
                 return False
             case _:
                 assert_never(self)
@@ -79,16 +88,18 @@ def watched(queue_vm: QueueVm, before: VmWatch, now: datetime) -> VmWatch:
     """Note what this look sees of a VM."""
     own_stops = {word.at for word in queue_vm.words if word.stops_vm} | set(before.own_stops)
     noted = replace(before, own_stops=tuple(sorted(own_stops)[-OWN_STOPS_KEPT:]))
-    if queue_vm.vm.power_state is PowerState.DEALLOCATED:
+    state = queue_vm.vm.power_state
+    if state is PowerState.DEALLOCATED:
         return replace(noted, up_since=None, stopped_since=None, idle_since=None)
-    is_stopped = queue_vm.vm.power_state is PowerState.STOPPED
-    all_idle = bool(queue_vm.words) and all(word.doing is Doing.IDLE for word in queue_vm.words)
+    is_idle = bool(queue_vm.words) and not is_busy(queue_vm)
     return replace(
         noted,
         up_since=_up_since(queue_vm, before, now),
         seen_up_at=now,
-        stopped_since=(before.stopped_since or now) if is_stopped else None,
-        idle_since=(before.idle_since or now) if all_idle else None,
+        ran_at=now if state is PowerState.RUNNING else before.ran_at,
+        stopped_since=(before.stopped_since or now) if state is PowerState.STOPPED else None,
+        idle_since=(before.idle_since or now) if is_idle else None,
+        asks_in_vain=0 if state.is_up_or_coming_up else before.asks_in_vain,
     )
 
 
@@ -98,13 +109,13 @@ def standing_of(queue_vm: QueueVm, watch: VmWatch, now: datetime) -> Standing:
         case PowerState.RUNNING:
             return _of_a_running_vm(queue_vm, watch, now)
         case PowerState.STARTING | PowerState.CREATING:
-            return Standing.COMING
+            return Standing.HANGS if _lasts(watch, now) else Standing.COMING
         case PowerState.STOPPED:
             return Standing.SHUT_DOWN_INSIDE
         case PowerState.STOPPING | PowerState.DEALLOCATING:
             return _of_a_vm_that_is_down(queue_vm, watch, now) if _stops_itself(queue_vm, now) else Standing.LEAVING
         case PowerState.UNKNOWN:
-            return Standing.UNCLEAR
+            return Standing.HANGS if _lasts(watch, now) else Standing.UNCLEAR
         case PowerState.DEALLOCATED:
             return _of_a_vm_that_is_down(queue_vm, watch, now)
         case _:
@@ -114,6 +125,18 @@ def standing_of(queue_vm: QueueVm, watch: VmWatch, now: datetime) -> Standing:
 def last_word(words: tuple[Word, ...]) -> datetime | None:
     """Give when a VM's workers wrote last."""
     return max((word.at for word in words), default=None)
+
+
+def is_busy(queue_vm: QueueVm) -> bool:
+    """Whether a worker of a VM has a job, by what was written last. The row of a slot that is gone stays for ever."""
+    heard_at = last_word(queue_vm.words)
+    return heard_at is not None and any(
+        word.doing is Doing.BUSY for word in queue_vm.words if word.at >= heard_at - WORD_WITHIN
+    )
+
+
+def _lasts(watch: VmWatch, now: datetime) -> bool:
+    return watch.up_since is not None and now - watch.up_since > WORD_WITHIN
 
 
 def _up_since(queue_vm: QueueVm, before: VmWatch, now: datetime) -> datetime:
@@ -127,12 +150,17 @@ def _of_a_running_vm(queue_vm: QueueVm, watch: VmWatch, now: datetime) -> Standi
     since = max(time for time in (watch.up_since, heard_at, now - 2 * WORD_WITHIN) if time)
     if now - since > WORD_WITHIN:
         return Standing.SILENT
-    if heard_at is None or now - heard_at > WORD_WITHIN:
+    if heard_at is None or now - heard_at > WORD_WITHIN or _is_of_an_earlier_run(heard_at, watch):
         return Standing.COMING
     if all(word.doing is Doing.STOPPING for word in queue_vm.words if word.at >= heard_at - WORD_WITHIN):
+        # Later than that it runs indeed: its own stop was refused, or the word is not true.
         is_down = _stops_itself(queue_vm, now) and now - heard_at <= SHOWN_AS_RUNNING
         return _of_a_vm_that_is_down(queue_vm, watch, now) if is_down else Standing.LEAVING
     return Standing.SERVES
+
+
+def _is_of_an_earlier_run(heard_at: datetime, watch: VmWatch) -> bool:
+    return watch.up_since is not None and heard_at < watch.up_since - CLOCKS_DIFFER
 
 
 def _stops_itself(queue_vm: QueueVm, now: datetime) -> bool:
@@ -143,6 +171,8 @@ def _stops_itself(queue_vm: QueueVm, now: datetime) -> bool:
 
 def _of_a_vm_that_is_down(queue_vm: QueueVm, watch: VmWatch, now: datetime) -> Standing:
     recovery = queue_vm.recovery
+    if queue_vm.row_is_odd:
+        return Standing.ROW_IS_ODD
     if recovery is not None and recovery.held_at is not None:
         return Standing.HELD
     if recovery is not None and recovery.is_open:
@@ -151,11 +181,21 @@ def _of_a_vm_that_is_down(queue_vm: QueueVm, watch: VmWatch, now: datetime) -> S
         return Standing.STOPPED_BY_OWNER
     if watch.asked_at is not None and now - watch.asked_at < ASKED_HOLDS:
         return Standing.COMING
-    return Standing.JUST_DOWN if _may_be_its_owners_stop(queue_vm, watch, now) else Standing.READY
+    if _may_be_its_owners_stop(queue_vm, watch, now):
+        return Standing.JUST_DOWN
+    return Standing.ASKED_IN_VAIN if _was_asked_in_vain(watch, now) else Standing.READY
+
+
+def _was_asked_in_vain(watch: VmWatch, now: datetime) -> bool:
+    """Whether it is too soon to ask again for a VM that was asked for, and did not come up: each time later."""
+    if watch.asked_at is None or not watch.asks_in_vain:
+        return False
+    pause = min(ASKED_HOLDS * float(2 ** min(watch.asks_in_vain - 1, _DOUBLINGS)), ASKS_AGAIN_WITHIN)
+    return now - watch.asked_at < pause
 
 
 def _is_its_owners_stop(vm: Vm, evidence: Evidence, watch: VmWatch) -> bool:
-    theirs = without_own_stops(evidence, watch.own_stops, watch.seen_up_at, identity_of(vm))
+    theirs = without_own_stops(evidence, watch.own_stops, watch.ran_at, identity_of(vm))
     return theirs.verdict is Verdict.STOPPED_BY_OWNER
 
 

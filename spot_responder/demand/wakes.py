@@ -1,13 +1,14 @@
-"""What a message of the queue ``wakes`` names: a work queue, and nothing else. Pure.
+"""What a message of the queue ``wakes`` names: a work queue, and of the app's own follow-ups the number. Pure.
 
 Called by ``responder/work/looks.py``. A wake is the text ``<account>/<queue>``, or an event of Event Grid that tells of
-a new blob in the container of a work queue. Who submits work may write there: whatever else stands in a message is not
-read.
+a new blob in the container of a work queue; a follow-up is ``<account>/<queue> <number>``. Who submits work may write
+there: a forged number costs one look, and whatever else stands in a message is not read.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.intake.payloads import UnreadableEvent, parse_body
@@ -24,27 +25,43 @@ _ACCOUNT: Final = re.compile(r"/.*/providers/microsoft\.storage/storageaccounts/
 _CONTAINER: Final = re.compile(r"/blobServices/default/containers/([a-z0-9-]{3,63})/blobs/.*", re.DOTALL)
 
 
+_FOLLOW_UP: Final = re.compile(r"(\S+) (\d{1,9})")
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Asks for a look at a work queue. ``follow_up``: its number, where the app itself put it after a look."""
+
+    queue: WorkQueueName
+    follow_up: int | None = None
+
+    def __str__(self) -> str:
+        """Write it as the text of a message."""
+        return str(self.queue) if self.follow_up is None else f"{self.queue} {self.follow_up}"
+
+
 class NotAWakeError(ValueError):
     """The message names no work queue of this deployment; the text quotes what it names, and says what is expected."""
 
 
-def read_wake(body: str | bytes, queues: Sequence[WorkQueue]) -> WorkQueueName:
-    """Give the work queue that a wake names.
+def read_wake(body: str | bytes, queues: Sequence[WorkQueue]) -> Wake:
+    """Read a wake.
 
     Raises:
         NotAWakeError: if it names none of ``queues``.
     """
     text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
     if text.lstrip().startswith("{"):
-        return _of_new_blob(text, queues)
+        return Wake(_of_new_blob(text, queues))
+    numbered = _FOLLOW_UP.fullmatch(text.strip())
     try:
-        name = WorkQueueName.parse(text.strip())
+        name = WorkQueueName.parse(numbered[1] if numbered else text.strip())
     except NotAWorkQueueError as problem:
         raise NotAWakeError(str(problem)) from problem
     if all(queue.name != name for queue in queues):
         message = f"{name} is no work queue of this deployment: see WORK_QUEUES"
         raise NotAWakeError(message)
-    return name
+    return Wake(name, int(numbered[2]) if numbered else None)
 
 
 def _of_new_blob(text: str, queues: Sequence[WorkQueue]) -> WorkQueueName:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from spot_responder.decisions.recoveries import Notice, Recovery
     from spot_responder.decisions.situations import Operation
     from spot_responder.demand.looks import Backlog, Watch, Word
+    from spot_responder.demand.wakes import Wake
     from spot_responder.intake.azure_errors import Failure
     from spot_responder.intake.vms import Vm, VmId
     from spot_responder.intake.work_queue_names import WorkQueueName
@@ -260,8 +261,8 @@ class WorkQueues(Protocol):
 class Wakes(Protocol):
     """The queue ``wakes``. Where it fails, the SDK's own error ends the call."""
 
-    async def put(self, name: WorkQueueName, delay: timedelta) -> None:
-        """Put a wake for a work queue, to be seen after ``delay``."""
+    async def put(self, wake: Wake, delay: timedelta) -> None:
+        """Put a wake, to be seen after ``delay``."""
 
 
 class WorkVms(Protocol):

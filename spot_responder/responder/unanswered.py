@@ -17,6 +17,7 @@ from spot_responder.decisions.policy import LASTS, LONGEST_DELAY, NOTICE_HOLDS, 
 from spot_responder.decisions.publishing.notices import noticed_if_it_lasts
 from spot_responder.decisions.requeue_backoff import REQUEUE, REQUEUE_MAX, requeue_delay
 from spot_responder.decisions.situations import Situation, Wait
+from spot_responder.demand.standings import ASKED_HOLDS
 from spot_responder.intake.azure_errors import ROW_CHANGED, Failure, FailureKind
 from spot_responder.intake.own_messages import requeued, requeues
 from spot_responder.intake.payloads import UnreadableEvent
@@ -99,7 +100,9 @@ class Unanswered:
             # Another row may have failed: no start is to overtake the stop.
             with suppress(ChangedMeanwhileError, StoreFailedError):
                 await self._row(signal)
-        if signal.kind is SignalKind.SWEEP_FOUND:
+        if signal.kind is SignalKind.SWEEP_FOUND or (
+            signal.kind is SignalKind.WORK_WAITS and self._is_asked_again(signal)
+        ):
             log_let_go(signal, str(problem))
         elif not problem.is_spare:
             await self._requeue(signal, event, problem)
@@ -192,13 +195,19 @@ class Unanswered:
         return True
 
     def _is_told_again(self, signal: Signal, row: Recovery | None, since: datetime, refusal: AzureRefusedError) -> bool:
-        """Whether a signal need not be kept: a sweep finds its VM again, or its open recovery looks again."""
+        """Whether a signal need not be kept: a sweep finds it again, a queue asks again, or its recovery looks."""
+        if signal.kind is SignalKind.WORK_WAITS:
+            return self._is_asked_again(signal)
         if signal.kind is not SignalKind.SWEEP_FOUND:
             return _is_denied(refusal) and self._is_over(signal)
         # Each sweep puts a new find: a find that no recovery can hold must not pile up as messages.
         if self.settings.dry_run or self.clock() - since >= LASTS:
             return True
         return (row is not None and row.is_open) or not self._may_wait(signal, row)
+
+    def _is_asked_again(self, signal: Signal) -> bool:
+        """Whether the work queue that asked for the VM may have asked once more: then that message goes on."""
+        return signal.occurred_at is not None and self.clock() - signal.occurred_at >= ASKED_HOLDS
 
     def _may_wait(self, signal: Signal, row: Recovery | None) -> bool:
         """Whether a recovery of the VM is open, or is to be opened for what the signal says."""

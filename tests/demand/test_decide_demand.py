@@ -180,14 +180,66 @@ def test_a_vm_that_was_shut_down_inside_is_told_of_after_five_minutes() -> None:
     assert [trouble.says for _, trouble in later.troubles] == [Trouble.SHUT_DOWN_INSIDE.says]
 
 
-@pytest.mark.parametrize("total", [0, 1])
-def test_a_vm_that_stays_up_without_work_is_told_of(total: int) -> None:
+@pytest.mark.parametrize(
+    ("visible", "total", "is_told"), [(0, 0, True), (1, 1, False), (0, 1, True)], ids=["idle", "work", "beside others"]
+)
+def test_a_vm_that_stays_up_without_work_is_told_of(visible: int, total: int, *, is_told: bool) -> None:
     """Jenkins azure-vm-agents#215: idle, and never deallocated. Nobody stops it from outside. With work it is fine."""
     key = vm().vm_id.key
     since = TEN - timedelta(hours=1)
     before = replace(nothing_kept(), vms={key: VmWatch(up_since=since, idle_since=since)})
-    demand = decide_demand(look(0, total, seen("vm-1", PowerState.RUNNING, word())), before, queue(), TEN)
-    assert [trouble for _, trouble in demand.troubles] == ([] if total else [Trouble.STAYS_UP])
+    demand = decide_demand(look(visible, total, seen("vm-1", PowerState.RUNNING, word())), before, queue(), TEN)
+    assert [trouble for _, trouble in demand.troubles] == ([Trouble.STAYS_UP] if is_told else [])
+
+
+def test_a_row_of_a_slot_that_is_gone_hides_nothing() -> None:
+    """The worker had two slots ten days ago, and has one; its row of then stays in the table."""
+    key, since = vm().vm_id.key, TEN - timedelta(hours=1)
+    before = replace(nothing_kept(), vms={key: VmWatch(up_since=since, idle_since=since)})
+    gone = word(Doing.BUSY, TEN - timedelta(days=10))
+    idle = decide_demand(look(0, 0, seen("vm-1", PowerState.RUNNING, word(), gone)), before, queue(), TEN)
+    assert [trouble for _, trouble in idle.troubles] == [Trouble.STAYS_UP]
+    waits = decide_demand(look(1, 1, seen("vm-1", PowerState.RUNNING, word(), gone)), before, queue(), TEN)
+    assert waits.watch.unserved_since == TEN
+
+
+def test_a_vm_whose_stop_is_refused_again_and_again_is_told_of_once() -> None:
+    """It writes "stopping" each ten minutes, and "idle" in between: somebody is told when that has lasted, once."""
+    watch, told = nothing_kept(), list[object]()
+    for minute in range(120):
+        now = TEN + timedelta(minutes=minute)
+        doing = word(Doing.STOPPING, now, stops_vm=True) if minute % 10 in {0, 1} else word(at=now)
+        demand = decide_demand(look(0, 0, seen("vm-1", PowerState.RUNNING, doing)), watch, queue(), now)
+        watch, told = demand.watch, [*told, *(trouble for _, trouble in demand.troubles)]
+    assert told == [Trouble.STAYS_UP]
+
+
+def test_a_vm_that_is_asked_for_in_vain_holds_no_other_one_up() -> None:
+    """ARM refuses to show the first one, for hours: the next one is asked for, and the first one ever more seldom."""
+    watch, asked = nothing_kept(), list[str]()
+    for minute in range(120):
+        now = TEN + timedelta(minutes=minute)
+        demand = decide_demand(look(1, 1, seen("vm-1"), seen("vm-2")), watch, queue(messages_per_vm=9), now)
+        watch, asked = demand.watch, [*asked, *names(demand.start)]
+    assert asked[:2] == ["vm-1", "vm-2"]
+    assert len(asked) < 20
+
+
+def test_a_vm_with_a_row_that_cannot_be_read_is_left_alone() -> None:
+    """Each message about it would end on the poison queue."""
+    odd = replace(seen("vm-1"), row_is_odd=True)
+    demand = decide_demand(look(1, 1, odd, seen("vm-2")), nothing_kept(), queue(), TEN)
+    assert names(demand.start) == ["vm-2"]
+    assert "1 with a row that cannot be read" in demand.watch.reason
+
+
+def test_a_word_of_the_years_to_come_is_not_believed() -> None:
+    """Its worker is dead; a forged row says that it is busy until 2099."""
+    forged = word(Doing.BUSY, TEN + timedelta(days=365))
+    before = replace(nothing_kept(), vms={vm().vm_id.key: VmWatch(up_since=TEN - timedelta(hours=1))})
+    demand = decide_demand(look(1, 1, seen("vm-1", PowerState.RUNNING, forged), seen("vm-2")), before, queue(), TEN)
+    assert names(demand.start) == ["vm-2"]
+    assert [trouble for _, trouble in demand.troubles] == [Trouble.SILENT]
 
 
 def test_what_the_queue_asks_for_is_known_for_five_minutes() -> None:

@@ -20,17 +20,17 @@ UP = VmWatch(up_since=TEN - timedelta(hours=1))
 MINUTE = timedelta(minutes=1)
 IDLE, BUSY = word(), word(Doing.BUSY)
 STOPS_ITSELF = word(Doing.STOPPING, TEN - MINUTE, stops_vm=True)
-STOPPED_NOTHING = word(Doing.STOPPING, TEN - 4 * MINUTE, stops_vm=True)
+STOPPED_NOTHING = word(Doing.STOPPING, TEN - 2 * MINUTE, stops_vm=True)
 CLOSED = replace(recovery(), closed_at=TEN - timedelta(hours=1), evidence=Evidence())
 
 
 @pytest.mark.parametrize(
     ("state", "words", "standing"),
     [
-        (PowerState.STARTING, (), Standing.COMING),
-        (PowerState.CREATING, (), Standing.COMING),
+        (PowerState.STARTING, (), Standing.HANGS),
+        (PowerState.CREATING, (), Standing.HANGS),
         (PowerState.STOPPED, (), Standing.SHUT_DOWN_INSIDE),
-        (PowerState.UNKNOWN, (), Standing.UNCLEAR),
+        (PowerState.UNKNOWN, (), Standing.HANGS),
         (PowerState.STOPPING, (), Standing.LEAVING),
         (PowerState.DEALLOCATING, (IDLE,), Standing.LEAVING),
         (PowerState.DEALLOCATING, (STOPS_ITSELF,), Standing.READY),
@@ -47,6 +47,25 @@ CLOSED = replace(recovery(), closed_at=TEN - timedelta(hours=1), evidence=Eviden
 def test_what_azure_and_its_workers_say(state: PowerState, words: tuple, standing: Standing) -> None:  # type: ignore[type-arg]
     """Up for an hour, as far as that matters."""
     assert standing_of(seen("vm-1", state, *words), UP, TEN) is standing
+
+
+@pytest.mark.parametrize(
+    ("state", "standing"),
+    [
+        (PowerState.STARTING, Standing.COMING),
+        (PowerState.CREATING, Standing.COMING),
+        (PowerState.UNKNOWN, Standing.UNCLEAR),
+    ],
+)
+def test_a_start_may_take_ten_minutes(state: PowerState, standing: Standing) -> None:
+    """Another VM is started after that."""
+    assert standing_of(seen("vm-1", state), VmWatch(up_since=TEN - MINUTE), TEN) is standing
+
+
+def test_what_its_worker_said_before_it_was_started_again_is_over() -> None:
+    """It stopped itself, and its owner started it three minutes ago."""
+    before = word(Doing.STOPPING, TEN - 6 * MINUTE, stops_vm=True)
+    assert standing_of(seen("vm-1", RUNNING, before), VmWatch(up_since=TEN - 3 * MINUTE), TEN) is Standing.COMING
 
 
 def test_a_vm_that_has_just_come_up_may_take_ten_minutes_to_say_something() -> None:
@@ -101,14 +120,14 @@ def test_a_vm_that_was_asked_for_is_coming_up_for_two_minutes() -> None:
 def test_a_look_notes_what_it_sees() -> None:
     """Since when it is up, idle, stopped; and its own stops, a few of them."""
     idle = watched(seen("vm-1", RUNNING, IDLE), VmWatch(), TEN)
-    assert idle == VmWatch(up_since=TEN, seen_up_at=TEN, idle_since=TEN)
+    assert idle == VmWatch(up_since=TEN, seen_up_at=TEN, ran_at=TEN, idle_since=TEN)
     assert watched(seen("vm-1", RUNNING, IDLE), idle, TEN + MINUTE).idle_since == TEN
     assert watched(seen("vm-1", RUNNING, BUSY), idle, TEN + MINUTE).idle_since is None
     stopped = watched(seen("vm-1", PowerState.STOPPED), idle, TEN + MINUTE)
     assert stopped.stopped_since == TEN + MINUTE
     assert watched(seen("vm-1", PowerState.STOPPED), stopped, TEN + 2 * MINUTE).stopped_since == TEN + MINUTE
     down = watched(seen("vm-1", DOWN, STOPS_ITSELF), stopped, TEN + 2 * MINUTE)
-    assert down == VmWatch(seen_up_at=TEN + MINUTE, own_stops=(STOPS_ITSELF.at,))
+    assert down == VmWatch(seen_up_at=TEN + MINUTE, ran_at=TEN, own_stops=(STOPS_ITSELF.at,))
     for minute in range(9):
         late = word(Doing.STOPPING, TEN + minute * MINUTE, stops_vm=True)
         down = watched(seen("vm-1", DOWN, late), down, TEN)
@@ -121,6 +140,7 @@ def test_what_counts_as_up() -> None:
     assert up == {
         Standing.SERVES,
         Standing.COMING,
+        Standing.HANGS,
         Standing.LEAVING,
         Standing.SILENT,
         Standing.SHUT_DOWN_INSIDE,

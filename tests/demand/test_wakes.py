@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spot_responder.demand.wakes import NotAWakeError, read_wake
+from spot_responder.demand.wakes import NotAWakeError, Wake, read_wake
 from spot_responder.demand.work_queues import WorkQueue
 from spot_responder.intake.work_queue_names import WorkQueueName
 from tests.harness.makers import VM_ID
@@ -30,12 +30,20 @@ NEW_BLOB: Final[dict[str, Any]] = {
 }
 
 
+def test_a_follow_up_has_a_number() -> None:
+    """As the app writes it; whatever is nearly so is refused."""
+    assert read_wake(str(Wake(NAME, 17)), QUEUES) == Wake(NAME, 17)
+    for text in ("farm/frames -1", "farm/frames 1.5", "farm/frames 17 18", "farm/frames 1234567890"):
+        with pytest.raises(NotAWakeError):
+            read_wake(text, QUEUES)
+
+
 @pytest.mark.parametrize(
     "body", ["farm/frames", b" farm/frames\n", json.dumps(NEW_BLOB), json.dumps(NEW_BLOB).encode()]
 )
 def test_a_wake_names_its_work_queue(body: str | bytes) -> None:
     """By its name, or by a new blob in its container."""
-    assert read_wake(body, QUEUES) == NAME
+    assert read_wake(body, QUEUES) == Wake(NAME)
 
 
 @pytest.mark.parametrize(
@@ -63,10 +71,10 @@ def test_what_names_none_is_said(body: str | bytes, said: str) -> None:
 def test_whatever_somebody_writes_there_is_one_of_our_queues_or_none(body: str | bytes) -> None:
     """And raises nothing else."""
     with suppress(NotAWakeError):
-        assert read_wake(body, QUEUES) in {queue.name for queue in QUEUES}
+        assert read_wake(body, QUEUES).queue in {queue.name for queue in QUEUES}
 
 
 @given(st.sampled_from(["data", "id", "time", "type", "vm"]), st.sampled_from([str(VM_ID), None, {"vmId": 1}, 7]))
 def test_an_event_of_a_blob_can_say_nothing_but_where_it_is(field: str, value: object) -> None:
     """Whatever else stands in it changes nothing: who writes blobs cannot speak about VMs."""
-    assert read_wake(json.dumps(NEW_BLOB | {field: value}), QUEUES) == NAME
+    assert read_wake(json.dumps(NEW_BLOB | {field: value}), QUEUES) == Wake(NAME)

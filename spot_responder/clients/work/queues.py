@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from azure.data.tables.aio import TableClient
     from azure.storage.queue.aio import QueueClient
 
+    from spot_responder.demand.wakes import Wake
     from spot_responder.intake.work_queue_names import WorkQueueName
 
 WORKERS_TABLE: Final = "workers"
@@ -79,9 +80,9 @@ class Wakes:
 
     client: QueueClient
 
-    async def put(self, name: WorkQueueName, delay: timedelta) -> None:
+    async def put(self, wake: Wake, delay: timedelta) -> None:
         """Put a wake; it never expires, so that an outage loses none."""
-        await self.client.send_message(str(name), visibility_timeout=ceil(delay.total_seconds()), time_to_live=-1)
+        await self.client.send_message(str(wake), visibility_timeout=ceil(delay.total_seconds()), time_to_live=-1)
 
 
 @contextmanager

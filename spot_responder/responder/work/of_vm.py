@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from spot_responder.decisions.evidence import Evidence
 from spot_responder.decisions.work import serves_work, work_queue_of
 from spot_responder.demand.decide_demand import work_of
-from spot_responder.demand.looks import VmWatch
-from spot_responder.demand.own_stops import OWN_STOP_TAKES, identity_of, is_own, without_own_stops
+from spot_responder.demand.looks import VmWatch, believed
+from spot_responder.demand.own_stops import after_its_own_stop, identity_of, is_own, without_own_stops
 from spot_responder.intake.signals import SignalKind, Source
 from spot_responder.intake.vms import PowerState
 from spot_responder.intake.work_queue_names import WorkQueueName
+from spot_responder.responder.ports import AzureRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from spot_responder.decisions.policy import Policy
     from spot_responder.decisions.situations import Situation
+    from spot_responder.demand.looks import Word
     from spot_responder.intake.signals import Signal
     from spot_responder.intake.vms import Vm
     from spot_responder.responder.ports import WorkPorts
@@ -48,40 +49,54 @@ async def add_work(situation: Situation, vm: Vm, policy: Policy, work: WorkPorts
     situation = replace(situation, work=work_of(vm.vm_id, watch, now))
     if not is_stopped:
         return situation
-    vm_watch, said = watch.vms.get(vm.vm_id.key, VmWatch()), await _said(vm, work, policy.work_queues)
-    own_stops = (*vm_watch.own_stops, *said)
-    evidence = _weighed(situation, vm, own_stops).with_look(vm.power_state, now)
-    evidence = without_own_stops(evidence, own_stops, vm_watch.seen_up_at, identity_of(vm))
+    vm_watch = watch.vms.get(vm.vm_id.key, VmWatch())
+    own_stops = (*vm_watch.own_stops, *_own_stops(vm, await work.queues.words(name), now))
+    evidence = _weighed(situation, vm, own_stops, vm_watch, now)
+    if evidence.owner_stopped_at is not None:
+        own_stops = (*own_stops, *_own_stops(vm, await _words_elsewhere(work, policy.work_queues - {name}), now))
+        evidence = _weighed(situation, vm, own_stops, vm_watch, now)
     return replace(situation, evidence=evidence)
 
 
-async def _said(vm: Vm, work: WorkPorts, queues: Iterable[WorkQueueName]) -> tuple[datetime, ...]:
-    """Give when the VM's workers wrote that they would stop it. It may have served another queue than it does now."""
-    words = chain.from_iterable(await asyncio.gather(*map(work.queues.words, sorted(queues))))
-    return tuple(word.at for word in words if word.stops_vm and word.vm_name.lower() == vm.vm_id.name.lower())
+def _own_stops(vm: Vm, words: Iterable[Word], now: datetime) -> tuple[datetime, ...]:
+    """Give when the VM's workers wrote that they would stop it."""
+    name = vm.vm_id.name.lower()
+    return tuple(word.at for word in believed(words, now) if word.stops_vm and word.vm_name.lower() == name)
 
 
-def _weighed(situation: Situation, vm: Vm, own_stops: tuple[datetime, ...]) -> Evidence:
-    """Weigh the evidence anew, without a signal that tells of the VM's own stop."""
+async def _words_elsewhere(work: WorkPorts, others: Iterable[WorkQueueName]) -> list[Word]:
+    """Give what workers of other queues wrote: the VM may have served one of them until a moment ago.
+
+    One that cannot be read is passed over. An owner's stop then still counts as one, and no VM is started for that; and
+    the trouble of one account is not that of all queues.
+    """
+    answers = await asyncio.gather(*map(work.queues.words, sorted(others)), return_exceptions=True)
+    for answer in answers:
+        if isinstance(answer, BaseException) and not isinstance(answer, AzureRefusedError):
+            raise answer
+    return [word for answer in answers if not isinstance(answer, BaseException) for word in answer]
+
+
+def _weighed(situation: Situation, vm: Vm, own_stops: tuple[datetime, ...], watch: VmWatch, now: datetime) -> Evidence:
+    """Weigh the evidence anew, without the VM's own stops: that of the signal, and those that its row keeps."""
     evidence, signal = situation.recovery.evidence if situation.recovery else Evidence(), situation.signal
-    if signal is not None and _is_of_its_own_stop(signal, vm, own_stops):
-        evidence = _after_its_own_stop(evidence, signal)
+    if signal is not None and signal.occurred_at is not None and _is_of_its_own_stop(signal, vm, own_stops):
+        without = after_its_own_stop if _says_who_asked(signal) else Evidence.without_stop
+        evidence = without(evidence, signal.occurred_at)
     elif signal is not None:
         evidence = evidence.with_signal(signal)
-    return evidence.with_annotation(vm.annotation)
+    evidence = evidence.with_annotation(vm.annotation).with_look(vm.power_state, now)
+    return without_own_stops(evidence, own_stops, watch.ran_at, identity_of(vm))
 
 
-def _after_its_own_stop(evidence: Evidence, signal: Signal) -> Evidence:
-    """Leave the stop out. Where Azure names the VM as the caller, it ran then, and what was before is over."""
-    if signal.occurred_at is None or signal.source is not Source.ARM_OPERATION:
-        return evidence.without_stop(signal.occurred_at)
-    return evidence.without_stop(signal.occurred_at).settled(signal.occurred_at - OWN_STOP_TAKES)
+def _says_who_asked(signal: Signal) -> bool:
+    return signal.source is Source.ARM_OPERATION and signal.has_caller
 
 
 def _is_of_its_own_stop(signal: Signal, vm: Vm, own_stops: tuple[datetime, ...]) -> bool:
     """Whether a signal tells that the VM stopped itself: by who asked for it, or, where nobody is named, by when."""
     if signal.kind is not SignalKind.STOPPED_BY_OWNER:
         return False
-    if signal.source is Source.ARM_OPERATION and signal.has_caller:
+    if _says_who_asked(signal):
         return signal.caller is not None and signal.caller == identity_of(vm)
     return is_own(signal.occurred_at, own_stops)

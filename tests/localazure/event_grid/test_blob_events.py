@@ -141,7 +141,7 @@ def test_each_write_of_a_blob_is_one_result_and_wakes_though_each_event_comes_tw
             await work(made, tmp_path)
             wake = await made.wakes.receive_message()
             assert wake
-            return await results(made), read_wake(wake.content, [FRAMES])
+            return await results(made), read_wake(wake.content, [FRAMES]).queue
 
     done, woken = asyncio.run(scene())
     # A job has the blob's address: it finds what was written last.
