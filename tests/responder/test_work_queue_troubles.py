@@ -38,7 +38,7 @@ def write_row(azure: StoryAzure, key: str, state: str, renewed_at: str, *, stops
 class _Overtaken(VirtualWorker):
     """Its row never says that it stops its VM: a late write of its slot has replaced that."""
 
-    def _tell(self, state: str, *, stops_vm: bool = False) -> None:
+    def _tell(self, state: str, *, stops_vm: bool = False) -> None:  # noqa: ARG002 - as the worker calls it
         super()._tell(state)
 
 
