@@ -304,6 +304,7 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "operation_url": attempt.operation_url,
         "failure": _failure(attempt.failure) if attempt.failure else None,
         "resize_to": attempt.resize_to,
+        "size": attempt.size,
     }
 
 
@@ -315,6 +316,7 @@ def _attempt_of(cell: Mapping[str, Any]) -> Attempt:
         operation_url=cell["operation_url"],
         failure=_failure_of(cell["failure"]) if cell["failure"] else None,
         resize_to=cell.get("resize_to", ""),
+        size=cell.get("size", ""),
     )
 
 

@@ -29,7 +29,9 @@ class AttemptState(StrEnum):
 class Attempt:
     """One request and what came of it.
 
-    ``resize_to`` is the size that it asks for; ``""`` of a request to start the VM. ``number`` counts start requests.
+    ``resize_to`` is the size that it asks for; ``""`` of a request to start the VM. ``size`` is the one with which a
+    start is asked for: its refusal is about that size, whatever the owner has given the VM since; ``""`` in a row of an
+    earlier release. ``number`` counts start requests.
     ``operation_url`` is the address of Azure's long-running operation: signed, over 4 KB, to be kept whole and never
     logged (docs/azure-facts.md arm-6).
     """
@@ -40,6 +42,7 @@ class Attempt:
     operation_url: str | None = field(default=None, repr=False)
     failure: Failure | None = None
     resize_to: str = ""
+    size: str = ""
 
     @property
     def is_under_way(self) -> bool:
@@ -130,6 +133,10 @@ class SizeNotes:
         """Mark a size as unfit."""
         others = tuple(each for each in self.unfit if each.size.lower() != size.lower())
         return replace(self, unfit=(*others, UnfitSize(size, words, until)))
+
+    def not_given(self, size: str) -> SizeNotes:
+        """Note that Azure did not take the request for a size: whoever gives the VM that size now is not the app."""
+        return replace(self, given=tuple(each for each in self.given if each.lower() != size.lower()))
 
     def for_the_next(self) -> SizeNotes:
         """Give what the VM's next recovery is to know."""

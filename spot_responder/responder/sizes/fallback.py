@@ -40,7 +40,7 @@ class FallbackSizes:
         """Decide; give the situation with what was thought of each size."""
         sizes = order_of(situation, vm, self.policy)
         if len(sizes) == 1:
-            decision, _ = await self.ask_gate(pool_of(vm), situation)
+            decision, _ = await self.ask_gate(pool_of(situation.with_the_size_asked_for(vm)), situation)
             return situation, decision
         known = {size.lower() for size in (vm.size, notes_of(situation.recovery).first_of(vm.size))}
         waits: list[Wait] = []
