@@ -280,7 +280,7 @@ def _sizes(notes: SizeNotes) -> dict[str, Any]:
         "resizes": [written(time) for time in notes.resizes],
         "unfit": [{"size": each.size, "words": each.words, "until": written(each.until)} for each in notes.unfit],
         "tried": list(notes.tried),
-        "weighed": [dataclasses.asdict(each) for each in notes.weighed],
+        "weighed": [dataclasses.asdict(each) | {"at": written(each.at)} for each in notes.weighed],
     }
 
 
@@ -292,8 +292,12 @@ def _sizes_of(cell: Mapping[str, Any]) -> SizeNotes:
         resizes=tuple(read_time(text) for text in cell.get("resizes", [])),
         unfit=tuple(UnfitSize(each["size"], each["words"], read_time(each["until"])) for each in cell.get("unfit", [])),
         tried=tuple(cell.get("tried", [])),
-        weighed=tuple(WeighedSize(each["size"], each["told"], each["price"]) for each in cell.get("weighed", [])),
+        weighed=tuple(_weighed_of(each) for each in cell.get("weighed", [])),
     )
+
+
+def _weighed_of(cell: Mapping[str, Any]) -> WeighedSize:
+    return WeighedSize(cell["size"], cell["told"], cell["price"], _time(cell.get("at", "")))
 
 
 def _attempt(attempt: Attempt) -> dict[str, Any]:

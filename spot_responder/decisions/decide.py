@@ -241,7 +241,9 @@ def _start_if_the_pool_admits(situation: Situation, vm: Vm, policy: Policy, now:
     if not is_same(size, vm.size):
         first = situation.recovery.sizes.first_of(vm.size) if situation.recovery else vm.size
         why = "its first size is tried first" if is_same(size, first) else f"no capacity for {first}"
-        return Resize(vm, size, f"{why}: it is changed from {vm.size} to {size}, then started", answer.gate)
+        offered = situation.offered.get(size.lower())
+        spelled = offered.size if offered else size
+        return Resize(vm, spelled, f"{why}: it is changed from {vm.size} to {spelled}, then started", answer.gate)
     why = situation.work.reason if situation.work else f"a tagged Spot VM, deallocated, {situation.evidence.verdict}"
     return Start(vm, why, answer.gate)
 

@@ -18,9 +18,14 @@ TAG: Final = "SpotFallbackSizes"
 """The name of the tag; Azure compares the names of tags without regard to case."""
 
 MOST_SIZES: Final = 5
-"""How many sizes a tag may name: each costs requests in an outage, and Azure's tags hold 256 characters."""
+"""How many sizes a tag may name: each costs requests in an outage, and a tag's value holds 256 characters at most."""
 
-_SIZE: Final = re.compile(r"Standard_[A-Za-z0-9]+([-_][A-Za-z0-9]+)*", re.ASCII)
+OFF: Final = f"its tag {TAG} names other sizes, and the app may change none: RESIZE_CLIENT_ID is not set"
+"""What is told of a VM whose owner counts on the tag in vain."""
+
+TURN_ON: Final = "to turn changes of size on, give the app its second identity, as docs/rights.md §6 says"
+
+_SIZE: Final = re.compile(r"Standard_[A-Za-z0-9]+([-_][A-Za-z0-9]+)*", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

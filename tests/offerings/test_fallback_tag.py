@@ -16,6 +16,14 @@ def test_the_sizes_are_in_the_owners_order() -> None:
     assert read_fallback_sizes(tags) == FallbackSizes(sizes)
 
 
+@pytest.mark.parametrize("value", ["standard_d4as_v5,standard_d4s_v4", "STANDARD_D4AS_V5, Standard_d4s_V4"])
+def test_the_case_of_letters_does_not_matter(value: str) -> None:
+    """As for Azure itself: many an owner copies a size out of a page that writes it small."""
+    read = read_fallback_sizes({TAG: value})
+    assert not read.problem
+    assert [size.lower() for size in read.sizes] == ["standard_d4as_v5", "standard_d4s_v4"]
+
+
 @pytest.mark.parametrize("value", ["", "  "])
 def test_an_empty_tag_is_none(value: str) -> None:
     """Nothing is asked for, and nothing is wrong."""
@@ -29,8 +37,8 @@ def test_an_empty_tag_is_none(value: str) -> None:
         ("Standard_D4as_v5;Standard_D4s_v4", "is no size such as"),
         ("D4as_v5", "'D4as_v5' is no size"),
         ("Standard_D4as_v5,Standard_", "'Standard_' is no size"),
-        ("Standard_D4as_v5,standard_d4s_v4", "'standard_d4s_v4' is no size"),
-        ("Standard_D4s_v5,Standard_D4S_v5", "names a size twice"),
+        ("Standard_D4as_v5,standard d4s v4", "'standard d4s v4' is no size"),
+        ("Standard_D4s_v5,standard_d4s_v5", "names a size twice"),
         (",".join(f"Standard_D{number}s_v5" for number in range(MOST_SIZES + 1)), "names 6 sizes, and 5 are the most"),
     ],
 )

@@ -15,6 +15,7 @@ from spot_responder.decisions.fallback.refusals import (
     size_is_unfit_until,
     unfit_after_start,
 )
+from spot_responder.decisions.fallback.sizes import asks_in_vain
 from spot_responder.decisions.policy import ANSWER_PATIENCE, LOOK_HOLDS, RESIZE_LOOK_HOLDS, RESIZE_TAKES, Policy
 from spot_responder.decisions.pools import pool_of
 from spot_responder.decisions.publishing.notices import needs_somebody, noticed_if_it_lasts
@@ -116,7 +117,12 @@ class Requester:
             log_resize_refused(situation, asking, failure)
             return
         refused = asking.refused(failure, counts=True)
-        log_start_refused(situation, asking, failure, needs_somebody(refused, self.clock()))
+        log_start_refused(
+            situation, asking, failure, needs_somebody(refused, self.clock()), in_vain=self._in_vain(situation)
+        )
+
+    def _in_vain(self, situation: Situation) -> bool:
+        return situation.vm is not None and asks_in_vain(situation.vm, self.policy)
 
     async def _accepted(
         self,
@@ -223,7 +229,7 @@ class Requester:
             log_resize_refused(situation, recovery, failure)
             return recovery.size_refused(failure, until, size_is_unfit_until(failure, self.policy, now))
         refused = recovery.refused(failure, counts=counts_as_attempt(failure), not_before=until)
-        log_start_failed(situation, recovery, failure, needs_somebody(refused, now))
+        log_start_failed(situation, recovery, failure, needs_somebody(refused, now), in_vain=self._in_vain(situation))
         return self._marked(refused, failure, situation.with_the_size_asked_for(vm), now) if vm else refused
 
     def _marked(self, refused: Recovery, failure: Failure, vm: Vm, now: datetime) -> Recovery:

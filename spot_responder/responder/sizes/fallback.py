@@ -97,9 +97,9 @@ def _price(offered: OfferedSize | None) -> str:
 def _verb(decision: Decision) -> str:
     match decision:
         case Resize():
-            return "next: the VM is changed to it and started"
+            return "the VM was to be changed to it, then started"
         case Start():
-            return "next: the VM is started with it"
+            return "a start with it was to be asked for"
         case Wait() | Close() | Ignore() | Requeue():
             return decision.reason
         case _:
