@@ -18,7 +18,7 @@ from localazure.world.machines import PowerState
 from localazure.world.sizes import SIZES
 from localazure.world.world import OWNER, NoSuchMachineError
 from spot_responder.offerings.amounts import amount_of
-from spot_responder.offerings.fallback_tag import TAG, read_fallback_sizes
+from spot_responder.offerings.fallback_tag import LONGEST_VALUE, TAG, read_fallback_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 ADDRESS_FILE: Final = "control-address"
 _ANSWER_WITHIN_S: Final = 5
-_LONGEST_TAG: Final = 256
 _OFFERED: Final = tuple(size.name for size in SIZES)
 NOBODY: Final = "no laptop Azure is running here: start one with `make run` in another terminal"
 
@@ -145,8 +144,8 @@ def _spelled(laptop: Laptop, size: str) -> str:
 def _name_sizes(laptop: Laptop, name: str, sizes: str) -> str:
     """Let the owner write the tag, or take it off."""
     machine = laptop.world.existing(name)
-    if len(sizes) > _LONGEST_TAG:
-        message = f"a tag holds {_LONGEST_TAG} characters at most, and these are {len(sizes)}: name fewer sizes"
+    if len(sizes) > LONGEST_VALUE:
+        message = f"a tag holds {LONGEST_VALUE} characters at most, and these are {len(sizes)}: name fewer sizes"
         raise ValueError(message)
     tags = {each: value for each, value in machine.tags.items() if each.lower() != TAG.lower()}
     tags |= {TAG: sizes} if sizes else {}

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spot_responder.offerings.fallback_tag import MOST_SIZES, TAG, FallbackSizes, read_fallback_sizes
+from spot_responder.offerings.fallback_tag import (
+    LONGEST_VALUE,
+    MOST_SIZES,
+    TAG,
+    FallbackSizes,
+    read_fallback_sizes,
+    tag_value,
+)
 
 
 def test_the_sizes_are_in_the_owners_order() -> None:
@@ -56,3 +63,13 @@ def test_whatever_is_typed_is_one_line_or_sizes(value: str) -> None:
     read = read_fallback_sizes({TAG: value})
     assert not (read.sizes and read.problem)
     assert len(read.problem.splitlines()) <= 1
+
+
+@given(st.lists(st.integers(1, 99), unique=True), st.integers(0, 120))
+def test_a_tag_that_is_suggested_is_one_that_counts(numbers: list[int], length: int) -> None:
+    """It has room for what it names, and the app takes it as it stands."""
+    sizes = [f"Standard_D{number}{'s' * length}_v5" for number in numbers]
+    value = tag_value(sizes)
+    assert len(value) <= LONGEST_VALUE
+    assert read_fallback_sizes({TAG: value}) == FallbackSizes(tuple(sizes[: len(value.split(",")) if value else 0]))
+    assert bool(value) == bool(sizes)
