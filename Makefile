@@ -19,7 +19,7 @@ IN_PARALLEL := --numprocesses=4 --dist=loadfile
 # What Ctrl-C ended has said so in a line: make, told by the same signal, adds none. It is to wait before its child has ended.
 OR_INTERRUPTED = || { code=$$?; if [ $$code -eq 130 ]; then kill -INT $$PPID; exec sleep 0.3; else exit $$code; fi; }
 
-.PHONY: help setup agent agent-39 worker worker-39 vm-package az-cli az-env celery recipes-env recipes worker-env guest demo trial trial-turned adopt examples run evict stop start empty fill test quick soak mutants soak-agent mutants-agent soak-worker mutants-worker soak-work mutants-work kills-worker kills fuzz check bench clean
+.PHONY: help setup agent agent-39 worker worker-39 vm-package az-cli az-env celery recipes-env recipes worker-env guest demo trial trial-turned adopt examples run evict stop start empty fill fallback price test quick soak mutants soak-agent mutants-agent soak-worker mutants-worker soak-work mutants-work kills-worker kills fuzz check bench clean
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -101,6 +101,14 @@ empty: ## in the world of `make run`: take all capacity from a pool, POOL=name
 fill: ## in the world of `make run`: give a pool its capacity back, POOL=name
 	@$(if $(POOL),$(MAKE) setup,echo 'usage: make fill POOL=name' >&2; exit 2)
 	@$(PYTHON) -m localazure fill '$(POOL)'
+
+fallback: ## in the world of `make run`: name the sizes that a VM may come back as, VM=name SIZES=size,size; SIZES= takes them off
+	@$(if $(and $(VM),$(filter-out undefined,$(origin SIZES))),$(MAKE) setup,echo 'usage: make fallback VM=name SIZES=size,size' >&2; exit 2)
+	@$(PYTHON) -m localazure fallback '$(VM)' '$(SIZES)'
+
+price: ## in the world of `make run`: set the Spot price of a size, SIZE=name USD=0.03
+	@$(if $(and $(SIZE),$(USD)),$(MAKE) setup,echo 'usage: make price SIZE=name USD=0.03' >&2; exit 2)
+	@$(PYTHON) -m localazure price '$(SIZE)' '$(USD)'
 
 az-env: ## point az at the world of `make run`: eval "$(make -s az-env)"; LOGIN=operator for an operator's eyes
 	@$(MAKE) setup >&2

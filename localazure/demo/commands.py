@@ -36,6 +36,10 @@ _MOVES: Final = {
     "empty": ("POOL", "let a pool, named by its size, run out of capacity"),
     "fill": ("POOL", "give a pool plenty of capacity"),
 }
+_SETTINGS: Final = {
+    "fallback": ("VM", "SIZES", "let its owner name the sizes that a VM may come back as; '' takes the tag off"),
+    "price": ("SIZE", "USD", "set the Spot price of a size, in USD an hour"),
+}
 
 
 _WORLDS: Final = {"demo": demo.run, "examples": examples.run, "run": run.run, "trial": trial.run}
@@ -61,6 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             case "evict":
                 sys.stdout.write(f"{ask(FOLDER, 'evict', arguments.name, arguments.notice)}\n")
                 return 0
+            case "fallback" | "price" as setting:
+                sys.stdout.write(f"{ask(FOLDER, setting, arguments.name, value=arguments.value)}\n")
+                return 0
             case move:
                 sys.stdout.write(f"{ask(FOLDER, move, arguments.name)}\n")
                 return 0
@@ -84,6 +91,10 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("worker-env", help="print the lines that point spot-worker at the running world")
     for move, (metavar, what) in _MOVES.items():
         commands.add_parser(move, help=what).add_argument("name", metavar=metavar)
+    for setting, (metavar, value, what) in _SETTINGS.items():
+        command = commands.add_parser(setting, help=what)
+        command.add_argument("name", metavar=metavar)
+        command.add_argument("value", metavar=value)
     evict = commands.choices["evict"]
     evict.add_argument("--notice", type=_notice, default="none", metavar="S", help=f"{_NOTICES} (default: none)")
     _add_imds(commands.add_parser("imds", help="serve the metadata service of one VM, for any program to try"))

@@ -15,7 +15,10 @@ from aiohttp import web
 from localazure.guests.notices import read_notice
 from localazure.world.azure_errors import Refused
 from localazure.world.machines import PowerState
+from localazure.world.sizes import SIZES
 from localazure.world.world import OWNER, NoSuchMachineError
+from spot_responder.offerings.amounts import amount_of
+from spot_responder.offerings.fallback_tag import LONGEST_VALUE, TAG, read_fallback_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,9 +28,11 @@ if TYPE_CHECKING:
     from localazure.laptop import Laptop
 
     type Action = Callable[[Laptop, str], str]
+    type Setting = Callable[[Laptop, str, str], str]
 
 ADDRESS_FILE: Final = "control-address"
 _ANSWER_WITHIN_S: Final = 5
+_OFFERED: Final = tuple(size.name for size in SIZES)
 NOBODY: Final = "no laptop Azure is running here: start one with `make run` in another terminal"
 
 
@@ -38,11 +43,14 @@ class ControlError(RuntimeError):
 def control_application(laptop: Laptop) -> web.Application:
     """Take ``POST /evict/NAME``, ``/stop/NAME``, ``/start/NAME``, ``/empty/SIZE`` and ``/fill/SIZE``.
 
-    ``/evict/NAME?notice=10`` announces it inside the VM first; see ``notices.py``.
+    ``/evict/NAME?notice=10`` announces it inside the VM first; see ``notices.py``. ``/fallback/NAME?value=SIZES`` and
+    ``/price/SIZE?value=USD`` take what is to be.
     """
 
     async def move(request: web.Request) -> web.Response:
-        action = _ACTIONS.get(request.match_info["action"])
+        asked, value = request.match_info["action"], request.query.get("value", "")
+        setting = _SETTINGS.get(asked)
+        action = _ACTIONS.get(asked) if setting is None else lambda laptop, name: setting(laptop, name, value)
         if action is None:
             return web.Response(status=404, text=f"nothing to do is called {request.match_info['action']!r}")
         laptop.world.advance(laptop.clock.now())
@@ -59,8 +67,10 @@ def control_application(laptop: Laptop) -> web.Application:
     return application
 
 
-def ask(folder: Path, action: str, name: str, notice: str = "none") -> str:
+def ask(folder: Path, action: str, name: str, notice: str = "none", value: str = "") -> str:
     """Ask the running world for a move; give its answer. ``notice``: how an eviction is announced.
+
+    ``value``: of what is set, such as a price.
 
     Raises:
         ControlError: if no world is running, or it refuses.
@@ -69,7 +79,7 @@ def ask(folder: Path, action: str, name: str, notice: str = "none") -> str:
         address = (folder / ADDRESS_FILE).read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         raise ControlError(NOBODY) from None
-    path = f"/{action}/{quote(name, safe='')}?{urlencode({'notice': notice})}"
+    path = f"/{action}/{quote(name, safe='')}?{urlencode({'notice': notice, 'value': value})}"
     request = Request(f"{address}{path}", method="POST")  # noqa: S310 - an address that we wrote ourselves
     try:
         with urlopen(request, timeout=_ANSWER_WITHIN_S) as answer:  # noqa: S310 - see above
@@ -116,17 +126,49 @@ def _fill(laptop: Laptop, size: str) -> str:
 
 
 def _set_capacity(laptop: Laptop, size: str, free: int | None, what: str) -> str:
-    machines = laptop.world.machines()
-    pools = {machine.pool for machine in machines if machine.size.lower() == size.lower()}
-    if not pools:
-        known = ", ".join(sorted({machine.size for machine in machines}))
-        message = f"no VM has the size {size!r}; name a pool by the size of its VMs, one of: {known}"
-        raise ValueError(message)
-    for pool in pools:
+    spelled = _spelled(laptop, size)
+    for pool in {machine.pool._replace(size=spelled) for machine in laptop.world.machines()}:
         laptop.world.set_capacity(pool, free)
-    return f"{size}: {what}"
+    return f"{spelled}: {what}"
 
 
+def _spelled(laptop: Laptop, size: str) -> str:
+    """Give a size that a VM has, or may come back as, as it is spelled there."""
+    sizes = {one.lower(): one for one in sorted({*(each.size for each in laptop.world.machines()), *_OFFERED})}
+    if size.lower() not in sizes:
+        message = f"no VM could have the size {size!r}; name one of: {', '.join(sizes.values())}"
+        raise ValueError(message)
+    return sizes[size.lower()]
+
+
+def _name_sizes(laptop: Laptop, name: str, sizes: str) -> str:
+    """Let the owner write the tag, or take it off."""
+    machine = laptop.world.existing(name)
+    if len(sizes) > LONGEST_VALUE:
+        message = f"a tag holds {LONGEST_VALUE} characters at most, and these are {len(sizes)}: name fewer sizes"
+        raise ValueError(message)
+    tags = {each: value for each, value in machine.tags.items() if each.lower() != TAG.lower()}
+    tags |= {TAG: sizes} if sizes else {}
+    laptop.world.update(machine, OWNER, tags, machine.size, machine.max_price)
+    read = read_fallback_sizes(tags)
+    return read.problem or f"{name} may come back as: {', '.join(read.sizes) or 'its own size only'}"
+
+
+def _set_price(laptop: Laptop, size: str, usd: str) -> str:
+    spelled = _spelled(laptop, size)
+    try:
+        price = amount_of(float(usd))
+    except ValueError:
+        price = None
+    if not price:
+        message = f"{usd!r} is no price: give USD an hour, such as 0.03"
+        raise ValueError(message)
+    for location in sorted({machine.location for machine in laptop.world.machines()}):
+        laptop.world.set_price(spelled, location, price)
+    return f"{spelled}: its Spot price is {price:g} USD an hour"
+
+
+_SETTINGS: Final[dict[str, Setting]] = {"fallback": _name_sizes, "price": _set_price}
 _ACTIONS: Final[dict[str, Action]] = {
     "evict": _evict,
     "stop": _stop,

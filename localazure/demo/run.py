@@ -17,9 +17,10 @@ from localazure.demo.jobs.worker_env import leave_work, remove_work
 from localazure.demo.scenarios import TAG
 from localazure.demo.timeline import Timeline
 from localazure.demo.work_queue import scenario as work_queue
-from localazure.laptop import laptop_azure
+from localazure.laptop import RESIZER_CLIENT_ID, laptop_azure
 from localazure.world.durations import Durations
 from spot_responder.advised_command import CommandLine
+from spot_responder.offerings.fallback_tag import TAG as FALLBACK_TAG
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +41,11 @@ APP_SETTINGS: Final = {
     "CAPACITY_RETRY_SECONDS": "10",
     "CAPACITY_RETRY_MAX_SECONDS": "60",
     "PRICE_RETRY_SECONDS": "30",
+    "RESIZE_CLIENT_ID": RESIZER_CLIENT_ID,
 }
+FALLBACK: Final = {"vm-3": "Standard_D2as_v5"}
+"""The VMs whose owners name other sizes already."""
+
 WORKER: Final = "vm-1"
 """The VM that has the agent and a worker in it."""
 
@@ -68,7 +73,9 @@ async def _stay(folder: Path) -> None:
         for stop in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(stop, ended.set)
         for number, size in enumerate(SIZES, 1):
-            laptop.world.add_vm(f"vm-{number}", size=size, tags=TAG)
+            name = f"vm-{number}"
+            named = {FALLBACK_TAG: FALLBACK[name]} if name in FALLBACK else {}
+            laptop.world.add_vm(name, size=size, tags={**TAG, **named})
         laptop.world.add_vm("untagged-1", size="Standard_B2s")
         for size, price in PRICES.items():
             laptop.world.set_price(size, "westeurope", price)
@@ -122,6 +129,8 @@ In another terminal:
   make start VM=vm-1                 its owner starts it
   make empty POOL=Standard_D2s_v5    no capacity any more for that size: vm-1, vm-2, vm-3
   make fill POOL=Standard_D2s_v5     plenty of it again
+  make fallback VM=vm-1 SIZES=Standard_D2as_v5   its owner names another size, as vm-3's has done: empty, then evict
+  make price SIZE=Standard_D2as_v5 USD=0.03      the Spot price of a size
   {status}      what is going on (or explain vm-1, plan, hold vm-1, …)
   eval "$(make -s az-env)"           from then on az is its owner's: az vm list -d -o table
 {worker} has the agent and a worker in it. To give it four jobs of a minute each, and see them go on after an eviction:

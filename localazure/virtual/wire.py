@@ -67,6 +67,11 @@ class Fate:
     death: Death | None = None
     has_token: bool = True
 
+    @property
+    def reaches_azure(self) -> bool:
+        """Whether Azure does what it asks for, whoever hears of that."""
+        return self.arrives and self.has_token and self.refusal is None and self.death is not Death.BEFORE
+
 
 SMOOTH: Final = Fate()
 

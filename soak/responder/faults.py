@@ -206,6 +206,10 @@ class Faults:
     injected: int = 0
     starts: list[tuple[datetime, str]] = field(default_factory=list)
     """Every start request that left the app, with its time and VM."""
+    reads: list[tuple[datetime, str]] = field(default_factory=list)
+    """Every read of a VM that ARM answered, with its time and VM."""
+    as_a_resize_leaves: Callable[[str], None] = lambda _vm_key: None
+    """Called with the VM's key for each request for another size, between the look that it rests on and its arrival."""
     spoiled: dict[str, Refused | None] = field(default_factory=dict)
     """By operation, what its address answers for ever; ``None`` where it tells the truth."""
     asked_to_slow_down: dict[asyncio.Task[None] | None, SlowDown] = field(default_factory=dict)
@@ -229,6 +233,10 @@ class Faults:
         if request_kind is RequestKind.VM_START and fate.death is not Death.BEFORE and fate.arrives and fate.has_token:
             self.starts.append((self._now(), target.lower()))
             self._note_retry_after(fate, target.lower())
+        if request_kind is RequestKind.VM_READ and fate.reaches_azure:
+            self.reads.append((self._now() + timedelta(seconds=fate.seconds), target.lower()))
+        if request_kind is RequestKind.VM_RESIZE:
+            self.as_a_resize_leaves(target.lower())
         return fate
 
     def _note_retry_after(self, fate: Fate, vm_key: str) -> None:

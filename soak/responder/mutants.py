@@ -332,7 +332,11 @@ def main(arguments: Sequence[str] | None = None, mutants: Sequence[Mutant] = MUT
     parser = argparse.ArgumentParser(prog=f"python -m {tried.soak}.mutants", description="Bugs that a soak must catch.")
     parser.add_argument("--schedules", type=int, default=6000, help="at most so many for each (6000)")
     parser.add_argument("--seed", type=int, default=1, help="of the first schedule (1)")
+    parser.add_argument("--only", default="", metavar="TEXT", help="those whose bug or file has this text")
     given = parser.parse_args(arguments)
+    mutants = [mutant for mutant in mutants if given.only in f"{mutant.what} {mutant.file}"]
+    if not mutants:
+        parser.error(f"no mutant has {given.only!r} in its bug or its file: see MUTANTS in the module")
     passed = 0
     for mutant in mutants:
         took = is_caught(mutant, given.schedules, given.seed, tried)

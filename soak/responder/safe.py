@@ -33,7 +33,11 @@ def unsafe_resizes(seen: Seen) -> Iterator[str]:
     for machine in seen.azure.world.machines():
         ours = [call for call in machine.resize_calls if call.caller == RESIZER]
         for number, call in enumerate(ours):
-            why = _why_unsafe(seen, machine, call.at) or _why_wrong(machine, call, ours[:number])
+            why = (
+                _why_unsafe(seen, machine, call.at)
+                or _why_wrong(machine, call, ours[:number])
+                or _why_blind(seen, machine, call)
+            )
             if why:
                 yield f"safe: {machine.name} was changed to {call.size} at {call.at:%d %H:%M:%S}: {why}"
 
@@ -49,6 +53,17 @@ def _why_wrong(machine: Machine, call: ResizeCall, before: list[ResizeCall]) -> 
     calls = [*before, call]
     had = {each.was for number, each in enumerate(calls) if each.was not in {one.size for one in calls[:number]}}
     return None if call.size in named | had else "its owner did not name that size, nor had it that size at first"
+
+
+def _why_blind(seen: Seen, machine: Machine, call: ResizeCall) -> str | None:
+    """Say what the owner changed after the last look before a change of size: it must have been refused then."""
+    looks = [at for at, vm_key in seen.faults.reads if vm_key == machine.vm_id.lower() and at <= call.at]
+    looked_at = max(looks, default=machine.created_at)
+    given = [each for each in machine.resize_calls if each.caller != RESIZER and looked_at < each.at <= call.at]
+    if given:
+        return f"its owner gave it {given[-1].size} at {given[-1].at:%H:%M:%S}, which nobody had looked at"
+    tags = [condition.tags.get("SpotFallbackSizes", "") for condition in conditions(machine, looked_at, call.at)]
+    return "its owner changed the sizes in its tag after the last look" if len(set(tags)) > 1 else None
 
 
 def _is_well_formed(tag: str) -> bool:

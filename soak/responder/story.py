@@ -84,6 +84,7 @@ class Story:
             )
         if self._sizes is not None:
             self._name_other_sizes(self._sizes)
+            self._faults.as_a_resize_leaves = self._come_between
         self._agents.install()
 
     def _name_other_sizes(self, sizes: Random) -> None:
@@ -98,6 +99,27 @@ class Story:
             kind, now = sizes.choice(sorted(_OF_SIZES, key=lambda one: one.name)), self._azure.clock.now()
             end = now + timedelta(minutes=sizes.uniform(5, 60))
             self._faults.outages.append(Outage(kind, now, end, sizes.choice(REFUSALS[kind])))
+
+    def _come_between(self, vm_key: str) -> None:
+        """Let the owner do something to a VM just as a request leaves that would change its size, now and then."""
+        machine, sizes = self._world.find(vm_key), self._sizes
+        if machine is None or sizes is None or self._faults.is_calm or sizes.randrange(4):
+            return
+        act = sizes.choice((self._give_a_size, self._give_a_size, self._start, self._take_the_tag_of_sizes_off))
+        # The world is as it was at its last event; what comes now begins after that.
+        self._azure.clock.settle()
+        act(machine)
+        self._azure.clock.settle()
+
+    def _give_a_size(self, machine: Machine) -> None:
+        """Give it a size that its tag does not name: of one that the app asks for, nobody could say who gave it."""
+        named = machine.tags.get("SpotFallbackSizes", "").split(",")
+        others = [size for size in (*_SIZES, *_OTHER_SIZES[:-1]) if size not in {machine.size, *named}]
+        self._change_size(machine, (self._sizes or self._chance).choice(others))
+
+    def _take_the_tag_of_sizes_off(self, machine: Machine) -> None:
+        tags = {name: value for name, value in machine.tags.items() if name != "SpotFallbackSizes"}
+        self._world.retag(machine.vm_id, tags)
 
     def _set_capacities(self, machine: Machine, free: Callable[[], int | None]) -> None:
         for size in (*_SIZES, *_OTHER_SIZES):
@@ -195,8 +217,11 @@ class Story:
 
     def _resize(self, machine: Machine) -> None:
         """Change the size, as Azure allows while a VM is deallocated: it is in another pool then."""
-        if machine.power_state is PowerState.DEALLOCATED:
-            machine.size = self._chance.choice(_SIZES)
+        if machine.power_state is PowerState.DEALLOCATED and machine.deleted_at is None:
+            self._change_size(machine, self._chance.choice(_SIZES))
+
+    def _change_size(self, machine: Machine, size: str) -> None:
+        self._as_owner(lambda: self._world.update(machine, OWNER, machine.tags, size, machine.max_price))
 
     def _delete(self, machine: Machine) -> None:
         if machine.deleted_at is None and self._rarely_not(0.3):

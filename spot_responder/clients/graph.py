@@ -31,7 +31,7 @@ from spot_responder.intake.vms import (
     tag_value,
 )
 from spot_responder.intake.work_queue_names import WORK_TAG
-from spot_responder.offerings.max_prices import NO_LIMIT
+from spot_responder.offerings.amounts import amount_of
 from spot_responder.offerings.priced_vms import PricedVm
 from spot_responder.offerings.prices import Os
 from spot_responder.operators.views.status import Coverage
@@ -244,14 +244,13 @@ def vm_of_row(row: Row) -> Vm:
 
 
 def _priced_vm(vm_id: VmId, row: Row) -> PricedVm:
-    max_price, os_name = row["maxPrice"], str(row["osType"] or "").lower()
-    is_limit = isinstance(max_price, float | int) and max_price != NO_LIMIT
+    os_name = str(row["osType"] or "").lower()
     return PricedVm(
         vm_id=vm_id,
         location=str(row["location"]),
         size=str(row["size"]),
         os=Os(os_name) if os_name in Os else None,
-        max_price=max_price if is_limit and isinstance(max_price, float | int) else None,
+        max_price=amount_of(row["maxPrice"]),
         power_state=PowerState.parse(str(row["powerState"] or "")),
     )
 

@@ -284,7 +284,7 @@ def _sizes(notes: SizeNotes) -> dict[str, Any]:
         "resizes": [written(time) for time in notes.resizes],
         "unfit": [{"size": each.size, "words": each.words, "until": written(each.until)} for each in notes.unfit],
         "tried": list(notes.tried),
-        "weighed": [dataclasses.asdict(each) for each in notes.weighed],
+        "weighed": [dataclasses.asdict(each) | {"at": written(each.at)} for each in notes.weighed],
     }
 
 
@@ -296,8 +296,12 @@ def _sizes_of(cell: Mapping[str, Any]) -> SizeNotes:
         resizes=tuple(read_time(text) for text in cell.get("resizes", [])),
         unfit=tuple(UnfitSize(each["size"], each["words"], read_time(each["until"])) for each in cell.get("unfit", [])),
         tried=tuple(cell.get("tried", [])),
-        weighed=tuple(WeighedSize(each["size"], each["told"], each["price"]) for each in cell.get("weighed", [])),
+        weighed=tuple(_weighed_of(each) for each in cell.get("weighed", [])),
     )
+
+
+def _weighed_of(cell: Mapping[str, Any]) -> WeighedSize:
+    return WeighedSize(cell["size"], cell["told"], cell["price"], _time(cell.get("at", "")))
 
 
 def _attempt(attempt: Attempt) -> dict[str, Any]:
@@ -308,6 +312,7 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "operation_url": attempt.operation_url,
         "failure": _failure(attempt.failure) if attempt.failure else None,
         "resize_to": attempt.resize_to,
+        "size": attempt.size,
     }
 
 
@@ -319,6 +324,7 @@ def _attempt_of(cell: Mapping[str, Any]) -> Attempt:
         operation_url=cell["operation_url"],
         failure=_failure_of(cell["failure"]) if cell["failure"] else None,
         resize_to=cell.get("resize_to", ""),
+        size=cell.get("size", ""),
     )
 
 

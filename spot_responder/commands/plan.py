@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.commands.arguments import add_command
+from spot_responder.offerings.fallback_tag import TAG
 from spot_responder.operators.gather import gather_plan
 from spot_responder.operators.views.plan import Would
 from spot_responder.operators.views.tag_typos import tag_command
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from spot_responder.commands.arguments import Commands
     from spot_responder.commands.run import Operator
-    from spot_responder.operators.views.plan import PassedBy, Plan
+    from spot_responder.operators.views.plan import PassedBy, Plan, SizesOff
     from spot_responder.terminal.console import Cell, Console
 
 EXAMPLES: Final = """\
@@ -63,6 +64,7 @@ def render(plan: Plan, restart_tag: str, console: Console) -> str:
         _passed_by(plan, console),
         _tag_typos(plan, restart_tag, console),
         _bad_tags(plan, console),
+        _sizes_off(plan.sizes_off, console),
     ]
     return "\n".join(part for part in parts if part)
 
@@ -118,3 +120,13 @@ def _bad_tags(plan: Plan, console: Console) -> str:
     called = names(each.vm_id for each in plan.bad_tags)
     lines = [f"{console.paint('!', Colour.BAD)} {called[each.vm_id]}: {each.problem}\n" for each in plan.bad_tags]
     return "".join(lines)
+
+
+def _sizes_off(off: SizesOff | None, console: Console) -> str:
+    if off is None:
+        return ""
+    called = names(off.vm_ids)
+    who = ", ".join(called[vm_id] for vm_id in off.vm_ids)
+    name = count(len(off.vm_ids), "VM names other sizes in its tag", "VMs name other sizes in their tag")
+    told = f"{name} {TAG}, and the app may change none (RESIZE_CLIENT_ID is not set): {who}; {off.what_to_do}"
+    return f"{console.paint('!', Colour.NOTICE)} {told}\n"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from spot_responder.decisions.policy import RESIZES_REMEMBERED
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from spot_responder.intake.azure_errors import Failure
+
+
+NOT_ASKED: Final = "not looked at, for another one was to be tried"
 
 
 class AttemptState(StrEnum):
@@ -29,7 +32,9 @@ class AttemptState(StrEnum):
 class Attempt:
     """One request and what came of it.
 
-    ``resize_to`` is the size that it asks for; ``""`` of a request to start the VM. ``number`` counts start requests.
+    ``resize_to`` is the size that it asks for; ``""`` of a request to start the VM. ``size`` is the one with which a
+    start is asked for: its refusal is about that size, whatever the owner has given the VM since; ``""`` in a row of an
+    earlier release. ``number`` counts start requests.
     ``operation_url`` is the address of Azure's long-running operation: signed, over 4 KB, to be kept whole and never
     logged (docs/azure-facts.md arm-6).
     """
@@ -40,6 +45,7 @@ class Attempt:
     operation_url: str | None = field(default=None, repr=False)
     failure: Failure | None = None
     resize_to: str = ""
+    size: str = ""
 
     @property
     def is_under_way(self) -> bool:
@@ -58,11 +64,15 @@ class UnfitSize:
 
 @dataclass(frozen=True, slots=True)
 class WeighedSize:
-    """What was thought of a size at the latest look: why it is tried or not; ``price`` is "" where not looked up."""
+    """What was thought of a size at one look: why it is tried or not; ``price`` is "" where not looked up.
+
+    ``at``: when that was, for it need not be so any more; ``None`` in a row of an earlier release.
+    """
 
     size: str
     told: str
     price: str = ""
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +85,7 @@ class SizeNotes:
         resizes: when changes were asked for, within the last day.
         unfit: what Azure refused.
         tried: the sizes that were tried in this recovery, in order.
-        weighed: what was thought of each size.
+        weighed: what was thought of each size at the latest look that asked about sizes.
     """
 
     first: str = ""
@@ -110,17 +120,21 @@ class SizeNotes:
         """Note a VM that is not being changed: with its first size, what it was given is over."""
         return replace(self, given=()) if self.given and size_now.lower() == self.first.lower() else self
 
-    def weighing(self, told: tuple[WeighedSize, ...]) -> SizeNotes:
-        """Note what was thought of some sizes; of the others stays what was noted before."""
+    def weighing(self, told: tuple[WeighedSize, ...], at: datetime) -> SizeNotes:
+        """Note what a look thought of some sizes. Of the others only the price stays: no more of it need be so now.
+
+        A look ends with the first size that may be tried, and does not ask for a price that it does not need.
+        """
         before = {each.size.lower(): each for each in self.weighed}
-        now = {
-            each.size.lower(): each
-            if each.price or each.size.lower() not in before
-            # A look that does not need the price does not ask for it.
-            else replace(each, price=before[each.size.lower()].price)
-            for each in told
-        }
-        return replace(self, weighed=tuple({**before, **now}.values()))
+        now = {each.size.lower(): each for each in told}
+        prices = {key: each.price for key, each in before.items()}
+        weighed = (now.get(key) or WeighedSize(each.size, NOT_ASKED) for key, each in {**before, **now}.items())
+        return replace(
+            self,
+            weighed=tuple(
+                replace(each, price=each.price or prices.get(each.size.lower(), ""), at=at) for each in weighed
+            ),
+        )
 
     def trying(self, size: str) -> SizeNotes:
         """Note that a start is asked for with a size."""
@@ -130,6 +144,10 @@ class SizeNotes:
         """Mark a size as unfit."""
         others = tuple(each for each in self.unfit if each.size.lower() != size.lower())
         return replace(self, unfit=(*others, UnfitSize(size, words, until)))
+
+    def not_given(self, size: str) -> SizeNotes:
+        """Note that Azure did not take the request for a size: whoever gives the VM that size now is not the app."""
+        return replace(self, given=tuple(each for each in self.given if each.lower() != size.lower()))
 
     def for_the_next(self) -> SizeNotes:
         """Give what the VM's next recovery is to know."""

@@ -7,6 +7,8 @@ it.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from spot_responder.decisions import pools
@@ -141,7 +143,9 @@ def _start_under_way(situation: Situation, vm: Vm, policy: Policy, now: datetime
     look_again = next_look(situation, policy, now)
     age = now - attempt.asked_at
     if operation and operation.failure:
-        return decide_after_failure(operation.failure, vm, recovery, situation.gate, policy, now, jitter)
+        asked = situation.with_the_size_asked_for(vm)
+        wait = decide_after_failure(operation.failure, asked, recovery, situation.gate, policy, now, jitter)
+        return wait if is_same(asked.size, vm.size) else _with_its_new_size(wait, vm, now)
     if attempt.state is AttemptState.ASKED and age < ANSWER_PATIENCE:
         until = max(attempt.asked_at + ANSWER_PATIENCE, look_again)
         return Wait(until, f"a start was asked for at {_clock(attempt.asked_at)}, and its answer is not known yet")
@@ -153,6 +157,15 @@ def _start_under_way(situation: Situation, vm: Vm, policy: Policy, now: datetime
     if attempt.state is AttemptState.ACCEPTED and not went_down_after(attempt, situation.evidence):
         return decide_after_failure(_showed_nothing(attempt), vm, recovery, situation.gate, policy, now, jitter)
     return None
+
+
+def _with_its_new_size(wait: Wait, vm: Vm, now: datetime) -> Wait:
+    """Go on at once where Azure refused a size that the VM no longer has, unless Azure asked for a pause."""
+    failure = wait.failure
+    if failure is None or failure.kind not in {FailureKind.CAPACITY, FailureKind.PRICE, FailureKind.QUOTA}:
+        return wait
+    reason = f"{wait.reason}; since then its owner has given it {vm.size}, which is looked at next"
+    return replace(wait, until=now + (failure.retry_after or timedelta()), reason=reason)
 
 
 def _showed_nothing(attempt: Attempt) -> Failure:
@@ -228,7 +241,9 @@ def _start_if_the_pool_admits(situation: Situation, vm: Vm, policy: Policy, now:
     if not is_same(size, vm.size):
         first = situation.recovery.sizes.first_of(vm.size) if situation.recovery else vm.size
         why = "its first size is tried first" if is_same(size, first) else f"no capacity for {first}"
-        return Resize(vm, size, f"{why}: it is changed from {vm.size} to {size}, then started", answer.gate)
+        offered = situation.offered.get(size.lower())
+        spelled = offered.size if offered else size
+        return Resize(vm, spelled, f"{why}: it is changed from {vm.size} to {spelled}, then started", answer.gate)
     why = situation.work.reason if situation.work else f"a tagged Spot VM, deallocated, {situation.evidence.verdict}"
     return Start(vm, why, answer.gate)
 

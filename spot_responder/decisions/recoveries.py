@@ -187,10 +187,10 @@ class Recovery:
         self._must_be_open("wait")
         return replace(self, sequence=self.sequence + 1, wake_at=due_at)
 
-    def asking(self, now: datetime, answer_by: datetime, reason: str) -> Recovery:
-        """Note a start request. It is saved before it is sent, so that a crash in between is noticed."""
+    def asking(self, now: datetime, answer_by: datetime, reason: str, size: str = "") -> Recovery:
+        """Note a request to start the VM as ``size``, before it is sent, so that a crash in between is noticed."""
         self._must_be_open("ask for a start")
-        attempt = Attempt(self.attempts + 1, now)
+        attempt = Attempt(self.attempts + 1, now, size=size)
         evidence = replace(self.evidence, starts_asked=_lately(self.evidence.starts_asked, now))
         agent = replace(self.agent, ready_at=None, ready_heard_at=None, reported_at=self.agent.last_reported_at)
         starts = _lately(self.starts, now)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -125,6 +125,12 @@ class Situation:
     def attempt(self) -> Attempt | None:
         """The start request that Azure may still be working on."""
         return self.open_recovery.attempt_under_way if self.open_recovery else None
+
+    def with_the_size_asked_for(self, vm: Vm) -> Vm:
+        """Give the VM as a start that failed was asked for: its owner may have given it another size since."""
+        attempt, operation = self.attempt, self.operation
+        has_failed = operation is not None and operation.failure is not None
+        return replace(vm, size=attempt.size) if has_failed and attempt is not None and attempt.size else vm
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,15 +12,23 @@ from typing import TYPE_CHECKING, Final
 from spot_responder.intake.payloads import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 TAG: Final = "SpotFallbackSizes"
 """The name of the tag; Azure compares the names of tags without regard to case."""
 
 MOST_SIZES: Final = 5
-"""How many sizes a tag may name: each costs requests in an outage, and Azure's tags hold 256 characters."""
+"""How many sizes a tag may name: each costs requests in an outage."""
 
-_SIZE: Final = re.compile(r"Standard_[A-Za-z0-9]+([-_][A-Za-z0-9]+)*", re.ASCII)
+LONGEST_VALUE: Final = 256
+"""How many characters Azure lets the value of a tag have."""
+
+OFF: Final = f"its tag {TAG} names other sizes, and the app may change none: RESIZE_CLIENT_ID is not set"
+"""What is told of a VM whose owner counts on the tag in vain."""
+
+TURN_ON: Final = "to turn changes of size on, give the app its second identity, as docs/rights.md §6 says"
+
+_SIZE: Final = re.compile(r"Standard_[A-Za-z0-9]+([-_][A-Za-z0-9]+)*", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,14 @@ def read_fallback_sizes(tags: Mapping[str, str]) -> FallbackSizes:
     if len(sizes) > MOST_SIZES:
         return _refused(f"it names {len(sizes)} sizes, and {MOST_SIZES} are the most")
     return FallbackSizes(sizes)
+
+
+def tag_value(sizes: Sequence[str]) -> str:
+    """Write a tag of the first of these sizes: as many as it may name, and as it can hold."""
+    named = list(sizes[:MOST_SIZES])
+    while len(",".join(named)) > LONGEST_VALUE:
+        named.pop()
+    return ",".join(named)
 
 
 def _refused(what: str) -> FallbackSizes:

@@ -10,8 +10,7 @@ from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
 from typing import Final
 
-NO_LIMIT: Final = -1
-"""The max price that is none, in Azure's words (docs/azure-facts.md prices-8)."""
+from spot_responder.offerings.amounts import amount_of
 
 NEAR: Final = Decimal("1.1")
 """A max price of less than so many times the Spot price is near: the next change of the price may be above it."""
@@ -63,7 +62,7 @@ def suggested(spot: float, on_demand: float | None) -> float:
 def told_spot_price(refusal: str) -> float | None:
     """Give the Spot price that Azure names where it refuses a start: the true one (docs/azure-facts.md prices-8)."""
     found = _TOLD_PRICE.search(refusal)
-    return float(found[1]) if found else None
+    return amount_of(float(found[1])) if found else None
 
 
 def _exact(price: float) -> Decimal:

@@ -11,6 +11,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.offerings.amounts import amount_of
 from spot_responder.offerings.skus import Sku
 from spot_responder.offerings.spot_cores import SpotCores
 
@@ -87,7 +88,10 @@ def price_text(price: float) -> str:
 def price_of_text(text: str) -> float:
     """Read a price. Raises ``OddNoteError``."""
     try:
-        return float(text)
-    except ValueError as error:
-        message = f"the note of a price is no number: {text[:100]!r}"
-        raise OddNoteError(message) from error
+        price = amount_of(float(text))
+    except ValueError:
+        price = None
+    if price is None:
+        message = f"the note of a price is no amount: {text[:100]!r}"
+        raise OddNoteError(message)
+    return price

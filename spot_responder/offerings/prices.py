@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.intake.payloads import field, moment, quote, text_field
+from spot_responder.offerings.amounts import MOST, amount_of
 from spot_responder.text import count
 
 if TYPE_CHECKING:
@@ -218,7 +219,7 @@ def _price(kind: Kind, in_effect: Sequence[Candidate], asked: Asked) -> tuple[fl
     since = max(row.since for row in of_kind)
     newest = [row for row in of_kind if row.since == since]
     newest = [row for row in newest if row.is_primary] or newest
-    amounts = [(amount, row.meter) for row in newest if (amount := _amount(row.price)) is not None]
+    amounts = [(amount, row.meter) for row in newest if (amount := amount_of(row.price)) is not None]
     highest, meter = max(amounts, default=(0, ""))
     if len(amounts) < len(newest) or highest == 0:
         # The price of an older row would be a guess: this row took its place.
@@ -231,12 +232,9 @@ def _price(kind: Kind, in_effect: Sequence[Candidate], asked: Asked) -> tuple[fl
     return highest, why
 
 
-def _amount(price: object) -> float | None:
-    """Give what is an amount of money; 0 is one, but no price."""
-    return price if isinstance(price, int | float) and not isinstance(price, bool) and price >= 0 else None
-
-
 def _told(price: object) -> str:
+    if isinstance(price, int | float) and price > MOST:
+        return f"more than {MOST} {CURRENCY} an hour, which is no price of a VM"
     return str(price) if isinstance(price, int | float) else quote(price)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spot_responder.intake.payloads import field, text_field
-from spot_responder.offerings.max_prices import NO_LIMIT
+from spot_responder.offerings.amounts import amount_of
 from spot_responder.offerings.prices import Os
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def read_vm_shape(vm: Mapping[str, object], nics: Sequence[Mapping[str, object] 
         has_disk_encryption=any(field(disk, "encryptionSettings", "enabled") is True for disk in disks),
         has_ephemeral_os_disk=bool(field(os_disk, "diffDiskSettings")),
         has_placement_group=bool(text_field(properties, "proximityPlacementGroup", "id")),
-        max_price=_max_price(field(properties, "billingProfile", "maxPrice")),
+        max_price=amount_of(field(properties, "billingProfile", "maxPrice")),
     )
 
 
@@ -105,8 +105,3 @@ def _accelerated(nics: Sequence[Mapping[str, object] | None]) -> bool | None:
     if True in told:
         return True
     return False if all(each is False for each in told) else None
-
-
-def _max_price(value: object) -> float | None:
-    is_limit = isinstance(value, int | float) and not isinstance(value, bool) and value != NO_LIMIT
-    return float(value) if is_limit and isinstance(value, int | float) else None

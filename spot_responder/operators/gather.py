@@ -162,9 +162,11 @@ async def gather_plan(
     others = finds.among(shown) - found
     whys = dict.fromkeys(finds.overdue, FoundBy.OVERDUE) | dict.fromkeys(found, FoundBy.RESOURCE_GRAPH)
     judged = await _judge_all([*whys, *others], whys, ports.app, settings, now, progress)
+    # Of those that are being recovered only the tags are told: Resource Graph is asked for many at once.
+    busy = await asyncio.gather(*(ports.app.graph.confirm(vm_id) for vm_id in finds.busy))
     return plan(
         judged,
-        finds.busy,
+        dict(zip(finds.busy, busy, strict=True)),
         settings.policy,
         now,
         shown=len(shown),

@@ -85,7 +85,7 @@ class Actor:
         seen = situation.vm or situation.shown
         pool = pool_of(seen) if seen else recovery.pool
         opened = replace(recovery, evidence=situation.evidence, pool=pool, absence=situation.absence)
-        return replace(opened, agent=_with_cause(recovery, situation), sizes=_sizes_seen(recovery, situation))
+        return replace(opened, agent=_with_cause(recovery, situation), sizes=_sizes_seen(recovery, situation, now))
 
     async def _wait(self, gathered: Gathered, decision: Wait, now: datetime) -> None:
         situation = gathered.situation
@@ -126,11 +126,11 @@ def _with_cause(recovery: Recovery, situation: Situation) -> AgentNotes:
     return replace(recovery.agent, is_told_by_azure=True) if is_news else recovery.agent
 
 
-def _sizes_seen(recovery: Recovery, situation: Situation) -> SizeNotes:
+def _sizes_seen(recovery: Recovery, situation: Situation, now: datetime) -> SizeNotes:
     """Note what was thought of the VM's sizes, and that it has its first one again."""
     notes, vm = recovery.sizes, situation.vm
     if situation.weighed:
-        notes = notes.weighing(situation.weighed)
+        notes = notes.weighing(situation.weighed, now)
     attempt = recovery.attempt_under_way
     is_changing = attempt is not None and bool(attempt.resize_to)
     return notes if vm is None or is_changing else notes.seen_as(vm.size)

@@ -19,7 +19,7 @@ from spot_responder.decisions.recovery_times import notice_lead, ready_after
 from spot_responder.decisions.situations import Close, Wait
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.signals import SignalKind, Source
-from spot_responder.offerings.fallback_tag import read_fallback_sizes
+from spot_responder.offerings.fallback_tag import OFF, TURN_ON, read_fallback_sizes
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -95,14 +95,20 @@ def log_start_accepted(situation: Situation, recovery: Recovery) -> None:
     _write(logging.INFO, "start accepted", _of_attempt(situation, recovery))
 
 
-def log_start_refused(situation: Situation, recovery: Recovery, failure: Failure, needs: Notice | None = None) -> None:
-    """Log that Azure refused a start request at once."""
-    _write(logging.WARNING, "start refused", _of_attempt(situation, recovery) | _of_failure(failure) | _of_need(needs))
+def log_start_refused(
+    situation: Situation, recovery: Recovery, failure: Failure, needs: Notice | None = None, *, in_vain: bool = False
+) -> None:
+    """Log that Azure refused a start request at once. ``in_vain``: its owner named other sizes, and that is off."""
+    fields = _of_attempt(situation, recovery) | _of_failure(failure) | _of_need(needs)
+    _write(logging.WARNING, "start refused", fields | _of_sizes_off(failure, in_vain=in_vain))
 
 
-def log_start_failed(situation: Situation, recovery: Recovery, failure: Failure, needs: Notice | None = None) -> None:
-    """Log that a start which Azure had accepted failed."""
-    _write(logging.WARNING, "start failed", _of_attempt(situation, recovery) | _of_failure(failure) | _of_need(needs))
+def log_start_failed(
+    situation: Situation, recovery: Recovery, failure: Failure, needs: Notice | None = None, *, in_vain: bool = False
+) -> None:
+    """Log that a start which Azure had accepted failed. ``in_vain``: as for one that was refused."""
+    fields = _of_attempt(situation, recovery) | _of_failure(failure) | _of_need(needs)
+    _write(logging.WARNING, "start failed", fields | _of_sizes_off(failure, in_vain=in_vain))
 
 
 def log_resize_accepted(situation: Situation, recovery: Recovery) -> None:
@@ -326,6 +332,10 @@ def _of_attempt(situation: Situation, recovery: Recovery) -> dict[str, object]:
 
 def _of_size(recovery: Recovery) -> dict[str, object]:
     return {"size": recovery.attempt.resize_to if recovery.attempt else None}
+
+
+def _of_sizes_off(failure: Failure, *, in_vain: bool) -> dict[str, object]:
+    return {"what_to_do": f"{OFF}: {TURN_ON}"} if in_vain and failure.kind is FailureKind.CAPACITY else {}
 
 
 def _of_need(needs: Notice | None) -> dict[str, object]:

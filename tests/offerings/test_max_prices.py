@@ -60,6 +60,7 @@ def test_what_is_suggested_is_enough(spot: float, on_demand: float | None) -> No
         ("the current spot price '1.2.3 USD'", None),
         ("the current spot price is too high", None),
         ("", None),
+        (f"the current spot price '{'9' * 400} USD'", None),
     ],
 )
 def test_the_price_that_azure_names_in_a_refusal(said: str, price: float | None) -> None:

@@ -39,7 +39,7 @@ def test_quota_and_price_are_read_as_they_were_written(used: int, limit: int, pr
     assert price_of_text(price_text(price)) == price
 
 
-@pytest.mark.parametrize("text", ["", "null", "{}", '{"name": 1}', "[1]", "cheap"])
+@pytest.mark.parametrize("text", ["", "null", "{}", '{"name": 1}', "[1]", "cheap", "9" * 400])
 def test_a_note_that_cannot_be_read_is_none(text: str) -> None:
     """Whoever wrote it: it is asked for anew, and never taken for a 0."""
     for read in (cores_of, price_of_text, sku_of):

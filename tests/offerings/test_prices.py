@@ -288,3 +288,15 @@ def test_whatever_the_answer_it_is_read_or_refused(answers: object) -> None:
     except UnreadablePagesError:
         return
     assert (prices.spot, prices.on_demand) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "price", [10**400, 10**300, 1e308, 1_000_001], ids=["400 digits", "300 digits", "1e308", "a million"]
+)
+def test_a_number_that_no_vm_costs_is_no_price(price: float) -> None:
+    """In one line that can be read, whatever digits it has; the other price is found all the same."""
+    rows = [row | ({"retailPrice": price} if row["skuName"].endswith(" Spot") else {}) for row in rows_of("every_kind")]
+    prices = prices_of(read_pages(as_pages(rows, 100)), D2S)
+    assert (prices.spot, prices.on_demand) == (None, ON_DEMAND)
+    (line,) = [each for each in prices.why if each.startswith("spot: ")]
+    assert line.endswith("is more than 1000000 USD an hour, which is no price of a VM")

@@ -102,9 +102,20 @@ def test_disks_and_systems_that_are_not_told() -> None:
     assert (read.data_disks, read.os, read.disk_controller, read.disk_types) == (None, None, "", ("",))
 
 
-@pytest.mark.parametrize(("value", "limit"), [(-1, None), (-1.0, None), (None, None), (0.02, 0.02), ("0.02", None)])
+@pytest.mark.parametrize(
+    ("value", "limit"),
+    [
+        (-1, None),
+        (-1.0, None),
+        (None, None),
+        (0.02, 0.02),
+        ("0.02", None),
+        pytest.param(10**400, None, id="400 digits"),
+        (1e308, None),
+    ],
+)
 def test_max_prices(value: object, limit: float | None) -> None:
-    """-1 is no limit, and is no price either."""
+    """-1 is no limit, and is no price either; nor does one limit anything that no price can reach."""
     assert read_vm_shape(body(billingProfile={"maxPrice": value}), [NIC]).max_price == limit
 
 

@@ -19,34 +19,60 @@ from tests.decisions.fallback.test_sizes import OTHER, OWN, POLICY, THIRD, looke
 from tests.harness.makers import TEN, at, evicted, failure, situation
 
 WEIGHED = (
-    WeighedSize(OWN, "no capacity just now"),
-    WeighedSize(OTHER, "next: the VM is changed to it", "0.05 USD an hour"),
+    WeighedSize(OWN, "no capacity just now", at=at("09:58")),
+    WeighedSize(OTHER, "the VM was to be changed to it", "0.05 USD an hour", at("09:58")),
 )
 NOTES = replace(SizeNotes(weighed=WEIGHED, tried=(OWN,)), unfit=()).refused(THIRD, "no: never", at("12:00"))
 
 
 def told(given: Situation) -> str:
     """Give what is said at ten."""
-    return "\n".join(sizes_told(given, TEN))
+    return "\n".join(sizes_told(given, POLICY, TEN))
 
 
 def test_it_says_what_was_tried_what_is_next_and_what_each_costs() -> None:
     """In Azure's words where Azure refused."""
     said = told(looked_at(vm(), sizes=NOTES))
     assert f"sizes tried in this recovery: {OWN}" in said
-    assert f"{OTHER} (0.05 USD an hour): next" in said
-    assert f"{OWN}: no capacity" in said
+    assert f"{OTHER} (0.05 USD an hour), at 09:58:00Z: the VM was to be changed to it" in said
+    assert f"{OWN}, at 09:58:00Z: no capacity" in said
+    assert f"gone through in this order: {OTHER}, {THIRD}, {OWN}" in said
     assert f"{THIRD} is left out until 2026-03-02 12:00Z, for Azure refused it: no: never" in said
 
 
 def test_what_is_over_is_not_told() -> None:
     """Of a closed recovery, what was thought at its looks; a refusal whose time is over."""
-    row = replace(looked_at(vm(OTHER), sizes=SizeNotes().asking_for(OTHER, OWN, TEN).weighing(WEIGHED)))
+    row = replace(looked_at(vm(OTHER), sizes=SizeNotes().asking_for(OTHER, OWN, TEN).weighing(WEIGHED, TEN)))
     assert row.recovery is not None
     closed = replace(row, recovery=row.recovery.closed(Outcome.RESTORED, TEN, "it runs"))
-    assert told(closed) == f"it has the size {OTHER}; its first one, {OWN}, is tried first at its next recovery"
+    assert told(closed) == f"it has the size {OTHER}; its first one is tried first at its next recovery: {OWN}"
     old = looked_at(vm(), sizes=SizeNotes().refused(THIRD, "no", at("09:00")))
-    assert told(old) == ""
+    assert told(old) == f"at its next look its sizes are gone through in this order: {OWN}, {OTHER}, {THIRD}"
+
+
+def test_a_size_that_its_owner_took_off_the_tag_is_not_told() -> None:
+    """Whatever was thought of it."""
+    said = told(looked_at(vm(tag=THIRD), sizes=replace(NOTES, unfit=()).refused(OTHER, "no", at("12:00"))))
+    assert OTHER not in said
+
+
+def test_no_order_is_told_where_no_size_is_asked_about_next() -> None:
+    """It is held, or Azure is at work on it; nor are notes of an earlier release given a time that they lack."""
+    given = looked_at(vm(), sizes=SizeNotes(weighed=(WeighedSize(OWN, "closed"),)))
+    assert given.recovery is not None
+    held = replace(given, recovery=replace(given.recovery, held_at=TEN))
+    for each in (held, looked_at(vm(), Attempt(1, TEN), given.recovery.sizes)):
+        assert told(each) == f"{OWN}, at the latest look: closed"
+
+
+def test_it_says_that_changes_of_size_are_off() -> None:
+    """The owner counts on the tag; with or without a row, and at home or away."""
+    off = "RESIZE_CLIENT_ID is not set: to turn changes of size on"
+    assert off in "".join(sizes_told(situation(evicted(), vm()), Policy(), TEN))
+    away = looked_at(vm(OTHER), sizes=SizeNotes().asking_for(OTHER, OWN, TEN))
+    said = sizes_told(away, Policy(), TEN)
+    assert off in said[0]
+    assert said[1] == f"it has the size {OTHER}; its first one was {OWN}"
 
 
 def test_nothing_is_told_where_nobody_asked() -> None:
@@ -82,7 +108,7 @@ def test_the_next_step_is_told() -> None:
     assert explained.headline.endswith(f"it is about to be changed to {OTHER} and started")
     assert explained.next.what == f"it is changed to {OTHER}, and a start is asked for"
     assert "were DRY_RUN not true" in explain(given, decision, POLICY, at("10:00:05"), dry_run=True).headline
-    planned = plan([Judged(given, decision, FoundBy.RESOURCE_GRAPH)], frozenset(), POLICY, TEN, shown=1, dry_run=False)
+    planned = plan([Judged(given, decision, FoundBy.RESOURCE_GRAPH)], {}, POLICY, TEN, shown=1, dry_run=False)
     assert [find.would for find in planned.finds] == [Would.START]
 
 

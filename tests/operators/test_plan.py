@@ -7,6 +7,7 @@ from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
 from spot_responder.commands.plan import render
+from spot_responder.decisions.policy import Policy
 from spot_responder.intake.vms import VmId
 from spot_responder.operators.gather import gather_plan
 from spot_responder.operators.ports import OperatorPorts
@@ -101,6 +102,39 @@ def test_a_tag_with_a_bad_size_is_named_once(new_azure: NewAzure) -> None:
     assert bad.problem.startswith("the tag SpotFallbackSizes is ignored: 'D4s' is no size such as Standard_D4as_v5")
     text = render(plan, "AttemptRestartAfterEviction", Console(azure.now, UTC))
     assert f"! running-1: {bad.problem}" in text
+
+
+def test_a_tag_with_a_bad_size_is_named_of_a_vm_in_recovery_too(new_azure: NewAzure) -> None:
+    """It waits for capacity, and its owner wonders why no other size is tried."""
+    azure = new_azure(Policy(resizes=True), sweep_every=NEVER)
+    azure.add_vm(tags={**TAG, "SpotFallbackSizes": "D4s"})
+    azure.add_vm("gone-1")
+    for name in ("render-1", "gone-1"):
+        azure.world.set_capacity(azure.pool_key(name), 0)
+        azure.world.evict(name)
+    azure.run_until(at("10:05"))
+    azure.world.delete("gone-1")
+    plan = planned(azure)
+    assert [vm_id.name for vm_id in plan.busy] == ["gone-1", "render-1"]
+    assert [bad.vm_id.name for bad in plan.bad_tags] == ["render-1"]
+
+
+def test_who_names_sizes_in_vain_is_told_so(new_azure: NewAzure) -> None:
+    """RESIZE_CLIENT_ID is missing: whether its VM runs or is down; not where nobody asks, nor if it is on."""
+    azure = fleet(new_azure)
+    assert planned(azure).sizes_off is None
+    for name in ("running-1", "evicted-1"):
+        azure.world.retag(name, {**TAG, "SpotFallbackSizes": "Standard_D4as_v5"})
+    azure.world.retag("plain-1", {"SpotFallbackSizes": "Standard_D4as_v5"})
+    plan = planned(azure)
+    assert plan.sizes_off is not None
+    assert [vm_id.name for vm_id in plan.sizes_off.vm_ids] == ["evicted-1", "running-1"]
+    text = render(plan, "AttemptRestartAfterEviction", Console(azure.now, UTC))
+    assert "2 VMs name other sizes in their tag SpotFallbackSizes, and the app may change none" in text
+    assert "(RESIZE_CLIENT_ID is not set): evicted-1, running-1; to turn changes of size on" in text
+    on = new_azure(Policy(resizes=True), sweep_every=NEVER)
+    on.add_vm(tags={**TAG, "SpotFallbackSizes": "Standard_D4as_v5"})
+    assert planned(on).sizes_off is None
 
 
 def test_the_sweep_does_what_the_plan_said(new_azure: NewAzure) -> None:

@@ -69,7 +69,13 @@ def test_the_cheapest_that_fits_is_at_the_top() -> None:
     assert [each.size for each in report(dear, machine).candidates] == ["Standard_D2_v5", "Standard_D4s_v3"]
     no_price = {"Standard_D4s_v3": Prices(0.05, 0.2, []), "Standard_D2_v5": Prices(None, None, [])}
     assert [each.size for each in report(no_price, machine).candidates] == ["Standard_D4s_v3", "Standard_D2_v5"]
+    assert report(dear, machine).tag_command == (
+        "az tag update --operation Merge "
+        "--resource-id /subscriptions/S/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/render-1 "
+        "--tags SpotFallbackSizes=Standard_D2_v5,Standard_D4s_v3"
+    )
     limited = replace(machine, max_price=0.06)
+    assert report(no_price, limited).tag_command.endswith("=Standard_D4s_v3")
     assert [(each.size, each.verdict) for each in report(no_price, limited).candidates] == [
         ("Standard_D4s_v3", Verdict.FITS),
         ("Standard_D2_v5", Verdict.UNKNOWN),
@@ -79,7 +85,7 @@ def test_the_cheapest_that_fits_is_at_the_top() -> None:
 def test_what_does_not_fit_is_counted_by_its_first_reason() -> None:
     """With the price of a size that is too dear among them."""
     told = report({D2S: Prices(0.01, 0.1, []), "Standard_D4s_v3": Prices(0.05, 0.2, [])}, vm(max_price=0.02))
-    assert told.candidates == ()
+    assert (told.candidates, told.tag_command) == ((), "")
     assert told.left_out == {"generation": 1, "disk controller": 1, "premium disks": 1, "price": 1}
     assert told.spot == 0.01
 

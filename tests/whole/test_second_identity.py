@@ -39,7 +39,7 @@ def test_it_is_changed_and_started_each_by_its_own_identity(tmp_path: Path) -> N
         assert (change.caller, change.size, change.power_state) == ("resizer", OTHER, "deallocated")
         assert {call.caller for call in machine.start_calls} == {"responder"}
         told = azure.operator("explain", machine.vm_id)
-        assert f"its first one, {OWN}, is tried first at its next recovery" in told.out
+        assert f"its first one is tried first at its next recovery: {OWN}" in told.out
 
 
 @pytest.mark.parametrize(
@@ -69,3 +69,7 @@ def test_without_the_identity_nothing_is_changed_nor_asked(tmp_path: Path) -> No
         machine = down_without_capacity(azure, "nobody")
         row = azure.until_row("nobody", "refused", lambda row: row.failures.kind is FailureKind.CAPACITY)
         assert (row.sizes.weighed, machine.size, machine.resize_calls) == ((), OWN, [])
+        off = "RESIZE_CLIENT_ID is not set"
+        assert off in azure.operator("explain", machine.vm_id).out
+        assert off in azure.operator("plan").out
+        assert off in azure.laptop.host_log.read_text("utf-8")

@@ -51,6 +51,7 @@ def render(report: SizesReport, console: Console) -> str:
         _about(report, console),
         _table(report, console),
         _left_out(report),
+        f"to let it come back as one of these:\n  {report.tag_command}\n" if report.tag_command else "",
         *(f"{console.paint('not read', Colour.NOTICE)}: {one_line(each)}\n" for each in report.unread),
     ]
     return "\n".join(part for part in parts if part)

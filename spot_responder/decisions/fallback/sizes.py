@@ -54,6 +54,11 @@ def sizes_of(vm: Vm, recovery: Recovery | None, policy: Policy) -> tuple[str, ..
     return _each_once([notes_of(recovery).first_of(vm.size), *named]) if named else ()
 
 
+def asks_in_vain(vm: Vm, policy: Policy) -> bool:
+    """Whether its owner names other sizes while the app may change none."""
+    return vm.is_spot and not policy.resizes and bool(read_fallback_sizes(vm.tags).sizes)
+
+
 def order_of(situation: Situation, vm: Vm, policy: Policy) -> tuple[str, ...]:
     """Give the sizes whose pools are asked, one after the other, until one admits the VM.
 

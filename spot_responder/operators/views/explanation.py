@@ -145,7 +145,7 @@ def explain(  # noqa: PLR0913 - all that it rests on
         tag_typos=misses,
         held_at=row.held_at if row else None,
         evidence=evidence_told(situation, history, now),
-        tried=(*starts_tried(situation, failure), *sizes_told(situation, now)),
+        tried=(*starts_tried(situation, failure), *sizes_told(situation, policy, now)),
         next=_next(situation, decision, recovery, dry_run=dry_run, is_for_work=bool(work_queue)),
         advice=advice(situation, decision, failure, policy, called, command, need),
         recovery=recovery,

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, assert_never
 
 from spot_responder.decisions.situations import Close, Decision, Ignore, Requeue, Resize, Situation, Start, Wait
 from spot_responder.intake.vms import PowerState
-from spot_responder.offerings.fallback_tag import read_fallback_sizes
+from spot_responder.offerings.fallback_tag import TURN_ON, read_fallback_sizes
 from spot_responder.operators.views.explanation import why_not
 from spot_responder.operators.views.tag_typos import TagTypo, tag_typos
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from spot_responder.decisions.policy import Policy
-    from spot_responder.intake.vms import VmId
+    from spot_responder.intake.vms import Vm, VmId
     from spot_responder.operators.views.work_queues import QueueDemand
 
 
@@ -69,11 +69,20 @@ class BadTag:
 
 
 @dataclass(frozen=True, slots=True)
+class SizesOff:
+    """The covered VMs whose owner names other sizes, while the app may change none, and what to do about it."""
+
+    vm_ids: tuple[VmId, ...]
+    what_to_do: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What a sweep would do now.
 
     ``busy``: VMs with an open recovery that waits for its own time, which a sweep does not change. ``covered_and_up``:
-    how many covered VMs need nothing. ``shown``: how many Spot VMs Resource Graph shows to the login.
+    how many covered VMs need nothing. ``shown``: how many Spot VMs Resource Graph shows to the login. ``sizes_off``:
+    ``None`` where no VM asks for what is off.
     ``work_queues``: what each asks for: a sweep looks at them too.
     """
 
@@ -84,6 +93,7 @@ class Plan:
     covered_and_up: int
     passed_by: tuple[PassedBy, ...]
     bad_tags: tuple[BadTag, ...]
+    sizes_off: SizesOff | None
     shown: int
     work_queues: tuple[QueueDemand, ...]
 
@@ -99,7 +109,7 @@ class Judged:
 
 def plan(  # noqa: PLR0913 - what a plan says beside what was judged
     judged: Iterable[Judged],
-    busy: Iterable[VmId],
+    busy: Mapping[VmId, Vm | None],
     policy: Policy,
     now: datetime,
     *,
@@ -107,8 +117,13 @@ def plan(  # noqa: PLR0913 - what a plan says beside what was judged
     dry_run: bool,
     work_queues: tuple[QueueDemand, ...] = (),
 ) -> Plan:
-    """Sort the judged VMs into those that a sweep would find and those that it leaves alone."""
+    """Sort the judged VMs into those that a sweep would find and those that it leaves alone.
+
+    ``busy``: the VMs that are being recovered, as far as Resource Graph shows them.
+    """
     every = tuple(judged)
+    covered = [*(each.situation.vm for each in every if not why_not(each.decision)), *busy.values()]
+    tags = {vm.vm_id: read_fallback_sizes(vm.tags) for vm in covered if vm is not None}
     passed_by = [_passed_by(each, policy) for each in every if each.found_by is None and why_not(each.decision)]
     # VMs whose tag may be misspelled first: somebody should check them.
     passed_by.sort(key=lambda each: (not each.tag_typos, each.vm_id.key))
@@ -121,7 +136,8 @@ def plan(  # noqa: PLR0913 - what a plan says beside what was judged
         busy=tuple(sorted(busy, key=lambda vm_id: vm_id.key)),
         covered_and_up=sum(_is_up(each) for each in every),
         passed_by=tuple(passed_by),
-        bad_tags=tuple(bad for each in every if (bad := _bad_tag(each)) is not None),
+        bad_tags=tuple(BadTag(vm_id, tag.problem) for vm_id, tag in tags.items() if tag.problem),
+        sizes_off=_sizes_off([vm_id for vm_id, tag in tags.items() if tag.sizes], policy),
         shown=shown,
         work_queues=work_queues,
     )
@@ -152,10 +168,9 @@ def _passed_by(each: Judged, policy: Policy) -> PassedBy:
     return PassedBy(each.situation.vm_id, each.decision.reason, misses)
 
 
-def _bad_tag(each: Judged) -> BadTag | None:
-    vm = each.situation.vm
-    problem = read_fallback_sizes(vm.tags).problem if vm and not why_not(each.decision) else ""
-    return BadTag(each.situation.vm_id, problem) if problem else None
+def _sizes_off(asking: Iterable[VmId], policy: Policy) -> SizesOff | None:
+    vm_ids = tuple(sorted(asking, key=lambda vm_id: vm_id.key))
+    return SizesOff(vm_ids, TURN_ON) if vm_ids and not policy.resizes else None
 
 
 def _is_up(each: Judged) -> bool:

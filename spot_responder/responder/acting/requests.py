@@ -15,12 +15,13 @@ from spot_responder.decisions.fallback.refusals import (
     size_is_unfit_until,
     unfit_after_start,
 )
+from spot_responder.decisions.fallback.sizes import asks_in_vain
 from spot_responder.decisions.policy import ANSWER_PATIENCE, LOOK_HOLDS, RESIZE_LOOK_HOLDS, RESIZE_TAKES, Policy
 from spot_responder.decisions.pools import pool_of
 from spot_responder.decisions.publishing.notices import needs_somebody, noticed_if_it_lasts
 from spot_responder.decisions.refused_starts import counts_as_attempt, decide_after_failure
 from spot_responder.decisions.situations import Resize, Situation, Start, Wait
-from spot_responder.intake.azure_errors import NO_ANSWER, OWN_PACE
+from spot_responder.intake.azure_errors import NO_ANSWER, OWN_PACE, FailureKind
 from spot_responder.responder.acting.save import waiting_for
 from spot_responder.responder.log import (
     log_resize_accepted,
@@ -116,7 +117,12 @@ class Requester:
             log_resize_refused(situation, asking, failure)
             return
         refused = asking.refused(failure, counts=True)
-        log_start_refused(situation, asking, failure, needs_somebody(refused, self.clock()))
+        log_start_refused(
+            situation, asking, failure, needs_somebody(refused, self.clock()), in_vain=self._in_vain(situation)
+        )
+
+    def _in_vain(self, situation: Situation) -> bool:
+        return situation.vm is not None and asks_in_vain(situation.vm, self.policy)
 
     async def _accepted(
         self,
@@ -174,9 +180,15 @@ class Requester:
             return wait, wait.gate
 
         decision = await self.gates.ask(pool_of(asked.vm, asked.size), refuse)
-        await self._record_answer(
-            asking, etag, lambda row: row.size_refused(failure, decision.until, unfit_until), decision, now
-        )
+
+        def refused(row: Recovery) -> Recovery:
+            answered = row.size_refused(failure, decision.until, unfit_until)
+            if failure.kind is FailureKind.UNKNOWN:
+                # An error inside Azure: the VM may have been changed before it.
+                return answered
+            return replace(answered, sizes=answered.sizes.not_given(asked.size))
+
+        await self._record_answer(asking, etag, refused, decision, now)
 
     async def _record_answer(
         self,
@@ -217,8 +229,8 @@ class Requester:
             log_resize_refused(situation, recovery, failure)
             return recovery.size_refused(failure, until, size_is_unfit_until(failure, self.policy, now))
         refused = recovery.refused(failure, counts=counts_as_attempt(failure), not_before=until)
-        log_start_failed(situation, recovery, failure, needs_somebody(refused, now))
-        return self._marked(refused, failure, vm, now) if vm else refused
+        log_start_failed(situation, recovery, failure, needs_somebody(refused, now), in_vain=self._in_vain(situation))
+        return self._marked(refused, failure, situation.with_the_size_asked_for(vm), now) if vm else refused
 
     def _marked(self, refused: Recovery, failure: Failure, vm: Vm, now: datetime) -> Recovery:
         """Mark the size that a VM was given, if its start was refused because of it."""
@@ -231,7 +243,7 @@ def _asking(recovery: Recovery, decision: Start | Resize, now: datetime, answer_
     vm = decision.vm
     if isinstance(decision, Resize):
         return recovery.asking_for_size(decision.size, vm.size, now, answer_by, decision.reason)
-    asking = recovery.asking(now, answer_by, decision.reason)
+    asking = recovery.asking(now, answer_by, decision.reason, vm.size)
     return replace(asking, sizes=asking.sizes.trying(vm.size)) if recovery.sizes.weighed else asking
 
 

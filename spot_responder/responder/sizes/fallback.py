@@ -40,7 +40,7 @@ class FallbackSizes:
         """Decide; give the situation with what was thought of each size."""
         sizes = order_of(situation, vm, self.policy)
         if len(sizes) == 1:
-            decision, _ = await self.ask_gate(pool_of(vm), situation)
+            decision, _ = await self.ask_gate(pool_of(situation.with_the_size_asked_for(vm)), situation)
             return situation, decision
         known = {size.lower() for size in (vm.size, notes_of(situation.recovery).first_of(vm.size))}
         waits: list[Wait] = []
@@ -97,9 +97,9 @@ def _price(offered: OfferedSize | None) -> str:
 def _verb(decision: Decision) -> str:
     match decision:
         case Resize():
-            return "next: the VM is changed to it and started"
+            return "the VM was to be changed to it, then started"
         case Start():
-            return "next: the VM is started with it"
+            return "a start with it was to be asked for"
         case Wait() | Close() | Ignore() | Requeue():
             return decision.reason
         case _:

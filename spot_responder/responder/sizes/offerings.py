@@ -79,7 +79,8 @@ class Offerings:
             log_sizes_not_read(vm.vm_id, refusal.failure)
             return _unknown(sizes, str(refusal))
         cores = await self._cores(vm)
-        prices = await asyncio.gather(*(self._price(shape, size) for size in sizes))
+        # The price list compares names with regard to case, and owners write them as they like.
+        prices = await asyncio.gather(*(self._price(shape, _spelled(size, skus)) for size in sizes))
         return {
             size.lower(): OfferedSize(_spelled(size, skus), fit_of(shape, size, skus, cores, price), price)
             for size, price in zip(sizes, prices, strict=True)

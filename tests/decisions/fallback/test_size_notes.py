@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from spot_responder.decisions.attempts import SizeNotes, WeighedSize
+from spot_responder.decisions.attempts import NOT_ASKED, SizeNotes, WeighedSize
 from spot_responder.decisions.failures import Failures
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.intake.azure_errors import FailureKind
@@ -62,15 +62,17 @@ def test_what_azure_refused_counts_until_its_time() -> None:
     assert notes.refusal_of(THIRD, at("10:05")) is None
 
 
-def test_a_price_stays_that_a_later_look_did_not_need() -> None:
-    """What was thought of a size is replaced, and of the others kept."""
-    before = SizeNotes().weighing((WeighedSize(OWN, "closed"), WeighedSize(OTHER, "next", "0.1 USD an hour")))
-    now = before.weighing((WeighedSize(OTHER, "started"), WeighedSize(THIRD, "unfit")))
+def test_of_what_a_look_did_not_ask_about_only_the_price_stays() -> None:
+    """What was thought of a size before need not be so any more."""
+    before = SizeNotes().weighing((WeighedSize(OWN, "closed"), WeighedSize(OTHER, "chosen", "0.1 USD an hour")), TEN)
+    now = before.weighing((WeighedSize(OWN, "started"), WeighedSize(THIRD, "unfit")), at("10:05"))
     assert now.weighed == (
-        WeighedSize(OWN, "closed"),
-        WeighedSize(OTHER, "started", "0.1 USD an hour"),
-        WeighedSize(THIRD, "unfit"),
+        WeighedSize(OWN, "started", at=at("10:05")),
+        WeighedSize(OTHER, NOT_ASKED, "0.1 USD an hour", at("10:05")),
+        WeighedSize(THIRD, "unfit", at=at("10:05")),
     )
+    again = now.weighing((WeighedSize(OTHER.upper(), "chosen"),), at("10:10"))
+    assert again.weighed[1] == WeighedSize(OTHER.upper(), "chosen", "0.1 USD an hour", at("10:10"))
 
 
 def test_a_change_of_size_counts_against_the_budget_and_is_no_start() -> None:

@@ -38,3 +38,42 @@ def test_what_there_is_not_is_refused_in_a_line() -> None:
     """A name that nobody has, and a move that there is not."""
     (nobody, nothing) = asyncio.run(moved(World(TEN), "/start/nobody", "/dance/vm-1"))
     assert (nobody[0], nothing) == (409, (404, "nothing to do is called 'dance'"))
+
+
+def test_its_owner_names_the_sizes_that_a_vm_may_come_back_as() -> None:
+    """Beside its other tags; what the app would ignore is said at once, and nothing takes the tag off."""
+    world = World(TEN)
+    vm = world.add_vm("vm-1", tags={"team": "render"})
+    assert asyncio.run(moved(world, "/fallback/vm-1?value=Standard_D2as_v5,standard_d2s_v4")) == [
+        (200, "vm-1 may come back as: Standard_D2as_v5, standard_d2s_v4")
+    ]
+    assert vm.tags == {"team": "render", "SpotFallbackSizes": "Standard_D2as_v5,standard_d2s_v4"}
+    bad, long, off = asyncio.run(
+        moved(world, "/fallback/vm-1?value=D2", f"/fallback/vm-1?value={'x' * 257}", "/fallback/vm-1?value=")
+    )
+    assert bad[1].startswith("the tag SpotFallbackSizes is ignored: 'D2' is no size")
+    assert long == (409, "a tag holds 256 characters at most, and these are 257: name fewer sizes")
+    assert (off, vm.tags) == ((200, "vm-1 may come back as: its own size only"), {"team": "render"})
+
+
+def test_capacity_and_price_are_of_sizes_that_no_vm_has_yet_too() -> None:
+    """Of those that a VM may come back as, in any casing; what is no size or no price is refused in a line."""
+    world = World(TEN)
+    vm = world.add_vm("vm-1")
+    empty, price, odd_size, *odd_prices = asyncio.run(
+        moved(
+            world,
+            "/empty/standard_d2as_v5",
+            "/price/standard_d2as_v5?value=0.03",
+            "/empty/D2",
+            *(f"/price/Standard_D2as_v5?value={value}" for value in ("", "much", "0", "-1", "nan", "inf", "9" * 400)),
+        )
+    )
+    assert empty == (200, "Standard_D2as_v5: there is no capacity any more")
+    assert world.market.free(vm.pool._replace(size="Standard_D2as_v5")) == 0
+    assert price == (200, "Standard_D2as_v5: its Spot price is 0.03 USD an hour")
+    assert world.market.told_price("Standard_D2as_v5", "westeurope") == 0.03
+    assert odd_size[0] == 409
+    assert odd_size[1].startswith("no VM could have the size 'D2'; name one of: ")
+    assert {status for status, _ in odd_prices} == {409}
+    assert all(told.endswith("is no price: give USD an hour, such as 0.03") for _, told in odd_prices)

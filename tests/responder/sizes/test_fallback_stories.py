@@ -156,6 +156,21 @@ def test_a_tag_with_a_bad_size_changes_nothing(new_azure: NewAzure) -> None:
     assert (machine.size, machine.running_at) == (OWN, None)
 
 
+def test_sizes_in_small_letters_are_those_of_the_catalogue(new_azure: NewAzure) -> None:
+    """Its own size is among them, and not asked for anew; the other is asked for, and priced, as Azure spells it."""
+    azure = laptop(new_azure)
+    machine = add(azure, tags={**TAG, "SpotFallbackSizes": f"{OWN.lower()},{OTHER.lower()}"}, max_price=1.0)
+    azure.world.set_price(OTHER, "westeurope", 0.05)
+    without_capacity(azure, OWN)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:03"))
+    assert machine.running_at is not None
+    assert resizes(azure) == [(OTHER, "deallocated")]
+    weighed = {each.size.lower(): each for each in azure.recovery().sizes.weighed}
+    assert weighed.keys() == {OWN.lower(), OTHER.lower()}
+    assert weighed[OTHER.lower()].price == "0.05 USD an hour"
+
+
 def test_a_size_that_would_not_boot_is_not_asked_for(new_azure: NewAzure) -> None:
     """Never from SCSI to NVMe, and never to another architecture: the next that fits is taken."""
     azure = laptop(new_azure)

@@ -1,25 +1,27 @@
-"""Says which sizes a VM may come back as, which were tried, which is next, and what each costs. Pure.
+"""Says which sizes a VM may come back as, which were tried, what was thought of each, and what each costs. Pure.
 
-A part of an explanation. It tells what the app noted at its latest look: the command asks nothing. Called by
-``operators/views/explanation.py``.
+A part of an explanation. It tells what the app noted at its latest look, with the time of that, as far as the tag names
+the size now: the command asks nothing. Called by ``operators/views/explanation.py``.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spot_responder.decisions.fallback.sizes import is_same
-from spot_responder.offerings.fallback_tag import read_fallback_sizes
+from spot_responder.decisions.fallback.sizes import asks_in_vain, is_same, order_of, sizes_of
+from spot_responder.offerings.fallback_tag import OFF, TURN_ON, read_fallback_sizes
 from spot_responder.text import one_line
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from spot_responder.decisions.attempts import SizeNotes, WeighedSize
+    from spot_responder.decisions.policy import Policy
     from spot_responder.decisions.situations import Situation
+    from spot_responder.intake.vms import Vm
 
 
-def sizes_told(situation: Situation, now: datetime) -> tuple[str, ...]:
+def sizes_told(situation: Situation, policy: Policy, now: datetime) -> tuple[str, ...]:
     """Say it in one sentence each; nothing of a VM whose owner did not ask for other sizes."""
     vm, row = situation.vm, situation.recovery
     if vm is None:
@@ -27,28 +29,42 @@ def sizes_told(situation: Situation, now: datetime) -> tuple[str, ...]:
     tag = read_fallback_sizes(vm.tags)
     if tag.problem:
         return (tag.problem,)
+    off = (f"{OFF}: {TURN_ON}",) if asks_in_vain(vm, policy) else ()
     if row is None or not tag.sizes:
-        return ()
+        return off
     notes = row.sizes
-    told = [*_away(notes, vm.size)]
+    told = [*off, *_away(notes, vm.size, is_off=bool(off))]
     if row.is_open and notes.tried:
         told.append(f"sizes tried in this recovery: {', '.join(notes.tried)}")
-    told += [_weighed(each) for each in notes.weighed] if row.is_open else []
+    told += _order(situation, vm, policy)
+    may_be = {size.lower() for size in (*sizes_of(vm, row, policy), vm.size)}
+    told += [_weighed(each) for each in notes.weighed if row.is_open and each.size.lower() in may_be]
     told += [
         f"{each.size} is left out until {each.until:%Y-%m-%d %H:%M}Z, for Azure refused it: {one_line(each.words)}"
         for each in notes.unfit
-        if now < each.until
+        if now < each.until and each.size.lower() in may_be
     ]
     return tuple(told)
 
 
-def _away(notes: SizeNotes, size_now: str) -> tuple[str, ...]:
+def _away(notes: SizeNotes, size_now: str, *, is_off: bool) -> tuple[str, ...]:
     first = notes.first_of(size_now)
     if is_same(first, size_now):
         return ()
-    return (f"it has the size {size_now}; its first one, {first}, is tried first at its next recovery",)
+    then = "was" if is_off else "is tried first at its next recovery:"
+    return (f"it has the size {size_now}; its first one {then} {first}",)
+
+
+def _order(situation: Situation, vm: Vm, policy: Policy) -> tuple[str, ...]:
+    """Say which size comes next: at its next look each is asked about, until one may be tried."""
+    row = situation.open_recovery
+    if row is None or row.held_at or row.attempt_under_way:
+        return ()
+    sizes = order_of(situation, vm, policy)
+    return (f"at its next look its sizes are gone through in this order: {', '.join(sizes)}",) if sizes[1:] else ()
 
 
 def _weighed(each: WeighedSize) -> str:
     price = f" ({each.price})" if each.price else ""
-    return f"{each.size}{price}: {one_line(each.told)}"
+    when = f", at {each.at:%H:%M:%S}Z" if each.at else ", at the latest look"
+    return f"{each.size}{price}{when}: {one_line(each.told)}"

@@ -6,10 +6,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.advised_command import shell_words
 from spot_responder.decisions.pools import PoolId
 from spot_responder.decisions.recovery_times import restored_after
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.offerings.all_fits import fit_of
+from spot_responder.offerings.fallback_tag import TAG, tag_value
 from spot_responder.offerings.fits import Verdict
 
 if TYPE_CHECKING:
@@ -64,6 +66,7 @@ class SizesReport:
     """The sizes that compare with a VM's own: as many cores and as much memory, at most twice as much.
 
     ``left_out``: how many of these do not fit, by the first reason. ``unread``: the sources that did not answer.
+    ``tag_command``: what names the first of those that fit in the VM's tag; "" where none fits.
     """
 
     at: datetime
@@ -74,6 +77,7 @@ class SizesReport:
     pool: PoolRecord
     candidates: tuple[Candidate, ...]
     left_out: Mapping[str, int]
+    tag_command: str
     unread: tuple[str, ...]
 
 
@@ -108,6 +112,7 @@ def sizes_report(vm_id: VmId, vm: VmShape, offered: Offered, prices: Mapping[str
     out = [each for each in compared if each.verdict is Verdict.UNFIT]
     fitting = [each for each in compared if each.verdict is not Verdict.UNFIT]
     own = prices.get(vm.size)
+    ranked = sorted(fitting, key=_rank)
     return SizesReport(
         at=at,
         vm_id=vm_id,
@@ -115,10 +120,18 @@ def sizes_report(vm_id: VmId, vm: VmShape, offered: Offered, prices: Mapping[str
         spot=own.spot if own else None,
         cores=offered.cores,
         pool=_record(vm_id, vm, vm.size, offered),
-        candidates=tuple(sorted(fitting, key=_rank)),
+        candidates=tuple(ranked),
         left_out=dict(Counter(str(each.because[0].aspect) for each in out).most_common()),
+        tag_command=_tag_command(vm_id, [each.size for each in ranked if each.verdict is Verdict.FITS]),
         unread=offered.unread,
     )
+
+
+def _tag_command(vm_id: VmId, sizes: Sequence[str]) -> str:
+    if not sizes:
+        return ""
+    merge = ("az", "tag", "update", "--operation", "Merge", "--resource-id", vm_id)
+    return shell_words(*merge, "--tags", f"{TAG}={tag_value(sizes)}")
 
 
 def _is_like(sku: Sku, own: Sku) -> bool:

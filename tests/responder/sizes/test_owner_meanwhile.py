@@ -1,0 +1,125 @@
+"""The owner gives a VM another size just while the app is at work on it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from localazure.virtual.wire import RequestKind
+from spot_responder.clients.table_rows import pool_from_row
+from spot_responder.decisions.policy import Policy
+from tests.harness.makers import at
+from tests.responder.sizes.test_fallback_stories import (
+    OTHER,
+    OWN,
+    add,
+    laptop,
+    resizes,
+    with_capacity,
+    without_capacity,
+)
+
+if TYPE_CHECKING:
+    from localazure.world.machines import Machine
+    from tests.harness.stories import NewAzure, StoryAzure
+
+OWNERS = "Standard_D8s_v5"
+ME = "owner@example.com"
+
+
+def give(azure: StoryAzure, machine: Machine, size: str) -> None:
+    """Change the size as its owner."""
+    azure.world.update(machine, ME, machine.tags, size, machine.max_price)
+
+
+def closed_pools(azure: StoryAzure) -> set[str]:
+    """Give the sizes whose pools have refused."""
+    gates = [pool_from_row(row) for row, _ in azure.storage.pools.rows.values()]
+    return {gate.pool_id.size for gate in gates if gate.refusals}
+
+
+@pytest.mark.parametrize("policy", [Policy(), Policy(resizes=True)], ids=["sizes stay", "sizes may be changed"])
+def test_no_capacity_is_held_against_the_size_that_was_asked_for(policy: Policy, new_azure: NewAzure) -> None:
+    """Its start fails; before the app looks, the owner gives it a size of which there is plenty: it runs at once."""
+    azure = new_azure(policy)
+    machine = add(azure)
+    without_capacity(azure, OWN)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:00:37"))
+    assert machine.power_state == "deallocated"
+    give(azure, machine, OWNERS)
+    azure.run_until(at("10:00:42"))
+    assert closed_pools(azure) == {OWN.lower()}
+    azure.run_until(at("10:02"))
+    assert machine.running_at is not None
+    assert (machine.size, closed_pools(azure)) == (OWNERS, {OWN.lower()})
+
+
+def test_a_price_that_was_too_high_for_one_size_holds_up_no_other(new_azure: NewAzure) -> None:
+    """Azure refuses the price of its size; its owner has given it a cheaper one: no hour's pause."""
+    azure = new_azure()
+    machine = add(azure, max_price=0.05)
+    azure.world.evict("render-1")
+    azure.world.fail_next_start("render-1", "SpotPriceGreaterThanProvidedMaxPrice", "The max price is too low.")
+    azure.run_until(at("10:00:37"))
+    give(azure, machine, "Standard_D2s_v5")
+    azure.run_until(at("10:02"))
+    assert machine.running_at is not None
+
+
+def test_what_is_no_matter_of_the_size_keeps_its_pause(new_azure: NewAzure) -> None:
+    """Azure refuses the start for a lock: another size does not help."""
+    azure = new_azure()
+    machine = add(azure)
+    azure.world.evict("render-1")
+    azure.world.fail_next_start("render-1", "ScopeLocked", "The scope is locked.")
+    azure.run_until(at("10:00:37"))
+    give(azure, machine, OWNERS)
+    azure.run_until(at("10:30"))
+    assert machine.running_at is None
+
+
+def test_a_start_that_an_earlier_release_asked_for_is_held_against_the_size_that_is_there(new_azure: NewAzure) -> None:
+    """Its row does not say with which size."""
+    azure = new_azure()
+    add(azure)
+    without_capacity(azure, OWN)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:00:37"))
+    row = azure.recovery()
+    assert row.attempt is not None
+    store = azure.ports().store
+    etag = azure.row()[1]
+    azure.do(store.save(replace(row, attempt=replace(row.attempt, size="")), etag))
+    azure.run_until(at("10:00:42"))
+    assert closed_pools(azure) == {OWN.lower()}
+
+
+def test_a_size_that_its_owner_gives_meanwhile_stays(new_azure: NewAzure) -> None:
+    """As the app's request for another size is on its way, its owner gives it one himself: ARM refuses the app's."""
+    azure = laptop(new_azure)
+    machine = add(azure)
+    without_capacity(azure, OWN)
+    azure.script.next(RequestKind.VM_RESIZE, meanwhile=lambda: give(azure, machine, OWNERS))
+    azure.world.evict("render-1")
+    azure.run_until(at("10:05"))
+    assert machine.running_at is not None
+    assert resizes(azure) == [(OWNERS, "deallocated")]
+
+
+def test_the_same_size_given_by_its_owner_meanwhile_is_its_first_one(new_azure: NewAzure) -> None:
+    """He gives it the very size that the app asks for, and ARM refuses the app's request: it is his choice."""
+    azure = laptop(new_azure)
+    machine = add(azure)
+    without_capacity(azure, OWN)
+    azure.script.next(RequestKind.VM_RESIZE, meanwhile=lambda: give(azure, machine, OTHER))
+    azure.world.evict("render-1")
+    azure.run_until(at("10:05"))
+    assert machine.running_at is not None
+    with_capacity(azure, OWN)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:20"))
+    assert machine.running_at is not None
+    assert (machine.size, resizes(azure)) == (OTHER, [(OTHER, "deallocated")])

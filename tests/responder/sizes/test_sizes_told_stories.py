@@ -1,0 +1,63 @@
+"""What log and row say of the sizes that a VM may come back as."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from spot_responder.decisions.attempts import NOT_ASKED
+from tests.harness.makers import at
+from tests.responder.sizes.test_fallback_stories import (
+    OTHER,
+    OWN,
+    THIRD,
+    add,
+    laptop,
+    with_capacity,
+    without_capacity,
+)
+
+if TYPE_CHECKING:
+    import pytest
+
+    from tests.harness.stories import NewAzure
+
+
+def test_the_log_says_that_its_owner_named_sizes_in_vain(new_azure: NewAzure, caplog: pytest.LogCaptureFixture) -> None:
+    """With what to do, at each start that found no capacity; not where nobody named any, or the price is the reason."""
+    caplog.set_level(logging.INFO)
+    azure = new_azure()
+    add(azure, max_price=0.01)
+    azure.add_vm("plain", size=THIRD)
+    without_capacity(azure, OWN, THIRD)
+    for name in ("render-1", "plain"):
+        azure.world.evict(name)
+    azure.world.refuse_next_start("render-1", "SpotPriceGreaterThanProvidedMaxPrice", "too high")
+    azure.run_until(at("11:30"))
+    failures = [line for line in map(json.loads, caplog.messages) if line["event"] in {"start refused", "start failed"}]
+    in_vain = {(line["vm"].rpartition("/")[2], line["failure"], "what_to_do" in line) for line in failures}
+    assert in_vain == {("render-1", "price", False), ("render-1", "capacity", True), ("plain", "capacity", False)}
+    told = next(line["what_to_do"] for line in failures if "what_to_do" in line)
+    assert "RESIZE_CLIENT_ID is not set: to turn changes of size on, give the app its second identity" in told
+
+
+def test_nothing_that_was_next_is_told_as_next_later(new_azure: NewAzure) -> None:
+    """The second size was tried and is out; then its own has capacity: of the second only the price is kept."""
+    azure = laptop(new_azure)
+    add(azure)
+    azure.world.set_price(OTHER, "westeurope", 0.05)
+    without_capacity(azure, OWN, OTHER, THIRD)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:06"))
+    with_capacity(azure, OWN)
+    while azure.recovery().is_open:
+        thought = {each.size: each for each in azure.recovery().sizes.weighed}
+        chosen = [each.size for each in thought.values() if " was to be " in each.told and each.told != NOT_ASKED]
+        assert len(chosen) <= 1
+        azure.run_until(azure.now + timedelta(seconds=1))
+    last = {each.size: each for each in azure.recovery().sizes.weighed}
+    assert " was to be " in last[OWN].told
+    assert (last[OTHER].told, last[OTHER].price) == (NOT_ASKED, "0.05 USD an hour")
+    assert {each.at for each in last.values()} == {last[OWN].at}
