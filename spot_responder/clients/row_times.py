@@ -14,3 +14,8 @@ def read_time(text: str) -> datetime:
     """Read a time. Raises ``ValueError``."""
     time = datetime.fromisoformat(text)
     return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def time_or_none(text: str) -> datetime | None:
+    """Read a time; ``""`` is none."""
+    return read_time(text) if text else None

@@ -13,9 +13,9 @@ from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 from azure.data.tables import TableErrorCode, UpdateMode
 
+from spot_responder.clients.recovery_cells import agent_cell
 from spot_responder.clients.sdk_errors import failure_of
 from spot_responder.clients.table_rows import (
-    agent_cell,
     day_of,
     failing_from_row,
     failing_row,

@@ -1,7 +1,7 @@
 """The log: one line for each decision, as one JSON object, for operators to read and for queries to count.
 
 No token, claim, address or operation URL is ever among the fields. Called by the responder's modules and the clients;
-read by ``queries/logs/*.kql``.
+read by ``queries/logs/*.kql``. Lines about work queues: ``work/log.py``.
 """
 
 from __future__ import annotations
@@ -28,11 +28,9 @@ if TYPE_CHECKING:
     from spot_responder.decisions.app_health.event_path import EventPath
     from spot_responder.decisions.recoveries import Recovery
     from spot_responder.decisions.situations import Decision, Situation
-    from spot_responder.demand.looks import Trouble, Watch
     from spot_responder.intake.azure_errors import Failure
     from spot_responder.intake.signals import Inbox, Signal
     from spot_responder.intake.vms import VmId
-    from spot_responder.intake.work_queue_names import WorkQueueName
     from spot_responder.offerings.price_alerts import PriceAlert
 
 _ABOUT_ACCESS: Final = (
@@ -87,12 +85,12 @@ def log_decision(
     if isinstance(decision, Close):
         fields |= {"outcome": str(decision.outcome)} | _down(recovery.down_since if recovery else None, now)
         fields |= _of_agent(recovery) if recovery else {}
-    _write(logging.INFO, "decision", fields)
+    write_line(logging.INFO, "decision", fields)
 
 
 def log_start_accepted(situation: Situation, recovery: Recovery) -> None:
     """Log that Azure accepted a start request."""
-    _write(logging.INFO, "start accepted", _of_attempt(situation, recovery))
+    write_line(logging.INFO, "start accepted", _of_attempt(situation, recovery))
 
 
 def log_start_refused(
@@ -100,7 +98,7 @@ def log_start_refused(
 ) -> None:
     """Log that Azure refused a start request at once. ``in_vain``: its owner named other sizes, and that is off."""
     fields = _of_attempt(situation, recovery) | _of_failure(failure) | _of_need(needs)
-    _write(logging.WARNING, "start refused", fields | _of_sizes_off(failure, in_vain=in_vain))
+    write_line(logging.WARNING, "start refused", fields | _of_sizes_off(failure, in_vain=in_vain))
 
 
 def log_start_failed(
@@ -108,37 +106,37 @@ def log_start_failed(
 ) -> None:
     """Log that a start which Azure had accepted failed. ``in_vain``: as for one that was refused."""
     fields = _of_attempt(situation, recovery) | _of_failure(failure) | _of_need(needs)
-    _write(logging.WARNING, "start failed", fields | _of_sizes_off(failure, in_vain=in_vain))
+    write_line(logging.WARNING, "start failed", fields | _of_sizes_off(failure, in_vain=in_vain))
 
 
 def log_resize_accepted(situation: Situation, recovery: Recovery) -> None:
     """Log that Azure accepted a change of a VM's size."""
-    _write(logging.INFO, "resize accepted", _of_attempt(situation, recovery) | _of_size(recovery))
+    write_line(logging.INFO, "resize accepted", _of_attempt(situation, recovery) | _of_size(recovery))
 
 
 def log_resize_refused(situation: Situation, recovery: Recovery, failure: Failure) -> None:
     """Log that Azure refused a change of a VM's size, and what to do where it is a matter of rights."""
     fields = _of_attempt(situation, recovery) | _of_size(recovery) | _of_failure(failure)
     is_denied = failure.kind is FailureKind.DENIED
-    _write(logging.WARNING, "resize refused", fields | ({"what_to_do": _ABOUT_RESIZES} if is_denied else {}))
+    write_line(logging.WARNING, "resize refused", fields | ({"what_to_do": _ABOUT_RESIZES} if is_denied else {}))
 
 
 def log_sizes_not_read(vm_id: VmId, failure: Failure) -> None:
     """Log that the identity that may change sizes was not let read what is needed: no size is changed meanwhile."""
     is_denied = failure.kind is FailureKind.DENIED or failure.lacks_token
     fields: dict[str, object] = {"vm": str(vm_id)} | _of_failure(failure)
-    _write(logging.WARNING, "sizes not read", fields | ({"what_to_do": _ABOUT_SIZES} if is_denied else {}))
+    write_line(logging.WARNING, "sizes not read", fields | ({"what_to_do": _ABOUT_SIZES} if is_denied else {}))
 
 
 def log_workload_ready(recovery: Recovery) -> None:
     """Log that a VM's agent told when its workload went on."""
     about = {"vm": str(recovery.vm_id), "recovery": recovery.recovery_id}
-    _write(logging.INFO, "workload ready", about | _of_agent(recovery))
+    write_line(logging.INFO, "workload ready", about | _of_agent(recovery))
 
 
 def log_agents_word(signal: Signal) -> None:
     """Log the maintenance that a VM's agent told of: nothing is done about it."""
-    _write(logging.INFO, "maintenance", _of_signal(signal))
+    write_line(logging.INFO, "maintenance", _of_signal(signal))
 
 
 def log_agent_silent(recovery: Recovery) -> None:
@@ -150,12 +148,12 @@ def log_agent_silent(recovery: Recovery) -> None:
         "reason": SILENT,
         "what_to_do": "on the VM: does the agent run, and what does its journal say? spot-agent status",
     }
-    _write(logging.WARNING, "agent silent", fields)
+    write_line(logging.WARNING, "agent silent", fields)
 
 
 def log_status_not_shown(problem: str) -> None:
     """Log that the status page could not be shown, and what to do about it."""
-    _write(logging.WARNING, "status not shown", {"reason": problem})
+    write_line(logging.WARNING, "status not shown", {"reason": problem})
 
 
 def log_let_go(signal: Signal, reason: str) -> None:
@@ -164,29 +162,29 @@ def log_let_go(signal: Signal, reason: str) -> None:
     then = "the stop is forgotten, and the VM may be started" if is_stop else "the sweep raises it again"
     if signal.source is Source.AGENT:
         then = "what the agent told is not noted"
-    _write(logging.WARNING, "let go", _of_signal(signal) | {"reason": f"{reason}; {then}"})
+    write_line(logging.WARNING, "let go", _of_signal(signal) | {"reason": f"{reason}; {then}"})
 
 
 def log_lasting(activity: Activity, since: datetime, problem: str, vm_id: VmId | None = None) -> None:
     """Log that the app has failed at an activity for so long that it seems not to pass by itself."""
     about: dict[str, object] = {"activity": str(activity), "vm": str(vm_id) if vm_id else None}
-    _write(logging.ERROR, "lasting failure", about | {"since": since.isoformat(), "reason": problem})
+    write_line(logging.ERROR, "lasting failure", about | {"since": since.isoformat(), "reason": problem})
 
 
 def log_requeued(signal: Signal, reason: str) -> None:
     """Log that a signal could not be looked into and comes back later."""
-    _write(logging.WARNING, "requeued", _of_signal(signal) | {"reason": reason})
+    write_line(logging.WARNING, "requeued", _of_signal(signal) | {"reason": reason})
 
 
 def log_denied(signal: Signal, problem: str, failure: Failure) -> None:
     """Log that the app may not read a VM, or cannot for lack of a token, and what to do about it."""
     what_to_do = _NO_LOGIN if failure.lacks_token else _ABOUT_ACCESS
-    _write(logging.ERROR, "denied", _of_signal(signal) | {"reason": problem, "what_to_do": what_to_do})
+    write_line(logging.ERROR, "denied", _of_signal(signal) | {"reason": problem, "what_to_do": what_to_do})
 
 
 def log_not_ours(reason: str) -> None:
     """Log that an event is not for the app."""
-    _write(logging.INFO, "not ours", {"reason": reason})
+    write_line(logging.INFO, "not ours", {"reason": reason})
 
 
 def log_unreadable(problem: str, inbox: Inbox) -> None:
@@ -195,12 +193,12 @@ def log_unreadable(problem: str, inbox: Inbox) -> None:
         f"the host tries it again and then moves it to {inbox}-poison; look who writes such messages to the queue, "
         f"and try a copy with: {CommandLine()('read-event', 'FILE')}"
     )
-    _write(logging.ERROR, "unreadable", {"reason": problem, "what_to_do": what_to_do})
+    write_line(logging.ERROR, "unreadable", {"reason": problem, "what_to_do": what_to_do})
 
 
 def log_odd_row(where: str, problem: str) -> None:
     """Log that a row of a query's result or of a table is left out, so that the others are still read."""
-    _write(logging.WARNING, "odd row", {"reason": f"{where}: {problem}"})
+    write_line(logging.WARNING, "odd row", {"reason": f"{where}: {problem}"})
 
 
 def log_sweep(found: int, overdue: int, busy: int, path: EventPath) -> None:
@@ -209,7 +207,7 @@ def log_sweep(found: int, overdue: int, busy: int, path: EventPath) -> None:
     The alarm ``event-path-silent`` reads the latter; its rule is in ``decisions/app_health/event_path.py`` only.
     """
     counts: dict[str, object] = {"opened_by_sweep": path.found_by_sweep, "opened_by_events": path.told_by_event}
-    _write(logging.INFO, "sweep", {"found": found, "overdue": overdue, "busy": busy} | counts)
+    write_line(logging.INFO, "sweep", {"found": found, "overdue": overdue, "busy": busy} | counts)
     for silent in path.silent:
         fields: dict[str, object] = {
             "subscription": silent.subscription_id,
@@ -218,7 +216,7 @@ def log_sweep(found: int, overdue: int, busy: int, path: EventPath) -> None:
             "told_at": silent.last_told_at.isoformat() if silent.last_told_at else None,
             "what_to_do": "look at the subscription's system topics, their event subscriptions and dead letters",
         }
-        _write(logging.WARNING, "event path silent", fields)
+        write_line(logging.WARNING, "event path silent", fields)
 
 
 def log_price_alert(alert: PriceAlert) -> None:
@@ -229,13 +227,13 @@ def log_price_alert(alert: PriceAlert) -> None:
         "reason": alert.says,
         "what_to_do": f"set a higher max price, or none: {CommandLine()('prices')}",
     }
-    _write(logging.WARNING, "price alert", fields)
+    write_line(logging.WARNING, "price alert", fields)
 
 
 def log_outcome_not_published(recovery: Recovery, problem: str) -> None:
     """Log that an outcome could not be published; the history has it all the same."""
     reason = f"the outcome {recovery.outcome} was not published: {problem}; check OUTCOMES_TOPIC_ENDPOINT and its role"
-    _write(
+    write_line(
         logging.ERROR,
         "outcome not published",
         {"vm": str(recovery.vm_id), "recovery": recovery.recovery_id, "reason": reason},
@@ -245,56 +243,11 @@ def log_outcome_not_published(recovery: Recovery, problem: str) -> None:
 def log_notice_not_published(recovery: Recovery, notice: Notice, problem: str) -> None:
     """Log that a notice could not be published; the next look tries again."""
     reason = f"the notice {notice} was not published: {problem}; check OUTCOMES_TOPIC_ENDPOINT and its role"
-    _write(
+    write_line(
         logging.WARNING,
         "notice not published",
         {"vm": str(recovery.vm_id), "recovery": recovery.recovery_id, "reason": reason},
     )
-
-
-def log_odd_wake(problem: str) -> None:
-    """Log that a message of the queue ``wakes`` names no work queue of ours; it is dropped."""
-    what_to_do = (
-        "see who writes such messages to the queue wakes; a wake is the text <account>/<queue>, "
-        "or an event of Event Grid about a blob in that queue's container"
-    )
-    _write(logging.WARNING, "odd wake", {"reason": problem, "what_to_do": what_to_do})
-
-
-def log_work_look(watch: Watch, starts: int) -> None:
-    """Log what a look at a work queue saw, and why it asks for these VMs."""
-    backlog = watch.backlog
-    fields: dict[str, object] = {
-        "queue": str(watch.name),
-        "visible": backlog.visible if backlog else None,
-        "messages": backlog.total if backlog else None,
-        "starts": starts,
-        "waiting_since": watch.waiting_since.isoformat() if watch.waiting_since else None,
-        "reason": watch.reason,
-    }
-    _write(logging.INFO, "work queue", fields)
-
-
-def log_work_queue_not_read(name: WorkQueueName, problem: str, lasts_since: datetime | None = None) -> None:
-    """Log that a look at a work queue could not read it, its VMs or its workers: nothing is decided meanwhile."""
-    fields: dict[str, object] = {"queue": str(name), "reason": problem}
-    if lasts_since is None:
-        _write(logging.WARNING, "work queue not read", fields)
-        return
-    about = {"activity": f"work queue {name}", "since": lasts_since.isoformat()}
-    _write(logging.ERROR, "lasting failure", about | fields)
-
-
-def log_work_trouble(name: WorkQueueName, vm_id: VmId, trouble: Trouble) -> None:
-    """Log what somebody has to see to at a VM that serves a work queue. The alarm ``work`` reads it."""
-    about: dict[str, object] = {"queue": str(name), "vm": str(vm_id), "needs": str(trouble)}
-    _write(logging.ERROR, "work trouble", about | {"reason": trouble.says})
-
-
-def log_work_waits(watch: Watch, since: datetime) -> None:
-    """Log that nobody works on what a work queue has, for so long that somebody has to see to it, and what is known."""
-    about: dict[str, object] = {"queue": str(watch.name), "needs": "waits", "since": since.isoformat()}
-    _write(logging.ERROR, "work trouble", about | {"reason": watch.reason})
 
 
 def _of_cause(situation: Situation) -> dict[str, object]:
@@ -346,7 +299,8 @@ def _of_failure(failure: Failure | None) -> dict[str, object]:
     return {"failure": str(failure.kind), "code": failure.code, "message": failure.message} if failure else {}
 
 
-def _write(level: int, event: str, fields: dict[str, object]) -> None:
+def write_line(level: int, event: str, fields: dict[str, object]) -> None:
+    """Write a line with all fields that have a value."""
     told = {"event": event} | {name: value for name, value in fields.items() if value is not None}
     # In ASCII: some readers break lines at U+2028, and half a surrogate pair would make the whole line unreadable.
     LOG.log(level, "%s", json.dumps(told))

@@ -113,7 +113,9 @@ def test_a_row_of_another_release_stops_no_sweep_and_history_counts_once(
 
     async def story(tables: Tables) -> None:
         partition, row = recovery_key(VM_ID)
-        await tables.recoveries.create_entity({"PartitionKey": partition, "RowKey": f"{row}-of-old", "vm_id": "?"})
+        await tables.recoveries.create_entity(
+            {"PartitionKey": partition, "RowKey": f"{row}-of-old", "vm_id": str(VM_ID)}
+        )
         await tables.save(recovery(), None)
         assert [stored.value for stored in await tables.all_recoveries()] == [recovery()]
         closed = recovery().closed(Outcome.GONE, at("10:05"), "gone")

@@ -62,7 +62,8 @@ def test_a_section_that_a_page_names_of_itself_is_there(page: Path) -> None:
 
 def test_each_field_of_the_log_has_its_row() -> None:
     """Whoever reads a line finds what it says."""
-    written = (REPOSITORY / "spot_responder" / "responder" / "log.py").read_text(encoding="utf-8")
+    responder = REPOSITORY / "spot_responder" / "responder"
+    written = "".join(each.read_text("utf-8") for each in (responder / "log.py", responder / "work" / "log.py"))
     table = (REPOSITORY / "docs" / "events.md").read_text(encoding="utf-8").partition("| field | what |")[2]
     rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", table.partition("\n\n")[0], re.MULTILINE)
     named = {name for row in rows for name in re.findall(r"\w+", row)}

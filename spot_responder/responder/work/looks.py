@@ -24,15 +24,15 @@ from spot_responder.demand.decide_demand import LOOK_EVERY, decide_demand
 from spot_responder.demand.looks import Look, QueueVm
 from spot_responder.demand.wakes import NotAWakeError, Wake, read_wake
 from spot_responder.intake.own_messages import work_waits_event
-from spot_responder.responder.log import (
+from spot_responder.responder.ports import AzureRefusedError, ChangedMeanwhileError, OddRowError, StoreFailedError
+from spot_responder.responder.retry_on_change import retry_on_change
+from spot_responder.responder.work.log import (
     log_odd_wake,
     log_work_look,
     log_work_queue_not_read,
     log_work_trouble,
     log_work_waits,
 )
-from spot_responder.responder.ports import AzureRefusedError, ChangedMeanwhileError, OddRowError, StoreFailedError
-from spot_responder.responder.retry_on_change import retry_on_change
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
