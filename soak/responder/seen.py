@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from localazure.world.happenings import ActionSucceeded, Annotated
-from localazure.world.vm_lifecycle import DEALLOCATE
+from localazure.world.vm_lifecycle import DEALLOCATE, START
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -108,6 +108,13 @@ def is_stop(happening: Happening) -> bool:
     if isinstance(happening, ActionSucceeded):
         return happening.operation == DEALLOCATE
     return isinstance(happening, Annotated) and happening.annotation == "VirtualMachineDeallocationInitiated"
+
+
+def is_start(happening: Happening) -> bool:
+    """Whether it says that somebody started the VM."""
+    if isinstance(happening, ActionSucceeded):
+        return happening.operation == START
+    return isinstance(happening, Annotated) and happening.annotation == "VirtualMachineStartInitiatedByControlPlane"
 
 
 def is_eviction(happening: Happening, vm_id: str, at: datetime) -> bool:

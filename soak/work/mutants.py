@@ -73,7 +73,7 @@ MUTANTS: Final = (
         "bounded",
         "VMs that are up do not count against maxVms",
         _DEMAND,
-        "    room = queue.max_vms - sum(one.standing.is_up for one in stood)\n",
+        "    room = queue.max_vms - sum(one.standing.is_up for one in stood) - len(left_out)\n",
         "    room = queue.max_vms\n",
     ),
     Mutant(

@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from azure.core.exceptions import AzureError
@@ -22,9 +23,10 @@ from localazure.world.machines import PowerState
 from localazure.world.world import OWNER
 from soak.responder.live import owner_came_with_us
 from soak.responder.polite import MOST_STARTS_AN_HOUR, most_starts_an_hour
-from soak.responder.seen import CLOCKS, LOOK, Seen, Told, conditions, is_stop, states
+from soak.responder.seen import CLOCKS, LOOK, Seen, Told, conditions, is_start, is_stop, states
 from soak.work.worker import LONGEST_BOOT_S
 from spot_responder.demand.decide_demand import LOOK_EVERY, WATCH_HOLDS
+from spot_responder.demand.own_stops import GRAPH_IS_BEHIND
 from spot_responder.responder.ports import AzureRefusedError, ChangedMeanwhileError, StoreFailedError
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from localazure.virtual.azure import VirtualAzure
     from localazure.virtual.storage import Message
     from localazure.virtual.work import Job
+    from localazure.world.happenings import Happening
     from localazure.world.machines import Machine
     from soak.work.story import Story
     from soak.work.worker import Farm
@@ -148,7 +151,7 @@ class Witness:
             return False
         if machine.power_state is not PowerState.DEALLOCATED:
             return True
-        if owner_came_with_us(self._seen, machine):
+        if owner_came_with_us(self._seen, machine) or self._start_was_not_heard(machine):
             return False
         return not self.is_stopped_by_owner(machine) and not self._is_braked(machine)
 
@@ -158,6 +161,18 @@ class Witness:
         theirs = [at for at in machine.stop_calls if at not in own]
         since = max((at for at, state in machine.power_history if state is PowerState.RUNNING), default=None)
         return any(since is None or at >= since for at in theirs)
+
+    def _start_was_not_heard(self, machine: Machine) -> bool:
+        """Whether its owner's stop was told, of its start and its own stop nothing, and no look could see it run."""
+        told = [one.happening for one in self._seen.told if one.happening.vm_id == machine.vm_id]
+        stops = [one.occurred_at for one in told if is_stop(one) and _caller(one) == OWNER]
+        stopped_at = max(stops, default=None)
+        if stopped_at is None or any(one.occurred_at > stopped_at and _shows_a_run(one) for one in told):
+            return False
+        runs = _runs(machine, stopped_at)
+        # What the app looks at each sweep, and Resource Graph shows that late.
+        lag = self._farm.faults.rates.longest_graph_lag
+        return all(run <= self._deployment.sweep_every + lag + GRAPH_IS_BEHIND for run in runs)
 
     def _is_braked(self, machine: Machine) -> bool:
         now = self._azure.clock.now()
@@ -175,9 +190,19 @@ class Witness:
                 continue
             since = max(machine.power_history[-1][0], worked_until or machine.power_history[-1][0])
             told = self._told.get(machine.vm_id.lower(), ())
-            is_told = any(at >= machine.power_history[-1][0] for at in told)
+            is_told = any(at >= self._up_since(machine) for at in told)
             if now - since > self._idle_allowed(queue) and (self._stops_itself(machine, queue) or not is_told):
                 yield machine
+
+    def _up_since(self, machine: Machine) -> datetime:
+        """Give since when it is up, as looks may see it: it may have been down for a moment between two of them."""
+        lag, ends = self._farm.faults.rates.longest_graph_lag, machine.power_history
+        since = ends[-1][0]
+        for (began, state), (ended, _) in reversed(list(pairwise(ends))):
+            if state not in _UP and ended - began > self._deployment.sweep_every + lag:
+                break
+            since = began
+        return since
 
     def _stops_itself(self, machine: Machine, queue: WorkQueue) -> bool:
         """Whether its own stop works: it runs one worker, of this queue, which may stop it."""
@@ -302,6 +327,23 @@ class Witness:
 
     def _on_row(self, row: Mapping[str, Any]) -> None:
         self._seen.holds.setdefault(row["vm_id"].lower(), []).append((self._azure.clock.now(), bool(row["held_at"])))
+
+
+def _caller(happening: Happening) -> str:
+    return happening.caller if isinstance(happening, ActionSucceeded) else ""
+
+
+def _shows_a_run(happening: Happening) -> bool:
+    """Whether it says that the VM was started, or that it stopped itself."""
+    if isinstance(happening, ActionSucceeded):
+        return is_start(happening) or (is_stop(happening) and happening.caller != OWNER)
+    return is_start(happening)
+
+
+def _runs(machine: Machine, after: datetime) -> list[timedelta]:
+    """Give how long each run of a VM took that began later."""
+    later = [(at, state) for at, state in machine.power_history if at > after]
+    return [end - begin for (begin, state), (end, _) in pairwise(later) if state is PowerState.RUNNING]
 
 
 def _up_by_us(machine: Machine) -> Iterator[tuple[datetime, datetime]]:

@@ -17,7 +17,7 @@ from spot_responder.decisions.pools import pool_of
 from spot_responder.decisions.situations import Work
 from spot_responder.demand.looks import Demand, Trouble, VmWatch, Watch, believed
 from spot_responder.demand.own_stops import GRAPH_IS_BEHIND
-from spot_responder.demand.standings import Standing, is_busy, last_word, standing_of, watched
+from spot_responder.demand.standings import ASKED_HOLDS, Standing, is_busy, last_word, standing_of, watched
 from spot_responder.demand.up_times import up_times
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.vms import PowerState
@@ -60,6 +60,10 @@ class _Stood:
     def key(self) -> str:
         return self.seen.vm.vm_id.key
 
+    @property
+    def runs_without_a_word(self) -> bool:
+        return self.standing is Standing.COMING and self.seen.vm.power_state is PowerState.RUNNING
+
 
 def decide_demand(look: Look, watch: Watch, queue: WorkQueue, now: datetime) -> Demand:
     """Decide which VMs are to be started now, and what is kept for the next look."""
@@ -67,13 +71,20 @@ def decide_demand(look: Look, watch: Watch, queue: WorkQueue, now: datetime) -> 
     working = [one for one in stood if one.standing.will_work]
     wanted = min(queue.max_vms, ceil(look.backlog.total / queue.messages_per_vm))
     # Below 0 where others have started some.
-    room = queue.max_vms - sum(one.standing.is_up for one in stood)
-    short = max(min(wanted - len(working), room), 0) if look.backlog.visible else 0
+    left_out = _left_out(stood, watch, now)
+    room = queue.max_vms - sum(one.standing.is_up for one in stood) - len(left_out)
+    short = max(min(wanted - len(working) - len(left_out), room), 0) if look.backlog.visible else 0
     starting = _candidates(stood)[: min(short, STARTS_A_LOOK)]
-    waiting = sorted((one for one in stood if one.standing is Standing.WAITS), key=_order)
+    # Those that were asked for before stay so: one of them may be starting at this moment.
+    waiting = sorted(
+        (one for one in stood if one.standing is Standing.WAITS),
+        key=lambda one: (one.key not in watch.asked_for, *_order(one)),
+    )
     kept = waiting[: max(min(short, room - len(starting)), 0)]
     # A VM that serves and is evicted is asked for anew, unless there are more than the work needs, or than may be up.
-    going_on = working if look.backlog.total and len(working) <= wanted and room >= 0 else []
+    # One whose workers have not spoken yet may never do so: the next look decides whether it is tried again.
+    proven = [one for one in working if not one.runs_without_a_word]
+    going_on = proven if look.backlog.total and len(working) <= wanted and room >= 0 else []
     troubles = {one.key: _trouble(one, look, queue, now) for one in stood}
     # One that is going down is asked for where it will be missed: it is started as soon as that is told.
     leaving = sorted((one for one in stood if one.standing is Standing.LEAVING), key=_order)
@@ -87,7 +98,7 @@ def decide_demand(look: Look, watch: Watch, queue: WorkQueue, now: datetime) -> 
         watch,
         looked_at=now,
         asked_for=asked_for,
-        vms={key: vm_watch for key, vm_watch in noted.items() if vm_watch != VmWatch()},
+        vms={key: vm_watch for key, vm_watch in (left_out | noted).items() if vm_watch != VmWatch()},
         backlog=look.backlog,
         up_times=up_times(watch, noted, now),
         waiting_since=(watch.waiting_since or now) if look.backlog.visible else None,
@@ -121,6 +132,14 @@ def _stood(seen: QueueVm, watch: Watch, now: datetime) -> _Stood:
     seen = replace(seen, words=believed(seen.words, now))
     vm_watch = watched(seen, watch.vms.get(seen.vm.vm_id.key, VmWatch()), now)
     return _Stood(seen, vm_watch, standing_of(seen, vm_watch, now))
+
+
+def _left_out(stood: list[_Stood], watch: Watch, now: datetime) -> dict[str, VmWatch]:
+    """Give what is kept of VMs that Resource Graph leaves out, and that were up or asked for a moment ago."""
+    shown = {one.key for one in stood}
+    times = {key: (vm.asked_at, vm.seen_up_at) for key, vm in watch.vms.items() if key not in shown}
+    lately = {key for key, each in times.items() if any(at is not None and now - at < ASKED_HOLDS for at in each)}
+    return {key: watch.vms[key] for key in sorted(lately)}
 
 
 def _is_busy(one: _Stood) -> bool:
@@ -176,10 +195,11 @@ def _noted(one: _Stood, trouble: Trouble | None, *, is_asked: bool, now: datetim
     never_spoke = watch.up_since is not None and (heard_at is None or heard_at < watch.up_since)
     is_boot_failure = trouble is Trouble.SILENT and watch.told is not Trouble.SILENT and never_spoke
     failures = watch.boot_failures + is_boot_failure
+    asks = watch.asks_in_vain
     if one.standing is Standing.SERVES and not never_spoke:
-        failures = 0
-    noted = replace(watch, told=trouble, boot_failures=failures)
-    return replace(noted, asked_at=now, asks_in_vain=watch.asks_in_vain + 1) if is_asked else noted
+        failures, asks = 0, 0
+    noted = replace(watch, told=trouble, boot_failures=failures, asks_in_vain=asks)
+    return replace(noted, asked_at=now, asks_in_vain=asks + 1) if is_asked else noted
 
 
 def _reason(look: Look, stood: list[_Stood], wanted: int, starting: int, queue: WorkQueue) -> str:

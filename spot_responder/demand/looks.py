@@ -109,8 +109,8 @@ class VmWatch:
 
     ``up_since``: since when looks see it running; ``seen_up_at``: when one saw last that it was not deallocated;
     ``ran_at``: that it ran. ``idle_since``: since when none of its workers is busy; ``stopped_since``: since when it is
-    stopped, not deallocated. ``asked_at``: when a look asked for its start; ``asks_in_vain``: how often, since a look
-    saw it up. ``boot_failures``: how often in a row it was up without a word of a worker. ``own_stops``: when its
+    stopped, not deallocated. ``asked_at``: when a look asked for its start; ``asks_in_vain``: how often, since a worker
+    of it spoke. ``boot_failures``: how often in a row it was up without a word of a worker. ``own_stops``: when its
     worker wrote that it was about to deallocate it.
     ``told``: somebody was told that it is silent, shut down inside, or stays up; once for each time.
     """

@@ -99,7 +99,6 @@ def watched(queue_vm: QueueVm, before: VmWatch, now: datetime) -> VmWatch:
         ran_at=now if state is PowerState.RUNNING else before.ran_at,
         stopped_since=(before.stopped_since or now) if state is PowerState.STOPPED else None,
         idle_since=(before.idle_since or now) if is_idle else None,
-        asks_in_vain=0 if state.is_up_or_coming_up else before.asks_in_vain,
     )
 
 

@@ -225,6 +225,26 @@ def test_a_vm_that_is_asked_for_in_vain_holds_no_other_one_up() -> None:
     assert len(asked) < 20
 
 
+def test_a_vm_that_resource_graph_leaves_out_for_a_moment_still_counts() -> None:
+    """It was asked for a minute ago, or was up; two minutes later it counts as gone."""
+    asked = decide_demand(look(1, 1, seen("vm-1"), seen("vm-2")), nothing_kept(), queue(max_vms=1), TEN)
+    minute = timedelta(minutes=1)
+    without = decide_demand(look(1, 1, seen("vm-2")), asked.watch, queue(max_vms=1), TEN + minute)
+    later = decide_demand(look(1, 1, seen("vm-2")), without.watch, queue(max_vms=1), TEN + 2 * minute)
+    assert (names(asked.start), names(without.start), names(later.start)) == (["vm-1"], [], ["vm-2"])
+
+
+def test_a_vm_whose_workers_serve_another_queue_is_not_started_again_and_again() -> None:
+    """It comes up, says nothing here, and stops itself after minutes: then another one has its turn."""
+    key = vm().vm_id.key
+    asked = decide_demand(look(1, 1, seen("vm-1"), seen("vm-2")), nothing_kept(), queue(), TEN)
+    up = seen("vm-1", PowerState.RUNNING)
+    runs = decide_demand(look(1, 1, up, seen("vm-2")), asked.watch, queue(), TEN + timedelta(minutes=3))
+    assert key not in runs.watch.asked_for
+    down = decide_demand(look(1, 1, seen("vm-1"), seen("vm-2")), runs.watch, queue(), TEN + timedelta(minutes=6))
+    assert names(down.start) == ["vm-2"]
+
+
 def test_a_vm_with_a_row_that_cannot_be_read_is_left_alone() -> None:
     """Each message about it would end on the poison queue."""
     odd = replace(seen("vm-1"), row_is_odd=True)
