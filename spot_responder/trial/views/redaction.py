@@ -24,13 +24,18 @@ _SUBSCRIPTION: Final = re.compile(rf"subscriptions/{_GUID.pattern}", re.IGNORECA
 _PATH_WORD: Final = re.compile(r"(?:^|/)[A-Za-z]{5,}(?=/|$)")
 _HOST: Final = re.compile(r"https?://([^/\s:\"']+)", re.IGNORECASE)
 _GROUP: Final = re.compile(r"/resourcegroups/([^/\s\"'?&]+)", re.IGNORECASE)
-_PROVIDERS: Final = re.compile(r"/providers/[^/\s\"'?&]+((?:/[^/\s\"'?&]+/[^/\s\"'?&]+)+)", re.IGNORECASE)
+_PROVIDERS: Final = re.compile(r"/providers/[^/\s\"'?&]+((?:/(?!providers/)[^/\s\"'?&]+/[^/\s\"'?&]+)+)", re.IGNORECASE)
+"""Types and names after a provider's namespace, up to the next namespace: of one resource may hang one of another."""
+_OWN_TYPE: Final = re.compile(r"Microsoft(?:\.[A-Za-z]+)+")
+"""A namespace, or the type of an event: whatever is called so too, it tells nothing by itself."""
 _PERSONAL: Final = frozenset({"claims", "tags"})
 """Objects whose every value may tell who somebody is, and whose keys may too."""
 _NAMING: Final = frozenset({"name", "displayname", "computername", "adminusername", "caller", "username"})
 _WORDS: Final = frozenset(
     {
         *("default", "current", "true", "false", "none", "null", "latest", "server", "succeeded"),
+        # Of the address of an activity log; ARM's own host has it too.
+        "management",
         *("witness", "witness-dead-letters", "trial", "tried", "moment"),
     }
 )
@@ -92,7 +97,7 @@ class Redaction:
         return "value" if within and payload is not None else payload
 
     def _text(self, text: str) -> str:
-        if not self.places:
+        if not self.places or _OWN_TYPE.fullmatch(text):
             return text
         if self._found is None:
             # The longest first: a name may be a part of another one.
