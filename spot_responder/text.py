@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _MINUTE_S: Final = 60
 _HOUR_S: Final = 3600
 _DAY_S: Final = 86_400
-_LEFT_OUT: Final = " … "
+LEFT_OUT: Final = " … "
 
 
 def span(duration: timedelta) -> str:
@@ -46,4 +46,4 @@ def shortened(text: str, at_most: int) -> str:
     if len(text) <= at_most:
         return text
     end = at_most // 3
-    return f"{text[: at_most - end - len(_LEFT_OUT)]}{_LEFT_OUT}{text[len(text) - end :]}"
+    return f"{text[: at_most - end - len(LEFT_OUT)]}{LEFT_OUT}{text[len(text) - end :]}"

@@ -227,7 +227,7 @@ def classify(status: int | None, body: object, headers: Mapping[str, str]) -> Fa
     message = (entry.message if entry else "") or next((each.message for each in entries if each.message), "")
     return Failure(
         kind,
-        _plain(code)[:_CODE_CHARACTERS],
+        shortened(_plain(code), _CODE_CHARACTERS),
         _plain(message),
         retry_after(headers, is_throttled=kind is FailureKind.THROTTLED),
     )

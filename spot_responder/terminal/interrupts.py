@@ -5,13 +5,15 @@ Called by ``__main__.py``.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 INTERRUPTED: Final = 130
 """The exit code after Ctrl-C: 128, and the number of the signal."""
@@ -33,6 +35,30 @@ def run_until_interrupted(load: Callable[[], Callable[[], int]]) -> int:
     except KeyboardInterrupt:
         sys.stderr.write(_TOLD)
         return INTERRUPTED
+
+
+@contextmanager
+def ended_by_signals(numbers: tuple[signal.Signals, ...] = (signal.SIGTERM, signal.SIGHUP)) -> Iterator[None]:
+    """Let these signals cancel the task that is in here, as Ctrl-C does; in the event loop of the main thread.
+
+    Only the first counts: a terminal that is closed sends several, and what the task then does to come to its end is
+    not to be cut short. One that is ignored from the start, as `nohup` does, stays ignored.
+    """
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    waiting = [task] if task is not None else []
+
+    def end() -> None:
+        if waiting:
+            waiting.pop().cancel()
+
+    for number in heard:
+        loop.add_signal_handler(number, end)
+    try:
+        yield
+    finally:
+        for number in heard:
+            loop.remove_signal_handler(number)
 
 
 def _end(_number: int, _frame: object) -> NoReturn:

@@ -156,10 +156,12 @@ class Field:
 
     async def make(self, name: str, path: str, version: str, body: Mapping[str, object]) -> Answered:
         """Create a resource: first in the journal, then in Azure."""
+        may_be_there = any(made.resource_id.lower() == path.lower() for made in self.journal.remains())
         self.journal.note(Made(path, version, self.plan.run))
         answer = await self.ask(name, "PUT", path, version, body)
-        if _REFUSED <= answer.status < _BROKEN:
-            # It was refused, so it is not there. After an error inside Azure it may be.
+        if _REFUSED <= answer.status < _BROKEN and not may_be_there:
+            # It was refused, so it is not there. After an error inside Azure, or an answer that was lost, it may be:
+            # then a second request is refused because of what the first one made.
             self.journal.forget(path)
         return answer
 

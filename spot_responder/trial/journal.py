@@ -1,7 +1,8 @@
 """The record on disk of what trials have created: written before each creation, so that any later run can take it away.
 
-One line is one word of JSON: ``created`` or ``gone``, with the ARM id. A line that was cut off by a crash is the last
-one, and nothing was created for it yet.
+One line is one object of JSON: ``created`` or ``gone``, with the ARM id. A line that was cut off by a crash is the last
+one, and nothing was created for it yet. What was created in Azure and what in the laptop Azure stands in two journals:
+the one knows nothing of the other's resources, and says of each that it is not there.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 JOURNAL: Final = "trial-journal.jsonl"
+LAPTOP_JOURNAL: Final = "trial-laptop-journal.jsonl"
+_ID: Final = re.compile(r"/subscriptions/[^/]+/.+", re.IGNORECASE)
+_BEGINNINGS: Final = (b'{"created": "', b'{"gone": "')
 
 
 class UnreadableJournalError(Exception):
@@ -36,6 +41,27 @@ class Made:
     api_version: str
     run: str
 
+    @property
+    def subscription(self) -> str:
+        """The id of the subscription that it is in, in lower case."""
+        return self.resource_id.split("/")[2].lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A resource that is gone, by its id."""
+
+    resource_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What a journal lists. ``damaged``: of each line that cannot be read, where it is and what is wrong with it."""
+
+    remains: list[Made]
+    """What was created and is not known to be gone, in the order of its creation."""
+    damaged: list[str]
+
 
 @dataclass(frozen=True, slots=True)
 class Journal:
@@ -51,47 +77,44 @@ class Journal:
         """Write down that a resource is gone."""
         self._write({"gone": resource_id})
 
-    def remains(self) -> list[Made]:
-        """Give what was created and is not known to be gone, in the order of its creation."""
+    def listed(self) -> Listed:
+        """Read all lines; one that is damaged hides no other."""
         found: dict[str, Made] = {}
+        damaged: list[str] = []
         lines = self.path.read_bytes().split(b"\n")
         for number, line in enumerate(lines, 1):
-            try:
-                read = json.loads(line) if line.strip() else {}
-            except ValueError as error:
-                if number == len(lines):
-                    break
-                message = f"{self.path}, line {number} is damaged: mend it or take it out, and look for that resource"
-                raise UnreadableJournalError(message) from error
-            if "created" in read:
-                made = Made(str(read["created"]), str(read["version"]), str(read["run"]))
-                found[made.resource_id.lower()] = made
-            if "gone" in read:
-                found.pop(str(read["gone"]).lower(), None)
-        return list(found.values())
+            if not line.strip() or (number == len(lines) and _is_cut_off(line)):
+                continue
+            match _entry(line):
+                case Made() as made:
+                    found[made.resource_id.lower()] = made
+                case Gone(resource_id):
+                    found.pop(resource_id.lower(), None)
+                case problem:
+                    damaged.append(f"{self.path}, line {number}: {problem}")
+        return Listed(list(found.values()), damaged)
+
+    def remains(self) -> list[Made]:
+        """Give what was created and is not known to be gone, in the order of its creation."""
+        return self.listed().remains
 
     def _write(self, line: dict[str, str]) -> None:
         with self.path.open("ab+") as file:
-            # A line that a crash cut off is ended first, or this one would be damaged too.
-            file.seek(0, os.SEEK_END)
-            if file.tell():
-                file.seek(-1, os.SEEK_END)
-                if file.read(1) != b"\n":
-                    _cut_last_line(file.fileno(), self.path)
+            _end_last_line(file.fileno(), self.path)
             file.write(json.dumps(line).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
 
 
 @contextmanager
-def open_journal(folder: Path) -> Iterator[Journal]:
-    """Open the journal of a folder, for one process at a time.
+def open_journal(folder: Path, name: str = JOURNAL) -> Iterator[Journal]:
+    """Open a journal of a folder, for one process at a time.
 
     Raises:
         AnotherTrialError: if another trial has it open.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / JOURNAL
+    path = folder / name
     with path.open("ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -101,7 +124,44 @@ def open_journal(folder: Path) -> Iterator[Journal]:
         yield Journal(path)
 
 
-def _cut_last_line(descriptor: int, path: Path) -> None:
-    """Take back what a crash left of a line."""
+def _entry(line: bytes) -> Made | Gone | str:
+    """Read one line; say what is wrong where it is none of ours."""
+    read = _json(line)
+    if read is None:
+        return "it is no JSON"
+    if not isinstance(read, dict) or ("created" in read) == ("gone" in read):
+        return 'it is no object with either "created" or "gone"'
+    if "gone" in read:
+        gone = read["gone"]
+        return Gone(gone) if isinstance(gone, str) else '"gone" is no text'
+    words = [read.get(name) for name in ("created", "version", "run")]
+    texts = [word for word in words if isinstance(word, str)]
+    if len(texts) < len(words) or not _ID.fullmatch(texts[0]):
+        return 'it lacks one of "created" (an id of ARM), "version" and "run"'
+    return Made(*texts)
+
+
+def _json(line: bytes) -> object:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_cut_off(line: bytes) -> bool:
+    """Whether a last line, which has no end, is the beginning of one of ours: a crash has cut it off."""
+    begins = any(line.startswith(each) or each.startswith(line) for each in _BEGINNINGS)
+    return begins and _json(line) is None
+
+
+def _end_last_line(descriptor: int, path: Path) -> None:
+    """End a last line that has no end, or the next one would be damaged too; take back what a crash left of one."""
     whole = path.read_bytes()
-    os.ftruncate(descriptor, whole.rfind(b"\n") + 1)
+    begin = whole.rfind(b"\n") + 1
+    last = whole[begin:]
+    if not last:
+        return
+    if _is_cut_off(last):
+        os.ftruncate(descriptor, begin)
+    else:
+        os.write(descriptor, b"\n")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass
+from dataclasses import field as initial
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.trial.field import RESOURCES, TAG, StepFailedError
@@ -37,28 +40,56 @@ _TOLD: Final = {
 }
 
 
-async def run_trial(field: Field, steps: Iterable[Step], *, keep: bool) -> tuple[dict[Step, str], list[str]]:
-    """Do the steps; give why those failed that could not be done, and what could not be taken away.
+@dataclass(slots=True)
+class Course:
+    """How far a trial has come. ``failed``: why steps could not be done; ``unfinished``: those without an end."""
 
-    ``keep``: leave everything as it is; the next trial takes it away. It is taken away also where the task is
-    cancelled (Ctrl-C), which is told once: a second time ends this too.
+    unfinished: list[Step]
+    failed: dict[Step, str] = initial(default_factory=dict)
+    interrupted: bool = False
+
+
+async def run_trial(
+    field: Field, steps: Iterable[Step], *, keep: bool, seen: Callable[[Course], None] = lambda _: None
+) -> tuple[Course, list[str]]:
+    """Do the steps; give how that went, and what could not be taken away.
+
+    ``keep``: leave everything as it is; the next trial takes it away. ``seen`` is told once nothing more will be seen,
+    before anything is taken away: whatever ended the steps, what was found is written down first, which takes a moment.
+    A cancelled task (Ctrl-C) ends the steps, and all is taken away; cancelled again, it ends that too.
     """
-    failed: dict[Step, str] = {}
+    course = Course(list(steps))
+    left: list[str] = []
+    try:
+        await _do_all(field, course)
+    finally:
+        try:
+            seen(course)
+        finally:
+            left = [] if keep else await _removed(field)
+    return course, left
+
+
+async def _do_all(field: Field, course: Course) -> None:
+    task = asyncio.current_task()
     try:
         async with watching(field):
-            for step in steps:
-                await _do(step, field, failed)
+            for step in list(course.unfinished):
+                await _do(step, field, course.failed)
+                course.unfinished.remove(step)
             field.mark(Mark.END)
-    finally:
-        left = [] if keep else await _removed(field)
-    return failed, left
+    except asyncio.CancelledError:
+        course.interrupted = True
+        if task is not None:
+            task.uncancel()
+        field.tell("interrupted: nothing more is tried")
 
 
 async def _removed(field: Field) -> list[str]:
-    if not field.journal.remains():
+    if not field.journal.listed().remains:
         return []
     field.tell("taking away what was created")
-    return await take_away(field.azure, field.journal, field.waits, field.tell)
+    return await take_away(field.azure, field.journal, field.plan.subscription, field.waits, field.tell)
 
 
 async def _do(step: Step, field: Field, failed: dict[Step, str]) -> None:
@@ -80,7 +111,7 @@ async def _group(field: Field) -> None:
     Raises:
         StepFailedError: if there is one of this name already, or it is refused.
     """
-    there = await field.azure.ask("GET", field.plan.group, RESOURCES)
+    there = await field.ask("group that is not there", "GET", field.plan.group, RESOURCES)
     if there.is_good:
         message = f"there is a resource group {field.plan.group} already"
         raise StepFailedError(message)

@@ -17,7 +17,7 @@ from localazure.world.world import SUBSCRIPTION
 from tests.trial.trials import FAST
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
 
     from aiohttp.typedefs import Middleware
@@ -38,15 +38,26 @@ async def laptop(folder: Path, beneath: Beneath, between: Middleware | None = No
         yield ground
 
 
-async def command(folder: Path, *more: str) -> asyncio.subprocess.Process:
+async def command(folder: Path, *more: str, stdout: int = asyncio.subprocess.DEVNULL) -> asyncio.subprocess.Process:
     """Begin a trial in this folder."""
+    return await _begun(folder, (*WORDS, *more), stdout)
+
+
+async def run_words(folder: Path, words: Sequence[str]) -> int | None:
+    """Run a command in this folder, as it was named in an advice; give its exit code."""
+    process = await _begun(folder, words, asyncio.subprocess.DEVNULL)
+    await process.communicate()
+    return process.returncode
+
+
+async def _begun(folder: Path, words: Sequence[str], stdout: int) -> asyncio.subprocess.Process:
     environment = {"PATH": os.environ.get("PATH", os.defpath), "PYTHONPATH": str(REPOSITORY)}
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "spot_responder", *WORDS, *more),
+        *(sys.executable, "-m", "spot_responder", *words),
         cwd=folder,
         env=environment,
         stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
+        stdout=stdout,
         stderr=asyncio.subprocess.PIPE,
     )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +17,7 @@ from localazure.event_grid.azure_events import DeliverySchema, azure_event
 from localazure.trial.ground import open_beneath
 from localazure.world.happenings import ActionSucceeded, Annotated, AvailabilityChanged
 from localazure.world.world import SUBSCRIPTION
-from scripts.adopt_trial import FIXTURES, PAGE, NotAdoptedError, adopt, marked, read_evidence
+from scripts.adopt_trial import FIXTURES, PAGE, NotAdoptedError, adopt, main, marked, read_evidence
 from spot_responder.intake.events import read_event
 from spot_responder.intake.payloads import text_field
 from spot_responder.trial.views.report import belief_list, payloads, redaction_of
@@ -31,32 +32,49 @@ if TYPE_CHECKING:
 
 ADOPTED: Final = sorted(FIXTURES.glob("trial-*.json"))
 VM: Final = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/v"
-OF_RESOURCES: Final = "microsoft.resources.resourceactionsuccess"
+ANNOTATION: Final = "Microsoft.ResourceNotifications.HealthResources.ResourceAnnotated"
+AVAILABILITY: Final = "Microsoft.ResourceNotifications.HealthResources.AvailabilityStatusChanged"
+ACTION: Final = "Microsoft.Resources.ResourceActionSuccess"
+LAPTOPS: Final = {each.lower() for each in (ANNOTATION, AVAILABILITY, ACTION)}
+"""The types of event that the laptop Azure sends."""
+ONLY_AZURES: Final = {
+    f"microsoft.resources.resource{what}{end}"
+    for what in ("action", "write", "delete")
+    for end in ("success", "failure", "cancel")
+} - LAPTOPS
+"""Azure's other types of event: the laptop Azure has none of them, and the app does not go by them."""
 
 
-def laptops(event: Mapping[str, object]) -> dict[str, object] | None:
-    """Give the laptop Azure's event of the same kind; ``None`` where it has none."""
-    annotation = text_field(event, "data", "resourceInfo", "properties", "annotationName")
-    state = text_field(event, "data", "resourceInfo", "properties", "availabilityState")
-    operation = text_field(event, "data", "operationName")
-    if annotation == "VirtualMachinePreempted":
-        happened: Annotated | AvailabilityChanged | ActionSucceeded = Annotated(VM, now(), annotation)
-    elif state:
-        happened = AvailabilityChanged(VM, now(), "Available", state)
-    elif operation and text_field(event, "type").lower() == OF_RESOURCES:
-        happened = ActionSucceeded(VM, now(), operation, "somebody")
-    else:
-        return None
+def laptops(event: Mapping[str, object]) -> dict[str, object]:
+    """Give the laptop Azure's event of the same type."""
+    told = ("data", "resourceInfo", "properties")
+    match text_field(event, "type").lower():
+        case kind if kind == ANNOTATION.lower():
+            name = text_field(event, *told, "annotationName")
+            happened: Annotated | AvailabilityChanged | ActionSucceeded = Annotated(VM, now(), name)
+        case kind if kind == AVAILABILITY.lower():
+            happened = AvailabilityChanged(VM, now(), "Available", text_field(event, *told, "availabilityState"))
+        case _:
+            happened = ActionSucceeded(VM, now(), text_field(event, "data", "operationName"), "somebody")
     return azure_event(happened, "id", now()).written(DeliverySchema.CLOUD_EVENTS)
 
 
-def hold(evidence: Mapping[str, Any]) -> None:
-    """Hold app and laptop Azure against the events of a trial."""
+def hold(evidence: Mapping[str, Any]) -> set[str]:
+    """Hold app and laptop Azure against each event of a trial; give the types that were held against the laptop's.
+
+    An event of a type that nobody knows is no reason to pass over it: then nothing would be checked of it.
+    """
+    held = set()
     for each in evidence["events"]:
-        read_event(each["event"])
-        ours = laptops(each["event"])
-        if ours is not None:
-            assert_same_shape(each["event"], ours, each["event"]["type"])
+        event = each["event"]
+        kind = text_field(event, "type").lower()
+        assert kind in LAPTOPS | ONLY_AZURES, f"nothing is known of events of type {event.get('type')!r}"
+        read_event(event)
+        if kind in LAPTOPS:
+            assert_same_shape(event, laptops(event), event["type"])
+            held.add(kind)
+    assert held or not evidence["events"], "none of the events was held against the laptop Azure's"
+    return held
 
 
 def evidence_of(trial: Trial) -> dict[str, Any]:
@@ -119,14 +137,14 @@ def test_the_app_reads_what_azure_sent(file: Path, tmp_path: Path) -> None:
 def test_what_a_trial_brought_is_adopted_and_held_against_the_laptop(tmp_path: Path) -> None:
     """From the trial's own file to a fixture, marks, and red tests where the laptop Azure differs."""
     laptop = trial_of_laptop(tmp_path)
-    file, page = tmp_path / "trial-2030-01-02.json", tmp_path / "page.md"
+    file, page = tmp_path / "trial-2030-01-02-101500.json", tmp_path / "page.md"
     file.write_text(json.dumps(laptop | {"laptop": False}), encoding="utf-8")
     shutil.copy(PAGE, page)
     fixture = adopt(file, tmp_path / "fixtures", page)
     marks = page.read_text(encoding="utf-8").count("| holds, 2030-01-02 |")
     assert marks == sum(each["verdict"] == "holds" for each in laptop["beliefs"]) > 60
     azure = json.loads(fixture.read_text(encoding="utf-8"))
-    hold(azure)
+    assert hold(azure) == LAPTOPS
     assert differences(azure, laptop) == []
 
     azure["beliefs"] = [
@@ -135,7 +153,7 @@ def test_what_a_trial_brought_is_adopted_and_held_against_the_laptop(tmp_path: P
     assert differences(azure, laptop) == ["E4 in Azure: does-not-hold; on the laptop: holds"]
     del azure["answers"]["VM right after the tag"][-1]["body"]["properties"]["priority"]
     assert differences(azure, laptop)[1:] == ["VM right after the tag.properties.priority is not in Azure's"]
-    next(each["event"] for each in azure["events"] if laptops(each["event"]))["data"]["more"] = True
+    azure["events"][0]["event"]["data"]["more"] = True
     with pytest.raises(AssertionError, match="'more' is missing"):
         hold(azure)
 
@@ -153,6 +171,14 @@ def _evidence(**changes: object) -> dict[str, Any]:
     return {"laptop": False, "beliefs": [], "answers": {}, "events": [{"event": written}]}
 
 
+def test_an_event_that_nothing_is_checked_of_is_no_good_event() -> None:
+    """Its type may have been replaced by whatever took out the names: then it would be passed over in silence."""
+    with pytest.raises(AssertionError, match="nothing is known of events of type 'name-3"):
+        hold(_evidence(type="name-3.ResourceActionSuccess"))
+    with pytest.raises(AssertionError, match="none of the events was held"):
+        hold(_evidence(type="Microsoft.Resources.ResourceWriteSuccess"))
+
+
 def test_a_laptop_azure_that_differs_is_found_out() -> None:
     """By the first event that has what its own have not."""
     hold(_evidence())
@@ -163,28 +189,76 @@ def test_a_laptop_azure_that_differs_is_found_out() -> None:
 def test_a_verdict_is_marked_in_the_page() -> None:
     """What was not seen stays as it was."""
     page = PAGE.read_text(encoding="utf-8")
-    beliefs = [
-        {"belief": "E1", "verdict": "holds"},
-        {"belief": "E4", "verdict": "does-not-hold"},
-        {"belief": "V1", "verdict": "not-seen"},
-    ]
-    changed = set(marked(page, "2030-01-02", beliefs).splitlines()) - set(page.splitlines())
+    verdicts = {"E1": "holds", "E4": "does-not-hold", "V1": "not-seen"}
+    changed = set(marked(page, "2030-01-02", verdicts).splitlines()) - set(page.splitlines())
     assert sorted(changed) == [
         "| E1 | checked: eviction | holds, 2030-01-02 |",
         "| E4 | checked: eviction | does-not-hold, 2030-01-02 |",
     ]
 
 
-def test_what_says_nothing_about_azure_is_not_adopted(tmp_path: Path) -> None:
-    """Neither a trial of the laptop Azure nor something else."""
-    file = tmp_path / "trial-2030-01-02.json"
-    file.write_text(json.dumps(_evidence() | {"laptop": True}), encoding="utf-8")
-    with pytest.raises(NotAdoptedError, match="says nothing about Azure"):
-        read_evidence(file)
-    file.write_text("[]", encoding="utf-8")
-    with pytest.raises(NotAdoptedError, match="is no evidence of a trial"):
+NAME: Final = "trial-2030-01-02-101500.json"
+E1: Final = {"belief": "E1", "verdict": "holds"}
+BAD: Final[dict[str, tuple[object, str]]] = {
+    "of the laptop": (_evidence() | {"laptop": True}, "says nothing about Azure"),
+    "a list": ([], "is no evidence of a trial"),
+    "cut off": ('{"laptop": false', "cannot be read"),
+    "killed": ({"laptop": False, "unfinished": True}, "ended before it wrote what it found"),
+    "beliefs are a text": (_evidence() | {"beliefs": "E1"}, "'beliefs' is missing, or no list"),
+    "no events": ({"laptop": False, "beliefs": [], "answers": {}}, "'events' is missing, or no list"),
+    "answers are a list": (_evidence() | {"answers": []}, "'answers' is missing, or no object"),
+    "a belief is a text": (_evidence() | {"beliefs": ["E1"]}, "entry 1 of 'beliefs' names no belief"),
+    "no verdict": (_evidence() | {"beliefs": [E1, {"belief": "E2"}]}, "entry 2 of 'beliefs' names no belief, or no"),
+    "odd verdict": (_evidence() | {"beliefs": [E1 | {"verdict": "maybe"}]}, "entry 1 of 'beliefs'"),
+    "a list as verdict": (_evidence() | {"beliefs": [E1 | {"verdict": []}]}, "entry 1 of 'beliefs'"),
+    "twice": (_evidence() | {"beliefs": [E1, E1]}, "'beliefs' has E1 twice"),
+    "unknown belief": (_evidence() | {"beliefs": [E1 | {"belief": "E99"}]}, "has no row of E99"),
+    "odd event": (_evidence() | {"events": [{"event": 7}]}, "entry 1 of 'events' has no event"),
+    "odd answer": (_evidence() | {"answers": {"VM": [{}]}}, "the answers to 'VM' are no list of answers"),
+    "no answers": (_evidence() | {"answers": {"VM": 7}}, "the answers to 'VM' are no list of answers"),
+}
+
+
+@pytest.mark.parametrize(("content", "what"), BAD.values(), ids=BAD.keys())
+def test_what_is_no_good_evidence_changes_nothing(content: object, what: str, tmp_path: Path) -> None:
+    """One line says what is wrong with it; neither fixture nor page is written."""
+    file, page = tmp_path / NAME, tmp_path / "page.md"
+    file.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    shutil.copy(PAGE, page)
+    with pytest.raises(NotAdoptedError, match=re.escape(what)) as refusal:
+        adopt(file, tmp_path / "fixtures", page)
+    assert "\n" not in str(refusal.value)
+    assert not (tmp_path / "fixtures").exists()
+    assert page.read_bytes() == PAGE.read_bytes()
+
+
+def test_a_file_of_another_name_or_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """Its day would not be known."""
+    file = tmp_path / "mine.json"
+    file.write_text(json.dumps(_evidence()), encoding="utf-8")
+    with pytest.raises(NotAdoptedError, match="give it its name again"):
         read_evidence(file)
     with pytest.raises(NotAdoptedError, match="cannot be read"):
-        read_evidence(tmp_path / "nobody.json")
+        read_evidence(tmp_path / NAME)
+    assert main([]) == 1
+    assert main([str(file)]) == 1
+
+
+def test_a_trial_takes_no_other_ones_place_and_both_files_are_written_or_none(tmp_path: Path) -> None:
+    """Two people may have begun in one second; and nothing may be written beside the page."""
+    file, page, fixtures = tmp_path / NAME, tmp_path / "page.md", tmp_path / "fixtures"
     file.write_text(json.dumps(_evidence()), encoding="utf-8")
-    assert read_evidence(file)[0] == "2030-01-02"
+    shutil.copy(PAGE, page)
+    first = adopt(file, fixtures, page)
+    assert adopt(file, fixtures, page) == first
+    file.write_text(json.dumps(_evidence() | {"heading": "another"}), encoding="utf-8")
+    with pytest.raises(NotAdoptedError, match="is there already, of another trial"):
+        adopt(file, fixtures, page)
+    assert "another" not in first.read_text(encoding="utf-8")
+
+    first.unlink()
+    (tmp_path / ".page.md.new").mkdir()
+    with pytest.raises(NotAdoptedError, match="nothing was changed"):
+        adopt(file, fixtures, page)
+    assert list(fixtures.iterdir()) == []
+    assert page.read_bytes() == PAGE.read_bytes()

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from localazure.trial.ground import open_beneath
+from spot_responder.commands.trials.evidence import begin_evidence
+from spot_responder.terminal.results import StopError
+from spot_responder.trial.journal import LAPTOP_JOURNAL
+from spot_responder.trial.views.announcement import max_price
 from tests.trial.commanded import laptop, left_in, outcome
+from tests.trial.made_up import T
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from localazure.trial.ground import Ground
 
 
@@ -31,7 +38,7 @@ def test_what_is_kept_the_next_trial_takes_away_and_nothing_else(tmp_path: Path)
             assert code == 0, said
             assert "It costs 0.50 USD at most" in said
             (kept,) = (one for one in ground.world.machines() if one.name.startswith("witness-"))
-            assert kept.max_price == 0.15
+            assert kept.max_price == max_price(0.5)
             assert kept.deleted_at is None
             told = json.loads((tmp_path / "here" / ".local" / "trial.json").read_text(encoding="utf-8"))
             assert [(each["belief"], each["verdict"]) for each in told] == [("G6", "holds")]
@@ -43,3 +50,73 @@ def test_what_is_kept_the_next_trial_takes_away_and_nothing_else(tmp_path: Path)
             assert _others(ground) == others
 
     asyncio.run(story())
+
+
+def test_two_trials_of_one_day_have_evidence_of_their_own(tmp_path: Path) -> None:
+    """The names say when each began, and that it was on the laptop."""
+
+    async def story() -> None:
+        folder = tmp_path / "here" / ".local"
+        async with open_beneath(tmp_path) as beneath, laptop(tmp_path / "here", beneath):
+            for belief in ("R6", "G9"):
+                code, said = await outcome(tmp_path / "here", "--only", belief)
+                assert code == 0, said
+            files = sorted(folder.glob("trial-*.json"))
+            assert all(re.fullmatch(r"trial-laptop-\d{4}-\d\d-\d\d-\d{6}\.json", each.name) for each in files)
+            read = [json.loads(each.read_text(encoding="utf-8")) for each in files]
+            assert [each["beliefs"][0]["belief"] for each in read] == ["R6", "G9"]
+            assert [each["laptop"] for each in read] == [True, True]
+            assert all("Times are Azure's" in each.with_suffix(".md").read_text(encoding="utf-8") for each in files)
+
+    asyncio.run(story())
+
+
+def test_where_the_evidence_cannot_be_written_nothing_is_created(tmp_path: Path) -> None:
+    """Here its names are too long for the folder, though that of the record is not."""
+
+    async def story() -> None:
+        long = "/".join(["d" * 249] * 16 + ["d" * 63])
+        async with open_beneath(tmp_path) as beneath, laptop(tmp_path / "here", beneath) as ground:
+            code, said = await outcome(tmp_path / "here", "--out", long)
+            assert code == 1
+            last = said.strip().splitlines()[-1]
+            assert last.startswith("trial: the evidence cannot be written: ")
+            assert last.endswith("give another folder, --out FOLDER. Nothing was created")
+            assert left_in(ground) == []
+            assert not [one for one in ground.world.machines() if one.name.startswith("witness-")]
+
+    asyncio.run(story())
+
+
+def test_a_damaged_record_is_one_line_that_says_where_and_what_to_do(tmp_path: Path) -> None:
+    """What its other lines name can be taken away meanwhile, and the damaged line stays."""
+
+    async def story() -> None:
+        journal = tmp_path / "here" / ".local" / LAPTOP_JOURNAL
+        async with open_beneath(tmp_path) as beneath, laptop(tmp_path / "here", beneath) as ground:
+            await outcome(tmp_path / "here", "--keep", "--only", "Q14")
+            journal.write_text(f'["odd"]\n{journal.read_text(encoding="utf-8")}', encoding="utf-8")
+            code, said = await outcome(tmp_path / "here", "--only", "R6")
+            assert code == 1
+            assert said.count("\n") == 1
+            assert f"trial: .local/{LAPTOP_JOURNAL}, line 1: it is no object with either" in said
+            assert "Look in the portal for a resource group" in said
+            assert left_in(ground) != []
+            code, said = await outcome(tmp_path / "here", "--take-away")
+            assert code == 1
+            assert left_in(ground) == []
+            assert journal.read_text(encoding="utf-8").startswith('["odd"]\n')
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("folder", [Path("a") / "file", Path("a")])
+def test_evidence_that_cannot_be_begun_says_what_to_do(folder: Path, tmp_path: Path) -> None:
+    """And two runs that begin in one second have two names."""
+    (tmp_path / "a").write_text("", encoding="utf-8")
+    with pytest.raises(StopError, match="give another folder, --out FOLDER"):
+        begin_evidence(tmp_path / folder, "watch", T, on_laptop=False)
+    first, second = (begin_evidence(tmp_path / "b", "watch", T, on_laptop=False) for _ in range(2))
+    assert first.data.name == "watch-2030-01-01-000000.json"
+    assert second.data.name == "watch-2030-01-01-000001.json"
+    assert "ended before it wrote" in first.page.read_text(encoding="utf-8")

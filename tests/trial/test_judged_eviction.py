@@ -102,6 +102,7 @@ ANSWERS: dict[str, list[Answered]] = {
     "start below the price": [CHEAP],
     "start while it deallocates": [bad(409, "OperationNotAllowed", ONGOING)],
     "VM that is not there": [bad(404, "ResourceNotFound")],
+    "group that is not there": [bad(404, "ResourceGroupNotFound")],
     "location of the start": [ok(None, 202, 51), ok(None, 200, 61)],
     "start of a locked VM": [bad(409, "ScopeLocked")],
 }
@@ -179,7 +180,8 @@ TURNED: list[tuple[str, Observations]] = [
     ("C17", believed({"start": replace(ACCEPTED, headers={"retry-after": "10"})})),
     ("C18", believed({"tag in another casing": ok({"properties": {"tags": {"moment": "", "MOMENT": ""}}})})),
     ("C19", believed({"instances of scale sets": rows({"mode": "Uniform"})})),
-    ("C23", believed({"VM that is not there": bad(404, "WhoIsThat")})),
+    ("C23", believed({"start of nobody": bad(404, "WhoIsThat")})),
+    ("C29", believed({"group that is not there": bad(404, "NotFound")})),
     ("C27", believed({"location of the start": bad(404, "NotFound")})),
     ("R5", believed({"start of a locked VM": bad(409, "Conflict")})),
     ("R6", believed({"priorities": bad(401, "InvalidAuthenticationToken")})),

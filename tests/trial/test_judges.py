@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from spot_responder.trial.views.announcement import announcement, max_price
+from spot_responder.trial.field import IN_AZURE
+from spot_responder.trial.views.announcement import (
+    BESIDES_USD,
+    LONGEST_MINUTES,
+    REMOVAL_MINUTES,
+    announcement,
+    max_price,
+)
+from spot_responder.trial.views.checks import judged
 from spot_responder.trial.views.observations import Arrived, Mark, Observations
 from spot_responder.trial.views.redaction import Redaction
 from spot_responder.trial.views.report import belief_list, counts, page, payloads, redaction_of
@@ -118,6 +126,10 @@ CASES: list[tuple[str, Verdict, Observations]] = [
     ("C18", UNSEEN, seen({"tag in another casing": bad(403, "x")})),
     ("C18", FAILS, seen({"tag in another casing": ok({"properties": {"tags": None}})})),
     ("C23", UNSEEN, seen({"VM that is not there": bad(403, "x")})),
+    ("C29", UNSEEN, seen()),
+    ("C29", UNSEEN, seen({"group that is not there": bad(404, "ResourceGroupNotFound")})),
+    ("C29", UNSEEN, seen({"group that is not there": ok(), "VM that is not there": bad(404, "ResourceNotFound")})),
+    ("C29", FAILS, seen({"group that is not there": bad(404, "NotFound"), "VM that is not there": bad(404, "")})),
     ("C26", UNSEEN, seen(marks={Mark.CREATED: 0})),
     ("C26", HOLDS, seen(marks={Mark.CREATED: 0}, powers=samples(None, UP))),
     ("C26", FAILS, seen(marks={Mark.CREATED: 0}, powers=samples(None, UP, first=700))),
@@ -152,6 +164,18 @@ def test_a_belief_is_judged_by_what_was_seen(belief: str, verdict: Verdict, what
     assert found.verdict is Verdict.NOT_SEEN or found.seen_at is not None
 
 
+def test_what_an_interrupted_step_is_about_stays_open() -> None:
+    """An event that did not come might have come: only what rests on steps that came to their end is judged."""
+    what = seen({"subscription": ok(), "priorities": rows()}, EVICTED, arrived=[event({})])
+    assert judged(what, frozenset())["E1"].verdict is FAILS
+    found = judged(what, frozenset(), (), (Step.EVICTION, Step.STOP))
+    assert found["R6"].verdict is HOLDS
+    assert found["E1"].verdict is UNSEEN
+    assert found["E1"].how.startswith("step eviction was interrupted; until then: annotations of a simulated eviction")
+    failed = judged(Observations(""), frozenset(), {Step.EVICTION: "step eviction: refused"}.items(), (Step.EVICTION,))
+    assert failed["E8"].how.endswith("; step eviction: refused")
+
+
 def test_an_event_that_is_read_as_another_vms_is_found_out() -> None:
     """The app would look at the wrong VM."""
     what = seen(arrived=[annotated("VirtualMachinePreempted")])
@@ -165,7 +189,9 @@ def test_the_announcement_says_what_is_asked_for_and_no_more() -> None:
     whole = announcement(tuple(Step), *said)
     assert "1.00 USD at most" in whole
     assert f"max price is {max_price(1.0)} USD" in whole
-    assert max_price(1.0) * 2 < 1.0
+    assert max_price(1.0) * LONGEST_MINUTES / 60 + BESIDES_USD <= 1.0001
+    assert f"up to {LONGEST_MINUTES} minutes" in whole
+    assert IN_AZURE.gone <= REMOVAL_MINUTES * 60
     assert "It creates nothing" in announcement((Step.READ,), *said)
     assert "earlier trial" not in whole
     assert "an earlier trial has left: 3" in announcement(tuple(Step), *said[:-1], 3)

@@ -9,6 +9,7 @@ from localazure.laptop import EVENT_FILTERS, TEMPLATE
 from localazure.resource_manager.deployment import deployed
 from localazure.resource_manager.roles import RESPONDER_ROLE, Role
 from localazure.trial.ground import open_beneath
+from localazure.world.world import SUBSCRIPTION
 from spot_responder.trial.journal import Made
 from spot_responder.trial.precautions import find_app, find_lacking_rights
 from spot_responder.trial.removal import take_away
@@ -33,8 +34,8 @@ def test_a_trial_needs_no_more_rights_than_it_says(tmp_path: Path) -> None:
             open_trial(tmp_path / "here", beneath, "aaaaaaaa", roles=roles) as tried,
         ):
             assert await find_lacking_rights(tried.field.azure, tried.field.plan, ALL) == []
-            failed, left = await run_trial(tried.field, ALL, keep=False)
-            assert (failed, left) == ({}, [])
+            course, left = await run_trial(tried.field, ALL, keep=False)
+            assert (course.failed, course.unfinished, left) == ({}, [], [])
             seen = tried.field.seen
             denied = [name for name, answers in seen.answers.items() if any(each.status == 403 for each in answers)]
             assert denied == []
@@ -93,7 +94,7 @@ def test_what_a_trial_did_not_create_is_left_alone(tmp_path: Path) -> None:
             field, plan = tried.field, tried.field.plan
             await field.azure.ask("PUT", plan.group, "2022-09-01", {"location": "westeurope", "tags": {"a": "b"}})
             field.journal.note(Made(plan.group, "2022-09-01", plan.run))
-            (problem,) = await take_away(field.azure, field.journal, field.waits, lambda _: None)
+            (problem,) = await take_away(field.azure, field.journal, plan.subscription, field.waits, lambda _: None)
             assert "left alone" in problem
             assert list(tried.ground.made.bodies) == [plan.group.lower()]
 
@@ -109,11 +110,12 @@ def test_an_existing_topic_is_used_and_stays(tmp_path: Path) -> None:
             tried.ground.deployed.topics.update(there.topics)
             field = tried.field
             steps = (Step.GROUP, Step.WITNESS)
-            failed, left = await run_trial(field, steps, keep=True)
-            assert (failed, left) == ({}, [])
+            course, left = await run_trial(field, steps, keep=True)
+            assert (course.failed, left) == ({}, [])
             hanging = [one["name"] for each in tried.ground.deployed.subscriptions.values() for one in each]
             assert sorted(hanging) == ["spot-responder-trial-arm-aaaaaaaa", "spot-responder-trial-health-aaaaaaaa"]
-            assert await take_away(field.azure, field.journal, field.waits, lambda _: None) == []
+            left = await take_away(field.azure, field.journal, SUBSCRIPTION, field.waits, lambda _: None)
+            assert left == []
             assert tried.ground.deployed.topics == there.topics
             assert [one for each in tried.ground.deployed.subscriptions.values() for one in each] == []
 

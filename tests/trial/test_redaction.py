@@ -135,6 +135,26 @@ def test_an_id_of_azure_stays_one() -> None:
     assert redaction.apply(token) == "token-1"
 
 
+def test_the_namespace_of_a_provider_is_no_name() -> None:
+    """Neither where it stands first, nor where a resource of it hangs on another one: types of events begin so."""
+    group = "/subscriptions/11111111-1111-4111-8111-111111111111/resourceGroups/rg"
+    vm = f"{group}/providers/Microsoft.Compute/virtualMachines/web-7"
+    annotation = f"{vm}/providers/Microsoft.ResourceHealth/resourceAnnotations/mine-9"
+    redaction = Redaction()
+    redaction.learn([annotation, f"{vm}/providers/Microsoft.Resources/tags/default"])
+    kinds = [
+        "Microsoft.Resources.ResourceActionSuccess",
+        "Microsoft.ResourceHealth",
+        "Microsoft.Compute/virtualMachines",
+    ]
+    assert redaction.apply(kinds) == kinds
+    hidden = "/subscriptions/00000000-0000-4000-8000-000000000001/resourceGroups/group-1"
+    assert redaction.apply(annotation) == (
+        f"{hidden}/providers/Microsoft.Compute/virtualMachines/name-1"
+        "/providers/Microsoft.ResourceHealth/resourceAnnotations/name-2"
+    )
+
+
 def test_what_tells_nothing_stays() -> None:
     """Numbers, Azure's own words and hosts; and where nothing was learned, everything."""
     payload = {

@@ -11,6 +11,7 @@ import pytest
 
 from localazure.trial.ground import open_beneath
 from spot_responder.commands.trials.watch import watch
+from spot_responder.trial.clock import AzuresClock
 from spot_responder.trial.fleet import watch_fleet
 from spot_responder.trial.views.about_fleet import watched
 from spot_responder.trial.views.observations import Observations, Shown
@@ -44,8 +45,8 @@ def test_a_real_eviction_is_seen_and_ctrl_c_ends_the_watch(tmp_path: Path) -> No
             watching.cancel()
 
             told = asyncio.Event()
-            words = Namespace(local=True, subscription=field.plan.subscription, out=tmp_path / "out")
-            command = asyncio.create_task(watch(words, field.azure, now, lambda _: told.set()))
+            words = Namespace(on_laptop=True, subscription=field.plan.subscription, out=tmp_path / "out")
+            command = asyncio.create_task(watch(words, field.azure, AzuresClock(now), lambda _: told.set()))
             await told.wait()
             await asyncio.sleep(0)
             command.cancel()

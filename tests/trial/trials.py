@@ -20,8 +20,9 @@ from localazure.trial.insides import Insides
 from localazure.world.durations import Durations
 from localazure.world.world import SUBSCRIPTION
 from spot_responder.clients.trials.azure import azure_by
+from spot_responder.trial.clock import AzuresClock
 from spot_responder.trial.field import Field, Plan, Waits
-from spot_responder.trial.journal import open_journal
+from spot_responder.trial.journal import LAPTOP_JOURNAL, open_journal
 from spot_responder.trial.views.observations import Observations
 from tests.trial.virtual_inside import VirtualInsides
 from tests.trial.virtual_time import HeldPort, clock_of
@@ -79,11 +80,12 @@ async def open_trial(  # noqa: PLR0913 - each is one thing that a test may set
     roles: Mapping[str, Role] | None = None,
     waits: Waits = SOON,
     loop: HeldLoop | None = None,
+    behind: timedelta = timedelta(),
 ) -> AsyncIterator[Tried]:
     """Open a laptop Azure that is furnished for a trial, and the ports of its owner.
 
     ``between`` makes what stands between the trial and ARM, of a list that has the ground once it is there. ``loop``:
-    the one that this runs in, where it is to be virtual time.
+    the one that this runs in, where it is to be virtual time. ``behind``: the trial's own clock.
     """
     here: list[Ground] = []
     middle = between(here) if between else None
@@ -105,10 +107,11 @@ async def open_trial(  # noqa: PLR0913 - each is one thing that a test may set
         )
         async with AioHttpTransport(session=session, connection_timeout=10, read_timeout=30) as transport:
             prices = ground.environment["PRICES_ENDPOINT"]
-            azure: Azure = azure_by(endpoint, prices, credential, transport, pace.clock.now)
+            azures = AzuresClock(lambda: pace.clock.now() - behind)
+            azure: Azure = azure_by(endpoint, prices, credential, transport, azures)
             if loop:
                 azure = cast("Azure", HeldPort(azure, loop.held, pace.clock.now))
-            with open_journal(folder) as journal:
+            with open_journal(folder, LAPTOP_JOURNAL) as journal:
                 plan = Plan(run, SUBSCRIPTION, LOCATION, SIZE, 0.4, await azure.login())
                 seen = Observations(endpoint, location=LOCATION, size=SIZE)
-                yield Tried(ground, Field(azure, journal, plan, seen, waits, pace.clock.now, lambda _: None))
+                yield Tried(ground, Field(azure, journal, plan, seen, waits, azures.now, lambda _: None))

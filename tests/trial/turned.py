@@ -10,6 +10,7 @@ import asyncio
 import sys
 import tempfile
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Final
@@ -47,8 +48,17 @@ class Trial:
     found: Mapping[str, Found]
 
 
-def tried(folder: Path, beneath: Beneath, number: int, turning: Turning, steps: Sequence[Step]) -> Trial:
+def tried(  # noqa: PLR0913, PLR0917 - each is one thing that can be otherwise
+    folder: Path,
+    beneath: Beneath,
+    number: int,
+    turning: Turning,
+    steps: Sequence[Step],
+    behind: timedelta = timedelta(),
+) -> Trial:
     """Run these steps of a trial in a laptop Azure that is turned, in virtual time; give what came out.
+
+    ``behind``: what the clock of the trial's computer is behind Azure's.
 
     Call it in a thread without an event loop.
 
@@ -59,13 +69,14 @@ def tried(folder: Path, beneath: Beneath, number: int, turning: Turning, steps: 
     async def trial(loop: HeldLoop) -> Trial:
         waits = replace(WAITS, settle=turning.settle or SOON.settle)
         run = f"{number:08x}"
-        async with open_trial(folder, beneath, run, between=turning.between, waits=waits, loop=loop) as here:
+        between = turning.between
+        async with open_trial(folder, beneath, run, between=between, waits=waits, loop=loop, behind=behind) as here:
             if turning.world is not None:
                 turning.world(here.ground)
-            failed, left = await run_trial(here.field, steps, keep=False)
+            course, left = await run_trial(here.field, steps, keep=False)
             assert left == []
             assert here.field.journal.remains() == []
-            return Trial(here.field.seen, judged(here.field.seen, frozenset(), failed.items()))
+            return Trial(here.field.seen, judged(here.field.seen, frozenset(), course.failed.items()))
 
     return in_virtual_time(trial)
 

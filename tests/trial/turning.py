@@ -77,7 +77,11 @@ def changed(when: Callable[[Asked], bool], change: Callable[[Body], Body]) -> An
         response = await go()
         if meant and isinstance(response, web.Response) and response.text:
             body = change(json.loads(response.text))
-            kept = {name: value for name, value in response.headers.items() if name.lower().startswith(("x-ms", "az"))}
+            kept = {
+                name: value
+                for name, value in response.headers.items()
+                if name.lower().startswith(("x-ms", "az", "date"))
+            }
             return web.json_response(body, status=response.status, headers=kept)
         return response
 

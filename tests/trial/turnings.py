@@ -98,6 +98,13 @@ def _priced(asked: Asked) -> bool:
     return asked.path == PRICE_LIST
 
 
+def _new_group(asked: Asked) -> bool:
+    """Whether it asks about a trial's resource group that never was there."""
+    path = asked.path.lower()
+    of_group = path.rpartition("/")[2].startswith("rg-spot-responder-trial-")
+    return of_group and asked.method == "GET" and path not in {*asked.ground.made.bodies, *asked.ground.made.gone}
+
+
 def _nobody(asked: Asked) -> bool:
     return "/nobody-" in asked.path
 
@@ -300,8 +307,13 @@ TURNINGS: Final[Mapping[str, Turning]] = {
     "C17": Turning(without_header(lambda asked: asked.is_post("start"), "x-ms-ratelimit-remaining-resource")),
     "C18": Turning(changed(lambda asked: asked.method == "PATCH" and '"MOMENT"' in asked.text, _tags_twice)),
     "C19": Turning(changed(_graph("scaleSetKey", "mode"), _renamed('"Flexible"', '"Uniform"'))),
-    "C23": Turning(answered(_nobody, 404, "WhoIsThat", "Have a look at the portal.")),
+    "C23": Turning(
+        answered(
+            lambda asked: _nobody(asked) and asked.method == "POST", 404, "WhoIsThat", "Have a look at the portal."
+        )
+    ),
     "C26": Turning(answered(_instance_view, 404, "ResourceNotFound")),
+    "C29": Turning(answered(_new_group, 404, "NotFound")),
     "C27": Turning(answered(lambda asked: asked.query.get("monitor") == "true", 404, "NotFound")),
     **INSIDE,
     "P1": Turning(changed(_priced, _another_product)),

@@ -30,18 +30,20 @@ from spot_responder.trial.field import COMPUTE
 from spot_responder.trial.views.observations import Answered
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
-    from datetime import datetime
+    from collections.abc import AsyncIterator, Mapping
 
     from azure.core.credentials_async import AsyncTokenCredential
     from azure.core.rest import AsyncHttpResponse
 
     from spot_responder.operators.ports import Login as Named
+    from spot_responder.trial.clock import AzuresClock
 
 _GRAPH: Final = "/providers/Microsoft.ResourceGraph/resources"
 _GRAPH_VERSION: Final = "2024-04-01"
 _OF_AN_ADDRESS: Final = "/?&=%$'()"
 _KEY_BITS: Final = 2048
+_BY_ARM: Final = "x-ms-request-id"
+"""Each answer of ARM has it: a proxy on the way, which may answer instead, has another clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class TrialAzure:
     """Sends no token: for what is public, and for addresses that let in whoever knows them."""
     credential: AsyncTokenCredential
     transport: AioHttpTransport
-    clock: Callable[[], datetime]
+    clock: AzuresClock
     accounts: dict[str, TrialStorage] = field(default_factory=dict)
 
     async def login(self) -> Named:
@@ -90,7 +92,7 @@ class TrialAzure:
         """Ask at an address of ARM's own host."""
         parts = urlsplit(address)
         if parts[:2] != urlsplit(self.endpoint)[:2]:
-            return Answered(self.clock(), "GET", parts.path, 0, body="not asked: the address is not ARM's own")
+            return Answered(self.clock.now(), "GET", parts.path, 0, body="not asked: the address is not ARM's own")
         return await self._send(self.client, HttpRequest("GET", address), parts.path)
 
     async def price_pages(self, location: str, size: str) -> list[Answered]:
@@ -120,7 +122,7 @@ class TrialAzure:
         key = endpoints["queue"]
         if key not in self.accounts:
             self.accounts[key] = TrialStorage(
-                endpoints["queue"], endpoints["blob"], self.credential, self.transport, self.clock
+                endpoints["queue"], endpoints["blob"], self.credential, self.transport, self.clock.now
             )
         return self.accounts[key]
 
@@ -156,11 +158,12 @@ class TrialAzure:
         except AzureError as error:
             lacks_token = is_for_want_of_a_token(error)
             why = f"no token: {cause_of(error.message)}" if lacks_token else str(error.message)
-            return Answered(self.clock(), method, path, 0, body=why, took_s=monotonic() - begun)
+            return Answered(self.clock.now(), method, path, 0, body=why, took_s=monotonic() - begun)
+        took_s = monotonic() - begun
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Answered(
-            self.clock(), method, path, response.status_code, headers, _parsed(response), monotonic() - begun
-        )
+        if client is self.client and _BY_ARM in headers:
+            self.clock.hear(headers.get("date", ""), took_s)
+        return Answered(self.clock.now(), method, path, response.status_code, headers, _parsed(response), took_s)
 
 
 def _parsed(response: AsyncHttpResponse) -> object:
@@ -173,7 +176,7 @@ def _parsed(response: AsyncHttpResponse) -> object:
 
 
 @asynccontextmanager
-async def trial_azure(endpoint: str, prices_endpoint: str, clock: Callable[[], datetime]) -> AsyncIterator[TrialAzure]:
+async def trial_azure(endpoint: str, prices_endpoint: str, clock: AzuresClock) -> AsyncIterator[TrialAzure]:
     """Open the port with the login that ``DefaultAzureCredential`` finds."""
     credential = Login(DefaultAzureCredential())
     connector = TCPConnector(ssl=ssl.create_default_context())
@@ -188,7 +191,7 @@ def azure_by(
     prices_endpoint: str,
     credential: AsyncTokenCredential,
     transport: AioHttpTransport,
-    clock: Callable[[], datetime],
+    clock: AzuresClock,
 ) -> TrialAzure:
     """Give the port over a transport that is open, with this login."""
     policy = AsyncBearerTokenCredentialPolicy(credential, f"{endpoint}/.default")

@@ -100,7 +100,7 @@ def knows_codes(seen: Observations) -> Found:
     if not found:
         return unseen("neither price nor quota refused anything; capacity cannot be ordered")
     wanted = {"price": FailureKind.PRICE, "quota": FailureKind.QUOTA}
-    told = "; ".join(f"{kind}: {answer.failure.said}"[:150] for kind, answer in found.items())
+    told = "; ".join(f"{kind}: {answer.failure.said}" for kind, answer in found.items())
     wrong = [kind for kind, answer in found.items() if answer.failure.kind is not wanted[kind]]
     return of(next(iter(found.values())), told, right=not wrong)
 
@@ -158,7 +158,18 @@ def says_gone(seen: Observations) -> Found:
     if not answers:
         return unseen(f"not 404: {asked[0].told()}" if asked else "not asked")
     wrong = [each for each in answers if each.failure.kind is not FailureKind.GONE]
-    return of(answers[0], "; ".join(each.told() for each in wrong or answers)[:300], right=not wrong)
+    return of(answers[0], "; ".join(each.told() for each in wrong or answers), right=not wrong)
+
+
+def names_what_is_gone(seen: Observations) -> Found:
+    """C29: of what is not there ARM says so by one of two codes."""
+    wanted = {"group that is not there": "ResourceGroupNotFound", "VM that is not there": "ResourceNotFound"}
+    asked = [(answer, code) for name, code in wanted.items() if (answer := seen.last(name)) is not None]
+    if len(asked) < len(wanted) or any(answer.status not in {0, _NOT_FOUND} for answer, _ in asked):
+        return unseen("; ".join(f"not 404: {answer.told()}" for answer, _ in asked) or "not asked")
+    codes = [text_field(answer.body, "error", "code") for answer, _ in asked]
+    told = f"404 of a group: {codes[0] or 'without a code'}; of a VM: {codes[1] or 'without a code'}"
+    return of(asked[-1][0], told, right=codes == list(wanted.values()))
 
 
 def is_found(seen: Observations) -> Found:

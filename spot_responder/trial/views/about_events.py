@@ -183,7 +183,7 @@ def is_read(seen: Observations) -> Found:
         try:
             signal = read_event(each.event) if each.event is not None else None
         except UnreadableEvent as error:
-            return fails(f"unreadable: {error}"[:300], each.at)
+            return fails(f"unreadable: {error}", each.at)
         if signal is not None and not isinstance(signal, NotOurs) and str(signal.vm_id).lower() != seen.vm_id.lower():
             return fails("an event of the VM was read as another VM's", each.at)
     return holds(f"the app reads all {len(seen.arrived)} events", seen.arrived[-1].at)

@@ -159,7 +159,7 @@ def gives_a_token(seen: Observations) -> Found:
         return _not_heard(seen, "nothing was told of the service")
     lives = field(service.told, "token_lives_s")
     if not isinstance(lives, int | float):
-        return fails(f"no token: {text_field(service.told, 'token_lives_s_refused')}"[:200], service.at)
+        return fails(f"no token: {text_field(service.told, 'token_lives_s_refused')}", service.at)
     return _by(service, f"a token for {lives:.0f} s", right=lives > _AN_HOUR_S)
 
 

@@ -9,8 +9,6 @@ from spot_responder.trial.views.verdicts import Step
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-HOURS: Final = 2.0
-"""The longest that a trial takes: an eviction within 30 minutes, and what is waited for around it."""
 BESIDES_USD: Final = 0.2
 """What disk, storage, events and queries cost at most in that time, generously."""
 _CREATED: Final = {
@@ -37,11 +35,16 @@ _MINUTES: Final = {
     Step.REFUSALS: 10,
     Step.QUOTA: 1,
 }
+"""The longest that each step takes where Azure does as it is asked: an eviction may take 30 minutes to begin."""
+REMOVAL_MINUTES: Final = 40
+"""So long a trial waits for its resource group to be gone."""
+LONGEST_MINUTES: Final = sum(_MINUTES.values()) + REMOVAL_MINUTES
+"""The longest that a whole trial takes, and the time for which its VM is paid at most."""
 
 
 def max_price(max_cost: float) -> float:
     """Give the max price of the VM, in USD an hour, with which a trial cannot cost more."""
-    return round((max_cost - BESIDES_USD) / HOURS, 5)
+    return round((max_cost - BESIDES_USD) * 60 / LONGEST_MINUTES, 5)
 
 
 def announcement(  # noqa: PLR0913, PLR0917 - what is said has so many parts
@@ -58,9 +61,12 @@ def announcement(  # noqa: PLR0913, PLR0917 - what is said has so many parts
             f"It costs {max_cost:.2f} USD at most if it ends by itself: the VM's max price is {max_price(max_cost)} USD"
             "\nan hour, above which Azure does not run it. A VM that is left behind goes on costing up to that."
         )
-    lines.append(f"It takes up to {sum(_MINUTES[step] for step in steps)} minutes.")
+    minutes = sum(_MINUTES[step] for step in steps) + (REMOVAL_MINUTES if makes else 0)
+    lines.append(f"It takes up to {minutes} minutes.")
     if makes:
-        lines.append("At its end it takes all of that away; so does the next trial, should this one be killed.")
+        lines.append(
+            "At its end it takes all of that away, also after Ctrl-C. If this trial is killed, the next one does so."
+        )
     if remains:
         lines.append(f"Before that it takes away what an earlier trial has left: {remains} resources.")
     return "\n".join(lines) + "\n"

@@ -18,7 +18,7 @@ from spot_responder.trial.views.unchecked import UNCHECKED
 from spot_responder.trial.views.verdicts import Check, Found, Step, Verdict, unseen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from spot_responder.trial.views.observations import Observations
 
@@ -82,6 +82,7 @@ CHECKS: Final = (
     Check("C23", _MACHINE, compute.says_gone),
     Check("C26", _MACHINE, compute.is_found),
     Check("C27", _EVICTED, compute.polls_location),
+    Check("C29", _MACHINE, compute.names_what_is_gone),
     Check("R5", _REFUSED, compute.is_locked),
     Check("R6", _READ, graph.takes_the_token),
     Check("R7", _READ, compute.has_aliases),
@@ -127,17 +128,29 @@ def steps_for(beliefs: frozenset[str]) -> tuple[Step, ...]:
     return tuple(step for step in Step if step in wanted | {below for each in wanted for below in each.rests_on})
 
 
-def judged(seen: Observations, beliefs: frozenset[str], failed: Iterable[tuple[Step, str]] = ()) -> dict[str, Found]:
+def judged(
+    seen: Observations,
+    beliefs: frozenset[str],
+    failed: Iterable[tuple[Step, str]] = (),
+    cut_off: Collection[Step] = (),
+) -> dict[str, Found]:
     """Give the verdict of each belief, or of those that were asked for.
 
     ``failed``: the steps that could not be done, and why: what rests on them was not seen, whatever else was.
+    ``cut_off``: those that Ctrl-C ended, or kept from being begun: what rests on them stays open, since what was not
+    seen might have come; what was seen is told.
     """
     broken = dict(failed)
     found: dict[str, Found] = {}
     for check in CHECKS:
         why = next((broken[step] for step in check.steps if step in broken), None)
+        cut = next((step for step in check.steps if step in cut_off), None)
         verdict = check.judge(seen)
-        found[check.belief] = unseen(f"{verdict.how}; {why}") if why and verdict.seen_at is None else verdict
+        if why is not None and verdict.seen_at is None:
+            verdict = unseen(f"{verdict.how}; {why}")
+        elif cut is not None and why is None:
+            verdict = unseen(f"step {cut} was interrupted; until then: {verdict.how}")
+        found[check.belief] = verdict
     found |= {
         each.belief: Found(Verdict.NOT_SEEN, f"{each.why.value}: {each.instead}", is_ours=True) for each in UNCHECKED
     }

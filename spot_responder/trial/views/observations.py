@@ -64,8 +64,8 @@ class Answered:
         return [row for row in data if isinstance(row, dict)] if isinstance(data, list) else []
 
     def told(self) -> str:
-        """Say it in a few words."""
-        return f"{self.status}" if self.is_good else f"{self.status or 'no answer'} {self.failure.said}".strip()[:300]
+        """Say it, with Azure's whole message: whoever writes it down redacts it first, and cuts it after that."""
+        return f"{self.status}" if self.is_good else f"{self.status or 'no answer'} {self.failure.said}".strip()
 
 
 @dataclass(frozen=True, slots=True)

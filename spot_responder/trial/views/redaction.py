@@ -1,7 +1,8 @@
 """Takes out of payloads what tells whose they are: ids, names, addresses, tokens. The same becomes the same. Pure.
 
 In two passes over all payloads of a trial: the first collects what must not remain, the second puts something in its
-place wherever it stands, in whatever casing: in keys, in values, in the middle of a message.
+place wherever it stands, in whatever casing: in keys, in values, in the middle of a message. A text that was cut
+before it came here, by Azure or by what reads its answers, has half of something at the cut: that goes as well.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
+
+from spot_responder.text import LEFT_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,18 +27,26 @@ _SUBSCRIPTION: Final = re.compile(rf"subscriptions/{_GUID.pattern}", re.IGNORECA
 _PATH_WORD: Final = re.compile(r"(?:^|/)[A-Za-z]{5,}(?=/|$)")
 _HOST: Final = re.compile(r"https?://([^/\s:\"']+)", re.IGNORECASE)
 _GROUP: Final = re.compile(r"/resourcegroups/([^/\s\"'?&]+)", re.IGNORECASE)
-_PROVIDERS: Final = re.compile(r"/providers/[^/\s\"'?&]+((?:/[^/\s\"'?&]+/[^/\s\"'?&]+)+)", re.IGNORECASE)
+_PROVIDERS: Final = re.compile(r"/providers/[^/\s\"'?&]+((?:/(?!providers/)[^/\s\"'?&]+/[^/\s\"'?&]+)+)", re.IGNORECASE)
+"""Types and names after a provider's namespace, up to the next namespace: of one resource may hang one of another."""
+_OWN_TYPE: Final = re.compile(r"Microsoft(?:\.[A-Za-z]+)+")
+"""A namespace, or the type of an event: whatever is called so too, it tells nothing by itself."""
 _PERSONAL: Final = frozenset({"claims", "tags"})
 """Objects whose every value may tell who somebody is, and whose keys may too."""
 _NAMING: Final = frozenset({"name", "displayname", "computername", "adminusername", "caller", "username"})
 _WORDS: Final = frozenset(
     {
         *("default", "current", "true", "false", "none", "null", "latest", "server", "succeeded"),
+        # Of the address of an activity log; ARM's own host has it too.
+        "management",
         *("witness", "witness-dead-letters", "trial", "tried", "moment"),
     }
 )
 """Azure's own words, and those of the trial: as names they tell nothing."""
 _SHORTEST: Final = 2
+_HALF: Final = "(cut)"
+_CUT_FROM: Final = 80
+"""Nothing cuts the end off a shorter text: it ends as it was written."""
 _SHORT: Final = 6
 _TELLING: Final = re.compile(r"(?=.{3}).*[^\W\d_]", re.DOTALL)
 """Any other claim, tag or name is taken out where it stands, but not from other texts: it may be "1.0"."""
@@ -92,13 +103,25 @@ class Redaction:
         return "value" if within and payload is not None else payload
 
     def _text(self, text: str) -> str:
-        if not self.places:
+        if not self.places or _OWN_TYPE.fullmatch(text):
             return text
         if self._found is None:
             # The longest first: a name may be a part of another one.
             parts = sorted(self.places, key=len, reverse=True)
             self._found = re.compile("|".join(map(_pattern, parts)), re.IGNORECASE)
-        return self._found.sub(lambda match: self.places.get(match[0].lower(), "hidden"), text)
+        return self._without_halves(self._found.sub(lambda match: self.places.get(match[0].lower(), "hidden"), text))
+
+    def _without_halves(self, text: str) -> str:
+        """Take out what a cut has left of something: its beginning before the cut, its end after it."""
+        parts = text.split(LEFT_OUT)
+        ends = parts if len(text) >= _CUT_FROM else parts[:-1]
+        for number, part in enumerate(ends):
+            half = max((_overlap(part.lower(), each) for each in self.places), default=0)
+            parts[number] = f"{part[: len(part) - half]}{_HALF}" if half else part
+        for number, part in enumerate(parts[1:], 1):
+            half = max((_overlap(each, part.lower()) for each in self.places), default=0)
+            parts[number] = f"{_HALF}{part[half:]}" if half else part
+        return LEFT_OUT.join(parts)
 
 
 _SHAPES: Final[Mapping[str, str]] = {
@@ -114,6 +137,12 @@ _SHAPES: Final[Mapping[str, str]] = {
     "value": "value-{number}",
     "known": "known-{number}",
 }
+
+
+def _overlap(first: str, then: str) -> int:
+    """Give how many characters at the end of one text are the beginning of the other; but few are no part of a name."""
+    longest = min(len(first), len(then))
+    return next((size for size in range(longest, _SHORTEST, -1) if first.endswith(then[:size])), 0)
 
 
 def _pattern(part: str) -> str:

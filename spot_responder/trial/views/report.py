@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from spot_responder.operators.views.json_form import json_form
-from spot_responder.text import count
+from spot_responder.text import count, shortened
 from spot_responder.trial.views.redaction import Redaction
 from spot_responder.trial.views.verdicts import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from spot_responder.trial.views.observations import Answered, Observations
     from spot_responder.trial.views.verdicts import Found
 
 _HEADERS: Final = ("retry-after", "location", "azure-asyncoperation", "date", "content-type")
+_LONGEST: Final = 400
 _LIMITS: Final = ("x-ms-ratelimit-", "x-ms-user-quota-")
 _TOO_LARGE: Final = frozenset({"aliases", "topics", "quota", "query in a burst", "scale sets", "scale set"})
 """Answers about the whole subscription, or of many pages: their bodies are left out."""
@@ -99,9 +101,12 @@ def counts(found: Mapping[str, Found]) -> str:
     return ", ".join(f"{verdict} {number[verdict]}" for verdict in Verdict)
 
 
-def page(found: Mapping[str, Found], seen: Observations, redaction: Redaction, heading: str) -> str:
-    """Write the page that a person reads."""
+def page(
+    found: Mapping[str, Found], seen: Observations, redaction: Redaction, heading: str, notes: Sequence[str] = ()
+) -> str:
+    """Write the page that a person reads. ``notes``: what else is to be known of how it was seen."""
     lines = [f"# {heading}", "", f"{count(len(found), 'belief')}: {counts(found)}.", ""]
+    lines += [line for note in notes for line in (f"{note}.", "")]
     for verdict in (Verdict.DOES_NOT_HOLD, Verdict.HOLDS, Verdict.NOT_SEEN):
         rows = [(belief, each) for belief, each in found.items() if each.verdict is verdict]
         if rows:
@@ -115,13 +120,27 @@ def page(found: Mapping[str, Found], seen: Observations, redaction: Redaction, h
     for each in seen.arrived:
         kind = str((each.event or {}).get("type") or (each.event or {}).get("eventType"))
         told = each.annotation or each.availability or each.operation
-        lines.append(f"| {json_form(each.at)} | {kind} | {redaction.apply(told)} |")
+        lines.append(f"| {json_form(each.at)} | {redaction.apply(kind)} | {redaction.apply(told)} |")
     return "\n".join(lines) + "\n"
 
 
+def clock_told(ahead: timedelta | None) -> str:
+    """Say by whose time a trial went."""
+    if ahead is None:
+        return (
+            "Azure told no time, so times are by this computer's clock. If that is off, verdicts that compare its "
+            "times with those of Azure's events and of the VM may be wrong"
+        )
+    off = round(abs(ahead.total_seconds()), 1)
+    if not off:
+        return "Times are Azure's; the clock of this computer agrees with them to a second"
+    return f"Times are Azure's; the clock of this computer is {off} s {'behind' if ahead > timedelta() else 'ahead'}"
+
+
 def _how(each: Found, redaction: Redaction) -> str:
+    """Give how a verdict was come by: redacted whole, and cut only then, for half a name is not found any more."""
     # Where nothing was seen, the words are our own.
-    return each.how if each.is_ours else str(redaction.apply(each.how))
+    return shortened(each.how if each.is_ours else str(redaction.apply(each.how)), _LONGEST)
 
 
 def _cell(each: Found, redaction: Redaction) -> str:

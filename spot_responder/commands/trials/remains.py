@@ -1,0 +1,78 @@
+"""What trials have left behind: said with the command that takes it away, refused where it is elsewhere, taken away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from spot_responder.advised_command import CommandLine
+from spot_responder.terminal.results import FINE, WRONG, CommandResult, StopError
+from spot_responder.text import count, shortened
+from spot_responder.trial.journal import UnreadableJournalError
+from spot_responder.trial.removal import of_other_subscriptions, take_away
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Callable, Sequence
+
+    from spot_responder.trial.field import Waits
+    from spot_responder.trial.journal import Journal
+    from spot_responder.trial.ports import Azure
+
+_USUAL: Final = Path(".local")
+_LONGEST: Final = 500
+
+
+def command_for(arguments: Namespace, subscription: str = "") -> str:
+    """Write the command that takes away what trials have left in a subscription; in this trial's, if none is given."""
+    folder = [] if arguments.out == _USUAL else ["--out", arguments.out]
+    wanted = subscription or arguments.subscription
+    return CommandLine(arguments.local)("trial", "--subscription", wanted, *folder, "--take-away")
+
+
+def told_left(arguments: Namespace, left: Sequence[str]) -> str:
+    """Say what is left, which may cost money, and how to take it away; in lines, or ``""`` where nothing is."""
+    if not left:
+        return ""
+    lines = [f"left behind: {shortened(each, _LONGEST)}" for each in left]
+    return "\n".join([*lines, f"It may cost money. To take it away: {command_for(arguments)}", ""])
+
+
+def check_journal(arguments: Namespace, journal: Journal) -> None:
+    """See that nothing is listed which this trial could not take away.
+
+    Raises:
+        UnreadableJournalError: if a line is damaged.
+        StopError: if something is listed of another subscription.
+    """
+    listed = journal.listed()
+    if listed.damaged:
+        more = f" (and {len(listed.damaged) - 1} more)" if len(listed.damaged) > 1 else ""
+        message = (
+            f"{listed.damaged[0]}{more}. Look in the portal for a resource group rg-spot-responder-trial-… that it may "
+            "have named and delete it, then take the line out; nothing was begun"
+        )
+        if listed.remains:
+            message += (
+                f". What the other lines list, {count(len(listed.remains), 'resource')}: {command_for(arguments)}"
+            )
+        raise UnreadableJournalError(message)
+    for subscription, made in of_other_subscriptions(listed.remains, arguments.subscription).items():
+        message = (
+            f"{journal.path} lists {count(len(made), 'resource')} that a trial has left in subscription "
+            f"{subscription}, such as {made[0].resource_id}: take them away first, by "
+            f"{command_for(arguments, subscription)}, or give this trial a folder of its own, --out FOLDER; "
+            "nothing was begun"
+        )
+        raise StopError(message)
+
+
+async def taken_away(
+    arguments: Namespace, azure: Azure, journal: Journal, waits: Waits, tell: Callable[[str], None]
+) -> CommandResult:
+    """Take away what trials have left in a subscription, and nothing else."""
+    before = journal.remains()
+    left = await take_away(azure, journal, arguments.subscription, waits, tell)
+    gone = len(before) - len(journal.remains())
+    line = f"taken away: {count(gone, 'resource')}\n{told_left(arguments, left)}"
+    return CommandResult({"taken_away": gone, "left": left}, lambda _: line, WRONG if left else FINE)
