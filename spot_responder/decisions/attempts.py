@@ -32,9 +32,9 @@ class AttemptState(StrEnum):
 class Attempt:
     """One request and what came of it.
 
-    ``resize_to`` is the size that it asks for; ``""`` of a request to start the VM. ``size`` is the one with which a
-    start is asked for: its refusal is about that size, whatever the owner has given the VM since; ``""`` in a row of an
-    earlier release. ``number`` counts start requests.
+    ``resize_to`` is the size that it asks for; ``""`` of a request to start the VM. ``size`` is the one that the VM had
+    then: a start's refusal is about that size, whatever the owner has given the VM since; ``""`` in a row of an earlier
+    release. ``number`` counts start requests.
     ``operation_url`` is the address of Azure's long-running operation: signed, over 4 KB, to be kept whole and never
     logged (docs/azure-facts.md arm-6).
     """
@@ -46,6 +46,10 @@ class Attempt:
     failure: Failure | None = None
     resize_to: str = ""
     size: str = ""
+
+    def leaves_room_for(self, size_now: str) -> bool:
+        """Whether the VM has a size that this change explains: the one before, or the one that is asked for."""
+        return not self.size or size_now.lower() in {self.size.lower(), self.resize_to.lower()}
 
     @property
     def is_under_way(self) -> bool:
@@ -81,10 +85,10 @@ class SizeNotes:
 
     Attributes:
         first: the size that it had before the app changed it for the first time; ``""`` where it never did.
-        given: the sizes that the app has given it since it was last seen with its first one.
+        given: the sizes that it may have by the app's doing: the one that it had, and what was asked for since.
         resizes: when changes were asked for, within the last day.
         unfit: what Azure refused.
-        tried: the sizes that were tried in this recovery, in order.
+        tried: the sizes with which a start was refused in this recovery, for want of capacity or as unfit, in order.
         weighed: what was thought of each size at the latest look that asked about sizes.
     """
 
@@ -109,16 +113,18 @@ class SizeNotes:
         """Give what Azure said of a size, as long as that counts."""
         return next((each for each in self.unfit if each.size.lower() == size.lower() and now < each.until), None)
 
-    def asking_for(self, size: str, size_now: str, now: datetime) -> SizeNotes:
-        """Note that a change of size is asked for."""
+    def asking_for(self, size: str, size_now: str, now: datetime, unanswered: str = "") -> SizeNotes:
+        """Note that a change of size is asked for. ``unanswered``: what an earlier request may still bring."""
         first = self.first_of(size_now)
-        given = self.given if first == self.first else ()
+        given = (unanswered,) if unanswered and first == self.first else ()
         lately = tuple(time for time in self.resizes if now - time < RESIZES_REMEMBERED)
         return replace(self, first=first, given=_added(_added(given, size_now), size), resizes=(*lately, now))
 
     def seen_as(self, size_now: str) -> SizeNotes:
-        """Note a VM that is not being changed: with its first size, what it was given is over."""
-        return replace(self, given=()) if self.given and size_now.lower() == self.first.lower() else self
+        """Note a VM that is not being changed: what else it was given is over, and with its first size all of it."""
+        if not self.given or size_now.lower() == self.first.lower():
+            return replace(self, given=())
+        return replace(self, given=tuple(each for each in self.given if each.lower() == size_now.lower()))
 
     def weighing(self, told: tuple[WeighedSize, ...], at: datetime) -> SizeNotes:
         """Note what a look thought of some sizes. Of the others only the price stays: no more of it need be so now.
@@ -137,7 +143,7 @@ class SizeNotes:
         )
 
     def trying(self, size: str) -> SizeNotes:
-        """Note that a start is asked for with a size."""
+        """Note that a start with a size was refused for want of capacity, or since Azure does not take the size."""
         return replace(self, tried=_added(self.tried, size))
 
     def refused(self, size: str, words: str, until: datetime) -> SizeNotes:

@@ -200,9 +200,11 @@ class Recovery:
     def asking_for_size(self, size: str, size_now: str, now: datetime, answer_by: datetime, reason: str) -> Recovery:
         """Note a request for another size, before it is sent. It counts against the budget as a start does."""
         self._must_be_open("ask for another size")
-        attempt = Attempt(self.attempts, now, resize_to=size)
+        before = self.attempt_under_way
+        unanswered = before.resize_to if before is not None and before.state is AttemptState.ASKED else ""
+        attempt = Attempt(self.attempts, now, resize_to=size, size=size_now)
         waiting = self.waiting(answer_by, reason, obstacle_since=self.obstacle_since)
-        sizes = self.sizes.asking_for(size, size_now, now)
+        sizes = self.sizes.asking_for(size, size_now, now, unanswered)
         return replace(waiting, attempt=attempt, starts=_lately(self.starts, now), sizes=sizes)
 
     def withdrawn(self, before: Attempt | None) -> Recovery:

@@ -94,6 +94,11 @@ class Failure:
         return self.kind is FailureKind.THROTTLED or self.retry_after is not None
 
     @property
+    def is_a_fault_in_azure(self) -> bool:
+        """Whether Azure failed at it, and says nothing of the VM or its size: the same may go well in a minute."""
+        return self.kind is FailureKind.UNKNOWN and _FAULT.fullmatch(self.code) is not None
+
+    @property
     def is_contention(self) -> bool:
         """Whether only the app's own other work was in the way, which says nothing of Azure and is over in seconds."""
         return self.code in {OWN_PACE, ROW_CHANGED}
@@ -102,6 +107,12 @@ class Failure:
     def said(self) -> str:
         """Give code and message in Azure's own words."""
         return ": ".join(part for part in (self.code, self.message) if part)
+
+
+_FAULT: Final = re.compile(
+    r"(Networking)?Internal(Server|Execution|Operation)Error|Http5\d\d|\w*Time(d)?Out|ServiceUnavailable|BadGateway",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)

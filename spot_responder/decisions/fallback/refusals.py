@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, assert_never
 
 from spot_responder.decisions import pools
-from spot_responder.decisions.fallback.sizes import is_same, notes_of, sizes_of
+from spot_responder.decisions.fallback.sizes import has_owners_size, is_same, notes_of, sizes_of
 from spot_responder.decisions.policy import ANSWER_PATIENCE, RESIZE_TAKES, UNFIT_HOLDS
 from spot_responder.decisions.pools import PoolGate
 from spot_responder.decisions.situations import OperationState, Wait
@@ -33,7 +33,7 @@ def resize_under_way(situation: Situation, vm: Vm, policy: Policy, now: datetime
         return decide_after_refused_size(attempt.resize_to, operation.failure, vm, situation.gate, policy, now, jitter)
     goes_on = operation is not None and operation.state is OperationState.IN_PROGRESS
     is_done = is_same(vm.size, attempt.resize_to) and not goes_on
-    if is_done or now - attempt.asked_at >= ANSWER_PATIENCE:
+    if is_done or has_owners_size(situation, vm) or now - attempt.asked_at >= ANSWER_PATIENCE:
         return None
     reason = f"it is being changed to {attempt.resize_to}, as asked for at {attempt.asked_at:%H:%M:%S}Z"
     return Wait(now + RESIZE_TAKES, reason)
@@ -55,8 +55,12 @@ def decide_after_refused_size(  # noqa: PLR0913, PLR0917 - all that such a decis
         case FailureKind.CONFLICT | FailureKind.GONE:
             # Somebody else is at work on the VM, or it is going: the next look shows it.
             return Wait(max(earliest, now + policy.look_again), said, failure, left)
-        case _:
+        case FailureKind.UNKNOWN if failure.is_a_fault_in_azure:
+            return Wait(max(earliest, now + policy.capacity_retry), said, failure, left)
+        case FailureKind.PRICE | FailureKind.QUOTA | FailureKind.DENIED | FailureKind.UNKNOWN:
             return Wait(earliest, said, failure, left)
+        case _:
+            assert_never(failure.kind)
 
 
 def size_is_unfit_until(failure: Failure, policy: Policy, now: datetime) -> datetime | None:
@@ -69,7 +73,7 @@ def size_is_unfit_until(failure: Failure, policy: Policy, now: datetime) -> date
         case FailureKind.QUOTA | FailureKind.DENIED:
             return now + policy.slow_retry
         case FailureKind.UNKNOWN:
-            return now + UNFIT_HOLDS
+            return None if failure.is_a_fault_in_azure else now + UNFIT_HOLDS
         case _:
             assert_never(failure.kind)
 

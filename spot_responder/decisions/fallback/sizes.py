@@ -18,6 +18,7 @@ from spot_responder.decisions.policy import (
     RESIZES_REMEMBERED,
     STARTS_REMEMBERED,
 )
+from spot_responder.decisions.situations import OperationState
 from spot_responder.intake.vms import PowerState
 from spot_responder.offerings.fallback_tag import read_fallback_sizes
 from spot_responder.text import count
@@ -64,7 +65,8 @@ def order_of(situation: Situation, vm: Vm, policy: Policy) -> tuple[str, ...]:
 
     Only its own where nothing else may be tried, or where the VM does not wait for a start. What this recovery has not
     tried yet comes first, however short a pool's pause is. While the VM is being changed, the size that was asked for
-    comes before all, for its place there is taken; unless its owner has taken that size off the tag meanwhile.
+    comes before all, for its place there is taken; unless its owner has taken that size off the tag meanwhile. A size
+    that its owner gave it meanwhile comes before all others.
     """
     sizes, attempt = sizes_of(vm, situation.recovery, policy), situation.attempt
     if not sizes or vm.power_state is not PowerState.DEALLOCATED:
@@ -74,8 +76,19 @@ def order_of(situation: Situation, vm: Vm, policy: Policy) -> tuple[str, ...]:
         return _each_once([*(size for size in sizes if size.lower() not in tried), *sizes, vm.size])
     if not attempt.resize_to:
         return (vm.size,)
+    if has_owners_size(situation, vm):
+        return _each_once([vm.size, *sizes])
     asked_for = (size for size in sizes if is_same(size, attempt.resize_to))
     return _each_once([*asked_for, *sizes, vm.size])
+
+
+def has_owners_size(situation: Situation, vm: Vm) -> bool:
+    """Whether its owner has set the VM's size since the app asked for another one."""
+    attempt, operation = situation.attempt, situation.operation
+    if attempt is None or not attempt.resize_to or is_same(vm.size, attempt.resize_to):
+        return False
+    is_done = operation is not None and operation.state is OperationState.SUCCEEDED
+    return is_done or not attempt.leaves_room_for(vm.size)
 
 
 def obstacle(  # noqa: PLR0913, PLR0917 - all that such a judgement rests on

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from spot_responder.decisions.fallback.refusals import (
     decide_after_refused_size,
+    goes_on_with_another_size,
     size_is_unfit_until,
     unfit_after_start,
 )
-from spot_responder.decisions.fallback.sizes import asks_in_vain
+from spot_responder.decisions.fallback.sizes import asks_in_vain, is_same
 from spot_responder.decisions.policy import ANSWER_PATIENCE, LOOK_HOLDS, RESIZE_LOOK_HOLDS, RESIZE_TAKES, Policy
 from spot_responder.decisions.pools import pool_of
 from spot_responder.decisions.publishing.notices import needs_somebody, noticed_if_it_lasts
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from spot_responder.decisions.attempts import Attempt
     from spot_responder.decisions.pools import PoolGate
     from spot_responder.decisions.recoveries import Recovery
     from spot_responder.intake.azure_errors import Failure
@@ -79,7 +81,8 @@ class Requester:
                 await self._withdraw(asking, etag, gathered, in_turn, why)
                 return
             self._log_refused(gathered.situation, asking, refusal.failure)
-            await self._refused(decision, asking, etag, refusal.failure, jitter)
+            before = gathered.situation.attempt
+            await self._refused(decision, asking, etag, refusal.failure, jitter, before)
         else:
             await self._accepted(gathered.situation, decision, asking, etag, operation_url)
 
@@ -91,13 +94,19 @@ class Requester:
             raise AssertionError(message)
         return await self.ports.resizing.resizer.resize(decision.vm, decision.size)
 
-    async def _refused(
-        self, decision: Start | Resize, asking: Recovery, etag: str | None, failure: Failure, jitter: float
+    async def _refused(  # noqa: PLR0913, PLR0917 - what was asked, and what came of it
+        self,
+        decision: Start | Resize,
+        asking: Recovery,
+        etag: str | None,
+        failure: Failure,
+        jitter: float,
+        before: Attempt | None,
     ) -> None:
         if failure.code == NO_ANSWER:
             await self._unanswered(asking, failure)
         elif isinstance(decision, Resize):
-            await self._size_refused(decision, asking, etag, failure, jitter)
+            await self._size_refused(decision, asking, etag, failure, jitter, before)
         else:
             await self._start_refused(decision.vm, asking, etag, failure, jitter)
 
@@ -170,9 +179,16 @@ class Requester:
 
         return await self.gates.ask(pool_of(vm), refuse)
 
-    async def _size_refused(
-        self, asked: Resize, asking: Recovery, etag: str | None, failure: Failure, jitter: float
+    async def _size_refused(  # noqa: PLR0913, PLR0917 - what was asked, and what came of it
+        self,
+        asked: Resize,
+        asking: Recovery,
+        etag: str | None,
+        failure: Failure,
+        jitter: float,
+        before: Attempt | None,
     ) -> None:
+        asked_before = before is not None and is_same(before.resize_to, asked.size)
         now, unfit_until = self.clock(), size_is_unfit_until(failure, self.policy, self.clock())
 
         def refuse(gate: PoolGate) -> tuple[Wait, PoolGate | None]:
@@ -183,8 +199,8 @@ class Requester:
 
         def refused(row: Recovery) -> Recovery:
             answered = row.size_refused(failure, decision.until, unfit_until)
-            if failure.kind is FailureKind.UNKNOWN:
-                # An error inside Azure: the VM may have been changed before it.
+            # It may have the size by us all the same: of an error inside Azure, or of an earlier request for it.
+            if failure.kind is FailureKind.UNKNOWN or asked_before:
                 return answered
             return replace(answered, sizes=answered.sizes.not_given(asked.size))
 
@@ -233,18 +249,18 @@ class Requester:
         return self._marked(refused, failure, situation.with_the_size_asked_for(vm), now) if vm else refused
 
     def _marked(self, refused: Recovery, failure: Failure, vm: Vm, now: datetime) -> Recovery:
-        """Mark the size that a VM was given, if its start was refused because of it."""
-        until = unfit_after_start(failure, vm, refused, self.policy, now)
-        return refused if until is None else replace(refused, sizes=refused.sizes.refused(vm.size, failure.said, until))
+        """Mark the size with which a start was refused, if it was refused because of the size: others are next."""
+        if not goes_on_with_another_size(failure, vm, refused, self.policy, now):
+            return refused
+        until, sizes = unfit_after_start(failure, vm, refused, self.policy, now), refused.sizes.trying(vm.size)
+        return replace(refused, sizes=sizes if until is None else sizes.refused(vm.size, failure.said, until))
 
 
 def _asking(recovery: Recovery, decision: Start | Resize, now: datetime, answer_by: datetime) -> Recovery:
-    """Note what is asked for, and the size with which a VM is started that may come back as another one."""
-    vm = decision.vm
+    """Note what is asked for, and the size that the VM has now."""
     if isinstance(decision, Resize):
-        return recovery.asking_for_size(decision.size, vm.size, now, answer_by, decision.reason)
-    asking = recovery.asking(now, answer_by, decision.reason, vm.size)
-    return replace(asking, sizes=asking.sizes.trying(vm.size)) if recovery.sizes.weighed else asking
+        return recovery.asking_for_size(decision.size, decision.vm.size, now, answer_by, decision.reason)
+    return recovery.asking(now, answer_by, decision.reason, decision.vm.size)
 
 
 def _is_same_attempt(recovery: Recovery, asking: Recovery) -> bool:

@@ -41,7 +41,7 @@ def test_a_size_that_the_app_never_gave_is_the_owners_choice() -> None:
 def test_at_home_what_it_was_given_is_over() -> None:
     """So that its owner may choose any of those sizes as its first one."""
     assert not AWAY.seen_as(OWN.lower()).is_away
-    assert AWAY.seen_as(OTHER) == AWAY
+    assert AWAY.seen_as(OTHER).given == (OTHER,)
     assert SizeNotes().seen_as(OWN) == SizeNotes()
 
 

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from localazure.virtual.wire import RequestKind
+from localazure.virtual.wire import Fate, RequestKind
 from spot_responder.clients.table_rows import pool_from_row
 from spot_responder.decisions.policy import Policy
 from tests.harness.makers import at
 from tests.responder.sizes.test_fallback_stories import (
     OTHER,
     OWN,
+    THIRD,
     add,
     laptop,
     resizes,
@@ -38,6 +39,40 @@ def closed_pools(azure: StoryAzure) -> set[str]:
     """Give the sizes whose pools have refused."""
     gates = [pool_from_row(row) for row, _ in azure.storage.pools.rows.values()]
     return {gate.pool_id.size for gate in gates if gate.refusals}
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["answered", "answer lost"])
+def test_a_size_that_its_owner_gives_after_the_apps_change_is_tried_first(new_azure: NewAzure, *, lost: bool) -> None:
+    """Changed by the app at 10:00:39, by its owner at 10:00:40: it comes back as its owner wants it."""
+    azure = laptop(new_azure)
+    machine = add(azure)
+    without_capacity(azure, OWN)
+    if lost:
+        azure.script.next(RequestKind.VM_RESIZE, Fate(0.0, is_answered=False))
+    azure.world.evict("render-1")
+    azure.run_until(at("10:00:40"))
+    assert machine.size == OTHER
+    give(azure, machine, OWNERS)
+    azure.run_until(at("10:04"))
+    assert machine.running_at is not None
+    assert machine.size == OWNERS
+    assert azure.recovery().sizes.first_of(OWNERS) == OWNERS
+
+
+def test_an_owner_may_choose_a_size_that_the_app_gave_it_earlier(new_azure: NewAzure) -> None:
+    """It went from its own size to the second, then to the third; its owner sets the second: that is the first now."""
+    azure = laptop(new_azure)
+    machine = add(azure)
+    without_capacity(azure, OWN, OTHER)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:05"))
+    assert machine.size == THIRD
+    with_capacity(azure, OWN, OTHER)
+    give(azure, machine, OTHER)
+    azure.run_until(at("11:00"))
+    azure.world.evict("render-1")
+    azure.run_until(at("11:10"))
+    assert (machine.size, machine.power_state) == (OTHER, "running")
 
 
 @pytest.mark.parametrize("policy", [Policy(), Policy(resizes=True)], ids=["sizes stay", "sizes may be changed"])
