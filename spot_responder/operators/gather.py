@@ -102,6 +102,7 @@ async def gather_explanation(  # noqa: PLR0913, PLR0917 - where to look, and how
         AzureRefusedError: if Azure does not let the login look.
     """
     situation, decision = await _judged(vm_id, SignalKind.SWEEP_FOUND, ports, settings, now)
+    work = await work_told(situation, ports, settings, now)
     return explain(
         situation,
         decision,
@@ -111,7 +112,8 @@ async def gather_explanation(  # noqa: PLR0913, PLR0917 - where to look, and how
         dry_run=settings.dry_run,
         command=command,
         history=await _history_of_the_start(situation, ports),
-        work_queue=await work_told(situation.vm, ports, settings, now),
+        work_queue=work.reason,
+        stopped_itself_at=work.stopped_itself_at,
     )
 
 

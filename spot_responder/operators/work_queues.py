@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from spot_responder.decisions.app_health.event_path import WINDOW
 from spot_responder.decisions.work import NoWorkQueue, serves_work, work_queue_of
 from spot_responder.demand.decide_demand import work_of
+from spot_responder.demand.looks import VmWatch
+from spot_responder.operators.views.explained_work import WorkTold, stopped_itself_at
 from spot_responder.operators.views.work_figures import work_figures
 from spot_responder.operators.views.work_queues import queue_demand, unseen_queue
 from spot_responder.responder.ports import AzureRefusedError
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from spot_responder.decisions.recoveries import Recovery
+    from spot_responder.decisions.situations import Situation
     from spot_responder.demand.work_queues import WorkQueue
-    from spot_responder.intake.vms import Vm
     from spot_responder.operators.ports import OperatorPorts
     from spot_responder.operators.views.work_figures import JobsDone, WorkFigures
     from spot_responder.operators.views.work_queues import QueueDemand
@@ -68,11 +70,19 @@ async def _done(queue: WorkQueue, ports: OperatorPorts, now: datetime) -> JobsDo
     return done or "no worker has made a table of results yet"
 
 
-async def work_told(vm: Vm | None, ports: Ports, settings: Settings, now: datetime) -> str:
-    """Say what its work queue asks of a VM, by the app's latest look; "" where no work queue decides about it."""
-    if vm is None or ports.work is None or not serves_work(vm, settings.policy):
-        return ""
+async def work_told(situation: Situation, ports: Ports, settings: Settings, now: datetime) -> WorkTold:
+    """Say what its work queue asks of a VM, by the app's latest look, and when the VM stopped itself, if it did."""
+    vm, work = situation.vm, ports.work
+    if vm is None or work is None or not serves_work(vm, settings.policy):
+        return WorkTold()
     name = work_queue_of(vm, settings.policy)
     if isinstance(name, NoWorkQueue):
-        return name.reason
-    return work_of(vm.vm_id, (await ports.work.table.load(name)).value, now).reason
+        return WorkTold(name.reason)
+    watch = (await work.table.load(name)).value
+    try:
+        words = await work.queues.words(name)
+    except AzureRefusedError:
+        # What the app kept of them is known all the same.
+        words = []
+    kept = watch.vms.get(vm.vm_id.key, VmWatch())
+    return WorkTold(work_of(vm.vm_id, watch, now).reason, stopped_itself_at(situation, vm, words, kept))

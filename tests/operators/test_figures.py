@@ -67,6 +67,14 @@ def test_a_stop_that_was_told_late_is_no_eviction_and_one_after_an_eviction_leav
     assert named(figures(closed, TEN).evictions) == {"Mon 02 Mar": 1}
 
 
+def test_a_start_for_work_under_way_is_no_eviction() -> None:
+    """Its VM was down, for nothing was to do. One that is evicted meanwhile is one."""
+    under_way = replace(recovery(), opened_by=SignalKind.WORK_WAITS, evidence=Evidence())
+    evicted_meanwhile = replace(under_way, evidence=Evidence(evicted_at=TEN))
+    assert named(figures([under_way], TEN).evictions) == {}
+    assert named(figures([under_way, evicted_meanwhile], TEN).evictions) == {"Mon 02 Mar": 1}
+
+
 NO_EVICTION = ("not-spot", "opted-out", "owned-by-scale-set", "not-evicted", "runs-without-us")
 
 

@@ -29,7 +29,7 @@ from spot_responder.web.views.page import status_page
 from tests.harness.makers import at, failure
 from tests.harness.stories import DENIED, refused
 from tests.operators.test_plan import planned
-from tests.responder.test_work_queues import NAME, add_worker, asleep, frames, submit
+from tests.responder.test_work_queues import FOR_WORK, NAME, add_worker, asleep, frames, submit
 
 if TYPE_CHECKING:
     from spot_responder.intake.work_queue_names import WorkQueueName
@@ -129,7 +129,7 @@ def test_explain_says_what_the_work_queue_asks(new_azure: NewAzure) -> None:
     """Of a VM that is down for want of work, and of one that works."""
     azure = asleep(new_azure, "render-1")
     down = explained(azure, "render-1")
-    assert down.work_queue.startswith("farm/frames does not ask for it: it has no messages")
+    assert down.work_queue == "farm/frames did not ask for it at 10:15:00Z: it has no messages"
     assert down.next.what == "nothing, until its work queue asks for it"
     submit(azure, 1, 600)
     azure.run_until(at("10:24"))
@@ -137,6 +137,65 @@ def test_explain_says_what_the_work_queue_asks(new_azure: NewAzure) -> None:
     assert up.work_queue.startswith("farm/frames asked for it at ")
     assert up.next.what == "nothing: its worker deallocates it when nothing is left to do"
     assert f"work queue: {up.work_queue}\n" in explain_command.render(up, Console(azure.now, UTC))
+
+
+def test_explain_says_that_a_vm_stopped_itself(new_azure: NewAzure) -> None:
+    """Nothing was left to do at ten past ten: no owner, no eviction, and nobody needs to guess."""
+    azure = asleep(new_azure, "render-1")
+    down = explained(azure, "render-1")
+    stopped_at = down.stopped_itself_at
+    assert stopped_at is not None
+    assert at("10:10") <= stopped_at < at("10:11")
+    own = f"render-1 is down, deallocated by its own worker at {stopped_at:%H:%M:%S}Z, which had nothing left to do: "
+    assert down.headline.startswith(own)
+    assert "its worker, which had nothing left to do, wrote that it deallocates it" in [t.what for t in down.evidence]
+
+
+def test_a_vm_that_is_evicted_after_it_came_up_again_did_not_stop_itself(new_azure: NewAzure) -> None:
+    """It stopped itself once, was started for a job, and Azure took it in the middle: that is why it is down."""
+    azure = asleep(new_azure, "render-1")
+    submit(azure, 1, 3000)
+    azure.run_until(at("10:24"))
+    assert explained(azure, "render-1").stopped_itself_at is None
+    azure.world.set_capacity(azure.pool_key(), 0)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:26"))
+    down = explained(azure, "render-1")
+    assert down.stopped_itself_at is None
+    assert down.headline.startswith("render-1 is down, evicted by Azure: ")
+
+
+def test_a_vm_that_its_owner_stops_did_not_stop_itself(new_azure: NewAzure) -> None:
+    """Though its worker wrote so when it went down before."""
+    azure = asleep(new_azure, "render-1")
+    submit(azure, 1, 3000)
+    azure.run_until(at("10:24"))
+    azure.world.stop_by_owner("render-1")
+    azure.run_until(at("10:26"))
+    down = explained(azure, "render-1")
+    assert down.stopped_itself_at is None
+    assert "its owner" in down.headline
+
+
+def test_where_the_workers_cannot_be_read_what_the_app_kept_says_that_it_stopped_itself(new_azure: NewAzure) -> None:
+    """Whoever asks may have no right to read the table `workers`."""
+    azure = asleep(new_azure, "render-1")
+    azure.sweep()
+    before = explained(azure, "render-1").stopped_itself_at
+    azure.script.next(RequestKind.WORK_READ, refused(DENIED), times=1_000)
+    assert before is not None
+    assert explained(azure, "render-1").stopped_itself_at == before
+
+
+def test_nobody_is_told_to_set_the_restart_tag_on_a_vm_of_a_work_queue(new_azure: NewAzure) -> None:
+    """StartForWork alone decides about it: another tag changes nothing, and one misspelled is no mistake."""
+    azure = asleep(new_azure, "render-1")
+    add_worker(azure, "render-2", tags={**FOR_WORK, "AttemptRestartAfterEviction": "yes"})
+    azure.add_vm("other-1", tags={"StartForWork": "farm/nonsense", "AttemptRestartAfterEvicton": "true"})
+    for name in ("render-1", "render-2", "other-1"):
+        said = explained(azure, name)
+        assert (name, said.tag_typos, [line for line in said.advice if "az tag" in line]) == (name, (), [])
+    assert [each.tag_typos for each in planned(azure).passed_by] == [()]
 
 
 def test_explain_says_nothing_of_work_queues_where_none_decides(new_azure: NewAzure) -> None:
