@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from spot_responder.intake.work_queue_names import WorkQueueName
 
 
+MOST_PEEKED: Final = 32
+"""How many messages Azure shows at once (docs/azure-facts.md work-2)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Backlog:
     """How many messages the queue has: those that a worker can take now, and all, also those that somebody holds."""
@@ -30,8 +34,9 @@ class Backlog:
 
     @property
     def told(self) -> str:
-        """Write it: ``30 messages, 24 of them to take``."""
-        return f"{count(self.total, 'message')}, {self.visible} of them to take"
+        """Write it: ``30 messages, 24 of them to take``. More than Azure shows at once are not counted one by one."""
+        to_take = str(self.visible) if self.visible <= MOST_PEEKED else f"{MOST_PEEKED} or more"
+        return f"{count(self.total, 'message')}, {to_take} of them to take"
 
 
 class Doing(StrEnum):

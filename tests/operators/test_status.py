@@ -25,7 +25,7 @@ from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.signals import SignalKind
 from spot_responder.intake.vms import VmId
 from spot_responder.operators.act import hold
-from spot_responder.operators.views.dead_letters import QueueCounts, Unseen
+from spot_responder.operators.views.dead_letters import QueueCounts, Unseen, WakeCounts
 from spot_responder.operators.views.open_recovery import RecoveryState, open_recovery
 from spot_responder.operators.views.status import (
     Coverage,
@@ -211,6 +211,14 @@ def test_messages_that_nobody_could_handle_are_a_problem(new_azure: NewAzure) ->
         "2 blobs in event-dead-letters: not delivered by Event Grid",
     ]
     assert {problem.mend for problem in said.problems} == {".venv/bin/spot-responder replay list"}
+
+
+def test_wakes_that_nobody_could_handle_are_a_problem_where_there_are_work_queues(new_azure: NewAzure) -> None:
+    """Counted like the others; a deployment without work queues has no such queue, and none is shown."""
+    said = seen(new_azure(), QueueCounts(0, 0, 0, 0, 0, wakes=WakeCounts(2, 1)))
+    assert [problem.what for problem in said.problems] == ["1 message in wakes-poison: given up by the host"]
+    assert "agents-poison 0, wakes 2, wakes-poison 1, event-dead-letters 0" in render(said, Console(TEN, UTC))
+    assert "wakes" not in render(seen(new_azure(), NOTHING), Console(TEN, UTC))
 
 
 def test_a_queue_that_does_not_answer_is_a_problem(new_azure: NewAzure) -> None:

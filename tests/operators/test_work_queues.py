@@ -6,34 +6,39 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from localazure.virtual.wire import RequestKind
+from localazure.world.azure_errors import Refused
 from spot_responder.advised_command import CommandLine
 from spot_responder.commands import explain as explain_command
 from spot_responder.commands import plan as plan_command
 from spot_responder.commands import queues as queues_command
 from spot_responder.commands import status as status_command
-from spot_responder.demand.looks import Doing, UpTime, Watch
+from spot_responder.demand.looks import Backlog, Doing, UpTime, Watch
 from spot_responder.demand.standings import Standing
 from spot_responder.intake.azure_errors import Failure, FailureKind
 from spot_responder.intake.vms import VmId
 from spot_responder.operators.gather import gather_explanation
 from spot_responder.operators.ports import OperatorPorts
 from spot_responder.operators.views.dead_letters import QueueCounts
+from spot_responder.operators.views.findings import Health
 from spot_responder.operators.views.status import overview
 from spot_responder.operators.views.work_figures import JobsDone, backlog_at_look, hours_told, work_figures
 from spot_responder.operators.views.work_queues import QueueDemands
-from spot_responder.operators.work_queues import gather_figures, gather_queues
+from spot_responder.operators.work_queues import gather_figures, gather_queues, work_findings
 from spot_responder.responder.ports import AzureRefusedError
 from spot_responder.terminal.console import Console
 from spot_responder.web.views.page import status_page
 from tests.harness.makers import at, failure
-from tests.harness.stories import DENIED, refused
+from tests.harness.stories import DENIED, NO_ANSWER, refused
 from tests.operators.test_plan import planned
 from tests.responder.test_work_queues import FOR_WORK, NAME, add_worker, asleep, frames, submit
 
 if TYPE_CHECKING:
     from spot_responder.intake.work_queue_names import WorkQueueName
     from spot_responder.operators.views.explanation import Explanation
+    from spot_responder.operators.views.findings import Finding
     from spot_responder.operators.views.work_queues import QueueDemand
     from tests.harness.stories import NewAzure, StoryAzure
 
@@ -287,3 +292,63 @@ def test_only_the_last_seven_days_count() -> None:
     days = tuple(UpTime((now - timedelta(days=back)).date(), hour, hour / 2) for back in (8, 7, 6, 0))
     after = work_figures(replace(watch, looked_at=now, up_times=days), JobsDone(3, is_all=False), [], now)
     assert (after.vm_hours, after.idle_hours, after.are_all_jobs) == (2.0, 1.0, False)
+    assert hours_told(after) == "2.0 h, 1.0 h of them idle"
+
+
+def test_minutes_are_told_as_minutes() -> None:
+    """A queue that worked for some minutes did not work for 0.0 hours."""
+    now = at("10:00")
+    day = UpTime(now.date(), timedelta(minutes=75), timedelta(minutes=3))
+    figures = work_figures(Watch(NAME, looked_at=now, up_times=(day,)), JobsDone(1), [], now)
+    assert hours_told(figures) == "1.2 h, 3 min of them idle"
+
+
+def test_more_messages_than_azure_shows_at_once_are_not_told_as_counted() -> None:
+    """It shows 32: of more, some may be held by somebody."""
+    assert Backlog(32, 40).told == "40 messages, 32 of them to take"
+    assert Backlog(40, 40).told == "40 messages, 32 or more of them to take"
+
+
+def test_the_doctor_looks_at_each_work_queue_and_at_what_its_workers_wrote(new_azure: NewAzure) -> None:
+    """The queue is counted, the table read."""
+    azure = asleep(new_azure, "render-1")
+    submit(azure, 3, wake=False)
+    assert [(each.what, each.health, each.told) for each in checked(azure)] == [
+        ("work queue farm/frames", Health.GOOD, "reachable, 3 messages, 3 of them to take"),
+        ("table workers of farm/frames", Health.GOOD, "reachable, workers of 1 VM have written there"),
+    ]
+    assert [each.told for each in checked(new_azure(work_queues=[frames()]))][1:] == [
+        "reachable, no worker has written there yet"
+    ]
+    assert checked(new_azure()) == []
+
+
+@pytest.mark.parametrize(
+    ("refusal", "health", "mend"),
+    [
+        (DENIED, Health.UNSEEN, "have Storage Queue Data Reader assigned to your login there"),
+        (
+            Refused(404, "QueueNotFound", "The specified queue does not exist."),
+            Health.BAD,
+            "is https://farm.queue.core.windows.net right, in WORK_QUEUES? What WORK_QUEUES makes: azd provision",
+        ),
+        (
+            None,
+            Health.BAD,
+            "is https://farm.queue.core.windows.net right, in WORK_QUEUES? And is the network there?",
+        ),
+    ],
+)
+def test_the_doctor_says_what_mends_a_work_queue(
+    refusal: Refused | None, health: Health, mend: str, new_azure: NewAzure
+) -> None:
+    """What the login may not see is not wrong; a queue that is not there, or does not answer, is."""
+    azure = asleep(new_azure, "render-1")
+    azure.script.next(RequestKind.WORK_READ, refused(refusal) if refusal else NO_ANSWER, times=1_000)
+    queue, _table = checked(azure)
+    assert (queue.health, queue.mend) == (health, mend)
+
+
+def checked(azure: StoryAzure) -> list[Finding]:
+    """Let the doctor look at the work queues."""
+    return azure.do(work_findings(azure.ports(), azure.settings))

@@ -15,7 +15,7 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.data.tables import TableErrorCode
 
 from spot_responder.clients.sdk_errors import UNREADABLE, refusal, unreadable
-from spot_responder.demand.looks import Backlog, Doing, Word
+from spot_responder.demand.looks import MOST_PEEKED, Backlog, Doing, Word
 from spot_responder.intake.payloads import moment
 from spot_responder.responder.log import log_odd_row
 
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
 
 WORKERS_TABLE: Final = "workers"
 """The table in which each slot of each worker writes what it does."""
-
-MOST_PEEKED: Final = 32
-"""How many messages Azure shows at once (docs/azure-facts.md work-2)."""
 
 
 @dataclass(frozen=True, slots=True)
