@@ -81,7 +81,7 @@ async def gather_status(ports: OperatorPorts, settings: Settings, now: datetime,
 async def _coverage(ports: OperatorPorts, settings: Settings) -> Coverage:
     """Count the covered VMs. If they cannot be counted, the rest is shown all the same."""
     try:
-        return await ports.finder.coverage(settings.policy.restart_tag)
+        return await ports.finder.coverage(settings.policy.restart_tag, has_work_queues=bool(settings.work_queues))
     except AzureRefusedError as refused:
         return Coverage(None, None, str(refused))
 

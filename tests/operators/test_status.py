@@ -33,6 +33,7 @@ from spot_responder.operators.views.status import (
     PoolState,
     headline,
     held_and_up,
+    how_many,
     overview,
     pool_state,
 )
@@ -162,6 +163,7 @@ def test_what_was_evicted_long_before_it_was_found_may_have_been_tagged_since() 
         (Coverage(0, 60), True, False, "Nothing is covered: of 60 Spot VMs none carries the tag, or is left to us"),
         (Coverage(0, 0), True, False, "Nothing is covered: no Spot VM is to be seen"),
         (Coverage(None, None, "denied"), True, False, "how many VMs are covered could not be seen"),
+        (Coverage(0, 2, for_work=3), True, False, "All is well: nothing is being recovered"),
         (Coverage(58, 2), True, True, "Nothing is being recovered, nor would it be: DRY_RUN is true"),
     ],
 )
@@ -172,6 +174,12 @@ def test_all_is_well_only_where_vms_are_covered_and_events_arrive(
     history = [recovery().closed(Outcome.RESTORED, at("10:01"), "it runs again")] if told else []
     now_seen = overview([], history, [], NOTHING, at("10:30"), coverage=coverage, dry_run=dry_run)
     assert said in headline(now_seen)
+
+
+def test_vms_of_work_queues_are_counted_by_themselves() -> None:
+    """They are started, though the restart tag does not decide about them."""
+    assert how_many(Coverage(5, 1, for_work=2)) == "5 covered, 2 for work, 1 not"
+    assert how_many(Coverage(5, 1)) == "5 covered, 1 not"
 
 
 def test_a_held_vm_that_is_down_appears_once() -> None:
