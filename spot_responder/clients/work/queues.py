@@ -94,7 +94,9 @@ def _told(what: str) -> Iterator[None]:
 def _words(row: Mapping[str, Any]) -> list[Word]:
     vm_name, _, slot = str(row["RowKey"]).partition(":")
     at, doing = moment(str(row.get("renewed_at", ""))), str(row.get("state", ""))
-    if at is None or doing not in Doing or not slot:
+    if at is None or not doing or not slot:
         log_odd_row(f"table workers, {row['PartitionKey']}, {row['RowKey']}", f"state {doing!r}, renewed_at {at}")
         return []
-    return [Word(vm_name, Doing(doing), at, stops_vm=row.get("stops_vm") is True)]
+    # A state that a newer worker has: it lives, and is left alone.
+    known = Doing(doing) if doing in Doing else Doing.BUSY
+    return [Word(vm_name, known, at, stops_vm=row.get("stops_vm") is True)]
