@@ -13,6 +13,7 @@ from urllib.request import Request, urlopen
 from aiohttp import web
 
 from localazure.guests.notices import read_notice
+from localazure.runtime.azurite import WORK_ACCOUNT
 from localazure.world.azure_errors import Refused
 from localazure.world.machines import PowerState
 from localazure.world.world import OWNER, NoSuchMachineError
@@ -36,7 +37,7 @@ class ControlError(RuntimeError):
 
 
 def control_application(laptop: Laptop) -> web.Application:
-    """Take ``POST /evict/NAME``, ``/stop/NAME``, ``/start/NAME``, ``/empty/SIZE`` and ``/fill/SIZE``.
+    """Take ``POST /evict/NAME``, ``/stop/NAME``, ``/start/NAME``, ``/empty/SIZE``, ``/fill/SIZE``, ``/wake/QUEUE``.
 
     ``/evict/NAME?notice=10`` announces it inside the VM first; see ``notices.py``.
     """
@@ -48,6 +49,8 @@ def control_application(laptop: Laptop) -> web.Application:
         laptop.world.advance(laptop.clock.now())
         try:
             name, notice = request.match_info["name"], read_notice(request.query.get("notice", "none"))
+            if action is _wake:
+                await laptop.wakes.send_message(f"{WORK_ACCOUNT}/{name}")
             return web.Response(
                 text=action(laptop, name) if notice is None else _announce(laptop, action, name, notice)
             )
@@ -115,6 +118,10 @@ def _fill(laptop: Laptop, size: str) -> str:
     return _set_capacity(laptop, size, None, "there is plenty of capacity")
 
 
+def _wake(_laptop: Laptop, queue: str) -> str:
+    return f"the app is told to look at the work queue {WORK_ACCOUNT}/{queue}"
+
+
 def _set_capacity(laptop: Laptop, size: str, free: int | None, what: str) -> str:
     machines = laptop.world.machines()
     pools = {machine.pool for machine in machines if machine.size.lower() == size.lower()}
@@ -133,4 +140,5 @@ _ACTIONS: Final[dict[str, Action]] = {
     "start": _start,
     "empty": _empty,
     "fill": _fill,
+    "wake": _wake,
 }

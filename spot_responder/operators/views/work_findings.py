@@ -33,9 +33,7 @@ def workers_finding(queue: WorkQueue, seen: Sequence[Word] | Failure) -> Finding
     if isinstance(seen, Failure):
         return _unread(what, seen, "Storage Table Data Reader", f"is {queue.table_endpoint} right, in WORK_QUEUES?")
     names = {word.vm_name for word in seen}
-    told = (
-        f"the workers of {count(len(names), 'VM')} have written there" if names else "no worker has written there yet"
-    )
+    told = f"workers of {count(len(names), 'VM')} have written there" if names else "no worker has written there yet"
     return Finding(what, Health.GOOD, f"reachable, {told}")
 
 
