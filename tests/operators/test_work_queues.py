@@ -182,14 +182,18 @@ def test_a_vm_that_its_owner_stops_did_not_stop_itself(new_azure: NewAzure) -> N
     assert "its owner" in down.headline
 
 
-def test_where_the_workers_cannot_be_read_what_the_app_kept_says_that_it_stopped_itself(new_azure: NewAzure) -> None:
-    """Whoever asks may have no right to read the table `workers`."""
-    azure = asleep(new_azure, "render-1")
-    azure.sweep()
-    before = explained(azure, "render-1").stopped_itself_at
-    azure.script.next(RequestKind.WORK_READ, refused(DENIED), times=1_000)
-    assert before is not None
-    assert explained(azure, "render-1").stopped_itself_at == before
+def test_an_evicted_vm_is_explained_to_a_login_that_may_not_read_the_workers(new_azure: NewAzure) -> None:
+    """Nothing depends on them there."""
+    azure = new_azure(work_queues=[frames()])
+    add_worker(azure, "render-1")
+    submit(azure, 1, 3000)
+    azure.world.set_capacity(azure.pool_key(), 0)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:05"))
+    azure.script.next(RequestKind.ROW_READ, refused(DENIED), about="workers/", times=1_000)
+    down = explained(azure, "render-1")
+    assert down.headline.startswith("render-1 is down, evicted by Azure: ")
+    assert down.stopped_itself_at is None
 
 
 def test_nobody_is_told_to_set_the_restart_tag_on_a_vm_of_a_work_queue(new_azure: NewAzure) -> None:
@@ -347,6 +351,15 @@ def test_the_doctor_says_what_mends_a_work_queue(
     azure.script.next(RequestKind.WORK_READ, refused(refusal) if refusal else NO_ANSWER, times=1_000)
     queue, _table = checked(azure)
     assert (queue.health, queue.mend) == (health, mend)
+
+
+def test_the_doctor_says_what_a_login_lacks_that_may_not_read_the_workers(new_azure: NewAzure) -> None:
+    """Another role, at another service of the account than the queue."""
+    azure = asleep(new_azure, "render-1")
+    azure.script.next(RequestKind.ROW_READ, refused(DENIED), about="workers/", times=1_000)
+    queue, table = checked(azure)
+    assert (queue.health, table.health) == (Health.GOOD, Health.UNSEEN)
+    assert table.mend == "have Storage Table Data Reader assigned to your login there"
 
 
 def checked(azure: StoryAzure) -> list[Finding]:
