@@ -19,7 +19,7 @@ IN_PARALLEL := --numprocesses=4 --dist=loadfile
 # What Ctrl-C ended has said so in a line: make, told by the same signal, adds none. It is to wait before its child has ended.
 OR_INTERRUPTED = || { code=$$?; if [ $$code -eq 130 ]; then kill -INT $$PPID; exec sleep 0.3; else exit $$code; fi; }
 
-.PHONY: help setup agent agent-39 worker worker-39 vm-package az-cli az-env celery recipes-env recipes worker-env guest demo trial trial-turned adopt examples run evict stop start empty fill fallback price test quick soak mutants soak-agent mutants-agent soak-worker mutants-worker soak-work mutants-work kills-worker kills fuzz check bench clean
+.PHONY: help setup agent agent-39 worker worker-39 vm-package az-cli az-env celery recipes-env recipes worker-env guest demo trial trial-turned adopt examples run evict stop start empty fill fallback price wake test quick soak mutants soak-agent mutants-agent soak-worker mutants-worker soak-work mutants-work kills-worker kills fuzz check bench clean
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -67,8 +67,8 @@ recipes: celery recipes-env ## play the recipes of the agent with the real softw
 demo: setup ## play every scenario in a laptop Azure, with a live timeline; ends by itself
 	@$(PYTHON) -m localazure demo $(OR_INTERRUPTED)
 
-run: setup ## start the laptop Azure and the app, and stay; Ctrl-C ends it
-	@$(PYTHON) -m localazure run $(OR_INTERRUPTED)
+run: setup ## start the laptop Azure and the app, and stay; Ctrl-C ends it. FUNCTION=MODULE:FUNCTION WORK=folder: work of your own
+	@$(PYTHON) -m localazure run $(if $(FUNCTION),--function '$(FUNCTION)') $(if $(WORK),--work '$(WORK)') $(OR_INTERRUPTED)
 
 trial: setup ## try the beliefs about Azure in a laptop Azure: .local/trial.json; `spot-responder trial` tries them in Azure
 	@$(PYTHON) -m localazure trial $(OR_INTERRUPTED)
@@ -109,6 +109,10 @@ fallback: ## in the world of `make run`: name the sizes that a VM may come back 
 price: ## in the world of `make run`: set the Spot price of a size, SIZE=name USD=0.03
 	@$(if $(and $(SIZE),$(USD)),$(MAKE) setup,echo 'usage: make price SIZE=name USD=0.03' >&2; exit 2)
 	@$(PYTHON) -m localazure price '$(SIZE)' '$(USD)'
+
+wake: ## in the world of `make run`: let the app look at a work queue now, QUEUE=name
+	@$(if $(QUEUE),$(MAKE) setup,echo 'usage: make wake QUEUE=name' >&2; exit 2)
+	@$(PYTHON) -m localazure wake '$(QUEUE)'
 
 az-env: ## point az at the world of `make run`: eval "$(make -s az-env)"; LOGIN=operator for an operator's eyes
 	@$(MAKE) setup >&2

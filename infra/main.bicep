@@ -200,6 +200,8 @@ module storage 'storage.bicep' = {
   params: { name: names.storageAccount, location: location, hasWorkQueues: !empty(workQueues) }
 }
 
+// One after the other: those of one account make the same table, and several at once may refuse each other.
+@batchSize(1)
 module workQueue 'work-queue.bicep' = [
   for each in workQueues: {
     scope: resourceGroup(split(each.accountId, '/')[2], split(each.accountId, '/')[4])

@@ -17,6 +17,16 @@ sha256_of() {
 vm_sha256=$(sha256_of "$vm_package")
 work_sha256=$(sha256_of "$work")
 
+# Azure changes no extension of a VM that does not run (docs/azure-facts.md vms-8), and logs=true has one for each VM.
+if [[ " $* " == *" logs=true "* ]]; then
+  down=$(az vm list -g "$group" -d --query "[?powerState!='VM running'].id" -o tsv)
+  if [ -n "$down" ]; then
+    echo "deploy-workload: nothing was changed: logs=true takes VMs that run, and these do not: ${down//$'\n'/ }. What logs=true made stays without it:" \
+      "leave it out, unless there are new VMs; else az vm start --ids ${down//$'\n'/ } first (docs/vms.md §4)" >&2
+    exit 1
+  fi
+fi
+
 # The VMs look for their packages each minute, so these may come after them.
 account=$(az deployment group create -g "$group" -n spot-workload -f "$template" -p vmPackage="$vm_sha256" workPackage="$work_sha256" \
   "$@" --query properties.outputs.PACKAGES_ACCOUNT_NAME.value -o tsv)

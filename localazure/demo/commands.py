@@ -8,11 +8,13 @@ from __future__ import annotations
 import argparse
 import sys
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from localazure.demo import az_env, demo, examples, imds, run, trial
 from localazure.demo.browser import NoBrowserError
 from localazure.demo.control import ControlError, ask
+from localazure.demo.jobs.team_worker import OwnFunction
 from localazure.demo.jobs.worker_env import worker_lines
 from localazure.guests.notices import NoticeError, read_notice
 from localazure.laptop import REPOSITORY
@@ -35,6 +37,7 @@ _MOVES: Final = {
     "start": ("VM", "let its owner start a VM"),
     "empty": ("POOL", "let a pool, named by its size, run out of capacity"),
     "fill": ("POOL", "give a pool plenty of capacity"),
+    "wake": ("QUEUE", "let the app look at a work queue now"),
 }
 _SETTINGS: Final = {
     "fallback": ("VM", "SIZES", "let its owner name the sizes that a VM may come back as; '' takes the tag off"),
@@ -42,7 +45,7 @@ _SETTINGS: Final = {
 }
 
 
-_WORLDS: Final = {"demo": demo.run, "examples": examples.run, "run": run.run, "trial": trial.run}
+_WORLDS: Final = {"demo": demo.run, "examples": examples.run, "trial": trial.run}
 """The commands that have a world of their own."""
 
 
@@ -51,7 +54,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         match arguments.command:
-            case "demo" | "examples" | "run" | "trial" as world:
+            case "run":
+                with alone(FOLDER):
+                    return run.run(FOLDER, _own_function(arguments))
+            case "demo" | "examples" | "trial" as world:
                 with alone(FOLDER):
                     return _WORLDS[world](FOLDER)
             case "imds":
@@ -84,7 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("demo", help="play all scenarios and end")
     commands.add_parser("examples", help="play the examples of docs/commands.md, and write them there")
-    commands.add_parser("run", help="run a world that stays, to be moved by hand")
+    stays = commands.add_parser("run", help="run a world that stays, to be moved by hand")
+    stays.add_argument("--function", metavar="MODULE:FUNCTION", help="what the workers of the work queue call")
+    stays.add_argument("--work", type=_folder, metavar="FOLDER", help="where that module is (default: this folder)")
     commands.add_parser("trial", help="try the beliefs about Azure, and end")
     az = commands.add_parser("az-env", help="print the lines that point az at the running world")
     az.add_argument("--login", choices=az_env.LOGINS, default="owner", help="as whom (default: owner)")
@@ -106,6 +114,19 @@ def _add_imds(command: argparse.ArgumentParser) -> None:
     command.add_argument("--name", type=_vm_name, default="vm-1", metavar="VM", help="the VM's name (default: vm-1)")
     command.add_argument("--preempt-after", type=_seconds, metavar="S", help="evict it after so many seconds, once")
     command.add_argument("--notice", type=_notice, default="30", metavar="S", help=f"{_NOTICES} (default: 30)")
+
+
+def _own_function(arguments: argparse.Namespace) -> OwnFunction | None:
+    """Give the function that was asked for, if one was. What is wrong with it the workers say."""
+    return OwnFunction(arguments.function, arguments.work or Path.cwd()) if arguments.function else None
+
+
+def _folder(text: str) -> Path:
+    folder = Path(text).expanduser().resolve()
+    if folder.is_dir():
+        return folder
+    message = f"there is no folder {text!r}: name the one that your module is in"
+    raise argparse.ArgumentTypeError(message)
 
 
 def _wanted(arguments: argparse.Namespace) -> imds.Wanted:

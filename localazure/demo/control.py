@@ -13,6 +13,7 @@ from urllib.request import Request, urlopen
 from aiohttp import web
 
 from localazure.guests.notices import read_notice
+from localazure.runtime.azurite import WORK_ACCOUNT
 from localazure.world.azure_errors import Refused
 from localazure.world.machines import PowerState
 from localazure.world.sizes import SIZES
@@ -41,7 +42,7 @@ class ControlError(RuntimeError):
 
 
 def control_application(laptop: Laptop) -> web.Application:
-    """Take ``POST /evict/NAME``, ``/stop/NAME``, ``/start/NAME``, ``/empty/SIZE`` and ``/fill/SIZE``.
+    """Take ``POST /evict/NAME``, ``/stop/NAME``, ``/start/NAME``, ``/empty/SIZE``, ``/fill/SIZE``, ``/wake/QUEUE``.
 
     ``/evict/NAME?notice=10`` announces it inside the VM first; see ``notices.py``. ``/fallback/NAME?value=SIZES`` and
     ``/price/SIZE?value=USD`` take what is to be.
@@ -56,6 +57,8 @@ def control_application(laptop: Laptop) -> web.Application:
         laptop.world.advance(laptop.clock.now())
         try:
             name, notice = request.match_info["name"], read_notice(request.query.get("notice", "none"))
+            if action is _wake:
+                await laptop.wakes.send_message(f"{WORK_ACCOUNT}/{name}")
             return web.Response(
                 text=action(laptop, name) if notice is None else _announce(laptop, action, name, notice)
             )
@@ -125,6 +128,10 @@ def _fill(laptop: Laptop, size: str) -> str:
     return _set_capacity(laptop, size, None, "there is plenty of capacity")
 
 
+def _wake(_laptop: Laptop, queue: str) -> str:
+    return f"the app is told to look at the work queue {WORK_ACCOUNT}/{queue}"
+
+
 def _set_capacity(laptop: Laptop, size: str, free: int | None, what: str) -> str:
     spelled = _spelled(laptop, size)
     for pool in {machine.pool._replace(size=spelled) for machine in laptop.world.machines()}:
@@ -175,4 +182,5 @@ _ACTIONS: Final[dict[str, Action]] = {
     "start": _start,
     "empty": _empty,
     "fill": _fill,
+    "wake": _wake,
 }

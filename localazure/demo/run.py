@@ -25,6 +25,7 @@ from spot_responder.offerings.fallback_tag import TAG as FALLBACK_TAG
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from localazure.demo.jobs.team_worker import OwnFunction
     from localazure.laptop import Laptop
 
 SECOND: Final = timedelta(seconds=1)
@@ -55,19 +56,21 @@ PRICES: Final = {"Standard_D2s_v5": 0.0223, "Standard_D2as_v5": 0.0206, "Standar
 SIZES: Final = ("Standard_D2s_v5", "Standard_D2s_v5", "Standard_D2s_v5", "Standard_F4s_v2", "Standard_F4s_v2")
 
 
-def run(folder: Path) -> int:
+def run(folder: Path, own: OwnFunction | None = None) -> int:
     """Run until a person presses Ctrl-C; the timeline goes to standard output.
+
+    ``own``: what the workers of the work queue call in place of the team's function.
 
     Raises:
         KeyboardInterrupt: if that comes before the world is up.
     """
     sys.stdout.write("Starting the laptop Azure, with the app in it …\n")
     sys.stdout.flush()
-    asyncio.run(_stay(folder))
+    asyncio.run(_stay(folder, own))
     return 0
 
 
-async def _stay(folder: Path) -> None:
+async def _stay(folder: Path, own: OwnFunction | None) -> None:
     async with laptop_azure(folder, APP_SETTINGS, DURATIONS, work_queues=(work_queue.WORK_QUEUE,)) as laptop:
         ended = asyncio.Event()
         for stop in (signal.SIGINT, signal.SIGTERM):
@@ -87,12 +90,13 @@ async def _stay(folder: Path) -> None:
         leave_login(folder, "owner", await laptop.log_in("owner"))
         leave_work(folder, laptop.work)
         await laptop.guests.install(WORKER, worker_command)
-        await work_queue.add_vms_that_are_down(laptop)
+        await work_queue.add_vms_that_are_down(laptop, own)
         for machine in laptop.world.machines():
             await laptop.guests.open_metadata(machine.name)
         page = f"{laptop.host.url}/api/status?code={laptop.host.function_key}"
         command = CommandLine(local=True)
         texts = {"vms": _vms(laptop), "page": page, "status": command("status"), "queues": command("queues")}
+        texts["job"] = _job(own)
         sys.stdout.write(_WELCOME.format(**texts, worker=WORKER, queue=QUEUE, work_queue=work_queue.QUEUE))
         sys.stdout.flush()
         await ended.wait()
@@ -101,6 +105,11 @@ async def _stay(folder: Path) -> None:
         for login in LOGINS:
             remove_login(folder, login)
         remove_work(folder)
+
+
+def _job(own: OwnFunction | None) -> str:
+    """Give the command that writes jobs, one a line: thirty for the team's function; for another, its owner knows."""
+    return f"echo 'a job of {own.name}'" if own else """seq 30 | sed 's/.*/{"number": &, "links": 40}/'"""
 
 
 def _vms(laptop: Laptop) -> str:
@@ -138,7 +147,8 @@ In another terminal:
   seq 4 | sed 's/.*/{{"number": &, "links": 240}}/' | .venv/bin/spot-worker submit --queue {queue} -
   .venv/bin/spot-worker jobs --queue {queue}         (or workers, results, …)
 The frame VMs are down while the queue {work_queue} has no jobs. To see them come up (within a minute), work and stop:
-  seq 30 | sed 's/.*/{{"number": &, "links": 40}}/' | .venv/bin/spot-worker submit --queue {work_queue} -
+  {job} | .venv/bin/spot-worker submit --queue {work_queue} -
+  make wake QUEUE={work_queue}             the app looks at the queue now, and not at its next sweep
   {queues}      what the queue asks for, and why
 The status page: {page}
 The app's log is .local/host.log. Ctrl-C ends it all. Times below are those that the commands show, in your time zone.

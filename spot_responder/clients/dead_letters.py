@@ -21,6 +21,7 @@ from spot_responder.operators.views.dead_letters import (
     Place,
     QueueCounts,
     Unseen,
+    WakeCounts,
     without_dead_letter_fields,
 )
 
@@ -57,7 +58,11 @@ class DeadLetters:
 
     async def counts(self) -> QueueCounts:
         """Count the messages of each place; ``None`` where it could not be looked, with why."""
-        counted = dict(zip(Place, await asyncio.gather(*map(self._counted, Place)), strict=True))
+        places = [place for place in Place if self._has(place)]
+        counted = dict(zip(places, await asyncio.gather(*map(self._counted, places)), strict=True))
+        wakes = (
+            WakeCounts(_number(counted[Place.WAKES]), _number(counted[Place.WAKES_POISON])) if self.has_wakes else None
+        )
         return QueueCounts(
             signals=_number(counted[Place.SIGNALS]),
             poison=_number(counted[Place.POISON]),
@@ -65,15 +70,20 @@ class DeadLetters:
             agents_poison=_number(counted[Place.AGENTS_POISON]),
             dead_letters=_number(counted[Place.DEAD]),
             unseen=tuple(each for each in counted.values() if isinstance(each, Unseen)),
+            wakes=wakes,
         )
 
     async def dead_letters(self, place: Place) -> list[DeadLetter]:
         """Read what lies in a place, oldest first; of a poison queue, the 32 messages at its front.
 
+        Nothing lies in a place that the deployment does not have.
+
         Raises:
             CouldNotLookError: if the place cannot be looked into.
         """
         try:
+            if not self._has(place):
+                return []
             if place is not Place.DEAD:
                 return [_poison_message(message, place) for message in await self.queues[place].peek_messages(_FRONT)]
             dead_letters = [dead_letter async for dead_letter in self._dead_letters()]
@@ -123,7 +133,15 @@ class DeadLetters:
                 await poison.update_message(message, visibility_timeout=0)
 
     def _queue_of(self, dead_letter: DeadLetter) -> QueueClient:
-        return self.queues[Place(dead_letter.place.inbox)]
+        return self.queues[dead_letter.place.comes_from]
+
+    @property
+    def has_wakes(self) -> bool:
+        """Whether the deployment has work queues, and so the queues of wakes."""
+        return Place.WAKES in self.queues
+
+    def _has(self, place: Place) -> bool:
+        return place is Place.DEAD or place in self.queues
 
     async def _counted(self, place: Place) -> int | Unseen:
         try:

@@ -59,7 +59,7 @@ _COLUMNS: Final = {
     "named": ("id",),
     "spot": ("id",),
     "priced": ("id", "tags", "location", "size", "maxPrice", "osType", "powerState"),
-    "coverage": ("covered", "shown"),
+    "coverage": ("covered", "forWork", "shown"),
     "work": ("id", "location", "zones", "tags", "priority", "size", "powerState", "principalId"),
 }
 
@@ -133,8 +133,8 @@ class ResourceGraph:
         ours = [row for row in rows if says_true(_tags(row), restart_tag)]
         return [_priced_vm(vm_id, row) for row in ours for vm_id in _vm_ids("priced", row)]
 
-    async def coverage(self, restart_tag: str) -> Coverage:
-        """Count the Spot VMs that may be seen: how many are covered, and how many not.
+    async def coverage(self, restart_tag: str, *, has_work_queues: bool) -> Coverage:
+        """Count the Spot VMs that may be seen: how many are covered, how many serve work queues, and how many neither.
 
         Raises:
             AzureRefusedError: throttled, denied or no answer.
@@ -142,10 +142,17 @@ class ResourceGraph:
         # The tag as JSON writes it: Azure may put a blank after the colon, or none.
         name = json.dumps(restart_tag, ensure_ascii=False)
         text = read_query("coverage")
-        query = fill("coverage", text, tag_is_true=f'{name}:"true"', tag_is_true_spaced=f'{name}: "true"')
+        query = fill(
+            "coverage",
+            text,
+            tag_is_true=f'{name}:"true"',
+            tag_is_true_spaced=f'{name}: "true"',
+            has_work_queues=str(has_work_queues).lower(),
+            work_tag_is=f'"{WORK_TAG}":',
+        )
         (row,) = await self._rows("coverage", lambda: query)
-        covered, shown = int(str(row["covered"])), int(str(row["shown"]))
-        return Coverage(covered, shown - covered)
+        covered, for_work, shown = (int(str(row[column])) for column in _COLUMNS["coverage"])
+        return Coverage(covered, shown - covered - for_work, for_work=for_work)
 
     def _stand_in_line(self) -> None:
         """Begin a query for the waiting VMs, unless a query waits for its turn already: they share that one."""

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from spot_responder.clients.graph import ResourceGraph
     from spot_responder.clients.queue import MessageQueue
     from spot_responder.clients.tables import Tables
+    from spot_responder.clients.work.queues import Wakes
     from spot_responder.intake.work_queue_names import WorkQueueName
     from spot_responder.settings import Settings
 
@@ -85,8 +86,9 @@ async def operator_ports(settings: Settings) -> AsyncIterator[OperatorPorts]:
                 Place.AGENTS: cast("MessageQueue", ports.agents).client,
                 **{
                     poison: QueueClient(settings.queue_endpoint, poison, credential, **shared)
-                    for poison in (Place.POISON, Place.AGENTS_POISON)
+                    for poison in (Place.POISON, Place.AGENTS_POISON, *([Place.WAKES_POISON] if ports.work else []))
                 },
+                **({Place.WAKES: cast("Wakes", ports.work.wakes).client} if ports.work else {}),
             },
             dead=ContainerClient(settings.dead_letters_endpoint, Place.DEAD, credential, **shared)
             if settings.dead_letters_endpoint

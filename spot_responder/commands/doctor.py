@@ -33,9 +33,7 @@ _COLOURS: Final = {Health.GOOD: Colour.GOOD, Health.BAD: Colour.BAD, Health.UNSE
 
 def add(commands: Commands) -> None:
     """Add the command."""
-    what = (
-        "login, clock, storage, rights, topics and event subscriptions; what is wrong, with the command that mends it"
-    )
+    what = "login, clock, storage, work queues, rights, topics, event subscriptions; what is wrong, and what mends it"
     add_command(commands, "doctor", what, _run, examples=EXAMPLES)
 
 

@@ -95,7 +95,9 @@ async def _run(arguments: Namespace, operator: Operator) -> CommandResult:
 async def _look(dead_letters: DeadLetters) -> Found:
     shown: list[Shown] = []
     unseen: list[Unseen] = []
-    for place in DEAD_LETTERS:
+    counts = await dead_letters.counts()
+    places = [place for place in DEAD_LETTERS if place in counts.by_place]
+    for place in places:
         try:
             shown += [
                 Shown(dead_letter, read_dead_letter(dead_letter))
@@ -103,12 +105,11 @@ async def _look(dead_letters: DeadLetters) -> Found:
             ]
         except CouldNotLookError as problem:
             unseen.append(Unseen(place, problem.what, problem.mend, problem.is_wrong))
-            if len(unseen) == len(DEAD_LETTERS):
+            if len(unseen) == len(places):
                 raise
-    counts = await dead_letters.counts()
-    number = {place: counts.by_place[place] or 0 for place in DEAD_LETTERS}
+    number = {place: counts.by_place[place] or 0 for place in places}
     read = Counter(each.dead_letter.place for each in shown)
-    behind = {place: number[place] - read[place] for place in DEAD_LETTERS if number[place] > read[place]}
+    behind = {place: number[place] - read[place] for place in places if number[place] > read[place]}
     return Found(tuple(shown), behind, tuple(unseen))
 
 

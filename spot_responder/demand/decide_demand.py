@@ -125,7 +125,9 @@ def work_of(vm_id: VmId, watch: Watch, now: datetime) -> Work:
         )
     if vm_id.key in watch.asked_for:
         return Work(asks_for_it=True, reason=f"{watch.name} asked for it{at}: {watch.reason}")
-    return Work(asks_for_it=False, reason=f"{watch.name} does not ask for it: {watch.reason or 'it was not read yet'}")
+    return Work(
+        asks_for_it=False, reason=f"{watch.name} did not ask for it{at}: {watch.reason or 'it was not read yet'}"
+    )
 
 
 def _stood(seen: QueueVm, watch: Watch, now: datetime) -> _Stood:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 CLOCK_FAST_BY: Final = timedelta(minutes=15)
 """How far a VM's clock may be ahead of the app's; what its workers write with a later time is not believed."""
 
+MOST_PEEKED: Final = 32
+"""How many messages Azure shows at once (docs/azure-facts.md work-2)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
@@ -35,8 +38,9 @@ class Backlog:
 
     @property
     def told(self) -> str:
-        """Write it: ``30 messages, 24 of them to take``."""
-        return f"{count(self.total, 'message')}, {self.visible} of them to take"
+        """Write it: ``30 messages, 24 of them to take``. More than Azure shows at once are not counted one by one."""
+        to_take = str(self.visible) if self.visible <= MOST_PEEKED else f"{MOST_PEEKED} or more"
+        return f"{count(self.total, 'message')}, {to_take} of them to take"
 
 
 class Doing(StrEnum):

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MOST_VMS: Final = 100
-"""The most VMs that may be up for one work queue: what is kept of each stands in one cell of a table."""
+"""The most VMs that may be up for one work queue. What is kept of them all stands in one row of the table ``work``."""
+
+IDLE_MINUTES: Final = 5
+MINIMUM_MINUTES: Final = 10
+"""How long a worker is idle before it stops its VM, and the VM is up at least, where nobody says otherwise. A test
+holds them against the defaults of the worker and of ``infra``."""
 
 _MOST_MESSAGES: Final = 1_000_000
 _MOST_MINUTES: Final = 7 * 24 * 60
@@ -45,8 +50,8 @@ class WorkQueue:
     table_endpoint: str
     messages_per_vm: int = 1
     max_vms: int = 10
-    idle: timedelta = timedelta(minutes=5)
-    minimum: timedelta = timedelta(minutes=10)
+    idle: timedelta = timedelta(minutes=IDLE_MINUTES)
+    minimum: timedelta = timedelta(minutes=MINIMUM_MINUTES)
     container: str = ""
 
 
@@ -98,8 +103,8 @@ def _work_queue(entry: object, where: str) -> WorkQueue:
         table_endpoint=_endpoint(entry, "tableEndpoint", where),
         messages_per_vm=_whole(entry, "messagesPerVm", 1, (1, _MOST_MESSAGES), where),
         max_vms=_whole(entry, "maxVms", 10, (1, MOST_VMS), where),
-        idle=timedelta(minutes=_whole(entry, "idleMinutes", 5, (0, _MOST_MINUTES), where)),
-        minimum=timedelta(minutes=_whole(entry, "minimumMinutes", 10, (0, _MOST_MINUTES), where)),
+        idle=timedelta(minutes=_whole(entry, "idleMinutes", IDLE_MINUTES, (0, _MOST_MINUTES), where)),
+        minimum=timedelta(minutes=_whole(entry, "minimumMinutes", MINIMUM_MINUTES, (0, _MOST_MINUTES), where)),
         container=_container(entry, where),
     )
 

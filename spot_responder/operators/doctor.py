@@ -32,6 +32,7 @@ from spot_responder.operators.views.findings import (
     watched_findings,
 )
 from spot_responder.operators.views.topic_rights import right_finding, topic_rights
+from spot_responder.operators.work_queues import work_findings
 from spot_responder.responder.ports import AzureRefusedError, StoreFailedError
 from spot_responder.responder.sizes.azure_lists import COMPUTE_API
 from spot_responder.text import count
@@ -86,6 +87,7 @@ async def diagnosis(
     findings = [Finding("login", Health.GOOD, login.name or "a token that does not say whose it is")]
     progress("looking at storage")
     findings += await _storage(ports, command)
+    findings += await work_findings(ports.app, settings)
     progress("looking at Azure Resource Manager")
     clock = await _clock(ports, now)
     findings.append(clock)

@@ -81,7 +81,7 @@ async def gather_status(ports: OperatorPorts, settings: Settings, now: datetime,
 async def _coverage(ports: OperatorPorts, settings: Settings) -> Coverage:
     """Count the covered VMs. If they cannot be counted, the rest is shown all the same."""
     try:
-        return await ports.finder.coverage(settings.policy.restart_tag)
+        return await ports.finder.coverage(settings.policy.restart_tag, has_work_queues=bool(settings.work_queues))
     except AzureRefusedError as refused:
         return Coverage(None, None, str(refused))
 
@@ -102,6 +102,7 @@ async def gather_explanation(  # noqa: PLR0913, PLR0917 - where to look, and how
         AzureRefusedError: if Azure does not let the login look.
     """
     situation, decision = await _judged(vm_id, SignalKind.SWEEP_FOUND, ports, settings, now)
+    work = await work_told(situation, ports, settings, now)
     return explain(
         situation,
         decision,
@@ -111,7 +112,8 @@ async def gather_explanation(  # noqa: PLR0913, PLR0917 - where to look, and how
         dry_run=settings.dry_run,
         command=command,
         history=await _history_of_the_start(situation, ports),
-        work_queue=await work_told(situation.vm, ports, settings, now),
+        work_queue=work.reason,
+        stopped_itself_at=work.stopped_itself_at,
     )
 
 

@@ -39,8 +39,8 @@ class Finder(Protocol):
     async def spot_vms(self) -> Sequence[VmId]:
         """Give all Spot VMs that the login may see."""
 
-    async def coverage(self, restart_tag: str) -> Coverage:
-        """Count the Spot VMs that the login may see: covered, and not. Raises ``AzureRefusedError``."""
+    async def coverage(self, restart_tag: str, *, has_work_queues: bool) -> Coverage:
+        """Count the Spot VMs that the login may see: covered, for work, and neither. Raises ``AzureRefusedError``."""
 
 
 class JobResults(Protocol):

@@ -1,6 +1,7 @@
 """Looks at the work queues as the app does, and changes nothing. ``views/work_queues.py`` says what was seen.
 
-``views/work_figures.py`` has the figures of the last days. Called by ``commands/queues.py`` and by ``gather.py``.
+``views/work_figures.py`` has the figures of the last days. Called by ``commands/queues.py``, ``gather.py`` and
+``doctor.py``.
 """
 
 from __future__ import annotations
@@ -11,19 +12,24 @@ from typing import TYPE_CHECKING
 from spot_responder.decisions.app_health.event_path import WINDOW
 from spot_responder.decisions.work import NoWorkQueue, serves_work, work_queue_of
 from spot_responder.demand.decide_demand import work_of
+from spot_responder.demand.looks import VmWatch
+from spot_responder.operators.views.explained_work import WorkTold, stopped_itself_at
 from spot_responder.operators.views.work_figures import work_figures
+from spot_responder.operators.views.work_findings import queue_finding, workers_finding
 from spot_responder.operators.views.work_queues import queue_demand, unseen_queue
 from spot_responder.responder.ports import AzureRefusedError
 from spot_responder.responder.work.looks import WorkLooks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
     from datetime import datetime
 
     from spot_responder.decisions.recoveries import Recovery
+    from spot_responder.decisions.situations import Situation
     from spot_responder.demand.work_queues import WorkQueue
-    from spot_responder.intake.vms import Vm
+    from spot_responder.intake.azure_errors import Failure
     from spot_responder.operators.ports import OperatorPorts
+    from spot_responder.operators.views.findings import Finding
     from spot_responder.operators.views.work_figures import JobsDone, WorkFigures
     from spot_responder.operators.views.work_queues import QueueDemand
     from spot_responder.responder.ports import Ports
@@ -68,11 +74,40 @@ async def _done(queue: WorkQueue, ports: OperatorPorts, now: datetime) -> JobsDo
     return done or "no worker has made a table of results yet"
 
 
-async def work_told(vm: Vm | None, ports: Ports, settings: Settings, now: datetime) -> str:
-    """Say what its work queue asks of a VM, by the app's latest look; "" where no work queue decides about it."""
-    if vm is None or ports.work is None or not serves_work(vm, settings.policy):
-        return ""
+async def work_told(situation: Situation, ports: Ports, settings: Settings, now: datetime) -> WorkTold:
+    """Say what its work queue asks of a VM, by the app's latest look, and when the VM stopped itself, if it did."""
+    vm, work = situation.vm, ports.work
+    if vm is None or work is None or not serves_work(vm, settings.policy):
+        return WorkTold()
     name = work_queue_of(vm, settings.policy)
     if isinstance(name, NoWorkQueue):
-        return name.reason
-    return work_of(vm.vm_id, (await ports.work.table.load(name)).value, now).reason
+        return WorkTold(name.reason)
+    watch = (await work.table.load(name)).value
+    try:
+        words = await work.queues.words(name)
+    except AzureRefusedError:
+        # What the app kept of them is known all the same.
+        words = []
+    kept = watch.vms.get(vm.vm_id.key, VmWatch())
+    return WorkTold(work_of(vm.vm_id, watch, now).reason, stopped_itself_at(situation, vm, words, kept))
+
+
+async def work_findings(ports: Ports, settings: Settings) -> list[Finding]:
+    """Check each work queue for ``doctor``: whether it can be counted, and the words of its workers read."""
+    work = ports.work
+    if work is None:
+        return []
+
+    async def of(queue: WorkQueue) -> list[Finding]:
+        counted, said = work.queues.backlog(queue.name), work.queues.words(queue.name)
+        backlog, words = await asyncio.gather(_or_failure(counted), _or_failure(said))
+        return [queue_finding(queue, backlog), workers_finding(queue, words)]
+
+    return [finding for found in await asyncio.gather(*map(of, settings.work_queues)) for finding in found]
+
+
+async def _or_failure[T](asked: Awaitable[T]) -> T | Failure:
+    try:
+        return await asked
+    except AzureRefusedError as refused:
+        return refused.failure

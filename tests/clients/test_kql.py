@@ -21,7 +21,12 @@ PARAMETERS: dict[str, dict[str, str | list[str]]] = {
     "spot": {},
     "work": {"work_tag": "StartForWork"},
     "priced": {"restart_tag": "AttemptRestartAfterEviction"},
-    "coverage": {"tag_is_true": '"Tag":"true"', "tag_is_true_spaced": '"Tag": "true"'},
+    "coverage": {
+        "tag_is_true": '"Tag":"true"',
+        "tag_is_true_spaced": '"Tag": "true"',
+        "has_work_queues": "true",
+        "work_tag_is": '"StartForWork":',
+    },
 }
 
 

@@ -7,10 +7,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from spot_worker.deciding.stops.own_stop import UP_MINUTES
 
 from spot_responder.demand.work_queues import read_work_queues
 from tests.harness.log_analytics import REACHES
-from tests.infra.compiler import INFRA, committed_template, parameters_of
+from tests.infra.compiler import INFRA, committed_template, parameters_of, template_of
 from tests.infra.deployment import deploy
 from tests.infra.expressions import ExpressionError
 from tests.infra.ways import WAYS, deployed, last_names, resources, role_assignments
@@ -75,6 +76,25 @@ def test_there_is_an_alarm_about_work() -> None:
     assert criterion["query"] == (INFRA.parent / "queries" / "logs" / "alarm-work.kql").read_text("utf-8")
     assert [one["name"] for one in criterion["dimensions"]] == ["queue", "vm", "needs"]
     assert (rule.properties["windowSize"], REACHES["alarm-work"]) == ("PT1H", timedelta(hours=1))
+
+
+def test_work_queues_of_one_account_are_made_one_after_the_other() -> None:
+    """Each makes the table ``workers``: at once, one of them would be refused, and with it the whole deployment."""
+    copy = committed_template()["resources"]["workQueue"]["copy"]
+    assert (copy["mode"], copy["batchSize"]) == ("serial", 1)
+
+
+def test_idle_and_minimum_time_are_the_same_everywhere_where_nobody_sets_them() -> None:
+    """The workers on the VMs keep to them, and the responder tells by them of a VM that stays up."""
+    (settings,) = resources(WITH_WORK, "Web/sites/config")
+    (deployed_queue,) = read_work_queues(str(settings.properties["WORK_QUEUES"]))
+    least = {"name": "farm/frames", "queueEndpoint": "https://q", "tableEndpoint": "https://t"}
+    (read,) = read_work_queues(json.dumps([least]))
+    workload = template_of(INFRA / "workload" / "main.bicep")["parameters"]
+    assert (read.idle, read.minimum) == (deployed_queue.idle, deployed_queue.minimum)
+    assert timedelta(minutes=workload["idleMinutes"]["defaultValue"]) == read.idle
+    assert timedelta(minutes=workload["minimumMinutes"]["defaultValue"]) == read.minimum
+    assert timedelta(minutes=UP_MINUTES) == read.minimum
 
 
 def test_a_blob_in_the_container_is_a_job_and_a_wake() -> None:

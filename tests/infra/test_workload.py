@@ -399,29 +399,53 @@ def test_log_lines_go_to_a_workspace_only_where_that_is_asked_for() -> None:
     }
 
 
-def test_one_command_deploys_and_uploads_by_content(tmp_path: Path) -> None:
-    """The packages are named as the user data names them; further options go to az."""
+def _run_script(folder: Path, *options: str, down: str = "") -> subprocess.CompletedProcess[str]:
+    """Run ``deploy-workload.sh`` with an az that keeps what it was asked, and says that these VMs do not run."""
     for name, content in (("spot-vm.tar.gz", b"kit"), ("mine.tar.gz", b"work")):
-        (tmp_path / name).write_bytes(content)
-    az = tmp_path / "az"
+        (folder / name).write_bytes(content)
+    az = folder / "az"
     az.write_text(
-        f'#!/bin/bash\nprintf "%s\\n" "$*" >> {tmp_path}/said\n'
-        'case "$*" in *PACKAGES*) echo stpkg;; *JOBS*) echo stjobs;; *QUEUE*) echo jobs;; esac\n',
+        f'#!/bin/bash\nprintf "%s\\n" "$*" >> {folder}/said\n'
+        f'case "$*" in "vm list"*) printf "{down}";; *PACKAGES*) echo stpkg;; *JOBS*) echo stjobs;; '
+        "*QUEUE*) echo jobs;; esac\n",
         "utf-8",
     )
     az.chmod(0o755)
-    done = subprocess.run(  # noqa: S603 - our own script
-        [REPOSITORY / "scripts" / "deploy-workload.sh", "rg", "spot-vm.tar.gz", "mine.tar.gz", "-p", "spotCount=3"],
-        cwd=tmp_path,
-        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+    return subprocess.run(  # noqa: S603 - our own script
+        [REPOSITORY / "scripts" / "deploy-workload.sh", "rg", "spot-vm.tar.gz", "mine.tar.gz", *options],
+        cwd=folder,
+        env={"PATH": f"{folder}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
         timeout=60,
     )
+
+
+def test_one_command_deploys_and_uploads_by_content(tmp_path: Path) -> None:
+    """The packages are named as the user data names them; further options go to az."""
+    done = _run_script(tmp_path, "-p", "spotCount=3")
+    assert done.returncode == 0
     deployed, first, second, *_ = (tmp_path / "said").read_text("utf-8").splitlines()
     kit, work = hashlib.sha256(b"kit").hexdigest(), hashlib.sha256(b"work").hexdigest()
     assert f"-p vmPackage={kit} workPackage={work} -p spotCount=3 " in deployed
     assert f"-c packages -n spot-vm-{kit}.tar.gz -f spot-vm.tar.gz " in first
     assert f"-c packages -n work-{work}.tar.gz -f mine.tar.gz " in second
     assert done.stdout.endswith("spot-worker submit --account stjobs --queue jobs FILE\n")
+
+
+def test_vms_that_are_down_are_told_of_before_azure_refuses_their_extension(tmp_path: Path) -> None:
+    """With logs=true, and the VMs of a work queue asleep: one line, and nothing was changed."""
+    done = _run_script(tmp_path, "-p", "logs=true", "startForWork=true", down="/id/vm-1\\n/id/vm-2\\n")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "az vm start --ids /id/vm-1 /id/vm-2 first" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "deployment" not in (tmp_path / "said").read_text("utf-8")
+
+
+@pytest.mark.parametrize(("options", "down"), [(("-p", "logs=true"), ""), (("-p", "startForWork=true"), "/id/vm-1")])
+def test_vms_that_run_and_vms_without_an_extension_are_deployed(
+    options: tuple[str, ...], down: str, tmp_path: Path
+) -> None:
+    """The first time there is no VM; and without logs=true one that is down is changed as one that runs."""
+    assert _run_script(tmp_path, *options, down=down).returncode == 0

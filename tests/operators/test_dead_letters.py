@@ -98,7 +98,17 @@ def test_each_place_is_read_as_its_door_reads() -> None:
         Place.DEAD: ours,
         Place.AGENTS: agents,
         Place.AGENTS_POISON: agents,
+        Place.WAKES: [f"wake ({body[:51]} … {body[-26:]})" for body in (word, event)],
+        Place.WAKES_POISON: [f"wake ({body[:51]} … {body[-26:]})" for body in (word, event)],
     }
+
+
+def test_a_wake_that_nobody_could_handle_is_shown_as_one() -> None:
+    """Short as it is: the name of a work queue. It may be requeued: at most the app looks at that queue."""
+    wake = dead_letter("farm/frames", Place.WAKES_POISON)
+    reading = read_dead_letter(wake)
+    assert (reading.what, reading.vm, why_not_requeued(wake, reading)) == ("wake (farm/frames)", "", "")
+    assert read_dead_letter(replace(wake, is_base64=False)).why.startswith("not in base64")
 
 
 def test_a_dead_letter_without_a_reason_does_not_blame_the_app() -> None:

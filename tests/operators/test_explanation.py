@@ -51,7 +51,7 @@ def test_scenario_1_evicted_and_back(new_azure: NewAzure) -> None:
     assert said.last_recovery.what == "restored: it runs again, 37 s after it went down, 1 start request"
     assert (said.restarts_today, said.restarts_allowed) == (1, 10)
     assert [told.what for told in said.evidence] == [
-        "what was told up to then is over: it ran since",
+        "what was told up to then is over: it is known to have run later",
         "our own start request",
         "Resource Health: our start began",
         "its newest health annotation: VirtualMachineAllocated",

@@ -67,6 +67,15 @@ def test_a_stop_that_was_told_late_is_no_eviction_and_one_after_an_eviction_leav
     assert named(figures(closed, TEN).evictions) == {"Mon 02 Mar": 1}
 
 
+@pytest.mark.parametrize("kind", [SignalKind.WORK_WAITS, SignalKind.UNAVAILABLE])
+def test_what_is_not_known_to_be_an_eviction_yet_is_none(kind: SignalKind) -> None:
+    """A start for work, or a VM that just stopped itself. One that is evicted meanwhile is one."""
+    under_way = replace(recovery(), opened_by=kind, evidence=Evidence())
+    evicted_meanwhile = replace(under_way, evidence=Evidence(evicted_at=TEN))
+    assert named(figures([under_way], TEN).evictions) == {}
+    assert named(figures([under_way, evicted_meanwhile], TEN).evictions) == {"Mon 02 Mar": 1}
+
+
 NO_EVICTION = ("not-spot", "opted-out", "owned-by-scale-set", "not-evicted", "runs-without-us")
 
 

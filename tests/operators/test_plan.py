@@ -39,9 +39,9 @@ class VirtualFinder:
         machines = [one for one in self.azure.world.machines() if one.priority == "Spot" and one.deleted_at is None]
         return [VmId.parse(one.vm_id) for one in machines]
 
-    async def coverage(self, restart_tag: str) -> Coverage:
+    async def coverage(self, restart_tag: str, *, has_work_queues: bool) -> Coverage:
         """Count nobody: no plan asks."""
-        raise NotImplementedError(restart_tag)
+        raise NotImplementedError(restart_tag, has_work_queues)
 
 
 def planned(azure: StoryAzure) -> Plan:

@@ -25,7 +25,7 @@ from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.signals import SignalKind
 from spot_responder.intake.vms import VmId
 from spot_responder.operators.act import hold
-from spot_responder.operators.views.dead_letters import QueueCounts, Unseen
+from spot_responder.operators.views.dead_letters import QueueCounts, Unseen, WakeCounts
 from spot_responder.operators.views.open_recovery import RecoveryState, open_recovery
 from spot_responder.operators.views.status import (
     Coverage,
@@ -33,6 +33,7 @@ from spot_responder.operators.views.status import (
     PoolState,
     headline,
     held_and_up,
+    how_many,
     overview,
     pool_state,
 )
@@ -162,6 +163,7 @@ def test_what_was_evicted_long_before_it_was_found_may_have_been_tagged_since() 
         (Coverage(0, 60), True, False, "Nothing is covered: of 60 Spot VMs none carries the tag, or is left to us"),
         (Coverage(0, 0), True, False, "Nothing is covered: no Spot VM is to be seen"),
         (Coverage(None, None, "denied"), True, False, "how many VMs are covered could not be seen"),
+        (Coverage(0, 2, for_work=3), True, False, "All is well: nothing is being recovered"),
         (Coverage(58, 2), True, True, "Nothing is being recovered, nor would it be: DRY_RUN is true"),
     ],
 )
@@ -172,6 +174,12 @@ def test_all_is_well_only_where_vms_are_covered_and_events_arrive(
     history = [recovery().closed(Outcome.RESTORED, at("10:01"), "it runs again")] if told else []
     now_seen = overview([], history, [], NOTHING, at("10:30"), coverage=coverage, dry_run=dry_run)
     assert said in headline(now_seen)
+
+
+def test_vms_of_work_queues_are_counted_by_themselves() -> None:
+    """They are started, though the restart tag does not decide about them."""
+    assert how_many(Coverage(5, 1, for_work=2)) == "5 covered, 2 for work, 1 not"
+    assert how_many(Coverage(5, 1)) == "5 covered, 1 not"
 
 
 def test_a_held_vm_that_is_down_appears_once() -> None:
@@ -211,6 +219,14 @@ def test_messages_that_nobody_could_handle_are_a_problem(new_azure: NewAzure) ->
         "2 blobs in event-dead-letters: not delivered by Event Grid",
     ]
     assert {problem.mend for problem in said.problems} == {".venv/bin/spot-responder replay list"}
+
+
+def test_wakes_that_nobody_could_handle_are_a_problem_where_there_are_work_queues(new_azure: NewAzure) -> None:
+    """Counted like the others; a deployment without work queues has no such queue, and none is shown."""
+    said = seen(new_azure(), QueueCounts(0, 0, 0, 0, 0, wakes=WakeCounts(2, 1)))
+    assert [problem.what for problem in said.problems] == ["1 message in wakes-poison: given up by the host"]
+    assert "agents-poison 0, wakes 2, wakes-poison 1, event-dead-letters 0" in render(said, Console(TEN, UTC))
+    assert "wakes" not in render(seen(new_azure(), NOTHING), Console(TEN, UTC))
 
 
 def test_a_queue_that_does_not_answer_is_a_problem(new_azure: NewAzure) -> None:

@@ -6,34 +6,39 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from localazure.virtual.wire import RequestKind
+from localazure.world.azure_errors import Refused
 from spot_responder.advised_command import CommandLine
 from spot_responder.commands import explain as explain_command
 from spot_responder.commands import plan as plan_command
 from spot_responder.commands import queues as queues_command
 from spot_responder.commands import status as status_command
-from spot_responder.demand.looks import Doing, UpTime, Watch
+from spot_responder.demand.looks import Backlog, Doing, UpTime, Watch
 from spot_responder.demand.standings import Standing
 from spot_responder.intake.azure_errors import Failure, FailureKind
 from spot_responder.intake.vms import VmId
 from spot_responder.operators.gather import gather_explanation
 from spot_responder.operators.ports import OperatorPorts
 from spot_responder.operators.views.dead_letters import QueueCounts
+from spot_responder.operators.views.findings import Health
 from spot_responder.operators.views.status import overview
 from spot_responder.operators.views.work_figures import JobsDone, backlog_at_look, hours_told, work_figures
 from spot_responder.operators.views.work_queues import QueueDemands
-from spot_responder.operators.work_queues import gather_figures, gather_queues
+from spot_responder.operators.work_queues import gather_figures, gather_queues, work_findings
 from spot_responder.responder.ports import AzureRefusedError
 from spot_responder.terminal.console import Console
 from spot_responder.web.views.page import status_page
 from tests.harness.makers import at, failure
-from tests.harness.stories import DENIED, refused
+from tests.harness.stories import DENIED, NO_ANSWER, refused
 from tests.operators.test_plan import planned
-from tests.responder.test_work_queues import NAME, add_worker, asleep, frames, submit
+from tests.responder.test_work_queues import FOR_WORK, NAME, add_worker, asleep, frames, submit
 
 if TYPE_CHECKING:
     from spot_responder.intake.work_queue_names import WorkQueueName
     from spot_responder.operators.views.explanation import Explanation
+    from spot_responder.operators.views.findings import Finding
     from spot_responder.operators.views.work_queues import QueueDemand
     from tests.harness.stories import NewAzure, StoryAzure
 
@@ -129,7 +134,7 @@ def test_explain_says_what_the_work_queue_asks(new_azure: NewAzure) -> None:
     """Of a VM that is down for want of work, and of one that works."""
     azure = asleep(new_azure, "render-1")
     down = explained(azure, "render-1")
-    assert down.work_queue.startswith("farm/frames does not ask for it: it has no messages")
+    assert down.work_queue == "farm/frames did not ask for it at 10:15:00Z: it has no messages"
     assert down.next.what == "nothing, until its work queue asks for it"
     submit(azure, 1, 600)
     azure.run_until(at("10:24"))
@@ -137,6 +142,69 @@ def test_explain_says_what_the_work_queue_asks(new_azure: NewAzure) -> None:
     assert up.work_queue.startswith("farm/frames asked for it at ")
     assert up.next.what == "nothing: its worker deallocates it when nothing is left to do"
     assert f"work queue: {up.work_queue}\n" in explain_command.render(up, Console(azure.now, UTC))
+
+
+def test_explain_says_that_a_vm_stopped_itself(new_azure: NewAzure) -> None:
+    """Nothing was left to do at ten past ten: no owner, no eviction, and nobody needs to guess."""
+    azure = asleep(new_azure, "render-1")
+    down = explained(azure, "render-1")
+    stopped_at = down.stopped_itself_at
+    assert stopped_at is not None
+    assert at("10:10") <= stopped_at < at("10:11")
+    own = f"render-1 is down, deallocated by its own worker at {stopped_at:%H:%M:%S}Z, which had nothing left to do: "
+    assert down.headline.startswith(own)
+    assert "its worker, which had nothing left to do, wrote that it deallocates it" in [t.what for t in down.evidence]
+
+
+def test_a_vm_that_is_evicted_after_it_came_up_again_did_not_stop_itself(new_azure: NewAzure) -> None:
+    """It stopped itself once, was started for a job, and Azure took it in the middle: that is why it is down."""
+    azure = asleep(new_azure, "render-1")
+    submit(azure, 1, 3000)
+    azure.run_until(at("10:24"))
+    assert explained(azure, "render-1").stopped_itself_at is None
+    azure.world.set_capacity(azure.pool_key(), 0)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:26"))
+    down = explained(azure, "render-1")
+    assert down.stopped_itself_at is None
+    assert down.headline.startswith("render-1 is down, evicted by Azure: ")
+
+
+def test_a_vm_that_its_owner_stops_did_not_stop_itself(new_azure: NewAzure) -> None:
+    """Though its worker wrote so when it went down before."""
+    azure = asleep(new_azure, "render-1")
+    submit(azure, 1, 3000)
+    azure.run_until(at("10:24"))
+    azure.world.stop_by_owner("render-1")
+    azure.run_until(at("10:26"))
+    down = explained(azure, "render-1")
+    assert down.stopped_itself_at is None
+    assert "its owner" in down.headline
+
+
+def test_an_evicted_vm_is_explained_to_a_login_that_may_not_read_the_workers(new_azure: NewAzure) -> None:
+    """Nothing depends on them there."""
+    azure = new_azure(work_queues=[frames()])
+    add_worker(azure, "render-1")
+    submit(azure, 1, 3000)
+    azure.world.set_capacity(azure.pool_key(), 0)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:05"))
+    azure.script.next(RequestKind.ROW_READ, refused(DENIED), about="workers/", times=1_000)
+    down = explained(azure, "render-1")
+    assert down.headline.startswith("render-1 is down, evicted by Azure: ")
+    assert down.stopped_itself_at is None
+
+
+def test_nobody_is_told_to_set_the_restart_tag_on_a_vm_of_a_work_queue(new_azure: NewAzure) -> None:
+    """StartForWork alone decides about it: another tag changes nothing, and one misspelled is no mistake."""
+    azure = asleep(new_azure, "render-1")
+    add_worker(azure, "render-2", tags={**FOR_WORK, "AttemptRestartAfterEviction": "yes"})
+    azure.add_vm("other-1", tags={"StartForWork": "farm/nonsense", "AttemptRestartAfterEvicton": "true"})
+    for name in ("render-1", "render-2", "other-1"):
+        said = explained(azure, name)
+        assert (name, said.tag_typos, [line for line in said.advice if "az tag" in line]) == (name, (), [])
+    assert [each.tag_typos for each in planned(azure).passed_by] == [()]
 
 
 def test_explain_says_nothing_of_work_queues_where_none_decides(new_azure: NewAzure) -> None:
@@ -228,3 +296,72 @@ def test_only_the_last_seven_days_count() -> None:
     days = tuple(UpTime((now - timedelta(days=back)).date(), hour, hour / 2) for back in (8, 7, 6, 0))
     after = work_figures(replace(watch, looked_at=now, up_times=days), JobsDone(3, is_all=False), [], now)
     assert (after.vm_hours, after.idle_hours, after.are_all_jobs) == (2.0, 1.0, False)
+    assert hours_told(after) == "2.0 h, 1.0 h of them idle"
+
+
+def test_minutes_are_told_as_minutes() -> None:
+    """A queue that worked for some minutes did not work for 0.0 hours."""
+    now = at("10:00")
+    day = UpTime(now.date(), timedelta(minutes=75), timedelta(minutes=3))
+    figures = work_figures(Watch(NAME, looked_at=now, up_times=(day,)), JobsDone(1), [], now)
+    assert hours_told(figures) == "1.2 h, 3 min of them idle"
+
+
+def test_more_messages_than_azure_shows_at_once_are_not_told_as_counted() -> None:
+    """It shows 32: of more, some may be held by somebody."""
+    assert Backlog(32, 40).told == "40 messages, 32 of them to take"
+    assert Backlog(40, 40).told == "40 messages, 32 or more of them to take"
+
+
+def test_the_doctor_looks_at_each_work_queue_and_at_what_its_workers_wrote(new_azure: NewAzure) -> None:
+    """The queue is counted, the table read."""
+    azure = asleep(new_azure, "render-1")
+    submit(azure, 3, wake=False)
+    assert [(each.what, each.health, each.told) for each in checked(azure)] == [
+        ("work queue farm/frames", Health.GOOD, "reachable, 3 messages, 3 of them to take"),
+        ("table workers of farm/frames", Health.GOOD, "reachable, workers of 1 VM have written there"),
+    ]
+    assert [each.told for each in checked(new_azure(work_queues=[frames()]))][1:] == [
+        "reachable, no worker has written there yet"
+    ]
+    assert checked(new_azure()) == []
+
+
+@pytest.mark.parametrize(
+    ("refusal", "health", "mend"),
+    [
+        (DENIED, Health.UNSEEN, "have Storage Queue Data Reader assigned to your login there"),
+        (
+            Refused(404, "QueueNotFound", "The specified queue does not exist."),
+            Health.BAD,
+            "is https://farm.queue.core.windows.net right, in WORK_QUEUES? What WORK_QUEUES makes: azd provision",
+        ),
+        (
+            None,
+            Health.BAD,
+            "is https://farm.queue.core.windows.net right, in WORK_QUEUES? And is the network there?",
+        ),
+    ],
+)
+def test_the_doctor_says_what_mends_a_work_queue(
+    refusal: Refused | None, health: Health, mend: str, new_azure: NewAzure
+) -> None:
+    """What the login may not see is not wrong; a queue that is not there, or does not answer, is."""
+    azure = asleep(new_azure, "render-1")
+    azure.script.next(RequestKind.WORK_READ, refused(refusal) if refusal else NO_ANSWER, times=1_000)
+    queue, _table = checked(azure)
+    assert (queue.health, queue.mend) == (health, mend)
+
+
+def test_the_doctor_says_what_a_login_lacks_that_may_not_read_the_workers(new_azure: NewAzure) -> None:
+    """Another role, at another service of the account than the queue."""
+    azure = asleep(new_azure, "render-1")
+    azure.script.next(RequestKind.ROW_READ, refused(DENIED), about="workers/", times=1_000)
+    queue, table = checked(azure)
+    assert (queue.health, table.health) == (Health.GOOD, Health.UNSEEN)
+    assert table.mend == "have Storage Table Data Reader assigned to your login there"
+
+
+def checked(azure: StoryAzure) -> list[Finding]:
+    """Let the doctor look at the work queues."""
+    return azure.do(work_findings(azure.ports(), azure.settings))

@@ -108,7 +108,7 @@ def test_json_has_times_in_utc_spans_in_seconds_and_ids_as_arm_writes_them() -> 
             "more": {"span": 60.0, "day": "2026-03-02", "none": None},
         },
         "gone",
-        {"signals": 1, "poison": 0, "dead_letters": None, "agents": 2, "agents_poison": 0, "unseen": []},
+        {"signals": 1, "poison": 0, "dead_letters": None, "agents": 2, "agents_poison": 0, "unseen": [], "wakes": None},
         {"subscription_id": "s", "location": "l", "zone": "", "size": "z"},
     ]
     assert json.dumps(json_form(thing))

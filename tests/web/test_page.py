@@ -80,7 +80,7 @@ def test_a_quiet_night() -> None:
     assert "All is well" not in text
     assert "58 covered, 2 not" in text
     assert "2026-03-02 10:00:00; all times are UTC" in text
-    assert "not known: no event told of anything in 7 days" in text
+    assert "not known: no event opened a recovery in 7 days" in text
     assert "nobody was restored" in text
 
 

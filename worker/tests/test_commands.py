@@ -105,7 +105,7 @@ def test_a_queue_that_was_not_there_is_said_and_the_end_says_what_became_of_the_
 def test_where_there_is_nothing_that_is_said(bench: Bench) -> None:
     for words in (("results", "--queue"), ("poison", "list", "--queue"), ("workers", "--queue")):
         done = bench.command(*words, "nowhere-at-all")
-        assert (done.returncode, "there is nothing yet, or no such queue" in done.stderr) == (0, True)
+        assert (done.returncode, done.stdout, "there is nothing yet, or no such queue" in done.stderr) == (0, "", True)
         assert bench.asked(*words, "nowhere-at-all") == []
 
 

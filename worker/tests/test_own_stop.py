@@ -161,6 +161,7 @@ class _Azure(BaseHTTPRequestHandler):
 
     asked: list[tuple[str, str, str | None]]
     status = 202
+    metadata_status = 200
     disk = ""
 
     def do_GET(self) -> None:
@@ -168,7 +169,7 @@ class _Azure(BaseHTTPRequestHandler):
         disk = {"storageProfile": {"osDisk": {"diffDiskSettings": {"option": self.disk}}}}
         resource = parse_qs(urlsplit(self.path).query).get("resource", [""])[0]
         token = {"access_token": f"token-for-{resource}"}
-        self._answer(200, token if "oauth2" in self.path else {"resourceId": VM_ID} | disk)
+        self._answer(self.metadata_status, token if "oauth2" in self.path else {"resourceId": VM_ID} | disk)
 
     def do_POST(self) -> None:
         self.asked.append(("POST", self.path, self.headers["Authorization"]))
@@ -267,6 +268,37 @@ def test_other_workers_of_this_vm_are_those_that_wrote_of_late() -> None:
     rows += [("films", "vm-10:0", now), ("films", "vm-1:odd", "")]
     table = FakeTable([{"PartitionKey": queue, "RowKey": key, "renewed_at": at} for queue, key, at in rows])
     assert asyncio.run(own_vm("", table).other_workers()) == ["films vm-1:0", "films vm-1:odd"]
+
+
+def test_a_slot_that_wrote_that_it_stops_is_no_other_worker_unless_it_still_has_a_job() -> None:
+    """A worker was ended a minute ago, or has fewer slots than before: the VM need not stay up for that."""
+    now = iso(datetime.now(timezone.utc))
+    rows = [("vm-1:2", "stopping", ""), ("vm-1:3", "stopping", "job-1"), ("vm-1:4", "idle", ""), ("vm-1:5", "new", "")]
+    table = FakeTable(
+        [
+            {"PartitionKey": QUEUE, "RowKey": key, "state": state, "job_id": job, "renewed_at": now}
+            for key, state, job in rows
+        ]
+    )
+    others = asyncio.run(own_vm("", table).other_workers())
+    assert others == [f"{QUEUE} vm-1:3", f"{QUEUE} vm-1:4", f"{QUEUE} vm-1:5"]
+
+
+def test_what_is_no_azure_vm_cannot_be_told_to_stop_itself(
+    azure: tuple[type[_Azure], str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """A laptop, or a proxy that answers in place of the metadata service: that is said, and not "403" alone."""
+    handler, address = azure
+    handler.metadata_status = 403
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", "UseDevelopmentStorage=true")
+    run = ["run", "json:loads", "--queue", QUEUE, "--stop-vm-after-idle", "5", "--imds", address]
+    assert main([*run, "--state", str(tmp_path)]) == 2
+    told = capsys.readouterr().err
+    assert "--stop-vm-after-idle needs an Azure VM" in told
+    assert "403" in told
 
 
 def test_an_ephemeral_disk_is_refused_with_the_reason(

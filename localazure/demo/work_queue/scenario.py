@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from localazure.demo.jobs.as_team import read_results, submit
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from localazure.demo.jobs.team_worker import OwnFunction
     from localazure.demo.scenarios import Tell
     from localazure.deployed_storage import WorkQueueParameter
     from localazure.guests.guest import Command, Place
@@ -52,13 +54,17 @@ _PATIENCE_S: Final = 100.0
 _AN_ERROR: Final = 400
 
 
-def worker_that_stops_its_vm(place: Place) -> Command:
+def worker_that_stops_its_vm(place: Place, own: OwnFunction | None = None) -> Command:
     """Give the command of a VM of the queue: a worker that deallocates the VM as soon as it has nothing to do."""
-    return team_worker(place, QUEUE, "--stop-vm-after-idle", "0", "--stop-vm-minimum", "0", "--arm", place.arm)
+    options = ("--stop-vm-after-idle", "0", "--stop-vm-minimum", "0", "--arm", place.arm)
+    return team_worker(place, QUEUE, *options, own=own)
 
 
-async def add_vms_that_are_down(laptop: Laptop) -> None:
-    """Add the VMs of the queue, deallocated: each with a worker in it, and an identity that may stop this VM alone."""
+async def add_vms_that_are_down(laptop: Laptop, own: OwnFunction | None = None) -> None:
+    """Add the VMs of the queue, deallocated: each with a worker in it, and an identity that may stop this VM alone.
+
+    ``own``: what the workers call in place of the team's function.
+    """
     for name, priority in VMS.items():
         machine = laptop.world.add_vm(
             name,
@@ -68,7 +74,7 @@ async def add_vms_that_are_down(laptop: Laptop) -> None:
             power_state=PowerState.DEALLOCATED,
         )
         laptop.access.assign(DEALLOCATE_THIS_VM, machine.vm_id, machine.vm_id)
-        await laptop.guests.install(name, worker_that_stops_its_vm)
+        await laptop.guests.install(name, partial(worker_that_stops_its_vm, own=own))
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.data.tables import TableErrorCode
 
 from spot_responder.clients.sdk_errors import UNREADABLE, refusal, unreadable
-from spot_responder.demand.looks import Backlog, Doing, Word
+from spot_responder.demand.looks import MOST_PEEKED, Backlog, Doing, Word
 from spot_responder.intake.payloads import moment
 from spot_responder.responder.log import log_odd_row
 
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 WORKERS_TABLE: Final = "workers"
 """The table in which each slot of each worker writes what it does."""
-
-MOST_PEEKED: Final = 32
-"""How many messages Azure shows at once (docs/azure-facts.md work-2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +95,9 @@ def _told(what: str) -> Iterator[None]:
 def _words(row: Mapping[str, Any]) -> list[Word]:
     vm_name, _, slot = str(row["RowKey"]).partition(":")
     at, doing = moment(str(row.get("renewed_at", ""))), str(row.get("state", ""))
-    if at is None or doing not in Doing or not slot:
+    if at is None or not doing or not slot:
         log_odd_row(f"table workers, {row['PartitionKey']}, {row['RowKey']}", f"state {doing!r}, renewed_at {at}")
         return []
-    return [Word(vm_name, Doing(doing), at, stops_vm=row.get("stops_vm") is True)]
+    # A state that a newer worker has: it lives, and is left alone.
+    known = Doing(doing) if doing in Doing else Doing.BUSY
+    return [Word(vm_name, known, at, stops_vm=row.get("stops_vm") is True)]

@@ -113,7 +113,7 @@ def whether_events_arrive(path: EventPath, write: Callable[[datetime | None], st
     told_of = f"{opened} opened by events, {path.found_by_sweep} by the sweep, in {WINDOW.days} days"
     match path.state:
         case EventPathState.QUIET:
-            return f"not known: no event told of anything in {WINDOW.days} days; a drill shows whether they arrive"
+            return f"not known: no event opened a recovery in {WINDOW.days} days; a drill shows whether they arrive"
         case EventPathState.WORKS:
             return f"works: {told_of}; the last event {write(path.last_told_at)}"
         case EventPathState.SILENT:

@@ -13,7 +13,7 @@ from spot_responder.decisions.recoveries import Notice
 from spot_responder.decisions.situations import Wait
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.vms import PowerState
-from spot_responder.operators.views.tag_typos import tag_command
+from spot_responder.operators.views.tag_typos import is_left_to_the_tag, tag_command
 
 if TYPE_CHECKING:
     from spot_responder.advised_command import CommandLine
@@ -89,7 +89,7 @@ def _about_the_wait(  # noqa: PLR0913, PLR0917 - all that it rests on
 
 
 def _about_the_tag(vm: Vm, policy: Policy) -> list[str]:
-    if vm.has_tag(policy.restart_tag) or not vm.is_spot:
+    if vm.has_tag(policy.restart_tag) or not is_left_to_the_tag(vm, policy):
         return []
     return [f"if its owner wants it restarted: {tag_command(vm.vm_id, policy.restart_tag)}"]
 

@@ -14,7 +14,7 @@ from spot_responder.intake.inboxes import read_from
 from spot_responder.intake.own_messages import LARGEST
 from spot_responder.intake.payloads import NotOurs, UnreadableEvent, parse_body
 from spot_responder.intake.signals import Inbox
-from spot_responder.text import one_line
+from spot_responder.text import one_line, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,18 +30,28 @@ _DEAD_LETTER_ALSO: Final = frozenset({"deadletterproperties", "lasthttpstatuscod
 
 
 class Place(StrEnum):
-    """Where messages lie: the app's two queues, and the places of dead letters."""
+    """Where messages lie: the app's queues, and the places of dead letters. Wakes only where there are work queues."""
 
     SIGNALS = "signals"
     POISON = "signals-poison"
     AGENTS = "agents"
     AGENTS_POISON = "agents-poison"
+    WAKES = "wakes"
+    WAKES_POISON = "wakes-poison"
     DEAD = "event-dead-letters"
 
     @property
-    def inbox(self) -> Inbox:
+    def comes_from(self) -> Place:
         """The queue that its messages came from, and are requeued to."""
-        return Inbox.AGENTS if self in {Place.AGENTS, Place.AGENTS_POISON} else Inbox.SIGNALS
+        match self:
+            case Place.AGENTS | Place.AGENTS_POISON:
+                return Place.AGENTS
+            case Place.WAKES | Place.WAKES_POISON:
+                return Place.WAKES
+            case Place.SIGNALS | Place.POISON | Place.DEAD:
+                return Place.SIGNALS
+            case _:
+                assert_never(self)
 
     @property
     def unit(self) -> str:
@@ -52,9 +62,9 @@ class Place(StrEnum):
     def what_lies_there(self) -> str:
         """What lies there, in words: "2 messages in signals-poison: given up by the host"."""
         match self:
-            case Place.SIGNALS | Place.AGENTS:
+            case Place.SIGNALS | Place.AGENTS | Place.WAKES:
                 return "to be read, or waiting for their time"
-            case Place.POISON | Place.AGENTS_POISON:
+            case Place.POISON | Place.AGENTS_POISON | Place.WAKES_POISON:
                 return "given up by the host"
             case Place.DEAD:
                 return "not delivered by Event Grid"
@@ -62,9 +72,12 @@ class Place(StrEnum):
                 assert_never(self)
 
 
-DEAD_LETTERS: Final = (Place.POISON, Place.AGENTS_POISON, Place.DEAD)
+DEAD_LETTERS: Final = (Place.POISON, Place.AGENTS_POISON, Place.WAKES_POISON, Place.DEAD)
 """The places of dead letters."""
 
+
+_WAKE_SHOWN: Final = 80
+"""How many characters of a wake are shown: the name of a work queue, or the beginning of a blob's event."""
 
 _NOT_GIVEN: Final = "not in base64: the host never gave it to the app (requeued, it is in base64)"
 _NO_REASON: Final = "it does not say; as a rule the app failed at it five times, and its log says how"
@@ -85,10 +98,18 @@ class Unseen:
 
 
 @dataclass(frozen=True, slots=True)
+class WakeCounts:
+    """The numbers of wakes: those to be read, delayed ones included, and those given up on."""
+
+    waiting: int | None
+    poison: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class QueueCounts:
     """The numbers of messages: in each queue (delayed ones included), given up on, and of blobs of dead letters.
 
-    ``None`` where the place could not be looked into; ``unseen`` says why.
+    ``None`` where the place could not be looked into; ``unseen`` says why. ``wakes``: ``None`` without work queues.
     """
 
     signals: int | None
@@ -97,15 +118,18 @@ class QueueCounts:
     agents: int | None
     agents_poison: int | None
     unseen: tuple[Unseen, ...] = ()
+    wakes: WakeCounts | None = None
 
     @property
     def by_place(self) -> Mapping[Place, int | None]:
-        """Give the numbers by place."""
+        """Give the numbers by place, of each place that the deployment has."""
+        of_wakes = {Place.WAKES: self.wakes.waiting, Place.WAKES_POISON: self.wakes.poison} if self.wakes else {}
         return {
             Place.SIGNALS: self.signals,
             Place.POISON: self.poison,
             Place.AGENTS: self.agents,
             Place.AGENTS_POISON: self.agents_poison,
+            **of_wakes,
             Place.DEAD: self.dead_letters,
         }
 
@@ -151,9 +175,13 @@ def read_dead_letter(dead_letter: DeadLetter) -> Reading:
 
 
 def _read(body: str, dead_letter: DeadLetter) -> Reading:
+    if dead_letter.place.comes_from is Place.WAKES:
+        # Whatever it says, the app would read it, and at most look at a work queue.
+        what = f"wake ({shortened(one_line(body), _WAKE_SHOWN)})"
+        return Reading("", what, readable=True, why=_NO_REASON if dead_letter.is_base64 else _NOT_GIVEN)
     why = _why_dead(body) if dead_letter.is_base64 else _NOT_GIVEN
     try:
-        signal = read_from(dead_letter.place.inbox, parse_body(body))
+        signal = read_from(Inbox(dead_letter.place.comes_from), parse_body(body))
     except UnreadableEvent as problem:
         told = str(problem) if dead_letter.is_base64 else f"{why}; {problem}"
         return Reading("", "unreadable", readable=False, why=told)

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, assert_never
 
 from spot_responder.decisions.attempts import AttemptState
 from spot_responder.decisions.evidence import Verdict
+from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import RESTARTS_REMEMBERED, START_PATIENCE
-from spot_responder.decisions.recovery_times import notice_lead
+from spot_responder.decisions.recovery_times import notice_lead, ready_after
 from spot_responder.decisions.refused_starts import counts_as_attempt
 from spot_responder.decisions.situations import OperationState
 from spot_responder.intake.signals import SignalKind
@@ -36,8 +37,13 @@ class Told:
     what: str
 
 
-def evidence_told(situation: Situation, history: Sequence[Recovery], now: datetime) -> tuple[Told, ...]:
-    """Say what was reported or done about the VM, oldest first. ``history``: earlier recoveries, if loaded."""
+def evidence_told(
+    situation: Situation, history: Sequence[Recovery], now: datetime, stopped_itself_at: datetime | None = None
+) -> tuple[Told, ...]:
+    """Say what was reported or done about the VM, oldest first.
+
+    ``history``: earlier recoveries, if loaded. ``stopped_itself_at``: see ``Explanation``.
+    """
     evidence, vm = situation.evidence, situation.vm
     swallowed = evidence.verdict is Verdict.EVICTED and evidence.stopped_weakly_at
     weakly = "Resource Health: a stop was asked for" + (" (taken as a part of the eviction)" if swallowed else "")
@@ -53,7 +59,8 @@ def evidence_told(situation: Situation, history: Sequence[Recovery], now: dateti
         (evidence.stopped_weakly_at, weakly),
         (evidence.started_at, _starter(evidence.started_at, rows, now) if evidence.started_at else ""),
         (asked_at, "our own start request"),
-        (evidence.settled_at, "what was told up to then is over: it ran since"),
+        (evidence.settled_at, "what was told up to then is over: it is known to have run later"),
+        (stopped_itself_at, "its worker, which had nothing left to do, wrote that it deallocates it"),
         (row.held_at if row else None, "an operator held it"),
         *_by_its_agent(situation),
     ]
@@ -148,3 +155,16 @@ def _known_of_it(situation: Situation, attempt: Attempt) -> str:
     is_coming_up = situation.vm is not None and situation.vm.power_state is PowerState.STARTING
     is_told = situation.operation is not None and situation.operation.state is OperationState.IN_PROGRESS
     return "Azure works on it" if is_coming_up or is_told else "Azure accepted it"
+
+
+def last_recovery(situation: Situation) -> Told | None:
+    """Say how the VM's latest recovery ended; ``None`` where there was none, or what there is shows it already."""
+    row = situation.recovery
+    if row is None or row.closed_at is None or row.is_note:
+        return None
+    if row.outcome is Outcome.STOPPED_BY_OWNER and situation.evidence.verdict is Verdict.STOPPED_BY_OWNER:
+        # The current stop is shown already.
+        return None
+    ready = ready_after(row)
+    went_on = f"; its workload went on {span(ready)} after it went down" if ready is not None else ""
+    return Told(row.closed_at, f"{row.outcome}: {row.reason}{went_on}")

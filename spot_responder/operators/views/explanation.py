@@ -12,18 +12,15 @@ from typing import TYPE_CHECKING, Final, assert_never
 from spot_responder.advised_command import CommandLine
 from spot_responder.decisions.agents_word import SILENT, agent_is_silent
 from spot_responder.decisions.evidence import Verdict
-from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.pools import pool_of
 from spot_responder.decisions.publishing.notices import needs_somebody, of_failures
-from spot_responder.decisions.recovery_times import ready_after
 from spot_responder.decisions.situations import Close, Ignore, Requeue, Resize, Start, Wait
 from spot_responder.intake.vms import PowerState
 from spot_responder.operators.views.advice import advice
-from spot_responder.operators.views.explained_past import Told, evidence_told, starts_tried
+from spot_responder.operators.views.explained_past import Told, evidence_told, last_recovery, starts_tried
 from spot_responder.operators.views.offerings.fallback import sizes_told
 from spot_responder.operators.views.open_recovery import OpenRecovery, open_recovery
-from spot_responder.operators.views.tag_typos import TagTypo, tag_typos
-from spot_responder.text import span
+from spot_responder.operators.views.tag_typos import TagTypo, is_left_to_the_tag, tag_typos
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +56,7 @@ class Explanation:
         recovery: the open recovery; ``last_recovery`` is the outcome and reason of the latest closed one.
         restarts_today: how often the app restarted it within a day; ``restarts_allowed`` is the brake.
         work_queue: what the work queue of the VM asks of it; "" where none decides about it.
+        stopped_itself_at: when its worker wrote that it deallocates it, where that is why it is down.
         needs_you: whether something is wrong that does not pass by itself.
     """
 
@@ -82,6 +80,7 @@ class Explanation:
     restarts_allowed: int
     dry_run: bool
     work_queue: str
+    stopped_itself_at: datetime | None
     needs_you: bool
 
 
@@ -120,16 +119,19 @@ def explain(  # noqa: PLR0913 - all that it rests on
     command: CommandLine = _COMMAND,
     history: Sequence[Recovery] = (),
     work_queue: str = "",
+    stopped_itself_at: datetime | None = None,
 ) -> Explanation:
     """Explain a VM by what is known of it and what would be decided about it now.
 
     ``called``: how commands name the VM; by its name, if not given. ``command`` writes the commands that are advised.
-    ``history``: earlier recoveries of the VM, as far as they were loaded. ``work_queue``: see ``Explanation``.
+    ``history``: earlier recoveries of the VM, as far as they were loaded. ``work_queue`` and ``stopped_itself_at``: see
+    ``Explanation``.
     """
     vm, row = situation.vm, situation.recovery
     recovery = open_recovery(situation.open_recovery, now, dry_run=dry_run) if situation.open_recovery else None
     not_covered = "" if vm is None else why_not(decision)
-    misses = tag_typos(vm.tags, policy.restart_tag) if vm and not_covered and vm.is_spot else ()
+    is_tagged_wrong = vm and not_covered and is_left_to_the_tag(vm, policy)
+    misses = tag_typos(vm.tags, policy.restart_tag) if vm and is_tagged_wrong else ()
     failure, need = _latest_failure(situation, decision), _need(situation, decision, now)
     state = _state_of_things(situation, decision, now, dry_run=dry_run)
     called = called or situation.vm_id.name
@@ -137,23 +139,24 @@ def explain(  # noqa: PLR0913 - all that it rests on
         vm_id=vm.vm_id if vm else situation.vm_id,
         called=called,
         at=now,
-        headline=_headline(situation, decision, recovery, misses, state),
+        headline=_headline(situation, decision, recovery, misses, state, stopped_itself_at),
         power_state=vm.power_state if vm else None,
         pool=pool_of(vm) if vm else None,
         covered=vm is not None and not not_covered,
         why_not=not_covered,
         tag_typos=misses,
         held_at=row.held_at if row else None,
-        evidence=evidence_told(situation, history, now),
+        evidence=evidence_told(situation, history, now, stopped_itself_at),
         tried=(*starts_tried(situation, failure), *sizes_told(situation, policy, now)),
         next=_next(situation, decision, recovery, dry_run=dry_run, is_for_work=bool(work_queue)),
         advice=advice(situation, decision, failure, policy, called, command, need),
         recovery=recovery,
-        last_recovery=_last_recovery(row, situation),
+        last_recovery=last_recovery(situation),
         restarts_today=len(row.restarts_within_a_day(now)) if row else 0,
         restarts_allowed=policy.restarts_per_day,
         dry_run=dry_run,
         work_queue=work_queue,
+        stopped_itself_at=stopped_itself_at,
         needs_you=situation.vm is None
         or bool(misses)
         or (recovery is not None and recovery.is_overdue)
@@ -169,12 +172,13 @@ def why_not(decision: Decision) -> str:
     return decision.reason if left_alone or ends_so else ""
 
 
-def _headline(
+def _headline(  # noqa: PLR0913, PLR0917 - all that it sums up
     situation: Situation,
     decision: Decision,
     recovery: OpenRecovery | None,
     misses: tuple[TagTypo, ...],
     state: str,
+    stopped_itself_at: datetime | None,
 ) -> str:
     vm = situation.vm
     if vm is None:
@@ -184,12 +188,18 @@ def _headline(
         return f"{name}: Azure has no such VM, or does not show it to you"
     how = f"{vm.vm_id.name} {_POWER[vm.power_state]}"
     if vm.power_state.is_down_or_going_down:
-        how += _cause(situation.evidence.verdict, decision)
+        how += _own_stop(stopped_itself_at) or _cause(situation.evidence.verdict, decision)
     if why_not(decision):
         return f"{how}, and is not covered: {decision.reason}" + _but(misses)
     if recovery and recovery.is_overdue:
         return f"{how}: the app does not run, may not look, or lost a message: the look that was due did not happen"
     return f"{how}: {state}"
+
+
+def _own_stop(stopped_itself_at: datetime | None) -> str:
+    if stopped_itself_at is None:
+        return ""
+    return f", deallocated by its own worker at {stopped_itself_at:%H:%M:%S}Z, which had nothing left to do"
 
 
 def _cause(verdict: Verdict, decision: Decision) -> str:
@@ -273,17 +283,6 @@ def _nothing(situation: Situation, decision: Ignore, *, is_for_work: bool) -> st
     if situation.vm.power_state is PowerState.RUNNING:
         return "nothing, until Azure evicts it"
     return "nothing: it stays as it is until somebody starts it"
-
-
-def _last_recovery(row: Recovery | None, situation: Situation) -> Told | None:
-    if row is None or row.closed_at is None or row.is_note:
-        return None
-    if row.outcome is Outcome.STOPPED_BY_OWNER and situation.evidence.verdict is Verdict.STOPPED_BY_OWNER:
-        # The current stop is shown already.
-        return None
-    ready = ready_after(row)
-    went_on = f"; its workload went on {span(ready)} after it went down" if ready is not None else ""
-    return Told(row.closed_at, f"{row.outcome}: {row.reason}{went_on}")
 
 
 def _need(situation: Situation, decision: Decision, now: datetime) -> Notice | None:

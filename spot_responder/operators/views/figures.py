@@ -109,6 +109,9 @@ def was_evicted(recovery: Recovery) -> bool:
         return recovery.evidence.evicted_at is not None
     if recovery.opened_by is SignalKind.AGENT_NOTICED and recovery.is_open:
         return recovery.evidence.evicted_at is not None or recovery.evidence.notice_came_true
+    if recovery.opened_by in {SignalKind.WORK_WAITS, SignalKind.UNAVAILABLE} and recovery.is_open:
+        # A start for work, whose VM was down already; or a VM that went down, and nobody told why yet.
+        return recovery.evidence.evicted_at is not None
     # A closed recovery has no time of the eviction, only that an event opened it, or that its VM went down before it.
     was_told = recovery.opened_by is SignalKind.EVICTED or recovery.went_down_at < recovery.opened_at
     return was_told or recovery.outcome is None or recovery.outcome.shows_an_eviction

@@ -13,7 +13,7 @@ from spot_responder.decisions.situations import Close, Decision, Ignore, Requeue
 from spot_responder.intake.vms import PowerState
 from spot_responder.offerings.fallback_tag import TURN_ON, read_fallback_sizes
 from spot_responder.operators.views.explanation import why_not
-from spot_responder.operators.views.tag_typos import TagTypo, tag_typos
+from spot_responder.operators.views.tag_typos import TagTypo, is_left_to_the_tag, tag_typos
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -164,7 +164,7 @@ def _would(decision: Decision) -> Would:
 
 def _passed_by(each: Judged, policy: Policy) -> PassedBy:
     vm = each.situation.vm
-    misses = tag_typos(vm.tags, policy.restart_tag) if vm else ()
+    misses = tag_typos(vm.tags, policy.restart_tag) if vm and is_left_to_the_tag(vm, policy) else ()
     return PassedBy(each.situation.vm_id, each.decision.reason, misses)
 
 

@@ -97,7 +97,7 @@ def _failing(failing: Sequence[Failing], now: datetime, command: CommandLine) ->
 
 def _dead_letters(queues: QueueCounts, command: CommandLine) -> Iterator[Problem]:
     for place in DEAD_LETTERS:
-        if number := queues.by_place[place]:
+        if number := queues.by_place.get(place):
             what = f"{count(number, place.unit)} in {place}: {place.what_lies_there}"
             yield Problem(what, command("replay", "list"))
     for unseen in queues.unseen:

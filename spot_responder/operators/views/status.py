@@ -75,12 +75,14 @@ class LimitedPool:
 class Coverage:
     """How many of the Spot VMs that the login may see are covered, and how many are not.
 
-    ``None`` where they could not be counted; ``unseen`` says why.
+    ``None`` where they could not be counted; ``unseen`` says why. ``for_work``: those that carry ``StartForWork``,
+    where there are work queues; they are in neither of the two other numbers.
     """
 
     covered: int | None
     not_covered: int | None
     unseen: str = ""
+    for_work: int = 0
 
 
 _UNCOUNTED: Final = Coverage(None, None, "nobody counted")
@@ -171,7 +173,11 @@ def headline(overview: Overview) -> str:
 def is_well(overview: Overview) -> bool:
     """Answer whether all is well as far as is known: VMs are covered, events arrive, and nothing needs somebody."""
     works = overview.event_path.state is EventPathState.WORKS
-    return works and bool(overview.coverage.covered) and not overview.dry_run and not overview.problems
+    return works and _is_any_covered(overview.coverage) and not overview.dry_run and not overview.problems
+
+
+def _is_any_covered(coverage: Coverage) -> bool:
+    return bool(coverage.covered or coverage.for_work)
 
 
 def _calm(overview: Overview) -> str:
@@ -181,7 +187,7 @@ def _calm(overview: Overview) -> str:
         return "All is well: nothing is being recovered"
     if coverage.covered is None:
         return "Nothing is being recovered; how many VMs are covered could not be seen"
-    if not coverage.covered:
+    if not _is_any_covered(coverage):
         seen = f"of {count(coverage.not_covered or 0, 'Spot VM')} none carries the tag, or is left to us"
         return f"Nothing is covered: {seen if coverage.not_covered else 'no Spot VM is to be seen'}"
     if overview.dry_run:
@@ -190,10 +196,11 @@ def _calm(overview: Overview) -> str:
 
 
 def how_many(coverage: Coverage) -> str:
-    """Say how many Spot VMs are covered: ``58 covered, 2 not``."""
+    """Say how many Spot VMs are covered: ``58 covered, 2 not``, or ``58 covered, 3 for work, 2 not``."""
     if coverage.covered is None:
         return f"could not look ({coverage.unseen})"
-    return f"{coverage.covered} covered, {coverage.not_covered} not"
+    for_work = f", {coverage.for_work} for work" if coverage.for_work else ""
+    return f"{coverage.covered} covered{for_work}, {coverage.not_covered} not"
 
 
 def near_their_max_price(overview: Overview) -> str:

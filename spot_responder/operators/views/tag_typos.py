@@ -12,11 +12,13 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.advised_command import shell_words
+from spot_responder.decisions.work import serves_work
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from spot_responder.intake.vms import VmId
+    from spot_responder.decisions.policy import Policy
+    from spot_responder.intake.vms import Vm, VmId
 
 _MEANT_AS_TRUE: Final = frozenset({"1", "y", "yes", "on", "ok", "t", "enable", "enabled", "restart", "always"})
 _LIKE: Final = 0.85
@@ -35,6 +37,11 @@ class TagTypo:
     name: str
     value: str
     what: str
+
+
+def is_left_to_the_tag(vm: Vm, policy: Policy) -> bool:
+    """Whether the restart tag decides about the VM: of one that serves a work queue, that queue alone does."""
+    return vm.is_spot and not serves_work(vm, policy)
 
 
 def tag_typos(tags: Mapping[str, str], restart_tag: str) -> tuple[TagTypo, ...]:

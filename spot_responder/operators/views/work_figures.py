@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from spot_responder.demand.looks import Watch
 
 _HOUR: Final = timedelta(hours=1)
+_MINUTE: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,12 @@ def hours_told(figures: WorkFigures) -> str:
     """Write how long VMs were up, and idle."""
     if figures.vm_hours is None or figures.idle_hours is None:
         return "unknown"
-    return f"{figures.vm_hours:.1f}, {figures.idle_hours:.1f} of them idle"
+    up, idle = _HOUR * figures.vm_hours, _HOUR * figures.idle_hours
+    return f"{_time_told(up)}, {_time_told(idle)} of them idle"
+
+
+def _time_told(time: timedelta) -> str:
+    return f"{time / _HOUR:.1f} h" if time >= _HOUR else f"{round(time / _MINUTE)} min"
 
 
 def count_told(number: int | None) -> str:

@@ -15,12 +15,24 @@ from localazure.world.world import World
 from tests.harness.makers import TEN
 
 
+class Wakes:
+    """The queue of wakes."""
+
+    def __init__(self) -> None:
+        """Nothing is there."""
+        self.put: list[str] = []
+
+    async def send_message(self, content: str) -> None:
+        """Take a wake."""
+        self.put.append(content)
+
+
 async def moved(world: World, *moves: str) -> list[tuple[int, str]]:
-    """Make these moves one after the other; give what was answered."""
-    laptop: Any = SimpleNamespace(world=world, clock=SimpleNamespace(now=lambda: world.now))
+    """Make these moves one after the other; give what was answered, and the wakes that were put."""
+    laptop: Any = SimpleNamespace(world=world, clock=SimpleNamespace(now=lambda: world.now), wakes=Wakes())
     async with TestClient(TestServer(control_application(laptop))) as client:
         answers = [await client.post(move) for move in moves]
-        return [(answer.status, await answer.text()) for answer in answers]
+        return [(answer.status, await answer.text()) for answer in answers] + [(0, told) for told in laptop.wakes.put]
 
 
 @pytest.mark.parametrize(
@@ -77,3 +89,10 @@ def test_capacity_and_price_are_of_sizes_that_no_vm_has_yet_too() -> None:
     assert odd_size[1].startswith("no VM could have the size 'D2'; name one of: ")
     assert {status for status, _ in odd_prices} == {409}
     assert all(told.endswith("is no price: give USD an hour, such as 0.03") for _, told in odd_prices)
+
+
+def test_the_app_is_told_to_look_at_a_work_queue() -> None:
+    """By a wake, as who submits puts it; a name that is none is for the app to say."""
+    (answered, wake) = asyncio.run(moved(World(TEN), "/wake/frames"))
+    assert answered == (200, "the app is told to look at the work queue spotwork/frames")
+    assert wake[1] == "spotwork/frames"

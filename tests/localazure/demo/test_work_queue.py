@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from localazure.demo.jobs.ending import Done
+from localazure.demo.jobs.team_worker import OwnFunction
 from localazure.demo.jobs.work import Claim, ClaimEnd
 from localazure.demo.work_queue.ending import VmTime, WorkEnding
+from localazure.demo.work_queue.scenario import worker_that_stops_its_vm
+from localazure.guests.guest import Place
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CLAIMS: Final = (
     Claim("frame-1", 0, "a", 1, 7.5, 9.5, ClaimEnd.CUT_OFF),
@@ -65,3 +71,14 @@ def test_the_table_says_how_each_vm_ended() -> None:
     nothing = replace(ENDING, claims=(), done=(), finished=())
     assert nothing.row()["first_claim_s"] is None
     assert nothing.summary().endswith("2 jobs, 0 results, 2 lost, 0 doubled; no job was claimed\n")
+
+
+def test_a_worker_calls_a_function_of_ones_own_where_that_is_asked_for(tmp_path: Path) -> None:
+    """`make run FUNCTION=frames:render WORK=folder`: found in that folder, and nothing of it is copied."""
+    place = Place("http://imds", tmp_path, "", "UseDevelopmentStorage=true", "http://arm")
+    own = worker_that_stops_its_vm(place, OwnFunction("frames:render", tmp_path / "mine"))
+    assert "frames:render" in own.arguments
+    assert own.environment["PYTHONPATH"] == str(tmp_path / "mine")
+    teams = worker_that_stops_its_vm(place)
+    assert "hash_chain:work" in teams.arguments
+    assert "PYTHONPATH" not in teams.environment

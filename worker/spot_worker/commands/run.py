@@ -168,7 +168,8 @@ async def _own_vm(given: argparse.Namespace, account: Account, settings: Setting
     try:
         never = why_never(await threads.call("to read what this VM is", lambda: compute_of(given.imds)))
     except OwnStopRefusedError as error:
-        raise UsageError(str(error)) from error
+        message = f"--stop-vm-after-idle needs an Azure VM, which deallocates itself; elsewhere leave it out. {error}"
+        raise UsageError(message) from error
     if never:
         raise UsageError(never)
     queue = account.queues.get_queue_client(settings.places.queue)

@@ -11,12 +11,13 @@ _LONGEST_AT_END: Final = 500
 
 
 def show(rows: list[dict[str, Any]], columns: tuple[str, ...], *, as_json: bool) -> None:
-    """Print rows; people see these columns only, the last one as a whole."""
+    """Print rows; people see these columns only, the last one as a whole, and where there is none, a line on stderr."""
     if as_json:
         sys.stdout.write(json.dumps(rows, indent=2) + "\n")
         return
     if not rows:
         sys.stderr.write("spot-worker: there is nothing yet, or no such queue or table\n")
+        return
     longest = [*[_LONGEST] * (len(columns) - 1), _LONGEST_AT_END]
     lines = [columns, *([_short(row.get(name), most) for name, most in zip(columns, longest)] for row in rows)]
     widths = [max(len(line[at]) for line in lines) for at in range(len(columns))]

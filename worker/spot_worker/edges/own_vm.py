@@ -144,6 +144,8 @@ def _code(error: urllib.error.HTTPError) -> str:
 def _is_another(row: Mapping[str, Any], ours: set[tuple[str, str]]) -> bool:
     if (row["PartitionKey"], row["RowKey"]) in ours:
         return False
+    if row.get("state") == Doing.STOPPING.value and not row.get("job_id"):
+        return False  # its last word: it has no job, and claims none
     try:
         return datetime.now(timezone.utc) - read_iso(str(row.get("renewed_at", ""))) < _LATELY
     except ValueError:
