@@ -163,16 +163,20 @@ class Witness:
         return any(since is None or at >= since for at in theirs)
 
     def _start_was_not_heard(self, machine: Machine) -> bool:
-        """Whether its owner's stop was told, of its start and its own stop nothing, and no look could see it run."""
-        told = [one.happening for one in self._seen.told if one.happening.vm_id == machine.vm_id]
-        stops = [one.occurred_at for one in told if is_stop(one) and _caller(one) == OWNER]
-        stopped_at = max(stops, default=None)
-        if stopped_at is None or any(one.occurred_at > stopped_at and _shows_a_run(one) for one in told):
+        """Whether it was started after a stop, and neither an event nor a look could tell of that run.
+
+        The stop may be known from its annotation, and who may write to the table of workers may have taken away what
+        explained it.
+        """
+        started_at = max((at for at, state in machine.power_history if state is PowerState.STARTING), default=None)
+        if started_at is None or not any(at < started_at for at in machine.stop_calls):
             return False
-        runs = _runs(machine, stopped_at)
-        # What the app looks at each sweep, and Resource Graph shows that late.
+        told = [one.happening for one in self._seen.told if one.happening.vm_id == machine.vm_id]
+        if any(one.occurred_at >= started_at and _shows_a_run(one) for one in told):
+            return False
         lag = self._farm.faults.rates.longest_graph_lag
-        return all(run <= self._deployment.sweep_every + lag + GRAPH_IS_BEHIND for run in runs)
+        # What the app looks at each sweep, and Resource Graph shows that late.
+        return all(run <= self._deployment.sweep_every + lag + GRAPH_IS_BEHIND for run in _runs(machine, started_at))
 
     def _is_braked(self, machine: Machine) -> bool:
         now = self._azure.clock.now()

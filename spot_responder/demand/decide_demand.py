@@ -139,8 +139,9 @@ def _stood(seen: QueueVm, watch: Watch, now: datetime) -> _Stood:
 def _left_out(stood: list[_Stood], watch: Watch, now: datetime) -> dict[str, VmWatch]:
     """Give what is kept of VMs that Resource Graph leaves out, and that were up or asked for a moment ago."""
     shown = {one.key for one in stood}
+    latest = watch.looked_at or now
     times = {key: (vm.asked_at, vm.seen_up_at) for key, vm in watch.vms.items() if key not in shown}
-    lately = {key for key, each in times.items() if any(at is not None and now - at < ASKED_HOLDS for at in each)}
+    lately = {key for key, each in times.items() if any(at is not None and latest - at < ASKED_HOLDS for at in each)}
     return {key: watch.vms[key] for key in sorted(lately)}
 
 
@@ -166,11 +167,16 @@ def _lacks_capacity(one: _Stood) -> bool:
     )
 
 
-def _order(one: _Stood) -> tuple[int, bool, float, str]:
-    """Order: what comes up and boots, Spot before Regular, the last used first (its disk's cache is the newest)."""
+def _order(one: _Stood) -> tuple[bool, int, bool, float, str]:
+    """Order: what is not down yet, and up for a while anyway; what comes up and boots; Spot first; the last used first.
+
+    The disk's cache of that one is the newest.
+    """
     recovery = one.seen.recovery
     used_at = last_word(one.seen.words) or (recovery.closed_at if recovery else None) or _LONG_AGO
-    return one.watch.boot_failures + one.watch.asks_in_vain, not one.seen.vm.is_spot, -used_at.timestamp(), one.key
+    is_down = one.seen.vm.power_state is PowerState.DEALLOCATED
+    failures = one.watch.boot_failures + one.watch.asks_in_vain
+    return is_down, failures, not one.seen.vm.is_spot, -used_at.timestamp(), one.key
 
 
 def _trouble(one: _Stood, look: Look, queue: WorkQueue, now: datetime) -> Trouble | None:

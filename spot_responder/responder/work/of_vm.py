@@ -11,7 +11,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from spot_responder.decisions.evidence import Evidence
+from spot_responder.decisions.evidence import Evidence, Verdict
 from spot_responder.decisions.work import serves_work, work_queue_of
 from spot_responder.demand.decide_demand import work_of
 from spot_responder.demand.looks import VmWatch, believed
@@ -19,7 +19,6 @@ from spot_responder.demand.own_stops import after_its_own_stop, identity_of, is_
 from spot_responder.intake.signals import SignalKind, Source
 from spot_responder.intake.vms import PowerState
 from spot_responder.intake.work_queue_names import WorkQueueName
-from spot_responder.responder.ports import AzureRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,7 +51,7 @@ async def add_work(situation: Situation, vm: Vm, policy: Policy, work: WorkPorts
     vm_watch = watch.vms.get(vm.vm_id.key, VmWatch())
     own_stops = (*vm_watch.own_stops, *_own_stops(vm, await work.queues.words(name), now))
     evidence = _weighed(situation, vm, own_stops, vm_watch, now)
-    if evidence.owner_stopped_at is not None:
+    if evidence.verdict is Verdict.STOPPED_BY_OWNER:
         own_stops = (*own_stops, *_own_stops(vm, await _words_elsewhere(work, policy.work_queues - {name}), now))
         evidence = _weighed(situation, vm, own_stops, vm_watch, now)
     return replace(situation, evidence=evidence)
@@ -67,14 +66,10 @@ def _own_stops(vm: Vm, words: Iterable[Word], now: datetime) -> tuple[datetime, 
 async def _words_elsewhere(work: WorkPorts, others: Iterable[WorkQueueName]) -> list[Word]:
     """Give what workers of other queues wrote: the VM may have served one of them until a moment ago.
 
-    One that cannot be read is passed over. An owner's stop then still counts as one, and no VM is started for that; and
-    the trouble of one account is not that of all queues.
+    They are asked only where nothing else explains a stop: one account that cannot be read is not to hold up all VMs.
     """
-    answers = await asyncio.gather(*map(work.queues.words, sorted(others)), return_exceptions=True)
-    for answer in answers:
-        if isinstance(answer, BaseException) and not isinstance(answer, AzureRefusedError):
-            raise answer
-    return [word for answer in answers if not isinstance(answer, BaseException) for word in answer]
+    answers = await asyncio.gather(*map(work.queues.words, sorted(others)))
+    return [word for words in answers for word in words]
 
 
 def _weighed(situation: Situation, vm: Vm, own_stops: tuple[datetime, ...], watch: VmWatch, now: datetime) -> Evidence:
