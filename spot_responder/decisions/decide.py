@@ -216,7 +216,7 @@ def _too_little_evidence(
     evidence, recovery = situation.evidence, situation.open_recovery
     if evidence.verdict is Verdict.EVICTED and evidence.evicted_at is not None:
         return None
-    if situation.is_asked_for_by_its_queue:
+    if situation.is_asked_for_by_its_queue or (situation.work and evidence.tells_of_its_own_stop(now)):
         return None
     if policy.restart_when is RestartWhen.EVICTED and evidence.verdict is not Verdict.EVICTED:
         return situation.ended(Outcome.NOT_EVICTED, "nothing says that it was evicted, and RESTART_WHEN=evicted")

@@ -149,6 +149,11 @@ class Evidence:
             return Verdict.STOPPED_BY_OWNER
         return Verdict.EVICTED if self.evicted_at or self.notice_came_true else Verdict.UNKNOWN
 
+    def tells_of_its_own_stop(self, now: datetime) -> bool:
+        """Whether it is known why the VM is down: it has just deallocated itself, and nobody else did."""
+        is_new = self.own_stop_at is not None and now - self.own_stop_at <= OWN_STOP_TAKES
+        return is_new and self.verdict is Verdict.UNKNOWN
+
     @property
     def notice_came_true(self) -> bool:
         """Whether ARM showed the VM down soon after its agent told of an eviction.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -53,6 +54,16 @@ def test_a_vm_that_went_down_for_no_known_reason_waits_for_its_owners_word() -> 
     decision = decide(unknown, POLICY, TEN, 0.5)
     assert isinstance(decision, Wait)
     assert "its owner's stop may still be told" in decision.reason
+
+
+def test_a_vm_that_has_just_stopped_itself_waits_for_nobodys_word() -> None:
+    """Azure named the VM as who stopped it, and its queue has a job again. An hour later that explains nothing more."""
+    unknown = replace(situation(signal(SignalKind.UNAVAILABLE), VM), work=ASKED)
+    stopped = replace(unknown, evidence=unknown.evidence.with_own_stop(TEN - timedelta(minutes=1)))
+    assert isinstance(decide(stopped, POLICY, TEN, 0.5), Start)
+    assert isinstance(decide(stopped, POLICY, TEN + timedelta(hours=1), 0.5), Wait)
+    restarted = replace(stopped, vm=spot_vm(), work=None)
+    assert isinstance(decide(restarted, Policy(), TEN, 0.5), Wait)
 
 
 @pytest.mark.parametrize("value", ["farm/other", "frames", ""])
