@@ -117,6 +117,16 @@ def test_a_vm_that_was_asked_for_is_coming_up_for_two_minutes() -> None:
     assert standing_of(seen("vm-1"), asked, TEN + MINUTE) is Standing.READY
 
 
+def test_a_vm_that_was_seen_to_run_a_minute_ago_is_coming_up() -> None:
+    """Resource Graph still shows it as deallocated. Its worker may have stopped it since, and then it is down."""
+    restored = replace(CLOSED, outcome=Outcome.RESTORED, closed_at=TEN - MINUTE)
+    before = word(Doing.STOPPING, TEN - 9 * MINUTE, stops_vm=True)
+    since = word(Doing.STOPPING, TEN - MINUTE + timedelta(seconds=10), stops_vm=True)
+    for words, standing in (((), Standing.COMING), ((before,), Standing.COMING), ((since,), Standing.READY)):
+        assert standing_of(seen("vm-1", DOWN, *words, recovery=restored), VmWatch(), TEN) is standing
+    assert standing_of(seen("vm-1", DOWN, recovery=restored), VmWatch(), TEN + MINUTE) is Standing.READY
+
+
 def test_a_look_notes_what_it_sees() -> None:
     """Since when it is up, idle, stopped; and its own stops, a few of them."""
     idle = watched(seen("vm-1", RUNNING, IDLE), VmWatch(), TEN)
