@@ -82,7 +82,8 @@ TABLE: Final = (
         "seconds",
         "15",
         "time between two checks while a VM is starting or stopping; "
-        "after an accepted start, the first check waits 1.5 times as long",
+        "after an accepted start, the first check waits 1.5 times as long. "
+        "Also the first pause where another operation is in progress on the VM",
     ),
     Setting(
         "CAPACITY_RETRY_SECONDS",
@@ -96,8 +97,7 @@ TABLE: Final = (
         "seconds",
         "900",
         'the longest pause after refusals for "no capacity" or throttling, or because another operation is in progress '
-        "on the VM (then the first pause is `LOOK_AGAIN_SECONDS`). Up to 20 % are added at random to this and the "
-        "other pauses",
+        "on the VM. All pauses are up to 20 % longer, at random",
     ),
     Setting("PRICE_RETRY_SECONDS", "seconds", "3600", "pause while the Spot price is above the VM's max price"),
     Setting(

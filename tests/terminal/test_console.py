@@ -109,7 +109,7 @@ def test_json_has_times_in_utc_spans_in_seconds_and_ids_as_arm_writes_them() -> 
         },
         "gone",
         {"signals": 1, "poison": 0, "dead_letters": None, "agents": 2, "agents_poison": 0, "unseen": [], "wakes": None},
-        {"subscription_id": "s", "location": "l", "zone": "", "size": "z"},
+        {"subscription_id": "s", "location": "l", "zone": "", "size": "z", "is_spot": True},
     ]
     assert json.dumps(json_form(thing))
 
