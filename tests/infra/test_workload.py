@@ -12,9 +12,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from spot_vm.workers import Worker, read_worker
 from spot_worker.deciding.names import WORKERS_TABLE, places
 
-from infra.vm import install as installer
 from localazure.deployed_storage import AGENTS
 from spot_responder.decisions.policy import Policy
 from spot_responder.intake.work_queue_names import WORK_TAG, WorkQueueName
@@ -329,7 +329,7 @@ def test_the_user_data_is_what_the_vm_understands() -> None:
             },
             {"address": f"https://{account}.blob.core.windows.net/packages/work-{'b' * 64}.tar.gz", "sha256": "b" * 64},
         ]
-        assert installer.read_worker(json.dumps(given["settings"])) == installer.Worker(
+        assert read_worker(json.dumps(given["settings"])) == Worker(
             queue=GIVEN["queue"],
             function=GIVEN["workFunction"],
             account=deployment.output("JOBS_ACCOUNT_NAME"),
