@@ -74,11 +74,11 @@ def main(arguments: Sequence[str], places: Places, settings: Callable[[], str]) 
     os.umask(0o022)
     try:
         if given.ask == "install":
-            done = (install(PACKAGE, places, given.queue),)
+            done = [install(PACKAGE, places, given.queue)]
         elif given.ask == "apply":
-            done = (apply(PACKAGE, places, read_worker(settings()), given.work.resolve()),)
+            done = [apply(PACKAGE, places, read_worker(settings()), given.work.resolve())]
         else:
-            done = ("agent and worker kit are removed", *remove(places))
+            done = ["agent and worker kit are removed", *remove(places)]
     except (InstallError, OSError) as error:
         sys.stderr.write(f"install.py: {error}\n")
         return 1

@@ -88,6 +88,7 @@ class Vm:
     def __init__(self, root: Path) -> None:
         """Begin with nothing installed."""
         self.root = root
+        self.variables: dict[str, str] = {}
         (root / "bin").mkdir(parents=True)
         systemctl = root / "bin" / "systemctl"
         systemctl.write_text(SYSTEMCTL.format(root=root), "utf-8")
@@ -96,7 +97,7 @@ class Vm:
     @property
     def environment(self) -> Mapping[str, str]:
         """What a program in it is given."""
-        return {"PATH": f"{self.root / 'bin'}:{os.environ['PATH']}"}
+        return {"PATH": f"{self.root / 'bin'}:{os.environ['PATH']}", **self.variables}
 
     def calls(self) -> list[str]:
         """Give what was called since the last time."""

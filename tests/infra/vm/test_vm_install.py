@@ -238,14 +238,11 @@ def test_a_library_of_the_work_that_would_replace_one_of_the_kit_is_refused(
     assert vm.worker_says() == "1 one"
 
 
-def test_what_pip_is_told_on_this_vm_leaves_the_kit_alone(
-    vm: Vm, package: Path, work: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_what_pip_is_told_on_this_vm_leaves_the_kit_alone(vm: Vm, package: Path, work: Path, tmp_path: Path) -> None:
     """A VM whose owner has named an index or a folder to pip."""
     settings = tmp_path / "pip.conf"
     settings.write_text("[install]\ntarget = /nowhere/at/all\n", "utf-8")
-    monkeypatch.setenv("PIP_CONFIG_FILE", str(settings))
-    monkeypatch.setenv("PIP_CONSTRAINT", "/nowhere/at/all")
+    vm.variables = {"PIP_CONFIG_FILE": str(settings), "PIP_CONSTRAINT": "/nowhere/at/all"}
     _apply(vm, package, work)
     assert vm.worker_says() == "1 one"
 
