@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import re
 import subprocess
 from functools import cache
@@ -18,7 +17,7 @@ from spot_worker.deciding.names import WORKERS_TABLE, places
 from localazure.deployed_storage import AGENTS
 from spot_responder.decisions.policy import Policy
 from spot_responder.intake.work_queue_names import WORK_TAG, WorkQueueName
-from tests.infra.compiler import INFRA, REPOSITORY, template_of
+from tests.infra.compiler import INFRA, template_of
 from tests.infra.deployment import Deployment, deploy
 from tests.infra.expressions import ExpressionError
 from tests.infra.ways import last_names, resources, role_assignments
@@ -399,29 +398,15 @@ def test_log_lines_go_to_a_workspace_only_where_that_is_asked_for() -> None:
     }
 
 
-def test_one_command_deploys_and_uploads_by_content(tmp_path: Path) -> None:
-    """The packages are named as the user data names them; further options go to az."""
-    for name, content in (("spot-vm.tar.gz", b"kit"), ("mine.tar.gz", b"work")):
-        (tmp_path / name).write_bytes(content)
-    az = tmp_path / "az"
-    az.write_text(
-        f'#!/bin/bash\nprintf "%s\\n" "$*" >> {tmp_path}/said\n'
-        'case "$*" in *PACKAGES*) echo stpkg;; *JOBS*) echo stjobs;; *QUEUE*) echo jobs;; esac\n',
-        "utf-8",
+def test_a_vm_that_exists_keeps_the_size_and_tags_that_it_was_given_since() -> None:
+    """By the responder, which found capacity for another size, or by its owner, who wants it left alone for a while."""
+    kept = {"spot-work-spot-1": {"size": "Standard_D2s_v5", "tags": {Policy().restart_tag: "false", "team": "film"}}}
+    new, old = _vms(_deploy(spotCount=2, tags={"cost": "7"}, existing=kept))
+    assert new.properties["hardwareProfile"] == {"vmSize": "Standard_D2as_v5"}
+    assert new.body["tags"] == {Policy().restart_tag: "true", "cost": "7"}
+    assert old.properties["hardwareProfile"] == {"vmSize": "Standard_D2s_v5"}
+    assert old.body["tags"] == {Policy().restart_tag: "false", "team": "film", "cost": "7"}
+    [work] = _vms(
+        _deploy(spotCount=1, startForWork=True, existing={"spot-work-spot-0": {"size": "S", "tags": {"a": "b"}}})
     )
-    az.chmod(0o755)
-    done = subprocess.run(  # noqa: S603 - our own script
-        [REPOSITORY / "scripts" / "deploy-workload.sh", "rg", "spot-vm.tar.gz", "mine.tar.gz", "-p", "spotCount=3"],
-        cwd=tmp_path,
-        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-    deployed, first, second, *_ = (tmp_path / "said").read_text("utf-8").splitlines()
-    kit, work = hashlib.sha256(b"kit").hexdigest(), hashlib.sha256(b"work").hexdigest()
-    assert f"-p vmPackage={kit} workPackage={work} -p spotCount=3 " in deployed
-    assert f"-c packages -n spot-vm-{kit}.tar.gz -f spot-vm.tar.gz " in first
-    assert f"-c packages -n work-{work}.tar.gz -f mine.tar.gz " in second
-    assert done.stdout.endswith("spot-worker submit --account stjobs --queue jobs FILE\n")
+    assert set(work.body["tags"]) == {WORK_TAG, "a"}
