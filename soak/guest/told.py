@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 
 _LINKS: Final = 80
 _NOTICE_S: Final = 30
+_MAY_WRITE_AT_HOME: Final = (
+    "worker=$(systemctl show --property=MainPID --value spot-worker@chains) && "
+    "home=$(tr '\\0' '\\n' < /proc/$worker/environ | sed -n 's/^HOME=//p') && "
+    'test "$home" = /var/cache/spot-worker/chains && '
+    'test "$(stat --dereference --format=%u $home)" = "$(stat --format=%u /proc/$worker)"'
+)
+"""A function's process has the user and the environment of the worker."""
+
 _SAVED_FIRST: Final = 3
 _LOOKS: Final = 60
 _HEARD: Final = "heard from the agent"
@@ -34,6 +42,7 @@ async def told_and_restored(vm: RealVm) -> None:
     await vm.until(lambda: vm.guest.has_power, "the app has started it")
     await vm.until_at_work()
     await _the_worker_hears_the_agent(vm)
+    await vm.shell.run(_MAY_WRITE_AT_HOME)
     (row,) = await vm.until_all_done(120) or [{}]
     check(vm.is_right(row), f"one job has one result, and the right one: {row}")
     check(row["result"]["began_at"] > 0, f"the job went on where it was saved: {row}")

@@ -77,6 +77,8 @@ def test_what_the_unit_reads_is_what_is_written() -> None:
     assert f"ExecStart={places.environment}/bin/spot-worker run " in unit
     assert f"EnvironmentFile={places.settings}/%i.env" in unit
     assert f"WorkingDirectory={places.home}" in unit
+    assert "CacheDirectory=spot-worker/%i" in unit
+    assert f"Environment=HOME={places.of_workers[2]}/%i" in unit
 
 
 def test_the_agent_takes_the_words_that_it_is_called_with() -> None:
@@ -177,6 +179,7 @@ def test_remove_leaves_nothing_and_may_be_called_again(vm: Vm, package: Path, wo
     (state / "lock").touch()
     link.parent.mkdir()
     link.symlink_to(state)
+    (vm.root / "var/cache/private/spot-worker/jobs").mkdir(parents=True)
     copied = vm.root / "usr/local/lib/spot-vm"
     kept = shutil.copytree(copied, vm.root.parent / "kept")
     assert vm.install(copied, "remove").returncode == 0
