@@ -23,8 +23,10 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 PYTHONS = ("3.9.2", "3.10.2", "3.11.2", "3.12.3", "3.13.0", "3.14.0")
 """The oldest of each that a current Debian, Ubuntu or Red Hat has: pip asks for the third number."""
 PLATFORMS = ("x86_64", "aarch64")
+INSTALLER = REPOSITORY / "infra" / "vm"
 FILES = {
-    "install.py": REPOSITORY / "infra" / "vm" / "install.py",
+    "install.py": INSTALLER / "install.py",
+    **{f"spot_vm/{module.name}": module for module in (INSTALLER / "spot_vm").glob("*.py")},
     "spot-worker@.service": REPOSITORY / "worker" / "spot-worker@.service",
 }
 LIBRARIES = REPOSITORY / "worker" / "requirements-vm.txt"

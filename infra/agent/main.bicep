@@ -1,5 +1,5 @@
 // The agent and the worker kit as a VM application: for VMs that exist already, each of which names the version that it has.
-// `azd up` does not deploy it; docs/agent.md has the steps. Deploy it once without a version, put the package into the account,
+// `azd up` does not deploy it; docs/vms.md §3 has the steps. Deploy it once without a version, put the package into the account,
 // and deploy it again for each version. What a VM's identity may do is in senders.bicep.
 
 import { guarded } from '../storage.bicep'

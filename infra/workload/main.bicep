@@ -92,6 +92,12 @@ param idleMinutes int = 5
 @description('With startForWork: for how many minutes it is up at least, as in workQueues.')
 param minimumMinutes int = 10
 
+@description('Tags that each VM is to have besides.')
+param tags object = {}
+
+@description('Size and tags of the VMs that exist, by name, which they keep: { NAME: { size: SIZE, tags: {} } }. Empty: size and tags are set back.')
+param existing object = {}
+
 @description('Object id of who uploads the packages and submits jobs.')
 param operatorId string = deployer().objectId
 
@@ -174,7 +180,8 @@ module vms 'vm.bicep' = [
       name: kind.name
       location: location
       isSpot: kind.isSpot
-      size: size
+      size: existing[?kind.name].?size ?? size
+      tags: union(tags, existing[?kind.name].?tags ?? {})
       maxPrice: maxPrice
       adminUsername: adminUsername
       sshPublicKey: sshPublicKey

@@ -9,6 +9,10 @@ param location string
 param isSpot bool
 
 param size string
+
+@description('Besides the one by which the responder goes. One of that name outweighs it, but for work.')
+param tags object
+
 param maxPrice string
 param adminUsername string
 param sshPublicKey string
@@ -49,8 +53,8 @@ resource vm 'Microsoft.Compute/virtualMachines@2025-04-01' = {
   location: location
   // By its tag the responder knows when it is to start the VM again.
   tags: !empty(stopRoleId)
-    ? { StartForWork: '${places.account}/${places.queue}' }
-    : isSpot ? { AttemptRestartAfterEviction: 'true' } : {}
+    ? union(tags, { StartForWork: '${places.account}/${places.queue}' })
+    : union(isSpot ? { AttemptRestartAfterEviction: 'true' } : {}, tags)
   identity: { type: 'SystemAssigned' }
   properties: {
     hardwareProfile: { vmSize: size }

@@ -15,8 +15,17 @@ if TYPE_CHECKING:
 
 _LINKS: Final = 80
 _NOTICE_S: Final = 30
+_MAY_WRITE_AT_HOME: Final = (
+    "worker=$(systemctl show --property=MainPID --value spot-worker@chains) && "
+    "home=$(tr '\\0' '\\n' < /proc/$worker/environ | sed -n 's/^HOME=//p') && "
+    'test "$home" = /var/cache/spot-worker/chains && '
+    'test "$(stat --dereference --format=%u $home)" = "$(stat --format=%u /proc/$worker)"'
+)
+"""A function's process has the user and the environment of the worker."""
+
 _SAVED_FIRST: Final = 3
 _LOOKS: Final = 60
+_HEARD: Final = "heard from the agent"
 
 
 async def told_and_restored(vm: RealVm) -> None:
@@ -32,11 +41,24 @@ async def told_and_restored(vm: RealVm) -> None:
     vm.printed.clear()
     await vm.until(lambda: vm.guest.has_power, "the app has started it")
     await vm.until_at_work()
+    await _the_worker_hears_the_agent(vm)
+    await vm.shell.run(_MAY_WRITE_AT_HOME)
     (row,) = await vm.until_all_done(120) or [{}]
     check(vm.is_right(row), f"one job has one result, and the right one: {row}")
     check(row["result"]["began_at"] > 0, f"the job went on where it was saved: {row}")
     check(not await vm.failed_units(), "no unit is left failed")
     await _the_app_knows(vm)
+
+
+async def _the_worker_hears_the_agent(vm: RealVm) -> None:
+    """Wait until the worker says that its notices come from the agent, whose user is another one."""
+    await vm.until(lambda: _source(vm) == _HEARD, "the worker hears from the agent")
+
+
+def _source(vm: RealVm) -> str:
+    """Give whom the worker heard last, in its words."""
+    said = [str(line.fields.get("said")) for line in vm.worker_lines("notices")]
+    return said[-1] if said else ""
 
 
 async def _the_app_knows(vm: RealVm) -> None:

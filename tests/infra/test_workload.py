@@ -5,20 +5,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import re
 import subprocess
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from spot_vm.workers import Worker, read_worker
 from spot_worker.deciding.names import WORKERS_TABLE, places
 
-from infra.vm import install as installer
 from localazure.deployed_storage import AGENTS
 from spot_responder.decisions.policy import Policy
 from spot_responder.intake.work_queue_names import WORK_TAG, WorkQueueName
-from tests.infra.compiler import INFRA, REPOSITORY, template_of
+from tests.infra.compiler import INFRA, template_of
 from tests.infra.deployment import Deployment, deploy
 from tests.infra.expressions import ExpressionError
 from tests.infra.ways import last_names, resources, role_assignments
@@ -329,7 +328,7 @@ def test_the_user_data_is_what_the_vm_understands() -> None:
             },
             {"address": f"https://{account}.blob.core.windows.net/packages/work-{'b' * 64}.tar.gz", "sha256": "b" * 64},
         ]
-        assert installer.read_worker(json.dumps(given["settings"])) == installer.Worker(
+        assert read_worker(json.dumps(given["settings"])) == Worker(
             queue=GIVEN["queue"],
             function=GIVEN["workFunction"],
             account=deployment.output("JOBS_ACCOUNT_NAME"),
@@ -399,53 +398,15 @@ def test_log_lines_go_to_a_workspace_only_where_that_is_asked_for() -> None:
     }
 
 
-def _run_script(folder: Path, *options: str, down: str = "") -> subprocess.CompletedProcess[str]:
-    """Run ``deploy-workload.sh`` with an az that keeps what it was asked, and says that these VMs do not run."""
-    for name, content in (("spot-vm.tar.gz", b"kit"), ("mine.tar.gz", b"work")):
-        (folder / name).write_bytes(content)
-    az = folder / "az"
-    az.write_text(
-        f'#!/bin/bash\nprintf "%s\\n" "$*" >> {folder}/said\n'
-        f'case "$*" in "vm list"*) printf "{down}";; *PACKAGES*) echo stpkg;; *JOBS*) echo stjobs;; '
-        "*QUEUE*) echo jobs;; esac\n",
-        "utf-8",
+def test_a_vm_that_exists_keeps_the_size_and_tags_that_it_was_given_since() -> None:
+    """By the responder, which found capacity for another size, or by its owner, who wants it left alone for a while."""
+    kept = {"spot-work-spot-1": {"size": "Standard_D2s_v5", "tags": {Policy().restart_tag: "false", "team": "film"}}}
+    new, old = _vms(_deploy(spotCount=2, tags={"cost": "7"}, existing=kept))
+    assert new.properties["hardwareProfile"] == {"vmSize": "Standard_D2as_v5"}
+    assert new.body["tags"] == {Policy().restart_tag: "true", "cost": "7"}
+    assert old.properties["hardwareProfile"] == {"vmSize": "Standard_D2s_v5"}
+    assert old.body["tags"] == {Policy().restart_tag: "false", "team": "film", "cost": "7"}
+    [work] = _vms(
+        _deploy(spotCount=1, startForWork=True, existing={"spot-work-spot-0": {"size": "S", "tags": {"a": "b"}}})
     )
-    az.chmod(0o755)
-    return subprocess.run(  # noqa: S603 - our own script
-        [REPOSITORY / "scripts" / "deploy-workload.sh", "rg", "spot-vm.tar.gz", "mine.tar.gz", *options],
-        cwd=folder,
-        env={"PATH": f"{folder}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-
-
-def test_one_command_deploys_and_uploads_by_content(tmp_path: Path) -> None:
-    """The packages are named as the user data names them; further options go to az."""
-    done = _run_script(tmp_path, "-p", "spotCount=3")
-    assert done.returncode == 0
-    deployed, first, second, *_ = (tmp_path / "said").read_text("utf-8").splitlines()
-    kit, work = hashlib.sha256(b"kit").hexdigest(), hashlib.sha256(b"work").hexdigest()
-    assert f"-p vmPackage={kit} workPackage={work} -p spotCount=3 " in deployed
-    assert f"-c packages -n spot-vm-{kit}.tar.gz -f spot-vm.tar.gz " in first
-    assert f"-c packages -n work-{work}.tar.gz -f mine.tar.gz " in second
-    assert done.stdout.endswith("spot-worker submit --account stjobs --queue jobs FILE\n")
-
-
-def test_vms_that_are_down_are_told_of_before_azure_refuses_their_extension(tmp_path: Path) -> None:
-    """With logs=true, and the VMs of a work queue asleep: one line, and nothing was changed."""
-    done = _run_script(tmp_path, "-p", "logs=true", "startForWork=true", down="/id/vm-1\\n/id/vm-2\\n")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "az vm start --ids /id/vm-1 /id/vm-2 first" in done.stderr
-    assert done.stderr.count("\n") == 1
-    assert "deployment" not in (tmp_path / "said").read_text("utf-8")
-
-
-@pytest.mark.parametrize(("options", "down"), [(("-p", "logs=true"), ""), (("-p", "startForWork=true"), "/id/vm-1")])
-def test_vms_that_run_and_vms_without_an_extension_are_deployed(
-    options: tuple[str, ...], down: str, tmp_path: Path
-) -> None:
-    """The first time there is no VM; and without logs=true one that is down is changed as one that runs."""
-    assert _run_script(tmp_path, *options, down=down).returncode == 0
+    assert set(work.body["tags"]) == {WORK_TAG, "a"}

@@ -27,7 +27,7 @@ NOW = Now(datetime(2026, 3, 2, 10, 0, tzinfo=timezone.utc), 100.0)
 @pytest.mark.parametrize("pid", [10**30, -(10**30)])
 def test_a_number_that_no_process_has_is_of_no_agent(tmp_path: Path, pid: int) -> None:
     (tmp_path / "alive.json").write_text(json.dumps({"at": datetime.now(timezone.utc).isoformat(), "pid": pid}))
-    notices = VmNotices(NO_METADATA_SERVICE, tmp_path, lambda _: None)
+    notices = VmNotices(NO_METADATA_SERVICE, tmp_path, lambda _event, _said: None)
     asyncio.run(notices.begin())
     assert notices.vm == socket.gethostname()
 

@@ -2,7 +2,8 @@
 
 ``state.json`` is replaced whole; ``history.jsonl`` is appended to, and may end in half a line. ``ended`` is there only
 after an ending in order: it is removed when a run begins, which works on a full disk too. ``alive.json`` is rewritten
-each 10 seconds, for ``status`` and for "down since".
+each 10 seconds, for ``status`` and for "down since". It and ``state.json`` hold no secret, and every user may
+read them: workers do, so that they need not ask the metadata service themselves.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ _RESERVE_BYTES: Final = 256 * 1024
 """Given up when the disk is full, so that the state can still be written."""
 _HISTORY_BYTES: Final = 4 * 1024 * 1024
 """A longer history is put aside; one older file is kept."""
+
+
+_FOR_ALL: Final = 0o644
+"""Whatever the umask: the installed agent's keeps all else to itself."""
 
 
 class StateInUseError(Exception):
@@ -56,7 +61,7 @@ class StateFolder:
 
     def begin(self) -> Found:
         """Take the folder, and read what is there. Raises ``StateInUseError``, or ``OSError`` if it cannot be used."""
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o755)
         was_used = (self.folder / "lock").exists()
         self._take()
         found = self._read(was_used=was_used)
@@ -88,6 +93,7 @@ class StateFolder:
         def write() -> None:
             new = self.folder / "alive.json.new"
             new.write_text(json.dumps({"at": iso(now), **facts}), "utf-8")
+            new.chmod(_FOR_ALL)
             new.replace(self.folder / "alive.json")
 
         self._try(write)
@@ -138,6 +144,7 @@ class StateFolder:
         with new.open("w", encoding="utf-8") as stream:
             stream.write(text)
             stream.flush()
+            os.fchmod(stream.fileno(), _FOR_ALL)
             os.fsync(stream.fileno())
         new.replace(file)
         handle = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)

@@ -34,7 +34,8 @@ ExecStart={python} -I -X faulthandler {program} watch
 User={user}
 Group={user}
 StateDirectory=spot-agent
-StateDirectoryMode=0700
+# Workers, whose users are others, read in it what is announced; each file that is not for them says so by its own mode.
+StateDirectoryMode=0755
 UMask=0077
 Restart=always
 RestartSec=1

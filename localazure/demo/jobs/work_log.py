@@ -54,7 +54,7 @@ def in_words(line: Line, *, tells_each: bool) -> str:
     """Say for the timeline what a worker did; "" for checkpoints and, if it tells not each job, where all goes well."""
     name, fields = f"job {line.job[:8]}", line.fields
     match line.event:
-        case "saved" | "ended":
+        case "saved" | "ended" | "notices":
             return ""
         case "claimed" if fields.get("attempt") == 1:
             return f"worker: claimed {name}" if tells_each else ""

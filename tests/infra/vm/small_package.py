@@ -35,6 +35,13 @@ if sys.argv[1] == "install":
 else:
     program.unlink()
 """
+SETTINGS: Final = {
+    "queue": "jobs",
+    "function": "count:work",
+    "account": "stjobs",
+    "options": "--slots 2",
+    "agentsQueue": "https://st.queue.core.windows.net/agents",
+}
 SYSTEMCTL: Final = """#!/bin/sh
 echo "systemctl $*" >> {root}/calls
 case "$*" in *"$(cat {root}/refused 2>/dev/null || echo nothing-is-refused)"*) exit 1;; esac
@@ -45,15 +52,16 @@ def make_package(folder: Path, root: Path, version: str) -> Path:
     """Make a package whose worker kit says ``version``; what its agent does it writes below ``root``."""
     (folder / "wheels").mkdir(parents=True)
     shutil.copy(INFRA / "vm" / "install.py", folder)
+    shutil.copytree(INFRA / "vm" / "spot_vm", folder / "spot_vm", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(REPOSITORY / "worker" / "spot-worker@.service", folder)
     (folder / "spot-agent.pyz").write_text(AGENT.format(root=str(root)), "utf-8")
     [pip] = (Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl")
     shutil.copy(pip, folder / "wheels")
-    _make_wheel(folder / "wheels", version)
+    make_wheel(folder / "wheels", version)
     return folder
 
 
-def _make_wheel(folder: Path, version: str) -> None:
+def make_wheel(folder: Path, version: str) -> None:
     """Make a kit of one file: it says its version, and what the work package says."""
     name, info = f"spot_worker-{version}-py3-none-any.whl", f"spot_worker-{version}.dist-info"
     with zipfile.ZipFile(folder / name, "w") as wheel:
@@ -80,6 +88,7 @@ class Vm:
     def __init__(self, root: Path) -> None:
         """Begin with nothing installed."""
         self.root = root
+        self.variables: dict[str, str] = {}
         (root / "bin").mkdir(parents=True)
         systemctl = root / "bin" / "systemctl"
         systemctl.write_text(SYSTEMCTL.format(root=root), "utf-8")
@@ -88,7 +97,7 @@ class Vm:
     @property
     def environment(self) -> Mapping[str, str]:
         """What a program in it is given."""
-        return {"PATH": f"{self.root / 'bin'}:{os.environ['PATH']}"}
+        return {"PATH": f"{self.root / 'bin'}:{os.environ['PATH']}", **self.variables}
 
     def calls(self) -> list[str]:
         """Give what was called since the last time."""

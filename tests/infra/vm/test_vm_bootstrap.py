@@ -11,9 +11,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
+import bootstrap
 import pytest
-
-from infra.vm import bootstrap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

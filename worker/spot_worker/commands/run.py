@@ -76,7 +76,7 @@ async def _run(given: argparse.Namespace, account: Account, folder: StateFolder,
     clock = SystemClock()
     stopping = Stopping(clock)
     hear_signals(stopping, log)
-    notices = VmNotices(given.imds, given.agent_state, lambda line: log.say("metadata service", said=line))
+    notices = VmNotices(given.imds, given.agent_state, lambda event, line: log.say(event, said=line))
     try:
         await notices.begin()
         ports, settings = _ports(given, account, folder, notices, log), _settings(given, notices)

@@ -36,11 +36,20 @@ _FIRST_WITHIN_S: Final = 1.0
 """Without an answer work begins all the same; the service is asked further."""
 
 
+def _what_to_do(folder: Path, error: Exception) -> str:
+    if isinstance(error, PermissionError):
+        return (
+            f"what the agent knows cannot be read: {error}. Upgrade the agent and restart it, or let this user read "
+            f"{folder}"
+        )
+    return f"what the agent knows cannot be read: {error}"
+
+
 class VmNotices:
     """What is announced. ``vm``: the VM's name, once ``begin`` is over."""
 
-    def __init__(self, imds: str, agent_state: Path, say: Callable[[str], None]) -> None:
-        """Nothing is asked yet."""
+    def __init__(self, imds: str, agent_state: Path, say: Callable[[str, str], None]) -> None:
+        """Nothing is asked yet. ``say`` is told, as event and text, whom we hear and what is wrong with it."""
         self._metadata, self._agent_state, self._say = MetadataService(imds), agent_state, say
         self._threads = Threads("notices", 2)
         self._boot_id = boot_id()
@@ -49,6 +58,7 @@ class VmNotices:
         self._name: str | None = None
         self._has_ended = threading.Event()
         self._asks = False
+        self._heard = ""
         self.vm = socket.gethostname()
 
     async def begin(self) -> None:
@@ -81,18 +91,29 @@ class VmNotices:
         now = Now(datetime.now(timezone.utc), time.monotonic())
         state = self._agents_word()
         if state is not None:
+            self._ask_no_more()
             return in_agents_state(state, self._boot_id, now)
         self._ask_from_now_on()
         return in_document(self._read.document, self._name, self._passed, now) if self._read else None
 
     def _agents_word(self) -> State | None:
-        """Read what the agent knows; ``None`` where no agent runs."""
+        """Read what the agent knows; ``None`` where no agent runs, or none that we can read."""
+        found, why = None, "no agent runs here"
         try:
-            if not self._agent_lives():
-                return None
-            return read_state((self._agent_state / "state.json").read_text("utf-8"))
-        except (OSError, UnreadableStateError):
-            return None
+            text = (self._agent_state / "state.json").read_text("utf-8")
+            if self._agent_lives():
+                found = read_state(text)
+        except FileNotFoundError:
+            pass  # there never was one
+        except (OSError, UnreadableStateError) as error:
+            why = _what_to_do(self._agent_state, error)
+        self._tell_source("heard from the agent" if found else f"asked of the metadata service, since {why}")
+        return found
+
+    def _tell_source(self, source: str) -> None:
+        if source != self._heard:
+            self._heard = source
+            self._say("notices", source)
 
     def _agent_lives(self) -> bool:
         """Whether the agent has said so of late, and its process is there: of one that died nothing more is heard."""
@@ -112,9 +133,15 @@ class VmNotices:
         if self._asks:
             return
         self._asks = True
-        poller = Poller(self._metadata, self._hear, self._say)
+        poller = Poller(self._metadata, self._hear, lambda line: self._say("metadata service", line))
         for ask in (poller.ask_patiently, poller.ask_quickly, poller.ask_who_we_are):
             threading.Thread(target=ask, args=(self._has_ended,), daemon=True).start()
+
+    def _ask_no_more(self) -> None:
+        """Leave the asking to the agent, which may have begun after us. What we heard ourselves grows old by then."""
+        if self._asks:
+            self._has_ended.set()
+            self._has_ended, self._asks, self._read = threading.Event(), False, None
 
     def _hear(self, heard: Heard) -> None:
         if isinstance(heard, MachineRead):
