@@ -15,7 +15,7 @@ from spot_responder.decisions import pools
 from spot_responder.decisions.attempts import Attempt, AttemptState
 from spot_responder.decisions.evidence import Verdict
 from spot_responder.decisions.fallback.refusals import resize_under_way
-from spot_responder.decisions.fallback.sizes import Obstacle, is_same, obstacle, sizes_of
+from spot_responder.decisions.fallback.sizes import Obstacle, is_same, notes_of, obstacle, sizes_of, was_tried
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import (
     ANSWER_PATIENCE,
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from spot_responder.decisions.recoveries import Recovery
     from spot_responder.intake.vms import Vm
 
 
@@ -231,7 +232,7 @@ def _start_if_the_pool_admits(situation: Situation, vm: Vm, policy: Policy, now:
     size = situation.size_asked or vm.size
     in_its_way = _obstacle_of_size(situation, vm, policy, now)
     if in_its_way is not None:
-        return Wait(in_its_way.until or now + policy.slow_retry, in_its_way.why, keeps_from_size=True)
+        return Wait(in_its_way.until or now + policy.slow_retry, in_its_way.told, keeps_from_size=True)
     gate = situation.gate or PoolGate(pools.pool_of(vm, size))
     if situation.kind is SignalKind.OPERATOR_ASKED:
         gate = pools.due(gate, now)
@@ -239,13 +240,19 @@ def _start_if_the_pool_admits(situation: Situation, vm: Vm, policy: Policy, now:
     if isinstance(answer, Queued):
         return Wait(answer.until, _why_queued(gate), in_pool_queue=True)
     if not is_same(size, vm.size):
-        first = situation.recovery.sizes.first_of(vm.size) if situation.recovery else vm.size
-        why = "its first size is tried first" if is_same(size, first) else f"no capacity for {first}"
+        why = _why_this_size(size, vm, situation.recovery)
         offered = situation.offered.get(size.lower())
         spelled = offered.size if offered else size
         return Resize(vm, spelled, f"{why}: it is changed from {vm.size} to {spelled}, then started", answer.gate)
     why = situation.work.reason if situation.work else f"a tagged Spot VM, deallocated, {situation.evidence.verdict}"
     return Start(vm, why, answer.gate)
+
+
+def _why_this_size(size: str, vm: Vm, recovery: Recovery | None) -> str:
+    first = notes_of(recovery).first_of(vm.size)
+    if not is_same(size, first):
+        return f"no capacity for {first}"
+    return "its first size is tried again" if was_tried(size, recovery) else "its first size is tried first"
 
 
 def _obstacle_of_size(situation: Situation, vm: Vm, policy: Policy, now: datetime) -> Obstacle | None:

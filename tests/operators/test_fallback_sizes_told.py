@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 from spot_responder.decisions.attempts import Attempt, AttemptState, SizeNotes, WeighedSize
 from spot_responder.decisions.decide import decide
 from spot_responder.decisions.outcomes import Outcome
-from spot_responder.decisions.policy import Policy
+from spot_responder.decisions.policy import RESIZES_PER_HOUR, Policy
 from spot_responder.decisions.situations import Close, Situation
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.vms import PowerState
@@ -36,8 +37,19 @@ def test_it_says_what_was_tried_what_is_next_and_what_each_costs() -> None:
     assert f"sizes tried in this recovery: {OWN}" in said
     assert f"{OTHER} (0.05 USD an hour), at 09:58:00Z: the VM was to be changed to it" in said
     assert f"{OWN}, at 09:58:00Z: no capacity" in said
-    assert f"gone through in this order: {OTHER}, {THIRD}, {OWN}" in said
+    assert f"gone through in this order: {OTHER}, {OWN}" in said
     assert f"{THIRD} is left out until 2026-03-02 12:00Z, for Azure refused it: no: never" in said
+
+
+def test_a_size_that_a_limit_keeps_it_from_is_not_next() -> None:
+    """It says until when that holds; nor is the first size first, once others are."""
+    changes = tuple(TEN - timedelta(minutes=number) for number in reversed(range(1, RESIZES_PER_HOUR)))
+    notes = SizeNotes(OWN, (OWN, OTHER), changes, tried=(OWN, OTHER, THIRD))
+    said = told(looked_at(vm(OTHER), sizes=notes)).splitlines()
+    assert said[0] == f"it has the size {OTHER}; its first one was {OWN}"
+    assert f"at its next look its sizes are gone through in this order: {OWN}, {OTHER}" in said
+    (limit,) = [line for line in said if line.startswith(f"not {THIRD}: its size was changed 5 times within an hour")]
+    assert limit.endswith("one more is kept for the way back to its first size; until 2026-03-02 10:55Z")
 
 
 def test_what_is_over_is_not_told() -> None:
