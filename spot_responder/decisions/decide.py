@@ -15,7 +15,15 @@ from spot_responder.decisions import pools
 from spot_responder.decisions.attempts import Attempt, AttemptState
 from spot_responder.decisions.evidence import Verdict
 from spot_responder.decisions.fallback.refusals import resize_under_way
-from spot_responder.decisions.fallback.sizes import Obstacle, is_same, notes_of, obstacle, sizes_of, was_tried
+from spot_responder.decisions.fallback.sizes import (
+    Obstacle,
+    is_same,
+    notes_of,
+    obstacle,
+    sizes_of,
+    was_given,
+    was_tried,
+)
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import (
     ANSWER_PATIENCE,
@@ -189,13 +197,14 @@ def _still_waiting_after_a_refusal(
 ) -> Decision | None:
     """Wait until the time that the latest refusal set, whatever other signals come.
 
-    An operator's ``retry`` overrides that, except where Azure asked to slow down.
+    An operator's ``retry`` overrides that, except where Azure asked to slow down; also for the start that follows a
+    change of size.
     """
     recovery = situation.recovery
     if recovery is None or recovery.not_before is None or now >= recovery.not_before:
         return None
     # Azure's request to slow down holds for the next recovery of this VM as well.
-    may_ask = situation.kind is SignalKind.OPERATOR_ASKED or not recovery.is_open
+    may_ask = situation.kind is SignalKind.OPERATOR_ASKED or not recovery.is_open or situation.attempt is not None
     if may_ask and recovery.slow_down_until is None:
         return None
     if recovery.wake_at == recovery.not_before:
@@ -234,9 +243,10 @@ def _start_if_the_pool_admits(situation: Situation, vm: Vm, policy: Policy, now:
     if in_its_way is not None:
         return Wait(in_its_way.until or now + policy.slow_retry, in_its_way.told, keeps_from_size=True)
     gate = situation.gate or PoolGate(pools.pool_of(vm, size))
-    if situation.kind is SignalKind.OPERATOR_ASKED:
+    if situation.kind is SignalKind.OPERATOR_ASKED and not situation.heeds_pauses:
         gate = pools.due(gate, now)
-    answer = _admission(situation, gate, policy, now, jitter)
+    keeps_its_place = was_given(size, situation, vm, policy) and pools.holds_place(gate, vm.vm_id.key, now)
+    answer = Admitted(gate) if keeps_its_place else _admission(situation, gate, policy, now, jitter)
     if isinstance(answer, Queued):
         return Wait(answer.until, _why_queued(gate), in_pool_queue=True)
     if not is_same(size, vm.size):

@@ -144,6 +144,11 @@ def admit(gate: PoolGate, vm_key: str, down_since: datetime, now: datetime, turn
     return Admitted(replace(gate, under_way={**under_way, vm_key: now + PLACE_KEPT}))
 
 
+def holds_place(gate: PoolGate, vm_key: str, now: datetime) -> bool:
+    """Whether the VM was admitted, and nothing came of it yet: also where others were refused since."""
+    return gate.under_way.get(vm_key, now) > now
+
+
 def refused(gate: PoolGate, vm_key: str, now: datetime, policy: Policy, jitter: float) -> PoolGate:
     """Close the pool after "no capacity", for a pause that is a tenth more or less by ``jitter`` (0 to 1).
 

@@ -18,6 +18,7 @@ from spot_responder.decisions.policy import (
     RESIZES_REMEMBERED,
     STARTS_REMEMBERED,
 )
+from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.vms import PowerState
 from spot_responder.offerings.fallback_tag import read_fallback_sizes
 from spot_responder.text import count
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 _A_CHANGE: Final = 2
 """How many requests a change of size costs: itself, and the start that follows."""
+
+
+_SAY_NOTHING_OF_A_SIZE: Final = frozenset({FailureKind.THROTTLED, FailureKind.CONFLICT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +77,16 @@ def order_of(situation: Situation, vm: Vm, policy: Policy) -> tuple[str, ...]:
 
     Only its own where nothing else may be tried, or where the VM does not wait for a start. What this recovery has not
     tried yet comes first, however short a pool's pause is. While the VM is being changed, the size that was asked for
-    comes before all, for its place there is taken; unless its owner has taken that size off the tag meanwhile.
+    comes before all, for its place there is taken; unless its owner has taken that size off the tag meanwhile. So does
+    the size that it has where Azure did not even consider its start.
     """
     sizes, attempt = sizes_of(vm, situation.recovery, policy), situation.attempt
     if not sizes or vm.power_state is not PowerState.DEALLOCATED:
         return (vm.size,)
     if attempt is None:
+        not_considered = (size for size in sizes if _was_not_considered(size, vm, situation.open_recovery))
         untried = (size for size in sizes if not was_tried(size, situation.recovery))
-        return _each_once([*untried, *sizes, vm.size])
+        return _each_once([*not_considered, *untried, *sizes, vm.size])
     if not attempt.resize_to:
         return (vm.size,)
     asked_for = (size for size in sizes if is_same(size, attempt.resize_to))
@@ -120,6 +126,25 @@ def notes_of(recovery: Recovery | None) -> SizeNotes:
 def was_tried(size: str, recovery: Recovery | None) -> bool:
     """Whether a start with this size was asked for in the recovery that is open."""
     return recovery is not None and recovery.is_open and any(is_same(size, tried) for tried in recovery.sizes.tried)
+
+
+def was_given(size: str, situation: Situation, vm: Vm, policy: Policy) -> bool:
+    """Whether the VM was just changed to this size and not started yet, and its owner still names it.
+
+    That change has cost a request; without a start it is lost, and so is the next one.
+    """
+    attempt = situation.attempt
+    if attempt is None or not attempt.resize_to or not is_same(attempt.resize_to, size) or not is_same(vm.size, size):
+        return False
+    return any(is_same(size, each) for each in sizes_of(vm, situation.recovery, policy))
+
+
+def _was_not_considered(size: str, vm: Vm, recovery: Recovery | None) -> bool:
+    """Whether the VM's latest start, with the size that it has, was refused for a reason that says nothing of it."""
+    attempt = recovery.attempt if recovery else None
+    if attempt is None or attempt.failure is None or not is_same(attempt.size, size) or not is_same(vm.size, size):
+        return False
+    return attempt.failure.lacks_token or attempt.failure.kind in _SAY_NOTHING_OF_A_SIZE
 
 
 def _refusal(size: str, vm: Vm, notes: SizeNotes, now: datetime) -> Obstacle | None:
