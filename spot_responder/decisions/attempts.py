@@ -86,6 +86,7 @@ class SizeNotes:
         unfit: what Azure refused.
         tried: the sizes that were tried in this recovery, in order.
         weighed: what was thought of each size at the latest look that asked about sizes.
+        out: the sizes that had no capacity in this recovery, also of a VM that has one size only.
     """
 
     first: str = ""
@@ -94,6 +95,7 @@ class SizeNotes:
     unfit: tuple[UnfitSize, ...] = ()
     tried: tuple[str, ...] = ()
     weighed: tuple[WeighedSize, ...] = ()
+    out: tuple[str, ...] = ()
 
     def first_of(self, size_now: str) -> str:
         """Give the VM's first size. One that neither it nor the app gave is the owner's new choice."""
@@ -140,6 +142,10 @@ class SizeNotes:
         """Note that a start is asked for with a size."""
         return replace(self, tried=_added(self.tried, size))
 
+    def without_capacity(self, size: str) -> SizeNotes:
+        """Note that Azure had no capacity for a size; ``""`` where it is not known for which."""
+        return replace(self, out=_added(self.out, size)) if size else self
+
     def refused(self, size: str, words: str, until: datetime) -> SizeNotes:
         """Mark a size as unfit."""
         others = tuple(each for each in self.unfit if each.size.lower() != size.lower())
@@ -151,7 +157,7 @@ class SizeNotes:
 
     def for_the_next(self) -> SizeNotes:
         """Give what the VM's next recovery is to know."""
-        return replace(self, tried=(), weighed=())
+        return replace(self, tried=(), weighed=(), out=())
 
 
 def _added(sizes: tuple[str, ...], size: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spot_responder.decisions.fallback.sizes import asks_in_vain, is_same, known_obstacle, order_of, sizes_of
+from spot_responder.intake.vms import PowerState
 from spot_responder.offerings.fallback_tag import OFF, TURN_ON, read_fallback_sizes
 from spot_responder.text import one_line
 
@@ -31,10 +32,11 @@ def sizes_told(situation: Situation, policy: Policy, now: datetime) -> tuple[str
     if tag.problem:
         return (tag.problem,)
     off = (f"{OFF}: {TURN_ON}",) if asks_in_vain(vm, policy) else ()
+    runs = _while_it_runs(situation, vm, policy)
     if row is None or not tag.sizes:
-        return off
+        return (*off, *runs)
     notes = row.sizes
-    told = [*off, *_away(row, vm.size, is_off=bool(off))]
+    told = [*off, *runs, *_away(row, vm.size, is_off=bool(off))]
     if row.is_open and notes.tried:
         told.append(f"sizes tried in this recovery: {', '.join(notes.tried)}")
     told += _order(situation, vm, policy, now)
@@ -46,6 +48,14 @@ def sizes_told(situation: Situation, policy: Policy, now: datetime) -> tuple[str
         if now < each.until and each.size.lower() in may_be
     ]
     return tuple(told)
+
+
+def _while_it_runs(situation: Situation, vm: Vm, policy: Policy) -> tuple[str, ...]:
+    """Say before an outage what its owner asked for; ``advice.py`` names the command that compares these sizes."""
+    sizes = sizes_of(vm, situation.recovery, policy)
+    if vm.power_state is not PowerState.RUNNING or situation.open_recovery or not sizes[1:]:
+        return ()
+    return (f"if {sizes[0]} is out of capacity after an eviction, it may come back as {', '.join(sizes[1:])}",)
 
 
 def _away(row: Recovery, size_now: str, *, is_off: bool) -> tuple[str, ...]:
