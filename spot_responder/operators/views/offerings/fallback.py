@@ -73,11 +73,10 @@ def _order(situation: Situation, vm: Vm, policy: Policy, now: datetime) -> list[
     Those that a limit keeps it from at that time are told apart. What Azure refused is told anyway.
     """
     row = situation.open_recovery
-    if row is None or row.held_at or row.attempt_under_way:
+    sizes = order_of(situation, vm, policy)
+    if row is None or row.held_at or row.attempt_under_way or not sizes[1:]:
         return []
-    sizes, then = order_of(situation, vm, policy), max(now, row.wake_at or now)
-    if not sizes[1:]:
-        return []
+    then = max(now, row.wake_at or now)
     limits = {size: known_obstacle(size, vm, row, policy, then) for size in sizes}
     may_be = ", ".join(size for size in sizes if limits[size] is None)
     order = [f"at its next look its sizes are gone through in this order: {may_be}"] if may_be else []
