@@ -64,7 +64,8 @@ def advice(  # noqa: PLR0913, PLR0917 - what it rests on, and how it is written
     elif isinstance(decision, Wait) and not is_held:
         lines += _about_the_wait(decision, failure, situation, vm, called, command, need)
         if _ABOUT_CAPACITY in lines and not read_fallback_sizes(vm.tags).sizes:
-            lines.append(f"sizes that it could come back as, and the tag for it: {_sizes_like(called, command)}")
+            which = f"sizes that it could come back as, and the tag for it: {_sizes_like(called, command)}"
+            lines.insert(lines.index(_ABOUT_CAPACITY) + 1, which)
     return tuple(lines)
 
 
