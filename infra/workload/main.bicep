@@ -93,10 +93,10 @@ param idleMinutes int = 5
 param minimumMinutes int = 10
 
 @description('Tags that each VM is to have besides.')
-param tags object = {}
+param tags { *: string } = {}
 
 @description('Size and tags of the VMs that exist, by name, which they keep: { NAME: { size: SIZE, tags: {} } }. Empty: size and tags are set back.')
-param existing object = {}
+param existing { *: { size: string, tags: { *: string } } } = {}
 
 @description('Object id of who uploads the packages and submits jobs.')
 param operatorId string = deployer().objectId

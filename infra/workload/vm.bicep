@@ -11,7 +11,7 @@ param isSpot bool
 param size string
 
 @description('Besides the one by which the responder goes. One of that name outweighs it, but for work.')
-param tags object
+param tags { *: string }
 
 param maxPrice string
 param adminUsername string

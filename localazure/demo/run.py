@@ -53,6 +53,9 @@ WORKER: Final = "vm-1"
 PRICES: Final = {"Standard_D2s_v5": 0.0223, "Standard_D2as_v5": 0.0206, "Standard_F4s_v2": 0.0393}
 """Spot prices, in USD an hour, for `prices` and `sizes`."""
 
+MAX_PRICES: Final = {"vm-5": 0.06}
+"""The VMs with a max price, in USD an hour: `make price SIZE=Standard_F4s_v2 USD=0.07` raises the Spot price above."""
+
 SIZES: Final = ("Standard_D2s_v5", "Standard_D2s_v5", "Standard_D2s_v5", "Standard_F4s_v2", "Standard_F4s_v2")
 
 
@@ -78,7 +81,8 @@ async def _stay(folder: Path, own: OwnFunction | None) -> None:
         for number, size in enumerate(SIZES, 1):
             name = f"vm-{number}"
             named = {FALLBACK_TAG: FALLBACK[name]} if name in FALLBACK else {}
-            laptop.world.add_vm(name, size=size, tags={**TAG, **named})
+            max_price = MAX_PRICES.get(name, -1.0)
+            laptop.world.add_vm(name, size=size, tags={**TAG, **named}, max_price=max_price)
         laptop.world.add_vm("untagged-1", size="Standard_B2s")
         for size, price in PRICES.items():
             laptop.world.set_price(size, "westeurope", price)

@@ -171,8 +171,8 @@ MUTANTS: Final = (
         "live",
         "a closed pool never opens",
         "decisions/pools.py",
-        "if gate.closed_until is not None and gate.is_closed(now) and not holds_a_place:",
-        "if gate.closed_until is not None and not holds_a_place:",
+        "if gate.closed_until is not None and gate.is_closed(now):",
+        "if gate.closed_until is not None:",
     ),
     Mutant(
         "live",

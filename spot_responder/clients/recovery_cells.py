@@ -92,6 +92,7 @@ def sizes_cell(notes: SizeNotes) -> str:
         "unfit": [{"size": each.size, "words": each.words, "until": written(each.until)} for each in notes.unfit],
         "tried": list(notes.tried),
         "weighed": [dataclasses.asdict(each) | {"at": written(each.at)} for each in notes.weighed],
+        "out": list(notes.out),
     }
     return json.dumps(cell)
 
@@ -106,6 +107,7 @@ def sizes_of(text: str) -> SizeNotes:
         unfit=tuple(UnfitSize(each["size"], each["words"], read_time(each["until"])) for each in cell.get("unfit", [])),
         tried=tuple(cell.get("tried", [])),
         weighed=tuple(_weighed_of(each) for each in cell.get("weighed", [])),
+        out=tuple(cell.get("out", [])),
     )
 
 

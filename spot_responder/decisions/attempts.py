@@ -90,6 +90,7 @@ class SizeNotes:
         unfit: what Azure refused.
         tried: the sizes with which a start was refused in this recovery, for want of capacity or as unfit, in order.
         weighed: what was thought of each size at the latest look that asked about sizes.
+        out: the sizes that had no capacity in this recovery, also of a VM that has one size only.
     """
 
     first: str = ""
@@ -98,6 +99,7 @@ class SizeNotes:
     unfit: tuple[UnfitSize, ...] = ()
     tried: tuple[str, ...] = ()
     weighed: tuple[WeighedSize, ...] = ()
+    out: tuple[str, ...] = ()
 
     def first_of(self, size_now: str) -> str:
         """Give the VM's first size. One that neither it nor the app gave is the owner's new choice."""
@@ -146,6 +148,10 @@ class SizeNotes:
         """Note that a start with a size was refused for want of capacity, or since Azure does not take the size."""
         return replace(self, tried=_added(self.tried, size))
 
+    def without_capacity(self, size: str) -> SizeNotes:
+        """Note that Azure had no capacity for a size; ``""`` where it is not known for which."""
+        return replace(self, out=_added(self.out, size)) if size else self
+
     def refused(self, size: str, words: str, until: datetime) -> SizeNotes:
         """Mark a size as unfit."""
         others = tuple(each for each in self.unfit if each.size.lower() != size.lower())
@@ -157,7 +163,7 @@ class SizeNotes:
 
     def for_the_next(self) -> SizeNotes:
         """Give what the VM's next recovery is to know."""
-        return replace(self, tried=(), weighed=())
+        return replace(self, tried=(), weighed=(), out=())
 
 
 def _added(sizes: tuple[str, ...], size: str) -> tuple[str, ...]:

@@ -15,7 +15,15 @@ from spot_responder.decisions import pools
 from spot_responder.decisions.attempts import Attempt, AttemptState
 from spot_responder.decisions.evidence import Verdict
 from spot_responder.decisions.fallback.refusals import resize_under_way
-from spot_responder.decisions.fallback.sizes import Obstacle, is_same, obstacle, sizes_of
+from spot_responder.decisions.fallback.sizes import (
+    Obstacle,
+    is_same,
+    notes_of,
+    obstacle,
+    sizes_of,
+    was_given,
+    was_tried,
+)
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import (
     ANSWER_PATIENCE,
@@ -54,6 +62,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from spot_responder.decisions.recoveries import Recovery
     from spot_responder.intake.vms import Vm
 
 
@@ -188,13 +197,14 @@ def _still_waiting_after_a_refusal(
 ) -> Decision | None:
     """Wait until the time that the latest refusal set, whatever other signals come.
 
-    An operator's ``retry`` overrides that, except where Azure asked to slow down.
+    An operator's ``retry`` overrides that, except where Azure asked to slow down; also for the start that follows a
+    change of size.
     """
     recovery = situation.recovery
     if recovery is None or recovery.not_before is None or now >= recovery.not_before:
         return None
     # Azure's request to slow down holds for the next recovery of this VM as well.
-    may_ask = situation.kind is SignalKind.OPERATOR_ASKED or not recovery.is_open
+    may_ask = situation.kind is SignalKind.OPERATOR_ASKED or not recovery.is_open or situation.attempt is not None
     if may_ask and recovery.slow_down_until is None:
         return None
     if recovery.wake_at == recovery.not_before:
@@ -231,21 +241,28 @@ def _start_if_the_pool_admits(situation: Situation, vm: Vm, policy: Policy, now:
     size = situation.size_asked or vm.size
     in_its_way = _obstacle_of_size(situation, vm, policy, now)
     if in_its_way is not None:
-        return Wait(in_its_way.until or now + policy.slow_retry, in_its_way.why, keeps_from_size=True)
+        return Wait(in_its_way.until or now + policy.slow_retry, in_its_way.told, keeps_from_size=True)
     gate = situation.gate or PoolGate(pools.pool_of(vm, size))
-    if situation.kind is SignalKind.OPERATOR_ASKED:
+    if situation.kind is SignalKind.OPERATOR_ASKED and not situation.heeds_pauses:
         gate = pools.due(gate, now)
-    answer = _admission(situation, gate, policy, now, jitter)
+    keeps_its_place = was_given(size, situation, vm, policy) and pools.holds_place(gate, vm.vm_id.key, now)
+    answer = Admitted(gate) if keeps_its_place else _admission(situation, gate, policy, now, jitter)
     if isinstance(answer, Queued):
         return Wait(answer.until, _why_queued(gate), in_pool_queue=True)
     if not is_same(size, vm.size):
-        first = situation.recovery.sizes.first_of(vm.size) if situation.recovery else vm.size
-        why = "its first size is tried first" if is_same(size, first) else f"no capacity for {first}"
+        why = _why_this_size(size, vm, situation.recovery)
         offered = situation.offered.get(size.lower())
         spelled = offered.size if offered else size
         return Resize(vm, spelled, f"{why}: it is changed from {vm.size} to {spelled}, then started", answer.gate)
     why = situation.work.reason if situation.work else f"a tagged Spot VM, deallocated, {situation.evidence.verdict}"
     return Start(vm, why, answer.gate)
+
+
+def _why_this_size(size: str, vm: Vm, recovery: Recovery | None) -> str:
+    first = notes_of(recovery).first_of(vm.size)
+    if not is_same(size, first):
+        return f"no capacity for {first}"
+    return "its first size is tried again" if was_tried(size, recovery) else "its first size is tried first"
 
 
 def _obstacle_of_size(situation: Situation, vm: Vm, policy: Policy, now: datetime) -> Obstacle | None:

@@ -10,6 +10,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.offerings.fallback_tag import MOST_SIZES
+
 if TYPE_CHECKING:
     from spot_responder.intake.work_queue_names import WorkQueueName
 
@@ -72,12 +74,13 @@ RESIZES_PER_DAY: Final = 24
 """How many changes of its size are asked for one VM within a day: two for each of ten restarts, and some for an outage
 of all its sizes."""
 
-RESIZES_PER_HOUR: Final = 4
-"""How many of them within an hour: each takes one of the 12 requests of Azure's bucket of that VM, and its start
-another."""
+RESIZES_PER_HOUR: Final = MOST_SIZES + 1
+"""How many of them within an hour: to each size that a tag may name, and back. With their starts, and the one with the
+VM's own size, five use 11 of the 12 requests of ``STARTS_PER_HOUR``, and of Azure's bucket of that VM."""
 
 KEPT_FOR_HOME: Final = 1
-"""How many of either are kept for the way back to its first size, so that an outage of all sizes ends there."""
+"""How many of either are kept for the way back to its first size, so that an outage of all sizes ends there; but not
+from a size that this recovery has not tried."""
 
 RESIZE_TAKES: Final = timedelta(seconds=3)
 """How long after an accepted change of size its VM is read: it is deallocated, so that only its description changes."""

@@ -134,16 +134,19 @@ def admit(gate: PoolGate, vm_key: str, down_since: datetime, now: datetime, turn
     gate = _as_of(now, gate)
     if gate.is_proven_for(down_since):
         return Admitted(gate)
-    under_way = {key: until for key, until in gate.under_way.items() if until > now}
-    # A VM that holds a place was let in before the pool closed. It may have been given another size for that.
-    holds_a_place = vm_key in under_way
-    if gate.closed_until is not None and gate.is_closed(now) and not holds_a_place:
+    if gate.closed_until is not None and gate.is_closed(now):
         return Queued(gate.closed_until + turn)
-    if not holds_a_place and len(under_way) >= gate.width:
+    under_way = {key: until for key, until in gate.under_way.items() if until > now}
+    if vm_key not in under_way and len(under_way) >= gate.width:
         # The earliest of those under way was let in when its place was taken, and may be up soon after.
         news_at = min(under_way.values()) - PLACE_KEPT + NEWS_AFTER
         return Queued(max(now + turn, news_at) if gate.closed_until is None else now + turn)
     return Admitted(replace(gate, under_way={**under_way, vm_key: now + PLACE_KEPT}))
+
+
+def holds_place(gate: PoolGate, vm_key: str, now: datetime) -> bool:
+    """Whether the VM was admitted, and nothing came of it yet: also where others were refused since."""
+    return gate.under_way.get(vm_key, now) > now
 
 
 def refused(gate: PoolGate, vm_key: str, now: datetime, policy: Policy, jitter: float) -> PoolGate:

@@ -229,8 +229,10 @@ class Recovery:
         refused = self._attempt_becomes(AttemptState.REFUSED, failure=failure)
         if failure.lacks_token:
             refused = refused._unsent()  # noqa: SLF001 - our own
+        size = self.attempt.size if self.attempt else ""
         return replace(
             refused,
+            sizes=self.sizes.without_capacity(size) if failure.kind is FailureKind.CAPACITY else self.sizes,
             failures=self.failures.with_another(failure.kind, self._asked_at),
             attempts=self.attempts if counts else self.attempts - 1,
             not_before=not_before,
@@ -245,6 +247,8 @@ class Recovery:
         refused = self._attempt_becomes(AttemptState.REFUSED, failure=failure)
         size = refused.attempt.resize_to if refused.attempt else ""
         sizes = self.sizes if unfit_until is None else self.sizes.refused(size, failure.said, unfit_until)
+        if failure.kind is FailureKind.CAPACITY:
+            sizes = sizes.without_capacity(size)
         slow_down_until = not_before if failure.asks_us_to_wait else None
         return replace(refused, sizes=sizes, not_before=not_before, slow_down_until=slow_down_until)
 

@@ -76,6 +76,7 @@ class Situation:
         evidence: the row's evidence, with the signal and the newest annotation added.
         gate: the gate of the VM's pool, or of the pool that it would be in with ``size_asked``.
         size_asked: the size that the decision is about; ``""`` for the one that the VM has.
+        heeds_pauses: an operator asked, and closed pools are to stay closed: another one may be open.
         offered: what is known of the sizes of its tag, by their names in lower case.
         weighed: what was thought of each size so far.
         operation: the state of the start that is under way, where Azure was asked for it.
@@ -93,6 +94,7 @@ class Situation:
     absence: Absence | None = None
     signal: Signal | None = None
     size_asked: str = ""
+    heeds_pauses: bool = False
     offered: Mapping[str, OfferedSize] = field(default_factory=dict)
     weighed: tuple[WeighedSize, ...] = ()
     work: Work | None = None

@@ -7,10 +7,12 @@ tables, there is no report.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.decisions.fallback.sizes import is_same, notes_of
+from spot_responder.offerings.fallback_tag import read_fallback_sizes
 from spot_responder.offerings.prices import Asked
 from spot_responder.offerings.skus import read_skus
 from spot_responder.offerings.spot_cores import read_spot_cores
@@ -45,9 +47,18 @@ async def gather_sizes(
         CouldNotLookError: if its answer cannot be read, or storage does not let us look.
     """
     progress("looking at the VM")
-    vm = await _shape(vm_id, ports)
+    vm, kept, current = await asyncio.gather(
+        _shape(vm_id, ports), ports.app.store.load(vm_id), ports.app.compute.current(vm_id)
+    )
+    # What the app gave it for a while is not what it is to be compared with.
+    size_now, vm = vm.size, replace(vm, size=notes_of(kept.value).first_of(vm.size))
     progress(f"looking at what {vm.location} offers")
     offered = await _offered(vm_id, vm, ports, now)
+    offered = replace(
+        offered,
+        named=read_fallback_sizes(current.tags).sizes if current else (),
+        size_now="" if is_same(size_now, vm.size) else size_now,
+    )
     sizes = [vm.size, *may_fit(vm, offered)]
 
     def asked_so_far(done: int, of: int) -> None:
@@ -81,17 +92,18 @@ async def _listed(listing: Awaitable[Sequence[Mapping[str, object]]]) -> _Listed
 
 async def _offered(vm_id: VmId, vm: VmShape, ports: OperatorPorts, now: datetime) -> Offered:
     subscription_id, arm = vm_id.subscription_id, ports.resource_manager
-    skus, usages, gates, closed = await asyncio.gather(
+    skus, usages, gates, closed, kept = await asyncio.gather(
         _listed(list_skus(subscription_id, vm.location, arm)),
         _listed(list_usages(subscription_id, vm.location, arm)),
         ports.records.all_pools(),
         ports.app.store.closed_between((now - LOOKED_BACK).date(), now.date()),
+        ports.app.store.all_recoveries(),
     )
     return Offered(
         skus=None if skus.items is None else read_skus(skus.items, vm.location),
         cores=None if usages.items is None else read_spot_cores(usages.items),
         gates=gates,
-        closed=closed,
+        rows=[*closed, *(row.value for row in kept if row.value.is_open)],
         unread=tuple(each.unread for each in (skus, usages) if each.unread),
     )
 

@@ -57,6 +57,17 @@ def test_each_role_is_assigned_to_that_identity_alone() -> None:
     assert {str(one.properties["principalType"]) for one in assignments} == {"ServicePrincipal"}
 
 
+def test_the_identity_that_there_is_gets_rights_in_another_subscription() -> None:
+    """Its principal is given: no second one is made."""
+    template = template_of(INFRA / "resize" / "main.bicep")
+    given = {"existingPrincipalId": "its-principal", "resizableResourceGroups": GROUPS, "location": "westeurope"}
+    deployment = deploy(template, given)
+    assert resources(deployment, "ManagedIdentity/userAssignedIdentities") == []
+    assignments = resources(deployment, "Authorization/roleAssignments")
+    assert len(assignments) == len(GROUPS) + 1
+    assert {str(one.properties["principalId"]) for one in assignments} == {"its-principal"}
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_without_it_the_app_has_its_own_identity_only(way: str) -> None:
     """No way to deploy turns it on by itself."""

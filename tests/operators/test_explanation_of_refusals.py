@@ -50,6 +50,7 @@ def test_scenario_2_no_capacity_inside_the_operation(new_azure: NewAzure) -> Non
     assert at("10:10") < said.next.at < at("10:20")
     assert said.advice == (
         "it comes back when Azure has room; sooner only in another size, zone or region",
+        "sizes that it could come back as, and the tag for it: .venv/bin/spot-responder sizes --like render-1",
         "to have it tried now, without waiting: .venv/bin/spot-responder retry render-1",
     )
     assert not said.needs_you
@@ -76,6 +77,7 @@ def test_scenario_2_another_vm_of_the_pool_waits_for_its_turn(new_azure: NewAzur
     assert said.tried == ("no start was asked for yet",)
     assert said.advice == (
         "it comes back when Azure has room; sooner only in another size, zone or region",
+        "sizes that it could come back as, and the tag for it: .venv/bin/spot-responder sizes --like render-2",
         "to have it tried now, without waiting: .venv/bin/spot-responder retry render-2",
     )
 
@@ -292,7 +294,7 @@ def test_the_budget(new_azure: NewAzure) -> None:
     assert said.next.at is not None
     assert at("11:00") < said.next.at < at("11:01")
     assert said.needs_you
-    assert said.advice[1:] == (
+    assert said.advice[2:] == (
         "what Azure said to each of these start requests is in the app's log",
         f"to have it up all the same: az vm start --ids {said.vm_id}",
     )

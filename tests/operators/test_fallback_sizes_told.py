@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 from spot_responder.decisions.attempts import Attempt, AttemptState, SizeNotes, WeighedSize
 from spot_responder.decisions.decide import decide
 from spot_responder.decisions.outcomes import Outcome
-from spot_responder.decisions.policy import Policy
+from spot_responder.decisions.policy import RESIZES_PER_HOUR, Policy
+from spot_responder.decisions.pools import PoolGate, pool_of
 from spot_responder.decisions.situations import Close, Situation
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.vms import PowerState
 from spot_responder.operators.views.explained_past import starts_tried
-from spot_responder.operators.views.explanation import explain
+from spot_responder.operators.views.explanation import Next, explain
 from spot_responder.operators.views.offerings.fallback import sizes_told
 from spot_responder.operators.views.plan import FoundBy, Judged, Would, plan
 from tests.decisions.fallback.test_sizes import OTHER, OWN, POLICY, THIRD, looked_at, vm
@@ -36,8 +38,19 @@ def test_it_says_what_was_tried_what_is_next_and_what_each_costs() -> None:
     assert f"sizes tried in this recovery: {OWN}" in said
     assert f"{OTHER} (0.05 USD an hour), at 09:58:00Z: the VM was to be changed to it" in said
     assert f"{OWN}, at 09:58:00Z: no capacity" in said
-    assert f"gone through in this order: {OTHER}, {THIRD}, {OWN}" in said
+    assert f"gone through in this order: {OTHER}, {OWN}" in said
     assert f"{THIRD} is left out until 2026-03-02 12:00Z, for Azure refused it: no: never" in said
+
+
+def test_a_size_that_a_limit_keeps_it_from_is_not_next() -> None:
+    """It says until when that holds; nor is the first size first, once others are."""
+    changes = tuple(TEN - timedelta(minutes=number) for number in reversed(range(1, RESIZES_PER_HOUR)))
+    notes = SizeNotes(OWN, (OWN, OTHER), changes, tried=(OWN, OTHER, THIRD))
+    said = told(looked_at(vm(OTHER), sizes=notes)).splitlines()
+    assert said[0] == f"it has the size {OTHER}; its first one was {OWN}"
+    assert f"at its next look its sizes are gone through in this order: {OWN}, {OTHER}" in said
+    (limit,) = [line for line in said if line.startswith(f"not {THIRD}: its size was changed 5 times within an hour")]
+    assert limit.endswith("one more is kept for the way back to its first size; until 2026-03-02 10:55Z")
 
 
 def test_what_is_over_is_not_told() -> None:
@@ -110,6 +123,37 @@ def test_the_next_step_is_told() -> None:
     assert "were DRY_RUN not true" in explain(given, decision, POLICY, at("10:00:05"), dry_run=True).headline
     planned = plan([Judged(given, decision, FoundBy.RESOURCE_GRAPH)], {}, POLICY, TEN, shown=1, dry_run=False)
     assert [find.would for find in planned.finds] == [Would.START]
+
+
+def test_a_vm_that_runs_is_told_as_what_it_may_come_back() -> None:
+    """Before an outage, with the command that compares these sizes with it; not where changes are off."""
+    running = vm(state=PowerState.RUNNING)
+    given = situation(evicted(), running)
+    decision = decide(given, POLICY, TEN, 0.5)
+    explained = explain(given, decision, POLICY, TEN)
+    assert f"if {OWN} is out of capacity after an eviction, it may come back as {OTHER}, {THIRD}" in explained.tried
+    assert any("whether the sizes of its tag suit it: " in line and "--like" in line for line in explained.advice)
+    off = explain(given, decision, Policy(), TEN)
+    assert not any("may come back as" in line for line in off.tried)
+
+
+def test_who_waits_for_capacity_without_the_tag_is_told_of_it() -> None:
+    """Who has it needs no such word."""
+    for tag, is_told in (("", True), (OTHER, False)):
+        closed = PoolGate(pool_of(vm()), refusals=1, closed_until=at("10:30"), width=1)
+        given = replace(looked_at(vm(tag=tag)), gate=closed)
+        explained = explain(given, decide(given, POLICY, at("10:00:05"), 0.5), POLICY, at("10:00:05"))
+        assert any("sizes that it could come back as" in line for line in explained.advice) is is_told
+
+
+def test_after_a_change_the_start_is_next() -> None:
+    """Not in two minutes, which is when the app looks again if no answer comes."""
+    for state, when in ((AttemptState.ASKED, None), (AttemptState.ACCEPTED, at("10:02"))):
+        given = looked_at(vm(OTHER), Attempt(1, TEN, state, resize_to=OTHER))
+        assert given.recovery is not None
+        given = replace(given, recovery=replace(given.recovery, wake_at=at("10:02")))
+        explained = explain(given, decide(given, POLICY, TEN, 0.5), POLICY, TEN)
+        assert explained.next == Next("right after its change of size, a start is asked for", when)
 
 
 def test_the_outcome_says_as_what_it_came_back() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from spot_responder.decisions.attempts import SizeNotes
 from spot_responder.decisions.failures import Failures
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.pools import PoolGate, PoolId
@@ -13,6 +14,7 @@ from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.vms import VmId
 from spot_responder.offerings.fits import Verdict
 from spot_responder.offerings.prices import Prices
+from spot_responder.operators.views.offerings.pool_records import pool_record
 from spot_responder.operators.views.offerings.sizes import Offered, comparable, may_fit, sizes_report
 from tests.harness.makers import TEN, recovery
 from tests.offerings.sizes import PLENTY, REGION, recorded, vm
@@ -72,8 +74,10 @@ def test_the_cheapest_that_fits_is_at_the_top() -> None:
     assert report(dear, machine).tag_command == (
         "az tag update --operation Merge "
         "--resource-id /subscriptions/S/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/render-1 "
-        "--tags SpotFallbackSizes=Standard_D2_v5,Standard_D4s_v3"
-    )
+        "--tags SpotFallbackSizes=Standard_D4s_v3"
+    ), "a Standard_D2_v5 has a temporary disk, and the VM none: its owner should read that note first"
+    unpriced = {"Standard_D4s_v3": Prices(None, None, [])}
+    assert report(unpriced, machine).tag_command == "", "nobody knows what it costs"
     limited = replace(machine, max_price=0.06)
     assert report(no_price, limited).tag_command.endswith("=Standard_D4s_v3")
     assert [(each.size, each.verdict) for each in report(no_price, limited).candidates] == [
@@ -104,11 +108,38 @@ def test_what_the_app_saw_of_a_pool() -> None:
         ),
         replace(ended, pool=there, outcome=Outcome.STOPPED_BY_OWNER, failures=Failures(by_kind={FailureKind.PRICE: 1})),
         replace(ended, pool=elsewhere),
+        recovery(),
     )
-    gates = (PoolGate(elsewhere), PoolGate(there, closed_until=TEN + timedelta(hours=1)))
+    busy = {"vm-1": TEN + timedelta(minutes=1), "vm-2": TEN}
+    gates = (PoolGate(elsewhere), PoolGate(there, closed_until=TEN + timedelta(hours=1), under_way=busy))
     told = report({}, vm(zone="2"), offered(gates, closed))
     (candidate,) = [each for each in told.candidates if each.size == "Standard_D4s_v3"]
-    assert (candidate.pool.restored, candidate.pool.refused) == (2, 1)
+    assert (candidate.pool.restored, candidate.pool.refused, candidate.pool.under_way) == (2, 1, 1)
     assert candidate.pool.restored_at == TEN + timedelta(minutes=5)
     assert candidate.pool.closed_until == TEN + timedelta(hours=1)
     assert (told.pool.restored, told.pool.restored_at, told.pool.refused, told.pool.closed_until) == (0, None, 0, None)
+
+
+def test_each_refusal_is_that_of_its_own_pool() -> None:
+    """A VM met no capacity as one size, and came back as the next one: that one had it. An older row says less."""
+    out, came_up = pool("Standard_D2s_v3"), pool("Standard_D4s_v3")
+    failed = Failures(by_kind={FailureKind.CAPACITY: 1})
+    restored = replace(recovery(), outcome=Outcome.RESTORED, closed_at=TEN, down_since=TEN, pool=came_up)
+    told_of = replace(restored, failures=failed, sizes=SizeNotes(out=("Standard_D2s_v3",)))
+    earlier = replace(restored, failures=failed, sizes=SizeNotes(tried=("Standard_D2s_v3", "Standard_D4s_v3")))
+    still_open = replace(recovery(), pool=came_up, sizes=SizeNotes(out=("Standard_D2s_v3", "Standard_D4s_v3")))
+    for rows, refused in (((told_of,), (1, 0)), ((earlier,), (1, 0)), ((still_open,), (1, 1))):
+        records = [pool_record(each, (), rows, TEN) for each in (out, came_up)]
+        assert tuple(each.refused for each in records) == refused
+
+
+def test_what_the_tag_names_is_told_whether_it_fits_or_not() -> None:
+    """Its owner would learn in an outage only, otherwise; a size that there is not, too."""
+    named = replace(offered(), named=("standard_d2ps_v5", "Standard_D99s_v9", D2S))
+    told = report({}, there=named)
+    by_size = {each.size: each for each in told.candidates if each.named}
+    assert [each.verdict for each in by_size.values()] == [Verdict.UNFIT, Verdict.UNFIT]
+    assert "Azure offers no size Standard_D99s_v9" in by_size["Standard_D99s_v9"].because[0].told
+    assert by_size["Standard_D99s_v9"].cores is None
+    nothing_known = replace(named, skus=None)
+    assert {each.verdict for each in report({}, there=nothing_known).candidates} == {Verdict.UNKNOWN}

@@ -133,6 +133,21 @@ def test_what_the_app_saw_of_a_pool_is_told(azure: OperatorsLaptop) -> None:
     assert "not tried in 30 days" in told
 
 
+def test_a_refusal_is_told_while_its_recovery_is_open(azure: OperatorsLaptop) -> None:
+    """Nobody is told a minute later that it was not tried; and its tag's sizes are told, though they do not fit."""
+    price(azure, D4s_v4=0.02, D4as_v5=0.019)
+    tags = {"AttemptRestartAfterEviction": "true", "SpotFallbackSizes": "Standard_D4ps_v5,Standard_Nonesuch"}
+    add(azure, "refused-1", size="Standard_D4s_v4", tags=tags)
+    azure.move(lambda laptop: laptop.world.set_capacity(laptop.world.machine("refused-1").pool, 0))
+    evict(azure, "refused-1")
+    azure.until_row("refused-1", "was refused", lambda row: bool(row.sizes.out))
+    told = azure.operator("sizes", "--like", "refused-1").out
+    azure.move(lambda laptop: laptop.world.set_capacity(laptop.world.machine("refused-1").pool, None))
+    assert "1 recovery met no capacity" in told
+    assert "in its tag; Azure offers no size Standard_Nonesuch in westeurope" in told
+    assert "Standard_D4ps_v5" in told
+
+
 def test_the_quota_is_compared(azure: OperatorsLaptop) -> None:
     """As many cores as the VM has are free; more must be left."""
     add(azure, "like-3", size="Standard_D4s_v5", subscription_id="22222222-2222-4222-8222-222222222222")

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from spot_responder.commands.arguments import Commands
     from spot_responder.commands.run import Operator
-    from spot_responder.operators.views.offerings.sizes import Candidate, PoolRecord, SizesReport
+    from spot_responder.operators.views.offerings.pool_records import PoolRecord
+    from spot_responder.operators.views.offerings.sizes import Candidate, SizesReport
     from spot_responder.terminal.console import Cell, Console
 
 EXAMPLES: Final = """\
@@ -62,8 +63,9 @@ def _about(report: SizesReport, console: Console) -> str:
     zone = f", zone {vm.zone}" if vm.zone else ""
     limit = "no limit" if vm.max_price is None else f"{vm.max_price:g}"
     cores = f"{report.cores.spare} of {report.cores.limit}" if report.cores else "not known"
+    first = f", its first size, where it has {report.size_now} now" if report.size_now else ""
     return (
-        f"{vm.size} in {vm.location}{zone}, {vm.os or 'an unknown system'}\n"
+        f"{vm.size}{first} in {vm.location}{zone}, {vm.os or 'an unknown system'}\n"
         f"Spot price: {price(report.spot)} USD an hour; max price: {limit}; Spot cores left in the region: {cores}\n"
         f"its own pool: {_seen(report.pool, console)}\n"
     )
@@ -86,7 +88,7 @@ def _row(each: Candidate, console: Console) -> list[Cell]:
         price(each.spot),
         price(each.on_demand),
         _seen(each.pool, console),
-        one_line("; ".join(finding.told for finding in each.because)),
+        one_line("; ".join([*(["in its tag"] if each.named else []), *(finding.told for finding in each.because)])),
     ]
 
 
@@ -95,6 +97,12 @@ def _seen(pool: PoolRecord, console: Console) -> str:
     told = []
     if pool.closed_until and pool.closed_until > console.now:
         told.append(f"closed until {console.when(pool.closed_until)}")
+    elif pool.closed_until and pool.closed_until > console.now - LOOKED_BACK:
+        told.append(f"refused; its pause ended at {console.when(pool.closed_until)}")
+    if pool.under_way:
+        told.append(f"{count(pool.under_way, 'VM')} being tried")
+    if pool.came_up_at and not pool.restored_at:
+        told.append(f"a VM came up at {console.when(pool.came_up_at)}")
     if pool.restored_at:
         told.append(f"{count(pool.restored, 'VM')} restored, the last at {console.when(pool.restored_at)}")
     if pool.refused:

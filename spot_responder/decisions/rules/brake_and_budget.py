@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from spot_responder.decisions.policy import Policy
+    from spot_responder.decisions.recoveries import Recovery
     from spot_responder.decisions.situations import Decision, Situation
     from spot_responder.intake.vms import Vm
 
@@ -42,5 +43,13 @@ def budget(situation: Situation, _vm: Vm, policy: Policy, now: datetime, _jitter
     if len(lately) < policy.starts_per_hour:
         return None
     until = lately[-policy.starts_per_hour] + STARTS_REMEMBERED
-    reason = f"its budget: {count(len(lately), 'start request')} within an hour, the most that is allowed"
+    reason = f"its budget: {_requests(situation.recovery, lately)} within an hour, the most that is allowed"
     return Wait(until, reason, notice=Notice.BUDGET)
+
+
+def _requests(recovery: Recovery | None, lately: tuple[datetime, ...]) -> str:
+    """Count them: a change of its size is one as well."""
+    changed_at = set(recovery.sizes.resizes) if recovery else set()
+    changes = sum(time in changed_at for time in lately)
+    starts = count(len(lately) - changes, "start request")
+    return f"{starts} and {count(changes, 'change')} of its size" if changes else starts

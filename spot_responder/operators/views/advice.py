@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from spot_responder.advised_command import shell_words
 from spot_responder.decisions.evidence import Verdict
+from spot_responder.decisions.fallback.sizes import sizes_of
 from spot_responder.decisions.recoveries import Notice
 from spot_responder.decisions.situations import Wait
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.vms import PowerState
+from spot_responder.offerings.fallback_tag import read_fallback_sizes
 from spot_responder.operators.views.tag_typos import is_left_to_the_tag, tag_command
 
 if TYPE_CHECKING:
@@ -52,6 +54,8 @@ def advice(  # noqa: PLR0913, PLR0917 - what it rests on, and how it is written
         look = shell_words("az", "resource", "list", "--name", asked.name, "--subscription", asked.subscription_id)
         return (f"is it there, and may you see it? {look}",)
     lines = _about_the_tag(vm, policy)
+    if vm.power_state is PowerState.RUNNING and sizes_of(vm, row, policy)[1:]:
+        lines.append(f"whether the sizes of its tag suit it: {_sizes_like(called, command)}")
     is_held = row is not None and row.held_at is not None
     if is_held:
         lines.append(f"to end the hold: {command('release', called)}")
@@ -59,6 +63,9 @@ def advice(  # noqa: PLR0913, PLR0917 - what it rests on, and how it is written
         lines += [_who(vm.vm_id), f"to have it up: {_start(vm)}"]
     elif isinstance(decision, Wait) and not is_held:
         lines += _about_the_wait(decision, failure, situation, vm, called, command, need)
+        if _ABOUT_CAPACITY in lines and not read_fallback_sizes(vm.tags).sizes:
+            which = f"sizes that it could come back as, and the tag for it: {_sizes_like(called, command)}"
+            lines.insert(lines.index(_ABOUT_CAPACITY) + 1, which)
     return tuple(lines)
 
 
@@ -86,6 +93,10 @@ def _about_the_wait(  # noqa: PLR0913, PLR0917 - all that it rests on
     if is_retry_heard or (failure is None and wait.in_pool_queue):
         lines.append(f"to have it tried now, without waiting: {retry}")
     return lines
+
+
+def _sizes_like(called: str, command: CommandLine) -> str:
+    return command("sizes", "--like", called)
 
 
 def _about_the_tag(vm: Vm, policy: Policy) -> list[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from spot_responder.advised_command import CommandLine
 from spot_responder.decisions.agents_word import SILENT, agent_is_silent
+from spot_responder.decisions.attempts import AttemptState
 from spot_responder.decisions.evidence import Verdict
 from spot_responder.decisions.pools import pool_of
 from spot_responder.decisions.publishing.notices import needs_somebody, of_failures
@@ -256,14 +257,23 @@ def _next(
             return Next("nothing until it is released; it is looked at again, to see whether others started it", at)
         case Start() | Resize() | Wait() if dry_run:
             return Next("it is looked at again, and not started: DRY_RUN is true", at)
-        case Wait() if recovery and recovery.failure:
-            return Next("a start is asked for again", at)
-        case Start() | Resize():
-            return Next(_request(decision), at)
-        case Wait() | Requeue():
-            return Next("it is looked at again", at)
+        case Start() | Resize() | Wait() | Requeue():
+            return _goes_on(situation, decision, recovery, at)
         case _:
             assert_never(decision)
+
+
+def _goes_on(
+    situation: Situation, decision: Start | Resize | Wait | Requeue, recovery: OpenRecovery | None, at: datetime | None
+) -> Next:
+    change = situation.attempt if situation.attempt and situation.attempt.resize_to else None
+    if change and isinstance(decision, Start | Wait) and not (isinstance(decision, Wait) and decision.failure):
+        # Until Azure has answered, the time in the row is that of a safety net.
+        at = at if change.state is AttemptState.ACCEPTED else None
+        return Next("right after its change of size, a start is asked for", at)
+    if isinstance(decision, Start | Resize):
+        return Next(_request(decision), at)
+    return Next("a start is asked for again" if recovery and recovery.failure else "it is looked at again", at)
 
 
 def _request(decision: Start | Resize) -> str:

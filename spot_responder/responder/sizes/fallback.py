@@ -14,9 +14,10 @@ from spot_responder.decisions.attempts import WeighedSize
 from spot_responder.decisions.fallback.sizes import is_same, notes_of, order_of
 from spot_responder.decisions.pools import pool_of
 from spot_responder.decisions.situations import Close, Ignore, Requeue, Resize, Start, Wait
+from spot_responder.intake.signals import SignalKind
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from spot_responder.decisions.policy import Policy
     from spot_responder.decisions.pools import PoolGate, PoolId
@@ -42,18 +43,30 @@ class FallbackSizes:
         if len(sizes) == 1:
             decision, _ = await self.ask_gate(pool_of(situation.with_the_size_asked_for(vm)), situation)
             return situation, decision
+        if situation.kind is SignalKind.OPERATOR_ASKED:
+            # Their word ends pauses; but a pool that is open needs no such word.
+            heeding, answer = await self._go_through(sizes, replace(situation, heeds_pauses=True), vm)
+            if answer.is_final:
+                return heeding, answer.decision
+            situation = replace(situation, offered=heeding.offered)
+        situation, answer = await self._go_through(sizes, situation, vm)
+        return situation, answer.decision
+
+    async def _go_through(
+        self, sizes: Sequence[str], situation: Situation, vm: Vm
+    ) -> tuple[Situation, _Final | _NotNow]:
+        """Ask one pool after the other until one admits the VM; else give what may be tried first."""
         known = {size.lower() for size in (vm.size, notes_of(situation.recovery).first_of(vm.size))}
-        waits: list[Wait] = []
-        has_looked = False
+        waits: list[_NotNow] = []
         for size in sizes:
-            if size.lower() not in known and not has_looked:
-                situation, has_looked = replace(situation, offered=await self.offerings.of(vm, sizes)), True
+            if size.lower() not in known and not situation.offered:
+                situation = replace(situation, offered=await self.offerings.of(vm, sizes))
             answer = await self._try(situation, vm, size)
             situation = replace(situation, weighed=(*situation.weighed, answer.told))
             if answer.is_final:
-                return situation, answer.decision
-            waits.append(answer.decision)
-        return situation, min(waits, key=lambda wait: wait.until)
+                return situation, answer
+            waits.append(answer)
+        return situation, min(waits, key=lambda answer: answer.decision.until)
 
     async def _try(self, situation: Situation, vm: Vm, size: str) -> _Final | _NotNow:
         asked = replace(situation, size_asked=size)

@@ -136,22 +136,32 @@ def test_what_azure_would_only_refuse_may_be_tried() -> None:
     ("most", "every"), [(RESIZES_PER_HOUR, timedelta(minutes=1)), (RESIZES_PER_DAY, timedelta(minutes=50))]
 )
 def test_so_many_changes_are_allowed_and_the_last_one_leads_home(most: int, every: timedelta) -> None:
-    """Within an hour, and within a day."""
-    assert in_its_way(THIRD, ways(most - 2, every), vm(OTHER)) is None
-    assert in_its_way(THIRD, ways(most - 1, every), vm(OTHER)) is not None
-    assert in_its_way(OWN, ways(most - 1, every), vm(OTHER)) is None
-    at_most = in_its_way(OWN, ways(most, every), vm(OTHER))
-    assert at_most is not None
-    assert at_most.until is not None
-    assert at_most.until > TEN
+    """Within an hour, and within a day. What is kept for the way home may go to a size that was not tried yet."""
+    tried = {number: ways(number, every).trying(THIRD) for number in (most - 2, most - 1, most)}
+    assert in_its_way(THIRD, tried[most - 2], vm(OTHER)) is None
+    assert in_its_way(THIRD, tried[most - 1], vm(OTHER)) is not None
+    assert in_its_way(THIRD, ways(most - 1, every), vm(OTHER)) is None
+    assert in_its_way(OWN, tried[most - 1], vm(OTHER)) is None
+    for size in (OWN, THIRD):
+        at_most = in_its_way(size, ways(most, every), vm(OTHER))
+        assert at_most is not None
+        assert at_most.until is not None
+        assert at_most.until > TEN
 
 
 def test_a_change_and_its_start_need_two_of_the_budget() -> None:
-    """One that is left is for a start with the size that it has."""
+    """One that is left is for a start with the size that it has; a size that was tried leaves two for the way home."""
     assert in_its_way(OTHER, SizeNotes(), starts=10) is None
     found = in_its_way(OTHER, SizeNotes(), starts=11)
     assert found is not None
     assert found.until == at("10:59")
+    assert found.told.endswith(" within an hour; until 2026-03-02 10:59Z")
+    once = SizeNotes(OWN, (OWN, OTHER, THIRD), tried=(OWN, OTHER))
+    assert in_its_way(OTHER, once, starts=8) is None
+    again = in_its_way(OTHER, once, starts=9)
+    assert again is not None
+    assert "the same for the way back to its first size" in again.why
+    assert in_its_way(OWN, once, vm(THIRD), starts=9) is None
     tight = obstacle(OTHER, GOOD[OTHER.lower()], vm(), None, Policy(resizes=True, starts_per_hour=1), TEN)
     assert tight is not None
     assert tight.until is None
@@ -168,6 +178,9 @@ def test_the_decision_names_the_size_and_why() -> None:
     away = looked_at(vm(OTHER), sizes=SizeNotes().asking_for(OTHER, OWN, TEN - timedelta(hours=2)))
     home = decide(replace(away, size_asked=OWN), POLICY, at("10:00:05"), 0.5)
     assert home.reason.startswith("its first size is tried first")
+    tried = looked_at(vm(OTHER), sizes=SizeNotes().asking_for(OTHER, OWN, TEN - timedelta(hours=2)).trying(OWN))
+    again = decide(replace(tried, size_asked=OWN), POLICY, at("10:00:05"), 0.5)
+    assert again.reason.startswith("its first size is tried again")
     assert isinstance(decide(replace(given, size_asked=OWN), POLICY, at("10:00:05"), 0.5), Start)
     unseen = replace(situation(evicted(), vm()), offered=GOOD, size_asked=OTHER)
     assert isinstance(decide(unseen, POLICY, at("10:00:05"), 0.5), Resize)

@@ -115,7 +115,7 @@ def test_when_all_are_out_it_waits_and_ends_at_home(new_azure: NewAzure) -> None
     without_capacity(azure, OWN, OTHER, THIRD)
     azure.world.evict("render-1")
     azure.run_until(at("11:00"))
-    assert len(resizes(azure)) <= 4
+    assert len(resizes(azure)) <= 6
     assert len(starts(azure)) + len(resizes(azure)) <= 12
     assert machine.size == OWN
     with_capacity(azure, OWN)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from spot_responder.clients.table_rows import pool_from_row
 from spot_responder.decisions.attempts import NOT_ASKED
+from spot_responder.operators.views.offerings.pool_records import pool_record
 from tests.harness.makers import at
 from tests.responder.sizes.test_fallback_stories import (
     OTHER,
@@ -41,6 +44,28 @@ def test_the_log_says_that_its_owner_named_sizes_in_vain(new_azure: NewAzure, ca
     assert in_vain == {("render-1", "price", False), ("render-1", "capacity", True), ("plain", "capacity", False)}
     told = next(line["what_to_do"] for line in failures if "what_to_do" in line)
     assert "RESIZE_CLIENT_ID is not set: to turn changes of size on, give the app its second identity" in told
+
+
+def test_each_pool_is_told_what_it_refused_while_the_recovery_is_open_and_after(new_azure: NewAzure) -> None:
+    """Two sizes are out, the third has capacity: a minute later nobody says that the first two were never tried."""
+    azure = laptop(new_azure)
+    machine = add(azure)
+    without_capacity(azure, OWN, OTHER)
+    azure.world.evict("render-1")
+
+    def seen(size: str) -> tuple[int, int, bool]:
+        gates = [pool_from_row(row) for row, _ in azure.storage.pools.rows.values()]
+        row = azure.recovery()
+        rows = [*azure.history, *([row] if row.is_open else [])]
+        assert row.pool is not None
+        record = pool_record(replace(row.pool, size=size.lower()), gates, rows, azure.now)
+        return record.refused, record.restored, record.closed_until is not None
+
+    azure.run_until(at("10:01:10"))
+    assert [seen(size) for size in (OWN, OTHER, THIRD)] == [(1, 0, True), (1, 0, True), (0, 0, False)]
+    azure.run_until(at("10:05"))
+    assert machine.size == THIRD
+    assert [seen(size) for size in (OWN, OTHER, THIRD)] == [(1, 0, True), (1, 0, True), (0, 1, False)]
 
 
 def test_nothing_that_was_next_is_told_as_next_later(new_azure: NewAzure) -> None:

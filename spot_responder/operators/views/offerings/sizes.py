@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.advised_command import shell_words
 from spot_responder.decisions.pools import PoolId
-from spot_responder.decisions.recovery_times import restored_after
-from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.offerings.all_fits import fit_of
 from spot_responder.offerings.fallback_tag import TAG, tag_value
 from spot_responder.offerings.fits import Verdict
+from spot_responder.operators.views.offerings.pool_records import PoolRecord, pool_record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from spot_responder.decisions.pools import PoolGate
@@ -30,28 +29,18 @@ if TYPE_CHECKING:
 MOST_TIMES: Final = 2
 """A size with more than so many times the cores or the memory of the VM's own is not listed: it would cost too much."""
 
-_ORDER: Final = (Verdict.FITS, Verdict.UNKNOWN)
-
-
-@dataclass(frozen=True, slots=True)
-class PoolRecord:
-    """What the app saw of a pool; all ``None`` and 0 where it never started a VM there.
-
-    ``closed_until``: the end of the pause after its latest refusal. ``restored``: how many recoveries ended with the VM
-    running there, and ``refused``: how many met no capacity there, as far back as the history was read.
-    """
-
-    closed_until: datetime | None
-    restored: int
-    restored_at: datetime | None
-    refused: int
+_ORDER: Final = (Verdict.FITS, Verdict.UNKNOWN, Verdict.UNFIT)
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A size that the VM could become, or could for all that is known; prices in USD an hour."""
+    """A size that the VM could become, or could for all that is known; prices in USD an hour.
+
+    ``named``: whether the VM's tag names it. Such a size is told whether it fits or not.
+    """
 
     size: str
+    named: bool
     verdict: Verdict
     because: tuple[Finding, ...]
     cores: float | None
@@ -65,13 +54,16 @@ class Candidate:
 class SizesReport:
     """The sizes that compare with a VM's own: as many cores and as much memory, at most twice as much.
 
+    ``vm``: with its first size; ``size_now``: the one that the app has given it, ``""`` where it has its first one.
     ``left_out``: how many of these do not fit, by the first reason. ``unread``: the sources that did not answer.
-    ``tag_command``: what names the first of those that fit in the VM's tag; "" where none fits.
+    ``tag_command``: what names the first of those that fit in the VM's tag, of a known price and with nothing to note;
+    "" where there is none.
     """
 
     at: datetime
     vm_id: VmId
     vm: VmShape
+    size_now: str
     spot: float | None
     cores: SpotCores | None
     pool: PoolRecord
@@ -83,13 +75,18 @@ class SizesReport:
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """What Azure's lists say where the VM is, and what the app's tables say."""
+    """What Azure's lists say where the VM is, and what the app's tables and the VM's tag say.
+
+    ``rows``: the recoveries of the history, and those that are open. ``size_now``: as in ``SizesReport``.
+    """
 
     skus: Mapping[str, Sku] | None
     cores: SpotCores | None
     gates: Sequence[PoolGate]
-    closed: Sequence[Recovery]
+    rows: Sequence[Recovery]
     unread: tuple[str, ...]
+    named: tuple[str, ...] = ()
+    size_now: str = ""
 
 
 def comparable(vm: VmShape, skus: Mapping[str, Sku] | None) -> Sequence[Sku]:
@@ -102,29 +99,43 @@ def comparable(vm: VmShape, skus: Mapping[str, Sku] | None) -> Sequence[Sku]:
 
 def may_fit(vm: VmShape, offered: Offered) -> Sequence[str]:
     """Name the sizes whose price is worth asking for."""
-    likes = comparable(vm, offered.skus)
-    return [sku.name for sku in likes if _fit(vm, sku, offered, None).verdict is not Verdict.UNFIT]
+    names = _compared(vm, offered)
+    return [name for name in names if _fit(vm, name, offered, None).verdict is not Verdict.UNFIT]
 
 
 def sizes_report(vm_id: VmId, vm: VmShape, offered: Offered, prices: Mapping[str, Prices], at: datetime) -> SizesReport:
     """Compare. ``prices``: by size, the VM's own among them; a size without is not worth its price, or unknown."""
-    compared = [_candidate(vm_id, vm, sku, offered, prices.get(sku.name)) for sku in comparable(vm, offered.skus)]
-    out = [each for each in compared if each.verdict is Verdict.UNFIT]
-    fitting = [each for each in compared if each.verdict is not Verdict.UNFIT]
+    compared = [_candidate(vm_id, vm, name, offered, at, prices.get(name)) for name in _compared(vm, offered)]
+    out = [each for each in compared if each.verdict is Verdict.UNFIT and not each.named]
+    told = [each for each in compared if each.verdict is not Verdict.UNFIT or each.named]
     own = prices.get(vm.size)
-    ranked = sorted(fitting, key=_rank)
+    ranked = sorted(told, key=_rank)
     return SizesReport(
         at=at,
         vm_id=vm_id,
         vm=vm,
+        size_now=offered.size_now,
         spot=own.spot if own else None,
         cores=offered.cores,
-        pool=_record(vm_id, vm, vm.size, offered),
+        pool=_record(vm_id, vm, vm.size, offered, at),
         candidates=tuple(ranked),
         left_out=dict(Counter(str(each.because[0].aspect) for each in out).most_common()),
-        tag_command=_tag_command(vm_id, [each.size for each in ranked if each.verdict is Verdict.FITS]),
+        tag_command=_tag_command(vm_id, [each.size for each in ranked if _is_without_doubt(each)]),
         unread=offered.unread,
     )
+
+
+def _compared(vm: VmShape, offered: Offered) -> Sequence[str]:
+    """Name the sizes that compare with the VM's own, and those that its tag names, as Azure spells them."""
+    skus = offered.skus or {}
+    named = [skus[size.lower()].name if size.lower() in skus else size for size in offered.named]
+    every = [*(sku.name for sku in comparable(vm, skus)), *named]
+    return [name for name in dict.fromkeys(every) if name.lower() != vm.size.lower()]
+
+
+def _is_without_doubt(candidate: Candidate) -> bool:
+    """Whether it may stand in a tag that nobody looked at: what it lacks, or costs, its owner should decide on."""
+    return candidate.verdict is Verdict.FITS and candidate.spot is not None and not candidate.because
 
 
 def _tag_command(vm_id: VmId, sizes: Sequence[str]) -> str:
@@ -143,22 +154,25 @@ def _is_like(sku: Sku, own: Sku) -> bool:
     ) and (sku.number("GPUs") or 0) == (own.number("GPUs") or 0)
 
 
-def _fit(vm: VmShape, sku: Sku, offered: Offered, spot: float | None) -> Fit:
-    return fit_of(vm, sku.name, offered.skus, offered.cores, spot)
+def _fit(vm: VmShape, name: str, offered: Offered, spot: float | None) -> Fit:
+    return fit_of(vm, name, offered.skus, offered.cores, spot)
 
 
-def _candidate(vm_id: VmId, vm: VmShape, sku: Sku, offered: Offered, prices: Prices | None) -> Candidate:
+def _candidate(  # noqa: PLR0913, PLR0917 - all that is known of a size
+    vm_id: VmId, vm: VmShape, name: str, offered: Offered, now: datetime, prices: Prices | None
+) -> Candidate:
     spot, on_demand = (prices.spot, prices.on_demand) if prices else (None, None)
-    fit = _fit(vm, sku, offered, spot)
+    fit, sku = _fit(vm, name, offered, spot), (offered.skus or {}).get(name.lower())
     return Candidate(
-        size=sku.name,
+        size=name,
+        named=name.lower() in {size.lower() for size in offered.named},
         verdict=fit.verdict,
         because=fit.because,
-        cores=sku.number("vCPUsAvailable"),
-        memory_gb=sku.number("MemoryGB"),
+        cores=sku.number("vCPUsAvailable") if sku else None,
+        memory_gb=sku.number("MemoryGB") if sku else None,
         spot=spot,
         on_demand=on_demand,
-        pool=_record(vm_id, vm, sku.name, offered),
+        pool=_record(vm_id, vm, name, offered, now),
     )
 
 
@@ -167,19 +181,6 @@ def _rank(candidate: Candidate) -> tuple[int, bool, float, str]:
     return _ORDER.index(candidate.verdict), candidate.spot is None, candidate.spot or 0, candidate.size
 
 
-def _record(vm_id: VmId, vm: VmShape, size: str, offered: Offered) -> PoolRecord:
-    subscription, location = vm_id.subscription_id.lower(), vm.location.lower()
-    pool_id = PoolId(subscription, location, (vm.zone or "").lower(), size.lower())
-    gate = next((each for each in offered.gates if each.pool_id == pool_id), None)
-    closed = [each for each in offered.closed if each.pool == pool_id]
-    restored = [each.closed_at for each in closed if restored_after(each) is not None and each.closed_at]
-    return PoolRecord(
-        closed_until=gate.closed_until if gate else None,
-        restored=len(restored),
-        restored_at=max(restored, default=None),
-        refused=_refused(closed),
-    )
-
-
-def _refused(closed: Iterable[Recovery]) -> int:
-    return sum(FailureKind.CAPACITY in each.failures.by_kind for each in closed)
+def _record(vm_id: VmId, vm: VmShape, size: str, offered: Offered, now: datetime) -> PoolRecord:
+    place = vm_id.subscription_id.lower(), vm.location.lower(), (vm.zone or "").lower()
+    return pool_record(PoolId(*place, size.lower()), offered.gates, offered.rows, now)
