@@ -156,7 +156,7 @@ def test_a_record_that_is_lost_lists_what_is_kept_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("status", "method"), [(503, "DELETE"), (409, "DELETE"), (429, "GET"), (500, "GET")])
 def test_a_refusal_that_passes_leaves_nothing(status: int, method: str, tmp_path: Path) -> None:
     """Azure is busy for a moment, or still takes off a lock."""
-    refused = []
+    refused: list[int] = []
 
     async def turn(asked: Asked, go: Callable[[], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
         if asked.path == GROUP and asked.method == method and len(refused) < 2:
@@ -183,7 +183,7 @@ def test_a_refusal_that_passes_leaves_nothing(status: int, method: str, tmp_path
 
 def test_what_azure_has_only_agreed_to_delete_is_not_forgotten_before_it_is_gone(tmp_path: Path) -> None:
     """202 says that it will be done."""
-    looks = []
+    looks: list[str] = []
 
     async def turn(asked: Asked, go: Callable[[], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
         if asked.path != HANGING:
