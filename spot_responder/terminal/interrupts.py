@@ -39,21 +39,23 @@ def run_until_interrupted(load: Callable[[], Callable[[], int]]) -> int:
 
 @contextmanager
 def ended_by_signals(numbers: tuple[signal.Signals, ...] = (signal.SIGTERM, signal.SIGHUP)) -> Iterator[None]:
-    """Let these signals cancel the task that is in here, as Ctrl-C does; in the event loop of the main thread.
+    """Let these signals, and Ctrl-C, cancel the task that is in here; in the event loop of the main thread.
 
-    Only the first counts: a terminal that is closed sends several, and what the task then does to come to its end is
-    not to be cut short. One that is ignored from the start, as `nohup` does, stays ignored.
+    Only the first signal counts: a terminal that is closed sends several, and what the task then does to come to its
+    end is not to be cut short. Each Ctrl-C after it cancels the task again: ``trial/shielding.py`` says what that ends.
+    One that is ignored from the start, as `nohup` does, stays ignored.
     """
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    heard = [number for number in (*numbers, signal.SIGINT) if signal.getsignal(number) is not signal.SIG_IGN]
     waiting = [task] if task is not None else []
 
-    def end() -> None:
-        if waiting:
-            waiting.pop().cancel()
+    def end(number: signal.Signals) -> None:
+        if task is not None and (waiting or number is signal.SIGINT):
+            waiting.clear()
+            task.cancel()
 
     for number in heard:
-        loop.add_signal_handler(number, end)
+        loop.add_signal_handler(number, end, number)
     try:
         yield
     finally:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.intake.payloads import text_field
 from spot_responder.trial.journal import Made
+from spot_responder.trial.shielding import answered
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -155,14 +156,28 @@ class Field:
         self.seen.marks.setdefault(mark, self.now())
 
     async def make(self, name: str, path: str, version: str, body: Mapping[str, object]) -> Answered:
-        """Create a resource: first in the journal, then in Azure."""
-        may_be_there = any(made.resource_id.lower() == path.lower() for made in self.journal.remains())
-        self.journal.note(Made(path, version, self.plan.run))
-        answer = await self.ask(name, "PUT", path, version, body)
+        """Create a resource: first in the journal, then in Azure. Whatever ends the step, its answer is awaited.
+
+        Raises:
+            StepFailedError: if the journal cannot be written; then it is not created.
+        """
+        key = path.lower()
+        may_be_there = any(made.resource_id.lower() == key for made in self.journal.remains())
+        try:
+            self.journal.note(Made(path, version, self.plan.run))
+        except OSError as error:
+            message = f"{name}: it was not created, for the record of it cannot be written: {error}"
+            raise StepFailedError(message) from error
+        self.journal.unanswered.add(key)
+        answer, cancelled = await answered(self.ask(name, "PUT", path, version, body))
         if _REFUSED <= answer.status < _BROKEN and not may_be_there:
             # It was refused, so it is not there. After an error inside Azure, or an answer that was lost, it may be:
             # then a second request is refused because of what the first one made.
             self.journal.forget(path)
+        if 0 < answer.status < _BROKEN:
+            self.journal.unanswered.discard(key)
+        if cancelled:
+            raise asyncio.CancelledError
         return answer
 
     async def need(self, name: str, path: str, version: str, body: Mapping[str, object]) -> Answered:

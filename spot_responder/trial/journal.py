@@ -11,9 +11,9 @@ import fcntl
 import json
 import os
 import re
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,25 +63,55 @@ class Listed:
     damaged: list[str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Journal:
-    """An open journal, which belongs to this process alone."""
+    """An open journal, which belongs to this process alone.
+
+    What this process knows of it is kept in memory as well: a file that somebody deletes meanwhile is written anew, and
+    a disk that is full does not stop a removal. ``lock``: the open file. ``problem``: why a line could not be written.
+    ``unanswered``: what was asked for and got no answer, by its id in lower case.
+    """
 
     path: Path
+    lock: BinaryIO
+    problem: str = ""
+    unanswered: set[str] = field(default_factory=set)
+    _made: dict[str, Made] = field(default_factory=dict)
+    _gone: set[str] = field(default_factory=set)
 
     def note(self, made: Made) -> None:
-        """Write down that a resource is about to be created; on the disk when this returns."""
-        self._write({"created": made.resource_id, "version": made.api_version, "run": made.run})
+        """Write down that a resource is about to be created; on the disk when this returns.
+
+        Raises:
+            OSError: if the disk takes it not; then nothing may be created.
+        """
+        key = made.resource_id.lower()
+        known, was_gone = self._made.get(key), key in self._gone
+        self._made[key] = made
+        self._gone.discard(key)
+        try:
+            self._write(_line_of(made))
+        except OSError:
+            if known is None:
+                del self._made[key]
+            if was_gone:
+                self._gone.add(key)
+            raise
 
     def forget(self, resource_id: str) -> None:
-        """Write down that a resource is gone."""
-        self._write({"gone": resource_id})
+        """Write down that a resource is gone; where the disk does not take it, that is known to this process only."""
+        self._made.pop(resource_id.lower(), None)
+        self._gone.add(resource_id.lower())
+        try:
+            self._write({"gone": resource_id})
+        except OSError as error:
+            self.problem = f"{self.path} could not be written ({error}): it still lists what is gone"
 
     def listed(self) -> Listed:
-        """Read all lines; one that is damaged hides no other."""
+        """Give what is listed, by all lines and by what this process knows; a line that is damaged hides no other."""
         found: dict[str, Made] = {}
         damaged: list[str] = []
-        lines = self.path.read_bytes().split(b"\n")
+        lines = self._bytes().split(b"\n")
         for number, line in enumerate(lines, 1):
             if not line.strip() or (number == len(lines) and _is_cut_off(line)):
                 continue
@@ -92,18 +122,56 @@ class Journal:
                     found.pop(resource_id.lower(), None)
                 case problem:
                     damaged.append(f"{self.path}, line {number}: {problem}")
-        return Listed(list(found.values()), damaged)
+        # What the file could not be told, or tells no more.
+        found |= {key: made for key, made in self._made.items() if key not in found}
+        return Listed([made for key, made in found.items() if key not in self._gone], damaged)
 
     def remains(self) -> list[Made]:
         """Give what was created and is not known to be gone, in the order of its creation."""
         return self.listed().remains
 
-    def _write(self, line: dict[str, str]) -> None:
-        with self.path.open("ab+") as file:
-            _end_last_line(file.fileno(), self.path)
-            file.write(json.dumps(line).encode() + b"\n")
+    def learn(self) -> None:
+        """Keep in memory what the file lists: it may be deleted."""
+        self._made = {made.resource_id.lower(): made for made in self.listed().remains}
+
+    def keep(self) -> None:
+        """Write the file anew if somebody deleted it, and something is left.
+
+        Raises:
+            OSError: if it cannot be written.
+        """
+        if not self._made or self._is_there():
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("ab") as file:
+            file.write(b"".join(_bytes_of(_line_of(made)) for made in self._made.values()))
             file.flush()
             os.fsync(file.fileno())
+        self.lock.close()
+        self.lock = self.path.open("ab")
+        with suppress(BlockingIOError):
+            # Another trial may have begun without the file: what is left is to be listed all the same.
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _write(self, line: dict[str, str]) -> None:
+        self.keep()
+        with self.path.open("ab+") as file:
+            _end_last_line(file.fileno(), self.path)
+            file.write(_bytes_of(line))
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _is_there(self) -> bool:
+        try:
+            return os.path.samestat(self.path.stat(), os.fstat(self.lock.fileno()))
+        except OSError:
+            return False
+
+    def _bytes(self) -> bytes:
+        try:
+            return self.path.read_bytes()
+        except FileNotFoundError:
+            return b""
 
 
 @contextmanager
@@ -115,13 +183,27 @@ def open_journal(folder: Path, name: str = JOURNAL) -> Iterator[Journal]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
-    with path.open("ab") as file:
+    file = path.open("ab")
+    journal = Journal(path, file)
+    try:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             message = f"another trial is running ({path} is in use): wait for its end, or end it"
             raise AnotherTrialError(message) from None
-        yield Journal(path)
+        journal.learn()
+        yield journal
+        journal.keep()
+    finally:
+        journal.lock.close()
+
+
+def _line_of(made: Made) -> dict[str, str]:
+    return {"created": made.resource_id, "version": made.api_version, "run": made.run}
+
+
+def _bytes_of(line: dict[str, str]) -> bytes:
+    return json.dumps(line).encode() + b"\n"
 
 
 def _entry(line: bytes) -> Made | Gone | str:

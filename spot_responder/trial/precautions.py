@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from spot_responder.trial.views.verdicts import Step
 
 _ROLES: Final = "roleDefinitions?$filter=type%20eq%20'CustomRole'"
+_PAGES: Final = 100
+"""More custom roles than a directory may have."""
 
 
 async def find_app(azure: Azure, plan: Plan) -> str:
@@ -27,10 +29,22 @@ async def find_app(azure: Azure, plan: Plan) -> str:
     if not answer.is_good:
         return f"it could not be seen whether the subscription has the app ({answer.told()})"
     ours = str(json.loads((INFRA / "responder-role.json").read_text(encoding="utf-8"))["roleName"])
-    listed = field(answer.body, "value")
-    names = [text_field(each, "properties", "roleName") for each in listed] if isinstance(listed, list) else []
+    names = _role_names(answer.body)
+    for _ in range(_PAGES):
+        address = text_field(answer.body, "nextLink")
+        if not address:
+            break
+        answer = await azure.follow(address)
+        if not answer.is_good:
+            return f"it could not be seen whether the subscription has the app ({answer.told()})"
+        names += _role_names(answer.body)
     found = [name for name in names if name.lower().startswith(ours.lower())]
     return f"the subscription has the app (its role {found[0]!r} is there)" if found else ""
+
+
+def _role_names(body: object) -> list[str]:
+    listed = field(body, "value")
+    return [text_field(each, "properties", "roleName") for each in listed] if isinstance(listed, list) else []
 
 
 async def find_lacking_rights(azure: Azure, plan: Plan, steps: tuple[Step, ...]) -> list[str]:

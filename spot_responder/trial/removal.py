@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.intake.payloads import text_field
-from spot_responder.trial.field import RESOURCES, TAG
+from spot_responder.trial.field import TAG
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,17 @@ NO_RESOURCE: Final = frozenset({NO_GROUP, "resourcenotfound", "parentresourcenot
 Any other 404 tells nothing of it: ``SubscriptionNotFound`` is what a login of another directory gets, and ``NotFound``
 or a page without a code may come of whatever answers at a wrong address."""
 _PAUSE_S: Final = 10.0
+_ACCEPTED: Final = 202
+_PASSING: Final = frozenset({0, 408, 409, 429})
+_BROKEN: Final = 500
+_LOCKED: Final = "scopelocked"
+_LOCKED_PART: Final = 5
+"""A lock that was taken off holds for some seconds more; one that somebody else has put on is there to stay."""
+_LATE_S: Final = 10.0
+_STILL: Final = "is still being deleted; a trial later looks again"
+OF_ANOTHER: Final = "is of another subscription"
+LEFT_ALONE: Final = "left alone"
+IN_PORTAL: Final = "look in the portal, and delete it there"
 
 
 def of_other_subscriptions(remains: list[Made], subscription: str) -> dict[str, list[Made]]:
@@ -52,68 +64,128 @@ async def take_away(
     Done again, it goes on. What the journal lists of other subscriptions, or in lines that are damaged, is left alone,
     and given too.
     """
+    removal = _Removal(azure, journal, waits, tell)
     listed = journal.listed()
     remains = [made for made in listed.remains if made.subscription == subscription.lower()]
     groups = [each for each in remains if _GROUP.fullmatch(each.resource_id)]
     problems: dict[str, str] = {}
     for made in reversed(remains):
         if any(part in made.resource_id.lower() for part in _FIRST):
-            problems[made.resource_id] = await _delete(azure, journal, made)
+            problems[made.resource_id] = await removal.delete(made)
     begun = []
     for made in groups:
-        problems[made.resource_id] = why = await _begin(azure, journal, made, tell)
+        problems[made.resource_id] = why = await removal.begin(made)
         begun += [] if why else [made]
     for made in begun:
-        if await _is_gone(azure, made, waits):
+        if await removal.is_gone(made):
             _forget(journal, made)
         else:
-            problems[made.resource_id] = "is still being deleted; a trial later looks again"
+            problems[made.resource_id] = _STILL
     inside = {made.resource_id.lower() for made in groups}
     for made in journal.remains():
         if made in remains and made.resource_id not in problems and not any(_is_within(made, one) for one in inside):
-            problems[made.resource_id] = await _delete(azure, journal, made)
+            problems[made.resource_id] = await removal.delete(made)
+    if journal.problem:
+        tell(f"{journal.problem}; the next trial looks again")
     still = {made.resource_id for made in journal.remains()}
     others = of_other_subscriptions(listed.remains, subscription)
     return [
         *(f"{resource_id}: {why}" for resource_id, why in problems.items() if why and resource_id in still),
-        *(f"{made.resource_id}: is of another subscription" for each in others.values() for made in each),
+        *(f"{made.resource_id}: {OF_ANOTHER}" for each in others.values() for made in each),
         *listed.damaged,
     ]
 
 
-async def _begin(azure: Azure, journal: Journal, made: Made, tell: Callable[[str], None]) -> str:
-    """Ask for the deletion of a group, if it is there and the trial's own; give why it is not deleted."""
-    there = await azure.ask("GET", made.resource_id, made.api_version)
-    if _is_absent(there, made):
-        _forget(journal, made)
-        return "is not there any more"
-    if not there.is_good:
-        return _told(there)
-    if text_field(there.body, "tags", TAG) != made.run:
-        return f"left alone, for it has not the tag {TAG}={made.run} of its trial"
-    tell(f"deleting {made.resource_id.rpartition('/')[2]}, with all that is in it")
-    answer = await azure.ask("DELETE", made.resource_id, RESOURCES)
-    return "" if answer.is_good or _is_absent(answer, made) else _told(answer)
+@dataclass(frozen=True, slots=True)
+class _Removal:
+    """What a removal works with."""
+
+    azure: Azure
+    journal: Journal
+    waits: Waits
+    tell: Callable[[str], None]
+
+    async def begin(self, made: Made) -> str:
+        """Ask for the deletion of a group, if it is there and the trial's own; give why it is not deleted."""
+        there = await self._ask("GET", made)
+        if _is_absent(there, made):
+            _forget(self.journal, made)
+            return "is not there any more"
+        if not there.is_good:
+            return _told(there)
+        if text_field(there.body, "tags", TAG) != made.run:
+            return f"{LEFT_ALONE}, for it has not the tag {TAG}={made.run} of its trial"
+        self.tell(f"deleting {_name(made)}, with all that is in it")
+        answer = await self._ask("DELETE", made)
+        return "" if answer.is_good or _is_absent(answer, made) else _told(answer)
+
+    async def delete(self, made: Made) -> str:
+        """Delete a resource by itself; give why it could not be."""
+        answer = await self._ask("DELETE", made)
+        if answer.status == _ACCEPTED and not await self.is_gone(made):
+            return _STILL
+        if answer.is_good or _is_absent(answer, made):
+            self.journal.forget(made.resource_id)
+            return ""
+        return f"could not be deleted: {_told(answer)}"
+
+    async def is_gone(self, made: Made) -> bool:
+        """Wait until ARM says that it is not there."""
+        try:
+            async with asyncio.timeout(self.waits.gone):
+                while True:
+                    if _is_absent(await self.azure.ask("GET", made.resource_id, made.api_version), made):
+                        return True
+                    await asyncio.sleep(self._pause)
+        except TimeoutError:
+            return False
+
+    async def _ask(self, method: str, made: Made) -> Answered:
+        """Ask about a resource, again where that may help: what is left goes on costing.
+
+        One whose creation got no answer may come to be a moment after ARM has said that it is not there.
+        """
+        answer = await self._persistently(method, made)
+        key = made.resource_id.lower()
+        if _is_absent(answer, made) and key in self.journal.unanswered:
+            self.journal.unanswered.discard(key)
+            await asyncio.sleep(min(_LATE_S, self.waits.look * 4))
+            answer = await self._persistently(method, made)
+        return answer
+
+    async def _persistently(self, method: str, made: Made) -> Answered:
+        loop = asyncio.get_running_loop()
+        began, told = loop.time(), False
+        while True:
+            answer = await self.azure.ask(method, made.resource_id, made.api_version)
+            code = text_field(answer.body, "error", "code").lower()
+            patience_s = self.waits.gone / (_LOCKED_PART if code == _LOCKED else 1)
+            pause_s = max(self._pause, _asked_pause_s(answer))
+            if not _may_pass(answer) or loop.time() + pause_s - began > patience_s:
+                return answer
+            if not told:
+                self.tell(f"{_name(made)}: {answer.told()}; it is tried again for {patience_s:.0f} s")
+                told = True
+            await asyncio.sleep(pause_s)
+
+    @property
+    def _pause(self) -> float:
+        return min(_PAUSE_S, self.waits.look)
 
 
-async def _is_gone(azure: Azure, made: Made, waits: Waits) -> bool:
-    try:
-        async with asyncio.timeout(waits.gone):
-            while True:
-                if _is_absent(await azure.ask("GET", made.resource_id, made.api_version), made):
-                    return True
-                await asyncio.sleep(min(_PAUSE_S, waits.look))
-    except TimeoutError:
-        return False
+def _may_pass(answer: Answered) -> bool:
+    """Whether the same request may be answered otherwise a moment later; no answer has status 0."""
+    return answer.status in _PASSING or answer.status >= _BROKEN
 
 
-async def _delete(azure: Azure, journal: Journal, made: Made) -> str:
-    """Delete a resource by itself; give why it could not be."""
-    answer = await azure.ask("DELETE", made.resource_id, made.api_version)
-    if answer.is_good or _is_absent(answer, made):
-        journal.forget(made.resource_id)
-        return ""
-    return f"could not be deleted: {_told(answer)}"
+def _asked_pause_s(answer: Answered) -> float:
+    """Give how long Azure wants to be left alone."""
+    told = answer.headers.get("retry-after", "")
+    return float(told) if re.fullmatch(r"\d{1,5}", told, re.ASCII) else 0
+
+
+def _name(made: Made) -> str:
+    return made.resource_id.rpartition("/")[2]
 
 
 def _is_absent(answer: Answered, made: Made) -> bool:
@@ -127,7 +199,7 @@ def _told(answer: Answered) -> str:
     """Say why ARM did not do it; what a 404 with another code leaves open is for a person to look at."""
     if answer.status != _NOT_FOUND:
         return answer.told()
-    return f"{answer.told()}; this does not say that it is gone: look in the portal, and delete it there"
+    return f"{answer.told()}; this does not say that it is gone: {IN_PORTAL}"
 
 
 def _forget(journal: Journal, group: Made) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.trial.field import RESOURCES, TAG, StepFailedError
 from spot_responder.trial.removal import take_away
+from spot_responder.trial.shielding import AGAIN, to_its_end
 from spot_responder.trial.steps.eviction import eviction
 from spot_responder.trial.steps.machine import machine
 from spot_responder.trial.steps.offerings import offerings
@@ -56,7 +57,8 @@ async def run_trial(
 
     ``keep``: leave everything as it is; the next trial takes it away. ``seen`` is told once nothing more will be seen,
     before anything is taken away: whatever ended the steps, what was found is written down first, which takes a moment.
-    A cancelled task (Ctrl-C) ends the steps, and all is taken away; cancelled again, it ends that too.
+    A cancelled task (Ctrl-C) ends the steps, and all is taken away; cancelled again after that was told, it ends that
+    too.
     """
     course = Course(list(steps))
     left: list[str] = []
@@ -66,7 +68,7 @@ async def run_trial(
         try:
             seen(course)
         finally:
-            left = [] if keep else await _removed(field)
+            left = [] if keep else await _removed(field, ended=course.interrupted)
     return course, left
 
 
@@ -85,11 +87,13 @@ async def _do_all(field: Field, course: Course) -> None:
         field.tell("interrupted: nothing more is tried")
 
 
-async def _removed(field: Field) -> list[str]:
+async def _removed(field: Field, *, ended: bool) -> list[str]:
     if not field.journal.listed().remains:
         return []
-    field.tell("taking away what was created")
-    return await take_away(field.azure, field.journal, field.plan.subscription, field.waits, field.tell)
+    field.tell(f"taking away what was created{f'; {AGAIN}' if ended else ''}")
+    work = take_away(field.azure, field.journal, field.plan.subscription, field.waits, field.tell)
+    left, _ = await to_its_end(work, field.tell, announced=ended)
+    return left
 
 
 async def _do(step: Step, field: Field, failed: dict[Step, str]) -> None:

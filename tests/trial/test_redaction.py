@@ -170,3 +170,48 @@ def test_what_tells_nothing_stays() -> None:
     assert redaction.apply(payload) == payload | {"tags": {"a": "value", "b": None}}
     redaction.learn("https://me.queue.core.windows.net and 2001:db8:1:2:3:4:5:6")
     assert redaction.apply("me.queue.core.windows.net, 2001:db8:1:2:3:4:5:6") == "host-1.example, 2001:db8::1"
+
+
+def hidden(payload: object) -> str:
+    """Give what is left of a payload, by itself."""
+    redaction = Redaction()
+    redaction.learn(payload)
+    return json.dumps(redaction.apply(payload), ensure_ascii=False)
+
+
+def test_a_refusal_of_azure_policy_tells_nothing_of_whose_policy_it_is() -> None:
+    """Neither its message, in which there is JSON, nor what is added to it; nor the same words elsewhere."""
+    inside = json.dumps([{"policyAssignment": {"name": "Fabrikam Treasury"}}])
+    message = f"Resource 'w' was disallowed by policy. Reasons: 'ask jdoe'. Policy identifiers: '{inside}'."
+    error = {"code": "RequestDisallowedByPolicy", "message": message, "additionalInfo": [{"info": {"costs": "4711"}}]}
+    text = hidden([{"error": error}, "so says Fabrikam Treasury", json.dumps({"customData": "c2Vj", "a": inside})])
+    assert [each for each in ("Fabrikam", "Treasury", "jdoe", "4711", "c2Vj") if each in text] == []
+    assert "RequestDisallowedByPolicy" in text
+    assert "was disallowed by policy" in text
+
+
+def test_short_names_and_addresses_of_all_kinds_are_hidden() -> None:
+    """A display name of two letters, a host without https, a tenant's domain, an address of IPv6, an encoded id."""
+    payload = {
+        "displayName": "IT",
+        "hostname": "fabrikam.queue.core.windows.net",
+        "told": "fabrikam.onmicrosoft.com at fe80::1, in İstanbul-prod",
+        "id": "/resourceGroups/İstanbul-prod/x",
+        "encoded": "%2FresourceGroups%2Fpay01%2Fx",
+    }
+    text = hidden(payload)
+    assert [each for each in ('"IT"', "fabrikam", "fe80", "stanbul", "pay01") if each in text] == []
+
+
+def test_names_that_are_common_words_destroy_no_evidence() -> None:
+    """The keys of Azure stay, and so do its operations and types."""
+    group = "/subscriptions/11111111-1111-4111-8111-111111111111/resourceGroups/error"
+    text = hidden(
+        {
+            "id": f"{group}/providers/Microsoft.Compute/virtualMachines/deallocate",
+            "error": {"message": "no right to Microsoft.Compute/virtualMachines/deallocate/action"},
+        }
+    )
+    assert '"error": {"message": "no right to Microsoft.Compute/virtualMachines/deallocate/action"}' in text
+    assert "/resourceGroups/error" not in text
+    assert text.count("deallocate") == 1

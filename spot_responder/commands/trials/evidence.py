@@ -34,8 +34,8 @@ class Evidence:
         Raises:
             OSError: if the disk takes no more.
         """
-        self.data.write_text(as_json(data), encoding="utf-8")
-        self.page.write_text(page, encoding="utf-8")
+        write_whole(self.data, as_json(data))
+        write_whole(self.page, page)
 
 
 def begin_evidence(folder: Path, kind: str, began: datetime, *, on_laptop: bool) -> Evidence:
@@ -53,13 +53,27 @@ def begin_evidence(folder: Path, kind: str, began: datetime, *, on_laptop: bool)
             began += timedelta(seconds=1)
         name = f"{kind}-{where}{began:{_STAMP}}"
         evidence = Evidence(folder / f"{name}.json", folder / f"{name}.md")
-        with evidence.data.open("x", encoding="utf-8") as file:
-            file.write(as_json({"heading": heading, "laptop": on_laptop, "unfinished": True}))
-        evidence.page.write_text(f"# {heading}\n", encoding="utf-8")
+        write_whole(evidence.data, as_json({"heading": heading, "laptop": on_laptop, "unfinished": True}))
+        write_whole(evidence.page, f"# {heading}\n")
     except OSError as error:
         message = f"the evidence cannot be written: {error}; give another folder, --out FOLDER. Nothing was created"
         raise StopError(message) from error
     return evidence
+
+
+def write_whole(path: Path, text: str) -> None:
+    r"""Write a file beside its place, then put it there: whole or not at all, and for its owner only to read.
+
+    Azure's answers may have half a character, which no file can have: it is written as ``\ud800``.
+
+    Raises:
+        OSError: if the disk takes it not.
+    """
+    beside = path.with_name(f"{path.name}.part")
+    beside.unlink(missing_ok=True)
+    beside.touch(mode=0o600)
+    beside.write_text(text, encoding="utf-8", errors="backslashreplace")
+    beside.replace(path)
 
 
 def as_json(content: object) -> str:

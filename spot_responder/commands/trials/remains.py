@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -9,7 +10,8 @@ from spot_responder.advised_command import CommandLine
 from spot_responder.terminal.results import FINE, WRONG, CommandResult, StopError
 from spot_responder.text import count, shortened
 from spot_responder.trial.journal import UnreadableJournalError
-from spot_responder.trial.removal import of_other_subscriptions, take_away
+from spot_responder.trial.removal import IN_PORTAL, LEFT_ALONE, of_other_subscriptions, take_away
+from spot_responder.trial.shielding import to_its_end
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 _USUAL: Final = Path(".local")
 _LONGEST: Final = 500
+_OF: Final = re.compile(r"/subscriptions/([^/]+)/", re.IGNORECASE)
 
 
 def command_for(arguments: Namespace, subscription: str = "") -> str:
@@ -35,7 +38,16 @@ def told_left(arguments: Namespace, left: Sequence[str]) -> str:
     if not left:
         return ""
     lines = [f"left behind: {shortened(each, _LONGEST)}" for each in left]
-    return "\n".join([*lines, f"It may cost money. To take it away: {command_for(arguments)}", ""])
+    found = [_OF.match(each) for each in left]
+    theirs = [each[1].lower() if each else "" for each in found]
+    by_hand = [LEFT_ALONE in each or IN_PORTAL in each for each in left]
+    ours = dict.fromkeys(one for one, alone in zip(theirs, by_hand, strict=True) if one and not alone)
+    lines += [f"It may cost money. To take it away: {command_for(arguments, each)}" for each in ours]
+    if any(by_hand):
+        lines.append("What was left alone, or cannot be seen, no command takes away: look at it in the portal.")
+    if "" in theirs:
+        lines.append("Look in the portal for what a damaged line may have named, then take the line out.")
+    return "\n".join([*lines, ""])
 
 
 def check_journal(arguments: Namespace, journal: Journal) -> None:
@@ -72,7 +84,7 @@ async def taken_away(
 ) -> CommandResult:
     """Take away what trials have left in a subscription, and nothing else."""
     before = journal.remains()
-    left = await take_away(azure, journal, arguments.subscription, waits, tell)
+    left, _ = await to_its_end(take_away(azure, journal, arguments.subscription, waits, tell), tell, announced=False)
     gone = len(before) - len(journal.remains())
     line = f"taken away: {count(gone, 'resource')}\n{told_left(arguments, left)}"
     return CommandResult({"taken_away": gone, "left": left}, lambda _: line, WRONG if left else FINE)

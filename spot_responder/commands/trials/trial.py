@@ -28,7 +28,7 @@ from spot_responder.terminal.interrupts import ended_by_signals
 from spot_responder.terminal.output import complain
 from spot_responder.terminal.results import MISUSED, StopError
 from spot_responder.trial.clock import AzuresClock
-from spot_responder.trial.field import IN_AZURE, ON_LAPTOP, Field, Plan
+from spot_responder.trial.field import IN_AZURE, ON_LAPTOP, Field, Plan, Waits
 from spot_responder.trial.journal import (
     JOURNAL,
     LAPTOP_JOURNAL,
@@ -39,6 +39,7 @@ from spot_responder.trial.journal import (
 from spot_responder.trial.precautions import find_app, find_lacking_rights
 from spot_responder.trial.removal import take_away
 from spot_responder.trial.run import run_trial
+from spot_responder.trial.shielding import to_its_end
 from spot_responder.trial.views.announcement import announcement, max_price
 from spot_responder.trial.views.checks import steps_for
 from spot_responder.trial.views.observations import Observations
@@ -103,6 +104,9 @@ def run(arguments: Namespace) -> CommandResult:
         endpoint, prices = arm_endpoint(os.environ), prices_endpoint(os.environ)
         # ARM's address may be that of a laptop Azure without --local, too: `make az-env` sets it so.
         arguments.on_laptop = arguments.local or urlsplit(endpoint).hostname in {"127.0.0.1", "localhost", "::1"}
+        if arguments.watch and arguments.take_away:
+            message = "--watch only reads, and --take-away deletes: say one of them"
+            raise StopError(message, MISUSED)
         if arguments.watch:
             return asyncio.run(_watch(arguments, endpoint, prices))
         if not arguments.location and not arguments.take_away:
@@ -112,14 +116,24 @@ def run(arguments: Namespace) -> CommandResult:
             try:
                 return asyncio.run(_run(arguments, endpoint, prices, journal))
             except (KeyboardInterrupt, asyncio.CancelledError):
-                left = told_left(arguments, [made.resource_id for made in journal.remains()])
-                if left:
-                    complain(left.rstrip())
+                _complain_of_left(arguments, journal)
                 raise KeyboardInterrupt from None
+            except StopError:
+                # Nothing was created, and it says what an earlier trial has left.
+                raise
+            except BaseException:
+                _complain_of_left(arguments, journal)
+                raise
     except InvalidSettingError as error:
         raise StopError(str(error), MISUSED) from error
     except (CouldNotLookError, AnotherTrialError, UnreadableJournalError, OSError) as error:
         raise StopError(str(error)) from error
+
+
+def _complain_of_left(arguments: Namespace, journal: Journal) -> None:
+    left = told_left(arguments, [made.resource_id for made in journal.remains()])
+    if left:
+        complain(left.rstrip())
 
 
 async def _refuse(_arguments: Namespace, _operator: object) -> CommandResult:
@@ -157,9 +171,9 @@ async def _try(arguments: Namespace, azure: Azure, journal: Journal, clock: Azur
     plan = await _plan(arguments, azure)
     await _take_precautions(arguments, azure, plan, steps)
     remains = journal.remains()
-    _ask(arguments, plan, steps, len(remains))
+    await _ask(arguments, plan, steps, len(remains))
     waits = ON_LAPTOP if arguments.on_laptop else IN_AZURE
-    left = await take_away(azure, journal, plan.subscription, waits, complain) if remains else []
+    left = await _earlier_taken_away(azure, journal, plan, waits) if remains else []
     if left:
         message = f"an earlier trial has left what cannot be taken away: {'; '.join(left)}; nothing was created"
         raise StopError(message)
@@ -170,6 +184,14 @@ async def _try(arguments: Namespace, azure: Azure, journal: Journal, clock: Azur
     field = Field(azure, journal, plan, seen, waits, clock.now, complain)
     _, left = await run_trial(field, steps, keep=arguments.keep, seen=writing.write)
     return writing.result(left, len(journal.remains()))
+
+
+async def _earlier_taken_away(azure: Azure, journal: Journal, plan: Plan, waits: Waits) -> list[str]:
+    work = take_away(azure, journal, plan.subscription, waits, complain)
+    left, cancelled = await to_its_end(work, complain, announced=False)
+    if cancelled:
+        raise asyncio.CancelledError
+    return left
 
 
 async def _plan(arguments: Namespace, azure: Azure) -> Plan:
@@ -190,7 +212,7 @@ async def _take_precautions(arguments: Namespace, azure: Azure, plan: Plan, step
         raise StopError(message)
 
 
-def _ask(arguments: Namespace, plan: Plan, steps: tuple[Step, ...], remains: int) -> None:
+async def _ask(arguments: Namespace, plan: Plan, steps: tuple[Step, ...], remains: int) -> None:
     """Say what will be done, and go on only where somebody wants it.
 
     Raises:
@@ -205,9 +227,21 @@ def _ask(arguments: Namespace, plan: Plan, steps: tuple[Step, ...], remains: int
         raise StopError(message, MISUSED)
     sys.stderr.write("Go on? [y/N] ")
     sys.stderr.flush()
+    await _until_typed()
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         message = "nothing was created"
         raise StopError(message)
+
+
+async def _until_typed() -> None:
+    """Wait for a line of the terminal without blocking the event loop: Ctrl-C is heard by that."""
+    loop = asyncio.get_running_loop()
+    typed = asyncio.Event()
+    loop.add_reader(sys.stdin, typed.set)
+    try:
+        await typed.wait()
+    finally:
+        loop.remove_reader(sys.stdin)
 
 
 def _now() -> datetime:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from spot_responder.commands.trials.evidence import as_json
+from spot_responder.commands.trials.evidence import as_json, write_whole
 from spot_responder.commands.trials.remains import command_for, told_left
 from spot_responder.terminal.interrupts import INTERRUPTED
 from spot_responder.terminal.results import FINE, WRONG, CommandResult
@@ -63,7 +63,7 @@ class Writing:
         evidence = {**head, "beliefs": self.beliefs, **payloads(self.seen, redaction)}
         try:
             self.evidence.write(evidence, page(self.found, self.seen, redaction, heading, notes))
-            (self.arguments.out / NEWEST).write_text(as_json(self.beliefs), encoding="utf-8")
+            write_whole(self.arguments.out / NEWEST, as_json(self.beliefs))
         except OSError as error:
             # What was created is still to be taken away, and the verdicts to be printed.
             self.problem = f"the evidence could not be written: {error}"

@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from spot_responder.intake.payloads import text_field
 from spot_responder.operators.views.json_form import json_form
 from spot_responder.text import count, shortened
 from spot_responder.trial.views.redaction import Redaction
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _HEADERS: Final = ("retry-after", "location", "azure-asyncoperation", "date", "content-type")
 _LONGEST: Final = 400
+_OF_LOG: Final = ("resourceId", "operationName", "eventTimestamp", "status")
 _LIMITS: Final = ("x-ms-ratelimit-", "x-ms-user-quota-")
 _TOO_LARGE: Final = frozenset({"aliases", "topics", "quota", "query in a burst", "scale sets", "scale set"})
 """Answers about the whole subscription, or of many pages: their bodies are left out."""
@@ -91,8 +93,21 @@ def _answer(name: str, answer: Answered, redaction: Redaction) -> dict[str, Any]
         "request": f"{answer.method} {redaction.apply(answer.path)}",
         "status": answer.status,
         "headers": headers,
-        "body": "left out" if name in _TOO_LARGE and answer.is_good else redaction.apply(answer.body),
+        "body": "left out" if name in _TOO_LARGE and answer.is_good else redaction.apply(_judged(name, answer.body)),
     }
+
+
+def _judged(name: str, body: object) -> object:
+    """Give what judges need of a body: an activity log tells who did what, and with what request."""
+    entries = body.get("value") if name == "activity log" and isinstance(body, dict) else None
+    if not isinstance(entries, list):
+        return body
+    kept = []
+    for each in entries:
+        if isinstance(each, dict):
+            told = {"statusMessage": text_field(each, "properties", "statusMessage")}
+            kept.append({**{key: each[key] for key in _OF_LOG if key in each}, "properties": told})
+    return {"value": kept}
 
 
 def counts(found: Mapping[str, Found]) -> str:
