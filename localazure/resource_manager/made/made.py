@@ -87,6 +87,10 @@ class Made:
                 return web.json_response(self.bodies[request.path.lower()])
             case "GET" | "HEAD" if kind is kinds.GROUP and request.path.lower() in self.gone:
                 raise group_not_found(match["group"])
+            case "GET" | "HEAD" if kind is not kinds.VM and request.path.lower() in self.gone:
+                raise Refused(
+                    404, "ResourceNotFound", f"The resource '{request.path.rpartition('/')[2]}' was not found."
+                )
             case "DELETE" if kind is not kinds.VM:
                 self._enter(access, kind, request, principal, "delete")
                 return self._delete(access, request.path) if is_ours else web.Response(status=204)

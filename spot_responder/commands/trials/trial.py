@@ -118,7 +118,7 @@ def run(arguments: Namespace) -> CommandResult:
             except (KeyboardInterrupt, asyncio.CancelledError):
                 _complain_of_left(arguments, journal)
                 raise KeyboardInterrupt from None
-            except StopError:
+            except (StopError, UnreadableJournalError):
                 # Nothing was created, and it says what an earlier trial has left.
                 raise
             except BaseException:
