@@ -115,3 +115,10 @@ def test_the_next_recovery_knows_the_first_size_and_not_what_was_tried() -> None
 def test_each_size_that_was_tried_is_noted_once() -> None:
     """In the order in which they were tried."""
     assert SizeNotes().trying(OWN).trying(OTHER).trying(OWN.upper()).tried == (OWN, OTHER)
+
+
+def test_a_change_that_azure_refuses_for_want_of_capacity_is_noted() -> None:
+    """So that who chooses sizes sees that this one was out."""
+    refused = asking().size_refused(failure(FailureKind.CAPACITY), at("10:01"), None)
+    assert refused.sizes.out == (OTHER,)
+    assert asking().size_refused(failure(FailureKind.QUOTA), at("10:01"), None).sizes.out == ()
