@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from localazure.event_grid.azure_events import PRIVATE_VALUES, DeliverySchema, azure_event
 from localazure.world.happenings import ActionSucceeded
 from spot_responder.trial.views.redaction import Redaction
+from spot_responder.trial.views.report import payloads, redaction_of
+from tests.trial.made_up import bad, ok, seen
 from tests.trial.trials import now
 
 NAMES = st.text(string.ascii_letters + string.digits + "-_", min_size=3, max_size=24).filter(
@@ -215,3 +217,20 @@ def test_names_that_are_common_words_destroy_no_evidence() -> None:
     assert '"error": {"message": "no right to Microsoft.Compute/virtualMachines/deallocate/action"}' in text
     assert "/resourceGroups/error" not in text
     assert text.count("deallocate") == 1
+
+
+def test_what_is_nearly_json_or_nearly_an_address_is_a_text() -> None:
+    """It is hidden as any text is, and nothing stops at it."""
+    text = hidden(["{ask jdoe@fabrikam.example", 'told: {"a": } and {"b": 1}', "the word a::b::c stays"])
+    assert "jdoe" not in text
+    assert "told: {" in text
+
+
+def test_an_activity_log_keeps_what_was_done_and_not_with_what() -> None:
+    """The request of somebody's VM stays out; so does an entry that is none. A refusal has no entries."""
+    entry = {"operationName": {"value": "start"}, "properties": {"requestbody": "secret", "statusMessage": "Locked"}}
+    what = seen({"activity log": [ok({"value": [entry, "odd"]}), bad(403, "AuthorizationFailed", "no")]})
+    written = json.dumps(payloads(what, redaction_of(what, ())))
+    assert "Locked" in written
+    assert "secret" not in written
+    assert "AuthorizationFailed" in written
