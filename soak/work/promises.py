@@ -333,10 +333,6 @@ class Witness:
         self._seen.holds.setdefault(row["vm_id"].lower(), []).append((self._azure.clock.now(), bool(row["held_at"])))
 
 
-def _caller(happening: Happening) -> str:
-    return happening.caller if isinstance(happening, ActionSucceeded) else ""
-
-
 def _shows_a_run(happening: Happening) -> bool:
     """Whether it says that the VM was started, or that it stopped itself."""
     if isinstance(happening, ActionSucceeded):

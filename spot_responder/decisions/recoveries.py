@@ -127,6 +127,11 @@ class Recovery:
         return self.closed_at is None
 
     @property
+    def came_up_at(self) -> datetime | None:
+        """When a look saw the VM run, which closed the recovery; ``None`` where that did not close it."""
+        return self.closed_at if self.outcome is not None and self.outcome.is_up else None
+
+    @property
     def is_note(self) -> bool:
         """Whether it is no recovery at all: a row that keeps an owner's or an operator's word about a VM."""
         return self.closed_at is not None and self.outcome is None

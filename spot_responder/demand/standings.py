@@ -139,13 +139,8 @@ def _lasts(watch: VmWatch, now: datetime) -> bool:
 
 
 def _up_since(queue_vm: QueueVm, before: VmWatch, now: datetime) -> datetime:
-    came_up = _came_up_at(queue_vm.recovery)
+    came_up = queue_vm.recovery.came_up_at if queue_vm.recovery else None
     return max(before.up_since or now, came_up or before.up_since or now)
-
-
-def _came_up_at(recovery: Recovery | None) -> datetime | None:
-    """Give when a look of the app's saw the VM run, and closed its recovery."""
-    return recovery.closed_at if recovery and recovery.outcome and recovery.outcome.is_up else None
 
 
 def _of_a_running_vm(queue_vm: QueueVm, watch: VmWatch, now: datetime) -> Standing:
@@ -193,7 +188,8 @@ def _of_a_vm_that_is_down(queue_vm: QueueVm, watch: VmWatch, now: datetime) -> S
 
 def _has_just_come_up(queue_vm: QueueVm, now: datetime) -> bool:
     """Whether it runs though Resource Graph does not show it yet; not where its worker has stopped it since."""
-    came_up, heard_at = _came_up_at(queue_vm.recovery), last_word(queue_vm.words)
+    came_up = queue_vm.recovery.came_up_at if queue_vm.recovery else None
+    heard_at = last_word(queue_vm.words)
     if came_up is None or now - came_up >= ASKED_HOLDS:
         return False
     return heard_at is None or heard_at <= came_up or not _stops_itself(queue_vm, now)

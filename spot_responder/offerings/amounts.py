@@ -16,5 +16,6 @@ def amount_of(value: object) -> float | None:
 
     So of a max price: -1 is no limit (docs/azure-facts.md prices-8), and one that no price can reach is none either.
     """
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return value if is_number and isinstance(value, int | float) and 0 <= value <= MOST else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if 0 <= value <= MOST else None

@@ -192,12 +192,10 @@ def _opened_it_before(signal: Signal, recovery: Recovery) -> bool:
 
 def _came_up_as_we_saw(signal: Signal, recovery: Recovery) -> bool:
     """Whether it says only what the look that closed the recovery saw: that the VM runs."""
-    if signal.kind is not SignalKind.STARTED or recovery.outcome is None or not recovery.outcome.is_up:
+    if signal.kind is not SignalKind.STARTED or recovery.evidence.evicted_at or recovery.evidence.owner_stopped_at:
         return False
-    if recovery.evidence.evicted_at or recovery.evidence.owner_stopped_at:
-        return False
-    occurred_at, closed_at = signal.occurred_at, recovery.closed_at
-    return occurred_at is not None and closed_at is not None and occurred_at <= closed_at
+    occurred_at, came_up_at = signal.occurred_at, recovery.came_up_at
+    return occurred_at is not None and came_up_at is not None and occurred_at <= came_up_at
 
 
 def _concerns_the_pool(situation: Situation, vm: Vm) -> bool:

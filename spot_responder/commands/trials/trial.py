@@ -11,6 +11,7 @@ import os
 import secrets
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -47,6 +48,7 @@ from spot_responder.trial.views.report import clock_told
 
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Awaitable, Callable
 
     from spot_responder.commands.arguments import Commands
     from spot_responder.terminal.results import CommandResult
@@ -108,13 +110,14 @@ def run(arguments: Namespace) -> CommandResult:
             message = "--watch only reads, and --take-away deletes: say one of them"
             raise StopError(message, MISUSED)
         if arguments.watch:
-            return asyncio.run(_watch(arguments, endpoint, prices))
+            return asyncio.run(_in_azure(endpoint, prices, partial(_watch, arguments)))
         if not arguments.location and not arguments.take_away:
             message = "say the region: --location westeurope"
             raise StopError(message, MISUSED)
         with open_journal(arguments.out, LAPTOP_JOURNAL if arguments.on_laptop else JOURNAL) as journal:
             try:
-                return asyncio.run(_run(arguments, endpoint, prices, journal))
+                do = _take_away if arguments.take_away else _try
+                return asyncio.run(_in_azure(endpoint, prices, partial(do, arguments, journal)))
             except (KeyboardInterrupt, asyncio.CancelledError):
                 _complain_of_left(arguments, journal)
                 raise KeyboardInterrupt from None
@@ -141,17 +144,9 @@ async def _refuse(_arguments: Namespace, _operator: object) -> CommandResult:
     raise AssertionError(message)
 
 
-async def _watch(arguments: Namespace, endpoint: str, prices: str) -> CommandResult:
-    from spot_responder.clients.trials.azure import trial_azure  # noqa: PLC0415 - as below
-
-    logging.getLogger("azure").setLevel(logging.CRITICAL)
-    clock = AzuresClock(_now)
-    with ended_by_signals():
-        async with trial_azure(endpoint, prices, clock) as azure:
-            return await watch(arguments, azure, clock, complain)
-
-
-async def _run(arguments: Namespace, endpoint: str, prices: str, journal: Journal) -> CommandResult:
+async def _in_azure(
+    endpoint: str, prices: str, do: Callable[[Azure, AzuresClock], Awaitable[CommandResult]]
+) -> CommandResult:
     # As in commands/run.py: the SDKs take long to import.
     from spot_responder.clients.trials.azure import trial_azure  # noqa: PLC0415
 
@@ -159,20 +154,29 @@ async def _run(arguments: Namespace, endpoint: str, prices: str, journal: Journa
     clock = AzuresClock(_now)
     with ended_by_signals():
         async with trial_azure(endpoint, prices, clock) as azure:
-            if arguments.take_away:
-                waits = ON_LAPTOP if arguments.on_laptop else IN_AZURE
-                return await taken_away(arguments, azure, journal, waits, complain)
-            return await _try(arguments, azure, journal, clock)
+            return await do(azure, clock)
 
 
-async def _try(arguments: Namespace, azure: Azure, journal: Journal, clock: AzuresClock) -> CommandResult:
+async def _watch(arguments: Namespace, azure: Azure, clock: AzuresClock) -> CommandResult:
+    return await watch(arguments, azure, clock, complain)
+
+
+async def _take_away(arguments: Namespace, journal: Journal, azure: Azure, _clock: AzuresClock) -> CommandResult:
+    return await taken_away(arguments, azure, journal, _waits(arguments), complain)
+
+
+def _waits(arguments: Namespace) -> Waits:
+    return ON_LAPTOP if arguments.on_laptop else IN_AZURE
+
+
+async def _try(arguments: Namespace, journal: Journal, azure: Azure, clock: AzuresClock) -> CommandResult:
     check_journal(arguments, journal)
     steps = steps_for(arguments.only)
     plan = await _plan(arguments, azure)
     await _take_precautions(arguments, azure, plan, steps)
     remains = journal.remains()
     await _ask(arguments, plan, steps, len(remains))
-    waits = ON_LAPTOP if arguments.on_laptop else IN_AZURE
+    waits = _waits(arguments)
     left = await _earlier_taken_away(azure, journal, plan, waits) if remains else []
     if left:
         message = f"an earlier trial has left what cannot be taken away: {'; '.join(left)}; nothing was created"

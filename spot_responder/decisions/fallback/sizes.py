@@ -112,14 +112,13 @@ def obstacle(  # noqa: PLR0913, PLR0917 - all that such a judgement rests on
 
     Its first size and the one that it has need no change that could be unfit; but what it has may have been refused.
     """
-    refusal = _refusal(size, vm, notes_of(recovery), now)
-    if refusal is not None or is_same(size, vm.size):
-        return refusal
-    is_first = is_same(size, notes_of(recovery).first_of(vm.size))
-    if not is_first and (offered is None or not offered.fit.may_be_tried):
+    notes = notes_of(recovery)
+    is_known = is_same(size, vm.size) or is_same(size, notes.first_of(vm.size))
+    is_unfit = not is_known and (offered is None or not offered.fit.may_be_tried)
+    if is_unfit and _refusal(size, vm, notes, now) is None:
         findings = offered.fit.because if offered else ()
         return Obstacle("; ".join(each.told for each in findings) or "nothing is known of it", None)
-    return _asked_too_often(size, vm, recovery, policy, now)
+    return known_obstacle(size, vm, recovery, policy, now)
 
 
 def known_obstacle(size: str, vm: Vm, recovery: Recovery | None, policy: Policy, now: datetime) -> Obstacle | None:
@@ -136,7 +135,7 @@ def notes_of(recovery: Recovery | None) -> SizeNotes:
 
 
 def was_tried(size: str, recovery: Recovery | None) -> bool:
-    """Whether a start with this size was asked for in the recovery that is open."""
+    """Whether a start with this size was refused in the recovery that is open: for want of capacity, or as unfit."""
     return recovery is not None and recovery.is_open and any(is_same(size, tried) for tried in recovery.sizes.tried)
 
 

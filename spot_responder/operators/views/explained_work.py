@@ -38,8 +38,7 @@ def stopped_itself_at(situation: Situation, vm: Vm, words: Iterable[Word], kept:
     said_at = max((*kept.own_stops, *(word.at for word in its if word.stops_vm)), default=None)
     if said_at is None:
         return None
-    row = situation.recovery
-    came_up_at = row.closed_at if row and row.outcome and row.outcome.is_up else None
+    came_up_at = situation.recovery.came_up_at if situation.recovery else None
     up_since = [*(word.at for word in its if not word.stops_vm), came_up_at, situation.evidence.evicted_at]
     if any(time and time > said_at for time in up_since):
         return None

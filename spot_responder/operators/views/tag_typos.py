@@ -50,10 +50,10 @@ def tag_typos(tags: Mapping[str, str], restart_tag: str) -> tuple[TagTypo, ...]:
     return tuple(each for each in found if each)
 
 
-def tag_command(vm_id: VmId, restart_tag: str) -> str:
-    """Give the command that sets the tag correctly."""
+def tag_command(vm_id: VmId, tag: str, value: str = "true") -> str:
+    """Give the command that sets a tag of a VM, and leaves its others."""
     return shell_words(
-        "az", "tag", "update", "--operation", "Merge", "--resource-id", vm_id, "--tags", f"{restart_tag}=true"
+        "az", "tag", "update", "--operation", "Merge", "--resource-id", vm_id, "--tags", f"{tag}={value}"
     )
 
 

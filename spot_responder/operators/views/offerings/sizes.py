@@ -6,12 +6,12 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from spot_responder.advised_command import shell_words
 from spot_responder.decisions.pools import PoolId
 from spot_responder.offerings.all_fits import fit_of
 from spot_responder.offerings.fallback_tag import TAG, tag_value
 from spot_responder.offerings.fits import Verdict
 from spot_responder.operators.views.offerings.pool_records import PoolRecord, pool_record
+from spot_responder.operators.views.tag_typos import tag_command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -110,6 +110,7 @@ def sizes_report(vm_id: VmId, vm: VmShape, offered: Offered, prices: Mapping[str
     told = [each for each in compared if each.verdict is not Verdict.UNFIT or each.named]
     own = prices.get(vm.size)
     ranked = sorted(told, key=_rank)
+    sure = [each.size for each in ranked if _is_without_doubt(each)]
     return SizesReport(
         at=at,
         vm_id=vm_id,
@@ -120,7 +121,7 @@ def sizes_report(vm_id: VmId, vm: VmShape, offered: Offered, prices: Mapping[str
         pool=_record(vm_id, vm, vm.size, offered, at),
         candidates=tuple(ranked),
         left_out=dict(Counter(str(each.because[0].aspect) for each in out).most_common()),
-        tag_command=_tag_command(vm_id, [each.size for each in ranked if _is_without_doubt(each)]),
+        tag_command=tag_command(vm_id, TAG, tag_value(sure)) if sure else "",
         unread=offered.unread,
     )
 
@@ -136,13 +137,6 @@ def _compared(vm: VmShape, offered: Offered) -> Sequence[str]:
 def _is_without_doubt(candidate: Candidate) -> bool:
     """Whether it may stand in a tag that nobody looked at: what it lacks, or costs, its owner should decide on."""
     return candidate.verdict is Verdict.FITS and candidate.spot is not None and not candidate.because
-
-
-def _tag_command(vm_id: VmId, sizes: Sequence[str]) -> str:
-    if not sizes:
-        return ""
-    merge = ("az", "tag", "update", "--operation", "Merge", "--resource-id", vm_id)
-    return shell_words(*merge, "--tags", f"{TAG}={tag_value(sizes)}")
 
 
 def _is_like(sku: Sku, own: Sku) -> bool:
