@@ -92,6 +92,13 @@ MUTANTS: Final = (
     ),
     Mutant(
         "safe",
+        "what a queue asked for before a VM stopped itself starts it again",
+        _OF_VM,
+        "    if not _may_be_overtaken(situation):\n",
+        "    if True:\n",
+    ),
+    Mutant(
+        "safe",
         "whoever stopped a VM after its worker wrote, it counts as its own stop",
         _OF_VM,
         "    if _says_who_asked(signal):\n",

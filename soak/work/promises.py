@@ -254,22 +254,31 @@ class Witness:
             return "not deallocated"
         if self._is_held(machine.vm_id.lower(), at):
             return "an operator holds it"
-        if not any(self._had_work(story, queue, at) for queue in queues) and None not in names:
+        since = at - WATCH_HOLDS - LOOK_EVERY - LOOK - self._seen.clocks_apart()
+        if not any(self._had_work(story, queue, since, at) for queue in queues) and None not in names:
             return "its queue had no work"
+        own_stop = self._own_stop(machine, at)
+        if own_stop and not any(self._had_work(story, queue, own_stop - LOOK, at) for queue in queues):
+            return f"it had stopped itself at {own_stop:%d %H:%M:%S}, and there was no work after that"
         stop = next((told for told in self._seen.told if self._forbids(told, machine, at)), None)
         if stop is None:
             return None
         return f"its owner stopped it at {stop.happening.occurred_at:%d %H:%M:%S}, told {stop.at:%H:%M:%S}"
 
-    def _had_work(self, story: Story, queue: WorkQueue, at: datetime) -> bool:
-        """Whether a queue had a message lately, or Azure counted one."""
-        begin = at - WATCH_HOLDS - LOOK_EVERY - LOOK - self._seen.clocks_apart()
+    def _had_work(self, story: Story, queue: WorkQueue, since: datetime, at: datetime) -> bool:
+        """Whether a queue had a message between two times, or Azure counted one."""
         jobs = [*self._azure.app.work_queues[queue.name].jobs, *story.expired_of(queue)]
         for job in jobs:
             end = story.expired[job][1] if job in story.expired else job.done_at
-            if job.submitted_at <= at and (end is None or end >= begin):
+            if job.submitted_at <= at and (end is None or end >= since):
                 return True
-        return any(name == queue.name and since <= at and until >= begin for name, since, until in story.miscounts)
+        return any(name == queue.name and begin <= at and end >= since for name, begin, end in story.miscounts)
+
+    def _own_stop(self, machine: Machine, at: datetime) -> datetime | None:
+        """Give when it stopped itself, if that is why it is down; a look before that is overtaken."""
+        came_up_at = max((since for since, state in machine.power_history if since < at and state in _UP), default=None)
+        own = [stop for stop in self._farm.own_stops.get(machine.vm_id, ()) if stop < at]
+        return max((stop for stop in own if came_up_at is None or stop >= came_up_at), default=None)
 
     def _is_held(self, vm_key: str, at: datetime) -> bool:
         words = self._seen.holds.get(vm_key, [])

@@ -114,8 +114,11 @@ def decide_demand(look: Look, watch: Watch, queue: WorkQueue, now: datetime) -> 
     return Demand(tuple(one.seen.vm.vm_id for one in starting), new_watch, goes_on, told, waits_since)
 
 
-def work_of(vm_id: VmId, watch: Watch, now: datetime) -> Work:
-    """Say whether the work queue asks for a VM, by what the latest look at the queue decided."""
+def work_of(vm_id: VmId, watch: Watch, now: datetime, stopped_itself_at: datetime | None = None) -> Work:
+    """Say whether the work queue asks for a VM, by what the latest look at the queue decided.
+
+    A VM that stopped itself after that look found nothing to do: the next look decides, a minute later at most.
+    """
     at = f" at {watch.looked_at:%H:%M:%S}Z" if watch.looked_at else ""
     is_old = watch.looked_at is None or now - watch.looked_at > WATCH_HOLDS
     if is_old and watch.due_at is not None:
@@ -123,11 +126,16 @@ def work_of(vm_id: VmId, watch: Watch, now: datetime) -> Work:
             asks_for_it=None,
             reason=f"{watch.name} could not be read lately, last{at or ' never'}: nothing is decided meanwhile",
         )
-    if vm_id.key in watch.asked_for:
-        return Work(asks_for_it=True, reason=f"{watch.name} asked for it{at}: {watch.reason}")
-    return Work(
-        asks_for_it=False, reason=f"{watch.name} did not ask for it{at}: {watch.reason or 'it was not read yet'}"
-    )
+    if vm_id.key not in watch.asked_for:
+        return Work(
+            asks_for_it=False, reason=f"{watch.name} did not ask for it{at}: {watch.reason or 'it was not read yet'}"
+        )
+    if stopped_itself_at is not None and watch.looked_at is not None and stopped_itself_at > watch.looked_at:
+        return Work(
+            asks_for_it=False,
+            reason=f"it stopped itself at {stopped_itself_at:%H:%M:%S}Z; {watch.name} asked for it before that{at}",
+        )
+    return Work(asks_for_it=True, reason=f"{watch.name} asked for it{at}: {watch.reason}")
 
 
 def _stood(seen: QueueVm, watch: Watch, now: datetime) -> _Stood:

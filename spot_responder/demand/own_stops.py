@@ -34,6 +34,15 @@ def is_own(stopped_at: datetime | None, own_stops: Collection[datetime]) -> bool
     return any(-CLOCKS_DIFFER <= stopped_at - said_at <= OWN_STOP_TAKES for said_at in own_stops)
 
 
+def latest_own_stop(told_at: datetime | None, own_stops: Collection[datetime]) -> datetime | None:
+    """Give when the VM began to stop itself last. ``told_at``: the time of Azure's event of it, which comes later.
+
+    That time counts only where no worker wrote that it was about to do so.
+    """
+    unsaid = () if told_at is None or is_own(told_at, own_stops) else (told_at,)
+    return max((*own_stops, *unsaid), default=None)
+
+
 def identity_of(vm: Vm) -> str | None:
     """Give the VM's own identity, as signals write callers; ``None`` where it is not known."""
     return plain_guid(vm.principal_id) if vm.principal_id else None

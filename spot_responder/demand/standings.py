@@ -177,6 +177,8 @@ def _of_a_vm_that_is_down(queue_vm: QueueVm, watch: VmWatch, now: datetime) -> S
         return Standing.COMING if _is_on_its_way(recovery) else Standing.WAITS
     if recovery is not None and _is_its_owners_stop(queue_vm.vm, recovery.evidence, watch):
         return Standing.STOPPED_BY_OWNER
+    if _was_evicted_since_it_came_up(recovery, watch):
+        return Standing.READY
     if watch.asked_at is not None and now - watch.asked_at < ASKED_HOLDS:
         return Standing.COMING
     if _has_just_come_up(queue_vm, now):
@@ -184,6 +186,15 @@ def _of_a_vm_that_is_down(queue_vm: QueueVm, watch: VmWatch, now: datetime) -> S
     if _may_be_its_owners_stop(queue_vm, watch, now):
         return Standing.JUST_DOWN
     return Standing.ASKED_IN_VAIN if _was_asked_in_vain(watch, now) else Standing.READY
+
+
+def _was_evicted_since_it_came_up(recovery: Recovery | None, watch: VmWatch) -> bool:
+    """Whether it is known why it is down: the start that was asked for last was no failure, nor is it on its way."""
+    came_up_at = recovery.came_up_at if recovery else None
+    evicted_at = recovery.evidence.evicted_at if recovery else None
+    if came_up_at is None or evicted_at is None or (watch.asked_at is not None and came_up_at < watch.asked_at):
+        return False
+    return evicted_at > came_up_at
 
 
 def _has_just_come_up(queue_vm: QueueVm, now: datetime) -> bool:

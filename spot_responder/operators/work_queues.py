@@ -89,7 +89,8 @@ async def work_told(situation: Situation, ports: Ports, settings: Settings, now:
         # What the app kept of them is known all the same.
         words = []
     kept = watch.vms.get(vm.vm_id.key, VmWatch())
-    return WorkTold(work_of(vm.vm_id, watch, now).reason, stopped_itself_at(situation, vm, words, kept))
+    stopped_at = stopped_itself_at(situation, vm, words, kept)
+    return WorkTold(work_of(vm.vm_id, watch, now, stopped_at).reason, stopped_at)
 
 
 async def work_findings(ports: Ports, settings: Settings) -> list[Finding]:

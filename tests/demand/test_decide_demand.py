@@ -269,6 +269,10 @@ def test_what_the_queue_asks_for_is_known_for_five_minutes() -> None:
     due = replace(demand.watch, due_at=TEN + timedelta(minutes=1))
     assert work_of(vm("vm-1").vm_id, due, TEN).asks_for_it is True
     assert work_of(vm("vm-2").vm_id, due, TEN).asks_for_it is False
+    overtaken = work_of(vm("vm-1").vm_id, due, TEN, TEN + timedelta(seconds=1))
+    assert overtaken.asks_for_it is False
+    assert overtaken.reason == f"it stopped itself at 10:00:01Z; {NAME} asked for it before that at 10:00:00Z"
+    assert work_of(vm("vm-1").vm_id, due, TEN, TEN).asks_for_it is True
     assert work_of(vm("vm-1").vm_id, due, LATER).asks_for_it is None
     assert work_of(vm("vm-2").vm_id, replace(due, due_at=None), LATER).asks_for_it is False
     never = replace(nothing_kept(), due_at=TEN)

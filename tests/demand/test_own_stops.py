@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from spot_responder.decisions.evidence import Evidence, Verdict
-from spot_responder.demand.own_stops import without_own_stops
+from spot_responder.demand.own_stops import latest_own_stop, without_own_stops
 from tests.harness.makers import TEN
 
 MINUTE = timedelta(minutes=1)
@@ -55,3 +55,15 @@ def test_its_owner_started_it_again_and_no_event_told_of_that(evidence: Evidence
 def test_one_witness_does_not_end_an_owners_stop(said: float | None, seen_up: float | None) -> None:
     """Other VMs may write rows in its name, and Resource Graph shows for some minutes what was."""
     assert verdict(Evidence(stopped_firmly_at=at(0)), said, seen_up) is Verdict.STOPPED_BY_OWNER
+
+
+@pytest.mark.parametrize(
+    ("told", "said", "latest"),
+    [(None, (), None), (None, (0, 3), 3), (5, (0,), 0), (5, (), 5), (5, (-60,), 5), (5, (7,), 7), (60, (0,), 60)],
+)
+def test_its_latest_own_stop_is_what_its_worker_wrote_or_else_what_azure_told(
+    told: float | None, said: tuple[float, ...], latest: float | None
+) -> None:
+    """Azure's event comes when the VM is down; a look may have come in between. Without a word, its time counts."""
+    told_at = None if told is None else at(told)
+    assert latest_own_stop(told_at, [at(each) for each in said]) == (None if latest is None else at(latest))

@@ -84,6 +84,21 @@ def test_a_start_that_we_saw_counts_as_coming_up() -> None:
 
 
 @pytest.mark.parametrize(
+    ("asked_ago", "standing"),
+    [(timedelta(seconds=110), Standing.READY), (timedelta(seconds=30), Standing.COMING), (None, Standing.READY)],
+)
+def test_a_vm_that_was_evicted_right_after_it_came_up_is_down_and_was_not_asked_in_vain(
+    asked_ago: timedelta | None, standing: Standing
+) -> None:
+    """It came up a minute ago and was evicted 40 s ago, before its worker spoke. Asked again since, it comes up."""
+    came_up = replace(CLOSED, outcome=Outcome.STARTED_FOR_WORK, closed_at=TEN - MINUTE)
+    evicted = replace(came_up, evidence=Evidence(evicted_at=TEN - timedelta(seconds=40)))
+    watch = VmWatch(asked_at=TEN - asked_ago if asked_ago else None, asks_in_vain=1, seen_up_at=TEN - MINUTE)
+    assert standing_of(seen("vm-1", DOWN, recovery=evicted), watch, TEN) is standing
+    assert standing_of(seen("vm-1", DOWN, recovery=came_up), watch, TEN) is Standing.COMING
+
+
+@pytest.mark.parametrize(
     ("row", "standing"),
     [
         (replace(CLOSED, held_at=TEN), Standing.HELD),

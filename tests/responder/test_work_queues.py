@@ -88,6 +88,18 @@ def test_jobs_wake_a_vm_which_works_and_deallocates_itself(new_azure: NewAzure) 
     assert azure.failures == []
 
 
+@pytest.mark.parametrize("seconds", range(5, 65, 5))
+def test_a_vm_without_patience_stops_before_the_next_look_and_stays_down(new_azure: NewAzure, seconds: int) -> None:
+    """It stops itself as soon as its job is done: what the queue asked for before that is no reason to start it."""
+    azure = new_azure(work_queues=[frames(idle=timedelta(), minimum=timedelta())])
+    add_worker(azure, "render-1", idle=timedelta(), minimum=timedelta())
+    azure.run_until(at("10:20"))
+    submit(azure, 1, seconds)
+    azure.run_until(at("10:45"))
+    assert queue_of(azure).left == []
+    assert starts(azure) == ["10:20:01"]
+
+
 def test_thirty_jobs_start_as_many_vms_as_they_need_and_no_more(new_azure: NewAzure) -> None:
     """Five messages a VM: six VMs, though each claims but one message at a time and 24 stay visible."""
     azure = asleep(new_azure, *(f"render-{number}" for number in range(10)), messages_per_vm=5)
@@ -126,6 +138,22 @@ def test_an_evicted_worker_comes_back_while_there_is_work(new_azure: NewAzure) -
     assert queue_of(azure).left == []
     assert len(starts(azure)) == 2
     assert up(azure) == []
+
+
+def test_a_vm_that_is_evicted_before_its_worker_has_spoken_comes_back_at_the_next_look(new_azure: NewAzure) -> None:
+    """Looked at when it has come up at 10:21, and evicted 5 s later; its worker takes two minutes to begin."""
+    azure = new_azure(work_queues=[frames()])
+    add_worker(azure, "render-1", boot=timedelta(minutes=2))
+    azure.run_until(at("10:20"))
+    submit(azure, 1)
+    azure.run_until(at("10:21:30"))
+    assert azure.world.machine("render-1").power_state is PowerState.RUNNING
+    azure.world.evict("render-1")
+    azure.run_until(at("10:50"))
+    assert starts(azure)[0] == "10:20:01"
+    assert starts(azure)[1] < "10:22:30"
+    assert len(starts(azure)) == 2
+    assert queue_of(azure).left == []
 
 
 def test_an_evicted_worker_without_work_stays_down(new_azure: NewAzure) -> None:
@@ -462,3 +490,15 @@ def test_jobs_that_come_at_once_each_with_a_wake_start_their_vms_within_seconds(
         submit(azure, 1, 600)
     azure.run_until(at("10:20:04"))
     assert sorted(started(azure)) == names
+
+
+def test_a_wake_that_joins_a_look_does_not_keep_the_next_one_waiting(new_azure: NewAzure) -> None:
+    """Resource Graph takes 3 s; two wakes at once: a job that comes ten seconds later is seen within seconds."""
+    azure = asleep(new_azure, "render-1", "render-2")
+    azure.script.next(RequestKind.GRAPH, Fate(3.0), times=1_000)
+    submit(azure, 1, 600)
+    azure.app.wake(str(NAME))
+    azure.run_until(at("10:20:10"))
+    submit(azure, 1, 600)
+    azure.run_until(at("10:20:20"))
+    assert sorted(started(azure)) == ["render-1", "render-2"]

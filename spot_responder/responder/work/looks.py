@@ -146,6 +146,7 @@ class WorkLooks:
         Another look may have begun meanwhile, in an instance with another clock, or a wake may have joined this one.
         ``looked_at``: as it was when this look began.
         """
+        own_began_at = after.began_at
         for _ in range(SAVE_TRIES):
             try:
                 await self.work.table.save(after, etag)
@@ -154,7 +155,9 @@ class WorkLooks:
                 latest, etag = stored.value, stored.etag or ""
                 if latest.looked_at != looked_at:
                     return False
-                after = replace(after, began_at=latest.began_at, under_way=latest.under_way, joins_at=latest.joins_at)
+                # Where a wake has joined, what is under way is this look, which is over now.
+                other_is_under_way = latest.under_way and latest.began_at != own_began_at
+                after = replace(after, began_at=latest.began_at, under_way=other_is_under_way, joins_at=latest.joins_at)
             else:
                 return True
         return False

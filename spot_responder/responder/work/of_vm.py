@@ -15,7 +15,7 @@ from spot_responder.decisions.evidence import Evidence, Verdict
 from spot_responder.decisions.work import serves_work, work_queue_of
 from spot_responder.demand.decide_demand import work_of
 from spot_responder.demand.looks import VmWatch, believed
-from spot_responder.demand.own_stops import after_its_own_stop, identity_of, is_own, without_own_stops
+from spot_responder.demand.own_stops import after_its_own_stop, identity_of, is_own, latest_own_stop, without_own_stops
 from spot_responder.intake.signals import SignalKind, Source
 from spot_responder.intake.vms import PowerState
 from spot_responder.intake.work_queue_names import WorkQueueName
@@ -36,7 +36,7 @@ async def add_work(situation: Situation, vm: Vm, policy: Policy, work: WorkPorts
     """Add what a VM's work queue asks for, and leave out its own stops; other VMs are left as they are.
 
     Raises:
-        AzureRefusedError: if the table ``workers`` could not be read, and an owner's stop depends on it.
+        AzureRefusedError: if the table ``workers`` could not be read, and the decision depends on it.
     """
     is_stopped = situation.evidence.owner_stopped_at is not None
     if work is None or not serves_work(vm, policy) or (vm.power_state is PowerState.RUNNING and not is_stopped):
@@ -46,15 +46,29 @@ async def add_work(situation: Situation, vm: Vm, policy: Policy, work: WorkPorts
         return situation
     watch = (await work.table.load(name)).value
     situation = replace(situation, work=work_of(vm.vm_id, watch, now))
-    if not is_stopped:
+    if not is_stopped and not _may_be_overtaken(situation):
         return situation
     vm_watch = watch.vms.get(vm.vm_id.key, VmWatch())
     own_stops = (*vm_watch.own_stops, *_own_stops(vm, await work.queues.words(name), now))
-    evidence = _weighed(situation, vm, own_stops, vm_watch, now)
-    if evidence.verdict is Verdict.STOPPED_BY_OWNER:
-        own_stops = (*own_stops, *_own_stops(vm, await _words_elsewhere(work, policy.work_queues - {name}), now))
+    if is_stopped:
         evidence = _weighed(situation, vm, own_stops, vm_watch, now)
-    return replace(situation, evidence=evidence)
+        if evidence.verdict is Verdict.STOPPED_BY_OWNER:
+            own_stops = (*own_stops, *_own_stops(vm, await _words_elsewhere(work, policy.work_queues - {name}), now))
+            evidence = _weighed(situation, vm, own_stops, vm_watch, now)
+        situation = replace(situation, evidence=evidence)
+    if not _may_be_overtaken(situation):
+        return situation
+    stopped_itself_at = latest_own_stop(situation.evidence.own_stop_at, own_stops)
+    return replace(situation, work=work_of(vm.vm_id, watch, now, stopped_itself_at))
+
+
+def _may_be_overtaken(situation: Situation) -> bool:
+    """Whether the VM may have stopped itself after the look that asks for it.
+
+    Not where that look raised this, or an eviction says why the VM is down.
+    """
+    is_explained = situation.is_asked_for_by_its_queue or situation.evidence.verdict is Verdict.EVICTED
+    return not is_explained and not situation.is_left_by_its_queue
 
 
 def _own_stops(vm: Vm, words: Iterable[Word], now: datetime) -> tuple[datetime, ...]:
