@@ -9,7 +9,7 @@ import sys
 import time
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from spot_agent.edges.clock import boot_id
 
@@ -79,8 +79,11 @@ async def _run(given: argparse.Namespace, account: Account, folder: StateFolder,
     notices = VmNotices(given.imds, given.agent_state, lambda event, line: log.say(event, said=line))
     try:
         await notices.begin()
-        ports, settings = _ports(given, account, folder, notices, log), _settings(given, notices)
-        own_vm = await _own_vm(given, account, settings)
+        compute = await _own_compute(given)
+        # By that name Azure and the responder know the VM; who only hears notices may do with the host's.
+        settings = _settings(given, str(compute.get("name") or notices.vm))
+        ports = _ports(given, account, folder, notices, log)
+        own_vm = _own_vm(given, account, settings) if compute else None
         await work(ports, settings, stopping, lambda: _prepare(given, account, log))
         if own_vm and stopping.why is Why.OWN_STOP and not await stop_vm(own_vm, stopping, log):
             # For the process that goes on in our place.
@@ -136,10 +139,10 @@ async def _prepare(given: argparse.Namespace, account: Account, log: JsonLog) ->
         log.progress = Progress("finished", count)
 
 
-def _settings(given: argparse.Namespace, notices: VmNotices) -> Settings:
+def _settings(given: argparse.Namespace, vm: str) -> Settings:
     return Settings(
         places_of(given),
-        notices.vm,
+        vm,
         boot_id(),
         1 if given.once else given.slots,
         given.visibility,
@@ -160,21 +163,25 @@ def _rule(given: argparse.Namespace) -> OwnStop | None:
     return OwnStop(given.stop_vm_after_idle * 60.0, max(minimum * 60.0, not_before_s))
 
 
-async def _own_vm(given: argparse.Namespace, account: Account, settings: Settings) -> AzureOwnVm | None:
-    """Give this VM, if the worker is to stop it. Raises ``UsageError`` for one that cannot be deallocated."""
-    if settings.own_stop is None:
-        return None
-    threads = Threads("own-vm", 1)
+async def _own_compute(given: argparse.Namespace) -> dict[str, Any]:
+    """Read what this VM is, if the worker is to stop it. Raises ``UsageError`` for one that cannot be deallocated."""
+    if given.stop_vm_after_idle is None:
+        return {}
     try:
-        never = why_never(await threads.call("to read what this VM is", lambda: compute_of(given.imds)))
+        compute = await Threads("own-vm", 1).call("to read what this VM is", lambda: compute_of(given.imds))
     except OwnStopRefusedError as error:
         message = f"--stop-vm-after-idle needs an Azure VM, which deallocates itself; elsewhere leave it out. {error}"
         raise UsageError(message) from error
+    never = why_never(compute)
     if never:
         raise UsageError(never)
+    return compute
+
+
+def _own_vm(given: argparse.Namespace, account: Account, settings: Settings) -> AzureOwnVm:
     queue = account.queues.get_queue_client(settings.places.queue)
     workers = account.tables.get_table_client(WORKERS_TABLE)
-    return AzureOwnVm(settings, queue, workers, given.imds, given.arm.rstrip("/"), threads)
+    return AzureOwnVm(settings, queue, workers, given.imds, given.arm.rstrip("/"), Threads("own-vm", 1))
 
 
 def _name(state: Path | None) -> str:
