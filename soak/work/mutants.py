@@ -24,7 +24,7 @@ MUTANTS: Final = (
         "live",
         "a VM's own stop counts as its owner's",
         _OF_VM,
-        "    own_stops = (*vm_watch.own_stops, *_own_stops(vm, await work.queues.words(name), now))\n",
+        "    own_stops = (*vm_watch.own_stops, *said)\n",
         "    own_stops = ()\n",
     ),
     Mutant(

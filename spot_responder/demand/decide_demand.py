@@ -114,10 +114,11 @@ def decide_demand(look: Look, watch: Watch, queue: WorkQueue, now: datetime) -> 
     return Demand(tuple(one.seen.vm.vm_id for one in starting), new_watch, goes_on, told, waits_since)
 
 
-def work_of(vm_id: VmId, watch: Watch, now: datetime, stopped_itself_at: datetime | None = None) -> Work:
+def work_of(vm_id: VmId, watch: Watch, now: datetime, unseen_stop: datetime | None = None) -> Work:
     """Say whether the work queue asks for a VM, by what the latest look at the queue decided.
 
-    A VM that stopped itself after that look found nothing to do: the next look decides, a minute later at most.
+    ``unseen_stop``: when it began to stop itself, if that look had not seen that. It found nothing to do, so the next
+    look decides, a minute later at most.
     """
     at = f" at {watch.looked_at:%H:%M:%S}Z" if watch.looked_at else ""
     is_old = watch.looked_at is None or now - watch.looked_at > WATCH_HOLDS
@@ -130,11 +131,9 @@ def work_of(vm_id: VmId, watch: Watch, now: datetime, stopped_itself_at: datetim
         return Work(
             asks_for_it=False, reason=f"{watch.name} did not ask for it{at}: {watch.reason or 'it was not read yet'}"
         )
-    if stopped_itself_at is not None and watch.looked_at is not None and stopped_itself_at > watch.looked_at:
-        return Work(
-            asks_for_it=False,
-            reason=f"it stopped itself at {stopped_itself_at:%H:%M:%S}Z; {watch.name} asked for it before that{at}",
-        )
+    if unseen_stop is not None:
+        why = f"it stopped itself at {unseen_stop:%H:%M:%S}Z, which {watch.name} had not seen when it asked for it{at}"
+        return Work(asks_for_it=False, reason=why)
     return Work(asks_for_it=True, reason=f"{watch.name} asked for it{at}: {watch.reason}")
 
 
@@ -145,12 +144,19 @@ def _stood(seen: QueueVm, watch: Watch, now: datetime) -> _Stood:
 
 
 def _left_out(stood: list[_Stood], watch: Watch, now: datetime) -> dict[str, VmWatch]:
-    """Give what is kept of VMs that Resource Graph leaves out, and that were up or asked for a moment ago."""
+    """Give what is kept of VMs that Resource Graph leaves out since a moment ago, and that were up or asked for."""
     shown = {one.key for one in stood}
     latest = watch.looked_at or now
-    times = {key: (vm.asked_at, vm.seen_up_at) for key, vm in watch.vms.items() if key not in shown}
-    lately = {key for key, each in times.items() if any(at is not None and latest - at < ASKED_HOLDS for at in each)}
-    return {key: watch.vms[key] for key in sorted(lately)}
+    lately = {
+        key: replace(vm, left_out_since=vm.left_out_since or now)
+        for key, vm in sorted(watch.vms.items())
+        if key not in shown and (vm.left_out_since or _was_up_or_asked_for(vm, latest))
+    }
+    return {key: vm for key, vm in lately.items() if now - (vm.left_out_since or now) < ASKED_HOLDS}
+
+
+def _was_up_or_asked_for(vm: VmWatch, at: datetime) -> bool:
+    return any(time is not None and at - time < ASKED_HOLDS for time in (vm.asked_at, vm.seen_up_at))
 
 
 def _is_busy(one: _Stood) -> bool:

@@ -115,7 +115,8 @@ class VmWatch:
     ``ran_at``: that it ran. ``idle_since``: since when none of its workers is busy; ``stopped_since``: since when it is
     stopped, not deallocated. ``asked_at``: when a look asked for its start; ``asks_in_vain``: how often, since a worker
     of it spoke. ``boot_failures``: how often in a row it was up without a word of a worker. ``own_stops``: when its
-    worker wrote that it was about to deallocate it.
+    worker wrote that it was about to deallocate it. ``left_out_since``: since when looks do not see it, though it was
+    up or asked for before.
     ``told``: somebody was told that it is silent, shut down inside, or stays up; once for each time.
     """
 
@@ -127,6 +128,7 @@ class VmWatch:
     asked_at: datetime | None = None
     asks_in_vain: int = 0
     own_stops: tuple[datetime, ...] = ()
+    left_out_since: datetime | None = None
     boot_failures: int = 0
     told: Trouble | None = None
 

@@ -12,12 +12,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.decisions.evidence import OWN_STOP_TAKES
+from spot_responder.demand.looks import believed
 from spot_responder.intake.payloads import plain_guid
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from spot_responder.decisions.evidence import Evidence
+    from spot_responder.demand.looks import Word
     from spot_responder.intake.vms import Vm
 
 GRAPH_IS_BEHIND: Final = timedelta(minutes=3)
@@ -27,6 +29,12 @@ CLOCKS_DIFFER: Final = timedelta(minutes=2)
 """How far the VM's clock may be ahead of Azure's."""
 
 
+def own_stops_said(vm: Vm, words: Iterable[Word], now: datetime) -> tuple[datetime, ...]:
+    """Give when the VM's workers wrote that they would stop it."""
+    name = vm.vm_id.name.lower()
+    return tuple(word.at for word in believed(words, now) if word.stops_vm and word.vm_name.lower() == name)
+
+
 def is_own(stopped_at: datetime | None, own_stops: Collection[datetime]) -> bool:
     """Whether a stop came when the VM's worker was about to stop its VM, or soon after it wrote so."""
     if stopped_at is None:
@@ -34,13 +42,20 @@ def is_own(stopped_at: datetime | None, own_stops: Collection[datetime]) -> bool
     return any(-CLOCKS_DIFFER <= stopped_at - said_at <= OWN_STOP_TAKES for said_at in own_stops)
 
 
-def latest_own_stop(told_at: datetime | None, own_stops: Collection[datetime]) -> datetime | None:
-    """Give when the VM began to stop itself last. ``told_at``: the time of Azure's event of it, which comes later.
+def unseen_own_stop(
+    said: Collection[datetime], told_at: datetime | None, seen: Collection[datetime], looked_at: datetime | None
+) -> datetime | None:
+    """Give when the VM began to stop itself, if the latest look at its queue, at ``looked_at``, had not seen that.
 
-    That time counts only where no worker wrote that it was about to do so.
+    ``said``: what its workers wrote, ``seen``: what of that a look saw; these are of the VM's clock and are not held
+    against another one. ``told_at``: the time of Azure's event of it, which counts where no worker wrote.
     """
-    unsaid = () if told_at is None or is_own(told_at, own_stops) else (told_at,)
-    return max((*own_stops, *unsaid), default=None)
+    unseen = [at for at in said if not seen or at > max(seen)]
+    if unseen:
+        return max(unseen)
+    if told_at is None or looked_at is None or told_at <= looked_at or is_own(told_at, seen):
+        return None
+    return told_at
 
 
 def identity_of(vm: Vm) -> str | None:

@@ -87,7 +87,7 @@ class Standing(StrEnum):
 def watched(queue_vm: QueueVm, before: VmWatch, now: datetime) -> VmWatch:
     """Note what this look sees of a VM."""
     own_stops = {word.at for word in queue_vm.words if word.stops_vm} | set(before.own_stops)
-    noted = replace(before, own_stops=tuple(sorted(own_stops)[-OWN_STOPS_KEPT:]))
+    noted = replace(before, own_stops=tuple(sorted(own_stops)[-OWN_STOPS_KEPT:]), left_out_since=None)
     state = queue_vm.vm.power_state
     if state is PowerState.DEALLOCATED:
         return replace(noted, up_since=None, stopped_since=None, idle_since=None)

@@ -13,6 +13,7 @@ from spot_responder.decisions.app_health.event_path import WINDOW
 from spot_responder.decisions.work import NoWorkQueue, serves_work, work_queue_of
 from spot_responder.demand.decide_demand import work_of
 from spot_responder.demand.looks import VmWatch
+from spot_responder.demand.own_stops import own_stops_said, unseen_own_stop
 from spot_responder.operators.views.explained_work import WorkTold, stopped_itself_at
 from spot_responder.operators.views.work_figures import work_figures
 from spot_responder.operators.views.work_findings import queue_finding, workers_finding
@@ -89,8 +90,9 @@ async def work_told(situation: Situation, ports: Ports, settings: Settings, now:
         # What the app kept of them is known all the same.
         words = []
     kept = watch.vms.get(vm.vm_id.key, VmWatch())
-    stopped_at = stopped_itself_at(situation, vm, words, kept)
-    return WorkTold(work_of(vm.vm_id, watch, now, stopped_at).reason, stopped_at)
+    said = own_stops_said(vm, words, now)
+    unseen = unseen_own_stop(said, situation.evidence.own_stop_at, kept.own_stops, watch.looked_at)
+    return WorkTold(work_of(vm.vm_id, watch, now, unseen).reason, stopped_itself_at(situation, vm, words, kept))
 
 
 async def work_findings(ports: Ports, settings: Settings) -> list[Finding]:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from spot_responder.decisions.evidence import Evidence, Verdict
-from spot_responder.demand.own_stops import latest_own_stop, without_own_stops
+from spot_responder.demand.own_stops import unseen_own_stop, without_own_stops
 from tests.harness.makers import TEN
 
 MINUTE = timedelta(minutes=1)
@@ -58,12 +58,28 @@ def test_one_witness_does_not_end_an_owners_stop(said: float | None, seen_up: fl
 
 
 @pytest.mark.parametrize(
-    ("told", "said", "latest"),
-    [(None, (), None), (None, (0, 3), 3), (5, (0,), 0), (5, (), 5), (5, (-60,), 5), (5, (7,), 7), (60, (0,), 60)],
+    ("said", "told", "seen", "unseen"),
+    [
+        ((), None, (), None),
+        ((3,), None, (), 3),
+        ((3,), None, (3,), None),
+        ((3,), None, (-60,), 3),
+        ((-60,), None, (-60, 3), None),
+        ((-20,), None, (), -20),
+        ((), 5, (), 5),
+        ((), -1, (), None),
+        ((3,), 5, (3,), None),
+        ((3,), 5, (), 3),
+        ((), 60, (3,), 60),
+    ],
 )
-def test_its_latest_own_stop_is_what_its_worker_wrote_or_else_what_azure_told(
-    told: float | None, said: tuple[float, ...], latest: float | None
+def test_a_look_knows_of_an_own_stop_that_its_worker_wrote_before_or_that_azure_told_of(
+    said: tuple[float, ...], told: float | None, seen: tuple[float, ...], unseen: float | None
 ) -> None:
-    """Azure's event comes when the VM is down; a look may have come in between. Without a word, its time counts."""
+    """Looked at at ten. What the worker wrote is of the VM's clock: what a look has not seen is new, whatever its time.
+
+    Azure's event comes when the VM is down; where a look has seen the worker's word, that is no news.
+    """
     told_at = None if told is None else at(told)
-    assert latest_own_stop(told_at, [at(each) for each in said]) == (None if latest is None else at(latest))
+    found = unseen_own_stop([at(each) for each in said], told_at, [at(each) for each in seen], TEN)
+    assert found == (None if unseen is None else at(unseen))

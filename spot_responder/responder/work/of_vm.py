@@ -14,8 +14,15 @@ from typing import TYPE_CHECKING
 from spot_responder.decisions.evidence import Evidence, Verdict
 from spot_responder.decisions.work import serves_work, work_queue_of
 from spot_responder.demand.decide_demand import work_of
-from spot_responder.demand.looks import VmWatch, believed
-from spot_responder.demand.own_stops import after_its_own_stop, identity_of, is_own, latest_own_stop, without_own_stops
+from spot_responder.demand.looks import VmWatch
+from spot_responder.demand.own_stops import (
+    after_its_own_stop,
+    identity_of,
+    is_own,
+    own_stops_said,
+    unseen_own_stop,
+    without_own_stops,
+)
 from spot_responder.intake.signals import SignalKind, Source
 from spot_responder.intake.vms import PowerState
 from spot_responder.intake.work_queue_names import WorkQueueName
@@ -49,17 +56,21 @@ async def add_work(situation: Situation, vm: Vm, policy: Policy, work: WorkPorts
     if not is_stopped and not _may_be_overtaken(situation):
         return situation
     vm_watch = watch.vms.get(vm.vm_id.key, VmWatch())
-    own_stops = (*vm_watch.own_stops, *_own_stops(vm, await work.queues.words(name), now))
+    said = own_stops_said(vm, await work.queues.words(name), now)
+    own_stops = (*vm_watch.own_stops, *said)
     if is_stopped:
         evidence = _weighed(situation, vm, own_stops, vm_watch, now)
         if evidence.verdict is Verdict.STOPPED_BY_OWNER:
-            own_stops = (*own_stops, *_own_stops(vm, await _words_elsewhere(work, policy.work_queues - {name}), now))
+            own_stops = (
+                *own_stops,
+                *own_stops_said(vm, await _words_elsewhere(work, policy.work_queues - {name}), now),
+            )
             evidence = _weighed(situation, vm, own_stops, vm_watch, now)
         situation = replace(situation, evidence=evidence)
     if not _may_be_overtaken(situation):
         return situation
-    stopped_itself_at = latest_own_stop(situation.evidence.own_stop_at, own_stops)
-    return replace(situation, work=work_of(vm.vm_id, watch, now, stopped_itself_at))
+    unseen = unseen_own_stop(said, situation.evidence.own_stop_at, vm_watch.own_stops, watch.looked_at)
+    return replace(situation, work=work_of(vm.vm_id, watch, now, unseen))
 
 
 def _may_be_overtaken(situation: Situation) -> bool:
@@ -69,12 +80,6 @@ def _may_be_overtaken(situation: Situation) -> bool:
     """
     is_explained = situation.is_asked_for_by_its_queue or situation.evidence.verdict is Verdict.EVICTED
     return not is_explained and not situation.is_left_by_its_queue
-
-
-def _own_stops(vm: Vm, words: Iterable[Word], now: datetime) -> tuple[datetime, ...]:
-    """Give when the VM's workers wrote that they would stop it."""
-    name = vm.vm_id.name.lower()
-    return tuple(word.at for word in believed(words, now) if word.stops_vm and word.vm_name.lower() == name)
 
 
 async def _words_elsewhere(work: WorkPorts, others: Iterable[WorkQueueName]) -> list[Word]:
