@@ -19,7 +19,7 @@ from spot_responder.demand.work_queues import WorkQueue
 from spot_responder.intake.work_queue_names import WorkQueueName
 from tests.harness.makers import at
 from tests.harness.stories import DENIED, refused, starts
-from tests.responder.test_work_queues import FOR_WORK, NAME, add_worker, asleep, frames, queue_of, submit
+from tests.responder.test_work_queues import FOR_WORK, NAME, add_worker, asleep, frames, queue_of, started, submit
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -155,3 +155,19 @@ def test_arm_is_out_for_three_hours_and_messages_do_not_multiply(new_azure: NewA
     submit(azure, 10)
     azure.run_until(at("13:20"))
     assert sum(not message.is_wake for message in azure.messages) <= 20
+
+
+def test_a_start_that_was_asked_for_long_ago_is_not_made_beside_another_one(new_azure: NewAzure) -> None:
+    """One VM may be up. Its message is answered after four minutes; meanwhile the queue asks for another one."""
+    azure = asleep(new_azure, "render-1", "render-2", max_vms=1)
+    failing = Refused(503, "ServerBusy", "The server is busy.")
+    azure.script.next(RequestKind.ROW_READ, refused(failing), about="pools/", times=2)
+    azure.script.next(RequestKind.ROW_READ, Fate(30.0), about="pools/")
+    submit(azure, 1, 1200)
+    azure.run_until(at("10:20:05"))
+    azure.script.next(RequestKind.WORK_READ, refused(failing), times=FOR_EVER)
+    azure.run_until(at("10:24:40"))
+    azure.script.forget()
+    azure.app.wake(str(NAME))
+    azure.run_until(at("10:45"))
+    assert started(azure) == ["render-2"]
