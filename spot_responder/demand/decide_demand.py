@@ -61,6 +61,10 @@ class _Stood:
         return self.seen.vm.vm_id.key
 
     @property
+    def is_down(self) -> bool:
+        return self.seen.vm.power_state is PowerState.DEALLOCATED
+
+    @property
     def runs_without_a_word(self) -> bool:
         return self.standing is Standing.COMING and self.seen.vm.power_state is PowerState.RUNNING
 
@@ -74,7 +78,7 @@ def decide_demand(look: Look, watch: Watch, queue: WorkQueue, now: datetime) -> 
     left_out = _left_out(stood, watch, now)
     room = queue.max_vms - sum(one.standing.is_up for one in stood) - len(left_out)
     short = max(min(wanted - len(working) - len(left_out), room), 0) if look.backlog.visible else 0
-    starting = _candidates(stood)[: min(short, STARTS_A_LOOK)]
+    starting = _startable(stood, short, room)[:STARTS_A_LOOK]
     # Those that were asked for before stay so: one of them may be starting at this moment.
     waiting = sorted(
         (one for one in stood if one.standing is Standing.WAITS),
@@ -172,7 +176,7 @@ def _is_busy(one: _Stood) -> bool:
 
 
 def _is_not_down(one: _Stood) -> bool:
-    return one.standing.is_up or one.seen.vm.power_state is not PowerState.DEALLOCATED
+    return one.standing.is_up or not one.is_down
 
 
 def _candidates(stood: list[_Stood]) -> list[_Stood]:
@@ -180,6 +184,15 @@ def _candidates(stood: list[_Stood]) -> list[_Stood]:
     refused = {pool_of(one.seen.vm) for one in stood if one.standing is Standing.WAITS and _lacks_capacity(one)}
     ready = (one for one in stood if one.standing is Standing.READY and pool_of(one.seen.vm) not in refused)
     return sorted(ready, key=_order)
+
+
+def _startable(stood: list[_Stood], short: int, room: int) -> list[_Stood]:
+    """Give so many VMs to start as there are too few. Those that are going down keep their places until they are."""
+    going_down = [one for one in stood if not one.standing.is_up and not one.is_down]
+    ready = _candidates(stood)
+    again = [one for one in ready if not one.is_down][:short]
+    fresh = [one for one in ready if one.is_down][: max(min(short - len(again), room - len(going_down)), 0)]
+    return [*again, *fresh]
 
 
 def _lacks_capacity(one: _Stood) -> bool:
@@ -196,9 +209,8 @@ def _order(one: _Stood) -> tuple[bool, int, bool, float, str]:
     """
     recovery = one.seen.recovery
     used_at = last_word(one.seen.words) or (recovery.closed_at if recovery else None) or _LONG_AGO
-    is_down = one.seen.vm.power_state is PowerState.DEALLOCATED
     failures = one.watch.boot_failures + one.watch.asks_in_vain
-    return is_down, failures, not one.seen.vm.is_spot, -used_at.timestamp(), one.key
+    return one.is_down, failures, not one.seen.vm.is_spot, -used_at.timestamp(), one.key
 
 
 def _trouble(one: _Stood, look: Look, queue: WorkQueue, now: datetime) -> Trouble | None:
@@ -226,7 +238,7 @@ def _noted(one: _Stood, trouble: Trouble | None, *, is_asked: bool, now: datetim
     is_boot_failure = trouble is Trouble.SILENT and watch.told is not Trouble.SILENT and never_spoke
     failures = watch.boot_failures + is_boot_failure
     asks = watch.asks_in_vain
-    if one.standing is Standing.SERVES and not never_spoke:
+    if one.standing is Standing.SERVES:
         failures, asks = 0, 0
     noted = replace(watch, told=trouble, boot_failures=failures, asks_in_vain=asks)
     return replace(noted, asked_at=now, asks_in_vain=asks + 1) if is_asked else noted

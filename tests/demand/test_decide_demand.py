@@ -226,6 +226,28 @@ def test_a_vm_that_is_asked_for_in_vain_holds_no_other_one_up() -> None:
     assert len(asked) < 20
 
 
+def test_a_vm_that_is_going_down_keeps_its_place_until_it_is_down() -> None:
+    """It stops itself, and was asked for in vain a moment ago: nobody is started beside it. Else it is asked for."""
+    stops = word(Doing.STOPPING, TEN - timedelta(minutes=1), stops_vm=True)
+    going, ready = seen("vm-1", PowerState.DEALLOCATING, stops), seen("vm-2")
+    in_vain = VmWatch(asked_at=TEN - timedelta(minutes=3), asks_in_vain=2)
+    before = replace(nothing_kept(), vms={going.vm.vm_id.key: in_vain})
+    assert names(decide_demand(look(1, 1, going, ready), before, queue(max_vms=1), TEN).start) == []
+    assert names(decide_demand(look(1, 1, going, ready), before, queue(max_vms=2), TEN).start) == ["vm-2"]
+    assert names(decide_demand(look(2, 2, going, ready), nothing_kept(), queue(max_vms=1), TEN).start) == ["vm-1"]
+    down = seen("vm-1", PowerState.DEALLOCATED, stops)
+    assert names(decide_demand(look(1, 1, down, ready), before, queue(max_vms=1), TEN).start) == ["vm-2"]
+
+
+def test_a_vm_that_serves_was_not_asked_for_in_vain_though_its_clock_is_behind() -> None:
+    """Its worker's word is half a minute older than the look that saw it up first."""
+    half_a_minute = timedelta(seconds=30)
+    busy = seen("vm-1", PowerState.RUNNING, word(Doing.BUSY, TEN - 2 * half_a_minute))
+    before = replace(nothing_kept(), vms={vm().vm_id.key: VmWatch(up_since=TEN - half_a_minute, asks_in_vain=1)})
+    after = decide_demand(look(0, 1, busy), before, queue(), TEN)
+    assert after.watch.vms[vm().vm_id.key].asks_in_vain == 0
+
+
 def test_a_vm_that_resource_graph_leaves_out_for_a_moment_still_counts() -> None:
     """It was asked for, or was up, at the look before; two minutes later it counts as gone."""
     asked = decide_demand(look(1, 1, seen("vm-1"), seen("vm-2")), nothing_kept(), queue(max_vms=1), TEN)
