@@ -118,14 +118,6 @@ def decide_demand(look: Look, watch: Watch, queue: WorkQueue, now: datetime) -> 
     return Demand(tuple(one.seen.vm.vm_id for one in starting), new_watch, goes_on, told, waits_since)
 
 
-def lapsed(work: Work, asked_at: datetime, now: datetime) -> Work:
-    """Say that a queue asks for a VM no more, where its message was answered too late: another one may be asked for."""
-    if not work.asks_for_it or now - asked_at <= ASKED_HOLDS:
-        return work
-    why = f"its work queue asked for it at {asked_at:%H:%M:%S}Z, and may have asked for another VM since"
-    return Work(asks_for_it=False, reason=f"{why}: the next look decides")
-
-
 def work_of(vm_id: VmId, watch: Watch, now: datetime, unseen_stop: datetime | None = None) -> Work:
     """Say whether the work queue asks for a VM, by what the latest look at the queue decided.
 

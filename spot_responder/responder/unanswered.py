@@ -100,9 +100,7 @@ class Unanswered:
             # Another row may have failed: no start is to overtake the stop.
             with suppress(ChangedMeanwhileError, StoreFailedError):
                 await self._row(signal)
-        if signal.kind is SignalKind.SWEEP_FOUND or (
-            signal.kind is SignalKind.WORK_WAITS and self._is_asked_again(signal)
-        ):
+        if signal.kind is SignalKind.SWEEP_FOUND:
             log_let_go(signal, str(problem))
         elif not problem.is_spare:
             await self._requeue(signal, event, problem)
@@ -148,6 +146,9 @@ class Unanswered:
         if isinstance(problem, AzureRefusedError) and (lasts_at := since + LASTS) > self.clock():
             # However long the delay: at ``lasts_at`` the message is back, and the recovery can take its place.
             delay = max(min(delay, lasts_at - self.clock()), problem.failure.retry_after or timedelta())
+        if signal.kind is SignalKind.WORK_WAITS and self._is_asked_again(signal, delay):
+            log_let_go(signal, str(problem))
+            return
         log_requeued(signal, f"{problem}; looking again in {delay.total_seconds():.0f} s")
         await queue.put(again, delay)
 
@@ -195,9 +196,7 @@ class Unanswered:
         return True
 
     def _is_told_again(self, signal: Signal, row: Recovery | None, since: datetime, refusal: AzureRefusedError) -> bool:
-        """Whether a signal need not be kept: a sweep finds it again, a queue asks again, or its recovery looks."""
-        if signal.kind is SignalKind.WORK_WAITS:
-            return self._is_asked_again(signal)
+        """Whether a signal need not be kept: a sweep finds it again, or its recovery looks."""
         if signal.kind is not SignalKind.SWEEP_FOUND:
             return _is_denied(refusal) and self._is_over(signal)
         # Each sweep puts a new find: a find that no recovery can hold must not pile up as messages.
@@ -205,9 +204,9 @@ class Unanswered:
             return True
         return (row is not None and row.is_open) or not self._may_wait(signal, row)
 
-    def _is_asked_again(self, signal: Signal) -> bool:
-        """Whether the work queue that asked for the VM may have asked once more: then that message goes on."""
-        return signal.occurred_at is not None and self.clock() - signal.occurred_at >= ASKED_HOLDS
+    def _is_asked_again(self, signal: Signal, delay: timedelta) -> bool:
+        """Whether the work queue that asked for the VM may have asked for it or another one when this comes back."""
+        return signal.occurred_at is not None and self.clock() + delay - signal.occurred_at >= ASKED_HOLDS
 
     def _may_wait(self, signal: Signal, row: Recovery | None) -> bool:
         """Whether a recovery of the VM is open, or is to be opened for what the signal says."""

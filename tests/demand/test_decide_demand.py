@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spot_responder.decisions.situations import Work
-from spot_responder.demand.decide_demand import STARTS_A_LOOK, decide_demand, lapsed, work_of
+from spot_responder.demand.decide_demand import STARTS_A_LOOK, decide_demand, work_of
 from spot_responder.demand.looks import Doing, Trouble, VmWatch
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.vms import PowerState
@@ -298,17 +297,6 @@ def test_a_word_of_the_years_to_come_is_not_believed() -> None:
     demand = decide_demand(look(1, 1, seen("vm-1", PowerState.RUNNING, forged), seen("vm-2")), before, queue(), TEN)
     assert names(demand.start) == ["vm-2"]
     assert [trouble for _, trouble in demand.troubles] == [Trouble.SILENT]
-
-
-def test_a_start_that_was_asked_for_more_than_two_minutes_ago_is_asked_for_no_more() -> None:
-    """A look after that may have asked for another VM."""
-    asked = Work(asks_for_it=True, reason="it has messages")
-    assert lapsed(asked, TEN, TEN + timedelta(minutes=2)) == asked
-    late = lapsed(asked, TEN, TEN + timedelta(minutes=2, seconds=1))
-    assert late.asks_for_it is False
-    assert late.reason.startswith("its work queue asked for it at 10:00:00Z, and may have asked for another VM since")
-    not_read = Work(asks_for_it=None, reason="not read")
-    assert lapsed(not_read, TEN, LATER) == not_read
 
 
 def test_what_the_queue_asks_for_is_known_for_five_minutes() -> None:

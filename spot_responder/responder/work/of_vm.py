@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from spot_responder.decisions.evidence import Evidence, Verdict
 from spot_responder.decisions.work import serves_work, work_queue_of
-from spot_responder.demand.decide_demand import lapsed, work_of
+from spot_responder.demand.decide_demand import work_of
 from spot_responder.demand.looks import VmWatch
 from spot_responder.demand.own_stops import (
     after_its_own_stop,
@@ -52,10 +52,7 @@ async def add_work(situation: Situation, vm: Vm, policy: Policy, work: WorkPorts
     if not isinstance(name, WorkQueueName):
         return situation
     watch = (await work.table.load(name)).value
-    work_asked, signal = work_of(vm.vm_id, watch, now), situation.signal
-    if signal is not None and signal.kind is SignalKind.WORK_WAITS and signal.occurred_at is not None:
-        work_asked = lapsed(work_asked, signal.occurred_at, now)
-    situation = replace(situation, work=work_asked)
+    situation = replace(situation, work=work_of(vm.vm_id, watch, now))
     if not is_stopped and not _may_be_overtaken(situation):
         return situation
     vm_watch = watch.vms.get(vm.vm_id.key, VmWatch())
