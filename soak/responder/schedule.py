@@ -81,6 +81,8 @@ def _deployment(chance: Random) -> Deployment:
         Policy(
             restart_when=chance.choice((*(4 * [RestartWhen.UNLESS_STOPPED]), RestartWhen.EVICTED)),
             restarts_per_day=chance.choice((10, 10, 10, 4)),
+            # Where more starts may be asked for, what bounds the changes of size is their own limit.
+            starts_per_hour=chance.choice((12, 12, 12, 40)),
         ),
         instances=instances,
         dry_run=chance.randrange(30) == 0,
