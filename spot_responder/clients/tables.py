@@ -94,7 +94,7 @@ class Tables:
         with told("save the row of a VM"):
             return await write_row(self.recoveries, recovery_row(recovery), etag)
 
-    async def load_pool(self, pool_id: PoolId) -> Stored[PoolGate]:
+    async def load_gate(self, pool_id: PoolId) -> Stored[PoolGate]:
         """Load a pool's gate; a pool without a row is open."""
         with told("load the gate of a pool"):
             entity = await read_row(self.pools, pool_key(pool_id))
@@ -107,7 +107,7 @@ class Tables:
             log_odd_row(f"table pools, {entity['PartitionKey']}, {entity['RowKey']}", repr(error))
             return Stored(PoolGate(pool_id), etag_of(entity))
 
-    async def save_pool(self, pool: PoolGate, etag: str | None) -> None:
+    async def save_gate(self, gate: PoolGate, etag: str | None) -> None:
         """Save a pool's gate if it still is what was loaded.
 
         Raises:
@@ -115,9 +115,9 @@ class Tables:
         """
         try:
             with told("save the gate of a pool"):
-                await write_row(self.pools, pool_row(pool), etag)
+                await write_row(self.pools, pool_row(gate), etag)
         except ChangedMeanwhileError as error:
-            raise GateChangedError(str(pool.pool_id)) from error
+            raise GateChangedError(str(gate.pool_id)) from error
 
     async def all_recoveries(self) -> list[Stored[Recovery]]:
         """Load every row, open or remembered; an odd row is left out, so that the sweep goes on."""

@@ -68,11 +68,11 @@ if TYPE_CHECKING:
 
 def decide(situation: Situation, policy: Policy, now: datetime, jitter: float) -> Decision:
     """Decide what to do about one VM. ``jitter`` (0 to 1) spreads retries in time."""
-    decision = _decide(situation, policy, now, jitter)
+    decision = _first_that_applies(situation, policy, now, jitter)
     return noticed_if_it_lasts(decision, situation.recovery, now) if isinstance(decision, Wait) else decision
 
 
-def _decide(situation: Situation, policy: Policy, now: datetime, jitter: float) -> Decision:
+def _first_that_applies(situation: Situation, policy: Policy, now: datetime, jitter: float) -> Decision:
     if situation.vm is None:
         return decide_about_an_absent_vm(situation, policy, now)
     is_for_work = serves_work(situation.vm, policy)
@@ -152,7 +152,7 @@ def _start_under_way(situation: Situation, vm: Vm, policy: Policy, now: datetime
     look_again = next_look(situation, policy, now)
     age = now - attempt.asked_at
     if operation and operation.failure:
-        asked = situation.with_the_size_asked_for(vm)
+        asked = situation.as_it_was_asked_for(vm)
         wait = decide_after_failure(operation.failure, asked, recovery, situation.gate, policy, now, jitter)
         return wait if is_same(asked.size, vm.size) else _with_its_new_size(wait, vm, now)
     if attempt.state is AttemptState.ASKED and age < ANSWER_PATIENCE:
@@ -238,7 +238,7 @@ def _too_little_evidence(
 
 
 def _start_if_the_pool_admits(situation: Situation, vm: Vm, policy: Policy, now: datetime, jitter: float) -> Decision:
-    size = situation.size_asked or vm.size
+    size = situation.size_considered or vm.size
     in_its_way = _obstacle_of_size(situation, vm, policy, now)
     if in_its_way is not None:
         return Wait(in_its_way.until or now + policy.slow_retry, in_its_way.told, keeps_from_size=True)
@@ -267,7 +267,7 @@ def _why_this_size(size: str, vm: Vm, recovery: Recovery | None) -> str:
 
 def _obstacle_of_size(situation: Situation, vm: Vm, policy: Policy, now: datetime) -> Obstacle | None:
     """Say what keeps the VM from the size that is asked about; nothing, where none but its own may be tried."""
-    size = situation.size_asked
+    size = situation.size_considered
     if not size:
         return None
     return obstacle(size, situation.offered.get(size.lower()), vm, situation.recovery, policy, now)

@@ -107,7 +107,7 @@ class PoolGate:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The VM may start now; ``gate`` is the pool's, with its place taken."""
+    """The VM may start now. ``gate`` is the pool's, with the VM's place taken; a proven pool counts no places."""
 
     gate: PoolGate
 
@@ -138,9 +138,8 @@ def admit(gate: PoolGate, vm_key: str, down_since: datetime, now: datetime, turn
         return Queued(gate.closed_until + turn)
     under_way = {key: until for key, until in gate.under_way.items() if until > now}
     if vm_key not in under_way and len(under_way) >= gate.width:
-        # The earliest of those under way was let in when its place was taken, and may be up soon after.
-        news_at = min(under_way.values()) - PLACE_KEPT + NEWS_AFTER
-        return Queued(max(now + turn, news_at) if gate.closed_until is None else now + turn)
+        first_admitted_at = min(under_way.values()) - PLACE_KEPT
+        return Queued(max(now + turn, first_admitted_at + NEWS_AFTER) if gate.closed_until is None else now + turn)
     return Admitted(replace(gate, under_way={**under_way, vm_key: now + PLACE_KEPT}))
 
 

@@ -74,8 +74,8 @@ class Situation:
         absence: since when the VM is not found; ``None`` where ARM shows it.
         recovery: the row that is kept for the VM, open or closed; ``None`` where there is none.
         evidence: the row's evidence, with the signal and the newest annotation added.
-        gate: the gate of the VM's pool, or of the pool that it would be in with ``size_asked``.
-        size_asked: the size that the decision is about; ``""`` for the one that the VM has.
+        gate: the gate of the VM's pool, or of the pool that it would be in with ``size_considered``.
+        size_considered: the size that the decision is about; ``""`` for the one that the VM has.
         heeds_pauses: an operator asked, and closed pools are to stay closed: another one may be open.
         offered: what is known of the sizes of its tag, by their names in lower case.
         weighed: what was thought of each size so far.
@@ -93,7 +93,7 @@ class Situation:
     shown: Vm | None = None
     absence: Absence | None = None
     signal: Signal | None = None
-    size_asked: str = ""
+    size_considered: str = ""
     heeds_pauses: bool = False
     offered: Mapping[str, OfferedSize] = field(default_factory=dict)
     weighed: tuple[WeighedSize, ...] = ()
@@ -128,7 +128,7 @@ class Situation:
         """The start request that Azure may still be working on."""
         return self.open_recovery.attempt_under_way if self.open_recovery else None
 
-    def with_the_size_asked_for(self, vm: Vm) -> Vm:
+    def as_it_was_asked_for(self, vm: Vm) -> Vm:
         """Give the VM as a start that failed was asked for: its owner may have given it another size since."""
         attempt, operation = self.attempt, self.operation
         has_failed = operation is not None and operation.failure is not None

@@ -2,8 +2,8 @@
 
 ARM allows each principal a number of requests at once and a number each second after that, and each answer says how
 many are left. The app sends at a rate in proportion to that: fast while many are left, and as many as come back where
-the bucket is down to its level. Several instances of the app know of each other only by that number: with two of them
-the bucket settles at half the level, and each sends half of what comes back. A ``Pace`` is one process's estimate,
+no more are left than are to be left unused. Several instances of the app know of each other only by that number: with
+two of them half of that is left, and each sends half of what comes back. A ``Pace`` is one process's estimate,
 corrected by each answer.
 
 Called by ``clients/rate_limiter.py``.
@@ -24,17 +24,17 @@ class Bucket:
     """A token bucket as Azure documents it; one token is one request.
 
     ``size`` is what can be sent at once, ``refill`` what comes back in a second. One process alone sends ``refill`` a
-    second when ``level`` is left; the lower the level, the more of the bucket is used, and the fewer processes share
-    it without running it dry.
+    second when ``left_unused`` is left; the lower that is, the more of the bucket is used, and the fewer processes
+    share it without running it dry.
     """
 
     size: float
     refill: float
-    level: float
+    left_unused: float
 
 
 READS: Final = Bucket(250, 25, 100)
-"""The bucket of ARM's reads, for each principal and subscription (docs/azure-facts.md arm-9); its level is what comes
+"""The bucket of ARM's reads, for each principal and subscription (docs/azure-facts.md arm-9). Left unused is what comes
 back in four seconds."""
 
 WRITES: Final = Bucket(200, 10, 35)
@@ -63,7 +63,7 @@ class Pace:
 
 def begin(bucket: Bucket, now: float) -> Pace:
     """Begin without an answer of Azure: as if the bucket were down to its level."""
-    return Pace(bucket, bucket.level, now, now)
+    return Pace(bucket, bucket.left_unused, now, now)
 
 
 def wait_for(pace: Pace, now: float, line: int = 0) -> float:
@@ -101,4 +101,4 @@ def _left(pace: Pace, now: float) -> float:
 
 def _space(bucket: Bucket, left: float) -> float:
     """Give the seconds from one request to the next."""
-    return 1 / (bucket.refill * max(left / bucket.level, _SLOWEST))
+    return 1 / (bucket.refill * max(left / bucket.left_unused, _SLOWEST))

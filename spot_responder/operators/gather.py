@@ -209,5 +209,5 @@ async def _situation(
         message = "only a stale follow-up gathers nothing"
         raise AssertionError(message)
     looked = await look(rows, ports, settings.policy)
-    gate = (await ports.store.load_pool(looked.pool_id)).value if looked.pool_id else None
+    gate = (await ports.store.load_gate(looked.pool_id)).value if looked.pool_id else None
     return replace(looked.situation, gate=gate)

@@ -106,7 +106,7 @@ async def look(rows: Gathered, ports: Ports, policy: Policy) -> Gathered:
     situation = replace(known, vm=vm, evidence=evidence, absence=None)
     situation = replace(situation, operation=await _operation(situation, vm, ports))
     situation = await add_work(situation, vm, policy, ports.work, rows.begun_at)
-    pool_id = pool_of(situation.with_the_size_asked_for(vm)) if _concerns_the_pool(situation, vm) else None
+    pool_id = pool_of(situation.as_it_was_asked_for(vm)) if _concerns_the_pool(situation, vm) else None
     return replace(rows, situation=situation, pool_id=pool_id)
 
 

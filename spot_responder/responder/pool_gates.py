@@ -84,11 +84,11 @@ class Gates:
     async def _answer(self, pool_id: PoolId, line: list[_Asked]) -> None:
         """Load the gate, answer all who wait for it, and save it; all are asked again if it was changed meanwhile."""
         for _ in range(GATE_TRIES):
-            stored = await self.store.load_pool(pool_id)
-            pool, answers = _answers(stored.value, line)
+            stored = await self.store.load_gate(pool_id)
+            gate, answers = _answers(stored.value, line)
             try:
-                if pool != stored.value:
-                    await self.store.save_pool(pool, stored.etag)
+                if gate != stored.value:
+                    await self.store.save_gate(gate, stored.etag)
             except GateChangedError:
                 continue
             for asked, answer in zip(line, answers, strict=True):
@@ -98,15 +98,15 @@ class Gates:
         raise ChangedMeanwhileError(message)
 
 
-def _answers(pool: PoolGate, line: list[_Asked]) -> tuple[PoolGate, list[_Answer]]:
+def _answers(gate: PoolGate, line: list[_Asked]) -> tuple[PoolGate, list[_Answer]]:
     """Ask the questions one after the other, each with the gate as the one before has left it."""
     answers = []
     for asked in line:
         try:
-            value, changed = asked.question(pool)
+            value, changed = asked.question(gate)
         except Exception as error:  # noqa: BLE001 - it goes to its caller: one VM's error is not the others'
             answers.append(_Answer(error=error))
         else:
-            pool = pool if changed is None else changed
+            gate = gate if changed is None else changed
             answers.append(_Answer(value))
-    return pool, answers
+    return gate, answers

@@ -178,10 +178,10 @@ class Store(Protocol):
     async def save(self, recovery: Recovery, etag: str | None) -> str:
         """Save the row as it was loaded and changed; give its new ETag. Raises ``ChangedMeanwhileError``."""
 
-    async def load_pool(self, pool_id: PoolId) -> Stored[PoolGate]:
+    async def load_gate(self, pool_id: PoolId) -> Stored[PoolGate]:
         """Load a pool's gate; a pool without a row is open."""
 
-    async def save_pool(self, pool: PoolGate, etag: str | None) -> None:
+    async def save_gate(self, gate: PoolGate, etag: str | None) -> None:
         """Save a pool's gate. Raises ``GateChangedError``."""
 
     async def all_recoveries(self) -> Sequence[Stored[Recovery]]:

@@ -154,7 +154,7 @@ class Responder:
                 await self._actor().act(gathered, wait, self.clock(), self.jitter())
                 return None
         gathered = await look(gathered, self.ports, self.settings.policy)
-        gathered, decision = await self._decide(gathered)
+        gathered, decision = await self._decide_with_gate(gathered)
         await self._act(gathered, decision)
         return decision
 
@@ -165,7 +165,7 @@ class Responder:
         else:
             await self._actor().act(gathered, decision, self.clock(), self.jitter())
 
-    async def _decide(self, gathered: Gathered) -> tuple[Gathered, Decision]:
+    async def _decide_with_gate(self, gathered: Gathered) -> tuple[Gathered, Decision]:
         """Decide on the situation; if that rests on a pool's gate, on the gate as it is now, and save its change.
 
         A VM that may come back as another size has several pools.

@@ -97,10 +97,10 @@ def test_what_is_saved_is_loaded_and_two_writers_are_told_apart(tell: Telling, t
         await tables.forget(stored)
         assert await tables.all_recoveries() == []
         gate = replace(PoolGate(pool_of(spot_vm())), width=1, closed_until=at("10:05"))
-        await tables.save_pool(gate, None)
-        assert (await tables.load_pool(gate.pool_id)).value == gate
+        await tables.save_gate(gate, None)
+        assert (await tables.load_gate(gate.pool_id)).value == gate
         with pytest.raises(GateChangedError):
-            await tables.save_pool(gate, None)
+            await tables.save_gate(gate, None)
 
     tell(tmp_path, story)
 

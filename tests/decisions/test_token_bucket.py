@@ -136,7 +136,7 @@ def test_a_refusal_is_obeyed_by_all() -> None:
 
 def test_requests_that_are_in_line_count() -> None:
     """With ten before it, at ten a second, a request waits a second."""
-    pace = hear(send(begin(WRITES, 0.0), 0.0), 0.1, number=1, left=WRITES.level)
+    pace = hear(send(begin(WRITES, 0.0), 0.0), 0.1, number=1, left=WRITES.left_unused)
     assert wait_for(pace, 0.1, line=10) == pytest.approx(1.0, abs=0.1)
 
 

@@ -113,7 +113,7 @@ def test_a_change_of_size_is_told_as_such() -> None:
 
 def test_the_next_step_is_told() -> None:
     """By explanation and plan, and for a dry run."""
-    given = replace(looked_at(vm()), size_asked=OTHER)
+    given = replace(looked_at(vm()), size_considered=OTHER)
     assert given.recovery is not None
     given = replace(given, recovery=replace(given.recovery, wake_at=at("10:00:05")))
     decision = decide(given, POLICY, at("10:00:05"), 0.5)

@@ -1,6 +1,6 @@
 """What each type of event asks for, and how much time there is. A table, and the arithmetic of the budget.
 
-Called by ``notices.py``. A notice of eviction is a bonus of 3 to 30 seconds, and may not come at all.
+A notice of eviction is a bonus of 3 to 30 seconds, and may not come at all.
 """
 
 from __future__ import annotations

@@ -246,7 +246,7 @@ class Requester:
             return recovery.size_refused(failure, until, size_is_unfit_until(failure, self.policy, now))
         refused = recovery.refused(failure, counts=counts_as_attempt(failure), not_before=until)
         log_start_failed(situation, recovery, failure, needs_somebody(refused, now), in_vain=self._in_vain(situation))
-        return self._marked(refused, failure, situation.with_the_size_asked_for(vm), now) if vm else refused
+        return self._marked(refused, failure, situation.as_it_was_asked_for(vm), now) if vm else refused
 
     def _marked(self, refused: Recovery, failure: Failure, vm: Vm, now: datetime) -> Recovery:
         """Mark the size with which a start was refused, if it was refused because of the size: others are next."""

@@ -41,7 +41,7 @@ class FallbackSizes:
         """Decide; give the situation with what was thought of each size."""
         sizes = order_of(situation, vm, self.policy)
         if len(sizes) == 1:
-            decision, _ = await self.ask_gate(pool_of(situation.with_the_size_asked_for(vm)), situation)
+            decision, _ = await self.ask_gate(pool_of(situation.as_it_was_asked_for(vm)), situation)
             return situation, decision
         if situation.kind is SignalKind.OPERATOR_ASKED:
             # Their word ends pauses; but a pool that is open needs no such word.
@@ -69,7 +69,7 @@ class FallbackSizes:
         return situation, min(waits, key=lambda answer: answer.decision.until)
 
     async def _try(self, situation: Situation, vm: Vm, size: str) -> _Final | _NotNow:
-        asked = replace(situation, size_asked=size)
+        asked = replace(situation, size_considered=size)
         decision, gate = await self.ask_gate(pool_of(vm, size), asked)
         offered = situation.offered.get(size.lower())
         if not isinstance(decision, Wait) or not (decision.in_pool_queue or decision.keeps_from_size):

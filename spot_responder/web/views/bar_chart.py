@@ -1,6 +1,6 @@
 """A small chart as inline SVG: bars, each with its name and number, so that it can be read as words too. Pure.
 
-Called by ``page.py``.
+Called by ``page.py``; the colours are in ``style.py``.
 """
 
 from __future__ import annotations

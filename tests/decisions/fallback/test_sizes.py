@@ -169,30 +169,30 @@ def test_a_change_and_its_start_need_two_of_the_budget() -> None:
 
 def test_the_decision_names_the_size_and_why() -> None:
     """Away, and home again."""
-    given = replace(looked_at(vm()), size_asked=OTHER)
+    given = replace(looked_at(vm()), size_considered=OTHER)
     decision = decide(given, POLICY, at("10:00:05"), 0.5)
     assert isinstance(decision, Resize)
     assert (decision.size, decision.reason.partition(":")[0]) == (OTHER, f"no capacity for {OWN}")
     assert decision.gate is not None
     assert decision.gate.pool_id == pool_of(vm(), OTHER)
     away = looked_at(vm(OTHER), sizes=SizeNotes().asking_for(OTHER, OWN, TEN - timedelta(hours=2)))
-    home = decide(replace(away, size_asked=OWN), POLICY, at("10:00:05"), 0.5)
+    home = decide(replace(away, size_considered=OWN), POLICY, at("10:00:05"), 0.5)
     assert home.reason.startswith("its first size is tried first")
     tried = looked_at(vm(OTHER), sizes=SizeNotes().asking_for(OTHER, OWN, TEN - timedelta(hours=2)).trying(OWN))
-    again = decide(replace(tried, size_asked=OWN), POLICY, at("10:00:05"), 0.5)
+    again = decide(replace(tried, size_considered=OWN), POLICY, at("10:00:05"), 0.5)
     assert again.reason.startswith("its first size is tried again")
-    assert isinstance(decide(replace(given, size_asked=OWN), POLICY, at("10:00:05"), 0.5), Start)
-    unseen = replace(situation(evicted(), vm()), offered=GOOD, size_asked=OTHER)
+    assert isinstance(decide(replace(given, size_considered=OWN), POLICY, at("10:00:05"), 0.5), Start)
+    unseen = replace(situation(evicted(), vm()), offered=GOOD, size_considered=OTHER)
     assert isinstance(decide(unseen, POLICY, at("10:00:05"), 0.5), Resize)
 
 
 def test_what_is_in_the_way_is_a_wait() -> None:
     """Until it may be over, or for a slow look."""
     marked = SizeNotes().refused(OTHER, "no", at("11:00"))
-    wait = decide(replace(looked_at(vm(), sizes=marked), size_asked=OTHER), POLICY, at("10:00:05"), 0.5)
+    wait = decide(replace(looked_at(vm(), sizes=marked), size_considered=OTHER), POLICY, at("10:00:05"), 0.5)
     assert isinstance(wait, Wait)
     assert wait.until == at("11:00")
-    nothing_known = replace(looked_at(vm()), size_asked=OTHER, offered={})
+    nothing_known = replace(looked_at(vm()), size_considered=OTHER, offered={})
     slow = decide(nothing_known, POLICY, at("10:00:05"), 0.5)
     assert isinstance(slow, Wait)
     assert slow.until == at("11:00:05")
@@ -210,7 +210,7 @@ def test_a_vm_with_other_sizes_does_not_wait_unread() -> None:
 def test_no_size_is_asked_for_that_the_tag_does_not_name(given_situation: Situation, gate: PoolGate, size: str) -> None:
     """Whatever the situation, nor of a VM that is not deallocated."""
     for state in PowerState:
-        asked = replace(given_situation, vm=vm(state=state), gate=gate, offered=GOOD, size_asked=size)
+        asked = replace(given_situation, vm=vm(state=state), gate=gate, offered=GOOD, size_considered=size)
         decision = decide(asked, POLICY, TEN, 0.5)
         if isinstance(decision, Resize):
             assert decision.size in {OTHER, THIRD}
