@@ -149,12 +149,13 @@ def _stood(seen: QueueVm, watch: Watch, now: datetime) -> _Stood:
 
 def _left_out(stood: list[_Stood], watch: Watch, now: datetime) -> dict[str, VmWatch]:
     """Give what is kept of VMs that Resource Graph leaves out since a moment ago, and that were up or asked for."""
-    shown = {one.key for one in stood}
     latest = watch.looked_at or now
+    known = {**dict.fromkeys(watch.asked_for, VmWatch()), **watch.vms}
+    unseen = {key: known[key] for key in sorted(known.keys() - {one.key for one in stood})}
     lately = {
         key: replace(vm, left_out_since=vm.left_out_since or now)
-        for key, vm in sorted(watch.vms.items())
-        if key not in shown and (vm.left_out_since or _was_up_or_asked_for(vm, latest))
+        for key, vm in unseen.items()
+        if vm.left_out_since or key in watch.asked_for or _was_up_or_asked_for(vm, latest)
     }
     return {key: vm for key, vm in lately.items() if now - (vm.left_out_since or now) < ASKED_HOLDS}
 

@@ -15,7 +15,7 @@ from spot_responder.demand.looks import Doing, Trouble, VmWatch
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.vms import PowerState
 from tests.demand.made import NAME, look, nothing_kept, queue, seen, vm, word
-from tests.harness.makers import TEN, asking, at, failure, recovery
+from tests.harness.makers import TEN, asking, at, failure, recovery, recovery_under_way
 
 LATER = TEN + timedelta(minutes=11)
 
@@ -255,6 +255,18 @@ def test_a_vm_that_resource_graph_leaves_out_for_a_moment_still_counts() -> None
     again = decide_demand(look(1, 1, seen("vm-2")), without.watch, queue(max_vms=1), TEN + 2 * minute)
     later = decide_demand(look(1, 1, seen("vm-2")), again.watch, queue(max_vms=1), TEN + 3 * minute)
     assert (names(asked.start), names(without.start), names(later.start)) == (["vm-1"], [], ["vm-2"])
+
+
+def test_a_vm_that_a_follow_up_may_have_started_counts_where_it_is_left_out() -> None:
+    """At the look before it waited for its start, and was asked for; nothing was ever seen of it up."""
+    waits = recovery_under_way()
+    first = decide_demand(look(1, 1, seen("vm-1", recovery=waits)), nothing_kept(), queue(max_vms=1), TEN)
+    assert first.watch.asked_for == {vm("vm-1").vm_id.key}
+    later = TEN + timedelta(minutes=6)
+    demand = decide_demand(look(1, 1, seen("vm-2")), first.watch, queue(max_vms=1), later)
+    assert names(demand.start) == []
+    gone = decide_demand(look(1, 1, seen("vm-2")), demand.watch, queue(max_vms=1), later + timedelta(minutes=2))
+    assert names(gone.start) == ["vm-2"]
 
 
 def test_a_vm_that_is_left_out_after_looks_that_failed_still_counts_for_two_minutes() -> None:

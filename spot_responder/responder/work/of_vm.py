@@ -74,12 +74,8 @@ async def add_work(situation: Situation, vm: Vm, policy: Policy, work: WorkPorts
 
 
 def _may_be_overtaken(situation: Situation) -> bool:
-    """Whether the VM may have stopped itself after the look that asks for it.
-
-    Not where that look raised this, or an eviction says why the VM is down.
-    """
-    is_explained = situation.is_asked_for_by_its_queue or situation.evidence.verdict is Verdict.EVICTED
-    return not is_explained and not situation.is_left_by_its_queue
+    """Whether the VM may have stopped itself after the look that asks for it. Not where it was evicted."""
+    return situation.evidence.verdict is not Verdict.EVICTED and not situation.is_left_by_its_queue
 
 
 async def _words_elsewhere(work: WorkPorts, others: Iterable[WorkQueueName]) -> list[Word]:
