@@ -254,12 +254,14 @@ class Witness:
             return "not deallocated"
         if self._is_held(machine.vm_id.lower(), at):
             return "an operator holds it"
-        since = at - WATCH_HOLDS - LOOK_EVERY - LOOK - self._seen.clocks_apart()
-        if not any(self._had_work(story, queue, since, at) for queue in queues) and None not in names:
-            return "its queue had no work"
-        own_stop = self._own_stop(machine, at)
-        if own_stop and not any(self._had_work(story, queue, own_stop - LOOK, at) for queue in queues):
-            return f"it had stopped itself at {own_stop:%d %H:%M:%S}, and there was no work after that"
+        # Where it has lost the tag lately, it may be started as any other VM.
+        if None not in names:
+            since = at - WATCH_HOLDS - LOOK_EVERY - LOOK - self._seen.clocks_apart()
+            if not any(self._had_work(story, queue, since, at) for queue in queues):
+                return "its queue had no work"
+            own_stop = self._own_stop(machine, at)
+            if own_stop and not any(self._had_work(story, queue, own_stop - LOOK, at) for queue in queues):
+                return f"it had stopped itself at {own_stop:%d %H:%M:%S}, and there was no work after that"
         stop = next((told for told in self._seen.told if self._forbids(told, machine, at)), None)
         if stop is None:
             return None
