@@ -76,10 +76,12 @@ class Witness:
         self._seen = Seen(azure, farm.faults, deployment)
         self._broken: list[str] = []
         self._told: dict[str, list[datetime]] = {}
+        self._looks: dict[str, dict[str, datetime]] = {}
         self.probes = 0
         azure.app.done = self._on_done
         azure.app.failed = self._on_failed
         azure.app.storage.recoveries.written = self._on_row
+        azure.app.storage.work.written = self._on_look
 
     def hear_trouble(self, vm_id: str) -> None:
         """Note that somebody was told of a VM."""
@@ -194,16 +196,17 @@ class Witness:
                 continue
             since = max(machine.power_history[-1][0], worked_until or machine.power_history[-1][0])
             told = self._told.get(machine.vm_id.lower(), ())
-            is_told = any(at >= self._up_since(machine) for at in told)
+            is_told = any(at >= self._up_since(machine, queue) for at in told)
             if now - since > self._idle_allowed(queue) and (self._stops_itself(machine, queue) or not is_told):
                 yield machine
 
-    def _up_since(self, machine: Machine) -> datetime:
-        """Give since when it is up, as looks may see it: it may have been down for a moment between two of them."""
+    def _up_since(self, machine: Machine, queue: WorkQueue) -> datetime:
+        """Give since when it is up, as looks may see it: it may have been down where none read anything."""
         lag, ends = self._farm.faults.rates.longest_graph_lag, machine.power_history
+        looks = self._looks.get(str(queue.name), {}).values()
         since = ends[-1][0]
         for (began, state), (ended, _) in reversed(list(pairwise(ends))):
-            if state not in _UP and ended - began > self._deployment.sweep_every + lag:
+            if state not in _UP and any(began + lag < at < ended for at in looks):
                 break
             since = began
         return since
@@ -339,6 +342,10 @@ class Witness:
         if not isinstance(error, AzureError | AzureRefusedError | StoreFailedError | ChangedMeanwhileError):
             what = "a message" if message else "the sweep"
             self._broken.append(f"crash: {what} ended with {error!r}")
+
+    def _on_look(self, row: Mapping[str, Any]) -> None:
+        seen = self._looks.setdefault(f"{row['PartitionKey']}/{row['RowKey']}", {})
+        seen.setdefault(row["looked_at"], self._azure.clock.now())
 
     def _on_row(self, row: Mapping[str, Any]) -> None:
         self._seen.holds.setdefault(row["vm_id"].lower(), []).append((self._azure.clock.now(), bool(row["held_at"])))
