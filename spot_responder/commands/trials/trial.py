@@ -223,7 +223,7 @@ async def _ask(arguments: Namespace, plan: Plan, steps: tuple[Step, ...], remain
         StopError: if nobody does.
     """
     said = (plan.subscription, plan.location, plan.size, arguments.max_cost, plan.login.name, remains)
-    complain(announcement(steps, *said).rstrip())
+    complain(announcement(steps, *said, keep=arguments.keep).rstrip())
     if arguments.yes:
         return
     if not sys.stdin.isatty():
