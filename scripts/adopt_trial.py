@@ -12,13 +12,16 @@ import re
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
 PAGE: Final = REPOSITORY / "docs" / "azure-assumptions.md"
 FIXTURES: Final = REPOSITORY / "tests" / "payloads" / "trials"
-VERDICTS: Final = ("holds", "does-not-hold", "not-seen")
+NOT_SEEN: Final = "not-seen"
+VERDICTS: Final = ("holds", "does-not-hold", NOT_SEEN)
+CHECKED: Final = "checked: "
 _NAME: Final = re.compile(r"trial-(\d{4}-\d{2}-\d{2})-\d{6}\.json")
 _ROW: Final = re.compile(r"^\| (?P<belief>[A-Z]\d+) \| (?P<how>[^|]*) \| (?P<trial>[^|]*) \|$", re.MULTILINE)
 
@@ -55,7 +58,7 @@ def read_evidence(file: Path) -> Adopted:
         message = f"{file} is of a trial in the laptop Azure, which says nothing about Azure, or of none at all"
         raise NotAdoptedError(message)
     name = _NAME.fullmatch(file.name)
-    if name is None:
+    if name is None or not _is_day(name[1]):
         message = f"{file} is not called trial-<date>-<time>.json, by which its day is known: give it its name again"
         raise NotAdoptedError(message)
     problem = _problem(evidence)
@@ -63,6 +66,14 @@ def read_evidence(file: Path) -> Adopted:
         message = f"{file} is no evidence of a trial: {problem}"
         raise NotAdoptedError(message)
     return Adopted(file.name, name[1], evidence, {each["belief"]: each["verdict"] for each in evidence["beliefs"]})
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _problem(evidence: dict[str, Any]) -> str:
@@ -80,6 +91,8 @@ def _problem(evidence: dict[str, Any]) -> str:
 
 
 def _problem_of_beliefs(beliefs: list[Any]) -> str:
+    if not beliefs:
+        return "'beliefs' is empty"
     seen: set[str] = set()
     for number, each in enumerate(beliefs, 1):
         belief, verdict = (each.get("belief"), each.get("verdict")) if isinstance(each, dict) else (None, None)
@@ -101,28 +114,40 @@ def _problem_of_events(events: list[Any]) -> str:
 def _problem_of_answers(answers: dict[str, Any]) -> str:
     for name, given in answers.items():
         listed = given if isinstance(given, list) else []
-        if not listed or not all(isinstance(one, dict) and {"status", "body"} <= set(one) for one in listed):
-            return f"the answers to {name!r} are no list of answers with 'status' and 'body'"
+        if not listed or not all(map(_is_answer, listed)):
+            return f"the answers to {name!r} are no list of answers with 'body' and a number as 'status'"
     return ""
+
+
+def _is_answer(one: object) -> bool:
+    return isinstance(one, dict) and isinstance(one.get("status"), int) and "body" in one
 
 
 def marked(page: str, day: str, verdicts: dict[str, str]) -> str:
     """Write the verdicts of a trial into the table; what it did not see stays as it was.
 
     Raises:
-        NotAdoptedError: if the table does not have one of the beliefs.
+        NotAdoptedError: if the table does not have one of the beliefs, or by it no trial can have seen that one.
     """
-    unknown = sorted(set(verdicts) - {match["belief"] for match in _ROW.finditer(page)})
+    how = {match["belief"]: match["how"] for match in _ROW.finditer(page)}
+    unknown = sorted(set(verdicts) - set(how))
     if unknown:
         message = (
             f"the table in §12 of docs/azure-assumptions.md has no row of {', '.join(unknown)}: the trial was run by "
             "another version; adopt it with that one"
         )
         raise NotAdoptedError(message)
+    unseeable = sorted(each for each, verdict in verdicts.items() if verdict != NOT_SEEN and CHECKED not in how[each])
+    if unseeable:
+        message = (
+            f"{', '.join(unseeable)} is not checked by a trial, says the table in §12 of docs/azure-assumptions.md, so "
+            f"its verdict can only be {NOT_SEEN}: the file was changed, or the trial was run by another version"
+        )
+        raise NotAdoptedError(message)
 
     def row(match: re.Match[str]) -> str:
-        verdict = verdicts.get(match["belief"], "not-seen")
-        trial = match["trial"] if verdict == "not-seen" else f"{verdict}, {day}"
+        verdict = verdicts.get(match["belief"], NOT_SEEN)
+        trial = match["trial"] if verdict == NOT_SEEN else f"{verdict}, {day}"
         return f"| {match['belief']} | {match['how']} | {trial} |"
 
     return _ROW.sub(row, page)
@@ -136,7 +161,7 @@ def adopt(file: Path, fixtures: Path, page: Path) -> Path:
     """
     read = read_evidence(file)
     target = fixtures / read.name
-    fixture = json.dumps(read.evidence, indent=2, ensure_ascii=False) + "\n"
+    fixture = _as_json(read.evidence)
     try:
         if target.exists() and target.read_text(encoding="utf-8") != fixture:
             message = f"{target} is there already, of another trial: take that one away first, if this one is meant"
@@ -147,6 +172,12 @@ def adopt(file: Path, fixtures: Path, page: Path) -> Path:
         message = f"{file} was not adopted, and nothing was changed: {error}"
         raise NotAdoptedError(message) from error
     return target
+
+
+def _as_json(evidence: dict[str, Any]) -> str:
+    r"""Write JSON as people can read it too; half a character, which no file can have, as ``\ud800``."""
+    written = json.dumps(evidence, indent=2, ensure_ascii=False) + "\n"
+    return written.encode(errors="backslashreplace").decode()
 
 
 def _write_all(texts: dict[Path, str]) -> None:

@@ -29,6 +29,10 @@ class UnreadableJournalError(Exception):
     """The journal cannot be read: what it lists might never be taken away, so nothing is begun."""
 
 
+class UnwritableJournalError(Exception):
+    """The journal cannot be written: nothing could be taken away by it, so nothing is begun."""
+
+
 class AnotherTrialError(Exception):
     """Another trial writes into this journal now."""
 
@@ -180,10 +184,18 @@ def open_journal(folder: Path, name: str = JOURNAL) -> Iterator[Journal]:
 
     Raises:
         AnotherTrialError: if another trial has it open.
+        UnwritableJournalError: if it cannot be opened.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
-    file = path.open("ab")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = path.open("ab")
+    except OSError as error:
+        message = (
+            f"the record of what a trial creates cannot be written: {error}; give another folder, --out FOLDER. "
+            "Nothing was begun"
+        )
+        raise UnwritableJournalError(message) from error
     journal = Journal(path, file)
     try:
         try:

@@ -69,6 +69,13 @@ async def outcome(folder: Path, *more: str) -> tuple[int | None, str]:
     return process.returncode, said.decode()
 
 
+async def said_to_the_end(folder: Path, *more: str) -> tuple[int | None, str]:
+    """Run a trial in this folder to its end; give its exit code, and its result."""
+    process = await command(folder, *more, stdout=asyncio.subprocess.PIPE)
+    result, _ = await process.communicate()
+    return process.returncode, result.decode()
+
+
 def left_in(ground: Ground) -> list[str]:
     """Give all that a trial has created and is still there."""
     machines = [one.vm_id for one in ground.world.machines() if "witness-" in one.vm_id and one.deleted_at is None]

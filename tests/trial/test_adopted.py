@@ -18,6 +18,7 @@ from localazure.trial.ground import open_beneath
 from localazure.world.happenings import ActionSucceeded, Annotated, AvailabilityChanged
 from localazure.world.world import SUBSCRIPTION
 from scripts.adopt_trial import FIXTURES, PAGE, NotAdoptedError, adopt, main, marked, read_evidence
+from spot_responder.commands.trials.evidence import as_json, write_whole
 from spot_responder.intake.events import read_event
 from spot_responder.intake.payloads import text_field
 from spot_responder.trial.views.report import belief_list, payloads, redaction_of
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ADOPTED: Final = sorted(FIXTURES.glob("trial-*.json"))
+E1: Final = {"belief": "E1", "verdict": "holds"}
 VM: Final = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/v"
 ANNOTATION: Final = "Microsoft.ResourceNotifications.HealthResources.ResourceAnnotated"
 AVAILABILITY: Final = "Microsoft.ResourceNotifications.HealthResources.AvailabilityStatusChanged"
@@ -168,7 +170,7 @@ def test_an_answer_may_have_more_in_azure_than_on_the_laptop() -> None:
 def _evidence(**changes: object) -> dict[str, Any]:
     event = azure_event(Annotated(VM, now(), "VirtualMachinePreempted"), "id", now())
     written = json.loads(json.dumps(event.written(DeliverySchema.CLOUD_EVENTS))) | changes
-    return {"laptop": False, "beliefs": [], "answers": {}, "events": [{"event": written}]}
+    return {"laptop": False, "beliefs": [E1], "answers": {}, "events": [{"event": written}]}
 
 
 def test_an_event_that_nothing_is_checked_of_is_no_good_event() -> None:
@@ -198,7 +200,6 @@ def test_a_verdict_is_marked_in_the_page() -> None:
 
 
 NAME: Final = "trial-2030-01-02-101500.json"
-E1: Final = {"belief": "E1", "verdict": "holds"}
 BAD: Final[dict[str, tuple[object, str]]] = {
     "of the laptop": (_evidence() | {"laptop": True}, "says nothing about Azure"),
     "a list": ([], "is no evidence of a trial"),
@@ -213,8 +214,14 @@ BAD: Final[dict[str, tuple[object, str]]] = {
     "a list as verdict": (_evidence() | {"beliefs": [E1 | {"verdict": []}]}, "entry 1 of 'beliefs'"),
     "twice": (_evidence() | {"beliefs": [E1, E1]}, "'beliefs' has E1 twice"),
     "unknown belief": (_evidence() | {"beliefs": [E1 | {"belief": "E99"}]}, "has no row of E99"),
+    "nothing was found": (_evidence() | {"beliefs": []}, "'beliefs' is empty"),
+    "no check": (_evidence() | {"beliefs": [E1 | {"belief": "R1"}]}, "R1 is not checked by a trial"),
     "odd event": (_evidence() | {"events": [{"event": 7}]}, "entry 1 of 'events' has no event"),
     "odd answer": (_evidence() | {"answers": {"VM": [{}]}}, "the answers to 'VM' are no list of answers"),
+    "odd status": (
+        _evidence() | {"answers": {"VM": [{"status": "200", "body": {}}]}},
+        "the answers to 'VM' are no list of answers",
+    ),
     "no answers": (_evidence() | {"answers": {"VM": 7}}, "the answers to 'VM' are no list of answers"),
 }
 
@@ -240,8 +247,21 @@ def test_a_file_of_another_name_or_that_is_not_there_is_refused(tmp_path: Path) 
         read_evidence(file)
     with pytest.raises(NotAdoptedError, match="cannot be read"):
         read_evidence(tmp_path / NAME)
+    no_day = file.rename(tmp_path / "trial-2030-02-31-101500.json")
+    with pytest.raises(NotAdoptedError, match="give it its name again"):
+        read_evidence(no_day)
     assert main([]) == 1
-    assert main([str(file)]) == 1
+    assert main([str(no_day)]) == 1
+
+
+def test_half_a_character_that_azure_sent_is_adopted_as_it_was_written(tmp_path: Path) -> None:
+    """A trial can write it down, so that file must not be one that nobody can adopt."""
+    file, page = tmp_path / NAME, tmp_path / "page.md"
+    write_whole(file, as_json(_evidence() | {"heading": "half \ud83d of it"}))
+    shutil.copy(PAGE, page)
+    fixture = adopt(file, tmp_path / "fixtures", page)
+    assert json.loads(fixture.read_text(encoding="utf-8"))["heading"] == "half \ud83d of it"
+    assert adopt(file, tmp_path / "fixtures", page) == fixture
 
 
 def test_a_trial_takes_no_other_ones_place_and_both_files_are_written_or_none(tmp_path: Path) -> None:
@@ -250,6 +270,7 @@ def test_a_trial_takes_no_other_ones_place_and_both_files_are_written_or_none(tm
     file.write_text(json.dumps(_evidence()), encoding="utf-8")
     shutil.copy(PAGE, page)
     first = adopt(file, fixtures, page)
+    marked_once = page.read_bytes()
     assert adopt(file, fixtures, page) == first
     file.write_text(json.dumps(_evidence() | {"heading": "another"}), encoding="utf-8")
     with pytest.raises(NotAdoptedError, match="is there already, of another trial"):
@@ -261,4 +282,4 @@ def test_a_trial_takes_no_other_ones_place_and_both_files_are_written_or_none(tm
     with pytest.raises(NotAdoptedError, match="nothing was changed"):
         adopt(file, fixtures, page)
     assert list(fixtures.iterdir()) == []
-    assert page.read_bytes() == PAGE.read_bytes()
+    assert page.read_bytes() == marked_once

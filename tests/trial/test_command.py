@@ -5,20 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import resource
+import signal
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from localazure.trial.ground import open_beneath
-from spot_responder.commands.trials.evidence import begin_evidence
+from spot_responder.commands.trials.evidence import begin_evidence, write_whole
 from spot_responder.terminal.results import StopError
 from spot_responder.trial.journal import LAPTOP_JOURNAL
 from spot_responder.trial.views.announcement import max_price
-from tests.trial.commanded import laptop, left_in, outcome
+from tests.trial.commanded import laptop, left_in, outcome, said_to_the_end
 from tests.trial.made_up import T
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from localazure.trial.ground import Ground
 
 
@@ -88,6 +93,48 @@ def test_where_the_evidence_cannot_be_written_nothing_is_created(tmp_path: Path)
     asyncio.run(story())
 
 
+@pytest.mark.parametrize("more", [(), ("--take-away",)])
+def test_where_the_record_cannot_be_written_a_line_says_what_to_do(more: tuple[str, ...], tmp_path: Path) -> None:
+    """Without a record nothing could be taken away again, so nothing is begun."""
+
+    async def story() -> None:
+        async with open_beneath(tmp_path) as beneath, laptop(tmp_path / "here", beneath) as ground:
+            (tmp_path / "here" / "notes").write_text("mine", encoding="utf-8")
+            code, said = await outcome(tmp_path / "here", "--out", "notes", *more)
+            assert code == 1
+            assert said.startswith("trial: the record of what a trial creates cannot be written: ")
+            assert said.endswith("'notes'; give another folder, --out FOLDER. Nothing was begun\n")
+            assert left_in(ground) == []
+
+    asyncio.run(story())
+
+
+def test_whose_record_is_lost_is_not_told_that_all_is_gone(tmp_path: Path) -> None:
+    """By the record alone something is taken away: where it lists nothing, what to look for in the portal is said."""
+
+    async def story() -> None:
+        folder = tmp_path / "here"
+        async with open_beneath(tmp_path) as beneath, laptop(folder, beneath) as ground:
+            await outcome(folder, "--keep", "--only", "Q14")
+            record = folder / ".local" / LAPTOP_JOURNAL
+            whole = record.read_bytes()
+            record.unlink()
+            code, told = await said_to_the_end(folder, "--take-away")
+            assert code == 0
+            assert f".local/{LAPTOP_JOURNAL} lists nothing of this subscription, so nothing was looked for" in told
+            assert "rg-spot-responder-trial-…" in told
+            assert left_in(ground) != []
+
+            record.write_bytes(whole)
+            code, told = await said_to_the_end(folder, "--take-away")
+            assert code == 0
+            assert told.startswith("taken away: ")
+            assert "lists nothing" not in told
+            assert left_in(ground) == []
+
+    asyncio.run(story())
+
+
 def test_a_damaged_record_is_one_line_that_says_where_and_what_to_do(tmp_path: Path) -> None:
     """What its other lines name can be taken away meanwhile, and the damaged line stays."""
 
@@ -120,3 +167,27 @@ def test_evidence_that_cannot_be_begun_says_what_to_do(folder: Path, tmp_path: P
     assert first.data.name == "watch-2030-01-01-000000.json"
     assert second.data.name == "watch-2030-01-01-000001.json"
     assert "ended before it wrote" in first.page.read_text(encoding="utf-8")
+
+
+def test_a_disk_that_is_full_has_no_half_a_file_of_evidence_left_on_it(tmp_path: Path) -> None:
+    """What could not be put into its place is taken out again; what was there before stays."""
+    place = tmp_path / "trial.json"
+    place.write_text("before", encoding="utf-8")
+    taken = place.with_name("trial.json.part")
+    with pytest.raises(OSError, match="File too large"), _files_of_at_most(4):
+        write_whole(place, "too long")
+    assert not taken.exists()
+    assert place.read_text(encoding="utf-8") == "before"
+
+
+@contextmanager
+def _files_of_at_most(size: int) -> Iterator[None]:
+    """Let files grow no further, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    heard = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, heard)

@@ -186,15 +186,31 @@ def test_an_event_that_is_read_as_another_vms_is_found_out() -> None:
 def test_the_announcement_says_what_is_asked_for_and_no_more() -> None:
     """What it costs follows from the limit that Azure keeps."""
     said = ("s", "westeurope", "Standard_D2s_v5", 1.0, "me", 0)
-    whole = announcement(tuple(Step), *said)
+    whole = announcement(tuple(Step), *said, keep=False)
     assert "1.00 USD at most" in whole
     assert f"max price is {max_price(1.0)} USD" in whole
     assert max_price(1.0) * LONGEST_MINUTES / 60 + BESIDES_USD <= 1.0001
     assert f"up to {LONGEST_MINUTES} minutes" in whole
     assert IN_AZURE.gone <= REMOVAL_MINUTES * 60
-    assert "It creates nothing" in announcement((Step.READ,), *said)
+    assert "It creates nothing" in announcement((Step.READ,), *said, keep=False)
     assert "earlier trial" not in whole
-    assert "an earlier trial has left: 3" in announcement(tuple(Step), *said[:-1], 3)
+    after_another = announcement(tuple(Step), *said[:-1], 3, keep=False)
+    assert "an earlier trial has left: 3 resources, which may take 40 minutes more" in after_another
+
+
+def test_who_keeps_everything_is_not_told_that_it_is_taken_away() -> None:
+    """It goes on costing; and no time is spent on a removal."""
+    kept = announcement(tuple(Step), "s", "westeurope", "Standard_D2s_v5", 1.0, "me", 0, keep=True)
+    assert "takes all of that away" not in kept
+    assert "At its end it leaves all of that there, which goes on costing" in kept
+    assert f"up to {LONGEST_MINUTES - REMOVAL_MINUTES} minutes" in kept
+
+
+def test_what_costs_a_little_without_a_vm_is_said_to_cost_it() -> None:
+    """A storage account and its messages are not for nothing; what creates nothing costs nothing."""
+    said = ("s", "westeurope", "Standard_D2s_v5", 1.0, "me", 0)
+    assert "It costs 0.20 USD at most" in announcement((Step.READ, Step.GROUP, Step.WITNESS), *said, keep=False)
+    assert "USD" not in announcement((Step.READ,), *said, keep=False)
 
 
 def test_the_evidence_has_what_was_seen_without_whose_it_was() -> None:

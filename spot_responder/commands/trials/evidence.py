@@ -72,8 +72,13 @@ def write_whole(path: Path, text: str) -> None:
     beside = path.with_name(f"{path.name}.part")
     beside.unlink(missing_ok=True)
     beside.touch(mode=0o600)
-    beside.write_text(text, encoding="utf-8", errors="backslashreplace")
-    beside.replace(path)
+    try:
+        beside.write_text(text, encoding="utf-8", errors="backslashreplace")
+        beside.replace(path)
+    except OSError:
+        # A full disk is not to be kept full by half a file.
+        beside.unlink(missing_ok=True)
+        raise
 
 
 def as_json(content: object) -> str:

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 _USUAL: Final = Path(".local")
 _LONGEST: Final = 500
+_NOTHING_LISTED: Final = (
+    "lists nothing of this subscription, so nothing was looked for. If a trial's record is in another folder, give "
+    "that, --out FOLDER; if it is lost, look in the portal for resource groups rg-spot-responder-trial-… and for event "
+    "subscriptions spot-responder-trial-… at the subscription's system topics, and delete them there"
+)
 _OF: Final = re.compile(r"/subscriptions/([^/]+)/", re.IGNORECASE)
 
 
@@ -84,7 +89,9 @@ async def taken_away(
 ) -> CommandResult:
     """Take away what trials have left in a subscription, and nothing else."""
     before = journal.remains()
+    ours = [each for each in before if each.subscription == arguments.subscription.lower()]
     left, _ = await to_its_end(take_away(azure, journal, arguments.subscription, waits, tell), tell, announced=False)
     gone = len(before) - len(journal.remains())
-    line = f"taken away: {count(gone, 'resource')}\n{told_left(arguments, left)}"
+    nothing = "" if ours else f"{journal.path} {_NOTHING_LISTED}\n"
+    line = f"taken away: {count(gone, 'resource')}\n{nothing}{told_left(arguments, left)}"
     return CommandResult({"taken_away": gone, "left": left}, lambda _: line, WRONG if left else FINE)

@@ -35,6 +35,7 @@ from spot_responder.trial.journal import (
     LAPTOP_JOURNAL,
     AnotherTrialError,
     UnreadableJournalError,
+    UnwritableJournalError,
     open_journal,
 )
 from spot_responder.trial.precautions import find_app, find_lacking_rights
@@ -129,7 +130,7 @@ def run(arguments: Namespace) -> CommandResult:
                 raise
     except InvalidSettingError as error:
         raise StopError(str(error), MISUSED) from error
-    except (CouldNotLookError, AnotherTrialError, UnreadableJournalError, OSError) as error:
+    except (CouldNotLookError, AnotherTrialError, UnreadableJournalError, UnwritableJournalError, OSError) as error:
         raise StopError(str(error)) from error
 
 
@@ -223,7 +224,7 @@ async def _ask(arguments: Namespace, plan: Plan, steps: tuple[Step, ...], remain
         StopError: if nobody does.
     """
     said = (plan.subscription, plan.location, plan.size, arguments.max_cost, plan.login.name, remains)
-    complain(announcement(steps, *said).rstrip())
+    complain(announcement(steps, *said, keep=arguments.keep).rstrip())
     if arguments.yes:
         return
     if not sys.stdin.isatty():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.text import count
 from spot_responder.trial.views.verdicts import Step
 
 if TYPE_CHECKING:
@@ -48,9 +49,17 @@ def max_price(max_cost: float) -> float:
 
 
 def announcement(  # noqa: PLR0913, PLR0917 - what is said has so many parts
-    steps: Sequence[Step], subscription: str, location: str, size: str, max_cost: float, login: str, remains: int
+    steps: Sequence[Step],
+    subscription: str,
+    location: str,
+    size: str,
+    max_cost: float,
+    login: str,
+    remains: int,
+    *,
+    keep: bool,
 ) -> str:
-    """Say it."""
+    """Say it. ``keep``: what it creates is left there at its end."""
     makes = [text.format(size=size, location=location) for step, text in _CREATED.items() if step in steps]
     does = [text for step, text in _DONE.items() if step in steps]
     lines = [f"A trial in subscription {subscription}, as {login}."]
@@ -58,15 +67,25 @@ def announcement(  # noqa: PLR0913, PLR0917 - what is said has so many parts
     lines += ["It", *(f"  - {text}" for text in does)] if does else []
     if Step.MACHINE in steps:
         lines.append(
-            f"It costs {max_cost:.2f} USD at most if it ends by itself: the VM's max price is {max_price(max_cost)} USD"
+            f"It costs {max_cost:.2f} USD at most until it ends: the VM's max price is {max_price(max_cost)} USD"
             "\nan hour, above which Azure does not run it. A VM that is left behind goes on costing up to that."
         )
-    minutes = sum(_MINUTES[step] for step in steps) + (REMOVAL_MINUTES if makes else 0)
-    lines.append(f"It takes up to {minutes} minutes.")
-    if makes:
+    elif makes:
+        lines.append(f"It costs {BESIDES_USD:.2f} USD at most until it ends.")
+    removes = makes and not keep
+    lines.append(f"It takes up to {sum(_MINUTES[step] for step in steps) + REMOVAL_MINUTES * bool(removes)} minutes.")
+    if removes:
         lines.append(
             "At its end it takes all of that away, also after Ctrl-C. If this trial is killed, the next one does so."
         )
+    elif makes:
+        lines.append(
+            "At its end it leaves all of that there, which goes on costing until the next trial, or --take-away, takes "
+            "it away."
+        )
     if remains:
-        lines.append(f"Before that it takes away what an earlier trial has left: {remains} resources.")
+        lines.append(
+            f"Before that it takes away what an earlier trial has left: {count(remains, 'resource')}, which may take "
+            f"{REMOVAL_MINUTES} minutes more."
+        )
     return "\n".join(lines) + "\n"

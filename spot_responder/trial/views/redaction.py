@@ -7,6 +7,7 @@ before it came here, by Azure or by what reads its answers, has half of somethin
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ _IPV6: Final = re.compile(r"(?<![0-9a-f:])(?:[0-9a-f]{0,4}:){3,7}[0-9a-f]{0,4}(?
 _SHORT_IPV6: Final = re.compile(r"(?<![\w:.])[0-9a-f:]*::[0-9a-f:]*(?![\w:])", re.IGNORECASE)
 _LONG: Final = 40
 _TOKEN: Final = re.compile(rf"eyJ[\w-]+\.[\w-]+\.[\w-]*|[A-Za-z0-9+/_%=-]{{{_LONG},}}")
+_BASE64: Final = re.compile(r"(?<![A-Za-z0-9+/_-])([A-Za-z0-9+/_-]{8,})(?:=|%3d){0,2}", re.IGNORECASE)
 _SUBSCRIPTION: Final = re.compile(rf"subscriptions/{_GUID.pattern}", re.IGNORECASE)
 _PATH_WORD: Final = re.compile(r"(?:^|/)[A-Za-z]{5,}(?=/|$)")
 _HOST: Final = re.compile(r"https?://([^/\s:\"']+)", re.IGNORECASE)
@@ -171,7 +173,9 @@ class Redaction:
             # The longest first: a name may be a part of another one.
             parts = sorted({*self.places, *self._spelt}, key=len, reverse=True)
             self._found = re.compile("|".join([f"(?P<own>{_OWN})", *map(_pattern, parts)]), re.IGNORECASE)
-        return self._without_halves(self._found.sub(self._instead, text))
+        found = self._found
+        text = _BASE64.sub(lambda run: "token" if _tells(found, _decoded(run[1])) else run[0], text)
+        return self._without_halves(found.sub(self._instead, text))
 
     def _instead(self, match: re.Match[str]) -> str:
         return match[0] if match["own"] else self.places.get(match[0].lower(), "hidden")
@@ -208,6 +212,20 @@ def _overlap(first: str, then: str) -> int:
     """Give how many characters at the end of one text are the beginning of the other; but few are no part of a name."""
     longest = min(len(first), len(then))
     return next((size for size in range(longest, _SHORTEST, -1) if first.endswith(then[:size])), 0)
+
+
+def _decoded(run: str) -> str:
+    """Give the text that a run of letters is in base64, with either alphabet; ``""`` where it is none."""
+    letters = run.replace("+", "-").replace("/", "_")
+    try:
+        text = base64.urlsafe_b64decode(letters + "=" * (-len(letters) % 4)).decode()
+    except ValueError:
+        return ""
+    return text if text.isprintable() else ""
+
+
+def _tells(found: re.Pattern[str], text: str) -> bool:
+    return any(not match["own"] for match in found.finditer(text))
 
 
 def _pattern(part: str) -> str:
