@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from soak.responder.seen import Seen
 
 HOUR: Final = timedelta(hours=1)
-MOST_STARTS_AN_HOUR: Final = 12
 MOST_LOOKS_AN_HOUR: Final = 400
 """For each VM; some 240 are looks every 15 seconds."""
 
@@ -36,7 +35,7 @@ cannot be written leaves one (docs/promises.md §3)."""
 def impolite(seen: Seen) -> Iterator[str]:
     """Say what was asked for too often or too soon."""
     busiest = most_starts_an_hour(seen)
-    if busiest > MOST_STARTS_AN_HOUR:
+    if busiest > seen.deployment.policy.starts_per_hour:
         yield f"polite: {busiest} starts of one VM within an hour"
     for machine in seen.azure.world.machines():
         yield from _resized_too_often(machine, seen)
@@ -71,7 +70,7 @@ def _resized_too_often(machine: Machine, seen: Seen) -> Iterator[str]:
         if count > most:
             yield f"polite: the size of {machine.name} was changed {count} times within {within}"
     together = _most_within(HOUR - apart, [*ours, *seen.starts_of(machine)])
-    if together > MOST_STARTS_AN_HOUR:
+    if together > seen.deployment.policy.starts_per_hour:
         yield f"polite: {together} starts and changes of size of {machine.name} within an hour"
 
 
