@@ -9,7 +9,7 @@ import pytest
 from localazure.virtual.wire import Fate, RequestKind
 from localazure.world.azure_errors import Refused
 from tests.harness.makers import at
-from tests.harness.stories import refused, starts
+from tests.harness.stories import NO_ANSWER, refused, starts
 from tests.responder.sizes.test_fallback_stories import (
     OTHER,
     OWN,
@@ -45,6 +45,19 @@ def test_its_own_size_has_capacity_and_one_start_goes_wrong(fate: Fate, new_azur
     azure.run_until(at("12:30"))
     assert machine.running_at is not None
     assert resizes(azure) == []
+
+
+def test_two_lists_that_never_answer_hold_up_nothing(new_azure: NewAzure) -> None:
+    """Quota and prices each take half a minute to say nothing: what they tell is unknown, and the next size is taken."""
+    azure = laptop(new_azure)
+    machine = add(azure)
+    without_capacity(azure, OWN)
+    for about in ("prices/", f"{machine.vm_id.partition('/resourceGroups')[0]}/providers/Microsoft.Compute/locations"):
+        azure.script.next(RequestKind.OFFERINGS, NO_ANSWER, about=about, times=1000)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:05"))
+    assert machine.size == OTHER
+    assert machine.running_at is not None
 
 
 def test_a_look_that_took_too_long_changes_no_size(new_azure: NewAzure) -> None:
