@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,7 @@ from tests.harness.stories import NO_ANSWER, refused, starts
 from tests.responder.sizes.test_fallback_stories import (
     OTHER,
     OWN,
+    THIRD,
     add,
     laptop,
     resizes,
@@ -97,6 +99,22 @@ def test_a_fault_at_the_start_with_another_size_bars_it_neither(new_azure: NewAz
     assert machine.running_at is not None
     assert machine.size == OTHER
     assert len(starts(azure)) == 2
+
+
+@pytest.mark.parametrize("code", ["InternalServerError", "VMStartTimedOut"])
+def test_a_fault_that_does_not_pass_is_held_against_the_size(code: str, new_azure: NewAzure) -> None:
+    """No start with the other size ever succeeds; its own has capacity again, and the VM comes back with that."""
+    azure = laptop(new_azure)
+    machine = add(azure)
+    without_capacity(azure, OWN)
+    azure.world.evict("render-1")
+    while machine.size != OTHER:
+        azure.run_until(azure.now + timedelta(seconds=1))
+    azure.script.next(RequestKind.VM_START, refused(Refused(500, code, "Azure failed.")), times=3)
+    with_capacity(azure, OWN)
+    without_capacity(azure, THIRD)
+    azure.run_until(at("10:30"))
+    assert (machine.size, machine.power_state) == (OWN, "running")
 
 
 def test_a_change_that_came_late_is_known_as_the_apps_own(new_azure: NewAzure) -> None:
