@@ -259,7 +259,7 @@ class Requester:
 def _asking(recovery: Recovery, decision: Start | Resize, now: datetime, answer_by: datetime) -> Recovery:
     """Note what is asked for, and the size that the VM has now."""
     if isinstance(decision, Resize):
-        return recovery.asking_for_size(decision.size, decision.vm.size, now, answer_by, decision.reason)
+        return recovery.asking_for_size(decision.vm, decision.size, now, answer_by, decision.reason)
     return recovery.asking(now, answer_by, decision.reason, decision.vm.size)
 
 

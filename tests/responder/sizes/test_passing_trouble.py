@@ -50,7 +50,7 @@ def test_its_own_size_has_capacity_and_one_start_goes_wrong(fate: Fate, new_azur
 
 
 def test_two_lists_that_never_answer_hold_up_nothing(new_azure: NewAzure) -> None:
-    """Quota and prices each take half a minute to say nothing: what they tell is unknown, and the next size is taken."""
+    """Quota and prices each take half a minute to say nothing: that is unknown then, and no obstacle."""
     azure = laptop(new_azure)
     machine = add(azure)
     without_capacity(azure, OWN)
