@@ -25,7 +25,7 @@ CALM_AT_MOST: Final = timedelta(hours=26)
 """After so long of calm everything must be over: the brake holds a VM for a day at most."""
 
 LARGE_BUDGET: Final = 60
-"""``STARTS_PER_HOUR`` where all sizes are out: the usual one keeps a VM from more changes before their own limit does."""
+"""``STARTS_PER_HOUR`` where all sizes are out: the usual one keeps a VM from more changes before their own limit."""
 
 
 def run_schedule(seed: int) -> Findings:
