@@ -159,4 +159,5 @@ def _model(machine: Machine, *, tells_power_state: bool) -> Any:  # noqa: ANN401
         virtual_machine_scale_set=SimpleNamespace(id=set_id) if set_id else None,
         etag=etag_of(machine),
         identity=SimpleNamespace(principal_id=principal_of(machine)),
+        vm_id=machine.unique_id,
     )

@@ -24,14 +24,20 @@ TEN: Final = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 CALM_AT_MOST: Final = timedelta(hours=26)
 """After so long of calm everything must be over: the brake holds a VM for a day at most."""
 
+LARGE_BUDGET: Final = 60
+"""``STARTS_PER_HOUR`` where all sizes are out: the usual one keeps a VM from more changes before their own limit."""
+
 
 def run_schedule(seed: int) -> Findings:
     """Run one schedule, and say what was found."""
     chance = Random(seed)  # noqa: S311 - no secret
     faults = Faults(fault_rates(chance, (0.3, 0.9), (0, 30, 900)), chance)
     deployment, sizes = _deployment(chance), _chance_of_sizes(seed)
+    is_out_of_all = sizes is not None and _is_out_of_all_sizes(seed)
     if sizes is not None:
         deployment = replace(deployment, policy=replace(deployment.policy, resizes=True))
+    if is_out_of_all:
+        deployment = replace(deployment, policy=replace(deployment.policy, starts_per_hour=LARGE_BUDGET))
     with VirtualAzure(
         TEN, deployment, chance=chance, durations=durations(chance), fault_plan=faults, event_fault_plan=faults
     ) as azure:
@@ -40,6 +46,8 @@ def run_schedule(seed: int) -> Findings:
         story = Story(azure, faults, chance, sizes)
         witness = Witness(azure, faults, deployment)
         story.set_the_scene()
+        if is_out_of_all:
+            story.run_out_of_all_sizes()
         story.let_things_happen(TEN + timedelta(minutes=chance.uniform(12, 60)))
         witness.judge_what_lasts()
         calm_at = story.calm_down()
@@ -52,6 +60,11 @@ def _chance_of_sizes(seed: int) -> Random | None:
     """Give the chance by which owners name other sizes, in a third of the schedules."""
     sizes = Random(f"sizes of {seed}")  # noqa: S311 - no secret
     return sizes if sizes.randrange(3) == 0 else None
+
+
+def _is_out_of_all_sizes(seed: int) -> bool:
+    """Draw, by a chance of its own, whether a schedule in which owners name other sizes has no capacity for any."""
+    return Random(f"all sizes of {seed}").randrange(3) == 0  # noqa: S311 - no secret
 
 
 def fault_rates(chance: Random, slow: tuple[float, ...], graph_lags_s: tuple[int, ...]) -> FaultRates:
@@ -81,8 +94,6 @@ def _deployment(chance: Random) -> Deployment:
         Policy(
             restart_when=chance.choice((*(4 * [RestartWhen.UNLESS_STOPPED]), RestartWhen.EVICTED)),
             restarts_per_day=chance.choice((10, 10, 10, 4)),
-            # Where more starts may be asked for, what bounds the changes of size is their own limit.
-            starts_per_hour=chance.choice((12, 12, 12, 40)),
         ),
         instances=instances,
         dry_run=chance.randrange(30) == 0,

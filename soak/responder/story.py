@@ -87,6 +87,12 @@ class Story:
             self._faults.as_a_resize_leaves = self._come_between
         self._agents.install()
 
+    def run_out_of_all_sizes(self) -> None:
+        """Let Azure take every VM while no size has capacity: only limits keep these from going round and round."""
+        for machine in self._world.machines():
+            self._set_capacities(machine, lambda: 0)
+            self._evict(machine)
+
     def _name_other_sizes(self, sizes: Random) -> None:
         """Let owners name sizes, one of them with a slip, and leave some of these without capacity."""
         for machine in self._world.machines():

@@ -176,6 +176,7 @@ def vm_of_answer(vm_id: VmId, answer: VirtualMachine) -> Vm:
         restored_by_scale_set=None,
         etag=answer.etag or "",
         principal_id=answer.identity.principal_id if answer.identity else None,
+        unique_id=answer.vm_id or "",
     )
 
 

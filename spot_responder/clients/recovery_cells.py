@@ -93,6 +93,7 @@ def sizes_cell(notes: SizeNotes) -> str:
         "tried": list(notes.tried),
         "weighed": [dataclasses.asdict(each) | {"at": written(each.at)} for each in notes.weighed],
         "out": list(notes.out),
+        "of_vm": notes.of_vm,
     }
     return json.dumps(cell)
 
@@ -108,6 +109,7 @@ def sizes_of(text: str) -> SizeNotes:
         tried=tuple(cell.get("tried", [])),
         weighed=tuple(_weighed_of(each) for each in cell.get("weighed", [])),
         out=tuple(cell.get("out", [])),
+        of_vm=cell.get("of_vm", ""),
     )
 
 

@@ -91,6 +91,7 @@ class SizeNotes:
         tried: the sizes with which a start was refused in this recovery, for want of capacity or as unfit, in order.
         weighed: what was thought of each size at the latest look that asked about sizes.
         out: the sizes that had no capacity in this recovery, also of a VM that has one size only.
+        of_vm: Azure's unique id of the VM whose size was changed; ``""`` where it never was, or ARM did not tell.
     """
 
     first: str = ""
@@ -100,6 +101,11 @@ class SizeNotes:
     tried: tuple[str, ...] = ()
     weighed: tuple[WeighedSize, ...] = ()
     out: tuple[str, ...] = ()
+    of_vm: str = ""
+
+    def about(self, unique_id: str) -> SizeNotes:
+        """Give what of it is about this VM: nothing, where that was made anew under the name of the one before."""
+        return SizeNotes() if self.of_vm and unique_id and self.of_vm.lower() != unique_id.lower() else self
 
     def first_of(self, size_now: str) -> str:
         """Give the VM's first size. One that neither it nor the app gave is the owner's new choice."""
@@ -115,12 +121,20 @@ class SizeNotes:
         """Give what Azure said of a size, as long as that counts."""
         return next((each for each in self.unfit if each.size.lower() == size.lower() and now < each.until), None)
 
-    def asking_for(self, size: str, size_now: str, now: datetime, unanswered: str = "") -> SizeNotes:
+    def asking_for(
+        self, size: str, size_now: str, now: datetime, unanswered: str = "", unique_id: str = ""
+    ) -> SizeNotes:
         """Note that a change of size is asked for. ``unanswered``: what an earlier request may still bring."""
         first = self.first_of(size_now)
         given = (unanswered,) if unanswered and first == self.first else ()
         lately = tuple(time for time in self.resizes if now - time < RESIZES_REMEMBERED)
-        return replace(self, first=first, given=_added(_added(given, size_now), size), resizes=(*lately, now))
+        return replace(
+            self,
+            first=first,
+            given=_added(_added(given, size_now), size),
+            resizes=(*lately, now),
+            of_vm=unique_id or self.of_vm,
+        )
 
     def seen_as(self, size_now: str) -> SizeNotes:
         """Note a VM that is not being changed: what else it was given is over, and with its first size all of it."""

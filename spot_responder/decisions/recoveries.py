@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from spot_responder.decisions.pools import PoolId
     from spot_responder.intake.azure_errors import Failure
-    from spot_responder.intake.vms import VmId
+    from spot_responder.intake.vms import Vm, VmId
 
 
 class InvalidTransitionError(RuntimeError):
@@ -202,14 +202,14 @@ class Recovery:
         waiting = self.waiting(answer_by, reason, obstacle_since=self.obstacle_since)
         return replace(waiting, attempts=attempt.number, attempt=attempt, evidence=evidence, starts=starts, agent=agent)
 
-    def asking_for_size(self, size: str, size_now: str, now: datetime, answer_by: datetime, reason: str) -> Recovery:
+    def asking_for_size(self, vm: Vm, size: str, now: datetime, answer_by: datetime, reason: str) -> Recovery:
         """Note a request for another size, before it is sent. It counts against the budget as a start does."""
         self._must_be_open("ask for another size")
         before = self.attempt_under_way
         unanswered = before.resize_to if before is not None and before.state is AttemptState.ASKED else ""
-        attempt = Attempt(self.attempts, now, resize_to=size, size=size_now)
+        attempt = Attempt(self.attempts, now, resize_to=size, size=vm.size)
         waiting = self.waiting(answer_by, reason, obstacle_since=self.obstacle_since)
-        sizes = self.sizes.asking_for(size, size_now, now, unanswered)
+        sizes = self.sizes.asking_for(size, vm.size, now, unanswered, vm.unique_id)
         return replace(waiting, attempt=attempt, starts=_lately(self.starts, now), sizes=sizes)
 
     def withdrawn(self, before: Attempt | None) -> Recovery:

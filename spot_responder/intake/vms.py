@@ -183,7 +183,8 @@ class Vm:
 
     ``max_price`` is in USD an hour; ``None`` or -1 means no price limit. ``restored_by_scale_set`` is ``None`` where
     only ARM was asked, which does not tell. ``etag``: of what ARM showed, ``""`` where it gave none.
-    ``principal_id``: of its system-assigned identity; ARM and ``work.kql`` tell.
+    ``principal_id``: of its system-assigned identity; ARM and ``work.kql`` tell. ``unique_id``: Azure's ``vmId``, which
+    only ARM tells; a VM that is made anew under a name has another.
     """
 
     vm_id: VmId
@@ -199,6 +200,7 @@ class Vm:
     restored_by_scale_set: bool | None = False
     etag: str = ""
     principal_id: str | None = field(default=None, repr=False)
+    unique_id: str = ""
 
     @property
     def is_spot(self) -> bool:

@@ -51,7 +51,8 @@ async def gather_sizes(
         _shape(vm_id, ports), ports.app.store.load(vm_id), ports.app.compute.current(vm_id)
     )
     # What the app gave it for a while is not what it is to be compared with.
-    size_now, vm = vm.size, replace(vm, size=notes_of(kept.value).first_of(vm.size))
+    notes = notes_of(kept.value).about(current.unique_id if current else "")
+    size_now, vm = vm.size, replace(vm, size=notes.first_of(vm.size))
     progress(f"looking at what {vm.location} offers")
     offered = await _offered(vm_id, vm, ports, now)
     offered = replace(

@@ -103,7 +103,8 @@ async def look(rows: Gathered, ports: Ports, policy: Policy) -> Gathered:
     if vm is None:
         return replace(rows, situation=_absent(known, seen.shown, rows.begun_at), pool_id=None)
     evidence = known.evidence.with_annotation(vm.annotation).with_look(vm.power_state, rows.begun_at)
-    situation = replace(known, vm=vm, evidence=evidence, absence=None)
+    recovery = known.recovery and replace(known.recovery, sizes=known.recovery.sizes.about(vm.unique_id))
+    situation = replace(known, vm=vm, recovery=recovery, evidence=evidence, absence=None)
     situation = replace(situation, operation=await _operation(situation, vm, ports))
     situation = await add_work(situation, vm, policy, ports.work, rows.begun_at)
     pool_id = pool_of(situation.as_it_was_asked_for(vm)) if _concerns_the_pool(situation, vm) else None

@@ -32,6 +32,7 @@ def answer(**properties: object) -> dict[str, Any]:
         "billingProfile": {"maxPrice": -1.0},
         "hardwareProfile": {"vmSize": "Standard_D2s_v3"},
         "provisioningState": "Succeeded",
+        "vmId": "0b1f6471-1bf0-4dda-aec3-111111111111",
         "instanceView": {
             "statuses": [
                 {"code": "ProvisioningState/succeeded", "level": "Info", "displayStatus": "Provisioning succeeded"},
@@ -72,6 +73,7 @@ def test_a_spot_vm_is_read_whole() -> None:
         zone="2",
         max_price=-1.0,
         restored_by_scale_set=None,
+        unique_id="0b1f6471-1bf0-4dda-aec3-111111111111",
     )
 
 

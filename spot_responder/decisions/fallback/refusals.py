@@ -6,7 +6,7 @@ Called by ``decide.py`` where that shows later, and by ``responder/acting/reques
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
 from spot_responder.decisions import pools
 from spot_responder.decisions.fallback.sizes import has_owners_size, is_same, notes_of, sizes_of
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from spot_responder.decisions.recoveries import Recovery
     from spot_responder.decisions.situations import Decision, Situation
     from spot_responder.intake.vms import Vm
+
+
+FAULTS_EXCUSED: Final = 3
+"""After how many faults in Azure in a row, or starts that showed nothing, the size that a VM was given counts as unfit:
+they need not be about the size, but another one may start, and this one would be the next for ever."""
 
 
 def resize_under_way(situation: Situation, vm: Vm, policy: Policy, now: datetime, jitter: float) -> Decision | None:
@@ -79,16 +84,22 @@ def size_is_unfit_until(failure: Failure, policy: Policy, now: datetime) -> date
 
 
 def unfit_after_start(failure: Failure, vm: Vm, recovery: Recovery, policy: Policy, now: datetime) -> datetime | None:
-    """Say until when the size that a VM was given is not tried again, after its start was refused; else ``None``."""
+    """Say until when the size that a VM was given is not tried again, after its start was refused; else ``None``.
+
+    ``recovery``: as it was before that refusal.
+    """
     notes = notes_of(recovery)
     is_given = len(sizes_of(vm, recovery, policy)) > 1 and not is_same(vm.size, notes.first_of(vm.size))
-    if not is_given or failure.lacks_token or failure.code == SHOWED_NOTHING:
+    if not is_given or failure.lacks_token:
         return None
+    if failure.is_a_fault_in_azure or failure.code == SHOWED_NOTHING:
+        lasts = recovery.failures.in_a_row_of(failure.kind) + 1 >= FAULTS_EXCUSED
+        return now + policy.slow_retry if lasts else None
     return size_is_unfit_until(failure, policy, now)
 
 
 def goes_on_with_another_size(failure: Failure, vm: Vm, recovery: Recovery, policy: Policy, now: datetime) -> bool:
-    """Whether the VM's other sizes are looked at right after its start was refused."""
+    """Whether the VM's other sizes are looked at right after its start was refused. ``recovery``: as it was before."""
     if failure.kind is FailureKind.CAPACITY:
         return len(sizes_of(vm, recovery, policy)) > 1
     return unfit_after_start(failure, vm, recovery, policy, now) is not None

@@ -166,7 +166,7 @@ class Requester:
         counts = counts_as_attempt(failure)
 
         def refused(row: Recovery) -> Recovery:
-            return self._marked(row.refused(failure, counts=counts, not_before=decision.until), failure, vm, now)
+            return self._marked(row, row.refused(failure, counts=counts, not_before=decision.until), failure, vm, now)
 
         await self._record_answer(asking, etag, refused, decision, now)
 
@@ -246,20 +246,21 @@ class Requester:
             return recovery.size_refused(failure, until, size_is_unfit_until(failure, self.policy, now))
         refused = recovery.refused(failure, counts=counts_as_attempt(failure), not_before=until)
         log_start_failed(situation, recovery, failure, needs_somebody(refused, now), in_vain=self._in_vain(situation))
-        return self._marked(refused, failure, situation.as_it_was_asked_for(vm), now) if vm else refused
+        asked = situation.as_it_was_asked_for(vm) if vm else None
+        return self._marked(recovery, refused, failure, asked, now) if asked else refused
 
-    def _marked(self, refused: Recovery, failure: Failure, vm: Vm, now: datetime) -> Recovery:
+    def _marked(self, before: Recovery, refused: Recovery, failure: Failure, vm: Vm, now: datetime) -> Recovery:
         """Mark the size with which a start was refused, if it was refused because of the size: others are next."""
-        if not goes_on_with_another_size(failure, vm, refused, self.policy, now):
+        if not goes_on_with_another_size(failure, vm, before, self.policy, now):
             return refused
-        until, sizes = unfit_after_start(failure, vm, refused, self.policy, now), refused.sizes.trying(vm.size)
+        until, sizes = unfit_after_start(failure, vm, before, self.policy, now), refused.sizes.trying(vm.size)
         return replace(refused, sizes=sizes if until is None else sizes.refused(vm.size, failure.said, until))
 
 
 def _asking(recovery: Recovery, decision: Start | Resize, now: datetime, answer_by: datetime) -> Recovery:
     """Note what is asked for, and the size that the VM has now."""
     if isinstance(decision, Resize):
-        return recovery.asking_for_size(decision.size, decision.vm.size, now, answer_by, decision.reason)
+        return recovery.asking_for_size(decision.vm, decision.size, now, answer_by, decision.reason)
     return recovery.asking(now, answer_by, decision.reason, decision.vm.size)
 
 

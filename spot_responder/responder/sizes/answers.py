@@ -78,7 +78,8 @@ class Answers:
         told, refused = await _told(ask)
         if not told:
             out = OutError(source, refused)
-            self._out[source] = now + OUT_FOR, out
+            # From now on: one that took long not to answer would be asked again before its next question comes.
+            self._out[source] = self.clock() + OUT_FOR, out
             raise out
         for key, text in told.items():
             self._noted[key] = Noted(text, now)

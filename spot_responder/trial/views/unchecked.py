@@ -70,5 +70,6 @@ UNCHECKED: Final = (
     Unchecked("S7", Why.NEEDS_ANOTHER_LOGIN, "`sizes`, as somebody with *Reader* only"),
     Unchecked("S10", Why.NEEDS_ANOTHER_LOGIN, "a PATCH as the identity that may change sizes"),
     Unchecked("S11", Why.NEEDS_MORE, "a quota that is nearly used up"),
+    Unchecked("S13", Why.NEEDS_MORE, "a second VM of the name of the first one, made after that was deleted"),
     *(Unchecked(f"N{number}", Why.NEEDS_MORE, _WORKLOAD) for number in range(1, 14)),
 )

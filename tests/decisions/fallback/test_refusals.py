@@ -102,3 +102,14 @@ def test_a_start_that_fails_because_of_the_new_size_marks_it() -> None:
         assert unfit_after_start(failure(FailureKind.UNKNOWN, code), vm(OTHER), AWAY, POLICY, TEN) is None
     wait = decide_after_failure(told, vm(OTHER), AWAY, None, POLICY, TEN, 0.5)
     assert (wait.until, "its other sizes are next" in wait.reason) == (TEN, True)
+
+
+@pytest.mark.parametrize("code", ["InternalServerError", SHOWED_NOTHING])
+def test_the_third_fault_in_a_row_is_held_against_the_size_that_it_was_given(code: str) -> None:
+    """Twice it may pass; its first size has no other that could be told from it."""
+    told, row = failure(FailureKind.UNKNOWN, code), AWAY
+    for until in (None, None, at("11:00")):
+        assert unfit_after_start(told, vm(OTHER), row, POLICY, TEN) == until
+        assert goes_on_with_another_size(told, vm(OTHER), row, POLICY, TEN) is (until is not None)
+        assert unfit_after_start(told, vm(), row, POLICY, TEN) is None
+        row = replace(row, failures=row.failures.with_another(FailureKind.UNKNOWN, TEN))

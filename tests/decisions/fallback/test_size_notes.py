@@ -10,6 +10,7 @@ from spot_responder.decisions.failures import Failures
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.signals import SignalKind
+from tests.decisions.fallback.test_sizes import vm
 from tests.harness.makers import DAYS, TEN, VM_ID, at, failure, recovery
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ AWAY = SizeNotes().asking_for(OTHER, OWN, TEN)
 
 def asking() -> Recovery:
     """Ask for another size at ten."""
-    return recovery().asking_for_size(OTHER, OWN, TEN, at("10:02"), "no capacity")
+    return recovery().asking_for_size(vm(OWN), OTHER, TEN, at("10:02"), "no capacity")
 
 
 def test_the_first_size_is_remembered() -> None:
@@ -36,6 +37,15 @@ def test_a_size_that_the_app_never_gave_is_the_owners_choice() -> None:
     assert AWAY.first_of(THIRD) == THIRD
     anew = AWAY.asking_for(OTHER, THIRD, at("10:05"))
     assert (anew.first, anew.given) == (THIRD, (THIRD, OTHER))
+
+
+def test_notes_of_a_vm_that_was_made_anew_count_for_nothing() -> None:
+    """By Azure's unique id; of a row or an answer without one the notes are taken for the VM's."""
+    notes = SizeNotes().asking_for(OTHER, OWN, TEN, unique_id="one")
+    assert notes.about("ONE") == notes.about("") == notes
+    assert notes.about("another") == SizeNotes()
+    assert AWAY.about("one") == AWAY
+    assert notes.asking_for(THIRD, OTHER, TEN).of_vm == "one"
 
 
 def test_at_home_what_it_was_given_is_over() -> None:

@@ -11,6 +11,7 @@ from localazure.virtual.wire import Fate, RequestKind
 from spot_responder.clients.table_rows import pool_from_row
 from spot_responder.decisions.policy import Policy
 from tests.harness.makers import at
+from tests.harness.stories import TAG
 from tests.responder.sizes.test_fallback_stories import (
     OTHER,
     OWN,
@@ -57,6 +58,28 @@ def test_a_size_that_its_owner_gives_after_the_apps_change_is_tried_first(new_az
     assert machine.running_at is not None
     assert machine.size == OWNERS
     assert azure.recovery().sizes.first_of(OWNERS) == OWNERS
+
+
+def test_a_vm_that_is_made_anew_knows_nothing_of_the_one_before(new_azure: NewAzure) -> None:
+    """The app gave the old one its second size; its owner deletes it and makes another of that name and that size."""
+    azure = laptop(new_azure)
+    add(azure)
+    without_capacity(azure, OWN)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:10"))
+    azure.world.delete("render-1")
+    azure.run_until(at("11:00"))
+    with_capacity(azure, OWN)
+    machine = azure.add_vm(size=OTHER, tags={**TAG, "SpotFallbackSizes": THIRD})
+    azure.run_until(at("12:00"))
+    azure.world.evict("render-1")
+    azure.run_until(at("12:10"))
+    assert machine.running_at is not None
+    assert (machine.size, resizes(azure)) == (OTHER, [])
+    without_capacity(azure, OTHER)
+    azure.world.evict("render-1")
+    azure.run_until(at("12:20"))
+    assert (machine.size, azure.recovery().sizes.first) == (THIRD, OTHER)
 
 
 def test_an_owner_may_choose_a_size_that_the_app_gave_it_earlier(new_azure: NewAzure) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,10 +10,11 @@ import pytest
 from localazure.virtual.wire import Fate, RequestKind
 from localazure.world.azure_errors import Refused
 from tests.harness.makers import at
-from tests.harness.stories import refused, starts
+from tests.harness.stories import NO_ANSWER, refused, starts
 from tests.responder.sizes.test_fallback_stories import (
     OTHER,
     OWN,
+    THIRD,
     add,
     laptop,
     resizes,
@@ -45,6 +47,19 @@ def test_its_own_size_has_capacity_and_one_start_goes_wrong(fate: Fate, new_azur
     azure.run_until(at("12:30"))
     assert machine.running_at is not None
     assert resizes(azure) == []
+
+
+def test_two_lists_that_never_answer_hold_up_nothing(new_azure: NewAzure) -> None:
+    """Quota and prices each take half a minute to say nothing: that is unknown then, and no obstacle."""
+    azure = laptop(new_azure)
+    machine = add(azure)
+    without_capacity(azure, OWN)
+    for about in ("prices/", f"{machine.vm_id.partition('/resourceGroups')[0]}/providers/Microsoft.Compute/locations"):
+        azure.script.next(RequestKind.OFFERINGS, NO_ANSWER, about=about, times=1000)
+    azure.world.evict("render-1")
+    azure.run_until(at("10:05"))
+    assert machine.size == OTHER
+    assert machine.running_at is not None
 
 
 def test_a_look_that_took_too_long_changes_no_size(new_azure: NewAzure) -> None:
@@ -84,6 +99,22 @@ def test_a_fault_at_the_start_with_another_size_bars_it_neither(new_azure: NewAz
     assert machine.running_at is not None
     assert machine.size == OTHER
     assert len(starts(azure)) == 2
+
+
+@pytest.mark.parametrize("code", ["InternalServerError", "VMStartTimedOut"])
+def test_a_fault_that_does_not_pass_is_held_against_the_size(code: str, new_azure: NewAzure) -> None:
+    """No start with the other size ever succeeds; its own has capacity again, and the VM comes back with that."""
+    azure = laptop(new_azure)
+    machine = add(azure)
+    without_capacity(azure, OWN)
+    azure.world.evict("render-1")
+    while machine.size != OTHER:
+        azure.run_until(azure.now + timedelta(seconds=1))
+    azure.script.next(RequestKind.VM_START, refused(Refused(500, code, "Azure failed.")), times=3)
+    with_capacity(azure, OWN)
+    without_capacity(azure, THIRD)
+    azure.run_until(at("10:30"))
+    assert (machine.size, machine.power_state) == (OWN, "running")
 
 
 def test_a_change_that_came_late_is_known_as_the_apps_own(new_azure: NewAzure) -> None:
