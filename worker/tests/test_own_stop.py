@@ -88,6 +88,7 @@ class FakeVm:
     """A VM, and what happens when it is to be stopped."""
 
     others: list[str] = field(default_factory=list)
+    comes_meanwhile: str = ""
     message: bool = False
     says: Exception | None = None
     refuses: Exception | None = None
@@ -106,6 +107,7 @@ class FakeVm:
     async def has_message(self) -> bool:
         """Look."""
         self.done.append("looked")
+        self.others += [self.comes_meanwhile] if self.comes_meanwhile else []
         return self.message
 
     async def deallocate(self) -> None:
@@ -139,6 +141,13 @@ def test_a_message_that_came_meanwhile_is_worked_on() -> None:
     vm = FakeVm(message=True)
     assert stop(vm)[0]
     assert "deallocated" not in vm.done
+
+
+def test_a_worker_that_begins_meanwhile_keeps_its_vm() -> None:
+    """So right after the VM's boot: one queue is empty, and the worker of the other has just claimed its first job."""
+    vm = FakeVm(comes_meanwhile="films vm-1:0")
+    assert not stop(vm)[0]
+    assert vm.done == ["said", "looked"]
 
 
 def test_a_vm_with_another_worker_is_not_stopped() -> None:

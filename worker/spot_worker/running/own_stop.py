@@ -86,14 +86,15 @@ async def stop_vm(vm: OwnVm, stopping: Stopping, log: Log) -> bool:
     Where Azure accepted, this waits for the VM's end.
     """
     try:
-        others = await vm.other_workers()
-        if others:
-            log.say("VM not stopped", why=f"other workers run on it, which may have jobs: {', '.join(others)}")
+        if await _others_work(vm, log):
             return False
         await vm.say_stopping()
         if await vm.has_message():
             log.say("VM not stopped", why="a message came while it was about to stop")
             return True
+        # One may have begun meanwhile: so right after the VM's boot.
+        if await _others_work(vm, log):
+            return False
         await vm.deallocate()
     except (StorageError, OwnStopRefusedError) as error:
         log.say("VM not stopped", error=str(error))
@@ -104,3 +105,10 @@ async def stop_vm(vm: OwnVm, stopping: Stopping, log: Log) -> bool:
     except asyncio.TimeoutError:
         log.say("VM not stopped", error=f"it still runs {_DOWN_WITHIN_S:.0f} s after Azure accepted the deallocation")
     return False
+
+
+async def _others_work(vm: OwnVm, log: Log) -> bool:
+    others = await vm.other_workers()
+    if others:
+        log.say("VM not stopped", why=f"other workers run on it, which may have jobs: {', '.join(others)}")
+    return bool(others)
