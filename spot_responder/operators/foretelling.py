@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.decisions.decide import decide
+from spot_responder.decisions.situations import Wait
 from spot_responder.intake.signals import Signal, SignalKind, Source
 from spot_responder.responder.gather import gather_rows, look
 from spot_responder.responder.sizes.answers import Answers
@@ -52,10 +53,14 @@ class Foretelling:
         if looked.pool_id is None or vm is None:
             return situation, self.decided(situation)
         situation = replace(situation, gate=await self._gate(looked.pool_id))
+        own = self.decided(situation)
         if self.offerings is None:
-            return situation, self.decided(situation)
-        weighed, decision = await FallbackSizes(self.offerings, self.settings.policy, self._ask).decide(situation, vm)
-        return weighed, decision
+            return situation, own
+        situation, decision = await FallbackSizes(self.offerings, self.settings.policy, self._ask).decide(situation, vm)
+        if isinstance(own, Wait) and own.in_pool_queue and isinstance(decision, Wait):
+            # The app lets such a VM be read each time, for another pool may open; queued it is all the same.
+            decision = replace(decision, in_pool_queue=True)
+        return situation, decision
 
     def decided(self, situation: Situation) -> Decision:
         """Decide on a situation."""

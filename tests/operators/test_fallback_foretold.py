@@ -76,7 +76,9 @@ def test_explain_names_it_too_and_a_retry_is_not_in_vain(new_azure: NewAzure) ->
         azure.script.lost = lambda _: False
         azure.world.evict(name)
     azure.run_until(azure.now + timedelta(minutes=1))
-    assert "no capacity just now: " in explained(azure, machine).headline
+    said = explained(azure, machine)
+    assert "no capacity just now: " in said.headline
+    assert any("to have it tried now, without waiting: " in line for line in said.advice)
 
 
 def test_the_plan_says_that_a_vm_goes_home_first(new_azure: NewAzure) -> None:
