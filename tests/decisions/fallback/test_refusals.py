@@ -114,6 +114,13 @@ def test_a_start_that_fails_because_of_the_new_size_marks_it() -> None:
     assert (wait.until, "its other sizes are next" in wait.reason) == (TEN, True)
 
 
+def test_a_fault_in_azure_bars_a_size_for_longer_than_the_vm_waits() -> None:
+    """So that its next look finds another one."""
+    fault = failure(FailureKind.UNKNOWN, "InternalServerError")
+    assert size_is_unfit_until(fault, POLICY, TEN) == at("10:02")
+    assert decide_after_refused_size(OTHER, fault, vm(), None, POLICY, TEN, 0.5).until == at("10:01")
+
+
 @pytest.mark.parametrize("code", ["InternalServerError", SHOWED_NOTHING])
 def test_the_third_fault_in_a_row_is_held_against_the_size_that_it_was_given(code: str) -> None:
     """Twice it may pass; its first size has no other that could be told from it."""
