@@ -38,7 +38,8 @@ async def _run(arguments: Namespace, operator: Operator) -> CommandResult:
     vm_id = await find_vm(arguments.vm, operator.ports)
     called = str(arguments.vm)
     ports, now = operator.ports.app, operator.clock()
-    explanation = await gather_explanation(vm_id, ports, operator.settings, now, called, operator.command)
+    offers = operator.ports.resource_manager
+    explanation = await gather_explanation(vm_id, ports, operator.settings, now, called, operator.command, offers)
     return CommandResult(
         explanation, lambda console: render(explanation, console), WRONG if explanation.needs_you else FINE
     )

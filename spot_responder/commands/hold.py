@@ -98,6 +98,7 @@ async def _retry(arguments: Namespace, operator: Operator) -> CommandResult:
 async def _why_in_vain(vm_id: VmId, operator: Operator) -> str:
     """Say why a retry would have no effect, by the app's own rules, as far as the login may see."""
     try:
-        return await foresee_retry(vm_id, operator.ports.app, operator.settings, operator.clock())
+        ports = operator.ports
+        return await foresee_retry(vm_id, ports.app, operator.settings, operator.clock(), ports.resource_manager)
     except AzureRefusedError:
         return ""

@@ -172,7 +172,7 @@ class SizeNotes:
         return replace(self, unfit=(*others, UnfitSize(size, words, until)))
 
     def not_given(self, size: str) -> SizeNotes:
-        """Note that Azure did not take the request for a size: whoever gives the VM that size now is not the app."""
+        """Note that Azure did not get or take the request for a size: whoever gives the VM that size is not the app."""
         return replace(self, given=tuple(each for each in self.given if each.lower() != size.lower()))
 
     def for_the_next(self) -> SizeNotes:

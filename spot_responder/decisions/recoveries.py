@@ -217,8 +217,11 @@ class Recovery:
         if self.attempt_under_way is None:
             message = f"recovery {self.recovery_id} has no start under way that could be withdrawn"
             raise InvalidTransitionError(message)
-        if self.attempt_under_way.resize_to:
+        size = self.attempt_under_way.resize_to
+        if size:
             sizes = replace(self.sizes, resizes=self.sizes.resizes[:-1])
+            if before is None or before.resize_to.lower() != size.lower():
+                sizes = sizes.not_given(size)
             return replace(self, attempt=before, starts=self.starts[:-1], sizes=sizes)
         return replace(self._unsent(), attempt=before, attempts=self.attempts - 1)
 

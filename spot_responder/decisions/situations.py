@@ -129,10 +129,14 @@ class Situation:
         return self.open_recovery.attempt_under_way if self.open_recovery else None
 
     def as_it_was_asked_for(self, vm: Vm) -> Vm:
-        """Give the VM as a start that failed was asked for: its owner may have given it another size since."""
-        attempt, operation = self.attempt, self.operation
-        has_failed = operation is not None and operation.failure is not None
-        return replace(vm, size=attempt.size) if has_failed and attempt is not None and attempt.size else vm
+        """Give the VM with the size that a request was about which failed: its owner may have set another since."""
+        size = (self.attempt.resize_to or self.attempt.size) if self.attempt and self.has_failed else ""
+        return replace(vm, size=size) if size else vm
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the operation behind the request under way has failed."""
+        return self.operation is not None and self.operation.failure is not None
 
 
 @dataclass(frozen=True, slots=True)

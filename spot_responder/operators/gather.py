@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.advised_command import CommandLine
 from spot_responder.decisions.app_health.event_path import WINDOW
-from spot_responder.decisions.decide import decide
-from spot_responder.decisions.situations import Start
-from spot_responder.intake.signals import Signal, SignalKind, Source
+from spot_responder.decisions.situations import Resize, Start
+from spot_responder.intake.signals import SignalKind
+from spot_responder.operators.foretelling import foretelling
 from spot_responder.operators.views.explanation import explain, why_not
 from spot_responder.operators.views.plan import FoundBy, Judged, plan
 from spot_responder.operators.views.status import Coverage, overview
 from spot_responder.operators.work_queues import gather_figures, gather_queues, work_told
-from spot_responder.responder.gather import gather_rows, look
 from spot_responder.responder.ports import AzureRefusedError
 from spot_responder.responder.sweep_finds import sweep_finds
 
@@ -29,15 +28,13 @@ if TYPE_CHECKING:
     from spot_responder.decisions.recoveries import Recovery
     from spot_responder.decisions.situations import Decision, Situation
     from spot_responder.intake.vms import VmId
+    from spot_responder.operators.foretelling import Foretelling
     from spot_responder.operators.ports import OperatorPorts
     from spot_responder.operators.views.explanation import Explanation
     from spot_responder.operators.views.plan import Plan
     from spot_responder.operators.views.status import Overview
-    from spot_responder.responder.ports import Ports
+    from spot_responder.responder.ports import Arm, Ports
     from spot_responder.settings import Settings
-
-_MIDDLE: Final = 0.5
-"""The jitter of a foretold decision: the app's own is random, from 0 to 1."""
 
 _COMMAND: Final = CommandLine()
 
@@ -93,15 +90,18 @@ async def gather_explanation(  # noqa: PLR0913, PLR0917 - where to look, and how
     now: datetime,
     called: str = "",
     command: CommandLine = _COMMAND,
+    offers: Arm | None = None,
 ) -> Explanation:
     """Explain one VM. If Resource Graph shows it as not covered, ARM is asked as well: a tag may be new.
 
     ``called``: how the operator named it, by its name or its id. ``command`` writes the commands that are advised.
+    ``offers``: whom to ask what Azure offers to a VM that may come back as another size.
 
     Raises:
         AzureRefusedError: if Azure does not let the login look.
     """
-    situation, decision = await _judged(vm_id, SignalKind.SWEEP_FOUND, ports, settings, now)
+    foretold = foretelling(ports, settings, now, offers)
+    situation, decision = await _judged(vm_id, SignalKind.SWEEP_FOUND, foretold)
     work = await work_told(situation, ports, settings, now)
     return explain(
         situation,
@@ -117,26 +117,23 @@ async def gather_explanation(  # noqa: PLR0913, PLR0917 - where to look, and how
     )
 
 
-async def foresee_retry(vm_id: VmId, ports: Ports, settings: Settings, now: datetime) -> str:
+async def foresee_retry(vm_id: VmId, ports: Ports, settings: Settings, now: datetime, offers: Arm | None = None) -> str:
     """Say why a retry would have no effect now; an empty text where the VM would be started.
 
     Raises:
         AzureRefusedError: if Azure does not let the login look.
     """
-    _, decision = await _judged(vm_id, SignalKind.OPERATOR_ASKED, ports, settings, now)
-    return "" if isinstance(decision, Start) else decision.reason
+    _, decision = await _judged(vm_id, SignalKind.OPERATOR_ASKED, foretelling(ports, settings, now, offers))
+    return "" if isinstance(decision, Start | Resize) else decision.reason
 
 
-async def _judged(
-    vm_id: VmId, kind: SignalKind, ports: Ports, settings: Settings, now: datetime
-) -> tuple[Situation, Decision]:
-    situation = await _situation(vm_id, ports, settings, now, kind)
-    decision = decide(situation, settings.policy, now, _MIDDLE)
+async def _judged(vm_id: VmId, kind: SignalKind, foretold: Foretelling) -> tuple[Situation, Decision]:
+    situation, decision = await foretold.of(vm_id, kind)
     if situation.vm is not None and why_not(decision):
-        current = await ports.compute.current(vm_id)
+        current = await foretold.ports.compute.current(vm_id)
         seen = situation.vm.with_current(current) if current else None
         situation = replace(situation, vm=seen, shown=situation.vm)
-        decision = decide(situation, settings.policy, now, _MIDDLE)
+        decision = foretold.decided(situation)
     return situation, decision
 
 
@@ -163,7 +160,8 @@ async def gather_plan(
     shown = set(await ports.finder.spot_vms())
     others = finds.among(shown) - found
     whys = dict.fromkeys(finds.overdue, FoundBy.OVERDUE) | dict.fromkeys(found, FoundBy.RESOURCE_GRAPH)
-    judged = await _judge_all([*whys, *others], whys, ports.app, settings, now, progress)
+    foretold = foretelling(ports.app, settings, now, ports.resource_manager)
+    judged = await _judge_all([*whys, *others], whys, foretold, progress)
     # Of those that are being recovered only the tags are told: Resource Graph is asked for many at once.
     busy = await asyncio.gather(*(ports.app.graph.confirm(vm_id) for vm_id in finds.busy))
     return plan(
@@ -177,13 +175,8 @@ async def gather_plan(
     )
 
 
-async def _judge_all(  # noqa: PLR0913, PLR0917 - all that it rests on, and the progress
-    vm_ids: Iterable[VmId],
-    whys: dict[VmId, FoundBy],
-    ports: Ports,
-    settings: Settings,
-    now: datetime,
-    progress: Callable[[int, int], None],
+async def _judge_all(
+    vm_ids: Iterable[VmId], whys: dict[VmId, FoundBy], foretold: Foretelling, progress: Callable[[int, int], None]
 ) -> list[Judged]:
     asked, done = tuple(vm_ids), 0
     turns = asyncio.Semaphore(_AT_ONCE)
@@ -191,23 +184,9 @@ async def _judge_all(  # noqa: PLR0913, PLR0917 - all that it rests on, and the 
     async def judge(vm_id: VmId) -> Judged:
         nonlocal done
         async with turns:
-            situation = await _situation(vm_id, ports, settings, now)
+            situation, decision = await foretold.of(vm_id)
         done += 1
         progress(done, len(asked))
-        return Judged(situation, decide(situation, settings.policy, now, _MIDDLE), whys.get(vm_id))
+        return Judged(situation, decision, whys.get(vm_id))
 
     return await asyncio.gather(*(judge(vm_id) for vm_id in asked))
-
-
-async def _situation(
-    vm_id: VmId, ports: Ports, settings: Settings, now: datetime, kind: SignalKind = SignalKind.SWEEP_FOUND
-) -> Situation:
-    """Read a VM as the app does for a find, or for an operator's request: both signals have only its id."""
-    signal = Signal(vm_id, kind, None, Source.OPERATOR if kind is SignalKind.OPERATOR_ASKED else Source.SWEEP, "")
-    rows = await gather_rows(signal, ports, now)
-    if rows is None:
-        message = "only a stale follow-up gathers nothing"
-        raise AssertionError(message)
-    looked = await look(rows, ports, settings.policy)
-    gate = (await ports.store.load_gate(looked.pool_id)).value if looked.pool_id else None
-    return replace(looked.situation, gate=gate)

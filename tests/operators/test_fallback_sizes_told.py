@@ -16,6 +16,7 @@ from spot_responder.intake.vms import PowerState
 from spot_responder.operators.views.explained_past import starts_tried
 from spot_responder.operators.views.explanation import Next, explain
 from spot_responder.operators.views.offerings.fallback import sizes_told
+from spot_responder.operators.views.open_recovery import RecoveryState, open_recovery
 from spot_responder.operators.views.plan import FoundBy, Judged, Would, plan
 from tests.decisions.fallback.test_sizes import OTHER, OWN, POLICY, THIRD, looked_at, vm
 from tests.harness.makers import TEN, at, evicted, failure, situation
@@ -154,6 +155,14 @@ def test_after_a_change_the_start_is_next() -> None:
         given = replace(given, recovery=replace(given.recovery, wake_at=at("10:02")))
         explained = explain(given, decide(given, POLICY, TEN, 0.5), POLICY, TEN)
         assert explained.next == Next("right after its change of size, a start is asked for", when)
+
+
+def test_a_vm_that_is_held_after_its_change_is_told_as_held() -> None:
+    """No start follows until it is released; without the hold one does."""
+    row = looked_at(vm(OTHER), Attempt(1, TEN, AttemptState.ACCEPTED, resize_to=OTHER)).recovery
+    assert row is not None
+    assert open_recovery(row, at("10:05")).state is RecoveryState.STARTING
+    assert open_recovery(replace(row, held_at=TEN), at("10:05")).state is RecoveryState.HELD
 
 
 def test_the_outcome_says_as_what_it_came_back() -> None:

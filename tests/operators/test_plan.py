@@ -44,10 +44,16 @@ class VirtualFinder:
         raise NotImplementedError(restart_tag, has_work_queues)
 
 
+def offers(azure: StoryAzure) -> Any:  # noqa: ANN401 - a part of the port
+    """Give whom an operator asks what Azure offers."""
+    resizing = azure.ports().resizing
+    return resizing.arm if resizing else None
+
+
 def planned(azure: StoryAzure) -> Plan:
     """Plan a sweep now."""
     nowhere: Any = None
-    ports = OperatorPorts(azure.ports(), nowhere, VirtualFinder(azure), nowhere, nowhere, nowhere)
+    ports = OperatorPorts(azure.ports(), nowhere, VirtualFinder(azure), nowhere, offers(azure), nowhere)
     counted: list[tuple[int, int]] = []
     plan = azure.do(gather_plan(ports, azure.settings, azure.now, lambda done, of: counted.append((done, of))))
     assert [done for done, _ in counted] == list(range(1, len(counted) + 1))

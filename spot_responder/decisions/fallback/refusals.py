@@ -29,6 +29,11 @@ FAULTS_EXCUSED: Final = 3
 they need not be about the size, but another one may start, and this one would be the next for ever."""
 
 
+FAULT_BARS: Final = 2
+"""For how many first pauses a size is left out whose change met a fault in Azure. The VM comes back after one of them,
+and finds another size to ask for: else this one would use up all changes that are allowed."""
+
+
 def resize_under_way(situation: Situation, vm: Vm, policy: Policy, now: datetime, jitter: float) -> Decision | None:
     """Wait for a change of size that Azure may be working on; ``None`` where it is done, or nothing came of it."""
     attempt, operation = situation.attempt, situation.operation
@@ -78,7 +83,7 @@ def size_is_unfit_until(failure: Failure, policy: Policy, now: datetime) -> date
         case FailureKind.QUOTA | FailureKind.DENIED:
             return now + policy.slow_retry
         case FailureKind.UNKNOWN:
-            return None if failure.is_a_fault_in_azure else now + UNFIT_HOLDS
+            return now + (FAULT_BARS * policy.capacity_retry if failure.is_a_fault_in_azure else UNFIT_HOLDS)
         case _:
             assert_never(failure.kind)
 

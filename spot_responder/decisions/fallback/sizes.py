@@ -76,13 +76,18 @@ def asks_in_vain(vm: Vm, policy: Policy) -> bool:
 def order_of(situation: Situation, vm: Vm, policy: Policy) -> tuple[str, ...]:
     """Give the sizes whose pools are asked, one after the other, until one admits the VM.
 
-    Only its own where nothing else may be tried, or where the VM does not wait for a start. What this recovery has not
-    tried yet comes first, however short a pool's pause is. While the VM is being changed, the size that was asked for
-    comes before all, for its place there is taken; unless its owner has taken that size off the tag meanwhile. So does
-    the size that it has where Azure did not even consider its start, and one that its owner gave it meanwhile.
+    Only its own where nothing else may be tried, or where the VM does not wait for a start; only the one that was asked
+    for where that has failed, for the refusal is its pool's. What this recovery has not tried yet comes first, however
+    short a pool's pause is. While the VM is being changed, the size that was asked for comes before all, for its place
+    there is taken; unless its owner has taken that size off the tag meanwhile. So does the size that it has where Azure
+    did not even consider its start, and one that its owner gave it meanwhile.
     """
     sizes, attempt = sizes_of(vm, situation.recovery, policy), situation.attempt
-    if not sizes or vm.power_state is not PowerState.DEALLOCATED:
+    if vm.power_state is not PowerState.DEALLOCATED:
+        return (vm.size,)
+    if attempt is not None and attempt.resize_to and situation.has_failed:
+        return (attempt.resize_to,)
+    if not sizes:
         return (vm.size,)
     if attempt is None:
         not_considered = (size for size in sizes if _was_not_considered(size, vm, situation.open_recovery))

@@ -100,7 +100,9 @@ def open_recovery(row: Recovery, now: datetime, *, dry_run: bool = False) -> Ope
 
 
 def _state(row: Recovery) -> RecoveryState:
-    if row.attempt_under_way:
+    under_way = row.attempt_under_way
+    # After a change of size a start follows, but for a hold.
+    if under_way and not (under_way.resize_to and row.held_at):
         return RecoveryState.STARTING
     if row.held_at:
         return RecoveryState.HELD

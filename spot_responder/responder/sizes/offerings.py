@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
+    from spot_responder.intake.azure_errors import Failure
     from spot_responder.intake.vms import Vm, VmId
     from spot_responder.offerings.spot_cores import SpotCores
     from spot_responder.offerings.vm_shapes import VmShape
@@ -53,11 +54,15 @@ class _Read:
 
 @dataclass(slots=True)
 class Offerings:
-    """What is known of sizes; one for the whole process. ``arm`` asks by the identity that may change sizes."""
+    """What is known of sizes; one for the whole process. ``arm`` asks by the identity that may change sizes.
+
+    ``not_read`` is told where that was not let read what is needed.
+    """
 
     arm: Arm
     answers: Answers
     prices: SpotPrices
+    not_read: Callable[[VmId, Failure], None] = log_sizes_not_read
     _shapes: dict[VmId, _Read] = field(default_factory=dict)
 
     async def of(self, vm: Vm, sizes: Sequence[str]) -> Mapping[str, OfferedSize]:
@@ -76,7 +81,7 @@ class Offerings:
         except AzureRefusedError as refusal:
             if refusal.failure.code == OWN_PACE:
                 raise
-            log_sizes_not_read(vm.vm_id, refusal.failure)
+            self.not_read(vm.vm_id, refusal.failure)
             return _unknown(sizes, str(refusal))
         cores = await self._cores(vm)
         # The price list compares names with regard to case, and owners write them as they like.

@@ -15,12 +15,13 @@ from spot_responder.decisions.fallback.refusals import (
     size_is_unfit_until,
     unfit_after_start,
 )
+from spot_responder.decisions.fallback.sizes import order_of
 from spot_responder.decisions.policy import RESIZE_TAKES, UNFIT_HOLDS
 from spot_responder.decisions.pools import PoolGate, pool_of
 from spot_responder.decisions.refused_starts import decide_after_failure
 from spot_responder.decisions.situations import Operation, OperationState, Start, Wait
 from spot_responder.intake.azure_errors import NO_TOKEN, SHOWED_NOTHING, FailureKind
-from tests.decisions.fallback.test_sizes import OTHER, OWN, POLICY, looked_at, vm
+from tests.decisions.fallback.test_sizes import OTHER, OWN, POLICY, THIRD, looked_at, vm
 from tests.harness.makers import TEN, at, failure, recovery
 
 CHANGING = Attempt(0, TEN, AttemptState.ACCEPTED, resize_to=OTHER)
@@ -50,6 +51,15 @@ def test_one_that_failed_later_says_why() -> None:
     wait = decide(failed, POLICY, at("10:00:05"), 0.5)
     assert isinstance(wait, Wait)
     assert (wait.failure, wait.until) == (told, at("10:00:05"))
+
+
+@pytest.mark.parametrize("tag", ["", THIRD, f"{OTHER},{THIRD}"])
+def test_one_that_failed_later_is_asked_about_its_own_pool(tag: str) -> None:
+    """Also where its owner has taken that size off the tag meanwhile: no other pool has refused anything."""
+    failed = Operation(OperationState.FAILED, failure(FailureKind.CAPACITY))
+    given = replace(looked_at(vm(tag=tag), replace(CHANGING, size=OWN)), operation=failed)
+    assert order_of(given, vm(tag=tag), POLICY) == (OTHER,)
+    assert given.as_it_was_asked_for(vm(tag=tag)).size == OTHER
 
 
 def test_no_capacity_closes_the_pool_of_the_new_size() -> None:
@@ -102,6 +112,13 @@ def test_a_start_that_fails_because_of_the_new_size_marks_it() -> None:
         assert unfit_after_start(failure(FailureKind.UNKNOWN, code), vm(OTHER), AWAY, POLICY, TEN) is None
     wait = decide_after_failure(told, vm(OTHER), AWAY, None, POLICY, TEN, 0.5)
     assert (wait.until, "its other sizes are next" in wait.reason) == (TEN, True)
+
+
+def test_a_fault_in_azure_bars_a_size_for_longer_than_the_vm_waits() -> None:
+    """So that its next look finds another one."""
+    fault = failure(FailureKind.UNKNOWN, "InternalServerError")
+    assert size_is_unfit_until(fault, POLICY, TEN) == at("10:02")
+    assert decide_after_refused_size(OTHER, fault, vm(), None, POLICY, TEN, 0.5).until == at("10:01")
 
 
 @pytest.mark.parametrize("code", ["InternalServerError", SHOWED_NOTHING])

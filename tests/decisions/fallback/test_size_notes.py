@@ -98,6 +98,9 @@ def test_one_that_was_not_sent_is_as_if_it_had_not_been_asked_for() -> None:
     """It counts nowhere."""
     withdrawn = asking().withdrawn(None)
     assert (withdrawn.starts, withdrawn.sizes.resizes, withdrawn.attempt) == ((), (), None)
+    assert withdrawn.sizes.first_of(OTHER) == OTHER, "who gives it that size now is its owner"
+    again = asking().asking_for_size(vm(OWN), OTHER, at("10:02"), at("10:04"), "no answer")
+    assert again.withdrawn(asking().attempt).sizes.first_of(OTHER) == OWN, "the first request may still arrive"
 
 
 def test_a_refused_size_is_no_failed_start() -> None:

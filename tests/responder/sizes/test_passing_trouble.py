@@ -10,7 +10,7 @@ import pytest
 from localazure.virtual.wire import Fate, RequestKind
 from localazure.world.azure_errors import Refused
 from tests.harness.makers import at
-from tests.harness.stories import NO_ANSWER, refused, starts
+from tests.harness.stories import NO_ANSWER, TAG, refused, starts
 from tests.responder.sizes.test_fallback_stories import (
     OTHER,
     OWN,
@@ -78,13 +78,25 @@ def test_a_look_that_took_too_long_changes_no_size(new_azure: NewAzure) -> None:
 def test_a_fault_in_azure_bars_no_size(status: int, code: str, new_azure: NewAzure) -> None:
     """The one other size has capacity: it is asked for again within minutes, not in a day."""
     azure = laptop(new_azure)
-    machine = add(azure)
+    machine = add(azure, tags={**TAG, "SpotFallbackSizes": OTHER})
     without_capacity(azure, OWN)
     azure.script.next(RequestKind.VM_RESIZE, refused(Refused(status, code, "Azure failed.")))
     azure.world.evict("render-1")
     azure.run_until(at("10:15"))
     assert machine.running_at is not None
     assert machine.size == OTHER
+
+
+def test_a_fault_at_each_change_to_one_size_leaves_changes_for_the_next(new_azure: NewAzure) -> None:
+    """Azure fails whenever the second size is asked for; of the third there is plenty, and the VM is there in minutes."""
+    azure = laptop(new_azure)
+    machine = add(azure)
+    without_capacity(azure, OWN)
+    azure.script.next(RequestKind.VM_RESIZE, refused(Refused(500, "InternalServerError", "Azure failed.")))
+    azure.world.evict("render-1")
+    azure.run_until(at("10:05"))
+    assert [size for size, _ in resizes(azure)] == [THIRD]
+    assert machine.running_at is not None
 
 
 def test_a_fault_at_the_start_with_another_size_bars_it_neither(new_azure: NewAzure) -> None:

@@ -1,7 +1,7 @@
 """Says which sizes a VM may come back as, which were tried, what was thought of each, and what each costs. Pure.
 
 A part of an explanation. It tells what the app noted at its latest look, with the time of that, as far as the tag names
-the size now: the command asks nothing. Called by ``operators/views/explanation.py``.
+the size now, and asks nothing. Called by ``operators/views/explanation.py``.
 """
 
 from __future__ import annotations
