@@ -109,7 +109,7 @@ TABLE: Final = (
         "CAPACITY_RETRY_MAX_SECONDS",
         "seconds",
         "900",
-        "the longest of these pauses that double, unless the reason is unknown",
+        "the longest pause, in the two rows above",
     ),
     Setting(
         "PRICE_RETRY_SECONDS",
