@@ -48,7 +48,12 @@ class Setting:
 
 
 TABLE: Final = (
-    Setting(_QUEUES, "https address", "required", "where the queues `signals` and `agents` are; the host uses it too"),
+    Setting(
+        _QUEUES,
+        "https address",
+        "required",
+        "where the app's own queues are: `signals`, `agents`, `wakes`; the host uses it too",
+    ),
     Setting(
         _TABLES,
         "https address",
@@ -62,7 +67,7 @@ TABLE: Final = (
         "the storage account of dead letters; commands and status page read it",
     ),
     Setting("SWEEP_SCHEDULE", "NCRONTAB, six fields", DEFAULT_SCHEDULE, "when the sweep runs: every 15 minutes"),
-    Setting("RESTART_TAG", "tag name", "AttemptRestartAfterEviction", "the tag that asks for a restart"),
+    Setting("RESTART_TAG", "tag name", "AttemptRestartAfterEviction", "the tag of the VMs that the app covers"),
     Setting(
         "RESTART_WHEN",
         "`unless-stopped`, `evicted`",
@@ -71,40 +76,52 @@ TABLE: Final = (
     ),
     Setting("RESTARTS_PER_DAY", "count, per VM", "10", "the brake: at most this many restarts within a day"),
     Setting(
-        "RESTARTS_PER_HOUR", "count, per VM", "3", "the brake: after this many restarts within an hour the VM pauses"
+        "RESTARTS_PER_HOUR",
+        "count, per VM",
+        "3",
+        "the brake: after this many restarts within an hour the VM stays down",
     ),
-    Setting("BRAKE_SECONDS", "seconds", "1800", "how long that pause is"),
+    Setting("BRAKE_SECONDS", "seconds", "1800", "the brake: for how long the VM then stays down"),
     Setting(
-        "STARTS_PER_HOUR", "count, per VM", "12", "the budget: start requests within an hour, whatever their result"
+        "STARTS_PER_HOUR",
+        "count, per VM",
+        "12",
+        "the budget: requests to start the VM or change its size within an hour, whatever their result",
     ),
     Setting(
         "LOOK_AGAIN_SECONDS",
         "seconds",
         "15",
-        "time between two checks while a VM is starting or stopping; "
-        "after an accepted start, the first check waits 1.5 times as long. "
-        "Also the first pause where another operation is in progress on the VM",
+        "shortest time between two checks while a VM is starting or stopping; "
+        "1.5 times as long before the first check after an accepted start. "
+        "Also the first pause while another operation is in progress on the VM; each further pause is twice as long, "
+        "up to `CAPACITY_RETRY_MAX_SECONDS`",
     ),
     Setting(
         "CAPACITY_RETRY_SECONDS",
         "seconds",
         "60",
-        'the first pause after a refusal for "no capacity", throttling or an unknown reason; '
-        "each further refusal doubles it",
+        'the first pause after a refusal for "no capacity", throttling or an unknown reason. '
+        "Each further refusal doubles the pause, up to `CAPACITY_RETRY_MAX_SECONDS`; "
+        "for an unknown reason, up to `SLOW_RETRY_SECONDS`",
     ),
     Setting(
         "CAPACITY_RETRY_MAX_SECONDS",
         "seconds",
         "900",
-        'the longest pause after refusals for "no capacity" or throttling, or because another operation is in progress '
-        "on the VM. All pauses are up to 20 % longer, at random",
+        "the longest pause, in the two rows above",
     ),
-    Setting("PRICE_RETRY_SECONDS", "seconds", "3600", "pause while the Spot price is above the VM's max price"),
+    Setting(
+        "PRICE_RETRY_SECONDS",
+        "seconds",
+        "3600",
+        "the pause after each refusal because the Spot price is above the VM's max price",
+    ),
     Setting(
         "SLOW_RETRY_SECONDS",
         "seconds",
         "3600",
-        "the pause after each refusal for quota or access; also the longest pause after refusals for an unknown reason",
+        "the pause after each refusal for quota or access; the longest pause for an unknown reason",
     ),
     Setting(
         _RESIZER,
@@ -129,7 +146,7 @@ TABLE: Final = (
         "WORK_QUEUES",
         "JSON list",
         "none",
-        "the queues for whose messages the app starts VMs with the tag `StartForWork` (`docs/work-queues.md`)",
+        "the work queues: the app starts VMs with the tag `StartForWork` for their messages (`docs/work-queues.md`)",
     ),
     Setting(_TOPIC, "https address", "none", "an Event Grid custom topic for the events of `docs/events.md`"),
 )

@@ -88,7 +88,7 @@ def test_a_fault_in_azure_bars_no_size(status: int, code: str, new_azure: NewAzu
 
 
 def test_a_fault_at_each_change_to_one_size_leaves_changes_for_the_next(new_azure: NewAzure) -> None:
-    """Azure fails whenever the second size is asked for; of the third there is plenty, and the VM is there in minutes."""
+    """Azure fails whenever the second size is asked for; of the third there is plenty, and the VM comes up."""
     azure = laptop(new_azure)
     machine = add(azure)
     without_capacity(azure, OWN)
