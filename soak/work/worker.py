@@ -141,6 +141,12 @@ class Worker:
             return False
         return job.visible_at > self.farm.clock.now()
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the table of workers has a row of it that is not old: others of its VM see it by that alone."""
+        where = self.name.queue, self._row_key
+        return where in self.queue.workers.rows and self._wrote_lately(*where)
+
     def kill(self) -> None:
         """End its process; systemd starts another one within a minute."""
         if self._process is not None:
@@ -202,7 +208,7 @@ class Worker:
         self.farm.world.stop_by_owner(self.machine.vm_id, caller=self.machine.vm_id)
         now = self.farm.clock.now()
         self.farm.own_stops.setdefault(self.machine.vm_id, []).append(now)
-        busy = [worker.name for worker in self.farm.on(self.machine) if worker.is_busy]
+        busy = [worker.name for worker in self.farm.on(self.machine) if worker.is_busy and worker.is_known]
         if busy:
             self.farm.broken.append(f"busy: {self.machine.name} stopped itself at {now:%d %H:%M:%S}, busy with {busy}")
 
