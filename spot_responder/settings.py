@@ -92,8 +92,8 @@ TABLE: Final = (
         "LOOK_AGAIN_SECONDS",
         "seconds",
         "15",
-        "shortest time between two checks while a VM is starting or stopping; "
-        "1.5 times as long before the first check after an accepted start. "
+        "shortest time between two checks while a VM is starting or stopping. "
+        "After an accepted start, the first check comes after 1.5 times this value. "
         "Also the first pause while another operation is in progress on the VM; each further pause is twice as long, "
         "up to `CAPACITY_RETRY_MAX_SECONDS`",
     ),
