@@ -52,8 +52,8 @@ MUTANTS: Final = (
         "busy",
         "a worker stops the VM of others",
         "worker/spot_worker/running/own_stop.py",
-        "        if others:\n",
-        "        if False:\n",
+        "    return bool(others)\n",
+        "    return False\n",
     ),
     Mutant(
         "idle",
