@@ -75,7 +75,7 @@ def test_a_first_signal_that_comes_while_all_is_taken_away_does_not_end_that(
     """The steps are over: whoever presses Ctrl-C means the trial, and is told what another one would do."""
 
     async def story() -> None:
-        at = AtRequest("DELETE", lambda process: process.send_signal(number))
+        at = AtRequest("DELETE", lambda process: process.send_signal(number), slow_s=2.0)
         here = tmp_path / "here"
         async with open_beneath(tmp_path) as beneath, laptop(here, beneath, at.middleware()) as ground:
             code, said = await _told(here, at, "--only", "Q14")
