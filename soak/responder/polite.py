@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from soak.responder.seen import Seen
 
 HOUR: Final = timedelta(hours=1)
+MOST_STARTS_AN_HOUR: Final = 12
+LARGE_BUDGET: Final = 60
+"""``STARTS_PER_HOUR`` where all sizes are out: the usual one keeps a VM from more changes before their own limit."""
+
 MOST_LOOKS_AN_HOUR: Final = 400
 """For each VM; some 240 are looks every 15 seconds."""
 
@@ -35,7 +39,7 @@ cannot be written leaves one (docs/promises.md §3)."""
 def impolite(seen: Seen) -> Iterator[str]:
     """Say what was asked for too often or too soon."""
     busiest = most_starts_an_hour(seen)
-    if busiest > seen.deployment.policy.starts_per_hour:
+    if busiest > _most_allowed(seen):
         yield f"polite: {busiest} starts of one VM within an hour"
     for machine in seen.azure.world.machines():
         yield from _resized_too_often(machine, seen)
@@ -47,6 +51,10 @@ def impolite(seen: Seen) -> Iterator[str]:
         if count > MOST_FOLLOW_UPS + seen.returns[key]:
             yield f"polite: {count} follow-ups on the queue at once for {key}"
     yield from _asked_too_soon(seen)
+
+
+def _most_allowed(seen: Seen) -> int:
+    return LARGE_BUDGET if seen.deployment.policy.starts_per_hour == LARGE_BUDGET else MOST_STARTS_AN_HOUR
 
 
 def most_starts_an_hour(seen: Seen) -> int:
@@ -70,7 +78,7 @@ def _resized_too_often(machine: Machine, seen: Seen) -> Iterator[str]:
         if count > most:
             yield f"polite: the size of {machine.name} was changed {count} times within {within}"
     together = _most_within(HOUR - apart, [*ours, *seen.starts_of(machine)])
-    if together > seen.deployment.policy.starts_per_hour:
+    if together > _most_allowed(seen):
         yield f"polite: {together} starts and changes of size of {machine.name} within an hour"
 
 

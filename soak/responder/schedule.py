@@ -13,6 +13,7 @@ from localazure.virtual.app import Deployment
 from localazure.virtual.azure import VirtualAzure
 from localazure.world.durations import Durations
 from soak.responder.faults import FaultRates, Faults
+from soak.responder.polite import LARGE_BUDGET
 from soak.responder.promises import Witness
 from soak.responder.story import STEP, Story
 from spot_responder.decisions.policy import Policy, RestartWhen
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 TEN: Final = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 CALM_AT_MOST: Final = timedelta(hours=26)
 """After so long of calm everything must be over: the brake holds a VM for a day at most."""
-
-LARGE_BUDGET: Final = 60
-"""``STARTS_PER_HOUR`` where all sizes are out: the usual one keeps a VM from more changes before their own limit."""
 
 
 def run_schedule(seed: int) -> Findings:

@@ -22,7 +22,7 @@ from localazure.world.happenings import ActionSucceeded
 from localazure.world.machines import PowerState
 from localazure.world.world import OWNER
 from soak.responder.live import owner_came_with_us
-from soak.responder.polite import most_starts_an_hour
+from soak.responder.polite import MOST_STARTS_AN_HOUR, most_starts_an_hour
 from soak.responder.seen import CLOCKS, LOOK, Seen, Told, conditions, is_start, is_stop, states
 from soak.work.worker import LONGEST_BOOT_S
 from spot_responder.demand.decide_demand import LOOK_EVERY, WATCH_HOLDS
@@ -309,7 +309,7 @@ class Witness:
 
     def _unbounded(self) -> Iterator[str]:
         busiest = most_starts_an_hour(self._seen)
-        if busiest > self._deployment.policy.starts_per_hour:
+        if busiest > MOST_STARTS_AN_HOUR:
             yield f"bounded: {busiest} starts of one VM within an hour"
         if self._farm.faults.rates.longest_graph_lag <= _LITTLE_LAG and not self._seen.clocks_apart():
             for queue in self._deployment.work_queues:

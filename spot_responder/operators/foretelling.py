@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.decisions.decide import decide
+from spot_responder.decisions.fallback.sizes import order_of
 from spot_responder.decisions.situations import Wait
 from spot_responder.intake.signals import Signal, SignalKind, Source
 from spot_responder.responder.gather import gather_rows, look
@@ -54,7 +55,7 @@ class Foretelling:
             return situation, self.decided(situation)
         situation = replace(situation, gate=await self._gate(looked.pool_id))
         own = self.decided(situation)
-        if self.offerings is None:
+        if self.offerings is None or len(order_of(situation, vm, self.settings.policy)) == 1:
             return situation, own
         situation, decision = await FallbackSizes(self.offerings, self.settings.policy, self._ask).decide(situation, vm)
         if isinstance(own, Wait) and own.in_pool_queue and isinstance(decision, Wait):

@@ -142,9 +142,10 @@ class WorkQueueDemo:
 
     def _may_be_evicted(self, laptop: Laptop) -> bool:
         """Whether a Spot VM is at work, and the app has seen that all are: it asks for each that is evicted then."""
+        if len(finished(self._lines)) < _EVICTED_AFTER or not self._busy_spot_vms(laptop):
+            return False
         looks = [line["reason"] for line in app_lines(laptop.host_log)[0] if line["event"] == "work queue"]
-        are_seen = bool(looks) and f"; {len(VMS)} {Standing.SERVES};" in looks[-1]
-        return are_seen and len(finished(self._lines)) >= _EVICTED_AFTER and bool(self._busy_spot_vms(laptop))
+        return bool(looks) and f"; {len(VMS)} {Standing.SERVES};" in looks[-1]
 
     @staticmethod
     def _is_up(laptop: Laptop, name: str) -> bool:

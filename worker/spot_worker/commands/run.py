@@ -79,11 +79,12 @@ async def _run(given: argparse.Namespace, account: Account, folder: StateFolder,
     notices = VmNotices(given.imds, given.agent_state, lambda event, line: log.say(event, said=line))
     try:
         await notices.begin()
-        compute = await _own_compute(given)
+        own_threads = Threads("own-vm", 1)
+        compute = await _own_compute(given, own_threads)
         # By that name Azure and the responder know the VM; who only hears notices may do with the host's.
         settings = _settings(given, str(compute.get("name") or notices.vm))
         ports = _ports(given, account, folder, notices, log)
-        own_vm = _own_vm(given, account, settings) if compute else None
+        own_vm = _own_vm(given, account, settings, own_threads) if settings.own_stop else None
         await work(ports, settings, stopping, lambda: _prepare(given, account, log))
         if own_vm and stopping.why is Why.OWN_STOP and not await stop_vm(own_vm, stopping, log):
             # For the process that goes on in our place.
@@ -163,12 +164,12 @@ def _rule(given: argparse.Namespace) -> OwnStop | None:
     return OwnStop(given.stop_vm_after_idle * 60.0, max(minimum * 60.0, not_before_s))
 
 
-async def _own_compute(given: argparse.Namespace) -> dict[str, Any]:
+async def _own_compute(given: argparse.Namespace, threads: Threads) -> dict[str, Any]:
     """Read what this VM is, if the worker is to stop it. Raises ``UsageError`` for one that cannot be deallocated."""
     if given.stop_vm_after_idle is None:
         return {}
     try:
-        compute = await Threads("own-vm", 1).call("to read what this VM is", lambda: compute_of(given.imds))
+        compute = await threads.call("to read what this VM is", lambda: compute_of(given.imds))
     except OwnStopRefusedError as error:
         message = f"--stop-vm-after-idle needs an Azure VM, which deallocates itself; elsewhere leave it out. {error}"
         raise UsageError(message) from error
@@ -178,10 +179,10 @@ async def _own_compute(given: argparse.Namespace) -> dict[str, Any]:
     return compute
 
 
-def _own_vm(given: argparse.Namespace, account: Account, settings: Settings) -> AzureOwnVm:
+def _own_vm(given: argparse.Namespace, account: Account, settings: Settings, threads: Threads) -> AzureOwnVm:
     queue = account.queues.get_queue_client(settings.places.queue)
     workers = account.tables.get_table_client(WORKERS_TABLE)
-    return AzureOwnVm(settings, queue, workers, given.imds, given.arm.rstrip("/"), Threads("own-vm", 1))
+    return AzureOwnVm(settings, queue, workers, given.imds, given.arm.rstrip("/"), threads)
 
 
 def _name(state: Path | None) -> str:
