@@ -34,6 +34,10 @@ LOOK_EVERY: Final = timedelta(minutes=1)
 STARTS_A_LOOK: Final = 25
 """How many starts one look asks for at most: a count that is wildly wrong must not start everything at once."""
 
+STARTS_ABOUT_NOW: Final = timedelta(seconds=30)
+"""How soon a VM that waits must be due for its next start to keep its place in ``maxVms``: that start may be requested
+while the look is under way, since the look before asked for the VM."""
+
 WATCH_HOLDS: Final = timedelta(minutes=5)
 """How long what a look decided counts for a VM, while a follow-up is due that should have looked again."""
 
@@ -78,12 +82,13 @@ def decide_demand(look: Look, watch: Watch, queue: WorkQueue, now: datetime) -> 
     left_out = _left_out(stood, watch, now)
     room = queue.max_vms - sum(one.standing.is_up for one in stood) - len(left_out)
     short = max(min(wanted - len(working) - len(left_out), room), 0) if look.backlog.visible else 0
-    starting = _startable(stood, short, room)[:STARTS_A_LOOK]
     # Those that were asked for before stay so: one of them may be starting at this moment.
+    about_now = {one.key for one in stood if one.key in watch.asked_for and _starts_about_now(one, now)}
     waiting = sorted(
         (one for one in stood if one.standing is Standing.WAITS),
-        key=lambda one: (one.key not in watch.asked_for, *_order(one)),
+        key=lambda one: (one.key not in about_now, one.key not in watch.asked_for, *_order(one)),
     )
+    starting = _startable(stood, short, room - len(about_now))[:STARTS_A_LOOK]
     kept = waiting[: max(min(short, room - len(starting)), 0)]
     # A VM that serves and is evicted is asked for anew, unless there are more than the work needs, or than may be up.
     # One whose workers have not spoken yet may never do so: the next look decides whether it is tried again.
@@ -164,6 +169,14 @@ def _was_up_or_asked_for(vm: VmWatch, at: datetime) -> bool:
     return any(time is not None and at - time < ASKED_HOLDS for time in (vm.asked_at, vm.seen_up_at))
 
 
+def _starts_about_now(one: _Stood, now: datetime) -> bool:
+    """Whether the start of a VM that waits is due; a follow-up that is long overdue is lost, until a sweep."""
+    due_at = one.seen.recovery.wake_at if one.seen.recovery else None
+    if one.standing is not Standing.WAITS or due_at is None:
+        return False
+    return now - WATCH_HOLDS < due_at <= now + STARTS_ABOUT_NOW
+
+
 def _is_busy(one: _Stood) -> bool:
     return one.standing is Standing.SERVES and is_busy(one.seen)
 
@@ -183,7 +196,7 @@ def _startable(stood: list[_Stood], short: int, room: int) -> list[_Stood]:
     """Give so many VMs to start as there are too few. Those that are going down keep their places until they are."""
     going_down = [one for one in stood if not one.standing.is_up and not one.is_down]
     ready = _candidates(stood)
-    again = [one for one in ready if not one.is_down][:short]
+    again = [one for one in ready if not one.is_down][: max(min(short, room), 0)]
     fresh = [one for one in ready if one.is_down][: max(min(short - len(again), room - len(going_down)), 0)]
     return [*again, *fresh]
 

@@ -123,6 +123,18 @@ def test_a_vm_without_capacity_does_not_hold_up_another_size() -> None:
     assert waits.vm.vm_id.key not in full.watch.asked_for
 
 
+@pytest.mark.parametrize(("due_in_s", "started"), [(-400, True), (-200, False), (10, False), (30, False), (31, True)])
+def test_a_vm_whose_waiting_start_is_due_keeps_its_place(due_in_s: int, started: bool) -> None:  # noqa: FBT001
+    """Its request may go out while the look is under way: then another VM would be one too many."""
+    refused = asking().refused(failure(FailureKind.CAPACITY), counts=True)
+    waits = seen("vm-1", recovery=replace(refused, wake_at=LATER + timedelta(seconds=due_in_s)))
+    other = seen("vm-2", size="Standard_D4s_v5")
+    before = replace(nothing_kept(), asked_for=frozenset({waits.vm.vm_id.key}))
+    demand = decide_demand(look(2, 2, waits, other), before, queue(max_vms=1), LATER)
+    assert names(demand.start) == (["vm-2"] if started else [])
+    assert (waits.vm.vm_id.key in demand.watch.asked_for) is not started
+
+
 def test_an_evicted_vm_is_asked_for_while_there_is_work() -> None:
     """It served a moment ago, so that its eviction starts it at once; not where there are more VMs than work."""
     vms = [seen(f"vm-{number}", PowerState.RUNNING, word(Doing.BUSY)) for number in range(2)]

@@ -116,11 +116,15 @@ def noticed(when: Callable[[Asked], bool], act: Callable[[Ground], None]) -> Any
 
 @dataclass(frozen=True, slots=True)
 class Turning:
-    """How a belief is made untrue. ``settle``: how long what is told late is waited for, in seconds."""
+    """How a belief is made untrue.
+
+    ``settle``: how long what is told late is waited for, in seconds; ``role``: how long a role is.
+    """
 
     between: Callable[[list[Ground]], Middleware] | None = None
     world: Callable[[Ground], None] | None = None
     settle: float | None = None
+    role: float | None = None
 
 
 def printed(change: Callable[[list[Body]], list[Body]]) -> Any:  # noqa: ANN401

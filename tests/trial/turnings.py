@@ -28,12 +28,13 @@ from tests.trial.turned_inside import INSIDE
 from tests.trial.turning import Asked, Body, Turning, answered, between, changed, noticed, without_header
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from localazure.event_grid.event_delivery import OutgoingEvent
     from localazure.trial.ground import Ground
     from localazure.world.happenings import Happening
 
+RIGHTS_LATE_S: Final = 660
 LOST: Final = Fault(lose=True)
 
 
@@ -201,6 +202,21 @@ def _all_rights(ground: Ground) -> None:
             ground.deployed.assignments.append({"id": f"{scope}/…", "properties": properties})
 
 
+def _rights_late() -> Any:  # noqa: ANN401 - what stands between, with the time of the first role
+    assigned: list[float] = []
+
+    async def turn(asked: Asked, go: Callable[[], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
+        now = asyncio.get_running_loop().time()
+        if "/roleassignments/" in asked.path.lower():
+            assigned.append(now)
+        is_new = "/eventSubscriptions/" in asked.path and asked.method == "PUT"
+        if is_new and assigned and now - assigned[0] < RIGHTS_LATE_S:
+            return web.json_response({"error": {"code": "Unauthorized", "message": "Not yet."}}, status=400)
+        return await go()
+
+    return between(turn)
+
+
 def _by_location(ground: Ground) -> None:
     ground.access.operation_answers.acceptance = Acceptance.LOCATION
 
@@ -268,6 +284,7 @@ TURNINGS: Final[Mapping[str, Turning]] = {
     "E16": Turning(noticed(_EVICTS, _delivering(_nameless))),
     "Q1": Turning(noticed(_EVICTS, _delivering(lambda _: None, in_base64=False))),
     "Q14": Turning(noticed(lambda asked: "/eventSubscriptions/" in asked.path, _all_rights)),
+    "Q15": Turning(_rights_late(), role=2 * RIGHTS_LATE_S),
     "G1": Turning(answered(_shorter, 400, "BadRequest")),
     "G2": Turning(answered(_longer, 400, "BadRequest")),
     "G3": Turning(noticed(_EVICTS, _frozen)),

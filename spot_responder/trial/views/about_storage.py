@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _GOOD: Final = frozenset({200, 201, 204})
 _BAD_REQUEST: Final = 400
+_REFUSED: Final = range(400, 500)
 _LOST: Final = frozenset({400, 404})
 _RACED: Final = frozenset({409, 412})
 
@@ -34,7 +35,7 @@ def is_hidden(seen: Observations) -> Found:
     if meanwhile is None or old is None or new is None:
         return _not_tried(seen)
     told = f"meanwhile: {meanwhile.body or 'hidden'}; old receipt: {old.status}; new receipt: {new.status}"
-    return of(new, told, right=not meanwhile.body and old.status in _LOST and new.status in _GOOD)
+    return of(new, told, right=not meanwhile.body and old.status in _REFUSED and new.status in _GOOD)
 
 
 def is_shown_at_once(seen: Observations) -> Found:
