@@ -55,6 +55,9 @@ def test_each_verdict_that_is_not_as_it_should_be_is_told(capsys: pytest.Capture
     assert problem_of("E1", holds | {"E1": unseen}) == "not-seen: late"
     assert problem_of("E1", holds | {"E1": untrue, "E2": untrue}) == "E2 too: odd"
     assert problem_of_unturned(holds | {"R8": unseen}, TURNINGS) == ""
-    assert problem_of_unturned(holds | {"E1": unseen, "E2": untrue}, TURNINGS) == "E1 not seen: late; E2 does not hold: odd"
+    assert (
+        problem_of_unturned(holds | {"E1": unseen, "E2": untrue}, TURNINGS)
+        == "E1 not seen: late; E2 does not hold: odd"
+    )
     assert main(["E1", "V8"]) == 2
     assert "cannot turn V8" in capsys.readouterr().err
