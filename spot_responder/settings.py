@@ -94,8 +94,8 @@ TABLE: Final = (
         "15",
         "shortest time between two checks while a VM is starting or stopping. "
         "After an accepted start, the first check comes after 1.5 times this value. "
-        "Also the first pause while another operation is in progress on the VM; each further pause is twice as long, "
-        "up to `CAPACITY_RETRY_MAX_SECONDS`",
+        "The same time is the first pause after Azure refused a start because of another operation on the VM. "
+        "Each such refusal doubles the pause, up to `CAPACITY_RETRY_MAX_SECONDS`",
     ),
     Setting(
         "CAPACITY_RETRY_SECONDS",

@@ -127,7 +127,7 @@ MUTANTS: Final = (
         "safe",
         "a start is sent however old the look is",
         "responder/acting/requests.py",
-        "if self.clock() - gathered.begun_at > holds:",
+        "if self.clock() - noted.gathered.begun_at > noted.holds:",
         "if False:",
     ),
     Mutant(
@@ -163,7 +163,7 @@ MUTANTS: Final = (
     Mutant(
         "live",
         "a refusal by price is waited out for a day",
-        "decisions/refused_starts.py",
+        "decisions/pauses.py",
         "                policy.price_retry,\n",
         "                policy.price_retry * 24,\n",
     ),

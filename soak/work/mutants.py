@@ -42,11 +42,11 @@ MUTANTS: Final = (
         "    if False:\n",
     ),
     Mutant(
-        "live",
-        "looks overtake each other",
+        "bounded",
+        "of two looks that overlap, both count",
         _LOOKS,
         "                if latest.looked_at != looked_at:\n",
-        "                if latest.began_at != after.began_at:\n",
+        "                if False:\n",
     ),
     Mutant(
         "busy",

@@ -1,6 +1,6 @@
 """The port to Azure Resource Manager's Compute provider: one VM as it is at this moment, and the start request.
 
-Opened by ``connections.py``, called by ``responder/gather.py`` and ``responder/acting/requests.py``; requests wait for
+Opened by ``connections.py``, called by ``responder/gather.py`` and ``responder/acting/starts.py``; requests wait for
 their turn in ``rate_limiter.py``.
 """
 

@@ -1,6 +1,6 @@
 """Requests to start a VM, or to change its size: what is known of each, and what came of it. Pure.
 
-A recovery has its latest one; ``recoveries.py`` changes it, and ``responder/acting/requests.py`` sends it.
+A recovery has its latest one; ``recoveries.py`` changes it, and ``responder/acting`` sends it.
 """
 
 from __future__ import annotations

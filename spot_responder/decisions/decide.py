@@ -111,7 +111,7 @@ def decide_in_the_pool_queue(situation: Situation, policy: Policy, now: datetime
     if gate is None or not (_was_seen_queued(situation, now) or _was_just_evicted(situation)):
         return None
     answer = _admission(situation, gate, policy, now, jitter)
-    return Wait(answer.until, _why_queued(gate), in_pool_queue=True) if isinstance(answer, Queued) else None
+    return _wait_in_the_queue(answer, gate) if isinstance(answer, Queued) else None
 
 
 def _was_seen_queued(situation: Situation, now: datetime) -> bool:
@@ -248,14 +248,18 @@ def _start_if_the_pool_admits(situation: Situation, vm: Vm, policy: Policy, now:
     keeps_its_place = was_given(size, situation, vm, policy) and pools.holds_place(gate, vm.vm_id.key, now)
     answer = Admitted(gate) if keeps_its_place else _admission(situation, gate, policy, now, jitter)
     if isinstance(answer, Queued):
-        return Wait(answer.until, _why_queued(gate), in_pool_queue=True)
+        return _wait_in_the_queue(answer, gate)
     if not is_same(size, vm.size):
-        why = _why_this_size(size, vm, situation.recovery)
-        offered = situation.offered.get(size.lower())
-        spelled = offered.size if offered else size
-        return Resize(vm, spelled, f"{why}: it is changed from {vm.size} to {spelled}, then started", answer.gate)
+        return _change_of_size(situation, vm, size, answer.gate)
     why = situation.work.reason if situation.work else f"a tagged Spot VM, deallocated, {situation.evidence.verdict}"
     return Start(vm, why, answer.gate)
+
+
+def _change_of_size(situation: Situation, vm: Vm, size: str, gate: PoolGate) -> Resize:
+    why = _why_this_size(size, vm, situation.recovery)
+    offered = situation.offered.get(size.lower())
+    spelled = offered.size if offered else size
+    return Resize(vm, spelled, f"{why}: it is changed from {vm.size} to {spelled}, then started", gate)
 
 
 def _why_this_size(size: str, vm: Vm, recovery: Recovery | None) -> str:
@@ -279,6 +283,11 @@ def _admission(situation: Situation, gate: PoolGate, policy: Policy, now: dateti
     # Half a turn at least: without it, a VM that is queued would be back at once.
     turn = policy.turn(now - down_since) * (0.5 + jitter)
     return pools.admit(gate, situation.vm_id.key, down_since, now, turn)
+
+
+def _wait_in_the_queue(answer: Queued, gate: PoolGate) -> Wait:
+    has_closed = gate.closed_until is not None
+    return Wait(answer.until, _why_queued(gate), in_pool_queue=True, pool_has_closed=has_closed)
 
 
 def _why_queued(gate: PoolGate) -> str:

@@ -1,6 +1,6 @@
 """The count of a VM's start requests that came to nothing, in one recovery. Pure.
 
-``recoveries.py`` adds to it; the delays of ``refused_starts.py`` and the notices rest on it.
+``recoveries.py`` adds to it; the delays of ``pauses.py`` and the notices rest on it.
 """
 
 from __future__ import annotations

@@ -21,6 +21,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.decisions.pauses import pause_without_capacity
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -38,10 +40,6 @@ Where their ids are as long as Azure allows, and share no more than the subscrip
 
 NEWS_AFTER: Final = timedelta(seconds=22)
 """How long after the first starts a queued VM asks again: a start takes some 20 seconds, so nothing is known before."""
-
-MOST_DOUBLINGS: Final = 24
-"""How often a pause is doubled at most: six days, the longest that can be set, doubled so often is still a
-timedelta."""
 
 STALE_AFTER: Final = timedelta(hours=1)
 """How long after its last time a gate that is not in use still counts: an older one says nothing about today's
@@ -156,8 +154,7 @@ def refused(gate: PoolGate, vm_key: str, now: datetime, policy: Policy, jitter: 
     gate = _as_of(now, gate)
     if gate.is_closed(now):
         return left(gate, vm_key)
-    doublings = min(gate.refusals, MOST_DOUBLINGS)
-    pause = min(policy.capacity_retry * 2**doublings, policy.capacity_retry_max) * (0.9 + 0.2 * jitter)
+    pause = pause_without_capacity(gate.refusals, policy, jitter)
     # Refused right after a success: capacity comes back little by little.
     trickles = gate.proven_at is not None or (gate.closed_until is not None and gate.refusals == 0)
     return PoolGate(

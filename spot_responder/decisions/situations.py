@@ -165,7 +165,8 @@ class Resize:
 class Wait:
     """Look again at ``until``.
 
-    ``failure``: why the start under way has failed, if it has. ``in_pool_queue``: the VM is queued in its pool.
+    ``failure``: why the start under way has failed, if it has. ``in_pool_queue``: the VM is queued in its pool;
+    ``pool_has_closed``: since a start was refused there, not only because enough others are tried.
     ``keeps_from_size``: the reason is an obstacle to the size that was asked about, and no pool was asked.
     ``notice``: what somebody should know. ``obstacle_since``: since when the wait is for what should pass within
     minutes.
@@ -176,6 +177,7 @@ class Wait:
     failure: Failure | None = None
     gate: PoolGate | None = None
     in_pool_queue: bool = False
+    pool_has_closed: bool = False
     keeps_from_size: bool = False
     notice: Notice | None = None
     obstacle_since: datetime | None = None

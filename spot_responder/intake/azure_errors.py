@@ -46,7 +46,7 @@ NO_TOKEN: Final = "NoToken"  # noqa: S105 - a code, no secret
 
 
 class FailureKind(StrEnum):
-    """What a failure calls for; ``decisions/refused_starts.py`` has the delay for each kind."""
+    """What a failure calls for; ``decisions/pauses.py`` has the delay for each kind."""
 
     CAPACITY = "capacity"
     PRICE = "price"

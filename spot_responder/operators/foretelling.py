@@ -57,7 +57,9 @@ class Foretelling:
         own = self.decided(situation)
         if self.offerings is None or len(order_of(situation, vm, self.settings.policy)) == 1:
             return situation, own
-        situation, decision = await FallbackSizes(self.offerings, self.settings.policy, self._ask).decide(situation, vm)
+        situation, decision = await FallbackSizes(self.offerings, self.settings.policy, self._at_gate).decide(
+            situation, vm
+        )
         if isinstance(own, Wait) and own.in_pool_queue and isinstance(decision, Wait):
             # The app lets such a VM be read each time, for another pool may open; queued it is all the same.
             decision = replace(decision, in_pool_queue=True)
@@ -67,9 +69,8 @@ class Foretelling:
         """Decide on a situation."""
         return decide(situation, self.settings.policy, self.now, _MIDDLE)
 
-    async def _ask(self, pool_id: PoolId, situation: Situation) -> tuple[Decision, PoolGate]:
-        gate = await self._gate(pool_id)
-        return self.decided(replace(situation, gate=gate)), gate
+    async def _at_gate(self, pool_id: PoolId, situation: Situation) -> Decision:
+        return self.decided(replace(situation, gate=await self._gate(pool_id)))
 
     async def _gate(self, pool_id: PoolId) -> PoolGate:
         return (await self.ports.store.load_gate(pool_id)).value

@@ -7,10 +7,10 @@ sweep. Only what such a spare follow-up leads to is saved first (``Saver.save_fo
 
 A place at the pool's gate was taken before: where the app dies, it is free again after five minutes. What a closing
 leaves undone, the sweep does, or the VM's next recovery. A start that Azure accepted may fail later: the next look
-reads its operation, and ``decide.py`` goes on as ``acting/requests.py`` does where one is refused at once.
+reads its operation, and ``decide.py`` goes on as ``acting/starts.py`` does where one is refused at once.
 
 Called by ``responder.py``, and by ``unanswered.py`` for a VM that cannot be read. ``acting/save.py`` saves rows,
-``acting/requests.py`` sends requests, ``publish.py`` goes on with closed recoveries and notices.
+``acting/starts.py`` and ``resizes.py`` send requests, ``publish.py`` goes on with closed recoveries and notices.
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 
     from spot_responder.decisions.agent_notes import AgentNotes
     from spot_responder.decisions.attempts import SizeNotes
-    from spot_responder.responder.acting.requests import Requester
+    from spot_responder.responder.acting.resizes import SizeChanger
     from spot_responder.responder.acting.save import Saver
+    from spot_responder.responder.acting.starts import Starter
     from spot_responder.responder.gather import Gathered
     from spot_responder.responder.ports import Store
     from spot_responder.responder.publish import Publisher
@@ -46,7 +47,8 @@ class Actor:
 
     store: Store
     saver: Saver
-    requester: Requester
+    starter: Starter
+    size_changer: SizeChanger
     publisher: Publisher
     new_id: Callable[[], str]
 
@@ -70,8 +72,10 @@ class Actor:
                 recovery = self._opened(gathered.situation, now)
                 closed = recovery.closed(decision.outcome, now, decision.reason)
                 await self.publisher.close(closed, await self.saver.save(closed, gathered, decision, now))
-            case Start() | Resize():
-                await self.requester.request(self._opened(gathered.situation, now), gathered, decision, now, jitter)
+            case Start():
+                await self.starter.start(self._opened(gathered.situation, now), gathered, decision, now, jitter)
+            case Resize():
+                await self.size_changer.change(self._opened(gathered.situation, now), gathered, decision, now, jitter)
             case _:
                 assert_never(decision)
 
@@ -93,7 +97,9 @@ class Actor:
         looked_at = now if situation.vm else recovery.seen_queued_at
         seen_queued_at = looked_at if decision.in_pool_queue else None
         if decision.failure:
-            recovery = self.requester.failed(situation, recovery, decision.failure, decision.until, now)
+            attempt = recovery.attempt_under_way
+            request = self.size_changer if attempt and attempt.resize_to else self.starter
+            recovery = request.failed(situation, recovery, decision.failure, decision.until, now)
         elif _follow_up_serves(situation, decision, now):
             recovery = replace(recovery, seen_queued_at=seen_queued_at, obstacle_since=decision.obstacle_since)
             if decision.notice is not None:

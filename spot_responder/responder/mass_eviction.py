@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MassEviction:
-    """Asks the pool's gate first. ``clock`` gives the time in UTC, ``jitter`` a number from 0 to 1."""
+    """Looks at the pool's gate first. ``clock`` gives the time in UTC, ``jitter`` a number from 0 to 1."""
 
     ports: Ports
     gates: Gates
@@ -35,8 +35,8 @@ class MassEviction:
     clock: Callable[[], datetime]
     jitter: Callable[[], float]
 
-    async def decide(self, rows: Gathered) -> tuple[Gathered, Wait | None]:
-        """Decide without reading the VM where that is possible; else ``None``, with what is known by then.
+    async def wait_unread(self, rows: Gathered) -> tuple[Gathered, Wait | None]:
+        """Decide that a VM waits unread where its pool has no free place; else ``None``, with what is known by then.
 
         Raises:
             AzureRefusedError: if Resource Graph refused the query.
@@ -57,4 +57,4 @@ class MassEviction:
             situation = replace(gathered.situation, gate=gate)
             return decide_in_the_pool_queue(situation, self.policy, self.clock(), self.jitter()), None
 
-        return await self.gates.ask(gathered.pool_id, decide_on)
+        return await self.gates.update(gathered.pool_id, decide_on)

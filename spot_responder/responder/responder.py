@@ -4,8 +4,8 @@ Delivery is at least once, late, out of order or never: each step may be repeate
 meanwhile is gathered anew before anything is done. ``function_app.py`` calls it for each message and each sweep;
 ``gather.py``, ``decisions/decide.py`` and ``act.py`` are its steps.
 
-Two things lie between them. ``mass_eviction.py`` comes first: it answers for VMs that need not be read. And where a
-decision rests on a pool's gate, the whole decision is a question to ``pool_gates.py``, which saves the VM's place at
+Two things lie between them. ``mass_eviction.py`` comes first: it lets VMs wait that need not be read. And where a
+decision rests on a pool's gate, it is made while ``pool_gates.py`` has the gate loaded, which saves the VM's place at
 the gate before anything is done.
 """
 
@@ -25,8 +25,10 @@ from spot_responder.intake.own_messages import (
 from spot_responder.intake.payloads import NotOurs, UnreadableEvent, parse_body
 from spot_responder.intake.signals import Inbox, Source
 from spot_responder.responder.act import Actor
-from spot_responder.responder.acting.requests import Requester
+from spot_responder.responder.acting.requests import Requests
+from spot_responder.responder.acting.resizes import SizeChanger
 from spot_responder.responder.acting.save import Saver
+from spot_responder.responder.acting.starts import Starter
 from spot_responder.responder.agents_word import AgentsWord
 from spot_responder.responder.gather import gather_rows, look
 from spot_responder.responder.log import (
@@ -149,12 +151,12 @@ class Responder:
         if gathered is None:
             return None
         if not self.settings.dry_run:
-            gathered, wait = await self._mass_eviction().decide(gathered)
+            gathered, wait = await self._mass_eviction().wait_unread(gathered)
             if wait is not None:
                 await self._actor().act(gathered, wait, self.clock(), self.jitter())
                 return None
         gathered = await look(gathered, self.ports, self.settings.policy)
-        gathered, decision = await self._decide_with_gate(gathered)
+        gathered, decision = await self._decide(gathered)
         await self._act(gathered, decision)
         return decision
 
@@ -165,32 +167,27 @@ class Responder:
         else:
             await self._actor().act(gathered, decision, self.clock(), self.jitter())
 
-    async def _decide_with_gate(self, gathered: Gathered) -> tuple[Gathered, Decision]:
-        """Decide on the situation; if that rests on a pool's gate, on the gate as it is now, and save its change.
-
-        A VM that may come back as another size has several pools.
-        """
-        vm, offerings = gathered.situation.vm, self.offerings
+    async def _decide(self, gathered: Gathered) -> tuple[Gathered, Decision]:
+        """Decide on the situation, and on the gate of the VM's pool where the decision rests on that."""
+        situation, vm = gathered.situation, gathered.situation.vm
         if gathered.pool_id is None or vm is None:
-            return gathered, decide(gathered.situation, self.settings.policy, self.clock(), self.jitter())
-        if offerings is None:
-            decision, _ = await self._ask_gate(gathered.pool_id, gathered.situation)
-            return gathered, decision
-        sizes = FallbackSizes(offerings, self.settings.policy, self._ask_gate)
-        situation, decision = await sizes.decide(gathered.situation, vm)
+            return gathered, decide(situation, self.settings.policy, self.clock(), self.jitter())
+        if self.offerings is None:
+            return gathered, await self._decide_and_save_gate(gathered.pool_id, situation)
+        # It may come back as another size, and has a pool for each.
+        sizes = FallbackSizes(self.offerings, self.settings.policy, self._decide_and_save_gate)
+        situation, decision = await sizes.decide(situation, vm)
         return replace(gathered, situation=situation), decision
 
-    async def _ask_gate(self, pool_id: PoolId, situation: Situation) -> tuple[Decision, PoolGate]:
-        """Decide with a pool's gate, and save its change; give the gate as it was before, too."""
-        policy = self.settings.policy
+    async def _decide_and_save_gate(self, pool_id: PoolId, situation: Situation) -> Decision:
+        """Decide with a pool's gate as it is now; the VM's place at it is saved before anything is done."""
 
-        def decide_on(gate: PoolGate) -> tuple[tuple[Decision, PoolGate], PoolGate | None]:
-            decision = decide(replace(situation, gate=gate), policy, self.clock(), self.jitter())
+        def decide_on(gate: PoolGate) -> tuple[Decision, PoolGate | None]:
+            decision = decide(replace(situation, gate=gate), self.settings.policy, self.clock(), self.jitter())
             changed = None if self.settings.dry_run or isinstance(decision, Ignore | Requeue) else decision.gate
-            # What is answered, and the gate that is to be saved first; ``None``: it stays as it is.
-            return (decision, gate), changed
+            return decision, changed
 
-        return await self.gates.ask(pool_id, decide_on)
+        return await self.gates.update(pool_id, decide_on)
 
     async def _requeue(self, event: Mapping[str, object], again: Requeue) -> None:
         message = requeued_as_unseen(event, again.unseen_since)
@@ -203,10 +200,12 @@ class Responder:
         return Publisher(self.ports.store, self.ports.events_topic, self.clock)
 
     def _actor(self) -> Actor:
-        publisher = self._publisher()
-        saver = Saver(self.ports.store, self.ports.queue, publisher, self.clock, self.new_id)
-        requester = Requester(self.ports, self.gates, saver, self.settings.policy, self.clock)
-        return Actor(self.ports.store, saver, requester, publisher, self.new_id)
+        ports, policy, publisher = self.ports, self.settings.policy, self._publisher()
+        saver = Saver(ports.store, ports.queue, publisher, self.clock, self.new_id)
+        requests = Requests(ports.store, saver, self.clock)
+        starter = Starter(ports.compute, self.gates, saver, requests, policy, self.clock)
+        size_changer = SizeChanger(ports.resizing, self.gates, saver, requests, policy, self.clock)
+        return Actor(ports.store, saver, starter, size_changer, publisher, self.new_id)
 
     def _mass_eviction(self) -> MassEviction:
         return MassEviction(self.ports, self.gates, self.settings.policy, self.clock, self.jitter)

@@ -1,6 +1,6 @@
 """What becomes of a message whose VM could not be read, or whose row could not be read or saved.
 
-The message is requeued, ever later (``decisions/requeue_backoff.py``). Once that has lasted, the VM's recovery waits in
+The message is requeued, ever later (``decisions/pauses.py``). Once that has lasted, the VM's recovery waits in
 its place, so that an operator sees what is wrong. Called by ``responder.py``.
 """
 
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.decisions.app_health.app_failures import Activity, Failing
 from spot_responder.decisions.evidence import Evidence, Verdict
+from spot_responder.decisions.pauses import REQUEUE, REQUEUE_MAX, requeue_delay
 from spot_responder.decisions.policy import LASTS, LONGEST_DELAY, NOTICE_HOLDS, RestartWhen
 from spot_responder.decisions.publishing.notices import noticed_if_it_lasts
-from spot_responder.decisions.requeue_backoff import REQUEUE, REQUEUE_MAX, requeue_delay
 from spot_responder.decisions.situations import Situation, Wait
 from spot_responder.demand.standings import ASKED_HOLDS
 from spot_responder.intake.azure_errors import ROW_CHANGED, Failure, FailureKind

@@ -21,7 +21,7 @@ from tests.harness.stories import refused, touch
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from spot_responder.responder.pool_gates import Question
+    from spot_responder.responder.pool_gates import Change
     from tests.harness.stories import NewAzure, StoryAzure
 
 POOL_ID = pool_of(spot_vm())
@@ -30,7 +30,7 @@ UNAVAILABLE = refused(Refused(503, "ServerBusy", "The server is busy."))
 ROW_REQUESTS = (RequestKind.ROW_READ, RequestKind.ROW_WRITE)
 
 
-def may_start(name: str) -> Question[bool]:
+def may_start(name: str) -> Change[bool]:
     """Ask for a place for a VM that has just gone down."""
 
     def question(pool: PoolGate) -> tuple[bool, PoolGate | None]:
@@ -63,7 +63,7 @@ def test_all_that_ask_at_once_share_a_read_and_a_write(new_azure: NewAzure) -> N
     """Ten more than may start ask within one moment: the first in line opens the gate, all others share the next."""
     azure = new_azure()
     gates, counted = Gates(azure.ports().store), requests(azure)
-    asked = [gates.ask(POOL_ID, may_start(f"vm-{number}")) for number in range(FIRST_STARTS + 10)]
+    asked = [gates.update(POOL_ID, may_start(f"vm-{number}")) for number in range(FIRST_STARTS + 10)]
     assert azure.do(all_of(asked)) == [True] * FIRST_STARTS + [False] * 10
     assert counted[RequestKind.ROW_READ] <= 2
     assert counted[RequestKind.ROW_WRITE] <= 2
@@ -73,7 +73,7 @@ def test_a_gate_that_nobody_changes_is_not_written(new_azure: NewAzure) -> None:
     """Looking costs a read."""
     azure = new_azure()
     gates, counted = Gates(azure.ports().store), requests(azure)
-    assert azure.do(gates.ask(POOL_ID, lambda pool: (pool, None))) == PoolGate(POOL_ID)
+    assert azure.do(gates.update(POOL_ID, lambda pool: (pool, None))) == PoolGate(POOL_ID)
     assert counted == {RequestKind.ROW_READ: 1}
 
 
@@ -83,7 +83,7 @@ def test_what_another_instance_changed_meanwhile_is_asked_anew(new_azure: NewAzu
     requests(azure)
     here, there = Gates(azure.ports().store), Gates(azure.ports().store)
     asked = [
-        gates.ask(POOL_ID, may_start(f"vm-{number}-{name}"))
+        gates.update(POOL_ID, may_start(f"vm-{number}-{name}"))
         for number in range(FIRST_STARTS)
         for name, gates in (("here", here), ("there", there))
     ]
@@ -94,7 +94,7 @@ def test_one_odd_vm_does_not_stop_the_others(new_azure: NewAzure) -> None:
     """Its question fails, and only its own."""
     azure = new_azure()
     gates = Gates(azure.ports().store)
-    answers = azure.do(all_of([gates.ask(POOL_ID, each) for each in (may_start("a"), is_odd, may_start("b"))]))
+    answers = azure.do(all_of([gates.update(POOL_ID, each) for each in (may_start("a"), is_odd, may_start("b"))]))
     assert [str(answer) for answer in answers] == ["True", "this VM is odd", "True"]
 
 
@@ -103,19 +103,19 @@ def test_each_that_asked_hears_that_the_tables_are_out_and_the_next_one_is_answe
     azure = new_azure()
     gates = Gates(azure.ports().store)
     azure.script.next(RequestKind.ROW_READ, UNAVAILABLE, about="pools/")
-    answers = azure.do(all_of([gates.ask(POOL_ID, may_start(name)) for name in "ab"]))
+    answers = azure.do(all_of([gates.update(POOL_ID, may_start(name)) for name in "ab"]))
     assert [type(answer) for answer in answers] == [StoreFailedError, StoreFailedError]
-    assert azure.do(gates.ask(POOL_ID, may_start("a")))
+    assert azure.do(gates.update(POOL_ID, may_start("a")))
 
 
 def test_a_gate_that_never_holds_still_is_told(new_azure: NewAzure) -> None:
     """Others write it before each of our saves: the message comes back, and nothing was started on a guess."""
     azure = new_azure()
     gates = Gates(azure.ports().store)
-    azure.do(gates.ask(POOL_ID, may_start("first")))
+    azure.do(gates.update(POOL_ID, may_start("first")))
     azure.script.next(
         RequestKind.ROW_WRITE, about="pools/", times=GATE_TRIES, meanwhile=lambda: touch(azure.storage.pools)
     )
     with pytest.raises(ChangedMeanwhileError, match="changed 20 times"):
-        azure.do(gates.ask(POOL_ID, may_start("a")))
-    assert azure.do(gates.ask(POOL_ID, may_start("a")))
+        azure.do(gates.update(POOL_ID, may_start("a")))
+    assert azure.do(gates.update(POOL_ID, may_start("a")))

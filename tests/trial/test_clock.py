@@ -18,6 +18,7 @@ from spot_responder.trial.views.report import clock_told
 from tests.trial.made_up import at
 from tests.trial.turned import STEPS, not_holding, problem_of_unturned, tried
 from tests.trial.turning import Turning
+from tests.trial.turnings import TURNINGS
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -49,7 +50,7 @@ def test_a_clock_that_is_minutes_off_makes_no_belief_untrue(minutes: int, tmp_pa
 
     found = asyncio.run(story()).found
     assert not_holding(found) == {}
-    assert problem_of_unturned(found) == ""
+    assert problem_of_unturned(found, TURNINGS) == ""
 
 
 @given(

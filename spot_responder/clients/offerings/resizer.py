@@ -1,6 +1,6 @@
 """The port that changes the size of a deallocated VM, with an identity of its own.
 
-Opened by ``connections.py`` where ``RESIZE_CLIENT_ID`` names that identity; called by ``responder/acting/requests.py``.
+Opened by ``connections.py`` where ``RESIZE_CLIENT_ID`` names that identity; called by ``responder/acting/resizes.py``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How to go on after Azure refused a VM another size, or a start with one. Pure.
 
-Called by ``decide.py`` where that shows later, and by ``responder/acting/requests.py`` where it is refused at once.
+Called by ``decide.py`` where that shows later, and by ``responder/acting/resizes.py`` where it is refused at once.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Asks the pools of a VM's sizes, one after the other, until one admits the VM.
 
-Each question is the whole decision with that pool's gate, as for a VM with one size only. What Azure offers is looked
+Each pool is asked by the whole decision with its gate, as for a VM with one size only. What Azure offers is looked
 up before a size is asked about that the VM neither has nor had at first. Called by ``responder.py``;
 ``decisions/fallback`` has the rules.
 """
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from spot_responder.decisions.policy import Policy
-    from spot_responder.decisions.pools import PoolGate, PoolId
+    from spot_responder.decisions.pools import PoolId
     from spot_responder.decisions.situations import Decision, OfferedSize, Situation
     from spot_responder.intake.vms import Vm
     from spot_responder.responder.sizes.offerings import Offerings
 
-type AskGate = Callable[[PoolId, Situation], Awaitable[tuple[Decision, PoolGate]]]
-"""Decides on a situation with a pool's gate, and saves what that makes of the gate; gives the gate as it was before."""
+type DecideAtGate = Callable[[PoolId, Situation], Awaitable[Decision]]
+"""Decides on a situation with a pool's gate, and saves what that makes of the gate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +35,13 @@ class FallbackSizes:
 
     offerings: Offerings
     policy: Policy
-    ask_gate: AskGate
+    decide_at_gate: DecideAtGate
 
     async def decide(self, situation: Situation, vm: Vm) -> tuple[Situation, Decision]:
         """Decide; give the situation with what was thought of each size."""
         sizes = order_of(situation, vm, self.policy)
         if len(sizes) == 1:
-            decision, _ = await self.ask_gate(pool_of(situation.as_it_was_asked_for(vm)), situation)
-            return situation, decision
+            return situation, await self.decide_at_gate(pool_of(situation.as_it_was_asked_for(vm)), situation)
         if situation.kind is SignalKind.OPERATOR_ASKED:
             # Their word ends pauses; but a pool that is open needs no such word.
             heeding, answer = await self._go_through(sizes, replace(situation, heeds_pauses=True), vm)
@@ -70,15 +69,15 @@ class FallbackSizes:
 
     async def _try(self, situation: Situation, vm: Vm, size: str) -> _Final | _NotNow:
         asked = replace(situation, size_considered=size)
-        decision, gate = await self.ask_gate(pool_of(vm, size), asked)
+        decision = await self.decide_at_gate(pool_of(vm, size), asked)
         offered = situation.offered.get(size.lower())
         if not isinstance(decision, Wait) or not (decision.in_pool_queue or decision.keeps_from_size):
             return _Final(WeighedSize(size, _verb(decision), _price(offered)), decision)
         told = WeighedSize(size, decision.reason, _price(offered))
-        wait = replace(decision, in_pool_queue=False, keeps_from_size=False)
+        wait = replace(decision, in_pool_queue=False, pool_has_closed=False, keeps_from_size=False)
         is_first = is_same(size, notes_of(situation.recovery).first_of(vm.size))
         # Its own pool has places, and its turn comes: nothing was refused that another size could make up for.
-        is_only_queued = is_first and decision.in_pool_queue and gate.closed_until is None
+        is_only_queued = is_first and decision.in_pool_queue and not decision.pool_has_closed
         return _Final(told, wait) if is_only_queued else _NotNow(told, wait)
 
 

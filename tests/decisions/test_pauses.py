@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spot_responder.decisions.requeue_backoff import REQUEUE_MAX, SHORT_WAITS, requeue_delay
+from spot_responder.decisions.pauses import REQUEUE_MAX, SHORT_WAITS, requeue_delay
 from spot_responder.intake.azure_errors import OWN_PACE, ROW_CHANGED, Failure, FailureKind
 from spot_responder.intake.own_messages import Requeues
 
