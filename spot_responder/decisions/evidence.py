@@ -108,10 +108,13 @@ class Evidence:
     def with_own_stop(self, at: datetime) -> Evidence:
         """Add that the VM deallocated itself: Azure names it as the caller, in an event of this time.
 
-        What was before that is over, for it ran then. An annotation of that time tells of the same stop.
+        What was before that is over, for it ran then, and so is what was before the latest start before that. An
+        annotation of that time tells of the same stop.
         """
-        own_stop_at = _newest(self.own_stop_at, at)
-        added, weak = replace(self.settled(at - OWN_STOP_TAKES), own_stop_at=own_stop_at), self.stopped_weakly_at
+        own_stop_at, ran_at = _newest(self.own_stop_at, at), at - OWN_STOP_TAKES
+        if self.started_at and ran_at < self.started_at < at:
+            ran_at = self.started_at
+        added, weak = replace(self.settled(ran_at), own_stop_at=own_stop_at), self.stopped_weakly_at
         return replace(added, stopped_weakly_at=None) if weak and _is_of(own_stop_at, weak) else added
 
     def without_notice(self) -> Evidence:

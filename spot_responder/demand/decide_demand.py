@@ -34,9 +34,9 @@ LOOK_EVERY: Final = timedelta(minutes=1)
 STARTS_A_LOOK: Final = 25
 """How many starts one look asks for at most: a count that is wildly wrong must not start everything at once."""
 
-STARTS_ABOUT_NOW: Final = timedelta(seconds=30)
-"""How soon a VM that waits must be due for its next start to keep its place in ``maxVms``: that start may be requested
-while the look is under way, since the look before asked for the VM."""
+HANDED_OVER_AFTER: Final = timedelta(seconds=45)
+"""How long a VM that waits for its start keeps its place in ``maxVms`` after its queue has ceased to ask for it: by
+what the look before decided, its start may be requested still (within ``LOOK_HOLDS`` and a client's ten seconds)."""
 
 WATCH_HOLDS: Final = timedelta(minutes=5)
 """How long what a look decided counts for a VM, while a follow-up is due that should have looked again."""
@@ -82,14 +82,14 @@ def decide_demand(look: Look, watch: Watch, queue: WorkQueue, now: datetime) -> 
     left_out = _left_out(stood, watch, now)
     room = queue.max_vms - sum(one.standing.is_up for one in stood) - len(left_out)
     short = max(min(wanted - len(working) - len(left_out), room), 0) if look.backlog.visible else 0
-    # Those that were asked for before stay so: one of them may be starting at this moment.
-    about_now = {one.key for one in stood if one.key in watch.asked_for and _starts_about_now(one, now)}
+    # Others come first that may be started now. Those that were asked for before stay so, as far as there is room.
     waiting = sorted(
         (one for one in stood if one.standing is Standing.WAITS),
-        key=lambda one: (one.key not in about_now, one.key not in watch.asked_for, *_order(one)),
+        key=lambda one: (one.key not in watch.asked_for, *_order(one)),
     )
-    starting = _startable(stood, short, room - len(about_now))[:STARTS_A_LOOK]
-    kept = waiting[: max(min(short, room - len(starting)), 0)]
+    kept = waiting[: max(min(short, room - len(_startable(stood, short, room)[:STARTS_A_LOOK])), 0)]
+    let_go = {one.key: at for one in waiting if one not in kept and (at := _let_go_at(one, watch, now))}
+    starting = _startable(stood, short, room - len(let_go))[:STARTS_A_LOOK]
     # A VM that serves and is evicted is asked for anew, unless there are more than the work needs, or than may be up.
     # One whose workers have not spoken yet may never do so: the next look decides whether it is tried again.
     proven = [one for one in working if not one.runs_without_a_word]
@@ -100,7 +100,12 @@ def decide_demand(look: Look, watch: Watch, queue: WorkQueue, now: datetime) -> 
     missing = min(wanted - len(working), room + len(leaving)) - len(starting) if look.backlog.visible else 0
     missed = leaving[: max(missing, 0)]
     asked_for = frozenset(one.key for one in (*starting, *kept, *going_on, *missed))
-    noted = {one.key: _noted(one, troubles[one.key], is_asked=one in starting, now=now) for one in stood}
+    noted = {
+        one.key: replace(
+            _noted(one, troubles[one.key], is_asked=one in starting, now=now), let_go_at=let_go.get(one.key)
+        )
+        for one in stood
+    }
     is_served = not look.backlog.visible or any(map(_is_busy, stood))
     unserved_since = None if is_served else watch.unserved_since or now
     new_watch = replace(
@@ -169,12 +174,10 @@ def _was_up_or_asked_for(vm: VmWatch, at: datetime) -> bool:
     return any(time is not None and at - time < ASKED_HOLDS for time in (vm.asked_at, vm.seen_up_at))
 
 
-def _starts_about_now(one: _Stood, now: datetime) -> bool:
-    """Whether the start of a VM that waits is due; a follow-up that is long overdue is lost, until a sweep."""
-    due_at = one.seen.recovery.wake_at if one.seen.recovery else None
-    if one.standing is not Standing.WAITS or due_at is None:
-        return False
-    return now - WATCH_HOLDS < due_at <= now + STARTS_ABOUT_NOW
+def _let_go_at(one: _Stood, watch: Watch, now: datetime) -> datetime | None:
+    """Say when the queue ceased to ask for a VM that waits, as long as that matters."""
+    at = now if one.key in watch.asked_for else one.watch.let_go_at
+    return at if at is not None and now - at < HANDED_OVER_AFTER else None
 
 
 def _is_busy(one: _Stood) -> bool:

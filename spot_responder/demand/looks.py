@@ -116,7 +116,7 @@ class VmWatch:
     stopped, not deallocated. ``asked_at``: when a look asked for its start; ``asks_in_vain``: how often, since a worker
     of it spoke. ``boot_failures``: how often in a row it was up without a word of a worker. ``own_stops``: when its
     worker wrote that it was about to deallocate it. ``left_out_since``: since when looks do not see it, though it was
-    up or asked for before.
+    up or asked for before. ``let_go_at``: when its queue ceased to ask for it, while it waited for its start.
     ``told``: somebody was told that it is silent, shut down inside, or stays up; once for each time.
     """
 
@@ -129,6 +129,7 @@ class VmWatch:
     asks_in_vain: int = 0
     own_stops: tuple[datetime, ...] = ()
     left_out_since: datetime | None = None
+    let_go_at: datetime | None = None
     boot_failures: int = 0
     told: Trouble | None = None
 

@@ -32,6 +32,15 @@ def told(*signals: Signal) -> Evidence:
     return evidence
 
 
+def test_a_vm_that_was_started_after_its_eviction_and_stopped_itself_is_not_evicted() -> None:
+    """Evicted at 10:02, started by its owner at 10:05, which an annotation tells, stopped by itself at 10:09."""
+    started = signal(SignalKind.STARTED, at("10:05"), source=Source.HEALTH_ANNOTATION)
+    evidence = told(evicted(at("10:02")), started)
+    assert evidence.with_own_stop(at("10:09")).verdict is Verdict.UNKNOWN
+    assert evidence.with_own_stop(at("10:04")).verdict is Verdict.EVICTED
+    assert told(evicted(at("10:02"))).with_own_stop(at("10:09")).verdict is Verdict.EVICTED
+
+
 def test_nothing_told_is_unknown() -> None:
     """A VM of which nothing was told is down for an unknown reason."""
     assert Evidence().verdict is Verdict.UNKNOWN

@@ -123,16 +123,20 @@ def test_a_vm_without_capacity_does_not_hold_up_another_size() -> None:
     assert waits.vm.vm_id.key not in full.watch.asked_for
 
 
-@pytest.mark.parametrize(("due_in_s", "started"), [(-400, True), (-200, False), (10, False), (30, False), (31, True)])
-def test_a_vm_whose_waiting_start_is_due_keeps_its_place(due_in_s: int, started: bool) -> None:  # noqa: FBT001
-    """Its request may go out while the look is under way: then another VM would be one too many."""
+def test_a_vm_that_waits_keeps_its_place_for_a_moment_after_its_queue_ceased_to_ask_for_it() -> None:
+    """By what the look before decided, its start may be on its way: another VM at once would be one too many."""
     refused = asking().refused(failure(FailureKind.CAPACITY), counts=True)
-    waits = seen("vm-1", recovery=replace(refused, wake_at=LATER + timedelta(seconds=due_in_s)))
-    other = seen("vm-2", size="Standard_D4s_v5")
-    before = replace(nothing_kept(), asked_for=frozenset({waits.vm.vm_id.key}))
-    demand = decide_demand(look(2, 2, waits, other), before, queue(max_vms=1), LATER)
-    assert names(demand.start) == (["vm-2"] if started else [])
-    assert (waits.vm.vm_id.key in demand.watch.asked_for) is not started
+    vms = (seen("vm-1", recovery=replace(refused, wake_at=LATER)), seen("vm-2", size="Standard_D4s_v5"))
+    before = replace(nothing_kept(), asked_for=frozenset({vm("vm-1").vm_id.key}))
+    first = decide_demand(look(2, 2, *vms), before, queue(max_vms=1), TEN)
+    assert (first.start, first.watch.asked_for) == ((), frozenset())
+    soon = decide_demand(look(2, 2, *vms), first.watch, queue(max_vms=1), TEN + timedelta(seconds=40))
+    assert (soon.start, soon.watch.asked_for) == ((), frozenset())
+    later = decide_demand(look(2, 2, *vms), soon.watch, queue(max_vms=1), TEN + timedelta(seconds=60))
+    assert names(later.start) == ["vm-2"]
+    assert vm("vm-1").vm_id.key not in later.watch.vms
+    with_room = decide_demand(look(2, 2, *vms), before, queue(max_vms=2), TEN)
+    assert names(with_room.start) == ["vm-2"]
 
 
 def test_an_evicted_vm_is_asked_for_while_there_is_work() -> None:
