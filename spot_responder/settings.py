@@ -94,8 +94,8 @@ TABLE: Final = (
         "15",
         "shortest time between two checks while a VM is starting or stopping. "
         "After an accepted start, the first check comes after 1.5 times this value. "
-        "The same time is the first pause after Azure refused a start because of another operation on the VM. "
-        "Each such refusal doubles the pause, up to `CAPACITY_RETRY_MAX_SECONDS`",
+        "This value itself is also the first pause after Azure refused a start because of another operation on the VM. "
+        "Each further such refusal doubles the pause, up to `CAPACITY_RETRY_MAX_SECONDS`",
     ),
     Setting(
         "CAPACITY_RETRY_SECONDS",

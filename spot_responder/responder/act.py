@@ -2,7 +2,7 @@
 
 The order of the steps makes a crash at any line harmless: put the follow-up on the queue, save the row that waits for
 it (with the ETag of the row that was decided on), send the request to Azure, put the next follow-up, save the answer. A
-follow-up whose row was never saved costs one look too many; a row whose follow-up was never put would wait for the
+follow-up whose row was never saved costs a look at most; a row whose follow-up was never put would wait for the
 sweep. Only what such a spare follow-up leads to is saved first (``Saver.save_followed_up``).
 
 A place at the pool's gate was taken before: where the app dies, it is free again after five minutes. What a closing

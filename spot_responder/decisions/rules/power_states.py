@@ -95,6 +95,7 @@ def next_look(situation: Situation, policy: Policy, now: datetime) -> datetime:
 
 
 def _eviction_is_fresh(situation: Situation, now: datetime) -> bool:
+    """Whether Azure told of an eviction a short while ago, and no start was asked for since."""
     evicted_at = situation.evidence.evicted_at
     if evicted_at is None or now - evicted_at > EVICTION_PATIENCE:
         return False
