@@ -146,7 +146,7 @@ def _restored_by_its_scale_set(
 
 
 def _start_under_way(situation: Situation, vm: Vm, policy: Policy, now: datetime, jitter: float) -> Decision | None:
-    recovery, attempt, operation = situation.open_recovery, situation.attempt, situation.operation
+    recovery, attempt, operation = situation.open_recovery, situation.attempt_under_way, situation.operation
     if recovery is None or attempt is None or attempt.resize_to:
         return None
     look_again = next_look(situation, policy, now)
@@ -204,7 +204,9 @@ def _still_waiting_after_a_refusal(
     if recovery is None or recovery.not_before is None or now >= recovery.not_before:
         return None
     # Azure's request to slow down holds for the next recovery of this VM as well.
-    may_ask = situation.kind is SignalKind.OPERATOR_ASKED or not recovery.is_open or situation.attempt is not None
+    may_ask = (
+        situation.kind is SignalKind.OPERATOR_ASKED or not recovery.is_open or situation.attempt_under_way is not None
+    )
     if may_ask and recovery.slow_down_until is None:
         return None
     if recovery.wake_at == recovery.not_before:

@@ -124,13 +124,14 @@ class Situation:
         return (self.open_recovery.obstacle_since if self.open_recovery else None) or now
 
     @property
-    def attempt(self) -> Attempt | None:
+    def attempt_under_way(self) -> Attempt | None:
         """The start request that Azure may still be working on."""
         return self.open_recovery.attempt_under_way if self.open_recovery else None
 
     def as_it_was_asked_for(self, vm: Vm) -> Vm:
         """Give the VM with the size that a request was about which failed: its owner may have set another since."""
-        size = (self.attempt.resize_to or self.attempt.size) if self.attempt and self.has_failed else ""
+        attempt = self.attempt_under_way
+        size = (attempt.resize_to or attempt.size) if attempt and self.has_failed else ""
         return replace(vm, size=size) if size else vm
 
     @property

@@ -155,7 +155,7 @@ def _joined(current: Vm | None, shown: Vm | None) -> _Seen:
 
 
 async def _operation(situation: Situation, vm: Vm, ports: Ports) -> Operation | None:
-    attempt = situation.attempt
+    attempt = situation.attempt_under_way
     # For a VM that is up or coming up, the operation behind its start adds nothing that matters.
     if attempt is None or attempt.operation_url is None or vm.power_state.is_up_or_coming_up:
         return None

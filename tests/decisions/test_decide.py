@@ -352,7 +352,7 @@ def test_nothing_is_started_that_must_not_be(given: Situation, policy: Policy, n
 def test_every_wait_has_an_end_that_is_to_come(given: Situation, policy: Policy, now: datetime, jitter: float) -> None:
     """No wait ends at once: that would be a tight loop. After a refused size it may: another one is next, or none."""
     decision = decide(given, policy, now, jitter)
-    is_about_sizes = given.attempt is not None and (given.attempt.resize_to or policy.resizes)
+    is_about_sizes = given.attempt_under_way is not None and (given.attempt_under_way.resize_to or policy.resizes)
     if isinstance(decision, Wait) and decision.failure is not None and is_about_sizes:
         assert decision.until >= now
     elif isinstance(decision, Wait | Requeue):

@@ -229,6 +229,26 @@ def test_the_echo_of_its_own_stop_comes_late_and_twice(new_azure: NewAzure) -> N
     assert queue_of(azure).left == []
 
 
+@pytest.mark.parametrize("seconds", range(5, 65, 10))
+def test_its_eviction_is_told_once_more_after_it_stopped_itself(new_azure: NewAzure, seconds: int) -> None:
+    """It was evicted amid its job, came back, did the job and stopped itself: no look has seen that yet."""
+    azure = new_azure(work_queues=[frames(idle=timedelta(), minimum=timedelta())])
+    add_worker(azure, "render-1", idle=timedelta(), minimum=timedelta())
+    told: list[Happening] = []
+    azure.world.listen(told.append)
+    azure.run_until(at("10:20"))
+    submit(azure, 1, 40 + seconds)
+    azure.run_until(at("10:21"))
+    azure.world.evict("render-1")
+    while queue_of(azure).left or up(azure):
+        azure.run_for(timedelta(seconds=1))
+    azure.run_for(timedelta(seconds=5))
+    for each in [each for each in told if "Preempted" in str(each)]:
+        azure.tell(each)
+    azure.run_until(at("10:45"))
+    assert len(starts(azure)) == 2
+
+
 def test_an_owner_who_stops_it_at_the_same_moment_is_heard(new_azure: NewAzure) -> None:
     """The worker has written that it stops its VM; the operation's caller is the owner: that is the owner's stop."""
     azure = new_azure(work_queues=[frames()])

@@ -36,7 +36,7 @@ and finds another size to ask for: else this one would use up all changes that a
 
 def resize_under_way(situation: Situation, vm: Vm, policy: Policy, now: datetime, jitter: float) -> Decision | None:
     """Wait for a change of size that Azure may be working on; ``None`` where it is done, or nothing came of it."""
-    attempt, operation = situation.attempt, situation.operation
+    attempt, operation = situation.attempt_under_way, situation.operation
     if attempt is None or not attempt.resize_to:
         return None
     if operation and operation.failure:

@@ -82,7 +82,7 @@ def order_of(situation: Situation, vm: Vm, policy: Policy) -> tuple[str, ...]:
     there is taken; unless its owner has taken that size off the tag meanwhile. So does the size that it has where Azure
     did not even consider its start, and one that its owner gave it meanwhile.
     """
-    sizes, attempt = sizes_of(vm, situation.recovery, policy), situation.attempt
+    sizes, attempt = sizes_of(vm, situation.recovery, policy), situation.attempt_under_way
     if vm.power_state is not PowerState.DEALLOCATED:
         return (vm.size,)
     if attempt is not None and attempt.resize_to and situation.has_failed:
@@ -103,7 +103,7 @@ def order_of(situation: Situation, vm: Vm, policy: Policy) -> tuple[str, ...]:
 
 def has_owners_size(situation: Situation, vm: Vm) -> bool:
     """Whether its owner has set the VM's size since the app asked for another one."""
-    attempt, operation = situation.attempt, situation.operation
+    attempt, operation = situation.attempt_under_way, situation.operation
     if attempt is None or not attempt.resize_to or is_same(vm.size, attempt.resize_to):
         return False
     is_done = operation is not None and operation.state is OperationState.SUCCEEDED
@@ -149,7 +149,7 @@ def was_given(size: str, situation: Situation, vm: Vm, policy: Policy) -> bool:
 
     That change has cost a request; without a start it is lost, and so is the next one.
     """
-    attempt = situation.attempt
+    attempt = situation.attempt_under_way
     if attempt is None or not attempt.resize_to or not is_same(attempt.resize_to, size) or not is_same(vm.size, size):
         return False
     return any(is_same(size, each) for each in sizes_of(vm, situation.recovery, policy))

@@ -76,7 +76,7 @@ def _stopped_inside(situation: Situation, policy: Policy, now: datetime) -> Deci
     if situation.evidence.verdict is Verdict.STOPPED_BY_OWNER:
         return _stopped(situation)
     # Azure shows "stopped" for a moment on the way down and on the way up too (docs/azure-facts.md arm-12).
-    coming_up = situation.attempt is not None and now - situation.attempt.asked_at < START_PATIENCE
+    coming_up = situation.attempt_under_way is not None and now - situation.attempt_under_way.asked_at < START_PATIENCE
     if coming_up or _eviction_is_fresh(situation, now) or _notice_is_fresh(situation, now):
         return Wait(next_look(situation, policy, now), "it is stopped but not deallocated yet")
     return situation.ended(Outcome.SHUT_DOWN_INSIDE, "stopped but not deallocated: it was shut down from inside")
@@ -90,7 +90,9 @@ def wait_until_it_passes(situation: Situation, reason: str, policy: Policy, now:
 def next_look(situation: Situation, policy: Policy, now: datetime) -> datetime:
     """Give when to look again: soon at first, then each time after a tenth of the time that it has taken so far."""
     recovery = situation.open_recovery
-    since = situation.attempt.asked_at if situation.attempt else recovery.opened_at if recovery else now
+    since = (
+        situation.attempt_under_way.asked_at if situation.attempt_under_way else recovery.opened_at if recovery else now
+    )
     return now + min(max(policy.look_again, (now - since) / 10), policy.slow_retry)
 
 

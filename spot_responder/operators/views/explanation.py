@@ -266,7 +266,9 @@ def _next(
 def _goes_on(
     situation: Situation, decision: Start | Resize | Wait | Requeue, recovery: OpenRecovery | None, at: datetime | None
 ) -> Next:
-    change = situation.attempt if situation.attempt and situation.attempt.resize_to else None
+    change = (
+        situation.attempt_under_way if situation.attempt_under_way and situation.attempt_under_way.resize_to else None
+    )
     if change and isinstance(decision, Start | Wait) and not (isinstance(decision, Wait) and decision.failure):
         # Until Azure has answered, the time in the row is that of a safety net.
         at = at if change.state is AttemptState.ACCEPTED else None

@@ -70,7 +70,7 @@ class SizeChanger:
         if failure.code == NO_ANSWER:
             await self.requests.unanswered(noted, failure)
             return
-        before = noted.gathered.situation.attempt
+        before = noted.gathered.situation.attempt_under_way
         asked_before = before is not None and is_same(before.resize_to, asked.size)
         now, unfit_until = self.clock(), size_is_unfit_until(failure, self.policy, self.clock())
 

@@ -74,8 +74,12 @@ async def add_work(situation: Situation, vm: Vm, policy: Policy, work: WorkPorts
 
 
 def _may_be_overtaken(situation: Situation) -> bool:
-    """Whether the VM may have stopped itself after the look that asks for it. Not where it was evicted."""
-    return situation.evidence.verdict is not Verdict.EVICTED and not situation.is_left_by_its_queue
+    """Whether the VM may have stopped itself after the look that asks for it. Not where it was evicted since."""
+    evidence = situation.evidence
+    own_stop_at, evicted_at = evidence.own_stop_at, evidence.evicted_at
+    stopped_itself_since = own_stop_at is not None and evicted_at is not None and evicted_at < own_stop_at
+    is_evicted = evidence.verdict is Verdict.EVICTED and not stopped_itself_since
+    return not is_evicted and not situation.is_left_by_its_queue
 
 
 async def _words_elsewhere(work: WorkPorts, others: Iterable[WorkQueueName]) -> list[Word]:
