@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import http.client
 import json
 import os
 import shutil
@@ -42,17 +43,24 @@ def main(metadata: str, state: Path) -> int:
         new = state / "applied.new"
         new.write_bytes(text)
         new.replace(applied)
-    except (BootstrapError, OSError, EOFError, ValueError, LookupError, TypeError, tarfile.TarError) as error:
-        sys.stderr.write(
-            f"spot-vm: {error if isinstance(error, BootstrapError) else repr(error)}; tried again in a minute\n"
-        )
-        return 1
+    except (BootstrapError, OSError) as error:
+        return _failed(str(error))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        return _failed(f"the VM's user data cannot be read, deploy the workload again: {error!r}")
     return 0
+
+
+def _failed(why: str) -> int:
+    sys.stderr.write(f"spot-vm: {' '.join(why.split())}; tried again in a minute\n")
+    return 1
 
 
 def _apply(wanted: dict, metadata: str, state: Path) -> None:  # type: ignore[type-arg] # JSON
     folders = [_folder(one["address"], one["sha256"], metadata, state) for one in wanted["packages"]]
     installer, others = folders[0], folders[1:]
+    # From now on the VM is neither what it was nor what it is to be: what was applied must count no more, also if that
+    # is wanted again.
+    (state / "applied").unlink(missing_ok=True)
     done = subprocess.run(  # noqa: S603 - the package that the user data names
         [sys.executable, str(installer / "install.py"), "apply", *map(str, others)],
         input=json.dumps(wanted["settings"]),
@@ -64,7 +72,12 @@ def _apply(wanted: dict, metadata: str, state: Path) -> None:  # type: ignore[ty
         raise BootstrapError(message)
     for folder in state.glob("package-*"):
         if folder not in folders:
-            shutil.rmtree(folder)
+            # By its name it is known to be whole: so that is taken from it first.
+            _remove(state / "old")
+            folder.rename(state / "old")
+    (state / "new.tar.gz").unlink(missing_ok=True)  # it and `new` are of one that was killed
+    for name in ("new", "old"):
+        _remove(state / name)
 
 
 def _folder(address: str, sha256: str, metadata: str, state: Path) -> Path:
@@ -78,16 +91,28 @@ def _folder(address: str, sha256: str, metadata: str, state: Path) -> Path:
         raise BootstrapError(message)
     new, file = state / "new", state / "new.tar.gz"
     state.mkdir(parents=True, exist_ok=True)
-    if new.exists():
-        shutil.rmtree(new)
-    file.write_bytes(content)
-    with tarfile.open(file) as packed:
-        # The hash says that this is what was chosen; where Python knows the filter, it keeps owners out as well.
-        packed.extractall(new, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))  # type: ignore[arg-type] # noqa: S202
-    file.unlink()
+    _remove(new)
+    try:
+        file.write_bytes(content)
+        new.mkdir()
+        with tarfile.open(file) as packed:
+            # The hash says that this is what was chosen; where Python knows the filter, it keeps owners out as well.
+            packed.extractall(new, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))  # type: ignore[arg-type] # noqa: S202
+    except Exception as error:
+        # Whatever a damaged archive makes of the many who read it; or the disk is full.
+        _remove(new)
+        message = f"{address} cannot be unpacked into {state}: {error}"
+        raise BootstrapError(message) from error
+    finally:
+        file.unlink(missing_ok=True)
     os.sync()
     new.rename(folder)
     return folder
+
+
+def _remove(folder: Path) -> None:
+    if folder.exists():
+        shutil.rmtree(folder)
 
 
 def _token(metadata: str) -> str:
@@ -107,7 +132,7 @@ def _get(address: str, token: str = "") -> bytes:
     except urllib.error.HTTPError as error:
         message = f"{address} answers {error.code} {error.reason}"
         raise BootstrapError(message) from error
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         message = f"{address} cannot be reached: {error}"
         raise BootstrapError(message) from error
 

@@ -39,7 +39,7 @@ GIVEN: Final = {
 RESPONDER: Final = {"responderGroup": "rg-responder", "responderStorage": "stresponder"}
 LONGEST_DATA: Final = 65536
 """Of custom data and of user data, in base64. docs/azure-facts.md vms-1."""
-CUSTOM_DATA: Final = "5ef39cb686cd12d6c6697ef68caaa30d75ded416442ba15a4fdb142e1fa52719"
+CUSTOM_DATA: Final = "886503b3907aee5fe251ea5fc1347500065ae1e3fb4a5e0b9d32c94d3e5f53c9"
 
 
 @cache

@@ -61,15 +61,16 @@ def make_package(folder: Path, root: Path, version: str) -> Path:
     return folder
 
 
-def make_wheel(folder: Path, version: str) -> None:
+def make_wheel(folder: Path, version: str, name: str = "spot_worker") -> None:
     """Make a kit of one file: it says its version, and what the work package says."""
-    name, info = f"spot_worker-{version}-py3-none-any.whl", f"spot_worker-{version}.dist-info"
-    with zipfile.ZipFile(folder / name, "w") as wheel:
+    file, info = f"{name}-{version}-py3-none-any.whl", f"{name}-{version}.dist-info"
+    program = name.replace("_", "-")
+    with zipfile.ZipFile(folder / file, "w") as wheel:
         code = f"import sys\n\ndef main():\n    import count\n    print({version!r}, count.SAYS)\n"
-        wheel.writestr("spot_worker/__main__.py", code)
-        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: spot-worker\nVersion: {version}\n")
+        wheel.writestr(f"{name}/__main__.py", code)
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        wheel.writestr(f"{info}/entry_points.txt", "[console_scripts]\nspot-worker = spot_worker.__main__:main\n")
+        wheel.writestr(f"{info}/entry_points.txt", f"[console_scripts]\n{program} = {name}.__main__:main\n")
         wheel.writestr(f"{info}/RECORD", "")
 
 
@@ -115,20 +116,33 @@ class Vm:
         program = self.root / "opt/spot-worker/.venv/bin/spot-worker"
         return subprocess.run([program], capture_output=True, text=True, check=True, timeout=60).stdout.strip()  # noqa: S603
 
-    def install(self, package: Path, *words: str, settings: str = "") -> subprocess.CompletedProcess[str]:
-        """Run the package's installer, as root would, but below ``root``."""
+    def install(
+        self, package: Path, *words: str, settings: str = "", largest_file: int = -1
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the package's installer to its end, as root would, but below ``root``; no file may be larger."""
+        begun = self.begin(package, *words, largest_file=largest_file)
+        try:
+            out, err = begun.communicate(settings, timeout=120)
+        except subprocess.TimeoutExpired:
+            begun.kill()
+            raise
+        return subprocess.CompletedProcess(begun.args, begun.returncode, out, err)
+
+    def begin(self, package: Path, *words: str, largest_file: int = -1) -> subprocess.Popen[str]:
+        """Begin the package's installer, and give its process."""
         code = (
-            "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import install; "
-            "sys.exit(install.main(sys.argv[3:], install.Places(Path(sys.argv[2])), sys.stdin.read))"
+            "import resource, signal, sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import install; "
+            "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), -1)); "
+            "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+            "sys.exit(install.main(sys.argv[4:], install.Places(Path(sys.argv[2])), sys.stdin.read))"
         )
-        return subprocess.run(  # noqa: S603 - our own installer
-            [sys.executable, "-c", code, str(package), str(self.root), *words],
+        return subprocess.Popen(  # noqa: S603 - our own installer
+            [sys.executable, "-c", code, str(package), str(self.root), str(largest_file), *words],
             env=self.environment,
-            input=settings,
-            capture_output=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
-            timeout=120,
         )
 
     def unreadable(self) -> list[Path]:

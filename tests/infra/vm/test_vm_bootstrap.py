@@ -6,6 +6,9 @@ import base64
 import hashlib
 import io
 import json
+import shutil
+import subprocess
+import sys
 import tarfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +16,9 @@ from typing import TYPE_CHECKING
 
 import bootstrap
 import pytest
+
+from tests.infra.compiler import INFRA
+from tests.infra.vm.killed import KILLED, KILLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +33,19 @@ if Path(sys.argv[0]).with_name("fails").exists():
 with (Path(sys.argv[2]).parent / "asked").open("a") as asked:
     asked.write(" ".join([sys.argv[1], Path(sys.argv[2], "says").read_text(), sys.stdin.read()]) + "\\n")
 """
+
+KILLED_BEFORE = f"""
+import sys
+from pathlib import Path
+where, moment, address, state = sys.argv[1:]
+sys.dont_write_bytecode = True
+sys.path.insert(0, where)
+import bootstrap
+{KILLS}
+sys.exit(bootstrap.main(address, Path(state)))
+"""
+MANY = 15
+"""Changes that it makes for a newer package, at least."""
 
 
 def _packed(**files: str) -> bytes:
@@ -48,6 +67,8 @@ class Cloud:
         self.blobs: dict[str, bytes] = {}
         self.user_data = b""
         self.downloads = 0
+        self.cuts_off = False
+        """Whether a download ends before its end."""
 
     def upload(self, name: str, content: bytes) -> dict[str, str]:
         """Put a package into the account; give how the user data names it."""
@@ -91,7 +112,7 @@ def cloud() -> Iterator[Cloud]:
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(body[: len(body) // 2] if found.cuts_off and self.path.startswith("/packages/") else body)
 
         def log_message(self, *_: object) -> None:
             pass
@@ -181,6 +202,96 @@ def test_an_installer_that_fails_is_called_again(cloud: Cloud, state: Path, caps
     assert len(_asked(state)) == 1
 
 
+def test_what_was_wanted_before_a_failed_deployment_is_applied_again(cloud: Cloud, state: Path) -> None:
+    """A rollback: the installer of the newer one may have changed anything before it failed."""
+    kit, work = cloud.upload("kit", _packed(install_py=INSTALLER)), cloud.upload("work", _packed(says="one"))
+    cloud.want(kit, work)
+    assert bootstrap.main(cloud.address, state) == 0
+    cloud.want(cloud.upload("kit-2", _packed(install_py=INSTALLER, fails="")), work)
+    assert bootstrap.main(cloud.address, state) == 1
+    _asked(state)
+    cloud.want(kit, work)
+    assert bootstrap.main(cloud.address, state) == 0
+    assert _asked(state) == ['apply one {"queue": "jobs"}']
+    assert bootstrap.main(cloud.address, state) == 0
+    assert _asked(state) == []
+
+
+def test_a_package_that_cannot_be_had_yet_leaves_what_is_applied(cloud: Cloud, state: Path) -> None:
+    """Until the installer is called nothing is changed: if the deployment is taken back, there is nothing to do."""
+    kit, work = cloud.upload("kit", _packed(install_py=INSTALLER)), cloud.upload("work", _packed(says="one"))
+    cloud.want(kit, work)
+    bootstrap.main(cloud.address, state)
+    cloud.want(kit, cloud.named("work-2", b"not uploaded"))
+    assert bootstrap.main(cloud.address, state) == 1
+    _asked(state)
+    cloud.want(kit, work)
+    assert bootstrap.main(cloud.address, state) == 0
+    assert _asked(state) == []
+
+
+@pytest.mark.parametrize("then", ["the newer again", "the former again"])
+def test_killed_at_any_moment_it_comes_to_what_is_wanted_next(cloud: Cloud, state: Path, then: str) -> None:
+    """Whichever that is, the whole package is there, and its installer is the last that was asked."""
+    kit, former = cloud.upload("kit", _packed(install_py=INSTALLER)), cloud.upload("work", _packed(says="one", b="b"))
+    newer = cloud.upload("work-2", _packed(says="two", b="b"))
+    cloud.want(kit, former)
+    assert bootstrap.main(cloud.address, state) == 0
+    kept = shutil.copytree(state, state.with_name("kept"))
+    wanted, says = (newer, "two") if then == "the newer again" else (former, "one")
+    moment = 0
+    while True:
+        moment += 1
+        shutil.rmtree(state)
+        shutil.copytree(kept, state)
+        cloud.want(kit, newer)
+        if _killed_before(moment, cloud.address, state) != KILLED:
+            break
+        cloud.want(kit, wanted)
+        assert bootstrap.main(cloud.address, state) == 0, moment
+        assert _asked(state)[-1] == f'apply {says} {{"queue": "jobs"}}', moment
+        left = {path.name: sorted(one.name for one in path.iterdir()) for path in state.iterdir() if path.is_dir()}
+        whole = {f"package-{kit['sha256']}": ["install.py"], f"package-{wanted['sha256']}": ["b", "says"]}
+        assert whole.items() <= left.items(), moment
+    assert moment > MANY
+
+
+def _killed_before(moment: int, address: str, state: Path) -> int:
+    done = subprocess.run(  # noqa: S603 - our own words
+        [sys.executable, "-Ic", KILLED_BEFORE, str(INFRA / "vm"), str(moment), address, str(state)],
+        check=False,
+        timeout=60,
+    )
+    return done.returncode
+
+
+@pytest.mark.parametrize("content", [b"", b"not packed", b"\x1f\x8b junk", b"\xfd7zXZ\0 junk", b"PK\3\4 junk"])
+def test_a_package_that_cannot_be_unpacked_is_named(
+    cloud: Cloud, state: Path, content: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one line a minute, and nothing of it is left on the disk."""
+    kit, work = cloud.upload("kit", _packed(install_py=INSTALLER)), cloud.upload("work", content)
+    cloud.want(kit, work)
+    assert bootstrap.main(cloud.address, state) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"spot-vm: {work['address']} cannot be unpacked into {state}: ")
+    assert said.count("\n") == 1
+    assert [path.name for path in state.iterdir()] == [f"package-{kit['sha256']}"]
+
+
+def test_a_download_that_was_cut_off_is_one_line(cloud: Cloud, state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And is done again a minute later."""
+    kit, work = cloud.upload("kit", _packed(install_py=INSTALLER)), cloud.upload("work", _packed(says="one"))
+    cloud.want(kit, work)
+    cloud.cuts_off = True
+    assert bootstrap.main(cloud.address, state) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"spot-vm: {kit['address']} cannot be reached: IncompleteRead")
+    assert said.count("\n") == 1
+    cloud.cuts_off = False
+    assert bootstrap.main(cloud.address, state) == 0
+
+
 def test_power_lost_while_unpacking_leaves_no_half_package(cloud: Cloud, state: Path) -> None:
     """What was begun is begun anew."""
     (state / "new").mkdir(parents=True)
@@ -192,11 +303,24 @@ def test_power_lost_while_unpacking_leaves_no_half_package(cloud: Cloud, state: 
     assert sorted(path.name for path in state.iterdir() if not path.name.startswith("package-")) == ["applied"]
 
 
-@pytest.mark.parametrize("user_data", [b"", b"{", b"[]", b'{"packages": []}', b'{"packages": [{}], "settings": {}}'])
+@pytest.mark.parametrize(
+    "user_data",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"[" * 100_000,
+        b'{"packages": []}',
+        b'{"packages": [5], "settings": {}}',
+        b'{"packages": [{}], "settings": {}}',
+    ],
+)
 def test_user_data_that_cannot_be_read_is_one_line(
     cloud: Cloud, state: Path, user_data: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And no traceback, each minute."""
     cloud.user_data = user_data
     assert bootstrap.main(cloud.address, state) == 1
-    assert capsys.readouterr().err.count("\n") == 1
+    said = capsys.readouterr().err
+    assert said.startswith("spot-vm: the VM's user data cannot be read, deploy the workload again: ")
+    assert said.count("\n") == 1
