@@ -12,7 +12,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Final
 
-from spot_vm.system import before
+from spot_vm.system import before, half
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,7 +77,11 @@ def _remove_unless_used(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(folder)
+        # By its name it is known to be whole: so that is taken from it first.
+        gone = folder if folder.suffix == ".new" else half(folder)
+        if gone != folder and gone.exists():
+            shutil.rmtree(gone)
+        shutil.rmtree(folder.rename(gone))
     except BlockingIOError:
         return
     finally:

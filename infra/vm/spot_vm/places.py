@@ -63,9 +63,24 @@ class Places:
         return self.units / "spot-vm.service.d/quiet.conf"
 
     @property
+    def lock(self) -> Path:
+        """What the installer holds while it is at work; only root may open it."""
+        return self.root / "run/spot-vm.lock"
+
+    @property
+    def pip_conf(self) -> Path:
+        """Where the VM's owner tells pip of an index or a proxy."""
+        return self.root / "etc/pip.conf"
+
+    @property
     def installer(self) -> Path:
         """A copy of ``install.py``, for when the package is gone: VM applications call it to remove all."""
         return self.root / "usr/local/lib/spot-vm/install.py"
+
+    @property
+    def installed_agent(self) -> Path:
+        """The note of which agent was installed last, and what it was told."""
+        return self.installer.with_name("agent")
 
     @property
     def agent(self) -> Path:
@@ -73,5 +88,5 @@ class Places:
         return self.root / "usr/local/bin/spot-agent"
 
     def started(self, queue: str) -> Path:
-        """Give the note of what a worker was started with last: only ``apply`` writes it."""
+        """Give the note of what a worker was started with last, as far as that is certain: only ``apply`` writes it."""
         return self.home / f"started-{queue}.json"

@@ -6,7 +6,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from spot_vm.system import before, call
+from spot_vm.system import before, call, half
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,26 +16,29 @@ if TYPE_CHECKING:
 
 def remove(places: Places) -> tuple[str, ...]:
     """Stop the workers and remove all of it; say what is left. It may be called again, also after it was cut off."""
-    workers = sorted(file.stem for file in places.settings.glob("*.env"))
+    applied = {noted.stem.partition("-")[2] for noted in places.home.glob("started-*.json")}
+    workers = sorted({file.stem for file in places.settings.glob("*.env")} | applied)
     for worker in workers:
         # Not checked: a unit that is not there any more is what is wanted.
         call("systemctl", "disable", "--now", f"spot-worker@{worker}", check=False)
+    # From now on nobody may take the agent for installed, though its program is the last that goes.
+    _remove(places.installed_agent)
     if places.agent.exists():
         # By this Python: the one that it was installed by may be gone since an upgrade of the system.
         call(sys.executable, str(places.agent), "uninstall")
-    _remove(places.unit, places.quiet)
+    _remove(places.agent.with_name(f".{places.agent.name}.new"))  # of an installation that was killed at its first step
+    files = [places.unit, places.quiet, *(places.settings / f"{worker}.env" for worker in sorted(applied))]
+    _remove(*files, *map(half, files))
     _remove_if_empty(places.quiet.parent)
-    applied = [worker for worker in workers if places.started(worker).exists()]
     # The settings before the note by which they are known to be ours.
-    _remove(*(places.settings / f"{worker}.env" for worker in applied))
-    _remove(*places.home.glob("started-*.json"))
-    links = (places.environment, places.work)
-    _remove(*links, *map(before, links), *(one.with_name(f"{one.name}.new") for one in links))
+    _remove(*places.home.glob("started-*.json"), *places.home.glob("started-*.json.new"))
+    links = [one for at in (places.environment, places.work) for one in (at, before(at))]
+    _remove(*links, *map(half, links))
     _remove(places.home / "venvs", places.home / "works", *places.of_workers)
     left = [*_left(places.home), *_left(places.settings), *sorted(places.units.glob("spot-worker@*.d"))]
-    # The installer last: until then a second call can do what is left.
+    # The installer last: until then a second call can do what is left. Its first file before what that needs.
     call("systemctl", "daemon-reload")
-    _remove(places.installer.parent)
+    _remove(places.installer, places.installer.parent)
     return (*_told(left), *_to_start_again([worker for worker in workers if worker not in applied]))
 
 

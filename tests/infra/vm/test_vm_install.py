@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,16 @@ if TYPE_CHECKING:
 AGENTS_QUEUE = SETTINGS["agentsQueue"]
 SERVICE = "spot-worker@jobs"
 SOURCES = sorted(f"spot_vm/{path.name}" for path in (INFRA / "vm" / "spot_vm").glob("*.py"))
-SAME = [f"systemctl enable {SERVICE}", f"systemctl start {SERVICE}"]
+SAME = ["systemctl daemon-reload", f"systemctl enable {SERVICE}", f"systemctl start {SERVICE}"]
+
+AS_NOBODY = """
+import os, sys
+sys.dont_write_bytecode = True
+sys.path.insert(0, sys.argv[1])
+import install
+os.setuid(65534)
+sys.exit(install.main(sys.argv[2:], install.Places(), sys.stdin.read))
+"""
 
 
 @pytest.fixture
@@ -109,7 +119,7 @@ def test_a_new_work_package_comes_in_between_two_jobs(vm: Vm, package: Path, wor
     _apply(vm, package, work)
     for number in (2, 3, 4):
         newer = make_work(tmp_path / f"work-{number}", f"number {number}")
-        assert _apply(vm, package, newer) == [SAME[0], f"systemctl reload-or-restart {SERVICE}"]
+        assert _apply(vm, package, newer) == [*SAME[:2], f"systemctl reload-or-restart {SERVICE}"]
         assert vm.worker_says() == f"1 number {number}"
     left = sorted(path.name for path in (vm.root / "opt/spot-worker/works").iterdir())
     assert left == ["work-3", "work-4"]
@@ -119,7 +129,7 @@ def test_a_new_kit_or_new_settings_restart_the_worker(vm: Vm, package: Path, wor
     """Its jobs are saved and given back by that. The agent is asked again only where it is another."""
     _apply(vm, package, work)
     newer = make_package(tmp_path / "package-2", vm.root, "2")
-    restarted = [SAME[0], f"systemctl restart {SERVICE}"]
+    restarted = [*SAME[:2], f"systemctl restart {SERVICE}"]
     assert _apply(vm, newer, work) == restarted
     assert vm.worker_says() == "2 one"
     assert _apply(vm, newer, work, options="") == restarted
@@ -167,7 +177,7 @@ def test_a_worker_that_was_not_told_is_told_the_next_time(vm: Vm, package: Path,
     )
     vm.calls()
     vm.refuse("")
-    assert _apply(vm, newer, work) == [SAME[0], f"systemctl restart {SERVICE}"]
+    assert _apply(vm, newer, work) == [*SAME[:2], f"systemctl restart {SERVICE}"]
 
 
 def test_remove_leaves_nothing_and_may_be_called_again(vm: Vm, package: Path, work: Path) -> None:
@@ -250,6 +260,37 @@ def test_what_pip_is_told_on_this_vm_leaves_the_kit_alone(vm: Vm, package: Path,
     assert vm.worker_says() == "1 one"
 
 
+def test_what_pip_is_told_on_this_vm_leaves_the_libraries_of_the_work_alone(
+    vm: Vm, package: Path, work: Path, tmp_path: Path
+) -> None:
+    """But for where they come from, which `/etc/pip.conf` says: a folder or a compiler in it are for others."""
+    index = tmp_path / "index"
+    index.mkdir()
+    make_wheel(index, "1", name="of_the_work")
+    (vm.root / "etc").mkdir()
+    told = f"[global]\ntarget = {tmp_path}/elsewhere\nno-index = true\n[install]\nfind-links = {index}\nuser = true\n"
+    (vm.root / "etc/pip.conf").write_text(told, "utf-8")
+    own = tmp_path / "own.conf"
+    own.write_text("[install]\nrequire-hashes = true\n", "utf-8")
+    vm.variables = {"PIP_CONFIG_FILE": str(own), "PIP_TARGET": f"{tmp_path}/elsewhere", "PYTHONPATH": str(tmp_path)}
+    (tmp_path / "pip.py").write_text("raise SystemExit('not this one')", "utf-8")
+    (work / "requirements.txt").write_text("of-the-work\n", "utf-8")
+    _apply(vm, package, work)
+    assert list((vm.root / "opt/spot-worker/.venv").glob("lib/*/site-packages/of_the_work/__main__.py"))
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_pip_conf_that_cannot_be_read_is_named(vm: Vm, package: Path, work: Path) -> None:
+    """With nothing changed that a worker uses."""
+    (vm.root / "etc").mkdir()
+    (vm.root / "etc/pip.conf").write_bytes(b"\xff\xfe")
+    (work / "requirements.txt").write_text("of-the-work\n", "utf-8")
+    done = vm.install(package, "apply", str(work), settings=json.dumps(SETTINGS))
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith(f"install.py: {vm.root / 'etc/pip.conf'} cannot be read: ")
+    assert list((vm.root / "opt/spot-worker/venvs").iterdir()) == []
+
+
 def test_a_python_that_is_too_old_is_told_so_in_one_line() -> None:
     """Not by an error of syntax: a Red Hat of before has 3.6."""
     source = (INFRA / "vm" / "install.py").read_text("utf-8")
@@ -303,6 +344,172 @@ def test_settings_that_cannot_be_are_refused(vm: Vm, package: Path, work: Path, 
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
     assert vm.calls() == []
+
+
+def test_a_worker_of_another_queue_takes_the_place_of_the_one_before(vm: Vm, package: Path, work: Path) -> None:
+    """The old one would go on with jobs that nobody wants from this VM. One that its owner made goes on."""
+    _apply(vm, package, work)
+    settings = vm.root / "etc/spot-worker"
+    (settings / "own.env").write_text("theirs", "utf-8")
+    done = vm.install(package, "apply", str(work), settings=json.dumps({**SETTINGS, "queue": "frames"}))
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert "spot-worker@jobs is ended, since its queue is not wanted any more" in done.stdout
+    calls = vm.calls()
+    assert calls.index(f"systemctl disable --now {SERVICE}") < calls.index("systemctl restart spot-worker@frames")
+    assert sorted(path.name for path in settings.iterdir()) == ["frames.env", "own.env"]
+    again = vm.install(package, "apply", str(work), settings=json.dumps({**SETTINGS, "queue": "frames"}))
+    assert "disable" not in " ".join(vm.calls())
+    assert again.stdout == "install.py: spot-worker@frames runs as before\n"
+
+
+@pytest.mark.parametrize("target", ["gone", "/etc/hosts", "../..", "data"])
+def test_a_link_that_leads_out_of_the_work_package_or_nowhere_is_refused(
+    vm: Vm, package: Path, work: Path, tmp_path: Path, target: str
+) -> None:
+    """In a line that names it, before anything is changed: the worker goes on with what it has."""
+    _apply(vm, package, work)
+    newer, second = make_package(tmp_path / "package-2", vm.root, "2"), make_work(tmp_path / "work-2", "two")
+    (second / "data").symlink_to(target)
+    done = vm.install(newer, "apply", str(second), settings=json.dumps(SETTINGS))
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"install.py: {second / 'data'} is a link to {target}, which is not in the work package: "
+        "take it out of the package, or put in what it leads to, and deploy that\n"
+    )
+    assert vm.calls() == []
+    assert vm.worker_says() == "1 one"
+    assert [path.name for path in (vm.root / "opt/spot-worker/works").iterdir()] == ["work-1"]
+
+
+def test_links_within_the_work_package_stay_links(vm: Vm, package: Path, work: Path) -> None:
+    """Also one to a folder that it is in, which a copy of all that it leads to would have no end of."""
+    (work / "here").symlink_to(".")
+    (work / "also.py").symlink_to("count.py")
+    _apply(vm, package, work)
+    copied = vm.root / "opt/spot-worker/work"
+    assert (str((copied / "here").readlink()), str((copied / "also.py").readlink())) == (".", "count.py")
+
+
+def test_two_at_once_exclude_each_other(vm: Vm, package: Path) -> None:
+    """The second says why it waits, and does all of it when the first has ended."""
+    os.mkfifo(vm.root / "held")
+    systemctl = vm.root / "bin/systemctl"
+    before = systemctl.read_text("utf-8")
+    systemctl.write_text(before + f"cat {vm.root}/held\n", "utf-8")
+    first = vm.begin(package, "install")
+    with (vm.root / "held").open("w"):  # until it is closed, the first waits in systemctl, amid its work
+        systemctl.write_text(before, "utf-8")
+        second = vm.begin(package, "install")
+        assert second.stderr
+        said = second.stderr.readline()
+        assert said.startswith(f"install.py: another one is at work, which holds {vm.root}/run/spot-vm.lock: waiting")
+        assert second.poll() is None
+    assert (first.communicate()[1], first.returncode) == ("", 0)
+    assert (second.communicate()[1], second.returncode) == ("", 0)
+    assert not (vm.root / "run/spot-vm.lock").exists()
+
+
+def test_the_lock_of_one_that_was_killed_ends_with_what_it_began(vm: Vm, package: Path) -> None:
+    """A pip goes on when its installer is killed, and writes what the next one is to make anew."""
+    os.mkfifo(vm.root / "held")
+    systemctl = vm.root / "bin/systemctl"
+    before = systemctl.read_text("utf-8")
+    systemctl.write_text(before + f"cat {vm.root}/held\n", "utf-8")
+    first = vm.begin(package, "install")
+    with (vm.root / "held").open("w"):
+        systemctl.write_text(before, "utf-8")
+        first.kill()
+        first.wait()
+        second = vm.begin(package, "install")
+        assert second.stderr
+        assert "another one is at work" in second.stderr.readline()
+    first.communicate()
+    assert (second.communicate()[1], second.returncode) == ("", 0)
+
+
+@pytest.mark.parametrize("missing", ["spot-agent.pyz", UNIT, "wheels/pip-*.whl", "wheels/spot_worker-*.whl"])
+def test_a_package_that_is_not_whole_is_refused_before_anything_is_changed(
+    vm: Vm, package: Path, work: Path, missing: str
+) -> None:
+    """And what is missing is named."""
+    for file in package.glob(missing):
+        file.unlink()
+    done = vm.install(package, "apply", str(work), settings=json.dumps(SETTINGS))
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"install.py: {package} is not the whole package, {missing} is missing in it: "
+        "unpack it anew, then call this again\n"
+    )
+    assert not (vm.root / "opt").exists()
+
+
+def test_a_folder_that_is_none_is_named(vm: Vm, package: Path, work: Path) -> None:
+    """As by a typing error."""
+    done = vm.install(package, "apply", f"{work}s", settings=json.dumps(SETTINGS))
+    assert done.stderr == f"install.py: {work}s is no folder: give the one of the unpacked work package\n"
+
+
+@pytest.mark.parametrize("spoiled", [b"", b"{", b"[]", b"\xff", b'{"work": 1}'])
+def test_a_note_that_cannot_be_read_claims_nothing(vm: Vm, package: Path, work: Path, spoiled: bytes) -> None:
+    """A disk that was full may have cut it off: the worker is told again, and so is the agent."""
+    _apply(vm, package, work)
+    (vm.root / "opt/spot-worker/started-jobs.json").write_bytes(spoiled)
+    (vm.root / "usr/local/lib/spot-vm/agent").write_bytes(spoiled)
+    (vm.root / "etc/spot-worker/jobs.env").write_bytes(b"OPTIONS=\xe9\n")
+    assert _apply(vm, package, work) == [
+        f"spot-agent install --queue {AGENTS_QUEUE}",
+        *SAME[:2],
+        f"systemctl restart {SERVICE}",
+    ]
+
+
+def test_settings_in_another_encoding_are_refused_in_one_line(vm: Vm, package: Path, work: Path) -> None:
+    """As every other text that is none."""
+    begun = vm.begin(package, "apply", str(work))
+    assert begun.stdin
+    os.write(begun.stdin.fileno(), b"\xff")
+    said = begun.communicate()[1]
+    assert (said.count("\n"), begun.returncode) == (1, 1)
+    assert said.startswith("install.py: the settings of the worker cannot be read: standard input is no text: ")
+
+
+def test_a_command_that_is_not_there_is_named(vm: Vm, package: Path) -> None:
+    """As on a system without systemd."""
+    vm.variables = {"PATH": "/nowhere"}
+    done = vm.install(package, "install")
+    assert done.stderr == (
+        "install.py: `systemctl daemon-reload` cannot be begun: No such file or directory. Then call this again\n"
+    )
+
+
+def test_a_disk_that_is_full_is_told_with_where_and_leaves_no_half_file(vm: Vm, package: Path) -> None:
+    """The limit of a process stands for the disk's; with room again the same call goes on."""
+    done = vm.install(package, "install", largest_file=3000)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"install.py: {vm.root}/usr/local/lib/spot-vm/spot_vm/kit.py: File too large. Mend that, then call this again\n"
+    )
+    assert list(vm.root.rglob("*.new")) == []
+    assert vm.install(package, "install").returncode == 0
+
+
+@pytest.mark.skipif(bool(os.geteuid()), reason="it takes root to be somebody else")
+@pytest.mark.parametrize("words", [("install",), ("remove",), ("apply", "work")])
+def test_who_is_not_root_is_told_so(package: Path, words: tuple[str, ...]) -> None:
+    """In a line, with how."""
+    done = subprocess.run(  # noqa: S603 - our own installer
+        ["/usr/bin/env", sys.executable, "-c", AS_NOBODY, str(package), *words],
+        input=json.dumps(SETTINGS),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    program = package / "install.py"
+    assert (done.stderr, done.returncode) == (
+        f"install.py: only root may do that: sudo python3 {program} {words[0]}\n",
+        1,
+    )
 
 
 @pytest.mark.parametrize("file", ["install.py", "bootstrap.py", *SOURCES])
