@@ -6,6 +6,7 @@ Standard library only, for any Python from 3.9 on.
 
 from __future__ import annotations
 
+import posixpath
 import sys
 import tarfile
 from pathlib import PurePosixPath
@@ -24,6 +25,8 @@ def complaint(package: str, function: str) -> str:
     names = {str(one) for path in paths for one in (path, *path.parents)}
     if outside := [member.name for member in members if _leads_outside(member)]:
         return f"{package}: {outside[0]} leads out of the package, which no VM unpacks: leave it out, and {PACK_AGAIN}"
+    if nowhere := _link_to_nothing(members, names):
+        return f"{package}: {nowhere} is a link to nothing in the package: leave it out, and {PACK_AGAIN}"
     module = function.partition(":")[0].partition(".")[0]
     if module and not {f"{module}.py", module} & names:
         top = sorted({name.split("/")[0] for name in names} - {"."})
@@ -31,6 +34,17 @@ def complaint(package: str, function: str) -> str:
             f"{package} has no {module}.py at its top, which workFunction={function} names; there is "
             f"{', '.join(top[:5]) or 'nothing'}: {PACK_AGAIN}"
         )
+    return ""
+
+
+def _link_to_nothing(members: list[tarfile.TarInfo], names: set[str]) -> str:
+    links = [member for member in members if member.issym()]
+    through = {str(PurePosixPath(member.name)) for member in links}
+    for member in links:
+        target = PurePosixPath(posixpath.normpath(PurePosixPath(member.name).parent / member.linkname))
+        # What is behind another link is left to the VM.
+        if str(target) not in names | {"."} and not through & {str(above) for above in target.parents}:
+            return member.name
     return ""
 
 

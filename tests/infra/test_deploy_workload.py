@@ -158,6 +158,7 @@ def test_a_work_package_that_no_vm_could_use_is_refused_before_anything_is_deplo
         ("frames:render", ["my-folder/frames.py"], "", "there is my-folder: pack it so: tar -czf"),
         ("frames:render", ["frames.py"], "/usr/lib", "link leads out of the package"),
         ("frames:render", ["frames.py"], "../other", "link leads out of the package"),
+        ("frames:render", ["frames.py"], "gone", "link is a link to nothing in the package"),
         ("frames:render", ["../frames.py", "frames.py"], "", "../frames.py leads out of the package"),
     ):
         operator.pack(*names, link=link)
