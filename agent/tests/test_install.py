@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 
 QUEUE: Final = "https://account.queue.core.windows.net/agents"
 MOST_EXPOSED: Final = 2.0
+LITTLE_ROOM: Final = """
+import resource, runpy, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 needs_systemd_analyze = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here (Debian: package systemd)"
 )
@@ -141,6 +148,30 @@ def test_a_configuration_that_cannot_be_is_refused_before_anything_is_written(
     assert str(places.configuration) in done.stderr
     assert not places.program.exists()
     assert QUEUE not in places.configuration.read_text("utf-8")
+
+
+def test_a_configuration_in_another_encoding_is_refused_in_one_line(pyz: Path, places: Places) -> None:
+    """And named, as every other that cannot be read."""
+    places.settings.mkdir(parents=True)
+    places.configuration.write_bytes(b"\xff\xfe[agent]")
+    done = spot_agent(pyz, "install", "--root", str(places.root))
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith(f"spot-agent: {places.configuration}: ")
+    assert not places.program.exists()
+
+
+def test_a_disk_that_is_full_is_told_with_where(pyz: Path, places: Places) -> None:
+    """The limit of a process stands for the disk's; no half file is left to fill it."""
+    places.program.parent.mkdir(parents=True)
+    done = subprocess.run(  # noqa: S603 - our own words
+        [sys.executable, "-Ic", LITTLE_ROOM, pyz, "install", "--root", places.root],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (2, f"spot-agent: {places.program}: File too large\n")
+    assert list(places.program.parent.iterdir()) == []
 
 
 def test_a_python_that_others_may_replace_is_refused(pyz: Path, places: Places, tmp_path: Path) -> None:

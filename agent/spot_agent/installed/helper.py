@@ -24,9 +24,9 @@ from spot_agent.deciding.heard import HookEnded, HooksOver, UnitsDone
 from spot_agent.edges.hooks import HookRunner, refusal_anywhere, running_folder
 from spot_agent.edges.leftovers import end_leftovers
 from spot_agent.edges.units import Units
+from spot_agent.installed.account import find_user
 from spot_agent.installed.helper_words import END, LONGEST_REQUEST, RUN, Begin, RefusedError, read_request
 from spot_agent.installed.places import Places, read_installed
-from spot_agent.installed.system import find_user
 
 if TYPE_CHECKING:
     from spot_agent.configuration import Configuration

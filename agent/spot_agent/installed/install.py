@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from spot_agent.configuration import FOLDERS
+from spot_agent.configuration import FOLDERS, read_text
 from spot_agent.edges.disk import is_in_use
 from spot_agent.installed import system
+from spot_agent.installed.account import make_account
 from spot_agent.installed.places import HELPER, HELPER_SOCKET, WATCHER, Places, parse_installed
 from spot_agent.installed.program import interpreter, program
 from spot_agent.installed.settings_text import FIRST_TEXT, with_keys
@@ -46,9 +47,10 @@ def install(places: Places, keys: Mapping[str, str]) -> tuple[str, ...]:
         check_system()
         _check_others(places)
     files = _files(places, keys)
-    if is_live and system.find_user() is None:
-        system.make_user()
+    # The first of all: whatever is made from now on, `uninstall` can be called to remove it.
     system.write_file(places.program, files.program, 0o755)
+    if is_live:
+        make_account(places.group_is_ours)
     for folder in FOLDERS:
         system.make_folder(places.hooks / folder)
     system.write_file(places.configuration, files.configuration.encode(), 0o644)
@@ -83,7 +85,7 @@ def check_system() -> None:
     if not Path("/run/systemd/system").is_dir():
         message = "there is no systemd here: use `spot-agent run` in the foreground, under a supervisor of your own"
         raise InstallError(message)
-    system.check_commands("systemctl", "useradd", "userdel")
+    system.check_commands("systemctl", "useradd", "userdel", "groupadd", "groupdel")
 
 
 def check_unused(places: Places) -> None:
@@ -105,7 +107,7 @@ def _check_others(places: Places) -> None:
 def _files(places: Places, keys: Mapping[str, str]) -> _Files:
     python = interpreter()
     is_there = places.configuration.exists()
-    text = places.configuration.read_text("utf-8-sig") if is_there else FIRST_TEXT
+    text = read_text(places.configuration) if is_there else FIRST_TEXT
     text = with_keys(text, keys)
     parse_installed(text, str(places.configuration), places)
     target = Places().program

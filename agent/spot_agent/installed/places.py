@@ -56,6 +56,11 @@ class Places:
         return self.helper_state / "agent.ini"
 
     @property
+    def group_is_ours(self) -> Path:
+        """The note that the watcher's group was made by ``install``: a group, unlike an account, has no comment."""
+        return self.helper_state / "group-is-ours"
+
+    @property
     def socket(self) -> Path:
         """Where the helper listens."""
         return self.root / "run/spot-agent-helper.sock"

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import subprocess
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from spot_agent.installed.places import USER
-
 if TYPE_CHECKING:
     from pathlib import Path
 
-MADE_BY_US: Final = "Spot agent, made by spot-agent install"
-"""In the account's comment, so that ``uninstall`` removes only an account that ``install`` made."""
 _WITHIN_S: Final = 400.0
 """To stop the watcher takes up to its ``TimeoutStopSec``."""
 
@@ -58,40 +53,28 @@ def check_commands(*names: str) -> None:
             raise InstallError(message)
 
 
-def find_user() -> pwd.struct_passwd | None:
-    """Give the watcher's account, if there is one."""
-    try:
-        return pwd.getpwnam(USER)
-    except KeyError:
-        return None
-
-
-def make_user() -> None:
-    """Make the watcher's account and group: nobody logs in by it."""
-    words = (
-        "--system",
-        "--user-group",
-        "--no-create-home",
-        "--home-dir",
-        "/nonexistent",
-        "--shell",
-        "/usr/sbin/nologin",
-    )
-    command("useradd", *words, "--comment", MADE_BY_US, USER)
-
-
 def write_file(file: Path, content: bytes, mode: int) -> None:
     """Put a whole file in place of what was there, on the disk: a power loss leaves the old one or the new one."""
     make_folder(file.parent)
-    new = file.with_name(f".{file.name}.new")
+    new = half(file)
     handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(content)
-        os.fchmod(stream.fileno(), mode)
-        stream.flush()
-        os.fsync(stream.fileno())
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            os.fchmod(stream.fileno(), mode)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        # A full disk does not say where it is, and may have room again for what is smaller.
+        remove(new)
+        raise OSError(error.errno, error.strerror, str(file)) from error
     new.replace(file)
     _sync_folder(file.parent)
+
+
+def half(file: Path) -> Path:
+    """Give where a file is written before it is put in its place: it stays there if that is killed amid it."""
+    return file.with_name(f".{file.name}.new")
 
 
 def make_folder(folder: Path) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from spot_agent.configuration import FOLDERS
 from spot_agent.installed import system
+from spot_agent.installed.account import remove_account
 from spot_agent.installed.install import check_system, check_unused, keep_changed
-from spot_agent.installed.places import HELPER, HELPER_SOCKET, USER, WATCHER
+from spot_agent.installed.places import HELPER, HELPER_SOCKET, WATCHER
 from spot_agent.installed.system import InstallError
 
 if TYPE_CHECKING:
@@ -25,10 +26,14 @@ def uninstall(places: Places) -> tuple[str, ...]:
     _end([unit.name for unit in units])
     for unit in units:
         keep_changed(unit)
-    files = [*units, places.socket, places.state, places.helper_state, places.configuration]
-    removed = [str(path) for path in files if system.remove(path)]
+    removed = [str(path) for path in (*units, places.socket, places.state, places.configuration) if system.remove(path)]
     system.command("systemctl", "daemon-reload")
-    removed += _remove_user()
+    # Before the folder with the note that the group is ours.
+    removed += remove_account(places.group_is_ours)
+    removed += [str(places.helper_state)] if system.remove(places.helper_state) else []
+    ours = [places.program, places.configuration, *(places.units / name for name in (WATCHER, HELPER_SOCKET, HELPER))]
+    for file in ours:
+        system.remove(system.half(file))
     left = [*_remove_folders(places), *_drop_ins(places), *sorted(places.units.glob("spot-agent*.changed"))]
     # The last, so that what was begun can be completed by the same command.
     removed += [str(places.program)] if system.remove(places.program) else []
@@ -50,14 +55,6 @@ def _end(units: list[str]) -> None:
     for unit in enabled:
         with suppress(InstallError):  # it says so of a unit that has not failed, too
             system.command("systemctl", "reset-failed", "--", unit)
-
-
-def _remove_user() -> list[str]:
-    user = system.find_user()
-    if user is None or user.pw_gecos != system.MADE_BY_US:
-        return []
-    system.command("userdel", USER)
-    return [f"user {USER}"]
 
 
 def _remove_folders(places: Places) -> list[Path]:
