@@ -465,6 +465,7 @@ def test_a_note_that_cannot_be_read_claims_nothing(vm: Vm, package: Path, work: 
 
 def test_settings_in_another_encoding_are_refused_in_one_line(vm: Vm, package: Path, work: Path) -> None:
     """As every other text that is none."""
+    vm.variables = {"PYTHONIOENCODING": "utf-8:strict"}  # as with a locale, which systemd and people have
     begun = vm.begin(package, "apply", str(work))
     assert begun.stdin
     os.write(begun.stdin.fileno(), b"\xff")
