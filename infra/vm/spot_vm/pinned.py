@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 from typing import TYPE_CHECKING, Final
 
-from spot_vm.system import before, half
+from spot_vm.system import before, take_away
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,11 +76,7 @@ def _remove_unless_used(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # By its name it is known to be whole: so that is taken from it first.
-        gone = folder if folder.suffix == ".new" else half(folder)
-        if gone != folder and gone.exists():
-            shutil.rmtree(gone)
-        shutil.rmtree(folder.rename(gone))
+        take_away(folder)
     except BlockingIOError:
         return
     finally:

@@ -6,7 +6,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from spot_vm.system import before, call, half
+from spot_vm.system import before, call, half, take_away
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,11 @@ def remove(places: Places) -> tuple[str, ...]:
     _remove(*places.home.glob("started-*.json"), *places.home.glob("started-*.json.new"))
     links = [one for at in (places.environment, places.work) for one in (at, before(at))]
     _remove(*links, *map(half, links))
-    _remove(places.home / "venvs", places.home / "works", *places.of_workers)
+    for kept in (places.home / "venvs", places.home / "works"):
+        for folder in [one for one in kept.glob("*") if one.is_dir()]:
+            take_away(folder)
+        _remove(kept)
+    _remove(*places.of_workers)
     left = [*_left(places.home), *_left(places.settings), *sorted(places.units.glob("spot-worker@*.d"))]
     # The installer last: until then a second call can do what is left. Its first file before what that needs.
     call("systemctl", "daemon-reload")

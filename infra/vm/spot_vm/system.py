@@ -85,6 +85,14 @@ def half(path: Path) -> Path:
     return path.with_name(f"{path.name}.new")
 
 
+def take_away(folder: Path) -> None:
+    """Remove a folder that by its name is known to be whole: so that is taken from it first."""
+    gone = folder if folder.suffix == ".new" else half(folder)
+    if gone != folder and gone.exists():
+        shutil.rmtree(gone)
+    shutil.rmtree(folder.rename(gone))
+
+
 def write(path: Path, text: str) -> None:
     """Write a file, whole or not at all."""
     content, new = text.encode(), half(path)

@@ -126,7 +126,9 @@ def end_others(places: Places, queue: str) -> tuple[str, ...]:
         other = noted.stem.partition("-")[2]
         if other != queue:
             call("systemctl", "disable", "--now", f"spot-worker@{other}")
-            (places.settings / f"{other}.env").unlink(missing_ok=True)
+            settings = places.settings / f"{other}.env"
+            for file in (settings, half(settings)):
+                file.unlink(missing_ok=True)
             noted.unlink()
             ended.append(f"spot-worker@{other} is ended, since its queue is not wanted any more")
     return tuple(ended)
