@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from spot_responder.intake.vms import SHOWN_COLUMNS
+from spot_responder.trial.views.about_sizes import OWN_SIZE
 from spot_responder.trial.views.checks import CHECKS, judged
 from spot_responder.trial.views.observations import Answered, Arrived, Mark, Observations
 from spot_responder.trial.views.rights import NEEDED, lacking, needed
@@ -223,7 +224,39 @@ ELSE: list[tuple[str, Observations]] = [
     ("R6", believed({"subscription": []})),
     ("R7", believed({"aliases": bad(403, "AuthorizationFailed")})),
     ("R8", believed()),
+    ("E4", believed(arrived=[each for each in ARRIVED if each.operation])),
+    ("E5", believed(arrived=[each for each in ARRIVED if not each.operation])),
+    ("E14", believed({"second topic": bad(403, "RequestDisallowedByPolicy")})),
+    ("E14", believed({"second topic": bad(500, "InternalError")})),
+    ("Q14", believed({"event subscription without rights": bad(503, "ServerBusy")})),
+    ("Q14", believed({"event subscription without rights": bad(409, "Conflict")})),
+    ("Q15", believed({"right of the topic at the queue": bad(403, "AuthorizationFailed")})),
+    ("C18", believed({"tag written": bad(429, "TooManyRequests")})),
+    ("C10", believed(missed={OWN_SIZE: "refused"})),
 ]
+
+
+@pytest.mark.parametrize("status", [0, 408, 429, 500, 503])
+@pytest.mark.parametrize("name", ANSWERS)
+def test_an_answer_that_tells_nothing_makes_no_belief_untrue(name: str, status: int) -> None:
+    """No answer, one that came too late, too many requests, an error of Azure's: of each request, one at a time."""
+    what = believed({name: replace(bad(status, "Passing"), at=at(51))})
+    of_limits = {"G9"} if (name, status) == ("query in a burst", 429) else set()
+    assert {belief for belief, judge in JUDGES.items() if judge(what).verdict is FAILS} == of_limits
+
+
+def test_an_eviction_ends_with_the_trials_own_stop_where_the_vm_was_not_started() -> None:
+    """What is told of that stop is no part of the eviction."""
+    stopped = believed(without=(Mark.STARTED, Mark.RUNS))
+    assert (JUDGES["E4"](stopped).verdict, JUDGES["E5"](stopped).verdict) == (HOLDS, HOLDS)
+
+
+def test_an_answer_that_no_judge_understands_leaves_its_belief_open_and_no_other() -> None:
+    """A header that is no number, where one is expected."""
+    odd = ok(None, x_ms_user_quota_remaining="14.0")
+    found = judged(believed({"query in a burst": [odd, odd]}), frozenset({"G9", "C1"}))
+    assert (found["G9"].verdict, found["C1"].verdict) == (UNSEEN, HOLDS)
+    assert "cannot be judged" in found["G9"].how
 
 
 @pytest.mark.parametrize(("belief", "what"), ELSE)

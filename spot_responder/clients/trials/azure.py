@@ -90,7 +90,10 @@ class TrialAzure:
 
     async def follow(self, address: str) -> Answered:
         """Ask at an address of ARM's own host."""
-        parts = urlsplit(address)
+        try:
+            parts = urlsplit(address)
+        except ValueError as error:
+            return Answered(self.clock.now(), "GET", "", 0, body=f"not asked: what Azure gave is no address: {error}")
         if parts[:2] != urlsplit(self.endpoint)[:2]:
             return Answered(self.clock.now(), "GET", parts.path, 0, body="not asked: the address is not ARM's own")
         return await self._send(self.client, HttpRequest("GET", address), parts.path)

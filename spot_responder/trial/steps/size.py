@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from spot_responder.intake.payloads import text_field
 from spot_responder.trial.field import COMPUTE, StepFailedError
-from spot_responder.trial.views.about_sizes import CHANGE
+from spot_responder.trial.views.about_sizes import CHANGE, OWN_SIZE
 
 if TYPE_CHECKING:
     from spot_responder.trial.field import Field
@@ -34,6 +34,7 @@ async def change_size(field: Field, annotations: str) -> None:
         field.seen.missed[CHANGE] = f"{other} was accepted, and not shown within {field.waits.created:.0f} s"
     if not (await _patch(field, field.plan.size) and await _has(field, field.plan.size)):
         message = f"the VM was not given its own size again ({field.seen.missed.get(CHANGE, 'not in time')})"
+        field.seen.missed[OWN_SIZE] = message
         raise StepFailedError(message)
 
 

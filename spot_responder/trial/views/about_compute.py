@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.payloads import field, text_field
 from spot_responder.intake.vms import PowerState
+from spot_responder.trial.views.about_sizes import OWN_SIZE
 from spot_responder.trial.views.observations import Mark
 from spot_responder.trial.views.verdicts import Found, Verdict, fails, holds, of, unseen
 
@@ -46,6 +47,8 @@ def fails_to_deallocated(seen: Observations) -> Found:
     operation, after = seen.last("operation of the refused start"), seen.last("VM after the refused start")
     if operation is None or after is None:
         return unseen("the start was refused at once; one that fails later, for want of capacity, cannot be ordered")
+    if OWN_SIZE in seen.missed:
+        return unseen(f"it was started with another size: {seen.missed[OWN_SIZE]}")
     states = re.findall(r"PowerState/(\w+)", str(after.body))
     return of(after, f"{operation.told()}; then {', '.join(states)}", right=states == ["deallocated"])
 
@@ -88,6 +91,8 @@ def bears_start_of_running(seen: Observations) -> Found:
     start, after = seen.last("start of a running VM"), seen.last("VM after the start of a running VM")
     if start is None or after is None:
         return unseen(seen.missed.get("start of a running VM", "not tried"))
+    if after.tells_nothing:
+        return unseen(f"then: {after.told()}")
     states = re.findall(r"PowerState/(\w+)", str(after.body))
     return of(start, f"{start.told()}; then {', '.join(states)}", right=start.is_good and states == ["running"])
 
@@ -143,8 +148,8 @@ def counts_as_documented(seen: Observations) -> Found:
 
 def has_one_tag(seen: Observations) -> Found:
     """C18: tag names compare without regard to case."""
-    answer = seen.last("tag in another casing")
-    if answer is None or not answer.is_good:
+    first, answer = seen.last("tag written"), seen.last("tag in another casing")
+    if first is None or not first.is_good or answer is None or not answer.is_good:
         return unseen(seen.missed.get("tag in another casing", "no tag was written"))
     tags = field(answer.body, "properties", "tags")
     names = [name for name in tags if str(name).lower() == "moment"] if isinstance(tags, dict) else []
@@ -165,7 +170,7 @@ def names_what_is_gone(seen: Observations) -> Found:
     """C29: of what is not there ARM says so by one of two codes."""
     wanted = {"group that is not there": "ResourceGroupNotFound", "VM that is not there": "ResourceNotFound"}
     asked = [(answer, code) for name, code in wanted.items() if (answer := seen.last(name)) is not None]
-    if len(asked) < len(wanted) or any(answer.status not in {0, _NOT_FOUND} for answer, _ in asked):
+    if len(asked) < len(wanted) or any(answer.status != _NOT_FOUND for answer, _ in asked):
         return unseen("; ".join(f"not 404: {answer.told()}" for answer, _ in asked) or "not asked")
     codes = [text_field(answer.body, "error", "code") for answer, _ in asked]
     told = f"404 of a group: {codes[0] or 'without a code'}; of a VM: {codes[1] or 'without a code'}"
@@ -224,7 +229,7 @@ def refuses_nobody(seen: Observations) -> Found:
     if answer is None:
         return unseen("not asked")
     if answer.status != _NOT_FOUND:
-        return fails(f"with the right: {answer.told()}", answer.at)
+        return of(answer, f"with the right: {answer.told()}", right=False)
     return Found(
         Verdict.NOT_SEEN, "half of it: 404 with the right; what comes without it, this login cannot see", answer.at
     )
@@ -232,7 +237,10 @@ def refuses_nobody(seen: Observations) -> Found:
 
 def _refusal(seen: Observations, name: str) -> Answered | None:
     answer = seen.last(name)
-    if answer is None:
+    if answer is None or answer.tells_nothing:
+        return None
+    if name == "start below the price" and OWN_SIZE in seen.missed:
+        # It was started with another size, of another price.
         return None
     if not answer.is_good:
         return answer

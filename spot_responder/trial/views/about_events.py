@@ -16,12 +16,16 @@ from spot_responder.trial.views.observations import Mark
 from spot_responder.trial.views.verdicts import Found, fails, holds, of, unseen
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from spot_responder.intake.signals import Signal
     from spot_responder.trial.views.observations import Arrived, Observations
 
 _NOT_EVICTED: Final = unseen("no eviction was seen")
 _NOT_STOPPED: Final = unseen("no stop was seen")
-_NO_WITNESS: Final = unseen("no event of this VM arrived at the witness queue")
+_NO_WITNESS: Final = unseen("no event of this kind about the VM arrived at the witness queue")
+_BAD_REQUEST: Final = 400
+_NO_RIGHT: Final = frozenset({401, 403})
 _NEAR: Final = timedelta(minutes=1)
 _SECONDS: Final = timedelta(seconds=10)
 _DOWN: Final = frozenset({PowerState.DEALLOCATING, PowerState.DEALLOCATED, PowerState.STOPPING, PowerState.STOPPED})
@@ -31,7 +35,7 @@ _DEALLOCATE: Final = "microsoft.compute/virtualmachines/deallocate/action"
 
 def is_annotated(seen: Observations) -> Found:
     """E1: the eviction's annotation reaches Event Grid."""
-    if not _may_tell(seen, Mark.EVICTED):
+    if not _may_tell(seen, Mark.EVICTED, _is_of_health):
         return _why_not(seen, Mark.EVICTED, _NOT_EVICTED)
     told = [each.annotation for each in _of_eviction(seen) if each.annotation]
     for each in _of_eviction(seen):
@@ -55,7 +59,7 @@ def is_told_at_once(seen: Observations) -> Found:
 
 def is_unavailable(seen: Observations) -> Found:
     """E3: a deallocated VM's availability becomes ``Unavailable``."""
-    if not _may_tell(seen, Mark.EVICTED):
+    if not _may_tell(seen, Mark.EVICTED, _is_of_health):
         return _why_not(seen, Mark.EVICTED, _NOT_EVICTED)
     states = [each for each in _of_eviction(seen) if each.availability]
     for each in states:
@@ -67,7 +71,7 @@ def is_unavailable(seen: Observations) -> Found:
 
 def has_no_owners_annotation(seen: Observations) -> Found:
     """E4: an eviction is not annotated as an owner's stop as well."""
-    if not _may_tell(seen, Mark.EVICTED):
+    if not _may_tell(seen, Mark.EVICTED, _is_of_health):
         return _why_not(seen, Mark.EVICTED, _NOT_EVICTED)
     for each in _of_eviction(seen):
         if kind_of_annotation(each.annotation) is SignalKind.STOPPED_BY_OWNER:
@@ -77,7 +81,7 @@ def has_no_owners_annotation(seen: Observations) -> Found:
 
 def has_no_deallocate_event(seen: Observations) -> Found:
     """E5: an eviction emits no event of ARM that names a caller."""
-    if not _may_tell(seen, Mark.EVICTED):
+    if not _may_tell(seen, Mark.EVICTED, _is_of_arm):
         return _why_not(seen, Mark.EVICTED, _NOT_EVICTED)
     for each in _of_eviction(seen):
         signal = _signal(each)
@@ -108,7 +112,7 @@ def is_simulated(seen: Observations) -> Found:
     if asked is None:
         return unseen(seen.missed.get("simulate eviction", "no eviction was asked for"))
     if not asked.is_good:
-        return fails(f"refused: {asked.told()}", asked.at)
+        return of(asked, f"refused: {asked.told()}", right=False)
     down = next((each for each in seen.powers if each.at >= asked.at and each.state in _DOWN), None)
     if down is None:
         return fails("accepted, and the VM did not go down within the time that was waited", asked.at)
@@ -119,7 +123,7 @@ def is_simulated(seen: Observations) -> Found:
 
 def tells_owners_stop(seen: Observations) -> Found:
     """E10: an owner's stop is annotated, or emits an event whose claims name the caller."""
-    if not _may_tell(seen, Mark.STOP):
+    if not _may_tell(seen, Mark.STOP, lambda each: each.event is not None):
         return _why_not(seen, Mark.STOP, _NOT_STOPPED)
     for each in seen.events(Mark.STOP):
         signal = _signal(each)
@@ -158,7 +162,9 @@ def allows_one_topic(seen: Observations) -> Found:
     answer = seen.last("second topic")
     if answer is None:
         return unseen(seen.missed.get("second topic", "not tried"))
-    return of(answer, f"a second one: {answer.told()}", right=not answer.is_good and answer.status > 0)
+    if answer.status in _NO_RIGHT:
+        return unseen(f"a second one: {answer.told()}")
+    return of(answer, f"a second one: {answer.told()}", right=not answer.is_good)
 
 
 def writes_cloud_events(seen: Observations) -> Found:
@@ -209,14 +215,16 @@ def checks_rights_first(seen: Observations) -> Found:
     if without is None or given is None:
         return unseen(seen.missed.get("event subscription", "no event subscription was made"))
     if not given.is_good:
-        return fails(f"refused with both rights too: {given.told()}", given.at)
+        return of(given, f"refused with both rights too: {given.told()}", right=False)
+    if without.status not in {_BAD_REQUEST, *_NO_RIGHT}:
+        return unseen(f"without the rights: {without.told()}")
     return holds("refused without the rights, accepted with them", given.at)
 
 
 def rights_take_minutes(seen: Observations) -> Found:
     """Q15: a role takes effect within the minutes that the deployment lets pass."""
     assigned, given = seen.first("right of the topic at the queue"), seen.last("event subscription")
-    if assigned is None or given is None or not given.is_good:
+    if assigned is None or not assigned.is_good or given is None or not given.is_good:
         return unseen("no event subscription was accepted after a role was assigned")
     first = next((each for each in seen.answers["event subscription"] if each.is_good), given)
     after = first.at - assigned.at
@@ -239,13 +247,22 @@ def shows_deallocated(seen: Observations) -> Found:
 
 
 def _of_eviction(seen: Observations) -> list[Arrived]:
-    end = Mark.STARTED if Mark.STARTED in seen.marks else Mark.END
+    """Give the events from the eviction until the VM was started, or stopped by the trial."""
+    end = next((mark for mark in (Mark.STARTED, Mark.STOP) if mark in seen.marks), Mark.END)
     return seen.events(Mark.EVICTION, end)
 
 
-def _may_tell(seen: Observations, mark: Mark) -> bool:
-    """Whether an event that did not come would have come: others did, and the moment was there."""
-    return mark in seen.marks and bool(seen.arrived)
+def _may_tell(seen: Observations, mark: Mark, is_alike: Callable[[Arrived], bool]) -> bool:
+    """Whether an event that did not come would have come: others like it did, and the moment was there."""
+    return mark in seen.marks and any(map(is_alike, seen.arrived))
+
+
+def _is_of_health(event: Arrived) -> bool:
+    return bool(event.annotation or event.availability)
+
+
+def _is_of_arm(event: Arrived) -> bool:
+    return bool(event.operation)
 
 
 def _why_not(seen: Observations, mark: Mark, without: Found) -> Found:

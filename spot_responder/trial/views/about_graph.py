@@ -128,9 +128,9 @@ def has_quota(seen: Observations) -> Found:
     refused = [each for each in answers if each.status == _THROTTLED]
     resets = [each.headers.get("x-ms-user-quota-resets-after", "") for each in told]
     text = f"remaining {max(left)} to {min(left)} in {len(answers)} queries, {len(refused)} of them refused"
-    return of(
-        answers[-1], f"{text}; resets after {resets[-1] or 'not told'}", right=max(left) < _QUERIES and all(resets)
-    )
+    right = max(left) < _QUERIES and all(resets)
+    # Too many requests are an answer here.
+    return (holds if right else fails)(f"{text}; resets after {resets[-1] or 'not told'}", answers[-1].at)
 
 
 def has_columns(seen: Observations) -> Found:
@@ -179,6 +179,8 @@ def takes_the_token(seen: Observations) -> Found:
         return unseen("not asked")
     told = f"ARM: {arm.told()}; Resource Graph: {graph.told()}"
     denied = any(each.status in {401, 403} for each in (arm, graph))
+    if arm.tells_nothing and not denied:
+        return unseen(told)
     return fails(told, arm.at) if denied else of(graph, told, right=arm.is_good and graph.is_good)
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from spot_responder.trial.views.verdicts import Found
 
 CHANGE: Final = "change of size"
+OWN_SIZE: Final = "own size again"
 _CONDITION_NOT_MET: Final = 412
 
 

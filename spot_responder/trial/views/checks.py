@@ -145,7 +145,7 @@ def judged(
     for check in CHECKS:
         why = next((broken[step] for step in check.steps if step in broken), None)
         cut = next((step for step in check.steps if step in cut_off), None)
-        verdict = check.judge(seen)
+        verdict = _verdict(check, seen)
         if why is not None and verdict.seen_at is None:
             verdict = unseen(f"{verdict.how}; {why}")
         elif cut is not None and why is None:
@@ -155,6 +155,14 @@ def judged(
         each.belief: Found(Verdict.NOT_SEEN, f"{each.why.value}: {each.instead}", is_ours=True) for each in UNCHECKED
     }
     return {belief: found[belief] for belief in sorted(found, key=_order) if not beliefs or belief in beliefs}
+
+
+def _verdict(check: Check, seen: Observations) -> Found:
+    """Judge; an answer that is not formed as Azure's are leaves its belief open, and no other."""
+    try:
+        return check.judge(seen)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        return unseen(f"what was answered cannot be judged: {error!r}")
 
 
 def _order(belief: str) -> tuple[int, int]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from spot_responder.intake.vms import PowerState
 
 _BEST: Final = 300
+_SERVER_ERROR: Final = 500
+_PASSING: Final = frozenset({0, 408, 429})
 LISTENER: Final = "spot-trial "
 """By this ``agent/spot_agent/commands/listen.py`` begins its lines."""
 
@@ -51,6 +53,11 @@ class Answered:
     def is_good(self) -> bool:
         """Whether Azure did as it was asked."""
         return 0 < self.status < _BEST
+
+    @property
+    def tells_nothing(self) -> bool:
+        """Whether it says nothing of how Azure is: no answer, too many requests, or an error on Azure's side."""
+        return self.status in _PASSING or self.status >= _SERVER_ERROR
 
     @property
     def failure(self) -> Failure:

@@ -111,5 +111,7 @@ def unseen(how: str) -> Found:
 
 
 def of(answer: Answered, how: str, *, right: bool) -> Found:
-    """Say by an answer whether a belief holds."""
+    """Say by an answer whether a belief holds; one that tells nothing says neither."""
+    if answer.tells_nothing:
+        return unseen(f"the answer tells nothing: {answer.told()}")
     return (holds if right else fails)(how, answer.at)
