@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 
 from localazure.laptop import REPOSITORY
+from spot_responder.commands.trials.trial import EXAMPLES
 from spot_responder.trial.run import _WORK
 from spot_responder.trial.views.checks import BELIEFS, CHECKS, judged, steps_for
 from spot_responder.trial.views.observations import Observations
@@ -66,3 +67,11 @@ def test_only_some_beliefs_take_only_their_steps() -> None:
 def test_of_only_some_beliefs_only_those_are_told(belief: str) -> None:
     """The others were not asked for."""
     assert list(judged(Observations(""), frozenset({belief}))) == [belief]
+
+
+def test_the_example_that_creates_nothing_creates_nothing() -> None:
+    """The beliefs that the command's help names for it are tried by reading alone."""
+    (line,) = [line for line in EXAMPLES.splitlines() if "--only" in line]
+    assert line.endswith("creates nothing")
+    beliefs = line.split("--only ")[1].split()[0]
+    assert steps_for(frozenset(beliefs.split(","))) == (Step.READ,)

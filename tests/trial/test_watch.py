@@ -100,6 +100,16 @@ CASES: list[tuple[str, Verdict, Observations]] = [
     ("E6", UNSEEN, _seen(*GONE, log=_log(_failed("ScopeLocked"), _failed("AllocationFailed", eventTimestamp="")))),
     ("E6", HOLDS, _seen(*GONE, log=_log(_failed("SkuNotAvailable")))),
     ("E6", FAILS, _seen(*GONE, _shown(60, DOWN, STOPPED), log=_log(_failed("AllocationFailed")))),
+    ("E1", UNSEEN, _seen(_shown(0, DOWN, PREEMPTED))),
+    ("E6", HOLDS, _seen(*GONE, _shown(60, UP), _shown(99, DOWN, STOPPED), log=_log(_failed("AllocationFailed")))),
+    (
+        "E6",
+        HOLDS,
+        _seen(*GONE, _shown(60, DOWN, STOPPED), log=_log(_failed("AllocationFailed"), _entry("deallocate/action"))),
+    ),
+    ("E6", UNSEEN, _seen(*GONE, log=_log(_failed("AllocationFailed", resourceId="/somebody-elses")))),
+    ("E7", UNSEEN, _seen(*GONE, log=bad(403, "x"))),
+    ("E7", HOLDS, seen({"activity log": [_log(_entry("evictSpotVM/action")), _log()]}, fleet=list(GONE))),
 ]
 
 

@@ -95,15 +95,15 @@ def has_evict_operation(seen: Observations) -> Found:
     for each in _of_eviction(seen):
         if "evictspotvm" in each.operation:
             return holds(f"Event Grid told {each.operation}", each.at)
-    log = seen.last("activity log")
-    if log is None or not log.is_good:
-        return unseen(f"no such event; the activity log: {log.told() if log else 'not read'}")
-    entries = log.body.get("value") if isinstance(log.body, dict) else []
-    names = {text_field(each, "operationName", "value") for each in entries or []}
-    found = [name for name in sorted(names) if "evictspotvm" in name.lower()]
-    return (
-        holds(f"the activity log has {found[0]}", log.at) if found else unseen("a simulated eviction has no such name")
-    )
+    logs = seen.answers.get("activity log", [])
+    for log in logs:
+        entries = log.body.get("value") if log.is_good and isinstance(log.body, dict) else []
+        for name in sorted({text_field(each, "operationName", "value") for each in entries or []}):
+            if "evictspotvm" in name.lower():
+                return holds(f"the activity log has {name}", log.at)
+    if not any(log.is_good for log in logs):
+        return unseen(f"no such event; the activity log: {logs[-1].told() if logs else 'not read'}")
+    return unseen("neither an event nor the activity log has such a name; a simulated eviction has none")
 
 
 def is_simulated(seen: Observations) -> Found:

@@ -36,7 +36,8 @@ def _is_annotated(seen: Observations) -> Found:
     """E1: an eviction is annotated; one that only the activity log has shows that it is not."""
     evicted = _evictions(seen)
     if evicted:
-        return holds(f"{len(evicted)} VMs went down with the annotation VirtualMachinePreempted", evicted[-1].at)
+        vms = len({each.vm for each in evicted})
+        return holds(f"{vms} VMs went down with the annotation VirtualMachinePreempted", evicted[-1].at)
     logged = _evicted_by_log(seen)
     silent = [each for each in seen.fleet if each.vm in logged and each.state in _DOWN and not each.annotation]
     if silent:
@@ -51,30 +52,42 @@ def _has_no_owners_annotation(seen: Observations) -> Found:
     if not evicted or log is None or not log.is_good:
         return unseen(_nothing(seen, "no VM was evicted, or the activity log was not read"))
     for each in evicted:
-        later = [one for one in seen.fleet if one.vm == each.vm and one.at > each.at]
-        until_up = later[: next((n for n, one in enumerate(later) if one.state not in _DOWN), len(later))]
-        stops = [one for one in until_up if _tells_of(one, SignalKind.STOPPED_BY_OWNER)]
+        stops = [one for one in _until_up(seen, each.vm, each.at) if _tells_of(one, SignalKind.STOPPED_BY_OWNER)]
         if stops and each.vm not in _done(seen, "/deallocate/action"):
             return fails(f"after VirtualMachinePreempted it was annotated {stops[0].annotation}", stops[0].at)
-    return holds(f"no annotation of a stop after {len(evicted)} evictions", evicted[-1].at)
+    vms = len({each.vm for each in evicted})
+    return holds(f"no annotation of a stop after the evictions of {vms} VMs", evicted[-1].at)
 
 
 def _leaves_no_annotation(seen: Observations) -> Found:
     """E6: a start that fails for want of capacity leaves no annotation of a stop."""
-    failed = _failed_starts(seen)
+    watched_vms = {each.vm for each in seen.fleet}
+    failed = {vm: at for vm, at in _failed_starts(seen).items() if vm in watched_vms}
     if not failed:
-        return unseen(_nothing(seen, "no start failed for want of capacity"))
+        return unseen(_nothing(seen, "no start of a watched VM failed for want of capacity"))
     for vm, at in failed.items():
-        for each in seen.fleet:
+        for each in _until_up(seen, vm, at):
             dated = each.annotated_at
             is_stop = _tells_of(each, SignalKind.STOPPED_BY_OWNER)
-            if each.vm == vm and is_stop and dated is not None and dated >= at:
+            if is_stop and dated is not None and dated >= at and vm not in _done(seen, "/deallocate/action"):
                 return fails(f"after a failed start it was annotated {each.annotation}", each.at)
     return holds(f"no annotation of a stop after {len(failed)} failed starts", max(failed.values()))
 
 
 def _evictions(seen: Observations) -> list[Shown]:
-    return [each for each in seen.fleet if each.state in _DOWN and _tells_of(each, SignalKind.EVICTED)]
+    """Give what was shown of VMs that went down while they were watched."""
+    first = {each.vm: each.state for each in reversed(seen.fleet)}
+    return [
+        each
+        for each in seen.fleet
+        if each.state in _DOWN and first[each.vm] not in _DOWN and _tells_of(each, SignalKind.EVICTED)
+    ]
+
+
+def _until_up(seen: Observations, vm: str, since: datetime) -> list[Shown]:
+    """Give what was shown of a VM after a moment, until it was up again."""
+    later = [each for each in seen.fleet if each.vm == vm and each.at > since]
+    return later[: next((number for number, each in enumerate(later) if each.state not in _DOWN), len(later))]
 
 
 def _tells_of(shown: Shown, kind: SignalKind) -> bool:
