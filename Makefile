@@ -178,7 +178,7 @@ check: setup ## ruff, mypy, import-linter, and Microsoft's Kusto parser over the
 
 clean: ## remove what make set up and what runs left behind; refused while a trial in Azure has left what may cost money
 	@left=$$(cat .local/trial-journal.jsonl 2>/dev/null | awk -F'"' '$$2 == "created" { made[tolower($$4)] = 1; next } \
-	  $$2 == "gone" { delete made[tolower($$4)]; next } NF { odd++ } END { for (each in made) odd++; print odd + 0 }'); \
+	  $$2 == "answered" { next } $$2 == "gone" { delete made[tolower($$4)]; next } NF { odd++ } END { for (each in made) odd++; print odd + 0 }'); \
 	if [ "$$left" != 0 ]; then \
 	  echo "clean: .local/trial-journal.jsonl lists $$left that a trial has left in Azure, which may cost money: take it away first, by .venv/bin/spot-responder trial --subscription ID --take-away" >&2; \
 	  exit 1; \

@@ -168,14 +168,13 @@ class Field:
         except OSError as error:
             message = f"{name}: it was not created, for the record of it cannot be written: {error}"
             raise StepFailedError(message) from error
-        self.journal.unanswered.add(key)
         answer, cancelled = await answered(self.ask(name, "PUT", path, version, body))
         if _REFUSED <= answer.status < _BROKEN and not may_be_there:
             # It was refused, so it is not there. After an error inside Azure, or an answer that was lost, it may be:
             # then a second request is refused because of what the first one made.
             self.journal.forget(path)
         if 0 < answer.status < _BROKEN:
-            self.journal.unanswered.discard(key)
+            self.journal.answered(path)
         if cancelled:
             raise asyncio.CancelledError
         return answer

@@ -1,8 +1,8 @@
 """The record on disk of what trials have created: written before each creation, so that any later run can take it away.
 
-One line is one object of JSON: ``created`` or ``gone``, with the ARM id. A line that was cut off by a crash is the last
-one, and nothing was created for it yet. What was created in Azure and what in the laptop Azure stands in two journals:
-the one knows nothing of the other's resources, and says of each that it is not there.
+One line is one object of JSON: ``created``, ``answered`` or ``gone``, with the ARM id. A line that was cut off by a
+crash is the last one, and nothing was created for it yet. What was created in Azure and what in the laptop Azure stands
+in two journals: the one knows nothing of the other's resources, and says of each that it is not there.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 JOURNAL: Final = "trial-journal.jsonl"
 LAPTOP_JOURNAL: Final = "trial-laptop-journal.jsonl"
 _ID: Final = re.compile(r"/subscriptions/[^/]+/.+", re.IGNORECASE)
-_BEGINNINGS: Final = (b'{"created": "', b'{"gone": "')
+_BEGINNINGS: Final = (b'{"created": "', b'{"answered": "', b'{"gone": "')
 
 
 class UnreadableJournalError(Exception):
@@ -52,6 +52,13 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """A resource whose creation Azure has answered, by its id: it is there now, or never will be."""
+
+    resource_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Gone:
     """A resource that is gone, by its id."""
 
@@ -60,11 +67,16 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What a journal lists. ``damaged``: of each line that cannot be read, where it is and what is wrong with it."""
+    """What a journal lists.
+
+    ``damaged``: of each line that cannot be read, where it is and what is wrong with it. ``unanswered``: what was asked
+    for and got no answer, by its id in lower case.
+    """
 
     remains: list[Made]
     """What was created and is not known to be gone, in the order of its creation."""
     damaged: list[str]
+    unanswered: frozenset[str]
 
 
 @dataclass(slots=True)
@@ -95,12 +107,19 @@ class Journal:
         self._gone.discard(key)
         try:
             self._write(_line_of(made))
+            self.unanswered.add(key)
         except OSError:
             if known is None:
                 del self._made[key]
             if was_gone:
                 self._gone.add(key)
             raise
+
+    def answered(self, resource_id: str) -> None:
+        """Write down that Azure has answered a creation; without that line, a later trial looks twice."""
+        self.unanswered.discard(resource_id.lower())
+        with suppress(OSError):
+            self._write({"answered": resource_id})
 
     def forget(self, resource_id: str) -> None:
         """Write down that a resource is gone; where the disk does not take it, that is known to this process only."""
@@ -114,6 +133,7 @@ class Journal:
     def listed(self) -> Listed:
         """Give what is listed, by all lines and by what this process knows; a line that is damaged hides no other."""
         found: dict[str, Made] = {}
+        unanswered: set[str] = set()
         damaged: list[str] = []
         lines = self._bytes().split(b"\n")
         for number, line in enumerate(lines, 1):
@@ -122,13 +142,17 @@ class Journal:
             match _entry(line):
                 case Made() as made:
                     found[made.resource_id.lower()] = made
+                    unanswered.add(made.resource_id.lower())
+                case Answered(resource_id):
+                    unanswered.discard(resource_id.lower())
                 case Gone(resource_id):
                     found.pop(resource_id.lower(), None)
                 case problem:
                     damaged.append(f"{self.path}, line {number}: {problem}")
         # What the file could not be told, or tells no more.
         found |= {key: made for key, made in self._made.items() if key not in found}
-        return Listed([made for key, made in found.items() if key not in self._gone], damaged)
+        remains = [made for key, made in found.items() if key not in self._gone]
+        return Listed(remains, damaged, frozenset(unanswered & found.keys()))
 
     def remains(self) -> list[Made]:
         """Give what was created and is not known to be gone, in the order of its creation."""
@@ -136,7 +160,9 @@ class Journal:
 
     def learn(self) -> None:
         """Keep in memory what the file lists: it may be deleted."""
-        self._made = {made.resource_id.lower(): made for made in self.listed().remains}
+        listed = self.listed()
+        self._made = {made.resource_id.lower(): made for made in listed.remains}
+        self.unanswered = set(listed.unanswered)
 
     def keep(self) -> None:
         """Write the file anew if somebody deleted it, and something is left.
@@ -218,16 +244,16 @@ def _bytes_of(line: dict[str, str]) -> bytes:
     return json.dumps(line).encode() + b"\n"
 
 
-def _entry(line: bytes) -> Made | Gone | str:
+def _entry(line: bytes) -> Made | Answered | Gone | str:
     """Read one line; say what is wrong where it is none of ours."""
     read = _json(line)
     if read is None:
         return "it is no JSON"
-    if not isinstance(read, dict) or ("created" in read) == ("gone" in read):
-        return 'it is no object with either "created" or "gone"'
-    if "gone" in read:
-        gone = read["gone"]
-        return Gone(gone) if isinstance(gone, str) else '"gone" is no text'
+    if not isinstance(read, dict) or len({"created", "answered", "gone"} & read.keys()) != 1:
+        return 'it is no object with either "created", "answered" or "gone"'
+    for word, kind in (("answered", Answered), ("gone", Gone)):
+        if word in read:
+            return kind(read[word]) if isinstance(read[word], str) else f'"{word}" is no text'
     words = [read.get(name) for name in ("created", "version", "run")]
     texts = [word for word in words if isinstance(word, str)]
     if len(texts) < len(words) or not _ID.fullmatch(texts[0]):

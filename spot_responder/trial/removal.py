@@ -35,6 +35,8 @@ Any other 404 tells nothing of it: ``SubscriptionNotFound`` is what a login of a
 or a page without a code may come of whatever answers at a wrong address."""
 _PAUSE_S: Final = 10.0
 _ACCEPTED: Final = 202
+_NO_CONTENT: Final = 204
+"""What ARM answers to the deletion of a resource that is not there."""
 _PASSING: Final = frozenset({0, 408, 409, 429})
 _BROKEN: Final = 500
 _LOCKED: Final = "scopelocked"
@@ -121,6 +123,8 @@ class _Removal:
 
     async def delete(self, made: Made) -> str:
         """Delete a resource by itself; give why it could not be."""
+        if made.run.lower() not in made.resource_id.lower():
+            return f"{LEFT_ALONE}, for its name has not the id of its trial, {made.run}"
         answer = await self._ask("DELETE", made)
         if answer.status == _ACCEPTED and not await self.is_gone(made):
             return _STILL
@@ -147,7 +151,8 @@ class _Removal:
         """
         answer = await self._persistently(method, made)
         key = made.resource_id.lower()
-        if _is_absent(answer, made) and key in self.journal.unanswered:
+        was_absent = _is_absent(answer, made) or (method == "DELETE" and answer.status == _NO_CONTENT)
+        if was_absent and key in self.journal.unanswered:
             self.journal.unanswered.discard(key)
             await asyncio.sleep(min(_LATE_S, self.waits.look * 4))
             answer = await self._persistently(method, made)

@@ -39,6 +39,20 @@ def test_what_is_gone_remains_no_more(tmp_path: Path) -> None:
         assert journal.remains() == [OTHER]
 
 
+def test_a_creation_without_an_answer_is_known_to_the_next_trial(tmp_path: Path) -> None:
+    """It may come to be after all: the next one looks twice before it forgets it."""
+    with open_journal(tmp_path) as journal:
+        journal.note(ONE)
+        journal.note(OTHER)
+        journal.answered(ONE.resource_id.upper())
+    with open_journal(tmp_path) as journal:
+        assert journal.unanswered == {OTHER.resource_id.lower()}
+        assert journal.listed().damaged == []
+        journal.forget(OTHER.resource_id)
+    with open_journal(tmp_path) as journal:
+        assert (journal.unanswered, journal.remains()) == (set(), [ONE])
+
+
 def test_a_damaged_line_hides_no_other(tmp_path: Path) -> None:
     """It is named, with what is wrong with it; what the other lines list is known all the same."""
     with open_journal(tmp_path) as journal:

@@ -8,6 +8,7 @@ import re
 import string
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -204,6 +205,48 @@ def test_short_names_and_addresses_of_all_kinds_are_hidden() -> None:
     }
     text = hidden(payload)
     assert [each for each in ('"IT"', "fabrikam", "fe80", "stanbul", "pay01") if each in text] == []
+
+
+GUID = "12ab34cd-1111-4111-8111-abcdefabcdef"
+RG = "/subscriptions/x/resourceGroups/rg-secret"
+WEB = "/subscriptions/s/resourceGroups/g1/providers/Microsoft.Compute/virtualMachines/web"
+CLAIMS = {"upn": "jane.doe@contoso.com", "jobTitle": "Chief Secret Officer"}
+BROKEN_OUT: list[tuple[object, list[str]]] = [
+    ("The client address is 203.0.113.77.", ["203.0.113.77"]),
+    ("203.0.113.77, 10.9.8.7:443 and 10.1.2.3/24", ["203.0.113.77", "10.9.8.7", "10.1.2.3"]),
+    (f"no right in {RG}. Ask the owner of rg-secret", ["rg-secret"]),
+    (f"(scope {RG}) rg-secret is locked", ["rg-secret"]),
+    (["jane.doe@contoso.com", "https://management.azure.com/x?user=jane.doe%40contoso.com"], ["jane.doe", "contoso"]),
+    (["jane.doe@contoso.com", 'The client {"user": "jane.doe\\u0040contoso.com"} may not'], ["jane.doe"]),
+    ("%252FresourceGroups%252Frg-secret%252Fx", ["rg-secret"]),
+    ("ip=2603%3A1020%3A201%3A10%3A%3A3f", ["2603%3A1020"]),
+    ([WEB, "name%20eq%20%27web%27"], ["web"]),
+    ({"data": {"claims": json.dumps(CLAIMS)}}, ["Chief Secret", "jane.doe"]),
+    ({"internalDomainNameSuffix": "gtpkgxgr0rpexcs1.ax.internal.cloudapp.net"}, ["gtpkgxgr0rpexcs1"]),
+    ("contoso.azurecr.io, contoso.documents.azure.com, contoso.sharepoint.com", ["contoso"]),
+    ([RG, base64.b64encode(b"rg-secret\n").decode()], [base64.b64encode(b"rg-secret\n").decode()]),
+    ([RG, base64.b64encode("rg-secret".encode("utf-16-le")).decode()], ["cgBnAC0A"]),
+    ([RG, "/operations/" + base64.b64encode(b"rg-secret").decode()], ["cmctc2VjcmV0"]),
+    (base64.b64encode(b"jane@contoso.com").decode(), [base64.b64encode(b"jane@contoso.com").decode()]),
+    ([GUID, f"st{GUID.replace('-', '')}log", GUID.replace("-", "_")], [GUID.replace("-", ""), GUID.replace("-", "_")]),
+    ("the deny assignment with name 'Contoso Treasury freeze'", ["Contoso"]),
+    ("Resource group 'rg-secret' could not be found.", ["rg-secret"]),
+    ({"systemData": {"createdBy": "Jane Doe", "lastModifiedBy": "Jane Doe"}}, ["Jane"]),
+    ({"macAddress": "00-0D-3A-12-34-56"}, ["00-0D-3A-12-34-56"]),
+    (["jane.doe@contoso.com", "tenant contoso.com"], ["contoso.com"]),
+    ({"displayName": "Microsoft.Contoso Secret"}, ["Contoso"]),
+    ({"accessKey": "shortkey123", "adminPassword": "Hunter2!"}, ["shortkey123", "Hunter2"]),
+    ("https://x.blob.core.windows.net/a?sv=2024&sig=abc%2Bdef%3D&se=2", ["abc%2Bdef"]),
+    ("ssh-ed25519 key jane@laptop", ["jane@laptop"]),
+]
+"""What a stranger got through it."""
+
+
+@pytest.mark.parametrize(("payload", "secrets"), BROKEN_OUT)
+def test_what_a_stranger_got_through_does_not_get_through(payload: object, secrets: list[str]) -> None:
+    """In whatever encoding it stands, and whatever follows it."""
+    text = hidden(payload)
+    assert [secret for secret in secrets if secret.lower() in text.lower()] == []
 
 
 def test_a_short_name_in_base64_is_found_too() -> None:

@@ -7,44 +7,21 @@ before it came here, by Azure or by what reads its answers, has half of somethin
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from dataclasses import dataclass, field
-from ipaddress import AddressValueError, IPv6Address
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote
 
 from spot_responder.text import LEFT_OUT
+from spot_responder.trial.views.telling_parts import bare_forms, encoded_runs_replaced, telling_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_GUID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
-_BARE_GUID: Final = re.compile(r"(?<![0-9a-z])[0-9a-f]{32}(?![0-9a-z])", re.IGNORECASE)
-_MAIL: Final = re.compile(r"[^\s\"'<>,;:/\\()]+@[^\s\"'<>,;:/\\()]+\.[^\s\"'<>,;:/\\()]+")
-_IPV4: Final = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])")
-_IPV6: Final = re.compile(r"(?<![0-9a-f:])(?:[0-9a-f]{0,4}:){3,7}[0-9a-f]{0,4}(?![0-9a-f:])", re.IGNORECASE)
-_SHORT_IPV6: Final = re.compile(r"(?<![\w:.])[0-9a-f:]*::[0-9a-f:]*(?![\w:])", re.IGNORECASE)
-_LONG: Final = 40
-_TOKEN: Final = re.compile(rf"eyJ[\w-]+\.[\w-]+\.[\w-]*|[A-Za-z0-9+/_%=-]{{{_LONG},}}")
-_BASE64: Final = re.compile(r"(?<![A-Za-z0-9+/_-])([A-Za-z0-9+/_-]{8,})(?:=|%3d){0,2}", re.IGNORECASE)
-_SUBSCRIPTION: Final = re.compile(rf"subscriptions/{_GUID.pattern}", re.IGNORECASE)
-_PATH_WORD: Final = re.compile(r"(?:^|/)[A-Za-z]{5,}(?=/|$)")
-_HOST: Final = re.compile(r"https?://([^/\s:\"']+)", re.IGNORECASE)
-_BARE_HOST: Final = re.compile(
-    r"(?<![\w.-])[\w-]+(?:\.[\w-]+)*\.(?:windows\.net|onmicrosoft\.com|vault\.azure\.net|azurewebsites\.net"
-    r"|eventgrid\.azure\.net|cloudapp\.azure\.com)(?![\w.-]*\w)",
-    re.IGNORECASE,
-)
-_ENCODED: Final = re.compile(r"%2f", re.IGNORECASE)
 _JSON: Final = re.compile(r"[\[{]\s*[\"{\[]")
 _DECODER: Final = json.JSONDecoder()
 _POLICY: Final = re.compile(r"(disallowed by policy)\b.*", re.IGNORECASE | re.DOTALL)
 """What follows is written by whoever wrote the policy: reasons, and the names of people and departments."""
-_GROUP: Final = re.compile(r"/resourcegroups/([^/\s\"'?&]+)", re.IGNORECASE)
-_PROVIDERS: Final = re.compile(r"/providers/[^/\s\"'?&]+((?:/(?!providers/)[^/\s\"'?&]+/[^/\s\"'?&]+)+)", re.IGNORECASE)
-"""Types and names after a provider's namespace, up to the next namespace: of one resource may hang one of another."""
 _OWN_TYPE: Final = re.compile(r"Microsoft(?:\.[A-Za-z]+)+")
 """A namespace, or the type of an event: whatever is called so too, it tells nothing by itself."""
 _OWN: Final = (
@@ -60,8 +37,10 @@ _LEFT_OUT_KEYS: Final = frozenset(
 """What is below them is written by people, and no belief is about it."""
 _PERSONAL: Final = frozenset({"claims", "tags"})
 """Objects whose every value may tell who somebody is, and whose keys may too."""
-_NAMING: Final = ("name", "caller")
+_NAMING: Final = ("name", "caller", "createdby", "modifiedby", "resourcegroup")
 """So end the keys of names."""
+_SECRET: Final = ("password", "secret", "accesskey", "sharedkey", "connectionstring")
+"""So end the keys of secrets."""
 _AZURES_NAMES: Final = frozenset(
     {
         *("operationname", "annotationname", "eventname", "resourceprovidername", "categoryname", "rolename"),
@@ -108,34 +87,20 @@ class Redaction:
             self.counts[kind] = number = self.counts.get(kind, 0) + 1
             self._found = None
             self.places[key] = _SHAPES[kind].format(number=number)
+            self.hide("bare", bare_forms(value))
 
     def learn(self, payload: object) -> None:
         """Collect what must not remain of a payload."""
         for text in _texts(payload):
-            self._learn_text(text)
+            for kind, parts in telling_parts(text):
+                self.hide(kind, parts)
         found = _personal(payload)
-        self.hide("value", [each for each in found if _TELLING.search(each) and not _OWN_TYPE.match(each)])
-
-    def _learn_text(self, text: str) -> None:
-        if _ENCODED.search(text):
-            self._learn_text(unquote(text))
-        self.hide("guid", _GUID.findall(text))
-        self.hide("bare", _BARE_GUID.findall(text))
-        self.hide("mail", _MAIL.findall(text))
-        self.hide("host", [host for host in _HOST.findall(text) if not _is_microsofts(host)])
-        self.hide("ipv4", _IPV4.findall(text))
-        self.hide("host", _BARE_HOST.findall(text))
-        self.hide("ipv6", _IPV6.findall(text))
-        self.hide("ipv6", [each for each in _SHORT_IPV6.findall(text) if _is_address(each)])
-        self.hide("group", _GROUP.findall(text))
-        for types_and_names in _PROVIDERS.findall(text):
-            self.hide("name", types_and_names.split("/")[2::2])
-        self.hide("token", [each for each in _TOKEN.findall(text) if not _is_path(each)])
+        self.hide("value", [each for each in found if _TELLING.search(each) and not _OWN_TYPE.fullmatch(each)])
 
     def apply(self, payload: object, *, within: bool = False) -> object:
         """Give a payload without what must not remain. ``within``: it is of claims or tags."""
         if isinstance(payload, str):
-            text = self._inner(payload)
+            text = self._inner(payload, within=within)
             return "value" if within and text == payload else text
         if isinstance(payload, dict):
             return {self._key(str(key), within=within): self._of(str(key), payload[key], within) for key in payload}
@@ -148,20 +113,20 @@ class Redaction:
 
     def _of(self, key: str, value: object, within: bool) -> object:  # noqa: FBT001 - passed on as it is
         lower = key.lower()
-        if lower in _LEFT_OUT_KEYS and value is not None:
+        if (lower in _LEFT_OUT_KEYS or lower.endswith(_SECRET)) and value is not None:
             return "left out"
         hidden = self.apply(value, within=within or lower in _PERSONAL)
         is_short = isinstance(value, str) and value == hidden and not _TELLING.search(value)
         return "name" if is_short and value and _is_naming(lower) else hidden
 
-    def _inner(self, text: str) -> str:
+    def _inner(self, text: str, *, within: bool) -> str:
         """Hide what must not remain of a text, which may be JSON itself."""
         if text.lstrip()[:1] in {"{", "["}:
             try:
                 read = json.loads(text)
             except (ValueError, RecursionError):
                 return self._text(text)
-            hidden = self.apply(read)
+            hidden = self.apply(read, within=within)
             return text if hidden == read else json.dumps(hidden, ensure_ascii=False)
         return self._text(text)
 
@@ -174,7 +139,7 @@ class Redaction:
             parts = sorted({*self.places, *self._spelt}, key=len, reverse=True)
             self._found = re.compile("|".join([f"(?P<own>{_OWN})", *map(_pattern, parts)]), re.IGNORECASE)
         found = self._found
-        text = _BASE64.sub(lambda run: "token" if _tells(found, _decoded(run[1])) else run[0], text)
+        text = encoded_runs_replaced(text, lambda plain: _tells(found, plain))
         return self._without_halves(found.sub(self._instead, text))
 
     def _instead(self, match: re.Match[str]) -> str:
@@ -200,6 +165,7 @@ _SHAPES: Final[Mapping[str, str]] = {
     "host": "host-{number}.example",
     "ipv4": "192.0.2.{number}",
     "ipv6": "2001:db8::{number}",
+    "mac": "00-00-5E-00-53-{number:02X}",
     "group": "group-{number}",
     "name": "name-{number}",
     "token": "token-{number}",
@@ -212,16 +178,6 @@ def _overlap(first: str, then: str) -> int:
     """Give how many characters at the end of one text are the beginning of the other; but few are no part of a name."""
     longest = min(len(first), len(then))
     return next((size for size in range(longest, _SHORTEST, -1) if first.endswith(then[:size])), 0)
-
-
-def _decoded(run: str) -> str:
-    """Give the text that a run of letters is in base64, with either alphabet; ``""`` where it is none."""
-    letters = run.replace("+", "-").replace("/", "_")
-    try:
-        text = base64.urlsafe_b64decode(letters + "=" * (-len(letters) % 4)).decode()
-    except ValueError:
-        return ""
-    return text if text.isprintable() else ""
 
 
 def _tells(found: re.Pattern[str], text: str) -> bool:
@@ -264,7 +220,7 @@ def _personal(payload: object, *, within: bool = False) -> Iterable[str]:
             yield from _personal(each, within=within)
     elif isinstance(payload, str):
         for each in _json_in(payload):
-            yield from _personal(each)
+            yield from _personal(each, within=within)
 
 
 def _json_in(text: str) -> Iterable[object]:
@@ -281,21 +237,3 @@ def _json_in(text: str) -> Iterable[object]:
 
 def _is_naming(key: str) -> bool:
     return key.endswith(_NAMING) and key not in _AZURES_NAMES
-
-
-def _is_address(text: str) -> bool:
-    try:
-        return IPv6Address(text).compressed != "::"
-    except AddressValueError:
-        return False
-
-
-def _is_path(run: str) -> bool:
-    """Whether a long run of letters is of a path, as ``Compute/virtualMachines/vm-1/deallocate`` or a subscription."""
-    rest, subscriptions = _SUBSCRIPTION.subn("", run)
-    return len(_PATH_WORD.findall(run)) > 1 or (subscriptions > 0 and len(rest) < _LONG)
-
-
-def _is_microsofts(host: str) -> bool:
-    """Whether a host is Microsoft's for everybody, and tells nothing of whoever asked."""
-    return host.lower() in {"management.azure.com", "aka.ms", "schemas.microsoft.com", "schemas.xmlsoap.org"}
