@@ -205,6 +205,9 @@ class Worker:
         if self.is_ignored:
             return
         self.farm.clock.settle()
+        if self.machine.deleted_at is not None:
+            # Its owner deleted it in the same moment: nobody is left who could ask.
+            return
         self.farm.world.stop_by_owner(self.machine.vm_id, caller=self.machine.vm_id)
         now = self.farm.clock.now()
         self.farm.own_stops.setdefault(self.machine.vm_id, []).append(now)

@@ -41,6 +41,9 @@ GOING_DOWN: Final = timedelta(seconds=30)
 SHOWN_AS_RUNNING: Final = timedelta(seconds=90)
 """How long Resource Graph may show a VM as running after its worker's last word, which was that it stops it."""
 
+_STOPPED: Final = frozenset({PowerState.STOPPED, PowerState.STOPPING})
+"""Down without being deallocated, so that it is billed; also where it never gets further than ``stopping``."""
+
 OWN_STOPS_KEPT: Final = 5
 """How many of a VM's own stops are remembered, so that a late event about one is not taken for its owner's."""
 
@@ -97,7 +100,7 @@ def watched(queue_vm: QueueVm, before: VmWatch, now: datetime) -> VmWatch:
         up_since=_up_since(queue_vm, before, now),
         seen_up_at=now,
         ran_at=now if state is PowerState.RUNNING else before.ran_at,
-        stopped_since=(before.stopped_since or now) if state is PowerState.STOPPED else None,
+        stopped_since=(before.stopped_since or now) if state in _STOPPED else None,
         idle_since=(before.idle_since or now) if is_idle else None,
     )
 

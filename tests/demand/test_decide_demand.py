@@ -196,6 +196,15 @@ def test_a_vm_that_was_shut_down_inside_is_told_of_after_five_minutes() -> None:
     assert [trouble.says for _, trouble in later.troubles] == [Trouble.SHUT_DOWN_INSIDE.says]
 
 
+def test_a_vm_that_never_gets_further_than_stopping_is_told() -> None:
+    """It is billed, and not deallocated; Azure shows that for a moment only, as a rule."""
+    first = decide_demand(look(0, 0, seen("vm-1", PowerState.STOPPING)), nothing_kept(), queue(), TEN)
+    soon = decide_demand(look(0, 0, seen("vm-1", PowerState.STOPPING)), first.watch, queue(), at("10:04"))
+    later = decide_demand(look(0, 0, seen("vm-1", PowerState.STOPPING)), soon.watch, queue(), at("10:05"))
+    told = [[trouble for _, trouble in demand.troubles] for demand in (first, soon, later)]
+    assert told == [[], [], [Trouble.SHUT_DOWN_INSIDE]]
+
+
 @pytest.mark.parametrize(
     ("visible", "total", "is_told"), [(0, 0, True), (1, 1, False), (0, 1, True)], ids=["idle", "work", "beside others"]
 )
