@@ -233,6 +233,13 @@ ELSE: list[tuple[str, Observations]] = [
     ("Q15", believed({"right of the topic at the queue": bad(403, "AuthorizationFailed")})),
     ("C18", believed({"tag written": bad(429, "TooManyRequests")})),
     ("C10", believed(missed={OWN_SIZE: "refused"})),
+    (
+        "C4",
+        believed(
+            {"operation of the refused start": ok(), "VM after the refused start": power("running")},
+            missed={OWN_SIZE: "refused"},
+        ),
+    ),
 ]
 
 

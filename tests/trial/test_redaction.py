@@ -238,6 +238,8 @@ BROKEN_OUT: list[tuple[object, list[str]]] = [
     ({"accessKey": "shortkey123", "adminPassword": "Hunter2!"}, ["shortkey123", "Hunter2"]),
     ("https://x.blob.core.windows.net/a?sv=2024&sig=abc%2Bdef%3D&se=2", ["abc%2Bdef"]),
     ("ssh-ed25519 key jane@laptop", ["jane@laptop"]),
+    ([RG, "$skiptoken=" + base64.b64encode(b"of rg-secret").decode() + "%3D%3D"], ["b2Ygcmct"]),
+    (["jane@contoso.com", "x=%2525252540, jane%252540contoso.com"], ["jane%"]),
 ]
 """What a stranger got through it."""
 
