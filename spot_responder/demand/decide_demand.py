@@ -101,10 +101,7 @@ def decide_demand(look: Look, watch: Watch, queue: WorkQueue, now: datetime) -> 
     missed = leaving[: max(missing, 0)]
     asked_for = frozenset(one.key for one in (*starting, *kept, *going_on, *missed))
     noted = {
-        one.key: replace(
-            _noted(one, troubles[one.key], is_asked=one in starting, now=now), let_go_at=let_go.get(one.key)
-        )
-        for one in stood
+        one.key: _noted(one, troubles[one.key], let_go.get(one.key), is_asked=one in starting, now=now) for one in stood
     }
     is_served = not look.backlog.visible or any(map(_is_busy, stood))
     unserved_since = None if is_served else watch.unserved_since or now
@@ -241,7 +238,9 @@ def _stays_up(one: _Stood, look: Look, queue: WorkQueue, now: datetime) -> bool:
     return now - max(watch.idle_since, watch.up_since) > allowed
 
 
-def _noted(one: _Stood, trouble: Trouble | None, *, is_asked: bool, now: datetime) -> VmWatch:
+def _noted(
+    one: _Stood, trouble: Trouble | None, let_go_at: datetime | None, *, is_asked: bool, now: datetime
+) -> VmWatch:
     watch, heard_at = one.watch, last_word(one.seen.words)
     never_spoke = watch.up_since is not None and (heard_at is None or heard_at < watch.up_since)
     is_boot_failure = trouble is Trouble.SILENT and watch.told is not Trouble.SILENT and never_spoke
@@ -249,7 +248,7 @@ def _noted(one: _Stood, trouble: Trouble | None, *, is_asked: bool, now: datetim
     asks = watch.asks_in_vain
     if one.standing is Standing.SERVES:
         failures, asks = 0, 0
-    noted = replace(watch, told=trouble, boot_failures=failures, asks_in_vain=asks)
+    noted = replace(watch, told=trouble, boot_failures=failures, asks_in_vain=asks, let_go_at=let_go_at)
     return replace(noted, asked_at=now, asks_in_vain=asks + 1) if is_asked else noted
 
 

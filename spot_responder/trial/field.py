@@ -173,7 +173,7 @@ class Field:
             # It was refused, so it is not there. After an error inside Azure, or an answer that was lost, it may be:
             # then a second request is refused because of what the first one made.
             self.journal.forget(path)
-        if 0 < answer.status < _BROKEN:
+        elif 0 < answer.status < _BROKEN:
             self.journal.answered(path)
         if cancelled:
             raise asyncio.CancelledError

@@ -125,6 +125,7 @@ class Journal:
         """Write down that a resource is gone; where the disk does not take it, that is known to this process only."""
         self._made.pop(resource_id.lower(), None)
         self._gone.add(resource_id.lower())
+        self.unanswered.discard(resource_id.lower())
         try:
             self._write({"gone": resource_id})
         except OSError as error:

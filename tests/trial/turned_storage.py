@@ -14,7 +14,7 @@ from spot_responder.trial.views.checks import judged, steps_for
 from tests.trial.trials import SOON, open_trial
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from localazure.trial.ground import Beneath
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from spot_responder.trial.views.observations import Answered
     from spot_responder.trial.views.verdicts import Found
 
-type Requests = Mapping[str, Callable[..., Awaitable[Any]]]
+type Requests = Mapping[str, Callable[..., Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +36,14 @@ class _Turned:
         return self.otherwise.get(name) or getattr(self.port, name)
 
 
-@dataclass(frozen=True, slots=True)
-class _TurnedAzure:
-    """A trial's Azure whose storage account is otherwise."""
+def _turned_azure(azure: Azure, turning: Callable[[Storage], Requests]) -> Azure:
+    """Give a trial's Azure whose storage account is otherwise."""
 
-    port: Azure
-    turning: Callable[[Storage], Requests]
+    def storage(endpoints: Mapping[str, str]) -> Storage:
+        account = azure.storage(endpoints)
+        return cast("Storage", _Turned(account, turning(account)))
 
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.port, name)
-
-    def storage(self, endpoints: Mapping[str, str]) -> Storage:
-        account = self.port.storage(endpoints)
-        return cast("Storage", _Turned(account, self.turning(account)))
+    return cast("Azure", _Turned(azure, {"storage": storage}))
 
 
 def _never_hidden(account: Storage) -> Requests:
@@ -135,7 +130,7 @@ async def tried_storage(folder: Path, beneath: Beneath, number: int, belief: str
     """
     turning = STORAGE_TURNINGS.get(belief, lambda _: {})
     async with open_trial(folder, beneath, f"{number:08x}", waits=SOON) as here:
-        field = replace(here.field, azure=cast("Azure", _TurnedAzure(here.field.azure, turning)))
+        field = replace(here.field, azure=_turned_azure(here.field.azure, turning))
         course, left = await run_trial(field, steps_for(frozenset(STORAGE_TURNINGS)), keep=False)
         assert left == []
         assert field.journal.remains() == []

@@ -51,9 +51,10 @@ def _has_no_owners_annotation(seen: Observations) -> Found:
     log = seen.last("activity log")
     if not evicted or log is None or not log.is_good:
         return unseen(_nothing(seen, "no VM was evicted, or the activity log was not read"))
+    deallocated = _done(seen, "/deallocate/action")
     for each in evicted:
         stops = [one for one in _until_up(seen, each.vm, each.at) if _tells_of(one, SignalKind.STOPPED_BY_OWNER)]
-        if stops and each.vm not in _done(seen, "/deallocate/action"):
+        if stops and each.vm not in deallocated:
             return fails(f"after VirtualMachinePreempted it was annotated {stops[0].annotation}", stops[0].at)
     vms = len({each.vm for each in evicted})
     return holds(f"no annotation of a stop after the evictions of {vms} VMs", evicted[-1].at)
@@ -65,11 +66,12 @@ def _leaves_no_annotation(seen: Observations) -> Found:
     failed = {vm: at for vm, at in _failed_starts(seen).items() if vm in watched_vms}
     if not failed:
         return unseen(_nothing(seen, "no start of a watched VM failed for want of capacity"))
+    deallocated = _done(seen, "/deallocate/action")
     for vm, at in failed.items():
         for each in _until_up(seen, vm, at):
             dated = each.annotated_at
             is_stop = _tells_of(each, SignalKind.STOPPED_BY_OWNER)
-            if is_stop and dated is not None and dated >= at and vm not in _done(seen, "/deallocate/action"):
+            if is_stop and dated is not None and dated >= at and vm not in deallocated:
                 return fails(f"after a failed start it was annotated {each.annotation}", each.at)
     return holds(f"no annotation of a stop after {len(failed)} failed starts", max(failed.values()))
 

@@ -61,8 +61,9 @@ def telling_parts(text: str) -> Iterator[tuple[str, list[str]]]:
 def _plain_parts(text: str) -> Iterator[tuple[str, list[str]]]:
     yield "guid", _GUID.findall(text)
     yield "bare", _BARE_GUID.findall(text)
-    yield "mail", [found[0] for found in _MAIL.finditer(text)]
-    yield "host", [found[1] for found in _MAIL.finditer(text)]
+    mails = list(_MAIL.finditer(text))
+    yield "mail", [found[0] for found in mails]
+    yield "host", [found[1] for found in mails]
     yield "mail", _LOGIN.findall(text)
     yield "host", [host for host in _HOST.findall(text) if not _is_microsofts(host)]
     yield "ipv4", _IPV4.findall(text)
@@ -84,7 +85,7 @@ def bare_forms(text: str) -> list[str]:
 
 def decoded(text: str) -> str:
     """Give a text without percent-encoding, however often it was encoded, and without escapes of JSON."""
-    text = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
+    text = _unescaped(text)
     for _ in range(_ENCODINGS):
         if not _PERCENT.search(text):
             break
@@ -94,12 +95,17 @@ def decoded(text: str) -> str:
 
 def encoded_runs_replaced(text: str, tells: Callable[[str], bool]) -> str:
     """Give a text in which each run that tells something, but in an encoding, is decoded, or is the word "token"."""
-    if _ESCAPED.search(text) and tells(_ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)):
-        text = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
+    unescaped = _unescaped(text)
+    if unescaped != text and tells(unescaped):
+        text = unescaped
     text = _ENCODED.sub(
         lambda run: plain if tells(plain := decoded(run[0])) or _has_base64(plain, tells) else run[0], text
     )
     return _BASE64.sub(lambda run: _token_or_as_it_is(run[0], tells), text)
+
+
+def _unescaped(text: str) -> str:
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
 
 
 def _has_base64(text: str, tells: Callable[[str], bool]) -> bool:

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +20,7 @@ from tests.infra.compiler import INFRA, REPOSITORY
 from tests.infra.vm.small_package import SETTINGS, Vm, make_package, make_wheel, make_work
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 AGENTS_QUEUE = SETTINGS["agentsQueue"]
@@ -390,15 +392,22 @@ def test_links_within_the_work_package_stay_links(vm: Vm, package: Path, work: P
     assert (str((copied / "here").readlink()), str((copied / "also.py").readlink())) == (".", "count.py")
 
 
-def test_two_at_once_exclude_each_other(vm: Vm, package: Path) -> None:
-    """The second says why it waits, and does all of it when the first has ended."""
+@contextmanager
+def _held_amid_its_work(vm: Vm, package: Path) -> Iterator[subprocess.Popen[str]]:
+    """Let an installer wait in its first call of systemctl; later calls do not."""
     os.mkfifo(vm.root / "held")
     systemctl = vm.root / "bin/systemctl"
     before = systemctl.read_text("utf-8")
     systemctl.write_text(before + f"cat {vm.root}/held\n", "utf-8")
     first = vm.begin(package, "install")
-    with (vm.root / "held").open("w"):  # until it is closed, the first waits in systemctl, amid its work
+    with (vm.root / "held").open("w"):  # it goes on when this is closed
         systemctl.write_text(before, "utf-8")
+        yield first
+
+
+def test_two_at_once_exclude_each_other(vm: Vm, package: Path) -> None:
+    """The second says why it waits, and does all of it when the first has ended."""
+    with _held_amid_its_work(vm, package) as first:
         second = vm.begin(package, "install")
         assert second.stderr
         said = second.stderr.readline()
@@ -411,13 +420,7 @@ def test_two_at_once_exclude_each_other(vm: Vm, package: Path) -> None:
 
 def test_the_lock_of_one_that_was_killed_ends_with_what_it_began(vm: Vm, package: Path) -> None:
     """A pip goes on when its installer is killed, and writes what the next one is to make anew."""
-    os.mkfifo(vm.root / "held")
-    systemctl = vm.root / "bin/systemctl"
-    before = systemctl.read_text("utf-8")
-    systemctl.write_text(before + f"cat {vm.root}/held\n", "utf-8")
-    first = vm.begin(package, "install")
-    with (vm.root / "held").open("w"):
-        systemctl.write_text(before, "utf-8")
+    with _held_amid_its_work(vm, package) as first:
         first.kill()
         first.wait()
         second = vm.begin(package, "install")
