@@ -104,6 +104,26 @@ def test_a_resource_whose_creation_got_no_answer_stays_in_the_record_when_it_is_
     asyncio.run(story())
 
 
+@pytest.mark.parametrize("first", [204, 404])
+def test_an_event_subscription_whose_creation_got_no_answer_is_looked_for(first: int, tmp_path: Path) -> None:
+    """Event Grid has nothing to delete yet, and says so with 204: a moment later it has."""
+    asked: list[str] = []
+
+    async def turn(request: Asked, _go: Callable[[], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
+        await asyncio.sleep(0)
+        asked.append(request.method)
+        if len(asked) > 2:
+            return web.Response(status=200)
+        return (
+            web.json_response({"error": {"code": "ResourceNotFound"}}, status=first)
+            if first > 204
+            else web.Response(status=204)
+        )
+
+    assert taken(tmp_path, HANGING, between(turn)) == ([], [])
+    assert asked == ["DELETE"] * 3
+
+
 def test_a_trial_of_the_laptop_leaves_the_record_of_azure_alone(tmp_path: Path) -> None:
     """The laptop Azure knows nothing of a VM that is paid for, and says of it that it is gone."""
 
