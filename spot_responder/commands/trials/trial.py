@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 
 EXAMPLES: Final = """\
   .venv/bin/spot-responder trial --subscription 00000000-0000-0000-0000-000000000000 --location westeurope
-  .venv/bin/spot-responder trial --subscription … --location westeurope --only G1,G9,R6     creates nothing
+  .venv/bin/spot-responder trial --subscription … --location westeurope --only G5,G9,R6     creates nothing
   .venv/bin/spot-responder trial --subscription … --watch     creates nothing: watches the fleet until Ctrl-C
   .venv/bin/spot-responder trial --subscription … --take-away     deletes what earlier trials have left there
 
