@@ -147,7 +147,8 @@ def marked(page: str, day: str, verdicts: dict[str, str]) -> str:
     if unseeable:
         message = (
             f"{shortened(', '.join(unseeable), _LONGEST)} is not checked by a trial, says the table in §12 of "
-            f"docs/azure-assumptions.md, so its verdict can only be {NOT_SEEN}: the file was changed, or the trial was run by another version"
+            f"docs/azure-assumptions.md, so its verdict can only be {NOT_SEEN}: "
+            "the file was changed, or the trial was run by another version"
         )
         raise NotAdoptedError(message)
 
