@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _VM: Final = "Microsoft.Compute/virtualMachines"
 _STORAGE: Final = "Microsoft.Storage/storageAccounts"
-_ALWAYS: Final = ("Microsoft.Authorization/permissions/read", "Microsoft.Authorization/roleDefinitions/read")
+ALWAYS: Final = ("Microsoft.Authorization/permissions/read", "Microsoft.Authorization/roleDefinitions/read")
 """Before anything is created: what the login may do, and whether the app lives here."""
 _GRAPH: Final = (
     f"{_VM}/read",
@@ -88,7 +88,7 @@ NEEDED: Final[Mapping[Step, tuple[str, ...]]] = {
 
 def needed(steps: Iterable[Step]) -> tuple[str, ...]:
     """Give the actions that these steps need, and what precedes and follows them; each once."""
-    return tuple(dict.fromkeys([*_ALWAYS, *(action for step in steps for action in NEEDED[step])]))
+    return tuple(dict.fromkeys([*ALWAYS, *(action for step in steps for action in NEEDED[step])]))
 
 
 def lacking(actions: Iterable[str], permissions: object) -> list[str]:
