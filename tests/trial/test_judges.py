@@ -200,6 +200,8 @@ def test_the_announcement_says_what_is_asked_for_and_no_more() -> None:
     assert "earlier trial" not in whole
     after_another = announcement(tuple(Step), *said[:-1], 3, keep=False)
     assert "an earlier trial has left: 3 resources, which may take 40 minutes more" in after_another
+    assert "and no others:" in whole
+    assert "and to take away what an earlier trial has left, those of that trial:" in after_another
 
 
 def test_who_keeps_everything_is_not_told_that_it_is_taken_away() -> None:

@@ -80,7 +80,8 @@ def announcement(  # noqa: PLR0913, PLR0917 - what is said has so many parts
     removes = makes and not keep
     minutes = sum(_MINUTES[step] for step in steps) + REMOVAL_MINUTES * bool(removes)
     lines.append(f"It usually takes up to {minutes} minutes, and longer where Azure is slow.")
-    lines += ["It needs these rights, and no others:", *_wrapped(needed(steps))]
+    others = "to take away what an earlier trial has left, those of that trial" if remains else "no others"
+    lines += [f"It needs these rights, and {others}:", *_wrapped(needed(steps))]
     if removes:
         lines.append(
             "At its end it takes all of that away, also after Ctrl-C. If this trial is killed, the next one does so."
