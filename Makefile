@@ -77,7 +77,7 @@ trial-turned: setup ## turn each belief in the laptop Azure, one at a time: the 
 	@$(PYTHON) -m tests.trial.turned $(BELIEFS) $(OR_INTERRUPTED)
 
 adopt: setup ## make fixtures of the evidence of a trial in Azure, and mark the beliefs: TRIAL=.local/trial-<date>-<time>.json
-	@$(PYTHON) scripts/adopt_trial.py $(if $(TRIAL),'$(TRIAL)')
+	@$(PYTHON) scripts/adopt_trial.py $(if $(TRIAL),'$(subst ','\'',$(TRIAL))')
 
 examples: setup ## play the examples of docs/commands.md on the laptop Azure, write them there, take the picture
 	@$(PYTHON) -m localazure examples

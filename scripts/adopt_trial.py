@@ -16,6 +16,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
+from spot_responder.text import shortened
+
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
 PAGE: Final = REPOSITORY / "docs" / "azure-assumptions.md"
 FIXTURES: Final = REPOSITORY / "tests" / "payloads" / "trials"
@@ -23,6 +25,9 @@ NOT_SEEN: Final = "not-seen"
 VERDICTS: Final = ("holds", "does-not-hold", NOT_SEEN)
 CHECKED: Final = "checked: "
 _NAME: Final = re.compile(r"trial-(\d{4}-\d{2}-\d{2})-\d{6}\.json")
+_BELIEF: Final = re.compile(r"[A-Z]\d{1,3}")
+_LONGEST: Final = 100
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _ROW: Final = re.compile(r"^\| (?P<belief>[A-Z]\d+) \| (?P<how>[^|]*) \| (?P<trial>[^|]*) \|$", re.MULTILINE)
 
 
@@ -96,7 +101,7 @@ def _problem_of_beliefs(beliefs: list[Any]) -> str:
     seen: set[str] = set()
     for number, each in enumerate(beliefs, 1):
         belief, verdict = (each.get("belief"), each.get("verdict")) if isinstance(each, dict) else (None, None)
-        if not isinstance(belief, str) or verdict not in VERDICTS:
+        if not isinstance(belief, str) or not _BELIEF.fullmatch(belief) or verdict not in VERDICTS:
             return f"entry {number} of 'beliefs' names no belief, or no verdict of {', '.join(VERDICTS)}"
         if belief in seen:
             return f"'beliefs' has {belief} twice"
@@ -115,7 +120,8 @@ def _problem_of_answers(answers: dict[str, Any]) -> str:
     for name, given in answers.items():
         listed = given if isinstance(given, list) else []
         if not listed or not all(map(_is_answer, listed)):
-            return f"the answers to {name!r} are no list of answers with 'body' and a number as 'status'"
+            called = shortened(name, _LONGEST)
+            return f"the answers to {called!r} are no list of answers with 'body' and a number as 'status'"
     return ""
 
 
@@ -124,7 +130,7 @@ def _is_answer(one: object) -> bool:
 
 
 def marked(page: str, day: str, verdicts: dict[str, str]) -> str:
-    """Write the verdicts of a trial into the table; what it did not see stays as it was.
+    """Write the verdicts of a trial into the table; what it did not see, or a later one saw, stays as it was.
 
     Raises:
         NotAdoptedError: if the table does not have one of the beliefs, or by it no trial can have seen that one.
@@ -133,21 +139,23 @@ def marked(page: str, day: str, verdicts: dict[str, str]) -> str:
     unknown = sorted(set(verdicts) - set(how))
     if unknown:
         message = (
-            f"the table in §12 of docs/azure-assumptions.md has no row of {', '.join(unknown)}: the trial was run by "
-            "another version; adopt it with that one"
+            f"the table in §12 of docs/azure-assumptions.md has no row of {shortened(', '.join(unknown), _LONGEST)}: "
+            "the trial was run by another version; adopt it with that one"
         )
         raise NotAdoptedError(message)
     unseeable = sorted(each for each, verdict in verdicts.items() if verdict != NOT_SEEN and CHECKED not in how[each])
     if unseeable:
         message = (
-            f"{', '.join(unseeable)} is not checked by a trial, says the table in §12 of docs/azure-assumptions.md, so "
-            f"its verdict can only be {NOT_SEEN}: the file was changed, or the trial was run by another version"
+            f"{shortened(', '.join(unseeable), _LONGEST)} is not checked by a trial, says the table in §12 of "
+            f"docs/azure-assumptions.md, so its verdict can only be {NOT_SEEN}: "
+            "the file was changed, or the trial was run by another version"
         )
         raise NotAdoptedError(message)
 
     def row(match: re.Match[str]) -> str:
         verdict = verdicts.get(match["belief"], NOT_SEEN)
-        trial = match["trial"] if verdict == NOT_SEEN else f"{verdict}, {day}"
+        seen_on = max(_DAY.findall(match["trial"]), default="")
+        trial = match["trial"] if verdict == NOT_SEEN or day < seen_on else f"{verdict}, {day}"
         return f"| {match['belief']} | {match['how']} | {trial} |"
 
     return _ROW.sub(row, page)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.intake.payloads import text_field
+from spot_responder.trial.belonging import GROUP_NAME
 from spot_responder.trial.journal import Made
 from spot_responder.trial.shielding import answered
 
@@ -46,7 +47,8 @@ class Waits:
     """How long a trial waits, in seconds.
 
     ``look``: between two looks at the VM. ``settle``: for what may still come after an eviction or a stop. The others:
-    at most for a creation, a role to take effect, the listener inside the VM, an eviction, Resource Graph, a deletion.
+    at most for a creation, a role to take effect, the listener inside the VM, an eviction, Resource Graph, a deletion;
+    ``late``: for what may still come of a creation that got no answer.
     """
 
     look: float
@@ -57,11 +59,14 @@ class Waits:
     settle: float
     graph: float
     gone: float
+    late: float
 
 
-IN_AZURE: Final = Waits(look=6, created=900, role=900, listener=600, eviction=1900, settle=720, graph=900, gone=2400)
+IN_AZURE: Final = Waits(
+    look=6, created=900, role=900, listener=600, eviction=1900, settle=720, graph=900, gone=2400, late=300
+)
 """``settle`` is longer than the ten minutes after which an owner's annotation counts (``WEAK_STOP_WINDOW``)."""
-ON_LAPTOP: Final = Waits(look=1, created=20, role=20, listener=20, eviction=20, settle=4, graph=6, gone=30)
+ON_LAPTOP: Final = Waits(look=1, created=20, role=20, listener=20, eviction=20, settle=4, graph=6, gone=30, late=8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,7 @@ class Plan:
     @property
     def group(self) -> str:
         """The resource group's id."""
-        return f"{self.scope}/resourceGroups/rg-spot-responder-trial-{self.run}"
+        return f"{self.scope}/resourceGroups/{GROUP_NAME}{self.run}"
 
     @property
     def vm(self) -> str:
@@ -173,8 +178,8 @@ class Field:
             # It was refused, so it is not there. After an error inside Azure, or an answer that was lost, it may be:
             # then a second request is refused because of what the first one made.
             self.journal.forget(path)
-        elif 0 < answer.status < _BROKEN:
-            self.journal.answered(path)
+        elif answer.is_good:
+            self.journal.confirm(path)
         if cancelled:
             raise asyncio.CancelledError
         return answer

@@ -1,8 +1,9 @@
 """The record on disk of what trials have created: written before each creation, so that any later run can take it away.
 
-One line is one object of JSON: ``created``, ``answered`` or ``gone``, with the ARM id. A line that was cut off by a
-crash is the last one, and nothing was created for it yet. What was created in Azure and what in the laptop Azure stands
-in two journals: the one knows nothing of the other's resources, and says of each that it is not there.
+One line is one object of JSON: ``created``, ``answered`` or ``gone``, with the ARM id. A creation that got no answer
+may come to be after ARM has said that there is nothing: so any later run knows which ones were answered. A line that
+was cut off by a crash is the last one, and nothing was created for it yet. What was created in Azure and what in the
+laptop Azure stands in two journals: the one knows nothing of the other's resources, and says of each that it is gone.
 """
 
 from __future__ import annotations
@@ -66,11 +67,17 @@ class Gone:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """What a journal lists.
+class Confirmed:
+    """A resource whose creation Azure has answered, by its id."""
 
-    ``damaged``: of each line that cannot be read, where it is and what is wrong with it. ``unanswered``: what was asked
-    for and got no answer, by its id in lower case.
+    resource_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What a journal lists. ``damaged``: of each line that cannot be read, where it is and what is wrong with it.
+
+    ``unanswered``: what was asked for and got no answer, by its id in lower case.
     """
 
     remains: list[Made]
@@ -85,7 +92,7 @@ class Journal:
 
     What this process knows of it is kept in memory as well: a file that somebody deletes meanwhile is written anew, and
     a disk that is full does not stop a removal. ``lock``: the open file. ``problem``: why a line could not be written.
-    ``unanswered``: what was asked for and got no answer, by its id in lower case.
+    ``unanswered``: as in ``Listed``.
     """
 
     path: Path
@@ -104,6 +111,7 @@ class Journal:
         key = made.resource_id.lower()
         known, was_gone = self._made.get(key), key in self._gone
         self._made[key] = made
+        self.unanswered.add(key)
         self._gone.discard(key)
         try:
             self._write(_line_of(made))
@@ -115,8 +123,8 @@ class Journal:
                 self._gone.add(key)
             raise
 
-    def answered(self, resource_id: str) -> None:
-        """Write down that Azure has answered a creation; without that line, a later trial looks twice."""
+    def confirm(self, resource_id: str) -> None:
+        """Write down that Azure has answered, and created it; unwritten, a later run only looks for it the longer."""
         self.unanswered.discard(resource_id.lower())
         with suppress(OSError):
             self._write({"answered": resource_id})
@@ -144,7 +152,7 @@ class Journal:
                 case Made() as made:
                     found[made.resource_id.lower()] = made
                     unanswered.add(made.resource_id.lower())
-                case Answered(resource_id):
+                case Confirmed(resource_id):
                     unanswered.discard(resource_id.lower())
                 case Gone(resource_id):
                     found.pop(resource_id.lower(), None)
@@ -152,8 +160,8 @@ class Journal:
                     damaged.append(f"{self.path}, line {number}: {problem}")
         # What the file could not be told, or tells no more.
         found |= {key: made for key, made in self._made.items() if key not in found}
-        remains = [made for key, made in found.items() if key not in self._gone]
-        return Listed(remains, damaged, frozenset(unanswered & found.keys()))
+        remains = {key: made for key, made in found.items() if key not in self._gone}
+        return Listed(list(remains.values()), damaged, frozenset(unanswered & remains.keys()))
 
     def remains(self) -> list[Made]:
         """Give what was created and is not known to be gone, in the order of its creation."""
@@ -176,6 +184,8 @@ class Journal:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab") as file:
             file.write(b"".join(_bytes_of(_line_of(made)) for made in self._made.values()))
+            answered = [made for key, made in self._made.items() if key not in self.unanswered]
+            file.write(b"".join(_bytes_of({"answered": made.resource_id}) for made in answered))
             file.flush()
             os.fsync(file.fileno())
         self.lock.close()
@@ -245,16 +255,19 @@ def _bytes_of(line: dict[str, str]) -> bytes:
     return json.dumps(line).encode() + b"\n"
 
 
-def _entry(line: bytes) -> Made | Answered | Gone | str:
+def _entry(line: bytes) -> Made | Confirmed | Gone | str:
     """Read one line; say what is wrong where it is none of ours."""
     read = _json(line)
     if read is None:
         return "it is no JSON"
-    if not isinstance(read, dict) or len({"created", "answered", "gone"} & read.keys()) != 1:
-        return 'it is no object with either "created", "answered" or "gone"'
-    for word, kind in (("answered", Answered), ("gone", Gone)):
-        if word in read:
-            return kind(read[word]) if isinstance(read[word], str) else f'"{word}" is no text'
+    if not isinstance(read, dict) or len(read.keys() & {"created", "answered", "gone"}) != 1:
+        return 'it is no object with one of "created", "answered" and "gone"'
+    if "gone" in read:
+        gone = read["gone"]
+        return Gone(gone) if isinstance(gone, str) else '"gone" is no text'
+    if "answered" in read:
+        answered = read["answered"]
+        return Confirmed(answered) if isinstance(answered, str) else '"answered" is no text'
     words = [read.get(name) for name in ("created", "version", "run")]
     texts = [word for word in words if isinstance(word, str)]
     if len(texts) < len(words) or not _ID.fullmatch(texts[0]):

@@ -1,17 +1,19 @@
-"""Takes away what trials have created, by the journal alone: nothing that is not in it is ever touched.
+"""Takes away what trials have created, by the journal: nothing that is not in it, or not a trial's, is ever touched.
 
-A resource group goes as a whole, and only where it has the tag of the trial that the journal names. What the journal
-lists is forgotten only where ARM has deleted it, or says in so many words that it is not there.
+A resource group goes as a whole, and only where it has the tag of the trial that the journal names, and nothing in it
+is anybody else's; where something is, only its VM goes, which is what costs. What the journal lists is forgotten only
+where ARM has deleted it, or says in so many words that it is not there.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from spot_responder.intake.payloads import text_field
+from spot_responder.intake.payloads import field, text_field
+from spot_responder.trial.belonging import is_group, is_own, is_vm, is_within, strangers
 from spot_responder.trial.field import TAG
 
 if TYPE_CHECKING:
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from spot_responder.trial.ports import Azure
     from spot_responder.trial.views.observations import Answered
 
-_GROUP: Final = re.compile(r"/subscriptions/[^/]+/resourceGroups/[^/]+", re.IGNORECASE)
 _FIRST: Final = ("/providers/microsoft.authorization/locks/", "/eventsubscriptions/")
 """What must be deleted by itself: a lock keeps its group from being deleted, an event subscription may hang on a topic
 of another group."""
@@ -35,17 +36,19 @@ Any other 404 tells nothing of it: ``SubscriptionNotFound`` is what a login of a
 or a page without a code may come of whatever answers at a wrong address."""
 _PAUSE_S: Final = 10.0
 _ACCEPTED: Final = 202
-_NO_CONTENT: Final = 204
-"""What ARM answers to the deletion of a resource that is not there."""
 _PASSING: Final = frozenset({0, 408, 409, 429})
 _BROKEN: Final = 500
 _LOCKED: Final = "scopelocked"
 _LOCKED_PART: Final = 5
 """A lock that was taken off holds for some seconds more; one that somebody else has put on is there to stay."""
-_LATE_S: Final = 10.0
+_NO_CONTENT: Final = 204
+"""What ARM answers to the deletion of a resource that is not there."""
 _STILL: Final = "is still being deleted; a trial later looks again"
 OF_ANOTHER: Final = "is of another subscription"
 LEFT_ALONE: Final = "left alone"
+NOT_OWN: Final = f"{LEFT_ALONE}, for its id is none that its trial can have created: take the line out of the record"
+_SHARED: Final = "for the trial has not created all that is in it"
+_NAMED: Final = 2
 IN_PORTAL: Final = "look in the portal, and delete it there"
 
 
@@ -66,26 +69,31 @@ async def take_away(
     Done again, it goes on. What the journal lists of other subscriptions, or in lines that are damaged, is left alone,
     and given too.
     """
-    removal = _Removal(azure, journal, waits, tell)
+    late_until = asyncio.get_running_loop().time() + waits.late
+    removal = _Removal(azure, journal, waits, tell, late_until)
     listed = journal.listed()
-    remains = [made for made in listed.remains if made.subscription == subscription.lower()]
-    groups = [each for each in remains if _GROUP.fullmatch(each.resource_id)]
-    problems: dict[str, str] = {}
+    here = [made for made in listed.remains if made.subscription == subscription.lower()]
+    remains = [made for made in here if is_own(made)]
+    groups = [each for each in remains if is_group(each.resource_id)]
+    problems = {made.resource_id: NOT_OWN for made in here if made not in remains}
     for made in reversed(remains):
         if any(part in made.resource_id.lower() for part in _FIRST):
             problems[made.resource_id] = await removal.delete(made)
-    begun = []
+    begun, shared = [], []
     for made in groups:
         problems[made.resource_id] = why = await removal.begin(made)
         begun += [] if why else [made]
+        shared += [made] if _SHARED in why else []
     for made in begun:
         if await removal.is_gone(made):
             _forget(journal, made)
         else:
             problems[made.resource_id] = _STILL
-    inside = {made.resource_id.lower() for made in groups}
-    for made in journal.remains():
-        if made in remains and made.resource_id not in problems and not any(_is_within(made, one) for one in inside):
+    inside = [made for made in groups if made not in shared]
+    for made in reversed(journal.remains()):
+        alone = not any(is_within(made.resource_id, one.resource_id) for one in groups)
+        costs = is_vm(made.resource_id) and not any(is_within(made.resource_id, one.resource_id) for one in inside)
+        if made in remains and made.resource_id not in problems and (alone or costs):
             problems[made.resource_id] = await removal.delete(made)
     if journal.problem:
         tell(f"{journal.problem}; the next trial looks again")
@@ -106,6 +114,7 @@ class _Removal:
     journal: Journal
     waits: Waits
     tell: Callable[[str], None]
+    late_until: float
 
     async def begin(self, made: Made) -> str:
         """Ask for the deletion of a group, if it is there and the trial's own; give why it is not deleted."""
@@ -117,14 +126,35 @@ class _Removal:
             return _told(there)
         if text_field(there.body, "tags", TAG) != made.run:
             return f"{LEFT_ALONE}, for it has not the tag {TAG}={made.run} of its trial"
+        problem = await self._problem_of_strangers(made)
+        if problem:
+            return problem
         self.tell(f"deleting {_name(made)}, with all that is in it")
         answer = await self._ask("DELETE", made)
         return "" if answer.is_good or _is_absent(answer, made) else _told(answer)
 
+    async def _problem_of_strangers(self, group: Made) -> str:
+        """Say what keeps a group from being deleted: something in it that the trial has not created."""
+        answer = await self._persistently("GET", replace(group, resource_id=f"{group.resource_id}/resources"))
+        listed: list[str] = []
+        while answer.is_good:
+            values = field(answer.body, "value")
+            listed += [text_field(each, "id") for each in values] if isinstance(values, list) else []
+            address = text_field(answer.body, "nextLink")
+            if not address:
+                break
+            answer = await self.azure.follow(address)
+        if not answer.is_good:
+            return f"it could not be seen what is in it: {_told(answer)}"
+        others = [each.partition("/providers/")[2] for each in strangers(listed, self.journal.remains(), group)]
+        if not others:
+            return ""
+        more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+        by_hand = f"az group delete --name {_name(group)} --subscription {group.subscription}"
+        return f"{LEFT_ALONE}, {_SHARED}: {', '.join(others[:_NAMED])}{more}. If nobody needs that: {by_hand}"
+
     async def delete(self, made: Made) -> str:
         """Delete a resource by itself; give why it could not be."""
-        if made.run.lower() not in made.resource_id.lower():
-            return f"{LEFT_ALONE}, for its name has not the id of its trial, {made.run}"
         answer = await self._ask("DELETE", made)
         if answer.status == _ACCEPTED and not await self.is_gone(made):
             return _STILL
@@ -147,15 +177,17 @@ class _Removal:
     async def _ask(self, method: str, made: Made) -> Answered:
         """Ask about a resource, again where that may help: what is left goes on costing.
 
-        One whose creation got no answer may come to be a moment after ARM has said that it is not there.
+        One whose creation got no answer may come to be after ARM has said that it is not there: it is looked for until
+        none can come any more.
         """
         answer = await self._persistently(method, made)
-        key = made.resource_id.lower()
-        was_absent = _is_absent(answer, made) or (method == "DELETE" and answer.status == _NO_CONTENT)
-        if was_absent and key in self.journal.unanswered:
-            self.journal.unanswered.discard(key)
-            await asyncio.sleep(min(_LATE_S, self.waits.look * 4))
-            answer = await self._persistently(method, made)
+        if made.resource_id.lower() in self.journal.unanswered and _is_nothing(answer, made):
+            left_s = self.late_until - asyncio.get_running_loop().time()
+            if left_s > 0:
+                self.tell(f"{_name(made)}: its creation got no answer, so it is looked for for {left_s:.0f} s")
+            while _is_nothing(answer, made) and asyncio.get_running_loop().time() < self.late_until:
+                await asyncio.sleep(self._pause)
+                answer = await self._persistently(method, made)
         return answer
 
     async def _persistently(self, method: str, made: Made) -> Answered:
@@ -196,8 +228,13 @@ def _name(made: Made) -> str:
 def _is_absent(answer: Answered, made: Made) -> bool:
     """Whether ARM says that it is not there: the group of a group, any of the codes of another resource."""
     code = text_field(answer.body, "error", "code").lower()
-    known = {NO_GROUP} if _GROUP.fullmatch(made.resource_id) else NO_RESOURCE
+    known = {NO_GROUP} if is_group(made.resource_id) else NO_RESOURCE
     return answer.status == _NOT_FOUND and code in known
+
+
+def _is_nothing(answer: Answered, made: Made) -> bool:
+    """Whether there is nothing to delete, so far."""
+    return answer.status == _NO_CONTENT or _is_absent(answer, made)
 
 
 def _told(answer: Answered) -> str:
@@ -210,10 +247,6 @@ def _told(answer: Answered) -> str:
 def _forget(journal: Journal, group: Made) -> None:
     """Forget a group that is gone, and first all that was in it."""
     for each in journal.remains():
-        if _is_within(each, group.resource_id.lower()) and each != group:
+        if is_within(each.resource_id, group.resource_id) and each != group:
             journal.forget(each.resource_id)
     journal.forget(group.resource_id)
-
-
-def _is_within(made: Made, group: str) -> bool:
-    return f"{made.resource_id.lower()}/".startswith(f"{group}/")

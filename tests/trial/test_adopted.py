@@ -214,6 +214,8 @@ BAD: Final[dict[str, tuple[object, str]]] = {
     "a list as verdict": (_evidence() | {"beliefs": [E1 | {"verdict": []}]}, "entry 1 of 'beliefs'"),
     "twice": (_evidence() | {"beliefs": [E1, E1]}, "'beliefs' has E1 twice"),
     "unknown belief": (_evidence() | {"beliefs": [E1 | {"belief": "E99"}]}, "has no row of E99"),
+    "a belief with escapes": (_evidence() | {"beliefs": [E1 | {"belief": "\033[2J"}]}, "entry 1 of 'beliefs' names no"),
+    "a long name": (_evidence() | {"answers": {"V" * 100_000: 7}}, " … VVV"),
     "nothing was found": (_evidence() | {"beliefs": []}, "'beliefs' is empty"),
     "no check": (_evidence() | {"beliefs": [E1 | {"belief": "R1"}]}, "R1 is not checked by a trial"),
     "odd event": (_evidence() | {"events": [{"event": 7}]}, "entry 1 of 'events' has no event"),
@@ -235,6 +237,7 @@ def test_what_is_no_good_evidence_changes_nothing(content: object, what: str, tm
     with pytest.raises(NotAdoptedError, match=re.escape(what)) as refusal:
         adopt(file, tmp_path / "fixtures", page)
     assert "\n" not in str(refusal.value)
+    assert len(str(refusal.value)) < 2000
     assert not (tmp_path / "fixtures").exists()
     assert page.read_bytes() == PAGE.read_bytes()
 
@@ -252,6 +255,16 @@ def test_a_file_of_another_name_or_that_is_not_there_is_refused(tmp_path: Path) 
         read_evidence(no_day)
     assert main([]) == 1
     assert main([str(no_day)]) == 1
+
+
+def test_an_older_trial_does_not_take_the_place_of_a_newer_one() -> None:
+    """What Azure did last is what counts, in whatever order they are adopted."""
+    page = "| E1 | checked: eviction | - |\n| E2 | checked: eviction | - |\n"
+    newer = marked(page, "2030-02-01", {"E1": "does-not-hold"})
+    both = marked(newer, "2030-01-01", {"E1": "holds", "E2": "holds"})
+    assert "| E1 | checked: eviction | does-not-hold, 2030-02-01 |" in both
+    assert "| E2 | checked: eviction | holds, 2030-01-01 |" in both
+    assert "| E1 | checked: eviction | holds, 2030-03-01 |" in marked(both, "2030-03-01", {"E1": "holds"})
 
 
 def test_half_a_character_that_azure_sent_is_adopted_as_it_was_written(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from typing import Final
 
@@ -9,7 +10,9 @@ import pytest
 
 from localazure.laptop import REPOSITORY
 from spot_responder.commands.trials.trial import EXAMPLES
+from spot_responder.commands.trials.words import beliefs, usd
 from spot_responder.trial.run import _WORK
+from spot_responder.trial.views.announcement import announcement
 from spot_responder.trial.views.checks import BELIEFS, CHECKS, judged, steps_for
 from spot_responder.trial.views.observations import Observations
 from spot_responder.trial.views.rights import NEEDED
@@ -61,6 +64,26 @@ def test_only_some_beliefs_take_only_their_steps() -> None:
     assert steps_for(frozenset({"E1"})) == (Step.GROUP, Step.WITNESS, Step.MACHINE, Step.EVICTION)
     assert steps_for(frozenset()) == tuple(Step)
     assert steps_for(frozenset({"V8"})) == ()
+
+
+def test_the_example_that_is_said_to_create_nothing_creates_nothing() -> None:
+    """Of --help: somebody may copy it who has no right to create anything."""
+    (line,) = (line for line in EXAMPLES.splitlines() if "--only" in line and line.endswith("creates nothing"))
+    chosen = beliefs(re.findall(r"--only (\S+)", line)[0])
+    assert "It creates nothing." in announcement(steps_for(chosen), "s", "l", "s", 1.0, "me", 0, keep=False)
+
+
+@pytest.mark.parametrize("amount", ["0.30", "0.3", "1", "100"])
+def test_an_amount_that_is_said_to_do_does(amount: str) -> None:
+    """Also the smallest one: two amounts that were added are a little more than that."""
+    assert usd(amount) == float(amount)
+
+
+@pytest.mark.parametrize("amount", ["0.29", "100.01", "-1", "1e1"])
+def test_another_amount_is_refused_with_those_that_do(amount: str) -> None:
+    """From the smallest to the largest."""
+    with pytest.raises(argparse.ArgumentTypeError, match=r"is no amount from 0\.30 to 100"):
+        usd(amount)
 
 
 @pytest.mark.parametrize("belief", ["E1", "V8"])

@@ -146,7 +146,7 @@ def test_a_damaged_record_is_one_line_that_says_where_and_what_to_do(tmp_path: P
             code, said = await outcome(tmp_path / "here", "--only", "R6")
             assert code == 1
             assert said.count("\n") == 1
-            assert f"trial: .local/{LAPTOP_JOURNAL}, line 1: it is no object with either" in said
+            assert f"trial: .local/{LAPTOP_JOURNAL}, line 1: it is no object with one of" in said
             assert "Look in the portal for a resource group" in said
             assert left_in(ground) != []
             code, said = await outcome(tmp_path / "here", "--take-away")

@@ -39,20 +39,6 @@ def test_what_is_gone_remains_no_more(tmp_path: Path) -> None:
         assert journal.remains() == [OTHER]
 
 
-def test_a_creation_without_an_answer_is_known_to_the_next_trial(tmp_path: Path) -> None:
-    """It may come to be after all: the next one looks twice before it forgets it."""
-    with open_journal(tmp_path) as journal:
-        journal.note(ONE)
-        journal.note(OTHER)
-        journal.answered(ONE.resource_id.upper())
-    with open_journal(tmp_path) as journal:
-        assert journal.unanswered == {OTHER.resource_id.lower()}
-        assert journal.listed().damaged == []
-        journal.forget(OTHER.resource_id)
-    with open_journal(tmp_path) as journal:
-        assert (journal.unanswered, journal.remains()) == (set(), [ONE])
-
-
 def test_a_damaged_line_hides_no_other(tmp_path: Path) -> None:
     """It is named, with what is wrong with it; what the other lines list is known all the same."""
     with open_journal(tmp_path) as journal:
@@ -73,7 +59,9 @@ def test_a_damaged_line_hides_no_other(tmp_path: Path) -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["created", "gone", "run"]), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["created", "answered", "gone", "run"]), inner)
+    ),
     max_leaves=9,
 )
 
@@ -114,3 +102,21 @@ def test_two_trials_do_not_share_a_journal(tmp_path: Path) -> None:
         open_journal(tmp_path),
     ):
         pass
+
+
+def test_a_later_run_knows_which_creations_were_answered(tmp_path: Path) -> None:
+    """What was not answered when the trial was killed may still come to be; also if somebody deletes the file."""
+    with open_journal(tmp_path) as journal:
+        journal.note(ONE)
+        journal.note(OTHER)
+        journal.confirm(ONE.resource_id.upper())
+        assert journal.unanswered == {OTHER.resource_id.lower()}
+    with open_journal(tmp_path) as journal:
+        assert journal.unanswered == {OTHER.resource_id.lower()}
+        (tmp_path / JOURNAL).unlink()
+        journal.keep()
+        assert journal.listed().unanswered == {OTHER.resource_id.lower()}
+        journal.note(ONE)
+        assert ONE.resource_id.lower() in journal.listed().unanswered
+        journal.forget(ONE.resource_id)
+        assert journal.listed().unanswered == {OTHER.resource_id.lower()}

@@ -13,7 +13,7 @@ from spot_responder.intake.vms import SHOWN_COLUMNS
 from spot_responder.trial.views.about_sizes import OWN_SIZE
 from spot_responder.trial.views.checks import CHECKS, judged
 from spot_responder.trial.views.observations import Answered, Arrived, Mark, Observations
-from spot_responder.trial.views.rights import NEEDED, lacking, needed
+from spot_responder.trial.views.rights import ALWAYS, NEEDED, lacking, needed
 from spot_responder.trial.views.verdicts import Step
 from tests.trial.made_up import (
     ARM,
@@ -301,7 +301,7 @@ def test_a_right_counts_for_what_it_allows() -> None:
     assert lacking([f"{vm}/write"], None) == [f"{vm}/write"]
     both = needed((Step.STOP, Step.REFUSALS))
     assert both.count(f"{vm}/deallocate/action") == 1
-    assert set(both) == {*NEEDED[Step.STOP], *NEEDED[Step.REFUSALS]}
+    assert set(both) == {*ALWAYS, *NEEDED[Step.STOP], *NEEDED[Step.REFUSALS]}
 
 
 def test_events_are_made_up_as_event_grid_delivers_them() -> None:

@@ -7,8 +7,9 @@ import pytest
 from spot_responder.trial.field import IN_AZURE
 from spot_responder.trial.views.announcement import (
     BESIDES_USD,
-    LONGEST_MINUTES,
+    PAID_MINUTES,
     REMOVAL_MINUTES,
+    USUAL_MINUTES,
     announcement,
     max_price,
 )
@@ -16,6 +17,7 @@ from spot_responder.trial.views.checks import judged
 from spot_responder.trial.views.observations import Arrived, Mark, Observations
 from spot_responder.trial.views.redaction import Redaction
 from spot_responder.trial.views.report import belief_list, counts, page, payloads, redaction_of
+from spot_responder.trial.views.rights import needed
 from spot_responder.trial.views.verdicts import Found, Step, Verdict
 from tests.trial.made_up import (
     ALIASES,
@@ -191,13 +193,17 @@ def test_the_announcement_says_what_is_asked_for_and_no_more() -> None:
     whole = announcement(tuple(Step), *said, keep=False)
     assert "1.00 USD at most" in whole
     assert f"max price is {max_price(1.0)} USD" in whole
-    assert max_price(1.0) * LONGEST_MINUTES / 60 + BESIDES_USD <= 1.0001
-    assert f"up to {LONGEST_MINUTES} minutes" in whole
+    assert max_price(1.0) * PAID_MINUTES / 60 + BESIDES_USD <= 1.0001
+    assert f"It usually takes up to {USUAL_MINUTES} minutes, and longer where Azure is slow." in whole
+    assert all(right in whole for right in needed(tuple(Step)))
+    assert "locks/write" not in announcement((Step.READ,), *said, keep=False)
     assert IN_AZURE.gone <= REMOVAL_MINUTES * 60
     assert "It creates nothing" in announcement((Step.READ,), *said, keep=False)
     assert "earlier trial" not in whole
     after_another = announcement(tuple(Step), *said[:-1], 3, keep=False)
     assert "an earlier trial has left: 3 resources, which may take 40 minutes more" in after_another
+    assert "and no others:" in whole
+    assert "and to take away what an earlier trial has left, those of that trial:" in after_another
 
 
 def test_who_keeps_everything_is_not_told_that_it_is_taken_away() -> None:
@@ -205,7 +211,7 @@ def test_who_keeps_everything_is_not_told_that_it_is_taken_away() -> None:
     kept = announcement(tuple(Step), "s", "westeurope", "Standard_D2s_v5", 1.0, "me", 0, keep=True)
     assert "takes all of that away" not in kept
     assert "At its end it leaves all of that there, which goes on costing" in kept
-    assert f"up to {LONGEST_MINUTES - REMOVAL_MINUTES} minutes" in kept
+    assert f"up to {USUAL_MINUTES - REMOVAL_MINUTES} minutes" in kept
 
 
 def test_what_costs_a_little_without_a_vm_is_said_to_cost_it() -> None:

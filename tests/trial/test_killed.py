@@ -94,6 +94,57 @@ def test_what_a_killed_trial_leaves_behind_the_next_one_takes_away(tmp_path: Pat
     assert [each for each in asyncio.run(story()) if each] == []
 
 
+@dataclass
+class Late:
+    """Kills a trial while its group is being created, which comes to be only after it was looked for, and not found."""
+
+    process: list[asyncio.subprocess.Process] = field(default_factory=list)
+    looked_for: asyncio.Event = field(default_factory=asyncio.Event)
+    tasks: list[asyncio.Task[web.StreamResponse]] = field(default_factory=list)
+
+    def middleware(self) -> Middleware:
+        """Give what stands between the trial and ARM."""
+
+        @web.middleware
+        async def middle(request: web.Request, handler: Handler) -> web.StreamResponse:
+            is_group = "/resourceGroups/rg-spot-responder-trial-" in request.path and "/providers/" not in request.path
+            if is_group and request.method == "PUT" and not self.tasks:
+                await request.read()
+
+                async def land() -> web.StreamResponse:
+                    await self.looked_for.wait()
+                    return await handler(request)
+
+                self.tasks.append(asyncio.create_task(land()))
+                self.process[0].send_signal(signal.SIGKILL)
+                return await asyncio.shield(self.tasks[0])
+            response = await handler(request)
+            if is_group and self.tasks and response.status == 404:
+                self.looked_for.set()
+            return response
+
+        return middle
+
+
+def test_what_comes_to_be_after_the_trial_was_killed_is_taken_away_too(tmp_path: Path) -> None:
+    """The first look of the next run finds nothing: it looks again."""
+
+    async def story() -> None:
+        here, late = tmp_path / "here", Late()
+        async with open_beneath(tmp_path) as beneath, laptop(here, beneath, late.middleware()) as ground:
+            process = await command(here, "--only", "E14")
+            late.process.append(process)
+            await process.communicate()
+            taking = await command(here, "--take-away")
+            _, said = await taking.communicate()
+            await late.tasks[0]
+            assert left_in(ground) == []
+            assert taking.returncode == 0, said.decode()
+            assert "its creation got no answer" in said.decode()
+
+    asyncio.run(story())
+
+
 def _evidence(folder: Path) -> dict[str, Any]:
     (file,) = (folder / ".local").glob("trial-laptop-*.json")
     read: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import pytest
+
 from localazure.laptop import EVENT_FILTERS, TEMPLATE
 from localazure.resource_manager.deployment import deployed
 from localazure.resource_manager.roles import RESPONDER_ROLE, Role
@@ -14,6 +16,7 @@ from spot_responder.trial.journal import Made
 from spot_responder.trial.precautions import find_app, find_lacking_rights
 from spot_responder.trial.removal import take_away
 from spot_responder.trial.run import run_trial
+from spot_responder.trial.views.checks import steps_for
 from spot_responder.trial.views.rights import lacking, needed
 from spot_responder.trial.views.verdicts import Step
 from tests.trial.trials import open_trial
@@ -39,6 +42,28 @@ def test_a_trial_needs_no_more_rights_than_it_says(tmp_path: Path) -> None:
             seen = tried.field.seen
             denied = [name for name, answers in seen.answers.items() if any(each.status == 403 for each in answers)]
             assert denied == []
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("belief", ["E14", "C1", "G9"])
+def test_a_trial_of_one_belief_needs_no_more_rights_than_it_says(belief: str, tmp_path: Path) -> None:
+    """Each step names all that it needs: with --only there may be no other that names it too."""
+
+    async def story() -> None:
+        steps = steps_for(frozenset({belief}))
+        roles = {"owner": Role("trial", needed(steps))}
+        async with (
+            open_beneath(tmp_path) as beneath,
+            open_trial(tmp_path / "here", beneath, "aaaaaaaa", roles=roles) as tried,
+        ):
+            field = tried.field
+            assert await find_app(field.azure, field.plan) == ""
+            assert await find_lacking_rights(field.azure, field.plan, steps) == []
+            course, left = await run_trial(field, steps, keep=False)
+            assert (course.failed, course.unfinished, left) == ({}, [], [])
+            answers = [(name, each) for name, given in field.seen.answers.items() for each in given]
+            assert [name for name, each in answers if each.status == 403] == []
 
     asyncio.run(story())
 

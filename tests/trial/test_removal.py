@@ -64,29 +64,6 @@ def test_a_resource_group_that_another_404_is_about_stays_in_the_record(code: st
     assert remains == [GROUP]
 
 
-def test_what_has_not_the_id_of_its_trial_in_its_name_is_left_alone(tmp_path: Path) -> None:
-    """A record that somebody has written into takes away nobody else's VM."""
-    theirs = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/others/providers/Microsoft.Compute/virtualMachines/shop"
-    (told,), remains = taken(tmp_path, theirs, answered(lambda asked: asked.method == "DELETE", 200, ""))
-    assert told == f"{theirs}: left alone, for its name has not the id of its trial, aaaaaaaa"
-    assert remains == [theirs]
-
-
-@pytest.mark.parametrize(("status", "asked_times"), [(404, 2), (204, 2)])
-def test_a_creation_that_was_never_answered_is_asked_about_twice(status: int, asked_times: int, tmp_path: Path) -> None:
-    """It may come to be a moment after ARM has said that it is not there."""
-    deletions: list[str] = []
-
-    async def turn(asked: Asked, go: Callable[[], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
-        if asked.method != "DELETE":
-            return await go()
-        deletions.append(asked.path)
-        return web.json_response({"error": {"code": "ResourceNotFound", "message": "gone"}}, status=status)
-
-    left, remains = taken(tmp_path, HANGING, between(turn))
-    assert (left, remains, len(deletions)) == ([], [], asked_times)
-
-
 def test_a_page_without_a_code_is_no_news_of_a_resource(tmp_path: Path) -> None:
     """Neither of a group nor of what hangs elsewhere."""
     for resource_id in (GROUP, HANGING):
@@ -125,6 +102,26 @@ def test_a_resource_whose_creation_got_no_answer_stays_in_the_record_when_it_is_
             assert len(tried.field.journal.remains()) == 1
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize("first", [204, 404])
+def test_an_event_subscription_whose_creation_got_no_answer_is_looked_for(first: int, tmp_path: Path) -> None:
+    """Event Grid has nothing to delete yet, and says so with 204: a moment later it has."""
+    asked: list[str] = []
+
+    async def turn(request: Asked, _go: Callable[[], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
+        await asyncio.sleep(0)
+        asked.append(request.method)
+        if len(asked) > 2:
+            return web.Response(status=200)
+        return (
+            web.json_response({"error": {"code": "ResourceNotFound"}}, status=first)
+            if first > 204
+            else web.Response(status=204)
+        )
+
+    assert taken(tmp_path, HANGING, between(turn)) == ([], [])
+    assert asked == ["DELETE"] * 3
 
 
 def test_a_trial_of_the_laptop_leaves_the_record_of_azure_alone(tmp_path: Path) -> None:

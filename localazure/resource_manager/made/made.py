@@ -75,7 +75,7 @@ class Made:
             return web.json_response({"serialConsoleLogBlobUri": self.effects.console(printed["name"])})
         found = kinds.find(request.path)
         if found is None:
-            return rules.answer(access, request, principal)
+            return rules.answer(access, request, principal, self.bodies)
         kind, match = found
         is_ours = request.path.lower() in self.bodies
         match request.method:

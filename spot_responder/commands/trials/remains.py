@@ -49,7 +49,9 @@ def told_left(arguments: Namespace, left: Sequence[str]) -> str:
     ours = dict.fromkeys(one for one, alone in zip(theirs, by_hand, strict=True) if one and not alone)
     lines += [f"It may cost money. To take it away: {command_for(arguments, each)}" for each in ours]
     if any(by_hand):
-        lines.append("What was left alone, or cannot be seen, no command takes away: look at it in the portal.")
+        lines.append(
+            "What was left alone, or cannot be seen, this program does not take away: look at it in the portal."
+        )
     if "" in theirs:
         lines.append("Look in the portal for what a damaged line may have named, then take the line out.")
     return "\n".join([*lines, ""])

@@ -14,7 +14,7 @@ _SUBSCRIPTION: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", 
 _LOCATION: Final = re.compile(r"[a-z0-9]{3,40}", re.IGNORECASE)
 _SIZE: Final = re.compile(r"\w{3,80}", re.ASCII)
 _MOST_USD: Final = 100.0
-_LEAST_USD: Final = BESIDES_USD + 0.1
+_LEAST_USD: Final = round(BESIDES_USD + 0.1, 2)
 
 
 def subscription(text: str) -> str:

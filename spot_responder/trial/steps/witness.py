@@ -10,6 +10,7 @@ import uuid
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.intake.payloads import text_field
+from spot_responder.trial.belonging import HANGING_NAME, trial_of
 from spot_responder.trial.field import AUTHORIZATION, EVENT_GRID, STORAGE, StepFailedError
 
 if TYPE_CHECKING:
@@ -61,6 +62,12 @@ async def _topic(field: Field, kind: str, topic_type: str, there: list[Mapping[s
             text_field(topic, "properties", "topicType").lower() == topic_type.lower()
             and text_field(topic, "properties", "source").lower() == field.plan.scope.lower()
         ):
+            if trial_of(text_field(topic, "id")) not in {"", field.plan.run}:
+                message = (
+                    f"the system topic {text_field(topic, 'name')} is another trial's, and goes with it: end that one, "
+                    "or take away what it has left, first"
+                )
+                raise StepFailedError(message)
             if not text_field(topic, "identity", "principalId"):
                 message = f"the system topic {text_field(topic, 'name')} has no identity that could deliver"
                 raise StepFailedError(message)
@@ -72,7 +79,7 @@ async def _topic(field: Field, kind: str, topic_type: str, there: list[Mapping[s
 
 async def _hang(field: Field, kind: str, topic: Mapping[str, object]) -> None:
     """Hang an event subscription on a topic: tried before it has its rights, then until they take effect."""
-    path = f"{text_field(topic, 'id')}/eventSubscriptions/spot-responder-trial-{kind}-{field.plan.run}"
+    path = f"{text_field(topic, 'id')}/eventSubscriptions/{HANGING_NAME}{kind}-{field.plan.run}"
     body = _subscription_body(field)
     early = await field.make("event subscription without rights", path, EVENT_GRID, body)
     principal = text_field(topic, "identity", "principalId")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.text import count
+from spot_responder.trial.views.rights import needed
 from spot_responder.trial.views.verdicts import Step
 
 if TYPE_CHECKING:
@@ -36,16 +38,19 @@ _MINUTES: Final = {
     Step.REFUSALS: 10,
     Step.QUOTA: 1,
 }
-"""The longest that each step takes where Azure does as it is asked: an eviction may take 30 minutes to begin."""
+"""How long each step usually takes, where Azure begins an eviction within 30 minutes."""
 REMOVAL_MINUTES: Final = 40
 """So long a trial waits for its resource group to be gone."""
-LONGEST_MINUTES: Final = sum(_MINUTES.values()) + REMOVAL_MINUTES
-"""The longest that a whole trial takes, and the time for which its VM is paid at most."""
+USUAL_MINUTES: Final = sum(_MINUTES.values()) + REMOVAL_MINUTES
+"""How long a whole trial takes at most, if Azure is not slow."""
+PAID_MINUTES: Final = 300
+"""For longer its VM is not paid: where Azure is slow, by the waits of ``IN_AZURE`` the steps that have a VM take 240
+minutes; then the VM goes."""
 
 
 def max_price(max_cost: float) -> float:
     """Give the max price of the VM, in USD an hour, with which a trial cannot cost more."""
-    return round((max_cost - BESIDES_USD) * 60 / LONGEST_MINUTES, 5)
+    return round((max_cost - BESIDES_USD) * 60 / PAID_MINUTES, 5)
 
 
 def announcement(  # noqa: PLR0913, PLR0917 - what is said has so many parts
@@ -73,7 +78,10 @@ def announcement(  # noqa: PLR0913, PLR0917 - what is said has so many parts
     elif makes:
         lines.append(f"It costs {BESIDES_USD:.2f} USD at most until it ends.")
     removes = makes and not keep
-    lines.append(f"It takes up to {sum(_MINUTES[step] for step in steps) + REMOVAL_MINUTES * bool(removes)} minutes.")
+    minutes = sum(_MINUTES[step] for step in steps) + REMOVAL_MINUTES * bool(removes)
+    lines.append(f"It usually takes up to {minutes} minutes, and longer where Azure is slow.")
+    others = "to take away what an earlier trial has left, those of that trial" if remains else "no others"
+    lines += [f"It needs these rights, and {others}:", *_wrapped(needed(steps))]
     if removes:
         lines.append(
             "At its end it takes all of that away, also after Ctrl-C. If this trial is killed, the next one does so."
@@ -89,3 +97,7 @@ def announcement(  # noqa: PLR0913, PLR0917 - what is said has so many parts
             f"{REMOVAL_MINUTES} minutes more."
         )
     return "\n".join(lines) + "\n"
+
+
+def _wrapped(words: Sequence[str]) -> list[str]:
+    return textwrap.wrap(", ".join(words), 116, initial_indent="  ", subsequent_indent="  ", break_long_words=False)

@@ -16,22 +16,27 @@ if TYPE_CHECKING:
 
 _VM: Final = "Microsoft.Compute/virtualMachines"
 _STORAGE: Final = "Microsoft.Storage/storageAccounts"
+ALWAYS: Final = ("Microsoft.Authorization/permissions/read", "Microsoft.Authorization/roleDefinitions/read")
+"""Before anything is created: what the login may do, and whether the app lives here."""
+_GRAPH: Final = (
+    f"{_VM}/read",
+    "Microsoft.Compute/virtualMachineScaleSets/read",
+    "Microsoft.ResourceHealth/resourceAnnotations/read",
+)
+"""What Resource Graph is asked about."""
 NEEDED: Final[Mapping[Step, tuple[str, ...]]] = {
     Step.READ: (
         "Microsoft.Resources/subscriptions/read",
         "Microsoft.Resources/providers/read",
-        "Microsoft.Authorization/permissions/read",
-        "Microsoft.Authorization/roleDefinitions/read",
         "Microsoft.EventGrid/systemTopics/read",
-        "Microsoft.Compute/virtualMachineScaleSets/read",
-        "Microsoft.ResourceHealth/resourceAnnotations/read",
-        f"{_VM}/read",
+        *_GRAPH,
     ),
     Step.OFFERINGS: ("Microsoft.Compute/skus/read",),
     Step.GROUP: (
         "Microsoft.Resources/subscriptions/resourceGroups/read",
         "Microsoft.Resources/subscriptions/resourceGroups/write",
         "Microsoft.Resources/subscriptions/resourceGroups/delete",
+        "Microsoft.Resources/subscriptions/resourceGroups/resources/read",
     ),
     Step.WITNESS: (
         f"{_STORAGE}/read",
@@ -41,13 +46,15 @@ NEEDED: Final[Mapping[Step, tuple[str, ...]]] = {
         f"{_STORAGE}/blobServices/containers/read",
         f"{_STORAGE}/blobServices/containers/write",
         "Microsoft.Authorization/roleAssignments/write",
+        "Microsoft.EventGrid/systemTopics/read",
         "Microsoft.EventGrid/systemTopics/write",
+        "Microsoft.EventGrid/systemTopics/eventSubscriptions/read",
         "Microsoft.EventGrid/systemTopics/eventSubscriptions/write",
         "Microsoft.EventGrid/systemTopics/eventSubscriptions/delete",
         "Microsoft.ResourceNotifications/systemTopics/subscribeToHealthResources/action",
     ),
     Step.STORAGE: (),
-    Step.QUOTA: (),
+    Step.QUOTA: _GRAPH,
     Step.MACHINE: (
         "Microsoft.Network/virtualNetworks/read",
         "Microsoft.Network/virtualNetworks/write",
@@ -55,7 +62,9 @@ NEEDED: Final[Mapping[Step, tuple[str, ...]]] = {
         "Microsoft.Network/networkInterfaces/read",
         "Microsoft.Network/networkInterfaces/write",
         "Microsoft.Network/networkInterfaces/join/action",
+        *_GRAPH,
         f"{_VM}/write",
+        f"{_VM}/delete",
         f"{_VM}/instanceView/read",
         f"{_VM}/retrieveBootDiagnosticsData/action",
         f"{_VM}/start/action",
@@ -70,7 +79,6 @@ NEEDED: Final[Mapping[Step, tuple[str, ...]]] = {
     Step.REFUSALS: (
         "Microsoft.Compute/locations/usages/read",
         f"{_VM}/deallocate/action",
-        f"{_VM}/delete",
         "Microsoft.Authorization/locks/read",
         "Microsoft.Authorization/locks/write",
         "Microsoft.Authorization/locks/delete",
@@ -79,8 +87,8 @@ NEEDED: Final[Mapping[Step, tuple[str, ...]]] = {
 
 
 def needed(steps: Iterable[Step]) -> tuple[str, ...]:
-    """Give the actions that these steps need, each once."""
-    return tuple(dict.fromkeys(action for step in steps for action in NEEDED[step]))
+    """Give the actions that these steps need, and what precedes and follows them; each once."""
+    return tuple(dict.fromkeys([*ALWAYS, *(action for step in steps for action in NEEDED[step])]))
 
 
 def lacking(actions: Iterable[str], permissions: object) -> list[str]:
