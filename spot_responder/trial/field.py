@@ -30,12 +30,9 @@ LOCKS: Final = "2020-05-01"
 TAG: Final = "spot-responder-trial"
 """The tag of the resource group; its value is the trial's id."""
 
-_REFUSED: Final = 400
-_THROTTLED: Final = 429
-_TRIES: Final = 3
+_NOT_FOUND: Final = 404
 _PAUSE_S: Final = 5.0
 """Resource Graph counts the queries of five seconds."""
-_BROKEN: Final = 500
 
 
 class StepFailedError(Exception):
@@ -48,7 +45,8 @@ class Waits:
 
     ``look``: between two looks at the VM. ``settle``: for what may still come after an eviction or a stop. The others:
     at most for a creation, a role to take effect, the listener inside the VM, an eviction, Resource Graph, a deletion;
-    ``late``: for what may still come of a creation that got no answer.
+    ``late``: for what may still come of a creation that got no answer; ``passing``: for a request that failed in
+    passing to be answered otherwise.
     """
 
     look: float
@@ -60,13 +58,16 @@ class Waits:
     graph: float
     gone: float
     late: float
+    passing: float
 
 
 IN_AZURE: Final = Waits(
-    look=6, created=900, role=900, listener=600, eviction=1900, settle=720, graph=900, gone=2400, late=300
+    look=6, created=900, role=900, listener=600, eviction=1900, settle=720, graph=900, gone=2400, late=300, passing=120
 )
 """``settle`` is longer than the ten minutes after which an owner's annotation counts (``WEAK_STOP_WINDOW``)."""
-ON_LAPTOP: Final = Waits(look=1, created=20, role=20, listener=20, eviction=20, settle=4, graph=6, gone=30, late=8)
+ON_LAPTOP: Final = Waits(
+    look=1, created=20, role=20, listener=20, eviction=20, settle=4, graph=6, gone=30, late=8, passing=10
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,28 +129,51 @@ class Field:
     now: Callable[[], datetime]
     tell: Callable[[str], None]
 
-    async def ask(
-        self, name: str, method: str, path: str, version: str, body: Mapping[str, object] | None = None
+    async def ask(  # noqa: PLR0913 - a request has these parts
+        self,
+        name: str,
+        method: str,
+        path: str,
+        version: str,
+        body: Mapping[str, object] | None = None,
+        *,
+        if_match: str = "",
     ) -> Answered:
-        """Ask ARM, and note the answer under a name."""
-        return self.note(name, await self.azure.ask(method, path, version, body))
+        """Ask ARM, and note the answer under a name; again where it failed in passing."""
+        send = lambda: self.azure.ask(method, path, version, body, if_match=if_match)  # noqa: E731
+        return self.note(name, await self.persistently(send, None if method == "GET" else _nobody_knows))
+
+    async def ask_once(self, name: str, method: str, path: str, version: str) -> Answered:
+        """Ask ARM, and note whatever it answers: a moment later the same question would be about something else."""
+        return self.note(name, await self.azure.ask(method, path, version))
 
     async def query(self, name: str, kql: str) -> Answered:
-        """Ask Resource Graph, and note the answer under a name; again after a pause where there were too many."""
-        return await self._paced(name, lambda: self.azure.query(self.plan.subscription, kql))
+        """Ask Resource Graph, and note the answer under a name; again where it failed in passing."""
+        return self.note(name, await self.persistently(lambda: self.azure.query(self.plan.subscription, kql)))
 
     async def named_query(self, name: str, file: str, **parameters: str | list[str]) -> Answered:
         """Ask Resource Graph with a file of ``queries/``, as ``query`` does."""
-        return await self._paced(name, lambda: self.azure.named_query(self.plan.subscription, file, **parameters))
+        send = lambda: self.azure.named_query(self.plan.subscription, file, **parameters)  # noqa: E731
+        return self.note(name, await self.persistently(send))
 
-    async def _paced(self, name: str, ask: Callable[[], Awaitable[Answered]]) -> Answered:
-        answer = await ask()
-        for _ in range(_TRIES):
-            if answer.status != _THROTTLED:
-                break
-            await asyncio.sleep(_PAUSE_S)
-            answer = await ask()
-        return self.note(name, answer)
+    async def persistently(
+        self, send: Callable[[], Awaitable[Answered]], was_done: Callable[[], Awaitable[bool]] | None = None
+    ) -> Answered:
+        """Send a request until its answer tells something, for as long as ``waits.passing``.
+
+        One that got no answer may have been carried out all the same. If it is refused after that, this may be for what
+        it did the first time: so it is if ``was_done`` answers yes, which what only reads does without.
+        """
+        loop = asyncio.get_running_loop()
+        until, before = loop.time() + self.waits.passing, None
+        while (answer := await send()).tells_nothing:
+            pause_s = max(min(_PAUSE_S, self.waits.look), answer.asked_pause_s)
+            if loop.time() + pause_s > until:
+                return answer
+            before = answer if answer.may_be_done else before
+            await asyncio.sleep(pause_s)
+        is_blurred = before and answer.was_refused and was_done is not None and await was_done()
+        return before if before and is_blurred else answer
 
     def note(self, name: str, answer: Answered) -> Answered:
         """Note an answer under a name."""
@@ -166,6 +190,14 @@ class Field:
         Raises:
             StepFailedError: if the journal cannot be written; then it is not created.
         """
+
+        async def is_there() -> bool:
+            return (await self.persistently(lambda: self.azure.ask("GET", path, version))).status != _NOT_FOUND
+
+        send = lambda: self._made(name, path, version, body)  # noqa: E731
+        return self.note(name, await self.persistently(send, is_there))
+
+    async def _made(self, name: str, path: str, version: str, body: Mapping[str, object]) -> Answered:
         key = path.lower()
         may_be_there = any(made.resource_id.lower() == key for made in self.journal.remains())
         try:
@@ -173,14 +205,15 @@ class Field:
         except OSError as error:
             message = f"{name}: it was not created, for the record of it cannot be written: {error}"
             raise StepFailedError(message) from error
-        answer, cancelled = await answered(self.ask(name, "PUT", path, version, body))
-        if _REFUSED <= answer.status < _BROKEN and not may_be_there:
+        answer, cancelled = await answered(self.azure.ask("PUT", path, version, body))
+        if answer.was_refused and not may_be_there:
             # It was refused, so it is not there. After an error inside Azure, or an answer that was lost, it may be:
             # then a second request is refused because of what the first one made.
             self.journal.forget(path)
         elif answer.is_good:
             self.journal.confirm(path)
         if cancelled:
+            self.note(name, answer)
             raise asyncio.CancelledError
         return answer
 
@@ -222,3 +255,8 @@ class Field:
                     await asyncio.sleep(min(self.waits.look, 1) / 4)
         except TimeoutError:
             return False
+
+
+async def _nobody_knows() -> bool:
+    """Answer for an action, which leaves nothing behind that could be looked at."""
+    return True

@@ -8,7 +8,6 @@ where ARM has deleted it, or says in so many words that it is not there.
 from __future__ import annotations
 
 import asyncio
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -197,7 +196,7 @@ class _Removal:
             answer = await self.azure.ask(method, made.resource_id, made.api_version)
             code = text_field(answer.body, "error", "code").lower()
             patience_s = self.waits.gone / (_LOCKED_PART if code == _LOCKED else 1)
-            pause_s = max(self._pause, _asked_pause_s(answer))
+            pause_s = max(self._pause, answer.asked_pause_s)
             if not _may_pass(answer) or loop.time() + pause_s - began > patience_s:
                 return answer
             if not told:
@@ -213,12 +212,6 @@ class _Removal:
 def _may_pass(answer: Answered) -> bool:
     """Whether the same request may be answered otherwise a moment later; no answer has status 0."""
     return answer.status in _PASSING or answer.status >= _BROKEN
-
-
-def _asked_pause_s(answer: Answered) -> float:
-    """Give how long Azure wants to be left alone."""
-    told = answer.headers.get("retry-after", "")
-    return float(told) if re.fullmatch(r"\d{1,5}", told, re.ASCII) else 0
 
 
 def _name(made: Made) -> str:

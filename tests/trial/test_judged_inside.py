@@ -29,7 +29,7 @@ SERVICE: dict[str, Any] = {
 
 def line(seconds: float, what: str, boot: str = "one", **more: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
     """Give a line of the listener."""
-    return {"at": at(seconds).isoformat(), "boot": boot, "what": what, "asked": 9, "too_many": 0, **more}
+    return {"at": at(seconds).isoformat(), "boot": boot, "what": what, "asked": 9, "too_many": 0} | more
 
 
 def preempt(seconds: float, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
@@ -97,7 +97,9 @@ CASES: list[tuple[str, Verdict, Observations]] = [
     ("V7", HOLDS, heard(preempt(110, NotBefore="2030-01-01T00:01:51Z"))),
     ("V10", FAILS, heard(*ALL, line(131, "told to end"))),
     ("V11", FAILS, heard(*BOOT, line(240, "boot"))),
+    ("V6", UNSEEN, heard(line(1, "boot", asked=0))),
     ("V11", UNSEEN, heard(*BOOT)),
+    ("V11", UNSEEN, heard(line(240, "boot"))),
     ("V13", FAILS, _service(clock_error_s=-30)),
     ("V13", UNSEEN, _service(clock_error_s=None)),
     ("V14", FAILS, _service(load_balancer=200)),

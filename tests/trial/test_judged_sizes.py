@@ -36,6 +36,7 @@ def _told(belief: str, observations: Observations) -> str:
 CASES: list[tuple[str, Verdict, Observations]] = [
     ("S8", UNSEEN, seen()),
     ("S8", UNSEEN, seen({BEFORE: _vm(), AFTER: bad(404, "x")})),
+    ("S8", UNSEEN, seen({BEFORE: ok({}), AFTER: ok({})})),
     ("S8", HOLDS, seen({BEFORE: _vm(), AFTER: _vm("Deallocated")})),
     ("S8", FAILS, seen({BEFORE: _vm(), AFTER: _vm("starting")})),
     ("S8", FAILS, seen({BEFORE: _vm(), AFTER: _vm(priority="Regular")})),

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 UNTIL_S: Final = 15
 """How long a trial waits for what a turned Azure never shows."""
-WAITS: Final = replace(SOON, look=0.5, created=UNTIL_S, listener=UNTIL_S, eviction=UNTIL_S)
+WAITS: Final = replace(SOON, look=0.5, created=UNTIL_S, listener=UNTIL_S, eviction=UNTIL_S, passing=5)
 STEPS: Final = tuple(step for step in Step if step is not Step.STORAGE)
 ALL_TURNINGS: Final = (*TURNINGS, *STORAGE_TURNINGS)
 NOT_SHOWN: Final = frozenset({"E7", "C4", "C5", "C20", "R7", "R8"})

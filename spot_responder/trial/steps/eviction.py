@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.intake.vms import PowerState
@@ -32,7 +33,7 @@ async def eviction(field: Field) -> None:
     vm = field.plan.vm
     field.mark(Mark.EVICTION)
     asked = await field.ask("simulate eviction", "POST", f"{vm}/simulateEviction", COMPUTE)
-    if not asked.is_good:
+    if asked.was_refused:
         message = f"simulateEviction: {asked.told()}"
         raise StepFailedError(message)
     if not await field.until(lambda: field.seen.state() is PowerState.DEALLOCATED, field.waits.eviction):
@@ -59,12 +60,12 @@ async def eviction(field: Field) -> None:
 async def _start(field: Field) -> None:
     field.mark(Mark.STARTED)
     start = await field.ask("start", "POST", f"{field.plan.vm}/start", COMPUTE)
-    if not start.is_good:
+    if start.was_refused:
         message = f"start: {start.told()}"
         raise StepFailedError(message)
     for header, name in (("location", "location of the start"), ("azure-asyncoperation", "operation of the start")):
         for _ in range(_POLLS if start.headers.get(header) else 0):
-            answer = field.note(name, await field.azure.follow(start.headers[header]))
+            answer = field.note(name, await field.persistently(partial(field.azure.follow, start.headers[header])))
             if answer.status != _RUNNING:
                 break
             await asyncio.sleep(field.waits.look)

@@ -29,7 +29,7 @@ async def machine(field: Field) -> None:
     field.mark(Mark.CREATED)
     body = vm_body(field, field.plan.size, interface)
     answer = await field.make("VM", field.plan.vm, COMPUTE, body)
-    if not answer.is_good:
+    if answer.was_refused:
         message = f"VM: {answer.told()}"
         raise StepFailedError(message)
     field.seen.vm_id = field.plan.vm
@@ -70,7 +70,7 @@ async def _tags(field: Field) -> None:
         return {"operation": "Merge", "properties": {"tags": {name: field.plan.run}}}
 
     await field.ask("tag written", "PATCH", path, RESOURCES, merge("moment"))
-    await field.ask("VM right after the tag", "GET", f"{field.plan.vm}?$expand=instanceView", COMPUTE)
+    await field.ask_once("VM right after the tag", "GET", f"{field.plan.vm}?$expand=instanceView", COMPUTE)
     await field.ask("tag in another casing", "PATCH", path, RESOURCES, merge("MOMENT"))
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from spot_responder.offerings.skus import Sku
     from spot_responder.trial.field import Field
+    from spot_responder.trial.views.observations import Answered
 
 _SKUS: Final = "2021-07-01"
 
@@ -20,13 +21,22 @@ _SKUS: Final = "2021-07-01"
 async def offerings(field: Field) -> None:
     """Read the price list's pages about the size, what comes after the last one, and the list of sizes."""
     location, size = field.plan.location, field.plan.size
-    pages = [field.note("price page", page) for page in await field.azure.price_pages(location, size)]
+    pages: list[Answered] = []
+
+    async def read() -> Answered:
+        pages[:] = await field.azure.price_pages(location, size)
+        return pages[-1]
+
+    await field.persistently(read)
+    for page in pages:
+        field.note("price page", page)
     listed = [field_of(page.body, "Items") for page in pages]
     rows = sum(len(items) for items in listed if isinstance(items, list))
-    field.note("prices after the last page", await field.azure.prices_after(location, size, rows))
+    after = await field.persistently(lambda: field.azure.prices_after(location, size, rows))
+    field.note("prices after the last page", after)
     wanted = f"$filter=location%20eq%20'{location}'"
     path = f"{field.plan.scope}/providers/Microsoft.Compute/skus?{wanted}"
-    answer = await field.azure.ask("GET", path, _SKUS)
+    answer = await field.persistently(lambda: field.azure.ask("GET", path, _SKUS))
     # The whole list has some megabytes, and names that are Azure's own: what is read of the size is kept.
     items = field_of(answer.body, "value")
     skus = read_skus(items, location) if answer.is_good and isinstance(items, list) else {}

@@ -16,7 +16,7 @@ _TOO_CHEAP: Final = 0.00001
 _LARGE: Final = "Standard_M416ms_v2"
 """416 vCPUs: hardly anybody has such a quota for Spot. Where somebody has it, it is not asked for."""
 _CORES: Final = 416
-_RUNNING: Final = 202
+_NOT_FOUND: Final = 404
 _POLLS: Final = 60
 
 
@@ -54,7 +54,7 @@ async def _locked(field: Field) -> None:
         if gone:
             field.journal.forget(lock)
         there = await field.azure.ask("GET", lock, LOCKS)
-        return gone and not there.is_good
+        return gone and there.status == _NOT_FOUND
 
     if not await field.until(is_unlocked, field.waits.created):
         message = "the lock could not be taken off again"
@@ -93,5 +93,5 @@ async def _too_large(field: Field) -> None:
     interface = f"{field.plan.group}/providers/Microsoft.Network/networkInterfaces/witness"
     large = f"{field.plan.vm}-large"
     answer = await field.make("VM beyond the quota", large, COMPUTE, vm_body(field, _LARGE, interface))
-    if answer.is_good:
+    if not answer.was_refused:
         await field.ask("VM beyond the quota, deleted", "DELETE", large, COMPUTE)

@@ -21,12 +21,12 @@ async def stop(field: Field) -> None:
     """
     field.mark(Mark.STOP)
     asked = await field.ask("stop", "POST", f"{field.plan.vm}/deallocate", COMPUTE)
-    if not asked.is_good:
+    if asked.was_refused:
         message = f"deallocate: {asked.told()}"
         raise StepFailedError(message)
-    start = await field.ask("start while it deallocates", "POST", f"{field.plan.vm}/start", COMPUTE)
-    if start.is_good:
-        # It came too late, or Azure takes a start then: the VM is to be down all the same.
+    start = await field.ask_once("start while it deallocates", "POST", f"{field.plan.vm}/start", COMPUTE)
+    if not start.was_refused:
+        # It came too late, or Azure takes a start then, or nobody knows: the VM is to be down all the same.
         await field.until(lambda: field.seen.state() is PowerState.RUNNING, field.waits.created)
         await field.ask("stop again", "POST", f"{field.plan.vm}/deallocate", COMPUTE)
     if not await field.until(lambda: field.seen.state() is PowerState.DEALLOCATED, field.waits.created):

@@ -153,6 +153,8 @@ def has_one_annotation(seen: Observations) -> Found:
     if answer is None or not answer.is_good or not answer.rows:
         return unseen("Resource Graph showed no annotation after the start")
     names = [text_field(row, "properties", "annotationName") for row in answer.rows]
+    if not all(names):
+        return unseen("an annotation after the start has no name")
     right = len(names) == 1 and kind_of_annotation(names[0]) is not SignalKind.EVICTED
     return of(answer, f"after the start Resource Graph had: {', '.join(names)}", right=right)
 
@@ -169,30 +171,40 @@ def allows_one_topic(seen: Observations) -> Found:
 
 def writes_cloud_events(seen: Observations) -> Found:
     """E15: both topics write CloudEvents 1.0."""
-    read = [each for each in seen.arrived if each.event is not None]
+    read = [(each, each.event) for each in seen.arrived if each.event is not None]
     if not read:
         return _NO_WITNESS
-    other = [each for each in read if each.event is None or each.event.get("specversion") != "1.0"]
+    other = [each for each, told in read if told.get("specversion") != "1.0"]
     if other:
         return fails(f"{len(other)} of {len(read)} events are no CloudEvents 1.0", other[0].at)
-    health = sum(not each.operation for each in read)
+    if len(read) < len(seen.arrived):
+        return unseen(_unreadable(seen))
+    health = sum(not each.operation for each, _ in read)
     if health in {0, len(read)}:
         return unseen("events of one topic only arrived, as CloudEvents")
-    return holds(f"{health} events of Resource Health and {len(read) - health} of ARM", read[-1].at)
+    return holds(f"{health} events of Resource Health and {len(read) - health} of ARM", read[-1][0].at)
 
 
 def is_read(seen: Observations) -> Found:
     """E16: ids, subjects and types are read in whatever spelling they come."""
     if not seen.arrived:
         return _NO_WITNESS
+    signals = 0
     for each in seen.arrived:
         try:
             signal = read_event(each.event) if each.event is not None else None
         except UnreadableEvent as error:
             return fails(f"unreadable: {error}", each.at)
-        if signal is not None and not isinstance(signal, NotOurs) and str(signal.vm_id).lower() != seen.vm_id.lower():
+        if signal is None or isinstance(signal, NotOurs):
+            continue
+        signals += 1
+        if str(signal.vm_id).lower() != seen.vm_id.lower():
             return fails("an event of the VM was read as another VM's", each.at)
-    return holds(f"the app reads all {len(seen.arrived)} events", seen.arrived[-1].at)
+    if any(each.event is None for each in seen.arrived):
+        return unseen(_unreadable(seen))
+    if not signals:
+        return unseen("none of the events that arrived tells the app anything")
+    return holds(f"the app reads all {len(seen.arrived)} events; {signals} tell it something", seen.arrived[-1].at)
 
 
 def is_base64(seen: Observations) -> Found:
@@ -204,6 +216,8 @@ def is_base64(seen: Observations) -> Found:
             base64.b64decode(each.raw, validate=True)
         except (binascii.Error, ValueError):
             return fails(f"a message begins with {each.raw[:1]!r}", each.at)
+    if any(each.event is None for each in seen.arrived):
+        return unseen(_unreadable(seen))
     return holds(f"all {len(seen.arrived)} messages are", seen.arrived[-1].at)
 
 
@@ -279,3 +293,8 @@ def _signal(event: Arrived) -> Signal | NotOurs:
         return read_event(event.event) if event.event is not None else NotOurs("no event")
     except UnreadableEvent as error:
         return NotOurs(str(error))
+
+
+def _unreadable(seen: Observations) -> str:
+    unread = sum(each.event is None for each in seen.arrived)
+    return f"{unread} of {len(seen.arrived)} messages are no events that can be read"

@@ -160,7 +160,10 @@ def has_flexible_instances(seen: Observations) -> Found:
     if answer is None or not answer.is_good or not answer.rows:
         return unseen("no VM of the subscription belongs to a scale set")
     modes = {text_field(row, "mode").lower() for row in answer.rows}
-    return of(answer, f"VMs belong to scale sets in mode {', '.join(sorted(modes))}", right="uniform" not in modes)
+    if not modes & {"flexible", "uniform"}:
+        return unseen("Resource Graph showed no mode of the scale sets that VMs belong to")
+    told = ", ".join(sorted(mode or "unknown" for mode in modes))
+    return of(answer, f"VMs belong to scale sets in mode {told}", right="uniform" not in modes)
 
 
 def has_fleets(seen: Observations) -> Found:
@@ -168,8 +171,9 @@ def has_fleets(seen: Observations) -> Found:
     answer = seen.last("fleets")
     if answer is None or not answer.is_good or not answer.rows:
         return unseen("the subscription has no Compute Fleet")
-    kept = [row for row in answer.rows if row.get("maintain") is not None]
-    return of(answer, f"{len(kept)} of {len(answer.rows)} fleets say whether they maintain", right=bool(kept))
+    told = [row["maintain"] for row in answer.rows if row.get("maintain") is not None]
+    how = f"{len(told)} of {len(answer.rows)} fleets say whether they maintain; {told.count(True)} do"
+    return of(answer, how, right=bool(told)) if True in told or not told else unseen(how)
 
 
 def takes_the_token(seen: Observations) -> Found:

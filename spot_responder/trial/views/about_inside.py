@@ -80,6 +80,8 @@ def stays_shown(seen: Observations) -> Found:
     notices = _notices(seen)
     if not notices:
         return _not_heard(seen, "no eviction was shown inside")
+    if len({text_field(event, "EventId") for each in notices for event in _preempts(each)}) > 1:
+        return unseen("several evictions were shown inside: which one was over is not known")
     first = notices[0]
     later = [each for each in _of_boot(seen, first) if each.what == "events" and each.at >= first.at]
     without = [each for each in later if not _preempts(each)]
@@ -93,6 +95,8 @@ def takes_one_a_second(seen: Observations) -> Found:
     if not seen.heard:
         return _not_heard(seen, "no requests were counted")
     too_many, asked = (max(_number(each, name) for each in seen.heard) for name in ("too_many", "asked"))
+    if not (asked or too_many):
+        return _not_heard(seen, "no requests were counted")
     return _by(seen.heard[-1], f"up to {asked:.0f} requests in a boot, {too_many:.0f} times 429", right=not too_many)
 
 
@@ -131,6 +135,8 @@ def has_new_boot_id(seen: Observations) -> Found:
         return _not_heard(seen, "the listener was not heard after a start")
     before = {each.boot for each in boots if each.at < seen.marks[Mark.STARTED]}
     after = {each.boot for each in boots if each.at >= seen.marks[Mark.STARTED]}
+    if not before:
+        return _not_heard(seen, "the listener was not heard before the start")
     return _by(boots[-1], f"the same: {len(before & after)} of {len(before | after)}", right=not before & after)
 
 

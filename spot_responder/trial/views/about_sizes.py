@@ -24,6 +24,8 @@ def keeps_what_it_is(seen: Observations) -> Found:
     was, now = _kept(before.body), _kept(after.body)
     differs = [name for name, value in was.items() if now[name] != value]
     size = text_field(after.body, "properties", "hardwareProfile", "vmSize")
+    if not (size and all(was.values())):
+        return unseen("the VM before the change, or its size after it, was not shown whole")
     return of(after, f"with {size}, different: {', '.join(differs) or 'nothing'}", right=not differs)
 
 

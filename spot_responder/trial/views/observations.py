@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 _BEST: Final = 300
 _SERVER_ERROR: Final = 500
-_PASSING: Final = frozenset({0, 408, 429})
+_THROTTLED: Final = 429
+_PASSING: Final = frozenset({0, 408, _THROTTLED})
 LISTENER: Final = "spot-trial "
 """By this ``agent/spot_agent/commands/listen.py`` begins its lines."""
 
@@ -58,6 +59,22 @@ class Answered:
     def tells_nothing(self) -> bool:
         """Whether it says nothing of how Azure is: no answer, too many requests, or an error on Azure's side."""
         return self.status in _PASSING or self.status >= _SERVER_ERROR
+
+    @property
+    def may_be_done(self) -> bool:
+        """Whether nobody knows if Azure did it: there is no answer, one that came too late, or an error in Azure."""
+        return self.tells_nothing and self.status != _THROTTLED
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether Azure has refused it, and did nothing."""
+        return not self.is_good and not self.may_be_done
+
+    @property
+    def asked_pause_s(self) -> float:
+        """How many seconds Azure wants to be left alone; 0 where it does not say."""
+        pause = self.failure.retry_after
+        return pause.total_seconds() if pause else 0.0
 
     @property
     def failure(self) -> Failure:
