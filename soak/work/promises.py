@@ -25,6 +25,7 @@ from soak.responder.live import owner_came_with_us
 from soak.responder.polite import MOST_STARTS_AN_HOUR, most_starts_an_hour
 from soak.responder.seen import CLOCKS, LOOK, Seen, Told, conditions, is_start, is_stop, states
 from soak.work.worker import LONGEST_BOOT_S
+from spot_responder.decisions.evidence import OWN_STOP_TAKES
 from spot_responder.demand.decide_demand import LOOK_EVERY, WATCH_HOLDS
 from spot_responder.demand.own_stops import GRAPH_IS_BEHIND
 from spot_responder.responder.ports import AzureRefusedError, ChangedMeanwhileError, StoreFailedError
@@ -174,7 +175,9 @@ class Witness:
         if started_at is None or not any(at < started_at for at in machine.stop_calls):
             return False
         told = [one.happening for one in self._seen.told if one.happening.vm_id == machine.vm_id]
-        if any(one.occurred_at >= started_at and _shows_a_run(one) for one in told):
+        own = self._farm.own_stops.get(machine.vm_id, [])
+        theirs = max((at for at in machine.stop_calls if at < started_at and at not in own), default=None)
+        if any(one.occurred_at >= started_at and _shows_a_run(one, theirs) for one in told):
             return False
         lag = self._farm.faults.rates.longest_graph_lag
         # What the app looks at each sweep, and Resource Graph shows that late.
@@ -351,10 +354,13 @@ class Witness:
         self._seen.holds.setdefault(row["vm_id"].lower(), []).append((self._azure.clock.now(), bool(row["held_at"])))
 
 
-def _shows_a_run(happening: Happening) -> bool:
-    """Whether it says that the VM was started, or that it stopped itself."""
-    if isinstance(happening, ActionSucceeded):
-        return is_start(happening) or (is_stop(happening) and happening.caller != OWNER)
+def _shows_a_run(happening: Happening, since: datetime | None) -> bool:
+    """Whether it says that the VM was started, or that it stopped itself and had run since its owner's stop.
+
+    A VM that its owner stops may stop itself in the same minutes: only a later stop of its own tells of another run.
+    """
+    if isinstance(happening, ActionSucceeded) and is_stop(happening) and happening.caller != OWNER:
+        return since is None or happening.occurred_at - OWN_STOP_TAKES > since
     return is_start(happening)
 
 
