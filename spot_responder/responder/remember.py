@@ -46,6 +46,8 @@ async def remember(
         await store.forget(Stored(before, gathered.etag))
         return
     row = _row(situation, decision, now, new_id) if before is not None or is_covered else None
+    if row is not None and is_covered:
+        row = _with_pool(row, situation)
     if row is not None and row != before:
         await store.save(row, gathered.etag)
 
@@ -63,8 +65,13 @@ def _row(situation: Situation, decision: Decision, now: datetime, new_id: Callab
     if not is_new or not _is_kept(situation, decision):
         return None
     noted = note(situation.vm_id, new_id(), now, situation.kind, decision.reason)
+    return replace(noted, evidence=situation.evidence)
+
+
+def _with_pool(row: Recovery, situation: Situation) -> Recovery:
+    """Note in which pool a VM is. From then on its row is kept also while the VM is not covered."""
     seen = situation.vm or situation.shown
-    return replace(noted, evidence=situation.evidence, pool=pool_of(seen) if seen else None)
+    return replace(row, pool=pool_of(seen)) if seen and row.pool is None else row
 
 
 def _evidence_to_keep(situation: Situation, now: datetime) -> Evidence:

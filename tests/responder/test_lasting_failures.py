@@ -24,7 +24,17 @@ from spot_responder.operators.views.dead_letters import QueueCounts
 from spot_responder.operators.views.status import Overview, overview
 from tests.harness.log_analytics import Logbook
 from tests.harness.makers import at
-from tests.harness.stories import DEATH_BEFORE, DENIED, NO_ANSWER, notices, outcomes, preempted, refused, starts
+from tests.harness.stories import (
+    DEATH_BEFORE,
+    DENIED,
+    NO_ANSWER,
+    annotated,
+    notices,
+    outcomes,
+    preempted,
+    refused,
+    starts,
+)
 
 if TYPE_CHECKING:
     from tests.harness.stories import NewAzure, StoryAzure
@@ -309,6 +319,25 @@ def test_the_note_of_a_stop_of_a_vm_that_is_not_covered_is_forgotten(new_azure: 
     assert azure.recovery().is_note_of_an_unseen_vm
     azure.run_until(at("10:10"))
     assert azure.storage.recoveries.rows == {}
+
+
+def test_a_stop_that_was_noted_before_the_first_look_outlives_a_tag_that_was_off_for_a_while(
+    new_azure: NewAzure,
+) -> None:
+    """Stopped at 10:00, when nobody could look; without its tag from 10:10, when it was seen, to 10:40: not started."""
+    azure = new_azure()
+    vm = azure.add_vm(power_state="deallocated")
+    azure.script.next(RequestKind.GRAPH, LASTING["a broken service"])
+    azure.tell(ActionSucceeded(vm.vm_id, azure.now, DEALLOCATE, "owner@example.com"))
+    azure.run_until(at("10:00:10"))
+    assert azure.recovery().is_note_of_an_unseen_vm
+    azure.run_until(at("10:10"))
+    azure.world.retag(vm.vm_id, {})
+    azure.put(annotated("render-1", "VirtualMachinePreempted", at("09:58")))
+    azure.run_until(at("10:40"))
+    azure.world.retag(vm.vm_id, {"AttemptRestartAfterEviction": "true"})
+    azure.run_until(at("12:00"))
+    assert starts(azure) == []
 
 
 @pytest.mark.parametrize(
