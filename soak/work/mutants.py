@@ -42,13 +42,6 @@ MUTANTS: Final = (
         "    if False:\n",
     ),
     Mutant(
-        "bounded",
-        "of two looks that overlap, both count",
-        _LOOKS,
-        "                if latest.looked_at != looked_at:\n",
-        "                if False:\n",
-    ),
-    Mutant(
         "busy",
         "a worker stops the VM of others",
         "worker/spot_worker/running/own_stop.py",

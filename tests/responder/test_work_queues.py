@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -528,3 +529,19 @@ def test_a_wake_that_joins_a_look_does_not_keep_the_next_one_waiting(new_azure: 
     submit(azure, 1, 600)
     azure.run_until(at("10:20:20"))
     assert sorted(started(azure)) == ["render-1", "render-2"]
+
+
+def test_of_two_looks_that_overlap_the_first_that_is_over_counts(new_azure: NewAzure) -> None:
+    """Resource Graph takes 10 s; after 5 s another instance, whose clock is behind, has looked and asks for nothing."""
+    azure = asleep(new_azure, "render-1")
+    azure.script.next(RequestKind.GRAPH, Fate(10.0))
+    submit(azure, 1, 600)
+    azure.run_until(at("10:20:05"))
+    work = azure.ports().work
+    assert work is not None
+    stored = azure.do(work.table.load(NAME))
+    other = replace(stored.value, looked_at=azure.now, reason="of another instance")
+    azure.do(work.table.save(other, stored.etag))
+    azure.run_until(at("10:20:15"))
+    assert azure.do(work.table.load(NAME)).value == other
+    assert starts(azure) == []
