@@ -93,8 +93,8 @@ TABLE: Final = (
         "seconds",
         "15",
         "shortest time between two checks while a VM is starting or stopping. "
-        "After an accepted start, the first check comes after 1.5 times this value. "
-        "This value itself is also the first pause after Azure refused a start because of another operation on the VM. "
+        "1.5 times this value: from an accepted start until its first check. "
+        "This value is also the first pause after a refusal because of another operation on the VM. "
         "Each further such refusal doubles the pause, up to `CAPACITY_RETRY_MAX_SECONDS`",
     ),
     Setting(
@@ -109,7 +109,7 @@ TABLE: Final = (
         "CAPACITY_RETRY_MAX_SECONDS",
         "seconds",
         "900",
-        "the longest pause, in the two rows above",
+        "the longest pause for the two settings above, except after an unknown reason",
     ),
     Setting(
         "PRICE_RETRY_SECONDS",
@@ -121,7 +121,7 @@ TABLE: Final = (
         "SLOW_RETRY_SECONDS",
         "seconds",
         "3600",
-        "the pause after each refusal for quota or access; the longest pause for an unknown reason",
+        "the pause after each refusal for quota or access; also the longest pause after refusals for an unknown reason",
     ),
     Setting(
         _RESIZER,
