@@ -10,14 +10,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, assert_never
 
-from spot_responder.decisions.evidence import Verdict
+from spot_responder.decisions.evidence import Evidence, Verdict
 from spot_responder.decisions.policy import INTENT_GRACE
 from spot_responder.demand.looks import Doing
 from spot_responder.demand.own_stops import CLOCKS_DIFFER, identity_of, without_own_stops
 from spot_responder.intake.vms import PowerState
 
 if TYPE_CHECKING:
-    from spot_responder.decisions.evidence import Evidence
     from spot_responder.decisions.recoveries import Recovery
     from spot_responder.demand.looks import QueueVm, VmWatch, Word
     from spot_responder.intake.vms import Vm
@@ -234,6 +233,8 @@ def _may_be_its_owners_stop(queue_vm: QueueVm, watch: VmWatch, now: datetime) ->
     seen_up_at, recovery = watch.seen_up_at, queue_vm.recovery
     if seen_up_at is None or now - seen_up_at > INTENT_GRACE * 1.5:
         return False
-    evicted_at = recovery.evidence.evicted_at if recovery else None
-    is_evicted = evicted_at is not None and evicted_at > seen_up_at - WORD_WITHIN
-    return not is_evicted and not _stops_itself(queue_vm, now)
+    evidence = recovery.evidence if recovery else Evidence()
+    is_evicted = evidence.evicted_at is not None and evidence.evicted_at > seen_up_at - WORD_WITHIN
+    # Azure's own word for it does without the VM's clock, by which its worker wrote.
+    is_own = evidence.own_stop_at is not None and evidence.own_stop_at > seen_up_at
+    return not (is_evicted or is_own or _stops_itself(queue_vm, now))

@@ -118,10 +118,15 @@ def test_a_vm_that_went_down_a_moment_ago_is_left_alone() -> None:
     """The event of its owner's stop may be on its way; not where an eviction or its own stop explains it."""
     just_up = VmWatch(seen_up_at=TEN - MINUTE)
     evicted = replace(CLOSED, evidence=Evidence(evicted_at=TEN - MINUTE))
+    stopped_itself, before = (
+        replace(CLOSED, evidence=Evidence(own_stop_at=TEN - MINUTE + timedelta(seconds=later))) for later in (9, -9)
+    )
     assert standing_of(seen("vm-1"), just_up, TEN) is Standing.JUST_DOWN
     assert standing_of(seen("vm-1", DOWN, recovery=CLOSED), just_up, TEN) is Standing.JUST_DOWN
     assert standing_of(seen("vm-1", DOWN, STOPS_ITSELF), just_up, TEN) is Standing.READY
     assert standing_of(seen("vm-1", DOWN, recovery=evicted), just_up, TEN) is Standing.READY
+    assert standing_of(seen("vm-1", DOWN, recovery=stopped_itself), just_up, TEN) is Standing.READY
+    assert standing_of(seen("vm-1", DOWN, recovery=before), just_up, TEN) is Standing.JUST_DOWN
     assert standing_of(seen("vm-1"), just_up, TEN + MINUTE) is Standing.READY
 
 
