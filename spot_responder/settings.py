@@ -93,8 +93,9 @@ TABLE: Final = (
         "seconds",
         "15",
         "shortest time between two checks while a VM is starting or stopping. "
-        "1.5 times this value: from an accepted start until its first check. "
-        "This value is also the first pause after a refusal because of another operation on the VM. "
+        "After Azure has accepted a start, the app waits 1.5 times this value before its first check. "
+        "If Azure refuses a start because another operation on the VM is still going on, "
+        "the first pause is also this value. "
         "Each further such refusal doubles the pause, up to `CAPACITY_RETRY_MAX_SECONDS`",
     ),
     Setting(

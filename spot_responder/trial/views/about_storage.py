@@ -20,9 +20,10 @@ _RACED: Final = frozenset({409, 412})
 
 def comes_back(seen: Observations) -> Found:
     """Q2: a hidden message comes back; a week and no end are accepted."""
-    long, hidden, back = seen.last("message for a week"), seen.last("message hidden"), seen.last("message shown")
-    if long is None or hidden is None or back is None:
+    answers = _telling(seen, "message for a week", "message hidden", "message shown")
+    if answers is None:
         return _not_tried(seen)
+    long, hidden, back = answers
     told = (
         f"hidden for six days, without an end: {long.status}; hidden: {hidden.body or 'none seen'}; then: {back.body}"
     )
@@ -31,9 +32,10 @@ def comes_back(seen: Observations) -> Found:
 
 def is_hidden(seen: Observations) -> Found:
     """W1: a received message is hidden, an update gives a new receipt and makes the old one useless."""
-    meanwhile, old, new = seen.last("received again"), seen.last("old receipt"), seen.last("new receipt")
-    if meanwhile is None or old is None or new is None:
+    answers = _telling(seen, "received again", "old receipt", "new receipt")
+    if answers is None:
         return _not_tried(seen)
+    meanwhile, old, new = answers
     told = f"meanwhile: {meanwhile.body or 'hidden'}; old receipt: {old.status}; new receipt: {new.status}"
     return of(new, told, right=not meanwhile.body and old.status in _REFUSED and new.status in _GOOD)
 
@@ -55,9 +57,10 @@ def deletes_late(seen: Observations) -> Found:
 
 def has_one_winner(seen: Observations) -> Found:
     """W8: of two conditional writes one gets 409 or 412, and the winner's is read."""
-    first, second, read = seen.last("blob created"), seen.last("blob created again"), seen.last("blob read")
-    if first is None or second is None or read is None:
+    answers = _telling(seen, "blob created", "blob created again", "blob read")
+    if answers is None:
         return _not_tried(seen)
+    first, second, read = answers
     told = f"first {first.status}, second {second.status}, read: {read.body}"
     return of(read, told, right=first.status in _GOOD and second.status in _RACED and read.body == "first")
 
@@ -82,5 +85,11 @@ def _said(seen: Observations, name: str, is_right: Callable[[Answered], bool]) -
     return of(answer, f"{name}: {answer.body or answer.status}", right=is_right(answer))
 
 
+def _telling(seen: Observations, *names: str) -> list[Answered] | None:
+    """Give the answers to these requests; ``None`` unless each of them tells something."""
+    answers = [answer for name in names if (answer := seen.last(name)) is not None and not answer.tells_nothing]
+    return answers if len(answers) == len(names) else None
+
+
 def _not_tried(seen: Observations) -> Found:
-    return unseen(seen.missed.get("storage", "not tried"))
+    return unseen(seen.missed.get("storage", "not tried, or without an answer that tells anything"))
