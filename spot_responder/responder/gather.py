@@ -129,15 +129,16 @@ def _absent(known: Situation, shown: Vm | None, now: datetime) -> Situation:
 async def _look_at(situation: Situation, ports: Ports, policy: Policy) -> _Seen:
     """Ask Resource Graph and, where a decision may rest on it, ARM: the graph may be minutes old.
 
-    The graph's word that a VM is not covered is enough, but for a Spot VM with an open recovery or an owner's stop: its
-    tag may be newer than the graph.
+    The graph's word that a VM is not covered is enough, but for one with an open recovery or an owner's stop: its tag
+    may be newer than the graph. A VM that is not Spot can be covered by the tag of a work queue only.
     """
     vm_id, recovery = situation.vm_id, situation.open_recovery
     if recovery is not None and recovery.attempt_under_way:
         return await _look_at_what_may_come_up(vm_id, ports)
     known = situation.vm or await ports.graph.confirm(vm_id)
-    matters = recovery is not None or situation.kind is SignalKind.STOPPED_BY_OWNER
-    if known and not (known.is_spot and matters) and not covers(known, policy):
+    is_news = recovery is not None or situation.kind is SignalKind.STOPPED_BY_OWNER
+    matters = is_news and known is not None and (known.is_spot or bool(policy.work_queues))
+    if known and not matters and not covers(known, policy):
         return _Seen(known, known)
     return _joined(await ports.compute.current(vm_id), known)
 

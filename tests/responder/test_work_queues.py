@@ -200,6 +200,23 @@ def test_its_owner_stopped_it_and_work_does_not_start_it(new_azure: NewAzure) ->
     assert started(azure) == ["render-2"]
 
 
+@pytest.mark.parametrize("priority", ["Spot", "Regular"])
+def test_its_owner_stops_it_before_resource_graph_shows_its_tag(priority: str, new_azure: NewAzure) -> None:
+    """Tagged at 10:16, stopped a minute later, and Resource Graph is ten minutes behind: work does not start it."""
+    azure = new_azure(work_queues=[frames()])
+    azure.script.lag = timedelta(minutes=10)
+    add_worker(azure, "render-1", tags={}, priority=priority)
+    azure.run_until(at("10:16"))
+    assert up(azure) == []
+    azure.world.retag("render-1", FOR_WORK)
+    azure.run_until(at("10:17"))
+    azure.world.stop_by_owner("render-1")
+    azure.run_until(at("10:30"))
+    submit(azure, 1)
+    azure.run_until(at("11:00"))
+    assert starts(azure) == []
+
+
 def test_its_owner_stops_it_in_the_middle_of_its_job(new_azure: NewAzure) -> None:
     """The job becomes visible again within half a minute; the stop is told late, and still nothing is started."""
     azure = asleep(new_azure, "render-1")
