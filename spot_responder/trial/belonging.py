@@ -20,6 +20,7 @@ _RUN: Final = re.compile(r"[0-9a-f]{8}")
 _ID: Final = re.compile(r"(?:/(?!\.+(?:/|$))[\w.()-]+)+")
 """The ids of what a trial creates have no other letters, and none leads up again."""
 _TRIALS: Final = re.compile(rf"/subscriptions/[^/]+/resourcegroups/{GROUP_NAME}([0-9a-f]{{8}})/.+", re.IGNORECASE)
+_TOPIC: Final = re.compile(r".+/providers/microsoft\.eventgrid/systemtopics/[^/]+", re.IGNORECASE)
 _VM: Final = re.compile(r".+/providers/microsoft\.compute/virtualmachines/[^/]+", re.IGNORECASE)
 
 
@@ -31,6 +32,11 @@ def is_group(resource_id: str) -> bool:
 def is_vm(resource_id: str) -> bool:
     """Whether it is the id of a VM."""
     return bool(_VM.fullmatch(resource_id))
+
+
+def is_topic(resource_id: str) -> bool:
+    """Whether it is the id of a system topic."""
+    return bool(_TOPIC.fullmatch(resource_id))
 
 
 def is_within(resource_id: str, above: str) -> bool:
@@ -49,13 +55,19 @@ def is_own(made: Made) -> bool:
 
 
 def strangers(listed: Iterable[str], recorded: Iterable[Made], group: Made) -> list[str]:
-    """Give what is in a trial's group and not its own: neither in the record, nor called by its id, as disks are."""
+    """Give what is in a trial's group and not its own: neither in the record, nor called by its id, as disks are.
+
+    An event subscription on a topic of the trial may be somebody else's: a subscription has one topic for all.
+    """
     own = [each.resource_id for each in recorded if each.resource_id.lower() != group.resource_id.lower()]
-    return [
-        each
-        for each in listed
-        if group.run not in each.rpartition("/")[2].lower() and not any(is_within(each, one) for one in own)
-    ]
+
+    def is_its_own(resource_id: str) -> bool:
+        if group.run in resource_id.rpartition("/")[2].lower():
+            return True
+        above = [one for one in own if not (is_topic(one) and one.lower() != resource_id.lower())]
+        return any(is_within(resource_id, one) for one in above)
+
+    return [each for each in listed if not is_its_own(each)]
 
 
 def trial_of(resource_id: str) -> str:

@@ -231,10 +231,10 @@ class Field:
         async def is_there() -> bool:
             nonlocal answer
             state = text_field(answer.body, "properties", "provisioningState").lower()
-            if state in {"failed", "canceled"}:
+            if answer.is_good and state in {"failed", "canceled"}:
                 message = f"{name}: its creation ended as {state}"
                 raise StepFailedError(message)
-            if state in {"", "succeeded"} and isinstance(answer.body, dict):
+            if answer.is_good and state in {"", "succeeded"} and isinstance(answer.body, dict):
                 return True
             answer = await self.azure.ask("GET", path, version)
             return False

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.intake.payloads import field, text_field
-from spot_responder.trial.belonging import is_group, is_own, is_vm, is_within, strangers
+from spot_responder.trial.belonging import is_group, is_own, is_topic, is_vm, is_within, strangers
 from spot_responder.trial.field import TAG
 
 if TYPE_CHECKING:
@@ -134,7 +134,29 @@ class _Removal:
 
     async def _problem_of_strangers(self, group: Made) -> str:
         """Say what keeps a group from being deleted: something in it that the trial has not created."""
-        answer = await self._persistently("GET", replace(group, resource_id=f"{group.resource_id}/resources"))
+        topics = [
+            each
+            for each in self.journal.remains()
+            if is_within(each.resource_id, group.resource_id) and is_topic(each.resource_id)
+        ]
+        # What hangs on a topic is in no list of its group.
+        places = [(group, "resources"), *((topic, "eventSubscriptions") for topic in topics)]
+        listed: list[str] = []
+        for above, kind in places:
+            answer, found = await self._listed(replace(above, resource_id=f"{above.resource_id}/{kind}"))
+            listed += found
+            if not answer.is_good and not (above in topics and _is_absent(answer, above)):
+                return f"it could not be seen what is in it: {_told(answer)}"
+        others = [each.partition("/providers/")[2] for each in strangers(listed, self.journal.remains(), group)]
+        if not others:
+            return ""
+        more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+        by_hand = f"az group delete --name {_name(group)} --subscription {group.subscription}"
+        return f"{LEFT_ALONE}, {_SHARED}: {', '.join(others[:_NAMED])}{more}. If nobody needs that: {by_hand}"
+
+    async def _listed(self, place: Made) -> tuple[Answered, list[str]]:
+        """Give the ids of all pages of a list, with the answer that ended it."""
+        answer = await self._persistently("GET", place)
         listed: list[str] = []
         while answer.is_good:
             values = field(answer.body, "value")
@@ -143,14 +165,7 @@ class _Removal:
             if not address:
                 break
             answer = await self.azure.follow(address)
-        if not answer.is_good:
-            return f"it could not be seen what is in it: {_told(answer)}"
-        others = [each.partition("/providers/")[2] for each in strangers(listed, self.journal.remains(), group)]
-        if not others:
-            return ""
-        more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
-        by_hand = f"az group delete --name {_name(group)} --subscription {group.subscription}"
-        return f"{LEFT_ALONE}, {_SHARED}: {', '.join(others[:_NAMED])}{more}. If nobody needs that: {by_hand}"
+        return answer, listed
 
     async def delete(self, made: Made) -> str:
         """Delete a resource by itself; give why it could not be."""

@@ -96,5 +96,7 @@ async def _drain(field: Field) -> None:
         return
     answer, arrived = await field.azure.storage(field.seen.endpoints).drain(field.plan.queue)
     field.seen.arrived.extend(arrived)
-    if not answer.is_good:
+    if answer.is_good:
+        field.seen.drained_at = answer.at
+    else:
         field.seen.answers["witness queue"] = [answer]

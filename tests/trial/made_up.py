@@ -78,7 +78,8 @@ def seen(
 ) -> Observations:
     """Give what was seen."""
     listed = {name: each if isinstance(each, list) else [each] for name, each in (answers or {}).items()}
-    return Observations(ARM, VM, answers=listed, marks={mark: at(when) for mark, when in (marks or {}).items()}, **more)
+    moments = {mark: at(when) for mark, when in (marks or {}).items()}
+    return Observations(ARM, VM, answers=listed, marks=moments, **{"drained_at": at(10_000)} | more)
 
 
 def samples(*states: PowerState | None, first: float = 0) -> list[Sample]:

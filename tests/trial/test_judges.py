@@ -53,6 +53,7 @@ from tests.trial.made_up import (
     seen,
 )
 
+FAILED = ok({"status": "Failed"})
 CASES: list[tuple[str, Verdict, Observations]] = [
     ("E1", UNSEEN, seen(marks=EVICTED)),
     ("E2", UNSEEN, seen(marks={Mark.EVICTION: 0}, arrived=[annotated("VirtualMachinePreempted")])),
@@ -89,8 +90,8 @@ CASES: list[tuple[str, Verdict, Observations]] = [
     ("C3", HOLDS, seen(marks=EVICTED | STOP, powers=samples(STOPPED, DOWN))),
     ("G1", UNSEEN, seen({"confirm.kql": bad(429, "x")})),
     ("G3", UNSEEN, seen(marks=EVICTED)),
-    ("G3", FAILS, seen(marks=EVICTED, shown=samples(UP, UP))),
-    ("G3", FAILS, seen(marks=EVICTED, shown=samples(UP, first=-5))),
+    ("G3", FAILS, seen(marks=EVICTED, shown=samples(UP, UP, first=20))),
+    ("G3", UNSEEN, seen(marks=EVICTED, shown=samples(UP, first=-5))),
     ("G3", FAILS, seen(marks=EVICTED, shown=samples(UP, DOWN, first=2000))),
     ("G4", FAILS, seen({"annotations after the eviction": rows({"properties": NEVER})})),
     ("G4", HOLDS, seen({"annotations after the eviction": rows({"properties": ROW})})),
@@ -111,8 +112,10 @@ CASES: list[tuple[str, Verdict, Observations]] = [
     ("C19", UNSEEN, seen({"instances of scale sets": rows({"mode": ""})})),
     ("C1", UNSEEN, seen({"tag written": bad(403, "x"), "VM right after the tag": ok({})})),
     ("C1", UNSEEN, seen(missed={"tag written": "no"})),
-    ("C4", HOLDS, seen({"operation of the refused start": ok(), "VM after the refused start": power("deallocated")})),
-    ("C4", FAILS, seen({"operation of the refused start": ok(), "VM after the refused start": power("stopped")})),
+    ("C4", HOLDS, seen({"operation of the refused start": FAILED, "VM after the refused start": power("deallocated")})),
+    ("C4", FAILS, seen({"operation of the refused start": FAILED, "VM after the refused start": power("stopped")})),
+    ("C4", UNSEEN, seen({"operation of the refused start": ok(), "VM after the refused start": power("stopped")})),
+    ("C4", UNSEEN, seen({"operation of the refused start": FAILED, "VM after the refused start": ok()})),
     ("C5", HOLDS, seen(powers=samples(UP, UNKNOWN, UP))),
     ("C7", FAILS, seen({"start": ok(None, 202, azure_asyncoperation="https://elsewhere/x")})),
     ("C7", UNSEEN, seen({"start": bad(409, "x")})),
@@ -126,15 +129,20 @@ CASES: list[tuple[str, Verdict, Observations]] = [
         seen(
             {
                 "start below the price": ok(None, 202),
-                "operation of the refused start": ok({"error": {"code": "SpotPriceGreaterThanProvidedMaxPrice"}}),
+                "operation of the refused start": ok(
+                    {"status": "Failed", "error": {"code": "SpotPriceGreaterThanProvidedMaxPrice"}}
+                ),
             }
         ),
     ),
-    ("C16", FAILS, seen({"start": GOOD_START}, {Mark.STARTED: 0})),
+    ("C16", FAILS, seen({"start": GOOD_START}, {Mark.STARTED: 0}, powers=samples(DOWN, first=9))),
+    ("C16", UNSEEN, seen({"start": GOOD_START}, {Mark.STARTED: 0})),
     ("C16", UNSEEN, seen({"start": bad(409, "x")}, {Mark.STARTED: 0})),
     ("C17", UNSEEN, seen()),
     ("C18", UNSEEN, seen({"tag in another casing": bad(403, "x")})),
-    ("C18", FAILS, seen({"tag written": ok(), "tag in another casing": ok({"properties": {"tags": None}})})),
+    ("C18", UNSEEN, seen({"tag written": ok(), "tag in another casing": ok({"properties": {"tags": None}})})),
+    ("C1", UNSEEN, seen({"tag written": ok(), "VM right after the tag": ok({})})),
+    ("R7", UNSEEN, seen({"aliases": ok({})})),
     ("C23", UNSEEN, seen({"VM that is not there": bad(403, "x")})),
     ("C29", UNSEEN, seen()),
     ("C29", UNSEEN, seen({"group that is not there": bad(404, "ResourceGroupNotFound")})),
@@ -146,7 +154,22 @@ CASES: list[tuple[str, Verdict, Observations]] = [
     ("C27", UNSEEN, seen({"location of the start": ok(None, 202)})),
     ("C27", FAILS, seen({"location of the start": ok(None, 202, when=999)}, {Mark.RUNS: 10})),
     ("R5", UNSEEN, seen(missed={"start of a locked VM": "no lock"})),
-    ("R6", FAILS, seen({"subscription": bad(403, "x"), "priorities": rows()})),
+    ("R6", FAILS, seen({"subscription": bad(401, "x"), "priorities": rows()})),
+    ("R6", UNSEEN, seen({"subscription": bad(403, "x"), "priorities": rows()})),
+    ("W1", UNSEEN, seen({"received again": ok(""), "old receipt": bad(403, "x"), "new receipt": ok()})),
+    ("W3", UNSEEN, seen({"old receipt": bad(403, "x")})),
+    (
+        "W8",
+        UNSEEN,
+        seen(
+            {
+                "blob created": [bad(503, "x"), bad(409, "x")],
+                "blob created again": bad(409, "x"),
+                "blob read": ok("first"),
+            }
+        ),
+    ),
+    ("W10", UNSEEN, seen({"damaged upload": bad(400, "InvalidHeaderValue")})),
     ("R7", HOLDS, seen({"aliases": ok(ALIASES)})),
     ("R7", FAILS, seen({"aliases": ok(["Microsoft.Compute/virtualMachines/priority"])})),
     ("R8", UNSEEN, seen({"start of nobody": bad(404, "x")})),

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from localazure.trial.ground import open_beneath
 from localazure.world.world import SUBSCRIPTION
-from spot_responder.trial.belonging import is_own, strangers, trial_of
+from spot_responder.trial.belonging import is_own, is_topic, strangers, trial_of
 from spot_responder.trial.journal import LAPTOP_JOURNAL, Made
 from spot_responder.trial.removal import take_away
 from spot_responder.trial.run import run_trial
@@ -56,6 +56,30 @@ def test_a_group_with_something_of_somebody_else_is_not_deleted(tmp_path: Path) 
             assert [one for one in tried.ground.world.machines() if RUN in one.vm_id and one.deleted_at is None] == []
             await field.azure.ask("DELETE", THEIRS, "2024-05-01")
             assert await field.until(lambda: THEIRS.lower() not in tried.ground.made.bodies, 10)
+            assert await removed(tried) == []
+            assert left_in(tried.ground) == []
+
+    asyncio.run(story())
+
+
+def test_a_topic_on_which_somebody_else_hangs_is_not_deleted(tmp_path: Path) -> None:
+    """A subscription has one topic of a kind: an app that was deployed meanwhile uses that of the trial."""
+
+    async def story() -> None:
+        async with open_beneath(tmp_path) as beneath, open_trial(tmp_path / "a", beneath, RUN) as tried:
+            field = tried.field
+            await run_trial(field, (Step.GROUP, Step.WITNESS), keep=True)
+            topic = next(made for made in field.journal.remains() if is_topic(made.resource_id))
+            own = next(made for made in field.journal.remains() if "/eventSubscriptions/" in made.resource_id)
+            body = (await field.azure.ask("GET", own.resource_id, own.api_version)).body
+            theirs = f"{topic.resource_id}/eventSubscriptions/of-the-app"
+            assert isinstance(body, dict)
+            await field.azure.ask("PUT", theirs, own.api_version, {"properties": body["properties"]})
+            (told,) = await removed(tried)
+            assert "/eventSubscriptions/of-the-app. If nobody needs that: az group delete" in told
+            assert theirs.lower() in tried.ground.made.bodies
+            await field.azure.ask("DELETE", theirs, own.api_version)
+            assert await field.until(lambda: theirs.lower() not in tried.ground.made.bodies, 10)
             assert await removed(tried) == []
             assert left_in(tried.ground) == []
 

@@ -18,6 +18,8 @@ _HIDDEN_S: Final = 3
 _LATER_S: Final = 4.0
 _SIX_DAYS_S: Final = 6 * 86400
 _LONG_S: Final = 60
+_NOT_YET: Final = frozenset({403, 404})
+"""What a container answers until the login's role takes effect."""
 
 
 async def storage(field: Field) -> None:
@@ -45,7 +47,7 @@ async def storage(field: Field) -> None:
 
 async def _hiding(field: Field, account: Storage) -> None:
     field.note("message for a week", await account.put(field.plan.tried, hidden_s=_SIX_DAYS_S, lives_s=-1))
-    await account.put(field.plan.tried, hidden_s=_HIDDEN_S, lives_s=-1)
+    _go_on(await account.put(field.plan.tried, hidden_s=_HIDDEN_S, lives_s=-1), "a message was not put")
     field.note("message hidden", (await account.receive(field.plan.tried, hidden_s=_LONG_S))[0])
     await asyncio.sleep(_LATER_S)
     answer, message = await account.receive(field.plan.tried, hidden_s=_LONG_S)
@@ -55,21 +57,31 @@ async def _hiding(field: Field, account: Storage) -> None:
 
 
 async def _leases(field: Field, account: Storage) -> None:
-    await account.put(field.plan.tried, lives_s=-1)
+    _go_on(await account.put(field.plan.tried, lives_s=-1), "a message was not put")
     first = await _received(field, account, _LONG_S)
     field.note("received again", (await account.receive(field.plan.tried, hidden_s=1))[0])
     field.note("count with a hidden one", await account.count(field.plan.tried))
     answer, second = await account.update(field.plan.tried, first, hidden_s=_LONG_S)
-    field.note("update", answer)
+    _go_on(answer, "a message was not renewed")
     field.note("old receipt", (await account.update(field.plan.tried, first, hidden_s=_LONG_S))[0])
-    answer, third = await account.update(field.plan.tried, second, hidden_s=0)
-    field.note("new receipt", answer)
+    answer, _ = await account.update(field.plan.tried, second, hidden_s=0)
+    _go_on(field.note("new receipt", answer), "a message was not given back")
     field.note("given back", (await account.receive(field.plan.tried, hidden_s=1))[0])
     await asyncio.sleep(2)
-    del third
     again = await _received(field, account, 1)
     await asyncio.sleep(2)
     field.note("late delete", await account.delete(field.plan.tried, again))
+
+
+def _go_on(answer: Answered, otherwise: str) -> None:
+    """Go on only where it was done: what comes next would tell nothing.
+
+    Raises:
+        StepFailedError: if it was not.
+    """
+    if not answer.is_good:
+        message = f"{otherwise}: {answer.told()}"
+        raise StepFailedError(message)
 
 
 async def _received(field: Field, account: Storage, hidden_s: int) -> Message:
@@ -84,8 +96,8 @@ async def _blobs(field: Field, account: Storage) -> None:
     name = f"tried-{field.plan.run}"
 
     async def is_in() -> bool:
-        answer: Answered = await account.create_blob(field.plan.container, name, "first")
-        return field.note("blob created", answer).status not in {0, 403, 404}
+        answer = field.note("blob created", await account.create_blob(field.plan.container, name, "first"))
+        return not answer.tells_nothing and answer.status not in _NOT_YET
 
     if not await field.until(is_in, field.waits.role):
         message = f"the login's role at the blobs did not take effect within {field.waits.role:.0f} s"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from spot_responder.trial.field import Field
+    from spot_responder.trial.views.observations import Answered
 
 TOPICS: Final = {
     "health": "Microsoft.ResourceNotifications.HealthResources",
@@ -38,6 +39,10 @@ async def witness(field: Field) -> None:
     field.seen.endpoints |= {
         name: text_field(endpoints, "primaryEndpoints", name).rstrip("/") for name in ("queue", "blob")
     }
+    if not all(field.seen.endpoints.values()):
+        message = "storage account: Azure told no address of its queues or blobs"
+        field.seen.endpoints.clear()
+        raise StepFailedError(message)
     await field.need("queue", _queue(field, field.plan.queue), STORAGE, {"properties": {}})
     await field.need(
         "container", f"{field.plan.account}/blobServices/default/containers/{field.plan.container}", STORAGE, {}
@@ -52,7 +57,7 @@ async def witness(field: Field) -> None:
     for kind, topic_type in TOPICS.items():
         await _hang(field, kind, await _topic(field, kind, topic_type, there))
     second = f"{field.plan.group}/providers/Microsoft.EventGrid/systemTopics/second-{field.plan.run}"
-    await field.make("second topic", second, EVENT_GRID, _topic_body(field, TOPICS["health"]))
+    await _made(field, "second topic", second, _topic_body(field, TOPICS["health"]))
 
 
 async def _topic(field: Field, kind: str, topic_type: str, there: list[Mapping[str, object]]) -> Mapping[str, object]:
@@ -81,19 +86,38 @@ async def _hang(field: Field, kind: str, topic: Mapping[str, object]) -> None:
     """Hang an event subscription on a topic: tried before it has its rights, then until they take effect."""
     path = f"{text_field(topic, 'id')}/eventSubscriptions/{HANGING_NAME}{kind}-{field.plan.run}"
     body = _subscription_body(field)
-    early = await field.make("event subscription without rights", path, EVENT_GRID, body)
+    is_own = trial_of(text_field(topic, "id")) == field.plan.run
+    name = "event subscription without rights" if is_own else "event subscription of a topic that was there"
+    early = await _made(field, name, path, body)
     principal = text_field(topic, "identity", "principalId")
     at_queue = _queue(field, field.plan.queue)
     await _assign(field, "right of the topic at the queue", at_queue, principal, MESSAGE_SENDER)
     await _assign(field, "right of the topic at the account", field.plan.account, principal, BLOB_CONTRIBUTOR)
 
     async def is_made() -> bool:
-        return (await field.make("event subscription", path, EVENT_GRID, body)).is_good
+        return (await _made(field, "event subscription", path, body)).is_provisioned
 
-    if not early.is_good and not await field.until(is_made, field.waits.role):
+    if not early.is_provisioned and not await field.until(is_made, field.waits.role):
         last = field.seen.last("event subscription")
         message = f"event subscription of topic {kind}: {last.told() if last else 'no answer'}"
         raise StepFailedError(message)
+
+
+async def _made(field: Field, name: str, path: str, body: Mapping[str, object]) -> Answered:
+    """Ask Event Grid for something, and wait for what comes of it: it accepts first, and may fail then."""
+    answer = await field.make(name, path, EVENT_GRID, body)
+    if not answer.is_good:
+        return answer
+
+    async def is_over() -> bool:
+        nonlocal answer
+        if answer.is_good and answer.provisioning_state in {"", "succeeded", "failed", "canceled"}:
+            return True
+        answer = await field.azure.ask("GET", path, EVENT_GRID)
+        return False
+
+    await field.until(is_over, field.waits.created)
+    return field.note(name, answer)
 
 
 async def _assign(field: Field, name: str, scope: str, principal: str, role: str) -> None:

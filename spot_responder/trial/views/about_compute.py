@@ -24,21 +24,25 @@ _SHOWS_WITHIN: Final = timedelta(minutes=10)
 _GONE_AFTER: Final = timedelta(minutes=10)
 _BUCKET: Final = re.compile(r"UpdateVM(?:Resource)?;(\d+)", re.IGNORECASE)
 _SIZE_OF_BUCKET: Final = 12
+_LAST_LOOKS: Final = 2
+"""So many looks in a row without a power state are no passing lack of it."""
 _ALIASES: Final = ("microsoft.compute/virtualmachines/priority", "microsoft.compute/virtualmachines/evictionpolicy")
 
 
 def shows_this_moment(seen: Observations) -> Found:
     """C1: a GET with instance view gives tags, priority and power state of this moment."""
     written, read = seen.last("tag written"), seen.last("VM right after the tag")
-    if written is None or read is None or not written.is_good:
+    if written is None or read is None or not (written.is_good and read.is_good):
         return unseen(
             seen.missed.get("tag written", f"no tag was written: {written.told() if written else 'not tried'}")
         )
     wanted = text_field(written.body, "properties", "tags", "moment") or text_field(written.body, "tags", "moment")
+    if not wanted:
+        return unseen("the answer to the tag did not show it")
     got, priority = text_field(read.body, "tags", "moment"), text_field(read.body, "properties", "priority")
     told = f"a tag written before is {'there' if got == wanted else 'not there'}, priority {priority or 'not shown'}"
     statuses = field(read.body, "properties", "instanceView", "statuses")
-    right = bool(wanted) and got == wanted and priority.lower() == "spot" and isinstance(statuses, list)
+    right = got == wanted and priority.lower() == "spot" and isinstance(statuses, list)
     return of(read, told, right=right)
 
 
@@ -50,6 +54,8 @@ def fails_to_deallocated(seen: Observations) -> Found:
     if OWN_SIZE in seen.missed:
         return unseen(f"it was started with another size: {seen.missed[OWN_SIZE]}")
     states = re.findall(r"PowerState/(\w+)", str(after.body))
+    if text_field(operation.body, "status").lower() != "failed" or not states:
+        return unseen("the start did not fail, or the VM was not shown after it")
     return of(after, f"{operation.told()}; then {', '.join(states)}", right=states == ["deallocated"])
 
 
@@ -58,8 +64,11 @@ def misses_power_state(seen: Observations) -> Found:
     without = [each for each in seen.powers if each.state is PowerState.UNKNOWN]
     if not without:
         return unseen(f"none of {len(seen.powers)} looks lacked the power state")
-    if seen.state() is PowerState.UNKNOWN:
+    last = seen.powers[-_LAST_LOOKS:]
+    if last == without[-_LAST_LOOKS:] and len(last) == _LAST_LOOKS:
         return fails("missing, and still so at the end", without[-1].at)
+    if seen.state() is PowerState.UNKNOWN:
+        return unseen("missing in the last look, after which nobody looked")
     return holds(f"missing in {len(without)} of {len(seen.powers)} looks, then there again", without[-1].at)
 
 
@@ -91,9 +100,9 @@ def bears_start_of_running(seen: Observations) -> Found:
     start, after = seen.last("start of a running VM"), seen.last("VM after the start of a running VM")
     if start is None or after is None:
         return unseen(seen.missed.get("start of a running VM", "not tried"))
-    if after.tells_nothing:
-        return unseen(f"then: {after.told()}")
     states = re.findall(r"PowerState/(\w+)", str(after.body))
+    if not (after.is_good and states):
+        return unseen(f"then: {after.told()}, without a power state")
     return of(start, f"{start.told()}; then {', '.join(states)}", right=start.is_good and states == ["running"])
 
 
@@ -106,8 +115,12 @@ def knows_codes(seen: Observations) -> Found:
         return unseen("neither price nor quota refused anything; capacity cannot be ordered")
     wanted = {"price": FailureKind.PRICE, "quota": FailureKind.QUOTA}
     told = "; ".join(f"{kind}: {answer.failure.said}" for kind, answer in found.items())
-    wrong = [kind for kind, answer in found.items() if answer.failure.kind is not wanted[kind]]
-    return of(next(iter(found.values())), told, right=not wrong)
+    kinds = {kind: answer.failure.kind for kind, answer in found.items()}
+    if any(kind is FailureKind.UNKNOWN for kind in kinds.values()):
+        return fails(told, next(iter(found.values())).at)
+    if not any(kinds[each] is wanted[each] for each in kinds):
+        return unseen(f"refused for other reasons: {told}")
+    return holds(told, next(iter(found.values())).at)
 
 
 def reads_conflict(seen: Observations) -> Found:
@@ -115,6 +128,8 @@ def reads_conflict(seen: Observations) -> Found:
     answer = seen.first("start while it deallocates")
     if answer is None or answer.is_good:
         return unseen(seen.missed.get("start while it deallocates", "a start during the deallocation was not refused"))
+    if answer.failure.code != "OperationNotAllowed":
+        return unseen(f"refused in other words: {answer.told()}")
     return of(answer, answer.told(), right=answer.failure.kind is FailureKind.CONFLICT)
 
 
@@ -125,6 +140,8 @@ def starts_in_time(seen: Observations) -> Found:
         return unseen(_no_start(seen, start))
     up = (PowerState.STARTING, PowerState.RUNNING)
     shown = next((each for each in seen.powers if each.at >= asked_at and each.state in up), None)
+    if shown is None and not any(each.at >= asked_at for each in seen.powers):
+        return unseen("nobody could look at the VM after the start")
     if shown is None:
         return fails("accepted, and not shown as starting or running while it was waited for", start.at)
     after = shown.at - asked_at
@@ -153,6 +170,8 @@ def has_one_tag(seen: Observations) -> Found:
         return unseen(seen.missed.get("tag in another casing", "no tag was written"))
     tags = field(answer.body, "properties", "tags")
     names = [name for name in tags if str(name).lower() == "moment"] if isinstance(tags, dict) else []
+    if not names:
+        return unseen("the answer to the tag did not show it")
     return of(answer, f"of two casings there is: {', '.join(names) or 'none'}", right=len(names) == 1)
 
 
@@ -184,6 +203,9 @@ def is_found(seen: Observations) -> Found:
     if created_at is None or not looks:
         return unseen("no VM was created")
     gone = [each for each in looks if each.state is None]
+    made = seen.last("VM")
+    if len(gone) == len(looks) and (made is None or not made.is_good):
+        return unseen("the VM was not seen, and its creation got no answer that tells anything")
     if not gone:
         return holds(f"none of {len(looks)} looks said so", looks[-1].at)
     last = gone[-1].at - created_at
@@ -210,6 +232,8 @@ def is_locked(seen: Observations) -> Found:
     if answer is None:
         return unseen(seen.missed.get("start of a locked VM", "not tried"))
     right = answer.failure.code == "ScopeLocked" and not answer.is_good
+    if not right and not answer.is_good:
+        return unseen(f"refused, and not for the lock: {answer.told()}")
     return of(answer, answer.told(), right=right)
 
 
@@ -219,6 +243,8 @@ def has_aliases(seen: Observations) -> Found:
     if answer is None or not answer.is_good:
         return unseen(f"aliases of Microsoft.Compute: {answer.told() if answer else 'not asked'}")
     names = str(answer.body).lower()
+    if "microsoft.compute/" not in names:
+        return unseen("no alias of Microsoft.Compute was shown")
     missing = [alias for alias in _ALIASES if f"'{alias}'" not in names]
     return of(answer, f"missing: {', '.join(missing) or 'none'}", right=not missing)
 
@@ -245,7 +271,8 @@ def _refusal(seen: Observations, name: str) -> Answered | None:
     if not answer.is_good:
         return answer
     later = seen.last("operation of the refused start")
-    return later if name == "start below the price" and later is not None else None
+    is_refused = later is not None and text_field(later.body, "status").lower() == "failed"
+    return later if name == "start below the price" and is_refused else None
 
 
 def _no_start(seen: Observations, start: Answered | None) -> str:

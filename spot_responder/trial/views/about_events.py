@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from spot_responder.decisions.policy import EVICTION_PATIENCE
+from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.events import kind_of_annotation, read_event
 from spot_responder.intake.payloads import NotOurs, UnreadableEvent, text_field
 from spot_responder.intake.signals import SignalKind
@@ -23,8 +24,12 @@ if TYPE_CHECKING:
 
 _NOT_EVICTED: Final = unseen("no eviction was seen")
 _NOT_STOPPED: Final = unseen("no stop was seen")
+_NOT_HEARD_OUT: Final = unseen("the witness queue was not read to the end, or had messages that are no events")
 _NO_WITNESS: Final = unseen("no event of this kind about the VM arrived at the witness queue")
 _BAD_REQUEST: Final = 400
+_NOT_FOUND: Final = 404
+_FAILED: Final = frozenset({"failed", "canceled"})
+_POLICY: Final = "RequestDisallowedByPolicy"
 _NO_RIGHT: Final = frozenset({401, 403})
 _NEAR: Final = timedelta(minutes=1)
 _SECONDS: Final = timedelta(seconds=10)
@@ -41,6 +46,8 @@ def is_annotated(seen: Observations) -> Found:
     for each in _of_eviction(seen):
         if kind_of_annotation(each.annotation) is SignalKind.EVICTED:
             return holds(f"a simulated eviction was annotated {each.annotation}", each.at)
+    if not _was_heard_out(seen, _end_of_eviction(seen)):
+        return _NOT_HEARD_OUT
     return fails(f"annotations of a simulated eviction: {', '.join(told) or 'none'}", seen.marks[Mark.EVICTED])
 
 
@@ -65,6 +72,8 @@ def is_unavailable(seen: Observations) -> Found:
     for each in states:
         if each.availability.lower() == "unavailable":
             return holds(f"Unavailable {_after(each, seen, Mark.EVICTED)}", each.at)
+    if not _was_heard_out(seen, _end_of_eviction(seen)):
+        return _NOT_HEARD_OUT
     told = ", ".join(each.availability for each in states) or "no event of it"
     return fails(f"availability after the eviction: {told}", seen.marks[Mark.EVICTED])
 
@@ -76,6 +85,8 @@ def has_no_owners_annotation(seen: Observations) -> Found:
     for each in _of_eviction(seen):
         if kind_of_annotation(each.annotation) is SignalKind.STOPPED_BY_OWNER:
             return fails(f"{each.annotation} {_after(each, seen, Mark.EVICTED)}", each.at)
+    if not _was_heard_out(seen, _end_of_eviction(seen)):
+        return _NOT_HEARD_OUT
     return holds("no annotation of a stop until the start", seen.marks[Mark.EVICTED])
 
 
@@ -87,6 +98,8 @@ def has_no_deallocate_event(seen: Observations) -> Found:
         signal = _signal(each)
         if each.operation == _DEALLOCATE and not isinstance(signal, NotOurs) and signal.has_caller:
             return fails(f"an event of {each.operation} with a caller", each.at)
+    if not _was_heard_out(seen, _end_of_eviction(seen)):
+        return _NOT_HEARD_OUT
     return holds("no event of a deallocation until the start", seen.marks[Mark.EVICTED])
 
 
@@ -114,6 +127,8 @@ def is_simulated(seen: Observations) -> Found:
     if not asked.is_good:
         return of(asked, f"refused: {asked.told()}", right=False)
     down = next((each for each in seen.powers if each.at >= asked.at and each.state in _DOWN), None)
+    if down is None and not any(each.at >= asked.at for each in seen.powers):
+        return unseen("nobody could look at the VM after that")
     if down is None:
         return fails("accepted, and the VM did not go down within the time that was waited", asked.at)
     after = down.at - asked.at
@@ -131,6 +146,8 @@ def tells_owners_stop(seen: Observations) -> Found:
             continue
         if each.annotation or signal.has_caller:
             return holds(f"told by {each.annotation or each.operation}", each.at)
+    if not _was_heard_out(seen, Mark.END):
+        return _NOT_HEARD_OUT
     return fails("neither an annotation of a stop nor an event with a caller", seen.marks[Mark.STOP])
 
 
@@ -164,8 +181,11 @@ def allows_one_topic(seen: Observations) -> Found:
     answer = seen.last("second topic")
     if answer is None:
         return unseen(seen.missed.get("second topic", "not tried"))
-    if answer.status in _NO_RIGHT:
+    if answer.status in {*_NO_RIGHT, _NOT_FOUND} or answer.failure.kind is FailureKind.CONFLICT:
         return unseen(f"a second one: {answer.told()}")
+    if answer.is_good and not answer.is_provisioned:
+        ended = answer.provisioning_state in _FAILED
+        return holds("a second one: accepted, and it failed", answer.at) if ended else unseen("a second one: not ready")
     return of(answer, f"a second one: {answer.told()}", right=not answer.is_good)
 
 
@@ -223,14 +243,18 @@ def is_base64(seen: Observations) -> Found:
 
 def checks_rights_first(seen: Observations) -> Found:
     """Q14: an event subscription is refused until the topic has its rights at the queue and at the account."""
-    without, given = seen.first("event subscription without rights"), seen.last("event subscription")
-    if without is not None and without.is_good:
-        return fails("an event subscription was made before the topic had any right", without.at)
+    early = seen.answers.get("event subscription without rights", [])
+    made = next((each for each in early if each.is_provisioned), None)
+    if made is not None:
+        return fails("an event subscription was made before the topic had any right", made.at)
+    without, given = next(reversed(early), None), seen.last("event subscription")
     if without is None or given is None:
         return unseen(seen.missed.get("event subscription", "no event subscription was made"))
+    if given.failure.code == _POLICY or (given.is_good and not given.is_provisioned):
+        return unseen(f"with the rights: {given.told()}")
     if not given.is_good:
         return of(given, f"refused with both rights too: {given.told()}", right=False)
-    if without.status not in {_BAD_REQUEST, *_NO_RIGHT}:
+    if without.status not in {_BAD_REQUEST, *_NO_RIGHT} and without.provisioning_state not in _FAILED:
         return unseen(f"without the rights: {without.told()}")
     return holds("refused without the rights, accepted with them", given.at)
 
@@ -262,8 +286,19 @@ def shows_deallocated(seen: Observations) -> Found:
 
 def _of_eviction(seen: Observations) -> list[Arrived]:
     """Give the events from the eviction until the VM was started, or stopped by the trial."""
-    end = next((mark for mark in (Mark.STARTED, Mark.STOP) if mark in seen.marks), Mark.END)
-    return seen.events(Mark.EVICTION, end)
+    return seen.events(Mark.EVICTION, _end_of_eviction(seen))
+
+
+def _end_of_eviction(seen: Observations) -> Mark:
+    return next((mark for mark in (Mark.STARTED, Mark.STOP) if mark in seen.marks), Mark.END)
+
+
+def _was_heard_out(seen: Observations, until: Mark) -> bool:
+    """Whether the witness queue was read to that moment, and all that lay in it can be read."""
+    end = seen.marks.get(until)
+    if seen.drained_at is None or (end is not None and seen.drained_at < end - _SECONDS):
+        return False
+    return all(each.event is not None for each in seen.arrived)
 
 
 def _may_tell(seen: Observations, mark: Mark, is_alike: Callable[[Arrived], bool]) -> bool:

@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 _PRIORITIES: Final = frozenset({"spot", "low", "spotplus", "regular", ""})
 _QUERIES: Final = 15
 _BAD_REQUEST: Final = 400
+_NO_TOKEN: Final = 401
 _THROTTLED: Final = 429
 _WITHIN: Final = timedelta(minutes=15)
 _SOON: Final = timedelta(minutes=10)
+_LOOKS: Final = 3
+"""Fewer answers without the VM do not tell that it stays unknown."""
 
 
 def is_taken(seen: Observations) -> Found:
@@ -45,8 +48,10 @@ def follows_eviction(seen: Observations) -> Found:
     if down is None:
         if all(each.state is None for each in seen.shown):
             return unseen("Resource Graph never showed the VM")
-        waited = (samples[-1].at - evicted_at).total_seconds() if samples else 0
-        return fails(f"not shown as deallocated within {waited:.0f} s", evicted_at)
+        waited = samples[-1].at - evicted_at if samples else timedelta()
+        if waited <= timedelta():
+            return unseen("Resource Graph was not asked after ARM showed the VM as deallocated")
+        return fails(f"not shown as deallocated within {waited.total_seconds():.0f} s", evicted_at)
     after = down.at - evicted_at
     told = f"shown as deallocated {max(after.total_seconds(), 0):.0f} s after ARM"
     return (holds if after <= _WITHIN else fails)(told, down.at)
@@ -86,6 +91,10 @@ def knows_new_vms(seen: Observations) -> Found:
     known = next((each for each in seen.shown if each.state is not None), None)
     if created_at is None or not seen.shown:
         return unseen("no VM was created, or Resource Graph was not asked")
+    if known is None and not any(each.state is not None for each in seen.powers):
+        return unseen("ARM did not show the VM either")
+    if known is None and len(seen.shown) < _LOOKS:
+        return unseen("Resource Graph was not asked for long enough")
     if known is None:
         return fails(
             f"not known {(seen.shown[-1].at - created_at).total_seconds():.0f} s after its creation", created_at
@@ -99,7 +108,7 @@ def finds_any_casing(seen: Observations) -> Found:
     answer = seen.last("sweep.kql")
     if answer is None or not answer.is_good:
         return unseen(f"sweep.kql: {answer.told() if answer else 'not asked'}")
-    if not _shown_deallocated(seen):
+    if not any(each.state is PowerState.DEALLOCATED and each.at <= answer.at for each in seen.shown):
         return unseen("Resource Graph did not show the VM as deallocated in time")
     found = any(text_field(row, "id").lower() == seen.vm_id.lower() for row in answer.rows)
     return of(answer, f"the VM with the tag in another casing was {'' if found else 'not '}found", right=found)
@@ -182,10 +191,10 @@ def takes_the_token(seen: Observations) -> Found:
     if arm is None or graph is None:
         return unseen("not asked")
     told = f"ARM: {arm.told()}; Resource Graph: {graph.told()}"
-    denied = any(each.status in {401, 403} for each in (arm, graph))
-    if arm.tells_nothing and not denied:
-        return unseen(told)
-    return fails(told, arm.at) if denied else of(graph, told, right=arm.is_good and graph.is_good)
+    denied = any(each.status == _NO_TOKEN for each in (arm, graph))
+    if denied:
+        return fails(told, arm.at)
+    return holds(told, graph.at) if arm.is_good and graph.is_good else unseen(told)
 
 
 def _taken(answer: Answered | None, what: str) -> Found:
@@ -201,7 +210,3 @@ def _policy(body: object) -> bool:
     properties = within.get("properties")
     policy = properties.get("spotRestorePolicy") if isinstance(properties, dict) else None
     return isinstance(policy, dict) and policy.get("enabled") is not None
-
-
-def _shown_deallocated(seen: Observations) -> bool:
-    return any(each.state is PowerState.DEALLOCATED for each in seen.shown)

@@ -24,7 +24,7 @@ def keeps_what_it_is(seen: Observations) -> Found:
     was, now = _kept(before.body), _kept(after.body)
     differs = [name for name, value in was.items() if now[name] != value]
     size = text_field(after.body, "properties", "hardwareProfile", "vmSize")
-    if not (size and all(was.values())):
+    if not (size and all(was.values()) and now["power state"]):
         return unseen("the VM before the change, or its size after it, was not shown whole")
     return of(after, f"with {size}, different: {', '.join(differs) or 'nothing'}", right=not differs)
 
@@ -34,6 +34,8 @@ def has_new_etag(seen: Observations) -> Found:
     answer = seen.last("change with the old ETag")
     if answer is None:
         return unseen(seen.missed.get("change with the old ETag", "the VM was not started again"))
+    if answer.was_refused and answer.status != _CONDITION_NOT_MET:
+        return unseen(f"refused for another reason: {answer.told()}")
     return of(answer, f"with the ETag of before the start: {answer.told()}", right=answer.status == _CONDITION_NOT_MET)
 
 

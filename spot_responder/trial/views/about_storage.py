@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 _GOOD: Final = frozenset({200, 201, 204})
 _BAD_REQUEST: Final = 400
-_REFUSED: Final = range(400, 500)
+_DAMAGED: Final = frozenset({"Md5Mismatch", "InvalidOperation"})
+"""Azure's code, and Azurite's: others say of the request that it was wrong in another way."""
+_NO_RIGHT: Final = frozenset({401, 403})
+_REFUSED: Final = frozenset(range(400, 500)) - _NO_RIGHT
 _LOST: Final = frozenset({400, 404})
 _RACED: Final = frozenset({409, 412})
 
@@ -33,7 +36,7 @@ def comes_back(seen: Observations) -> Found:
 def is_hidden(seen: Observations) -> Found:
     """W1: a received message is hidden, an update gives a new receipt and makes the old one useless."""
     answers = _telling(seen, "received again", "old receipt", "new receipt")
-    if answers is None:
+    if answers is None or answers[1].status in _NO_RIGHT:
         return _not_tried(seen)
     meanwhile, old, new = answers
     told = f"meanwhile: {meanwhile.body or 'hidden'}; old receipt: {old.status}; new receipt: {new.status}"
@@ -47,6 +50,9 @@ def is_shown_at_once(seen: Observations) -> Found:
 
 def tells_loss(seen: Observations) -> Found:
     """W3: 404 or 400 for a receipt that is not the newest one."""
+    answer = seen.last("old receipt")
+    if answer is not None and answer.status in _NO_RIGHT:
+        return unseen(f"old receipt: {answer.told()}")
     return _said(seen, "old receipt", lambda answer: answer.status in _LOST)
 
 
@@ -58,7 +64,7 @@ def deletes_late(seen: Observations) -> Found:
 def has_one_winner(seen: Observations) -> Found:
     """W8: of two conditional writes one gets 409 or 412, and the winner's is read."""
     answers = _telling(seen, "blob created", "blob created again", "blob read")
-    if answers is None:
+    if answers is None or any(each.may_be_done for each in seen.answers["blob created"]):
         return _not_tried(seen)
     first, second, read = answers
     told = f"first {first.status}, second {second.status}, read: {read.body}"
@@ -67,6 +73,9 @@ def has_one_winner(seen: Observations) -> Found:
 
 def refuses_damage(seen: Observations) -> Found:
     """W10: an upload whose ``Content-MD5`` does not fit is refused."""
+    answer = seen.last("damaged upload")
+    if answer is not None and not answer.is_good and str(answer.body) not in _DAMAGED:
+        return unseen(f"damaged upload: {answer.told()}")
     return _said(seen, "damaged upload", lambda answer: answer.status == _BAD_REQUEST)
 
 

@@ -56,6 +56,16 @@ class Answered:
         return 0 < self.status < _BEST
 
     @property
+    def provisioning_state(self) -> str:
+        """How far the resource is that it shows, in lower case; ``""`` where it shows none."""
+        return text_field(self.body, "properties", "provisioningState").lower()
+
+    @property
+    def is_provisioned(self) -> bool:
+        """Whether it shows a resource that is there, and not one that is still being created, or has failed."""
+        return self.is_good and self.provisioning_state in {"", "succeeded"}
+
+    @property
     def tells_nothing(self) -> bool:
         """Whether it says nothing of how Azure is: no answer, too many requests, or an error on Azure's side."""
         return self.status in _PASSING or self.status >= _SERVER_ERROR
@@ -180,6 +190,8 @@ class Observations:
     """One that the VM can have too."""
     answers: dict[str, list[Answered]] = field(default_factory=dict)
     arrived: list[Arrived] = field(default_factory=list)
+    drained_at: datetime | None = None
+    """When the witness queue was emptied last: what had not arrived by then, and is to have, did not come."""
     powers: list[Sample] = field(default_factory=list)
     shown: list[Sample] = field(default_factory=list)
     heard: list[Heard] = field(default_factory=list)
