@@ -10,6 +10,7 @@ from spot_responder.intake.payloads import text_field
 from spot_responder.trial.belonging import GROUP_NAME
 from spot_responder.trial.journal import Made
 from spot_responder.trial.shielding import answered
+from spot_responder.trial.views.observations import UNANSWERED
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -140,7 +141,13 @@ class Field:
         if_match: str = "",
     ) -> Answered:
         """Ask ARM, and note the answer under a name; again where it failed in passing."""
-        send = lambda: self.azure.ask(method, path, version, body, if_match=if_match)  # noqa: E731
+
+        async def send() -> Answered:
+            answer = await self.azure.ask(method, path, version, body, if_match=if_match)
+            if answer.may_be_done:
+                self.note(f"{name}{UNANSWERED}", answer)
+            return answer
+
         return self.note(name, await self.persistently(send, None if method == "GET" else _nobody_knows))
 
     async def ask_once(self, name: str, method: str, path: str, version: str) -> Answered:

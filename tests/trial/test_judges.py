@@ -137,6 +137,7 @@ CASES: list[tuple[str, Verdict, Observations]] = [
     ),
     ("C16", FAILS, seen({"start": GOOD_START}, {Mark.STARTED: 0}, powers=samples(DOWN, first=9))),
     ("C16", UNSEEN, seen({"start": GOOD_START}, {Mark.STARTED: 0})),
+    ("C7", UNSEEN, seen({"start, without an answer": bad(503, "x"), "start": ok()})),
     ("C16", UNSEEN, seen({"start": bad(409, "x")}, {Mark.STARTED: 0})),
     ("C17", UNSEEN, seen()),
     ("C18", UNSEEN, seen({"tag in another casing": bad(403, "x")})),

@@ -68,7 +68,7 @@ def _shown(seconds: float, state: PowerState, annotation: str = "") -> Shown:
 
 
 def _log(*entries: dict[str, Any]) -> Answered:
-    return ok({"value": [*entries, "odd"]})
+    return ok({"value": [*entries, "odd"]}, when=3600)
 
 
 def _entry(operation: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
@@ -90,6 +90,8 @@ CASES: list[tuple[str, Verdict, Observations]] = [
     ("E1", UNSEEN, seen(missed={"fleet": "Resource Graph: 403"})),
     ("E1", HOLDS, _seen(*GONE)),
     ("E1", FAILS, _seen(_shown(0, UP), _shown(9, DOWN), log=_log(_entry("evictSpotVM/action")))),
+    ("E1", UNSEEN, _seen(_shown(0, UP), _shown(3300, DOWN), log=_log(_entry("evictSpotVM/action")))),
+    ("E4", UNSEEN, _seen(_shown(0, UP), _shown(3300, DOWN, PREEMPTED), log=_log())),
     ("E4", UNSEEN, _seen(*GONE)),
     ("E4", UNSEEN, _seen(*GONE, log=bad(403, "x"))),
     ("E4", HOLDS, _seen(*GONE, log=_log())),

@@ -11,7 +11,7 @@ from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.payloads import field, text_field
 from spot_responder.intake.vms import PowerState
 from spot_responder.trial.views.about_sizes import OWN_SIZE
-from spot_responder.trial.views.observations import Mark
+from spot_responder.trial.views.observations import UNANSWERED, Mark
 from spot_responder.trial.views.verdicts import Found, Verdict, fails, holds, of, unseen
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def misses_power_state(seen: Observations) -> Found:
 
 def starts_with_operation(seen: Observations) -> Found:
     """C7: a start is answered 202, with ``Azure-AsyncOperation`` at ARM's own host."""
-    start = seen.last("start")
+    start = _start(seen)
     if start is None or not start.is_good:
         return unseen(_no_start(seen, start))
     address = start.headers.get("azure-asyncoperation", "")
@@ -86,7 +86,7 @@ def starts_with_operation(seen: Observations) -> Found:
 
 def retries_after_ten(seen: Observations) -> Found:
     """C8: ``Retry-After`` on start is 10 s."""
-    start = seen.last("start")
+    start = _start(seen)
     if start is None or not start.is_good:
         return unseen(_no_start(seen, start))
     told = start.headers.get("retry-after", "")
@@ -135,7 +135,7 @@ def reads_conflict(seen: Observations) -> Found:
 
 def starts_in_time(seen: Observations) -> Found:
     """C16: an answer to a start within 2 minutes, the power state within 10."""
-    start, asked_at = seen.last("start"), seen.marks.get(Mark.STARTED)
+    start, asked_at = _start(seen), seen.marks.get(Mark.STARTED)
     if start is None or asked_at is None or not start.is_good:
         return unseen(_no_start(seen, start))
     up = (PowerState.STARTING, PowerState.RUNNING)
@@ -153,7 +153,7 @@ def starts_in_time(seen: Observations) -> Found:
 
 def counts_as_documented(seen: Observations) -> Found:
     """C17: Compute's buckets and ARM's."""
-    start = seen.last("start")
+    start = _start(seen)
     if start is None or not start.is_good:
         return unseen(_no_start(seen, start))
     left = start.headers.get("x-ms-ratelimit-remaining-resource", "")
@@ -273,6 +273,11 @@ def _refusal(seen: Observations, name: str) -> Answered | None:
     later = seen.last("operation of the refused start")
     is_refused = later is not None and text_field(later.body, "status").lower() == "failed"
     return later if name == "start below the price" and is_refused else None
+
+
+def _start(seen: Observations) -> Answered | None:
+    """Give the answer to the start; where one try of it got none, the next one tells nothing of how starts go."""
+    return None if f"start{UNANSWERED}" in seen.answers else seen.last("start")
 
 
 def _no_start(seen: Observations, start: Answered | None) -> str:

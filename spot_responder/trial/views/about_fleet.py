@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from spot_responder.decisions.evidence import WEAK_STOP_WINDOW
 from spot_responder.intake.azure_errors import FailureKind, classify
 from spot_responder.intake.events import kind_of_annotation
 from spot_responder.intake.payloads import field, moment, text_field
@@ -39,7 +40,12 @@ def _is_annotated(seen: Observations) -> Found:
         vms = len({each.vm for each in evicted})
         return holds(f"{vms} VMs went down with the annotation VirtualMachinePreempted", evicted[-1].at)
     logged = _evicted_by_log(seen)
-    silent = [each for each in seen.fleet if each.vm in logged and each.state in _DOWN and not each.annotation]
+    silent = [
+        each
+        for each in seen.fleet
+        if each.vm in logged and each.state in _DOWN and not each.annotation and _was_watched_after(seen, each.at)
+    ]
+    silent = [each for each in silent if not any(one.annotation for one in _until_up(seen, each.vm, each.at))]
     if silent:
         return fails("the activity log has an eviction of a VM that has no annotation", silent[-1].at)
     return unseen(_nothing(seen, "no VM was evicted"))
@@ -56,7 +62,10 @@ def _has_no_owners_annotation(seen: Observations) -> Found:
         stops = [one for one in _until_up(seen, each.vm, each.at) if _tells_of(one, SignalKind.STOPPED_BY_OWNER)]
         if stops and each.vm not in deallocated:
             return fails(f"after VirtualMachinePreempted it was annotated {stops[0].annotation}", stops[0].at)
-    vms = len({each.vm for each in evicted})
+    sure = [each for each in evicted if _was_watched_after(seen, each.at)]
+    if not sure:
+        return unseen("the watch ended too soon after the eviction")
+    vms = len({each.vm for each in sure})
     return holds(f"no annotation of a stop after the evictions of {vms} VMs", evicted[-1].at)
 
 
@@ -73,7 +82,10 @@ def _leaves_no_annotation(seen: Observations) -> Found:
             is_stop = _tells_of(each, SignalKind.STOPPED_BY_OWNER)
             if is_stop and dated is not None and dated >= at and vm not in deallocated:
                 return fails(f"after a failed start it was annotated {each.annotation}", each.at)
-    return holds(f"no annotation of a stop after {len(failed)} failed starts", max(failed.values()))
+    sure = [at for at in failed.values() if _was_watched_after(seen, at)]
+    if not sure:
+        return unseen("the watch ended too soon after the failed start")
+    return holds(f"no annotation of a stop after {len(sure)} failed starts", max(sure))
 
 
 def _evictions(seen: Observations) -> list[Shown]:
@@ -90,6 +102,12 @@ def _until_up(seen: Observations, vm: str, since: datetime) -> list[Shown]:
     """Give what was shown of a VM after a moment, until it was up again."""
     later = [each for each in seen.fleet if each.vm == vm and each.at > since]
     return later[: next((number for number, each in enumerate(later) if each.state not in _DOWN), len(later))]
+
+
+def _was_watched_after(seen: Observations, at: datetime) -> bool:
+    """Whether it was looked at for so long after that moment that an annotation would have come."""
+    log = seen.last("activity log")
+    return log is not None and log.at >= at + WEAK_STOP_WINDOW
 
 
 def _tells_of(shown: Shown, kind: SignalKind) -> bool:

@@ -21,6 +21,8 @@ _BEST: Final = 300
 _SERVER_ERROR: Final = 500
 _THROTTLED: Final = 429
 _PASSING: Final = frozenset({0, 408, _THROTTLED})
+UNANSWERED: Final = ", without an answer"
+"""So the tries of a request are called that got none: what was answered at last may not be what it did at first."""
 LISTENER: Final = "spot-trial "
 """By this ``agent/spot_agent/commands/listen.py`` begins its lines."""
 
