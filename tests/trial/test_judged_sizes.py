@@ -46,6 +46,7 @@ CASES: list[tuple[str, Verdict, Observations]] = [
     ("S9", UNSEEN, seen()),
     ("S9", HOLDS, seen({OLD_ETAG: bad(412, "ConditionNotMet")})),
     ("S9", FAILS, seen({OLD_ETAG: ok()})),
+    ("S9", UNSEEN, seen({OLD_ETAG: bad(409, "Conflict")})),
     ("S12", UNSEEN, seen({STILL: rows(ROW)})),
     ("S12", UNSEEN, seen({ANNOTATED: rows(), STILL: rows()})),
     ("S12", HOLDS, seen({ANNOTATED: rows({"properties": ROW}), STILL: rows({"properties": ROW})})),

@@ -123,6 +123,7 @@ CASES: list[tuple[str, Verdict, Observations]] = [
     ("C8", UNSEEN, seen()),
     ("C8", FAILS, seen({"start": GOOD_START})),
     ("C10", UNSEEN, seen({"VM beyond the quota": ok()})),
+    ("C10", UNSEEN, seen({"VM beyond the quota": bad(409, "SkuNotAvailable")})),
     (
         "C10",
         HOLDS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from argparse import Namespace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -91,6 +92,7 @@ CASES: list[tuple[str, Verdict, Observations]] = [
     ("E1", HOLDS, _seen(*GONE)),
     ("E1", FAILS, _seen(_shown(0, UP), _shown(9, DOWN), log=_log(_entry("evictSpotVM/action")))),
     ("E1", UNSEEN, _seen(_shown(0, UP), _shown(3300, DOWN), log=_log(_entry("evictSpotVM/action")))),
+    ("E6", UNSEEN, _seen(*GONE, log=replace(_log(_failed("AllocationFailed")), at=at(300)))),
     ("E4", UNSEEN, _seen(_shown(0, UP), _shown(3300, DOWN, PREEMPTED), log=_log())),
     ("E4", UNSEEN, _seen(*GONE)),
     ("E4", UNSEEN, _seen(*GONE, log=bad(403, "x"))),
