@@ -33,6 +33,10 @@ CLOCK_FAST_BY: Final = timedelta(minutes=2)
 belong to it."""
 
 
+STOP_IS_OVER_AFTER: Final = timedelta(minutes=10)
+"""A VM that a look shows running so long after its owner's stop has been started again since: Azure shows a VM as going
+down well before that (docs/azure-assumptions.md E11)."""
+
 OWN_STOP_TAKES: Final = timedelta(minutes=10)
 """How long before Azure's event of it a VM that deallocates itself may have begun: the request, and the
 deallocation."""
@@ -134,10 +138,12 @@ class Evidence:
             seen_down_at=_if_after(self.seen_down_at, at),
         )
 
-    def seen_running(self) -> Evidence:
-        """Drop the eviction and what was before it: a look shows the VM running well after it."""
+    def seen_running(self, at: datetime) -> Evidence:
+        """Drop the eviction, and an owner's stop of well before ``at``: a look shows the VM running then."""
+        stops = (self.stopped_firmly_at, self.stopped_weakly_at)
+        over = _newest(self.evicted_at, *(stop for stop in stops if stop and at - stop > STOP_IS_OVER_AFTER))
         # Up to Azure's own time, since the app's clock may differ.
-        return self.settled(self.evicted_at) if self.evicted_at else self
+        return self.settled(over) if over else self
 
     @property
     def verdict(self) -> Verdict:
@@ -233,9 +239,8 @@ def _is_of(own_stop_at: datetime | None, occurred_at: datetime) -> bool:
     return own_stop_at is not None and own_stop_at - OWN_STOP_TAKES <= occurred_at <= own_stop_at + CLOCK_FAST_BY
 
 
-def _newest(one: datetime | None, other: datetime | None) -> datetime | None:
-    times = [time for time in (one, other) if time]
-    return max(times, default=None)
+def _newest(*times: datetime | None) -> datetime | None:
+    return max((time for time in times if time), default=None)
 
 
 def _if_after(time: datetime | None, limit: datetime) -> datetime | None:

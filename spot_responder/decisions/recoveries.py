@@ -283,7 +283,7 @@ class Recovery:
             wake_at=None,
             sequence=self.sequence + 1,
             down_since=self.went_down_at,
-            evidence=self._evidence_after(outcome).without_notice(),
+            evidence=self._evidence_after(outcome, now).without_notice(),
             agent=agent,
         )
 
@@ -336,12 +336,12 @@ class Recovery:
         is_away = self.sizes.is_away and self.outcome is not Outcome.GONE
         return self.is_open or recent or young or wish is not None or is_expected or is_away
 
-    def _evidence_after(self, outcome: Outcome) -> Evidence:
+    def _evidence_after(self, outcome: Outcome, now: datetime) -> Evidence:
         if outcome is Outcome.GONE:
             return Evidence()
         if not outcome.is_up:
             return self.evidence
-        return replace(self.evidence, starts_asked=()).seen_running()
+        return replace(self.evidence, starts_asked=()).seen_running(now)
 
     @property
     def _asked_at(self) -> datetime | None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from spot_responder.intake.signals import Signal
+    from spot_responder.intake.vms import Vm
     from spot_responder.responder.gather import Gathered
     from spot_responder.responder.ports import Store
 
@@ -61,11 +62,11 @@ def note_of_a_stop(signal: Signal, now: datetime, row_id: str) -> Recovery:
 def _row(situation: Situation, decision: Decision, now: datetime, new_id: Callable[[], str]) -> Recovery | None:
     if situation.recovery is not None:
         return replace(situation.recovery, evidence=_evidence_to_keep(situation, now))
-    is_new = situation.evidence.owner_stopped_at is not None or _must_know_when_it_ran(situation)
+    evidence = _evidence_to_keep(situation, now)
+    is_new = evidence.owner_stopped_at is not None or _must_know_when_it_ran(evidence, situation.vm)
     if not is_new or not _is_kept(situation, decision):
         return None
-    noted = note(situation.vm_id, new_id(), now, situation.kind, decision.reason)
-    return replace(noted, evidence=situation.evidence)
+    return replace(note(situation.vm_id, new_id(), now, situation.kind, decision.reason), evidence=evidence)
 
 
 def _with_pool(row: Recovery, situation: Situation) -> Recovery:
@@ -79,17 +80,17 @@ def _evidence_to_keep(situation: Situation, now: datetime) -> Evidence:
         # A new VM of this name must not inherit the wish of the old one's owner.
         return Evidence()
     runs = situation.vm is not None and situation.vm.power_state is PowerState.RUNNING
-    # An eviction that was told late is over: it must not outweigh what comes later.
-    return situation.evidence.seen_running() if runs and situation.open_recovery is None else situation.evidence
+    # What was told late is over: it must not outweigh what comes later.
+    return situation.evidence.seen_running(now) if runs and situation.open_recovery is None else situation.evidence
 
 
-def _must_know_when_it_ran(situation: Situation) -> bool:
+def _must_know_when_it_ran(evidence: Evidence, vm: Vm | None) -> bool:
     """Whether a start must be kept although no stop is known.
 
     A VM that serves a work queue goes down by itself, with no eviction to outweigh an owner's stop that is told late.
     """
-    ran = situation.evidence.settled_at or situation.evidence.started_at
-    return ran is not None and situation.vm is not None and tag_value(situation.vm.tags, WORK_TAG) is not None
+    ran = evidence.settled_at or evidence.started_at
+    return ran is not None and vm is not None and tag_value(vm.tags, WORK_TAG) is not None
 
 
 def _is_kept(situation: Situation, decision: Decision) -> bool:

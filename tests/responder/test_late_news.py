@@ -108,3 +108,44 @@ def test_an_eviction_that_is_told_late_does_not_outlive_the_run_that_followed(
     azure.tell(firm_stop(azure, at("11:00:01")))
     azure.run_until(at("12:00"))
     assert len(starts(azure)) == before
+
+
+@pytest.mark.parametrize("told_by", ["arm", "annotation"])
+def test_an_owners_stop_that_is_told_after_its_owner_started_the_vm_again_is_over(
+    told_by: str, new_azure: NewAzure
+) -> None:
+    """Stopped at 10:05, started at 10:10, told of the stop only at 10:30; at 10:40 it goes down, nobody says why."""
+    azure = new_azure()
+    vm = azure.add_vm()
+    azure.run_until(at("10:05"))
+    azure.script.lost = lambda _: True
+    azure.world.stop_by_owner("render-1")
+    azure.run_until(at("10:10"))
+    azure.world.start(vm, caller="owner@example.com")
+    azure.run_until(at("10:30"))
+    vm.become(azure.now, annotation=None)
+    if told_by == "arm":
+        azure.tell(firm_stop(azure, at("10:05:05")))
+    else:
+        azure.put(annotated("render-1", "VirtualMachineDeallocationInitiated", at("10:05:05")))
+    azure.run_until(at("10:40"))
+    assert vm.power_state == "running"
+    azure.world.eviction_annotations = ()
+    azure.world.evict("render-1")
+    azure.run_until(at("11:10"))
+    assert vm.power_state == "running"
+    assert len(starts(azure)) == 2  # its owner's, and one of ours
+
+
+def test_an_owners_stop_holds_though_a_look_still_shows_its_vm_running(new_azure: NewAzure) -> None:
+    """Azure's event of 10:05:00 is read at 10:05:01, and the VM is shown as running until 10:05:10."""
+    azure = new_azure()
+    azure.add_vm()
+    azure.run_until(at("10:05:01"))
+    azure.tell(firm_stop(azure, at("10:05")))
+    azure.run_until(at("10:05:10"))
+    azure.script.lost = lambda _: True
+    azure.world.eviction_annotations = ()
+    azure.world.evict("render-1")
+    azure.run_until(at("11:10"))
+    assert starts(azure) == []
