@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from spot_responder.decisions.pools import pool_of
 from spot_responder.decisions.situations import Work
 from spot_responder.demand.looks import Demand, Trouble, VmWatch, Watch, believed
-from spot_responder.demand.own_stops import GRAPH_IS_BEHIND
+from spot_responder.demand.own_stops import CLOCKS_DIFFER, GRAPH_IS_BEHIND
 from spot_responder.demand.standings import ASKED_HOLDS, Standing, is_busy, last_word, standing_of, watched
 from spot_responder.demand.up_times import up_times
 from spot_responder.intake.azure_errors import FailureKind
@@ -208,15 +208,16 @@ def _lacks_capacity(one: _Stood) -> bool:
     )
 
 
-def _order(one: _Stood) -> tuple[bool, int, bool, float, str]:
+def _order(one: _Stood) -> tuple[bool, int, float, bool, float, str]:
     """Order: what is not down yet, and up for a while anyway; what comes up and boots; Spot first; the last used first.
 
-    The disk's cache of that one is the newest.
+    The disk's cache of that one is the newest. Of those that failed as often, each has its turn.
     """
-    recovery = one.seen.recovery
+    recovery, watch = one.seen.recovery, one.watch
     used_at = last_word(one.seen.words) or (recovery.closed_at if recovery else None) or _LONG_AGO
-    failures = one.watch.boot_failures + one.watch.asks_in_vain
-    return one.is_down, failures, not one.seen.vm.is_spot, -used_at.timestamp(), one.key
+    failures = watch.boot_failures + watch.asks_in_vain
+    tried_at = watch.asked_at if failures and watch.asked_at else _LONG_AGO
+    return one.is_down, failures, tried_at.timestamp(), not one.seen.vm.is_spot, -used_at.timestamp(), one.key
 
 
 def _trouble(one: _Stood, look: Look, queue: WorkQueue, now: datetime) -> Trouble | None:
@@ -245,11 +246,17 @@ def _noted(
     never_spoke = watch.up_since is not None and (heard_at is None or heard_at < watch.up_since)
     is_boot_failure = trouble is Trouble.SILENT and watch.told is not Trouble.SILENT and never_spoke
     failures = watch.boot_failures + is_boot_failure
-    asks = watch.asks_in_vain
+    asks = 0 if _spoke_since_it_was_asked_for(one) else watch.asks_in_vain
     if one.standing is Standing.SERVES:
         failures, asks = 0, 0
     noted = replace(watch, told=trouble, boot_failures=failures, asks_in_vain=asks, let_go_at=let_go_at)
     return replace(noted, asked_at=now, asks_in_vain=asks + 1) if is_asked else noted
+
+
+def _spoke_since_it_was_asked_for(one: _Stood) -> bool:
+    """Whether its worker did, which no look may have seen: the VM may be down again."""
+    asked_at, heard_at = one.watch.asked_at, last_word(one.seen.words)
+    return asked_at is not None and heard_at is not None and heard_at > asked_at + CLOCKS_DIFFER
 
 
 def _reason(look: Look, stood: list[_Stood], wanted: int, starting: int, queue: WorkQueue) -> str:

@@ -319,6 +319,25 @@ def test_a_vm_whose_workers_serve_another_queue_is_not_started_again_and_again()
     assert names(down.start) == ["vm-2"]
 
 
+def test_of_vms_that_were_asked_for_in_vain_each_has_its_turn() -> None:
+    """Both as often: then not the one that was used last, but the one whose ask is longest ago."""
+    hour = timedelta(hours=1)
+    asked = {"vm-1": VmWatch(asked_at=TEN - hour, asks_in_vain=1), "vm-2": VmWatch(asked_at=TEN, asks_in_vain=1)}
+    before = replace(nothing_kept(), vms={vm(name).vm_id.key: vm_watch for name, vm_watch in asked.items()})
+    vms = (seen("vm-1"), seen("vm-2", PowerState.DEALLOCATED, word()))
+    assert names(decide_demand(look(1, 1, *vms), before, queue(), LATER).start) == ["vm-1"]
+
+
+def test_a_vm_whose_worker_spoke_after_it_was_asked_for_was_not_asked_for_in_vain_though_no_look_saw_that() -> None:
+    """It was up and worked while the queue could not be read; its last word is of that run, not of the one before."""
+    key, asked = vm().vm_id.key, VmWatch(asked_at=TEN, asks_in_vain=1)
+    before = replace(nothing_kept(), vms={key: asked})
+    for said_at, in_vain in ((TEN + timedelta(minutes=5), 0), (TEN + timedelta(minutes=1), 1)):
+        down = seen("vm-1", PowerState.DEALLOCATED, word(Doing.STOPPING, said_at, stops_vm=True))
+        watch = decide_demand(look(0, 0, down), before, queue(), LATER).watch
+        assert watch.vms[key].asks_in_vain == in_vain
+
+
 def test_a_vm_with_a_row_that_cannot_be_read_is_left_alone() -> None:
     """Each message about it would end on the poison queue."""
     odd = replace(seen("vm-1"), row_is_odd=True)
