@@ -30,6 +30,7 @@ _TABLES: Final = "AzureWebJobsStorage__tableServiceUri"
 _DEAD_LETTERS: Final = "DEAD_LETTERS_ENDPOINT"
 _RESIZER: Final = "RESIZE_CLIENT_ID"
 _TOPIC: Final = "OUTCOMES_TOPIC_ENDPOINT"
+_ARM: Final = "https://management.azure.com"
 PRICES: Final = "https://prices.azure.com"
 
 
@@ -134,13 +135,13 @@ TABLE: Final = (
     Setting(
         "ARM_ENDPOINT",
         "https address",
-        "https://management.azure.com",
+        _ARM,
         "Azure Resource Manager of your cloud; a sovereign cloud is untried",
     ),
     Setting(
         "PRICES_ENDPOINT",
         "https address",
-        "https://prices.azure.com",
+        PRICES,
         "Azure's Retail Prices API. It needs no login, and has prices of the public cloud only",
     ),
     Setting(
@@ -204,7 +205,7 @@ def arm_endpoint(env: Mapping[str, str]) -> str:
     Raises:
         InvalidSettingError: if it makes no sense.
     """
-    return _endpoint("ARM_ENDPOINT", env, "https://management.azure.com")
+    return _endpoint("ARM_ENDPOINT", env, _ARM)
 
 
 def prices_endpoint(env: Mapping[str, str]) -> str:

@@ -22,7 +22,7 @@ from spot_responder.clients.recovery_cells import (
 )
 from spot_responder.clients.row_times import read_time, time_or_none, written
 from spot_responder.decisions.app_health.app_failures import Activity, Failing
-from spot_responder.decisions.failures import Failures
+from spot_responder.decisions.failure_counts import FailureCounts
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.pools import FIRST_STARTS, PoolGate, PoolId
 from spot_responder.decisions.recoveries import Absence, Notice, Recovery
@@ -107,7 +107,7 @@ def recovery_from_row(row: Mapping[str, Any]) -> Recovery:
         slow_down_until=time_or_none(row.get("slow_down_until", "")),
         attempts=row["attempts"],
         attempt=attempt_of(row["attempt"]),
-        failures=Failures(
+        failures=FailureCounts(
             FailureKind(row["failing_with"]) if row["failing_with"] else None,
             row["failures_in_a_row"],
             time_or_none(row.get("failing_since", "")),

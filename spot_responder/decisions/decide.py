@@ -146,26 +146,35 @@ def _restored_by_its_scale_set(
 
 
 def _start_under_way(situation: Situation, vm: Vm, policy: Policy, now: datetime, jitter: float) -> Decision | None:
-    recovery, attempt, operation = situation.open_recovery, situation.attempt_under_way, situation.operation
+    """Go on with the start that was asked for; ``None``: none was, or it is over, and another may be asked for."""
+    recovery, attempt = situation.open_recovery, situation.attempt_under_way
     if recovery is None or attempt is None or attempt.resize_to:
         return None
-    look_again = next_look(situation, policy, now)
-    age = now - attempt.asked_at
-    if operation and operation.failure:
+    if attempt.state is AttemptState.ASKED:
+        return _start_not_answered(situation, attempt, policy, now)
+    if situation.operation and situation.operation.failure:
         asked = situation.as_it_was_asked_for(vm)
-        wait = decide_after_failure(operation.failure, asked, recovery, situation.gate, policy, now, jitter)
+        wait = decide_after_failure(situation.operation.failure, asked, recovery, situation.gate, policy, now, jitter)
         return wait if is_same(asked.size, vm.size) else _with_its_new_size(wait, vm, now)
-    if attempt.state is AttemptState.ASKED and age < ANSWER_PATIENCE:
-        until = max(attempt.asked_at + ANSWER_PATIENCE, look_again)
-        return Wait(until, f"a start was asked for at {_clock(attempt.asked_at)}, and its answer is not known yet")
-    if operation and operation.state is OperationState.SUCCEEDED and went_down_after(attempt, situation.evidence):
+    state = situation.operation.state if situation.operation else OperationState.IN_PROGRESS
+    is_evicted_again = went_down_after(attempt, situation.evidence)
+    if state is OperationState.SUCCEEDED and is_evicted_again:
         return None
-    if attempt.state is AttemptState.ACCEPTED and age < START_PATIENCE:
-        state = operation.state if operation else OperationState.IN_PROGRESS
-        return Wait(look_again, f"the start accepted at {_clock(attempt.asked_at)} is {state}; it does not run yet")
-    if attempt.state is AttemptState.ACCEPTED and not went_down_after(attempt, situation.evidence):
-        return decide_after_failure(_showed_nothing(attempt), vm, recovery, situation.gate, policy, now, jitter)
-    return None
+    if now - attempt.asked_at < START_PATIENCE:
+        reason = f"the start accepted at {_clock(attempt.asked_at)} is {state}; it does not run yet"
+        return Wait(next_look(situation, policy, now), reason)
+    if is_evicted_again:
+        return None
+    return decide_after_failure(_showed_nothing(attempt), vm, recovery, situation.gate, policy, now, jitter)
+
+
+def _start_not_answered(situation: Situation, attempt: Attempt, policy: Policy, now: datetime) -> Wait | None:
+    """Wait for the answer to a start; ``None`` once it cannot come any more: the app died before it was saved."""
+    answer_by = attempt.asked_at + ANSWER_PATIENCE
+    if now >= answer_by:
+        return None
+    reason = f"a start was asked for at {_clock(attempt.asked_at)}, and its answer is not known yet"
+    return Wait(max(answer_by, next_look(situation, policy, now)), reason)
 
 
 def _with_its_new_size(wait: Wait, vm: Vm, now: datetime) -> Wait:

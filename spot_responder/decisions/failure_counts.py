@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Failures:
+class FailureCounts:
     """How often requests failed, and why.
 
     Attributes:
@@ -41,9 +41,9 @@ class Failures:
         # Where the kind is kept of the recovery before, its time is not.
         return self.since or latest_asked_at
 
-    def with_another(self, kind: FailureKind, asked_at: datetime | None) -> Failures:
+    def with_another(self, kind: FailureKind, asked_at: datetime | None) -> FailureCounts:
         """Count a failure of a request that was asked at ``asked_at``."""
-        return Failures(
+        return FailureCounts(
             kind,
             self.in_a_row_of(kind) + 1,
             self.since_of(kind, asked_at) or asked_at,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from spot_responder.decisions.agent_notes import AgentNotes
 from spot_responder.decisions.attempts import Attempt, AttemptState, SizeNotes
 from spot_responder.decisions.evidence import Evidence
-from spot_responder.decisions.failures import Failures
+from spot_responder.decisions.failure_counts import FailureCounts
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import (
     AGENT_REMEMBERED,
@@ -105,7 +105,7 @@ class Recovery:
     slow_down_until: datetime | None = None
     attempts: int = 0
     attempt: Attempt | None = None
-    failures: Failures = field(default_factory=Failures)
+    failures: FailureCounts = field(default_factory=FailureCounts)
     published_notices: frozenset[Notice] = frozenset()
     restarts: tuple[datetime, ...] = ()
     reason: str = ""
@@ -312,7 +312,7 @@ class Recovery:
             sizes=SizeNotes() if self.outcome is Outcome.GONE else self.sizes.for_the_next(),
             not_before=slow_down_until,
             slow_down_until=slow_down_until,
-            failures=Failures(self.failures.kind if slow_down_until else None),
+            failures=FailureCounts(self.failures.kind if slow_down_until else None),
         )
 
     @property

@@ -3,7 +3,8 @@
 The order of the steps makes a crash at any line harmless: put the follow-up on the queue, save the row that waits for
 it (with the ETag of the row that was decided on), send the request to Azure, put the next follow-up, save the answer. A
 follow-up whose row was never saved costs a look at most; a row whose follow-up was never put would wait for the
-sweep. Only what such a spare follow-up leads to is saved first (``Saver.save_followed_up``).
+sweep. One exception, so that follow-ups do not multiply while no row can be saved: a look to which a follow-up without
+a saved row has led saves its row first, and puts the next follow-up then (``Saver.save_followed_up``).
 
 A place at the pool's gate was taken before: where the app dies, it is free again after five minutes. What a closing
 leaves undone, the sweep does, or the VM's next recovery. A start that Azure accepted may fail later: the next look
@@ -96,16 +97,16 @@ class Actor:
         recovery = self._opened(situation, now)
         looked_at = now if situation.vm else recovery.seen_queued_at
         seen_queued_at = looked_at if decision.in_pool_queue else None
-        if decision.failure:
-            attempt = recovery.attempt_under_way
-            request = self.size_changer if attempt and attempt.resize_to else self.starter
-            recovery = request.failed(situation, recovery, decision.failure, decision.until, now)
-        elif _follow_up_serves(situation, decision, now):
+        if decision.failure is None and _follow_up_serves(situation, decision, now):
             recovery = replace(recovery, seen_queued_at=seen_queued_at, obstacle_since=decision.obstacle_since)
             if decision.notice is not None:
                 recovery = replace(recovery, notice=decision.notice, reason=decision.reason)
             await self.saver.save(await self.saver.notified(recovery, decision, now), gathered, decision, now)
             return
+        if decision.failure is not None:
+            attempt = recovery.attempt_under_way
+            request = self.size_changer if attempt and attempt.resize_to else self.starter
+            recovery = request.failed(situation, recovery, decision.failure, decision.until, now)
         waiting = waiting_for(recovery, decision, seen_queued_at)
         if situation.open_recovery is None:
             await self._open(waiting, gathered, decision, now)

@@ -82,13 +82,13 @@ async def peek_at_graph(rows: Gathered, ports: Ports, policy: Policy) -> Gathere
     Raises:
         AzureRefusedError: if Azure did not let the app look.
     """
-    known = rows.situation
-    if known.kind is not SignalKind.EVICTED or known.open_recovery is not None:
+    situation = rows.situation
+    if situation.kind is not SignalKind.EVICTED or situation.open_recovery is not None:
         return None
-    vm = await ports.graph.confirm(known.vm_id)
+    vm = await ports.graph.confirm(situation.vm_id)
     if vm is None or serves_work(vm, policy) or not vm.is_covered(policy.restart_tag):
         return None
-    return replace(rows, situation=replace(known, vm=vm), pool_id=pool_of(vm))
+    return replace(rows, situation=replace(situation, vm=vm), pool_id=pool_of(vm))
 
 
 async def look(rows: Gathered, ports: Ports, policy: Policy) -> Gathered:
@@ -97,14 +97,14 @@ async def look(rows: Gathered, ports: Ports, policy: Policy) -> Gathered:
     Raises:
         AzureRefusedError: if Azure did not let the app look.
     """
-    known = rows.situation
-    seen = await _look_at(known, ports, policy)
+    before = rows.situation
+    seen = await _look_at(before, ports, policy)
     vm = seen.vm
     if vm is None:
-        return replace(rows, situation=_absent(known, seen.shown, rows.begun_at), pool_id=None)
-    evidence = known.evidence.with_annotation(vm.annotation).with_look(vm.power_state, rows.begun_at)
-    recovery = known.recovery and replace(known.recovery, sizes=known.recovery.sizes.about(vm.unique_id))
-    situation = replace(known, vm=vm, recovery=recovery, evidence=evidence, absence=None)
+        return replace(rows, situation=_absent(before, seen.shown, rows.begun_at), pool_id=None)
+    evidence = before.evidence.with_annotation(vm.annotation).with_look(vm.power_state, rows.begun_at)
+    recovery = before.recovery and replace(before.recovery, sizes=before.recovery.sizes.about(vm.unique_id))
+    situation = replace(before, vm=vm, recovery=recovery, evidence=evidence, absence=None)
     situation = replace(situation, operation=await _operation(situation, vm, ports))
     situation = await add_work(situation, vm, policy, ports.work, rows.begun_at)
     pool_id = pool_of(situation.as_it_was_asked_for(vm)) if _concerns_the_pool(situation, vm) else None
@@ -119,11 +119,11 @@ class _Seen:
     shown: Vm | None = None
 
 
-def _absent(known: Situation, shown: Vm | None, now: datetime) -> Situation:
-    evidence = known.evidence.with_annotation(shown.annotation) if shown else known.evidence
-    before = known.absence or Absence(now, now)
-    absence = replace(before, unseen_since=None if shown else before.unseen_since or now)
-    return replace(known, vm=None, shown=shown, evidence=evidence, absence=absence)
+def _absent(before: Situation, shown: Vm | None, now: datetime) -> Situation:
+    evidence = before.evidence.with_annotation(shown.annotation) if shown else before.evidence
+    absence = before.absence or Absence(now, now)
+    absence = replace(absence, unseen_since=None if shown else absence.unseen_since or now)
+    return replace(before, vm=None, shown=shown, evidence=evidence, absence=absence)
 
 
 async def _look_at(situation: Situation, ports: Ports, policy: Policy) -> _Seen:
@@ -135,12 +135,12 @@ async def _look_at(situation: Situation, ports: Ports, policy: Policy) -> _Seen:
     vm_id, recovery = situation.vm_id, situation.open_recovery
     if recovery is not None and recovery.attempt_under_way:
         return await _look_at_what_may_come_up(vm_id, ports)
-    known = situation.vm or await ports.graph.confirm(vm_id)
+    shown = situation.vm or await ports.graph.confirm(vm_id)
     is_news = recovery is not None or situation.kind is SignalKind.STOPPED_BY_OWNER
-    matters = is_news and known is not None and (known.is_spot or bool(policy.work_queues))
-    if known and not matters and not covers(known, policy):
-        return _Seen(known, known)
-    return _joined(await ports.compute.current(vm_id), known)
+    matters = is_news and shown is not None and (shown.is_spot or bool(policy.work_queues))
+    if shown and not matters and not covers(shown, policy):
+        return _Seen(shown, shown)
+    return _joined(await ports.compute.current(vm_id), shown)
 
 
 async def _look_at_what_may_come_up(vm_id: VmId, ports: Ports) -> _Seen:

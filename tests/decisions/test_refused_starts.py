@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 
-from spot_responder.decisions.failures import Failures
+from spot_responder.decisions.failure_counts import FailureCounts
 from spot_responder.decisions.policy import Policy
 from spot_responder.decisions.pools import PoolGate, pool_of
 from spot_responder.decisions.refused_starts import counts_as_attempt, decide_after_failure
@@ -53,7 +53,7 @@ def after(
     jitter: float = 0,
 ) -> Wait:
     """Decide at ten o'clock after a refusal, with no chance in it unless told."""
-    case = replace(accepted(), failures=Failures(refusal.kind, failures_in_a_row))
+    case = replace(accepted(), failures=FailureCounts(refusal.kind, failures_in_a_row))
     return decide_after_failure(refusal, spot_vm(), case, pool, policy, TEN, jitter)
 
 
@@ -119,7 +119,7 @@ def test_a_price_above_the_limit_is_looked_at_by_the_hour() -> None:
 
 def test_each_reason_has_a_row_of_its_own() -> None:
     """After nine refusals for want of capacity, another operation at work counts as the first."""
-    case = replace(accepted(), failures=Failures(FailureKind.CAPACITY, 9))
+    case = replace(accepted(), failures=FailureCounts(FailureKind.CAPACITY, 9))
     decision = decide_after_failure(failure(FailureKind.CONFLICT), spot_vm(), case, PROBING, POLICY, TEN, 0)
     assert decision.until == TEN + POLICY.look_again
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from spot_responder.decisions.agent_notes import AgentNotes
 from spot_responder.decisions.attempts import Attempt, AttemptState, SizeNotes, UnfitSize, WeighedSize
 from spot_responder.decisions.evidence import Evidence
-from spot_responder.decisions.failures import Failures
+from spot_responder.decisions.failure_counts import FailureCounts
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import ANSWER_PATIENCE, Policy, RestartWhen
 from spot_responder.decisions.pools import FIRST_STARTS, PoolGate, PoolId
@@ -185,7 +185,7 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "attempts": st.integers(0, 50),
     "attempt": st.none() | ATTEMPTS,
     "failures": st.builds(
-        Failures,
+        FailureCounts,
         st.none() | st.sampled_from(FailureKind),
         st.integers(0, 2000),
         st.none() | TIMES,

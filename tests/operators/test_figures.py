@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from localazure.world.world import OWNER
 from spot_responder.decisions.evidence import Evidence
-from spot_responder.decisions.failures import Failures
+from spot_responder.decisions.failure_counts import FailureCounts
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import Policy
 from spot_responder.decisions.recoveries import Notice
@@ -112,8 +112,8 @@ def test_a_braked_vm_that_its_owner_starts_stays_an_eviction(new_azure: NewAzure
 def test_the_kind_that_failed_most_comes_first() -> None:
     """Three times no capacity, once the price."""
     rows = [
-        replace(recovery(), failures=Failures(by_kind={FailureKind.PRICE: 1, FailureKind.CAPACITY: 1})),
-        replace(recovery(), failures=Failures(by_kind={FailureKind.CAPACITY: 2})),
+        replace(recovery(), failures=FailureCounts(by_kind={FailureKind.PRICE: 1, FailureKind.CAPACITY: 1})),
+        replace(recovery(), failures=FailureCounts(by_kind={FailureKind.CAPACITY: 2})),
     ]
     assert figures(rows, TEN).failures == (Count("capacity", 3), Count("price", 1))
 

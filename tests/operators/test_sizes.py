@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from spot_responder.decisions.attempts import SizeNotes
-from spot_responder.decisions.failures import Failures
+from spot_responder.decisions.failure_counts import FailureCounts
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.pools import PoolGate, PoolId
 from spot_responder.intake.azure_errors import FailureKind
@@ -104,9 +104,11 @@ def test_what_the_app_saw_of_a_pool() -> None:
             ended,
             pool=there,
             closed_at=TEN + timedelta(minutes=3),
-            failures=Failures(by_kind={FailureKind.CAPACITY: 2}),
+            failures=FailureCounts(by_kind={FailureKind.CAPACITY: 2}),
         ),
-        replace(ended, pool=there, outcome=Outcome.STOPPED_BY_OWNER, failures=Failures(by_kind={FailureKind.PRICE: 1})),
+        replace(
+            ended, pool=there, outcome=Outcome.STOPPED_BY_OWNER, failures=FailureCounts(by_kind={FailureKind.PRICE: 1})
+        ),
         replace(ended, pool=elsewhere),
         recovery(),
     )
@@ -123,7 +125,7 @@ def test_what_the_app_saw_of_a_pool() -> None:
 def test_each_refusal_is_that_of_its_own_pool() -> None:
     """A VM met no capacity as one size, and came back as the next one: that one had it. An older row says less."""
     out, came_up = pool("Standard_D2s_v3"), pool("Standard_D4s_v3")
-    failed = Failures(by_kind={FailureKind.CAPACITY: 1})
+    failed = FailureCounts(by_kind={FailureKind.CAPACITY: 1})
     restored = replace(recovery(), outcome=Outcome.RESTORED, closed_at=TEN, down_since=TEN, pool=came_up)
     told_of = replace(restored, failures=failed, sizes=SizeNotes(out=("Standard_D2s_v3",)))
     earlier = replace(restored, failures=failed, sizes=SizeNotes(tried=("Standard_D2s_v3", "Standard_D4s_v3")))

@@ -12,7 +12,7 @@ from localazure.virtual.wire import RequestKind
 from localazure.world.azure_errors import Refused
 from spot_responder.advised_command import CommandLine
 from spot_responder.decisions.app_health.event_path import event_path
-from spot_responder.decisions.failures import Failures
+from spot_responder.decisions.failure_counts import FailureCounts
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import Policy
 from spot_responder.decisions.publishing.notices import REFUSED_OFTEN, needs_somebody, of_failures
@@ -157,7 +157,9 @@ def test_a_run_does_not_outlive_its_recovery() -> None:
 def test_a_hundred_refusals_need_somebody_whatever_they_are() -> None:
     """No capacity and too dear, in turns: nobody was needed for one of them, and is for so many."""
     case = failing(accepted().refused(failure(FailureKind.PRICE), counts=True), FailureKind.CAPACITY, "10:30")
-    often = replace(case, failures=Failures(by_kind={FailureKind.CAPACITY: 60, FailureKind.PRICE: REFUSED_OFTEN - 61}))
+    often = replace(
+        case, failures=FailureCounts(by_kind={FailureKind.CAPACITY: 60, FailureKind.PRICE: REFUSED_OFTEN - 61})
+    )
     assert needs_somebody(often, at("11:00")) is None
     once_more = failing(often, FailureKind.CAPACITY, "11:01")
     assert needs_somebody(once_more, at("11:01")) is Notice.REFUSALS

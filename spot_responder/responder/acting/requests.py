@@ -109,10 +109,10 @@ class Requests:
         The row is loaded where ``noted`` has no ETag, and where it has changed. If it cannot be saved, the follow-up
         that was put before the request reads the VM, and asks anew if it is still down.
         """
-        known: list[Stored[Recovery | None]] = [Stored(noted.asking, noted.etag)] if noted.etag else []
+        as_saved: list[Stored[Recovery | None]] = [Stored(noted.asking, noted.etag)] if noted.etag else []
 
         async def save() -> None:
-            row = known.pop() if known else await self.store.load(noted.asking.vm_id)
+            row = as_saved.pop() if as_saved else await self.store.load(noted.asking.vm_id)
             if row.value is not None and row.etag is not None and _is_same_attempt(row.value, noted.asking):
                 await self._save(answered(row.value), row.etag, wait)
 

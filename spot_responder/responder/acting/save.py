@@ -67,7 +67,7 @@ class Saver:
     ) -> str | None:
         """Put the follow-up that the row waits for on the queue, then save the row: a crash in between loses neither.
 
-        Except after a follow-up that no row waits for (``_is_spare``): there the row is saved first.
+        Except after a follow-up that is ahead of its row (``_is_spare``): there the row is saved first.
         """
         if _is_spare(gathered.situation):
             return await self._save_then_follow_up(recovery, gathered, decision, now)

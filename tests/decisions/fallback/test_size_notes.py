@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from spot_responder.decisions.attempts import NOT_ASKED, SizeNotes, WeighedSize
-from spot_responder.decisions.failures import Failures
+from spot_responder.decisions.failure_counts import FailureCounts
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.intake.azure_errors import FailureKind
 from spot_responder.intake.signals import SignalKind
@@ -106,7 +106,7 @@ def test_one_that_was_not_sent_is_as_if_it_had_not_been_asked_for() -> None:
 def test_a_refused_size_is_no_failed_start() -> None:
     """It is marked, and nobody is called because of it; a refusal that is not about the size marks none."""
     refused = asking().size_refused(failure(FailureKind.UNKNOWN), at("10:01"), at("11:00"))
-    assert (refused.failures, refused.attempts) == (Failures(), 0)
+    assert (refused.failures, refused.attempts) == (FailureCounts(), 0)
     assert refused.sizes.refusal_of(OTHER, at("10:30")) is not None
     assert not asking().size_refused(failure(FailureKind.CONFLICT), at("10:01"), None).sizes.unfit
 
