@@ -129,6 +129,7 @@ def attempt_cell(attempt: Attempt | None) -> str:
         "failure": _failure(attempt.failure) if attempt.failure else None,
         "resize_to": attempt.resize_to,
         "size": attempt.size,
+        "evicted_at": written(attempt.evicted_at),
     }
     return json.dumps(cell)
 
@@ -146,6 +147,7 @@ def attempt_of(text: str) -> Attempt | None:
         failure=_failure_of(cell["failure"]) if cell["failure"] else None,
         resize_to=cell.get("resize_to", ""),
         size=cell.get("size", ""),
+        evicted_at=time_or_none(cell.get("evicted_at", "")),
     )
 
 

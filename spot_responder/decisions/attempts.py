@@ -34,7 +34,8 @@ class Attempt:
 
     ``resize_to`` is the size that it asks for; ``""`` of a request to start the VM. ``size`` is the one that the VM had
     then: a start's refusal is about that size, whatever the owner has given the VM since; ``""`` in a row of an earlier
-    release. ``number`` counts start requests.
+    release. ``number`` counts start requests. ``evicted_at``: the VM's newest eviction that was known then, by Azure's
+    clock, which may be ahead of ours: this request answers it.
     ``operation_url`` is the address of Azure's long-running operation: signed, over 4 KB, to be kept whole and never
     logged (docs/azure-facts.md arm-6).
     """
@@ -46,6 +47,7 @@ class Attempt:
     failure: Failure | None = None
     resize_to: str = ""
     size: str = ""
+    evicted_at: datetime | None = None
 
     def leaves_room_for(self, size_now: str) -> bool:
         """Whether the VM has a size that this change explains: the one before, or the one that is asked for."""

@@ -195,7 +195,7 @@ class Recovery:
     def asking(self, now: datetime, answer_by: datetime, reason: str, size: str = "") -> Recovery:
         """Note a request to start the VM as ``size``, before it is sent, so that a crash in between is noticed."""
         self._must_be_open("ask for a start")
-        attempt = Attempt(self.attempts + 1, now, size=size)
+        attempt = Attempt(self.attempts + 1, now, size=size, evicted_at=self.evidence.evicted_at)
         evidence = replace(self.evidence, starts_asked=_lately(self.evidence.starts_asked, now))
         agent = replace(self.agent, ready_at=None, ready_heard_at=None, reported_at=self.agent.last_reported_at)
         starts = _lately(self.starts, now)
@@ -207,7 +207,7 @@ class Recovery:
         self._must_be_open("ask for another size")
         before = self.attempt_under_way
         unanswered = before.resize_to if before is not None and before.state is AttemptState.ASKED else ""
-        attempt = Attempt(self.attempts, now, resize_to=size, size=vm.size)
+        attempt = Attempt(self.attempts, now, resize_to=size, size=vm.size, evicted_at=self.evidence.evicted_at)
         waiting = self.waiting(answer_by, reason, obstacle_since=self.obstacle_since)
         sizes = self.sizes.asking_for(size, vm.size, now, unanswered, vm.unique_id)
         return replace(waiting, attempt=attempt, starts=_lately(self.starts, now), sizes=sizes)

@@ -145,7 +145,7 @@ def test_a_throttled_request_takes_back_its_own_count_only() -> None:
     asked = twice.refused(NO_CAPACITY, counts=True).asking(at("10:10"), at("10:12"), "once more")
     throttled = asked.refused(failure(FailureKind.THROTTLED), counts=False)
     assert throttled.attempts == 2
-    assert throttled.asking(at("10:15"), at("10:17"), "the third").attempt == Attempt(3, at("10:15"))
+    assert throttled.asking(at("10:15"), at("10:17"), "the third").attempt == Attempt(3, at("10:15"), evicted_at=TEN)
 
 
 def test_a_restored_vm_leaves_a_restart_to_remember_and_no_old_evidence() -> None:

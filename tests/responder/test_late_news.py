@@ -85,6 +85,16 @@ def test_news_of_our_first_start_that_comes_after_our_second_is_still_of_ours(ne
     assert outcomes(azure) == [Outcome.STOPPED_BY_OWNER]
 
 
+def test_the_eviction_that_a_start_answers_is_no_new_one_though_our_clock_is_behind(new_azure: NewAzure) -> None:
+    """Evicted at 10:00:00, asked at 10:00:16, which is 9:59:46 by our clock; it runs at 10:00:36."""
+    azure = new_azure(clock_error=-30 * SECOND)
+    azure.add_vm()
+    azure.world.evict("render-1")
+    azure.run_until(at("10:02"))
+    assert outcomes(azure) == [Outcome.RESTORED]
+    assert len(starts(azure)) == 1
+
+
 @pytest.mark.parametrize("restart_when", list(RestartWhen))
 def test_an_eviction_that_is_told_late_does_not_outlive_the_run_that_followed(
     restart_when: RestartWhen, new_azure: NewAzure

@@ -127,5 +127,6 @@ def _stopped(situation: Situation) -> Decision:
 
 
 def went_down_after(attempt: Attempt, evidence: Evidence) -> bool:
-    """Whether Azure told of an eviction after a request was sent."""
-    return evidence.evicted_at is not None and evidence.evicted_at > attempt.asked_at
+    """Whether Azure told of an eviction after a request was sent, and of another one than was known then."""
+    evicted_at = evidence.evicted_at
+    return evicted_at is not None and evicted_at > attempt.asked_at and evicted_at != attempt.evicted_at
