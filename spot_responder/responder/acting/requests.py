@@ -15,7 +15,7 @@ from spot_responder.decisions.publishing.notices import noticed_if_it_lasts
 from spot_responder.decisions.situations import Wait
 from spot_responder.intake.azure_errors import OWN_PACE
 from spot_responder.responder.acting.save import waiting_for
-from spot_responder.responder.ports import AzureRefusedError, ChangedMeanwhileError, Store, Stored
+from spot_responder.responder.ports import AzureRefusedError, ChangedMeanwhileError, Store
 from spot_responder.responder.retry_on_change import retry_on_change
 
 if TYPE_CHECKING:
@@ -106,18 +106,20 @@ class Requests:
     async def record(self, noted: NotedRequest, answered: Callable[[Recovery], Recovery], wait: Wait) -> None:
         """Note an answer in the row, also if another worker added evidence to the row during the request.
 
-        The row is loaded where ``noted`` has no ETag, and where it has changed. If it cannot be saved, the follow-up
-        that was put before the request reads the VM, and asks anew if it is still down.
+        If it cannot be saved, the follow-up that was put before the request reads the VM, and asks anew if it is still
+        down.
         """
-        as_saved: list[Stored[Recovery | None]] = [Stored(noted.asking, noted.etag)] if noted.etag else []
-
-        async def save() -> None:
-            row = as_saved.pop() if as_saved else await self.store.load(noted.asking.vm_id)
-            if row.value is not None and row.etag is not None and _is_same_attempt(row.value, noted.asking):
-                await self._save(answered(row.value), row.etag, wait)
-
         with suppress(ChangedMeanwhileError):
-            await retry_on_change(noted.asking.vm_id, save)
+            if noted.etag is not None:
+                await self._save(answered(noted.asking), noted.etag, wait)
+                return
+        with suppress(ChangedMeanwhileError):
+            await retry_on_change(noted.asking.vm_id, lambda: self._load_and_save(noted.asking, answered, wait))
+
+    async def _load_and_save(self, asking: Recovery, answered: Callable[[Recovery], Recovery], wait: Wait) -> None:
+        row = await self.store.load(asking.vm_id)
+        if row.value is not None and row.etag is not None and _is_same_attempt(row.value, asking):
+            await self._save(answered(row.value), row.etag, wait)
 
     async def _save(self, recovery: Recovery, etag: str, wait: Wait) -> None:
         waiting = await self.saver.with_notices(waiting_for(recovery, wait), wait, self.clock())

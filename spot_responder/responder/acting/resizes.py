@@ -56,8 +56,8 @@ class SizeChanger:
         match answer:
             case Accepted():
                 log_resize_accepted(gathered.situation, asking)
-                look_again = Wait(self.clock() + RESIZE_TAKES, f"{noted.what} was accepted: a start follows")
-                await self.requests.record(noted, lambda row: row.accepted(answer.operation_url), look_again)
+                wait = Wait(self.clock() + RESIZE_TAKES, f"{noted.what} was accepted: a start follows")
+                await self.requests.record(noted, lambda row: row.accepted(answer.operation_url), wait)
             case Refused():
                 log_resize_refused(gathered.situation, asking, answer.failure)
                 await self._refused(noted, answer.failure, decision, jitter)

@@ -60,8 +60,8 @@ class Starter:
 
     async def _accepted(self, noted: NotedRequest, answer: Accepted) -> None:
         log_start_accepted(noted.gathered.situation, noted.asking)
-        look_again = Wait(self.clock() + self.policy.news_of_a_start, f"{noted.what} accepted")
-        await self.requests.record(noted, lambda row: row.accepted(answer.operation_url), look_again)
+        wait = Wait(self.clock() + self.policy.news_of_a_start, f"{noted.what} accepted")
+        await self.requests.record(noted, lambda row: row.accepted(answer.operation_url), wait)
 
     async def _refused(self, noted: NotedRequest, failure: Failure, vm: Vm, jitter: float) -> None:
         self._log_refused(noted, failure)
