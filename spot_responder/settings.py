@@ -111,7 +111,7 @@ TABLE: Final = (
         "CAPACITY_RETRY_MAX_SECONDS",
         "seconds",
         "900",
-        "the longest pause for the two settings above, except after an unknown reason",
+        'the longest pause after refusals for "no capacity", throttling, or because of another operation on the VM',
     ),
     Setting(
         "PRICE_RETRY_SECONDS",
