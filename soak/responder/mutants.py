@@ -99,8 +99,8 @@ MUTANTS: Final = (
         "safe",
         "ARM is not asked before a start: the graph's word is taken",
         "responder/gather.py",
-        "    return _joined(await ports.compute.current(vm_id), known)\n",
-        "    return _joined(known or await ports.compute.current(vm_id), known)\n",
+        "    return _joined(await ports.compute.current(vm_id), shown)\n",
+        "    return _joined(shown or await ports.compute.current(vm_id), shown)\n",
     ),
     Mutant(
         "safe",
@@ -178,8 +178,8 @@ MUTANTS: Final = (
         "live",
         "an accepted start is waited for without end",
         "decisions/decide.py",
-        "if attempt.state is AttemptState.ACCEPTED and age < START_PATIENCE:",
-        "if attempt.state is AttemptState.ACCEPTED:",
+        "if now - attempt.asked_at < START_PATIENCE:",
+        "if True:",
     ),
     Mutant(
         "live",

@@ -35,8 +35,8 @@ STARTS_A_LOOK: Final = 25
 """How many starts one look asks for at most: a count that is wildly wrong must not start everything at once."""
 
 HANDED_OVER_AFTER: Final = timedelta(seconds=45)
-"""How long a VM that waits for its start keeps its place in ``maxVms`` after its queue has ceased to ask for it: by
-what the look before decided, its start may be requested still (within ``LOOK_HOLDS`` and a client's ten seconds)."""
+"""How long a VM that is down keeps its place in ``maxVms`` after its queue has ceased to ask for it: by what the look
+before decided, its start may be requested still (within ``LOOK_HOLDS`` and a client's ten seconds)."""
 
 WATCH_HOLDS: Final = timedelta(minutes=5)
 """How long what a look decided counts for a VM, while a follow-up is due that should have looked again."""
@@ -87,8 +87,9 @@ def decide_demand(look: Look, watch: Watch, queue: WorkQueue, now: datetime) -> 
         (one for one in stood if one.standing is Standing.WAITS),
         key=lambda one: (one.key not in watch.asked_for, *_order(one)),
     )
-    kept = waiting[: max(min(short, room - len(_startable(stood, short, room)[:STARTS_A_LOOK])), 0)]
-    let_go = {one.key: at for one in waiting if one not in kept and (at := _let_go_at(one, watch, now))}
+    startable = _startable(stood, short, room)[:STARTS_A_LOOK]
+    kept = waiting[: max(min(short, room - len(startable)), 0)]
+    let_go = _let_go([one for one in stood if one not in (*kept, *startable)], watch, now)
     starting = _startable(stood, short, room - len(let_go))[:STARTS_A_LOOK]
     # A VM that serves and is evicted is asked for anew, unless there are more than the work needs, or than may be up.
     # One whose workers have not spoken yet may never do so: the next look decides whether it is tried again.
@@ -171,10 +172,14 @@ def _was_up_or_asked_for(vm: VmWatch, at: datetime) -> bool:
     return any(time is not None and at - time < ASKED_HOLDS for time in (vm.asked_at, vm.seen_up_at))
 
 
-def _let_go_at(one: _Stood, watch: Watch, now: datetime) -> datetime | None:
-    """Say when the queue ceased to ask for a VM that waits, as long as that matters."""
-    at = now if one.key in watch.asked_for else one.watch.let_go_at
-    return at if at is not None and now - at < HANDED_OVER_AFTER else None
+def _let_go(others: list[_Stood], watch: Watch, now: datetime) -> dict[str, datetime]:
+    """Give when the queue ceased to ask for VMs whose start may be on its way still, as long as that matters."""
+    ends = ((one, now if one.key in watch.asked_for else one.watch.let_go_at) for one in others)
+    return {
+        one.key: at
+        for one, at in ends
+        if one.standing.may_be_asked_for_still and at is not None and now - at < HANDED_OVER_AFTER
+    }
 
 
 def _is_busy(one: _Stood) -> bool:

@@ -116,8 +116,9 @@ class VmWatch:
     stopped or stopping, not deallocated. ``asked_at``: when a look asked for its start; ``asks_in_vain``: how often,
     since a worker of it spoke. ``boot_failures``: how often in a row it was up without a word of a worker.
     ``own_stops``: when its worker wrote that it was about to deallocate it. ``left_out_since``: since when looks do not
-    see it, though it was up or asked for before. ``let_go_at``: when its queue ceased to ask for it, while it waited
-    for its start. ``told``: somebody was told that it is silent, shut down inside, or stays up; once for each time.
+    see it, though it was up or asked for before. ``let_go_at``: when its queue ceased to ask for it, while its
+    start may have been on its way. ``told``: somebody was told that it is silent, shut down inside, or stays up; once
+    for each time.
     """
 
     up_since: datetime | None = None

@@ -81,6 +81,21 @@ class Standing(StrEnum):
                 assert_never(self)
 
     @property
+    def may_be_asked_for_still(self) -> bool:
+        """Whether it is down, and a message that asks for it may be under way: its row does not forbid the start."""
+        match self:
+            case Standing.WAITS | Standing.JUST_DOWN | Standing.ASKED_IN_VAIN | Standing.READY:
+                return True
+            case Standing.HELD | Standing.STOPPED_BY_OWNER | Standing.ROW_IS_ODD:
+                return False
+            case Standing.SERVES | Standing.COMING | Standing.HANGS | Standing.LEAVING | Standing.SILENT:
+                return False
+            case Standing.SHUT_DOWN_INSIDE | Standing.UNCLEAR:
+                return False
+            case _:
+                assert_never(self)
+
+    @property
     def will_work(self) -> bool:
         """Whether it takes jobs, or soon will. What is not known starts no other VM either."""
         return self in {Standing.SERVES, Standing.COMING, Standing.UNCLEAR}

@@ -328,6 +328,17 @@ def test_of_vms_that_were_asked_for_in_vain_each_has_its_turn() -> None:
     assert names(decide_demand(look(1, 1, *vms), before, queue(), LATER).start) == ["vm-1"]
 
 
+def test_a_vm_that_was_asked_for_in_vain_keeps_its_place_while_that_start_may_still_be_sent() -> None:
+    """The message that asks for it waited two minutes for storage, and is being answered as the next look is made."""
+    vms, minute = (seen("vm-1"), seen("vm-2")), timedelta(minutes=1)
+    watch, started = nothing_kept(), []
+    for minutes in range(4):
+        demand = decide_demand(look(6, 6, *vms), watch, queue(max_vms=1), TEN + minutes * minute)
+        watch = demand.watch
+        started.append(names(demand.start))
+    assert started == [["vm-1"], [], [], ["vm-2"]]
+
+
 def test_a_vm_whose_worker_spoke_after_it_was_asked_for_was_not_asked_for_in_vain_though_no_look_saw_that() -> None:
     """It was up and worked while the queue could not be read; its last word is of that run, not of the one before."""
     key, asked = vm().vm_id.key, VmWatch(asked_at=TEN, asks_in_vain=1)
