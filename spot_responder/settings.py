@@ -73,8 +73,8 @@ TABLE: Final = (
         "RESTART_WHEN",
         "`unless-stopped`, `evicted`",
         "unless-stopped",
-        "`evicted`: a start needs evidence of an eviction, which is an event or a health annotation of Azure, or a notice"
-        " of the VM's agent",
+        "`evicted`: a start needs evidence of an eviction, which is an event or a health annotation of Azure, or a"
+        " notice of the VM's agent",
     ),
     Setting("RESTARTS_PER_DAY", "count, per VM", "10", "the brake: at most this many restarts within a day"),
     Setting(
