@@ -74,7 +74,7 @@ trial: setup ## try the beliefs about Azure in a laptop Azure: .local/trial.json
 	@$(PYTHON) -m localazure trial $(OR_INTERRUPTED)
 
 trial-turned: setup ## turn each belief in the laptop Azure, one at a time: the trial must find out that one alone; BELIEFS='E1 G1'
-	@$(PYTHON) -m tests.trial.turned $(BELIEFS) $(OR_INTERRUPTED)
+	@$(PYTHON) -m tests.trial.turns.turned $(BELIEFS) $(OR_INTERRUPTED)
 
 adopt: setup ## make fixtures of the evidence of a trial in Azure, and mark the beliefs: TRIAL=.local/trial-<date>-<time>.json
 	@$(PYTHON) scripts/adopt_trial.py $(if $(TRIAL),'$(subst ','\'',$(TRIAL))')

@@ -44,7 +44,7 @@ MUTANTS: Final = (
     Mutant(
         "busy",
         "a worker stops the VM of others",
-        "worker/spot_worker/running/own_stop.py",
+        "worker/spot_worker/running/stops/own_stop.py",
         "    return bool(others)\n",
         "    return False\n",
     ),

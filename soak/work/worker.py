@@ -1,7 +1,8 @@
 """A worker on a VM of a schedule: it claims, works, dies, hangs, lies, and stops its own VM by the product's rules.
 
 When it stops its VM is decided by ``spot_worker/deciding/stops/own_stop.py``, and in which order it then does so by
-``spot_worker/running/own_stop.py``; queue, table and what goes wrong with them are the soak's. Called by ``story.py``.
+``spot_worker/running/stops/own_stop.py``; queue, table and what goes wrong with them are the soak's. Called by
+``story.py``.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from typing import TYPE_CHECKING, Final
 from spot_worker.deciding.rows import Doing, SlotState, slot_label, slot_row
 from spot_worker.deciding.stops.own_stop import TRIED_AGAIN_S, OwnStop, SeenIdle, is_due, seen_idle
 from spot_worker.deciding.times import iso
-from spot_worker.running.own_stop import Idleness, OwnStopRefusedError, stop_vm
 from spot_worker.running.ports import StorageError
-from spot_worker.running.stopping import Stopping
+from spot_worker.running.stops.own_stop import Idleness, OwnStopRefusedError, stop_vm
+from spot_worker.running.stops.stopping import Stopping
 
 from localazure.virtual.work import ASKS_EVERY, LEASE, RENEWED_EVERY, TELLS_AGAIN
 from localazure.world.azure_errors import Refused

@@ -22,7 +22,7 @@ from spot_worker.deciding.conversation import (
     StoppedAtSafePoint,
     SubmitAsked,
 )
-from spot_worker.deciding.pointers import Kind
+from spot_worker.deciding.record.pointers import Kind
 from spot_worker.running.ports import WarmUpError
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from spot_worker.deciding.budgets import Budgets
 from spot_worker.deciding.names import places
+from spot_worker.deciding.record.budgets import Budgets
 from spot_worker.deciding.stops.stop_notice import Notice
 from spot_worker.running.ports import Ports, WarmUpError
 from spot_worker.running.settings import Settings
-from spot_worker.running.stopping import Stopping
+from spot_worker.running.stops.stopping import Stopping
 from spot_worker.running.worker import work
 
 from soak.worker.faults import Doom

@@ -13,9 +13,8 @@ from azure.core import MatchConditions
 from azure.core.exceptions import AzureError, ResourceExistsError, ResourceModifiedError, ResourceNotFoundError
 from azure.data.tables import TableErrorCode, UpdateMode
 
-from spot_responder.clients.recovery_cells import agent_cell
-from spot_responder.clients.sdk_errors import failure_of
-from spot_responder.clients.table_rows import (
+from spot_responder.clients.rows.recovery_cells import agent_cell
+from spot_responder.clients.rows.table_rows import (
     day_of,
     failing_from_row,
     failing_row,
@@ -29,6 +28,7 @@ from spot_responder.clients.table_rows import (
     recovery_key,
     recovery_row,
 )
+from spot_responder.clients.sdk_errors import failure_of
 from spot_responder.decisions.pools import PoolGate
 from spot_responder.responder.log import log_odd_row
 from spot_responder.responder.ports import (
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from azure.data.tables import TableEntity
     from azure.data.tables.aio import TableClient
 
-    from spot_responder.clients.table_rows import Key, Row
+    from spot_responder.clients.rows.table_rows import Key, Row
     from spot_responder.decisions.app_health.app_failures import Activity, Failing
     from spot_responder.decisions.pools import PoolId
     from spot_responder.decisions.recoveries import Recovery

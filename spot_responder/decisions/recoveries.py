@@ -1,6 +1,7 @@
 """A recovery: what is kept for one VM from the first signal until it is closed, and its valid transitions. Pure.
 
-Made and changed by ``responder/act.py`` as ``decide.py`` says; ``clients/table_rows.py`` writes it into its table row.
+Made and changed by ``responder/act.py`` as ``decide.py`` says; ``clients/rows/table_rows.py`` writes it into its
+table row.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spot_responder.clients.table_rows import (
+from spot_responder.clients.rows.table_rows import (
     history_row,
     pool_from_row,
     pool_key,
@@ -27,7 +27,7 @@ from spot_responder.intake.vms import NotAVmIdError, VmId
 from tests.harness.makers import POOLS, RECOVERIES, VM_ID, accepted, asking, at, failure, recovery, spot_vm
 
 if TYPE_CHECKING:
-    from spot_responder.clients.table_rows import Key, Row
+    from spot_responder.clients.rows.table_rows import Key, Row
     from spot_responder.decisions.recoveries import Recovery
 
 CELL_CHARACTERS = 32_768

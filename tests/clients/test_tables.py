@@ -23,7 +23,7 @@ from localazure.runtime.identity import PrincipalCredential, TokenIssuer
 from localazure.virtual.storage import Table, TableDouble
 from localazure.virtual.wire import RequestKind, Wire
 from localazure.world.azure_errors import Refused
-from spot_responder.clients.table_rows import recovery_key
+from spot_responder.clients.rows.table_rows import recovery_key
 from spot_responder.clients.tables import Tables
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.pools import PoolGate, pool_of

@@ -17,7 +17,7 @@ from spot_responder.intake.azure_errors import classify
 from spot_responder.operators.ports import OperatorPorts
 from spot_responder.responder.ports import AzureRefusedError, StoreFailedError
 from spot_responder.terminal.results import StopError
-from tests.operators.test_plan import VirtualFinder
+from tests.operators.views.test_plan import VirtualFinder
 
 if TYPE_CHECKING:
     from spot_responder.terminal.results import CommandResult

@@ -23,7 +23,7 @@ from spot_responder.terminal.console import Console
 from spot_responder.text import one_line, shortened
 from spot_responder.web.views.page import status_page
 from tests.harness.makers import TEN, VM_ID, at
-from tests.operators.test_plan import planned
+from tests.operators.views.test_plan import planned
 
 if TYPE_CHECKING:
     from tests.harness.stories import NewAzure

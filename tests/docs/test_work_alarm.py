@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tests.docs.logged_stories import names, watched
 from tests.harness.makers import at
-from tests.responder.test_work_queues import NAME, add_worker, asleep, frames, queue_of, submit
+from tests.responder.work.test_work_queues import NAME, add_worker, asleep, frames, queue_of, submit
 
 if TYPE_CHECKING:
     from tests.harness.stories import NewAzure

@@ -14,7 +14,7 @@ from localazure.virtual.azure import VirtualAzure
 from localazure.virtual.wire import Death, Fate, RequestKind
 from localazure.world.azure_errors import Refused
 from localazure.world.world import World
-from spot_responder.clients.table_rows import recovery_from_row, recovery_key
+from spot_responder.clients.rows.table_rows import recovery_from_row, recovery_key
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import Policy
 from spot_responder.decisions.publishing.published_events import CLOSED_TYPE

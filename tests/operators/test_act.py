@@ -9,7 +9,7 @@ import pytest
 
 from localazure.virtual.wire import RequestKind
 from localazure.world.happenings import Annotated
-from spot_responder.clients.table_rows import recovery_row
+from spot_responder.clients.rows.table_rows import recovery_row
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import Policy
 from spot_responder.decisions.recoveries import Recovery

@@ -12,7 +12,7 @@ from spot_responder.operators.gather import foresee_retry, gather_explanation
 from spot_responder.operators.views.plan import Would
 from tests.harness.makers import at
 from tests.harness.stories import DENIED, refused
-from tests.operators.test_plan import NEVER, finds, offers, planned
+from tests.operators.views.test_plan import NEVER, finds, offers, planned
 from tests.responder.sizes.test_fallback_stories import (
     OTHER,
     OWN,

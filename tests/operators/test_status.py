@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from localazure.world.world import SUBSCRIPTION
-from spot_responder.clients.table_rows import pool_from_row
+from spot_responder.clients.rows.table_rows import pool_from_row
 from spot_responder.commands.status import render
 from spot_responder.decisions.app_health.event_path import EventPathState, SilentPath, event_path
 from spot_responder.decisions.evidence import Evidence

@@ -32,8 +32,8 @@ from spot_responder.terminal.console import Console
 from spot_responder.web.views.page import status_page
 from tests.harness.makers import at, failure
 from tests.harness.stories import DENIED, NO_ANSWER, refused
-from tests.operators.test_plan import planned
-from tests.responder.test_work_queues import FOR_WORK, NAME, add_worker, asleep, frames, submit
+from tests.operators.views.test_plan import planned
+from tests.responder.work.test_work_queues import FOR_WORK, NAME, add_worker, asleep, frames, submit
 
 if TYPE_CHECKING:
     from spot_responder.intake.work_queue_names import WorkQueueName

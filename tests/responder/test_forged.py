@@ -21,7 +21,7 @@ from localazure.world.azure_errors import Refused
 from localazure.world.happenings import ActionSucceeded, Annotated
 from localazure.world.world import OWNER
 from soak.responder.story import TAG
-from spot_responder.clients.table_rows import recovery_key
+from spot_responder.clients.rows.table_rows import recovery_key
 from spot_responder.decisions.pauses import REQUEUE_MAX
 from spot_responder.decisions.policy import Policy
 from spot_responder.intake.own_messages import (

@@ -14,7 +14,7 @@ from localazure.world.azure_errors import Refused
 from localazure.world.durations import Durations
 from localazure.world.happenings import ActionSucceeded, Annotated
 from localazure.world.vm_lifecycle import DEALLOCATE
-from spot_responder.clients.table_rows import recovery_row
+from spot_responder.clients.rows.table_rows import recovery_row
 from spot_responder.decisions.attempts import AttemptState
 from spot_responder.decisions.outcomes import Outcome
 from spot_responder.decisions.policy import Policy, RestartWhen

@@ -23,9 +23,9 @@ from spot_responder.intake.events import read_event
 from spot_responder.intake.payloads import text_field
 from spot_responder.trial.views.report import belief_list, payloads, redaction_of
 from tests.harness.fronts import assert_same_shape
-from tests.trial.trials import now
-from tests.trial.turned import STEPS, Trial, tried
-from tests.trial.turning import Turning
+from tests.trial.harness.trials import now
+from tests.trial.turns.turned import STEPS, Trial, tried
+from tests.trial.turns.turning import Turning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,16 +15,16 @@ from hypothesis import strategies as st
 from localazure.trial.ground import open_beneath
 from spot_responder.trial.clock import AzuresClock
 from spot_responder.trial.views.report import clock_told
-from tests.trial.made_up import at
-from tests.trial.turned import STEPS, not_holding, problem_of_unturned, tried
-from tests.trial.turning import Turning
-from tests.trial.turnings import TURNINGS
+from tests.trial.harness.made_up import at
+from tests.trial.turns.turned import STEPS, not_holding, problem_of_unturned, tried
+from tests.trial.turns.turning import Turning
+from tests.trial.turns.turnings import TURNINGS
 
 if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from tests.trial.turned import Trial
+    from tests.trial.turns.turned import Trial
 
 
 @dataclass

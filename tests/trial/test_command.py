@@ -18,8 +18,8 @@ from spot_responder.commands.trials.evidence import begin_evidence, write_whole
 from spot_responder.terminal.results import StopError
 from spot_responder.trial.journal import LAPTOP_JOURNAL
 from spot_responder.trial.views.announcement import max_price
-from tests.trial.commanded import laptop, left_in, outcome, said_to_the_end
-from tests.trial.made_up import T
+from tests.trial.harness.commanded import laptop, left_in, outcome, said_to_the_end
+from tests.trial.harness.made_up import T
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

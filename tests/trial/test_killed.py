@@ -19,7 +19,7 @@ import pytest
 from aiohttp import web
 
 from localazure.trial.ground import open_beneath
-from tests.trial.commanded import command, laptop, left_in, run_words
+from tests.trial.harness.commanded import command, laptop, left_in, run_words
 
 if TYPE_CHECKING:
     from pathlib import Path

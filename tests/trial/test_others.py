@@ -16,16 +16,16 @@ from spot_responder.trial.journal import LAPTOP_JOURNAL, Made
 from spot_responder.trial.removal import take_away
 from spot_responder.trial.run import run_trial
 from spot_responder.trial.views.verdicts import Step
-from tests.trial.commanded import laptop, left_in, outcome
-from tests.trial.trials import open_trial
-from tests.trial.turning import between
+from tests.trial.harness.commanded import laptop, left_in, outcome
+from tests.trial.harness.trials import open_trial
+from tests.trial.turns.turning import between
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from tests.trial.trials import Tried
-    from tests.trial.turning import Asked
+    from tests.trial.harness.trials import Tried
+    from tests.trial.turns.turning import Asked
 
 RUN = "aaaaaaaa"
 GROUPS = f"/subscriptions/{SUBSCRIPTION}/resourceGroups"

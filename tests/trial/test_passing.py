@@ -10,16 +10,16 @@ import pytest
 from aiohttp import web
 
 from localazure.trial.ground import open_beneath
-from tests.trial.turned import STEPS, problem_of_unturned, tried
-from tests.trial.turning import Turning, between
-from tests.trial.turnings import TURNINGS
+from tests.trial.turns.turned import STEPS, problem_of_unturned, tried
+from tests.trial.turns.turning import Turning, between
+from tests.trial.turns.turnings import TURNINGS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from tests.trial.turned import Trial
-    from tests.trial.turning import Asked
+    from tests.trial.turns.turned import Trial
+    from tests.trial.turns.turning import Asked
 
 READ_AT_ONCE = {"C1", "P6"}
 """Seen in a read right after a write, which is made once only: a moment later it would show something else."""

@@ -19,7 +19,7 @@ from spot_responder.trial.run import run_trial
 from spot_responder.trial.views.checks import steps_for
 from spot_responder.trial.views.rights import lacking, needed
 from spot_responder.trial.views.verdicts import Step
-from tests.trial.trials import open_trial
+from tests.trial.harness.trials import open_trial
 
 if TYPE_CHECKING:
     from pathlib import Path

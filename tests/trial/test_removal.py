@@ -13,15 +13,15 @@ from localazure.trial.ground import open_beneath
 from localazure.world.world import SUBSCRIPTION
 from spot_responder.trial.journal import JOURNAL, LAPTOP_JOURNAL, Made
 from spot_responder.trial.removal import take_away
-from tests.trial.commanded import command, laptop, left_in, outcome
-from tests.trial.trials import open_trial
-from tests.trial.turning import answered, between
+from tests.trial.harness.commanded import command, laptop, left_in, outcome
+from tests.trial.harness.trials import open_trial
+from tests.trial.turns.turning import answered, between
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from tests.trial.turning import Asked
+    from tests.trial.turns.turning import Asked
 
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-spot-responder-trial-aaaaaaaa"
 TOPICS = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/others/providers/Microsoft.EventGrid/systemTopics"

@@ -17,9 +17,9 @@ from localazure.trial.ground import open_beneath
 from localazure.world.world import SUBSCRIPTION
 from spot_responder.trial.journal import JOURNAL, LAPTOP_JOURNAL, Made, open_journal
 from spot_responder.trial.removal import take_away
-from tests.trial.commanded import command, laptop, left_in, outcome
-from tests.trial.trials import open_trial
-from tests.trial.turning import between
+from tests.trial.harness.commanded import command, laptop, left_in, outcome
+from tests.trial.harness.trials import open_trial
+from tests.trial.turns.turning import between
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from aiohttp.typedefs import Handler, Middleware
 
-    from tests.trial.turning import Asked
+    from tests.trial.turns.turning import Asked
 
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-spot-responder-trial-aaaaaaaa"
 HANGING = (

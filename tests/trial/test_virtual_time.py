@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from tests.trial.virtual_time import HeldLoop, clock_of, in_virtual_time
+from tests.trial.harness.virtual_time import HeldLoop, clock_of, in_virtual_time
 
 if TYPE_CHECKING:
     from asyncio import StreamReader, StreamWriter

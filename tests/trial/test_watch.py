@@ -16,8 +16,8 @@ from spot_responder.trial.clock import AzuresClock
 from spot_responder.trial.fleet import watch_fleet
 from spot_responder.trial.views.about_fleet import watched
 from spot_responder.trial.views.observations import Observations, Shown
-from tests.trial.made_up import DOWN, FAILS, HOLDS, UNSEEN, UP, VM, at, bad, ok, seen
-from tests.trial.trials import now, open_trial
+from tests.trial.harness.made_up import DOWN, FAILS, HOLDS, UNSEEN, UP, VM, at, bad, ok, seen
+from tests.trial.harness.trials import now, open_trial
 
 if TYPE_CHECKING:
     from pathlib import Path

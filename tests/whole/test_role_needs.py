@@ -32,7 +32,7 @@ from spot_responder.clients.graph import ResourceGraph
 from spot_responder.clients.offerings.notes import Notes
 from spot_responder.clients.offerings.price_alerts import PriceAlerts
 from spot_responder.clients.queue import MessageQueue
-from spot_responder.clients.table_rows import recovery_from_row
+from spot_responder.clients.rows.table_rows import recovery_from_row
 from spot_responder.clients.tables import Tables
 from spot_responder.decisions.policy import Policy
 from spot_responder.intake.azure_errors import FailureKind

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Final
 from spot_agent.edges.addresses import ADDRESS, check_address
 
 from spot_worker.commands.options import UsageError, add_account, add_places
-from spot_worker.deciding.budgets import Budgets
 from spot_worker.deciding.names import BadNameError
+from spot_worker.deciding.record.budgets import Budgets
 from spot_worker.deciding.stops.own_stop import UP_MINUTES
 from spot_worker.running.ports import StorageError
 from spot_worker.running.settings import Settings

@@ -29,7 +29,7 @@ from spot_worker.deciding.conversation import (
 from spot_worker.deciding.json_values import write_json
 from spot_worker.deciding.messages import write_message
 from spot_worker.deciding.names import check_output, check_queue, submitted_id
-from spot_worker.deciding.pointers import Kind
+from spot_worker.deciding.record.pointers import Kind
 from spot_worker.deciding.results import check_listed, check_submitted, size_in_record
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 
 from spot_worker.deciding.conversation import Died, FileSaved, LoadAsked, Loaded, Returned, Said, Task
 from spot_worker.deciding.names import places
-from spot_worker.deciding.pointers import Cause, Kind, Poison
+from spot_worker.deciding.record.pointers import Cause, Kind, Poison
 from spot_worker.edges.account import by_connection_string, make_all
 from spot_worker.edges.storage import BlobStore
 from spot_worker.running.ports import MissingError

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from spot_worker.deciding.claims import is_alive
 from spot_worker.deciding.conversation import Died, Returned, Said, Task
-from spot_worker.deciding.endings import Spent, end, with_checkpoint
 from spot_worker.deciding.messages import write_message
 from spot_worker.deciding.names import places
-from spot_worker.deciding.pointers import Ending, Result
+from spot_worker.deciding.record.claims import is_alive
+from spot_worker.deciding.record.endings import Spent, end, with_checkpoint
+from spot_worker.deciding.record.pointers import Ending, Result
 from spot_worker.running.settings import Settings
-from spot_worker.running.stopping import Stopping
+from spot_worker.running.stops.stopping import Stopping
 from spot_worker.running.worker import work
 from workbench.jumping import VirtualClock, at_once
 from workbench.makers import QUEUE, claim, pointer, saved

@@ -20,10 +20,10 @@ from spot_worker.deciding.stops.own_stop import WINDOW_S, OwnStop
 from spot_worker.deciding.times import iso
 from spot_worker.edges.azure_errors import Threads
 from spot_worker.edges.own_vm import AzureOwnVm, why_never
-from spot_worker.running.own_stop import OwnStopRefusedError, stop_vm
 from spot_worker.running.ports import StorageError
 from spot_worker.running.settings import Settings
-from spot_worker.running.stopping import Stopping, Why
+from spot_worker.running.stops.own_stop import OwnStopRefusedError, stop_vm
+from spot_worker.running.stops.stopping import Stopping, Why
 from workbench.jumping import VirtualClock, at_once
 from workbench.virtual import QUEUE, Outside, VirtualLog
 from workbench.virtual_child import lasting

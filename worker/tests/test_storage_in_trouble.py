@@ -22,15 +22,15 @@ from spot_worker.deciding.conversation import (
     Task,
 )
 from spot_worker.deciding.names import places, pointer_name
-from spot_worker.deciding.pointers import Ending
+from spot_worker.deciding.record.pointers import Ending
 from spot_worker.edges.azure_errors import translated
 from spot_worker.running.attempt import Uploads
 from spot_worker.running.one_claim import Place
-from spot_worker.running.own_stop import Idleness
 from spot_worker.running.ports import DiskError, StorageError
 from spot_worker.running.settings import Settings
 from spot_worker.running.slot import Slot
-from spot_worker.running.stopping import SIGNAL_GRACE_S, Stopping, Why
+from spot_worker.running.stops.own_stop import Idleness
+from spot_worker.running.stops.stopping import SIGNAL_GRACE_S, Stopping, Why
 from workbench.jumping import VirtualClock, at_once
 from workbench.virtual import JOB, QUEUE, Fate, Outside
 from workbench.virtual_child import VirtualChild, lasting, returns

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spot_worker.deciding.pointers import Claim, Kind, Pointer, Saved
+from spot_worker.deciding.record.pointers import Claim, Kind, Pointer, Saved
 
 QUEUE = "frames"
 JOB = "job-1"

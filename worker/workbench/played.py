@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Callable
 
 from spot_worker.deciding.conversation import Died, Done, Failed, LoadAsked, Loaded, Refused, Returned, StateSaved, Task
-from spot_worker.deciding.pointers import Kind
+from spot_worker.deciding.record.pointers import Kind
 from spot_worker.edges.processes.child_process import ChildProcess, FunctionProcesses
 from workbench.virtual import VirtualLog
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 from spot_worker.deciding.messages import write_message
 from spot_worker.deciding.names import places, pointer_name
-from spot_worker.deciding.pointer_text import read_pointer
+from spot_worker.deciding.record.pointer_text import read_pointer
 from spot_worker.running.ports import (
     Blob,
     DiskError,
@@ -23,7 +23,7 @@ from spot_worker.running.ports import (
     StorageError,
 )
 from spot_worker.running.settings import Settings
-from spot_worker.running.stopping import Stopping
+from spot_worker.running.stops.stopping import Stopping
 from spot_worker.running.worker import work
 from workbench.jumping import VirtualClock
 from workbench.virtual_child import VirtualChild
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import datetime
 
-    from spot_worker.deciding.pointers import Pointer
+    from spot_worker.deciding.record.pointers import Pointer
     from spot_worker.deciding.rows import Row
     from spot_worker.deciding.stops.own_stop import OwnStop
     from spot_worker.deciding.stops.stop_notice import Notice

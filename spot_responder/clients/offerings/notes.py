@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.data.tables import UpdateMode
 
-from spot_responder.clients.row_times import read_time
+from spot_responder.clients.rows.row_times import read_time
 from spot_responder.clients.sdk_errors import failure_of
 from spot_responder.offerings.noted import Noted
 from spot_responder.responder.ports import StoreFailedError

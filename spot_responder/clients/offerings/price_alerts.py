@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from azure.core.exceptions import AzureError
 from azure.data.tables import UpdateMode
 
-from spot_responder.clients.row_times import read_time
+from spot_responder.clients.rows.row_times import read_time
+from spot_responder.clients.rows.table_rows import recovery_key
 from spot_responder.clients.sdk_errors import failure_of
-from spot_responder.clients.table_rows import recovery_key
 from spot_responder.intake.vms import VmId
 from spot_responder.offerings.max_prices import Standing
 from spot_responder.offerings.price_alerts import PriceAlert

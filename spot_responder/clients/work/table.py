@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from itertools import count, takewhile
 from typing import TYPE_CHECKING, Any, Final
 
-from spot_responder.clients.row_times import written
+from spot_responder.clients.rows.row_times import written
 from spot_responder.clients.tables import ODD, etag_of, read_row, told, write_row
 from spot_responder.demand.looks import Backlog, Trouble, UpTime, VmWatch, Watch
 from spot_responder.intake.payloads import moment
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from azure.data.tables.aio import TableClient
 
-    from spot_responder.clients.table_rows import Row
+    from spot_responder.clients.rows.table_rows import Row
 
 
 LARGEST_CELL: Final = 30_000

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from localazure.virtual.wire import Fate, RequestKind
-from spot_responder.clients.table_rows import pool_from_row
+from spot_responder.clients.rows.table_rows import pool_from_row
 from spot_responder.decisions.policy import Policy
 from tests.harness.makers import at
 from tests.harness.stories import TAG

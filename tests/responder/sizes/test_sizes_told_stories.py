@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from spot_responder.clients.table_rows import pool_from_row
+from spot_responder.clients.rows.table_rows import pool_from_row
 from spot_responder.decisions.attempts import NOT_ASKED
 from spot_responder.operators.views.offerings.pool_records import pool_record
 from tests.harness.makers import at

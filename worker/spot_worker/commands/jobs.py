@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from spot_worker.commands.options import account_of, places_of
 from spot_worker.commands.showing import show
 from spot_worker.deciding.names import WORKERS_TABLE
-from spot_worker.deciding.pointer_text import UnreadablePointerError, read_pointer
-from spot_worker.deciding.pointers import Poison
+from spot_worker.deciding.record.pointer_text import UnreadablePointerError, read_pointer
+from spot_worker.deciding.record.pointers import Poison
 from spot_worker.deciding.slots_shown import SILENT, is_silent
 from spot_worker.deciding.times import iso
 from spot_worker.deciding.words import counted
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from spot_worker.deciding.pointers import Pointer
+    from spot_worker.deciding.record.pointers import Pointer
 
 
 def jobs(given: argparse.Namespace) -> int:

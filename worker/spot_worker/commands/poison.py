@@ -14,7 +14,7 @@ from spot_worker.commands.options import UsageError, account_of, places_of
 from spot_worker.commands.showing import show
 from spot_worker.deciding.messages import NewerMessageError
 from spot_worker.deciding.names import pointer_name
-from spot_worker.deciding.pointer_text import NewerPointerError, UnreadablePointerError
+from spot_worker.deciding.record.pointer_text import NewerPointerError, UnreadablePointerError
 from spot_worker.deciding.words import counted
 from spot_worker.edges.job_queue import JobQueue
 from spot_worker.edges.poison_queue import delete, held, seen

@@ -15,8 +15,8 @@ from spot_agent.edges.clock import boot_id
 
 from spot_worker.commands.options import UsageError, account_of, places_of
 from spot_worker.deciding.blob_addresses import without_sas
-from spot_worker.deciding.budgets import Budgets
 from spot_worker.deciding.names import WORKERS_TABLE
+from spot_worker.deciding.record.budgets import Budgets
 from spot_worker.deciding.stops.own_stop import TRIED_AGAIN_S, UP_MINUTES, OwnStop
 from spot_worker.edges.account import make_all
 from spot_worker.edges.azure_errors import Threads
@@ -30,10 +30,10 @@ from spot_worker.edges.progress import Progress
 from spot_worker.edges.reading import message_count
 from spot_worker.edges.state_folder import StateFolder
 from spot_worker.edges.storage import AccountInputs, AccountTables, BlobStore
-from spot_worker.running.own_stop import OwnStopRefusedError, stop_vm
 from spot_worker.running.ports import Ports, StorageError, WarmUpError
 from spot_worker.running.settings import Settings
-from spot_worker.running.stopping import Stopping, Why
+from spot_worker.running.stops.own_stop import OwnStopRefusedError, stop_vm
+from spot_worker.running.stops.stopping import Stopping, Why
 from spot_worker.running.storage_retries import persist
 from spot_worker.running.worker import work
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Union
 
 if TYPE_CHECKING:
-    from spot_worker.deciding.pointers import Kind
+    from spot_worker.deciding.record.pointers import Kind
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, Final
 from spot_worker.deciding.json_values import NoJsonError, read_json, write_json
 from spot_worker.deciding.messages import MOST_MESSAGE_BYTES, MessageTooLargeError, write_message
 from spot_worker.deciding.names import BadNameError, check_queue, submitted_id
-from spot_worker.deciding.pointers import Result, Submitted
+from spot_worker.deciding.record.pointers import Result, Submitted
 from spot_worker.deciding.rows import MOST_RESULT_CHARACTERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from spot_worker.deciding.conversation import FileSaved, Returned, StateSaved
-    from spot_worker.deciding.pointers import Pointer
+    from spot_worker.deciding.record.pointers import Pointer
 
 MOST_LISTED: Final = 2000
 """So many outputs, and inputs to be deleted, a job may have: its record lists them."""

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, Union
 
 if TYPE_CHECKING:
-    from spot_worker.deciding.pointers import Pointer, Result
+    from spot_worker.deciding.record.pointers import Pointer, Result
 
 MOST_RESULT_CHARACTERS: Final = 32_000
 """A property of a table's row holds 64 KiB of UTF-16 (Microsoft's "Understanding the Table service data model")."""

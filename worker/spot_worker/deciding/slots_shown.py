@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from spot_worker.deciding.claims import is_heard_of
+from spot_worker.deciding.record.claims import is_heard_of
 from spot_worker.deciding.rows import Doing
 from spot_worker.deciding.times import are_within
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from spot_worker.deciding.pointers import Pointer
+    from spot_worker.deciding.record.pointers import Pointer
 
 SILENT: Final = "silent"
 ENDED: Final = "ended"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Union, get_args
 
 from spot_worker.deciding.conversation import Answer, Loaded, Spoken, SubmitAsked, Task
-from spot_worker.deciding.pointers import Kind
+from spot_worker.deciding.record.pointers import Kind
 
 MOST_LINE_BYTES: Final = 64 * 1024 * 1024
 """No line is longer: what is larger goes by files."""

@@ -19,7 +19,7 @@ from azure.data.tables import UpdateMode
 
 from spot_worker.deciding.rows import Doing, SlotState, slot_label, slot_row
 from spot_worker.deciding.times import iso, read_iso
-from spot_worker.running.own_stop import OwnStopRefusedError
+from spot_worker.running.stops.own_stop import OwnStopRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,7 +13,7 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.data.tables import UpdateMode
 
 from spot_worker.deciding.blob_addresses import blob_at
-from spot_worker.deciding.pointer_text import MOST_RECORD_BYTES
+from spot_worker.deciding.record.pointer_text import MOST_RECORD_BYTES
 from spot_worker.edges.account import make_container, make_table
 from spot_worker.edges.azure_errors import (
     CONFLICT,

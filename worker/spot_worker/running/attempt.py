@@ -19,7 +19,6 @@ from spot_worker.deciding.conversation import (
     Refused,
     StateSaved,
 )
-from spot_worker.deciding.endings import Spent, no_longer_named, with_checkpoint, with_newest_loaded
 from spot_worker.deciding.listed import Listed, read_listed, write_listed
 from spot_worker.deciding.names import (
     BadNameError,
@@ -30,8 +29,9 @@ from spot_worker.deciding.names import (
     output_called,
     output_name,
 )
-from spot_worker.deciding.pointers import Kind, Saved
 from spot_worker.deciding.rates import Rate
+from spot_worker.deciding.record.endings import Spent, no_longer_named, with_checkpoint, with_newest_loaded
+from spot_worker.deciding.record.pointers import Kind, Saved
 from spot_worker.deciding.results import ImpossibleResultError, check_listed, checked_follow
 from spot_worker.deciding.times import iso
 from spot_worker.running.ports import DiskError, MissingError, NotAsExpectedError, StorageError
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from spot_worker.deciding.conversation import Said, Task
     from spot_worker.running.ports import Child, Ports
     from spot_worker.running.record import Record
-    from spot_worker.running.stopping import Stopping
+    from spot_worker.running.stops.stopping import Stopping
 
 _ENDS: Final = get_args(Ended)
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spot_worker.deciding import claims
 from spot_worker.deciding.names import pointer_name, unreadable_name
-from spot_worker.deciding.pointer_text import NewerPointerError, UnreadablePointerError, read_pointer, write_pointer
+from spot_worker.deciding.record import claims
+from spot_worker.deciding.record.pointer_text import (
+    NewerPointerError,
+    UnreadablePointerError,
+    read_pointer,
+    write_pointer,
+)
 from spot_worker.running.ports import HeldByAnotherError, NotAsExpectedError
 from spot_worker.running.record import Record
 
 if TYPE_CHECKING:
-    from spot_worker.deciding.budgets import Budgets
-    from spot_worker.deciding.claims import Claimed
-    from spot_worker.deciding.pointers import Claim, Pointer
+    from spot_worker.deciding.record.budgets import Budgets
+    from spot_worker.deciding.record.claims import Claimed
+    from spot_worker.deciding.record.pointers import Claim, Pointer
     from spot_worker.running.ports import Blob, Blobs, Tables
 
 

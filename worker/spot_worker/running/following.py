@@ -6,10 +6,10 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from spot_worker.deciding.endings import blobs_of
 from spot_worker.deciding.messages import read_poison, write_message, write_poison
 from spot_worker.deciding.names import message_name, poison_queue
-from spot_worker.deciding.pointers import Result
+from spot_worker.deciding.record.endings import blobs_of
+from spot_worker.deciding.record.pointers import Result
 from spot_worker.deciding.rows import result_row
 from spot_worker.running.ports import NotAsExpectedError, StorageError
 from spot_worker.running.storage_retries import persist
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from spot_worker.deciding.messages import JobMessage
-    from spot_worker.deciding.pointers import Pointer, Poison
+    from spot_worker.deciding.record.pointers import Pointer, Poison
     from spot_worker.running.lease import Lease
     from spot_worker.running.ports import Ports
 

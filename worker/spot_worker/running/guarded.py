@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from spot_worker.running.lease import Lease, Lost
-    from spot_worker.running.stopping import Stopping
+    from spot_worker.running.stops.stopping import Stopping
 
 
 class LeaseOverError(Exception):

@@ -10,13 +10,13 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from spot_worker.deciding.budgets import delay_s, judge
-from spot_worker.deciding.claims import GiveUp, Over
 from spot_worker.deciding.conversation import Died, Failed, Returned, Task
-from spot_worker.deciding.endings import Spent, end
 from spot_worker.deciding.messages import NewerMessageError, check_known
-from spot_worker.deciding.pointer_text import NewerPointerError
-from spot_worker.deciding.pointers import Cause, Claim, Ending, Poison
+from spot_worker.deciding.record.budgets import delay_s, judge
+from spot_worker.deciding.record.claims import GiveUp, Over
+from spot_worker.deciding.record.endings import Spent, end
+from spot_worker.deciding.record.pointer_text import NewerPointerError
+from spot_worker.deciding.record.pointers import Cause, Claim, Ending, Poison
 from spot_worker.deciding.results import ImpossibleResultError, result_of
 from spot_worker.deciding.times import iso
 from spot_worker.running.attempt import Attempt
@@ -26,22 +26,22 @@ from spot_worker.running.guarded import LeaseOverError, TimeIsUpError, guarded
 from spot_worker.running.lease import Lost
 from spot_worker.running.ports import HeldByAnotherError, NotBegunError, StorageError
 from spot_worker.running.record import FencedOffError
-from spot_worker.running.stopping import TO_GIVE_BACK_S
+from spot_worker.running.stops.stopping import TO_GIVE_BACK_S
 from spot_worker.running.storage_retries import persist
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from spot_worker.deciding.claims import Claimed
     from spot_worker.deciding.conversation import Ended
     from spot_worker.deciding.messages import JobMessage
+    from spot_worker.deciding.record.claims import Claimed
     from spot_worker.running.attempt import Uploads
     from spot_worker.running.lease import Lease
-    from spot_worker.running.own_stop import Idleness
     from spot_worker.running.ports import Child, Ports
     from spot_worker.running.record import Record
     from spot_worker.running.settings import Settings
-    from spot_worker.running.stopping import Stopping
+    from spot_worker.running.stops.own_stop import Idleness
+    from spot_worker.running.stops.stopping import Stopping
 
 _DOUBLE_ASIDE_S = 600
 """So long a job's second message is out of the way of who works on the job; then it is found to be a double."""

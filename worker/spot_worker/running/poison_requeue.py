@@ -6,16 +6,16 @@ from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from spot_worker.deciding.endings import requeued
 from spot_worker.deciding.messages import check_known, read_message, write_again
 from spot_worker.deciding.names import message_name, pointer_name
-from spot_worker.deciding.pointer_text import read_pointer, write_pointer
-from spot_worker.deciding.pointers import Poison, Result
+from spot_worker.deciding.record.endings import requeued
+from spot_worker.deciding.record.pointer_text import read_pointer, write_pointer
+from spot_worker.deciding.record.pointers import Poison, Result
 from spot_worker.running.ports import NotAsExpectedError
 
 if TYPE_CHECKING:
     from spot_worker.deciding.messages import JobMessage, PoisonMessage
-    from spot_worker.deciding.pointers import Pointer
+    from spot_worker.deciding.record.pointers import Pointer
     from spot_worker.running.ports import Blobs, Queue
 
 

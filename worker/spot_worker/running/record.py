@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spot_worker.deciding.names import pointer_name
-from spot_worker.deciding.pointer_text import UnreadablePointerError, read_pointer, write_pointer
+from spot_worker.deciding.record.pointer_text import UnreadablePointerError, read_pointer, write_pointer
 from spot_worker.running.ports import NotAsExpectedError
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from spot_worker.deciding.pointers import Claim, Pointer
+    from spot_worker.deciding.record.pointers import Claim, Pointer
     from spot_worker.running.ports import Blob, Blobs
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from spot_worker.deciding.budgets import Budgets
+from spot_worker.deciding.record.budgets import Budgets
 
 if TYPE_CHECKING:
     from spot_worker.deciding.names import Places

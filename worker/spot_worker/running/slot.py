@@ -11,7 +11,7 @@ from spot_worker.running.lease import Lease
 from spot_worker.running.one_claim import OneClaim
 from spot_worker.running.ports import StorageError
 from spot_worker.running.refusals import Refusals
-from spot_worker.running.stopping import TO_GIVE_BACK_S, unless_stopped
+from spot_worker.running.stops.stopping import TO_GIVE_BACK_S, unless_stopped
 from spot_worker.running.telling import Telling
 
 if TYPE_CHECKING:

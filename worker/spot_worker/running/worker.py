@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Final
 
 from spot_worker.running.attempt import Uploads
 from spot_worker.running.one_claim import Place
-from spot_worker.running.own_stop import Idleness, watch_idleness
 from spot_worker.running.slot import Slot
-from spot_worker.running.stopping import unless_stopped
+from spot_worker.running.stops.own_stop import Idleness, watch_idleness
+from spot_worker.running.stops.stopping import unless_stopped
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from spot_worker.running.ports import Child, Ports
     from spot_worker.running.settings import Settings
-    from spot_worker.running.stopping import Stopping
+    from spot_worker.running.stops.stopping import Stopping
 
 _LOOKS_EVERY_S: Final = 1.0
 

@@ -1,0 +1,1 @@
+"""Rows of the tables: their columns, and what stands in them."""

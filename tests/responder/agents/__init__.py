@@ -1,0 +1,1 @@
+"""Tests of what agents tell the responder."""

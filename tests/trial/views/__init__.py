@@ -1,0 +1,1 @@
+"""Tests of what a trial makes of what it saw, and of what it takes out."""

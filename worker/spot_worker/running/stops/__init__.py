@@ -1,0 +1,1 @@
+"""How the worker stops, and its VM with it."""
