@@ -94,19 +94,18 @@ TABLE: Final = (
         "LOOK_AGAIN_SECONDS",
         "seconds",
         "15",
-        "shortest time between two checks while a VM is starting or stopping. "
-        "After Azure has accepted a start, the app waits 1.5 times this value before its first check. "
-        "If Azure refuses a start because another operation on the VM is still going on, "
-        "the first pause is also this value. "
-        "Each further such refusal doubles the pause, up to `CAPACITY_RETRY_MAX_SECONDS`",
+        "the shortest time between two checks while a VM is starting or stopping. "
+        "The first check after an accepted start comes after 1.5 times this time. "
+        "It is also the first pause after Azure refused a start because of another operation on the VM. "
+        "Each further such refusal doubles that pause, up to `CAPACITY_RETRY_MAX_SECONDS`",
     ),
     Setting(
         "CAPACITY_RETRY_SECONDS",
         "seconds",
         "60",
         'the first pause after a refusal for "no capacity", throttling or an unknown reason. '
-        "Each further refusal doubles the pause, up to `CAPACITY_RETRY_MAX_SECONDS`; "
-        "for an unknown reason, up to `SLOW_RETRY_SECONDS`",
+        "Each further refusal doubles the pause, up to `CAPACITY_RETRY_MAX_SECONDS`, "
+        "or, if the reason is unknown, up to `SLOW_RETRY_SECONDS`",
     ),
     Setting(
         "CAPACITY_RETRY_MAX_SECONDS",
